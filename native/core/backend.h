@@ -1,0 +1,75 @@
+// What a backend (a shared library of its own: nextpatch_cpu_*.so, nextpatch_cuda.so, nextpatch_simt.so)
+// exports to the core, through the one symbol `nextpatch_backend`.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../kernels.h"
+
+namespace nextpatch {
+
+struct DeviceInfo {
+  std::string name;            // "NVIDIA H200", "AMD EPYC (2 threads, AVX-512 BF16)"
+  int64_t total_bytes = 0;     // memory of the device
+  bool native_bf16 = false;    // bf16 products run faster than f32 ones
+};
+
+struct MemoryStatus {
+  int64_t total_bytes = 0;
+  int64_t free_bytes = 0;
+};
+
+// A mark in a context's stream of work.
+using Ticket = uint64_t;
+
+// An opened device. All methods but allocate*, free*, memory, reached and wait are called on the device's
+// queue thread only, so a context needs no lock of its own for them.
+class Context {
+ public:
+  virtual ~Context() = default;
+
+  virtual Kernels& kernels() = 0;
+
+  // Called once on the queue thread before the first operation.
+  virtual void enter() {}
+
+  // 64-byte aligned memory of the device, or nullptr when there is not enough. Any thread.
+  virtual void* allocate(size_t bytes) = 0;
+  virtual void free(void* data) = 0;
+  // Host memory that copies are fast from and to (page-locked where that means something). Any thread.
+  virtual void* allocate_host(size_t bytes) = 0;
+  virtual void free_host(void* data) = 0;
+  virtual MemoryStatus memory() = 0;
+
+  // Copies in the order of the stream. The host side stays untouched until a ticket recorded after it.
+  virtual void copy_from_host(void* device, const void* host, size_t bytes) = 0;
+  virtual void copy_to_host(void* host, const void* device, size_t bytes) = 0;
+
+  // Marks the end of all work enqueued so far. `reached` asks without waiting; `wait` blocks (any thread)
+  // and throws the Error of work that failed before the mark.
+  virtual Ticket record() = 0;
+  virtual bool reached(Ticket ticket) = 0;
+  virtual void wait(Ticket ticket) = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string name() const = 0;
+  // Libraries it runs on and their versions, for `nextpatch info`: {"oneDNN", "2.6.0"}.
+  virtual std::vector<std::pair<std::string, std::string>> versions() const = 0;
+  // The devices that can be opened; throws an Error of kind device saying why there is none.
+  virtual std::vector<DeviceInfo> devices() = 0;
+  // threads: host threads that compute (0: all available cores); ignored by GPUs.
+  virtual std::unique_ptr<Context> open(int index, int threads) = 0;
+};
+
+}  // namespace nextpatch
+
+// Every backend library defines this; the object lives as long as the library.
+extern "C" __attribute__((visibility("default"))) nextpatch::Backend* nextpatch_backend();

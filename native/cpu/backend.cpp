@@ -1,0 +1,121 @@
+// The CPU as a device: plain host memory, work done in place on the queue thread and its OpenMP team.
+#include "../core/backend.h"
+
+#include <oneapi/dnnl/dnnl.h>
+#include <omp.h>
+#include <sched.h>
+#include <sys/sysinfo.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "../core/error.h"
+#include "cpu_kernels.h"
+
+namespace nextpatch::cpu {
+namespace {
+
+int available_cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  return get_nprocs();
+}
+
+// Memory that can be had without swapping; what the control group allows where it allows less.
+MemoryStatus memory_status() {
+  MemoryStatus status;
+  std::ifstream meminfo("/proc/meminfo");
+  std::string key, unit;
+  int64_t kib = 0;
+  while (meminfo >> key >> kib) {
+    if (key == "MemTotal:") status.total_bytes = kib * 1024;
+    if (key == "MemAvailable:") status.free_bytes = kib * 1024;
+    std::getline(meminfo, unit);
+  }
+  int64_t limit = 0, used = 0;
+  std::ifstream limit_file("/sys/fs/cgroup/memory.max"), used_file("/sys/fs/cgroup/memory.current");
+  if (limit_file >> limit && used_file >> used && limit < status.total_bytes) {
+    status.total_bytes = limit;
+    if (limit - used < status.free_bytes) status.free_bytes = limit > used ? limit - used : 0;
+  }
+  return status;
+}
+
+std::string processor_name() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(cpuinfo, line))
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  return "CPU";
+}
+
+class CpuContext final : public Context {
+ public:
+  explicit CpuContext(int threads) : threads_(threads), kernels_(threads) {}
+
+  Kernels& kernels() override { return kernels_; }
+
+  // OpenMP's thread count belongs to the thread that opens parallel regions.
+  void enter() override { omp_set_num_threads(threads_); }
+
+  void* allocate(size_t bytes) override {
+    // Linux would promise more memory than there is and kill the process on use.
+    if (int64_t(bytes) > memory_status().free_bytes) return nullptr;
+    return std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  }
+  void free(void* data) override { std::free(data); }
+  void* allocate_host(size_t bytes) override { return allocate(bytes); }
+  void free_host(void* data) override { std::free(data); }
+  MemoryStatus memory() override { return memory_status(); }
+
+  void copy_from_host(void* device, const void* host, size_t bytes) override {
+    std::memcpy(device, host, bytes);
+  }
+  void copy_to_host(void* host, const void* device, size_t bytes) override {
+    std::memcpy(host, device, bytes);
+  }
+
+  // Work is done when its call returns, so every mark is reached.
+  Ticket record() override { return 0; }
+  bool reached(Ticket) override { return true; }
+  void wait(Ticket) override {}
+
+ private:
+  int threads_;
+  CpuKernels kernels_;
+};
+
+class CpuBackend final : public Backend {
+ public:
+  std::string name() const override { return "cpu"; }
+
+  std::vector<std::pair<std::string, std::string>> versions() const override {
+    const dnnl_version_t* v = dnnl_version();
+    return {{"instructions", NEXTPATCH_ISA},
+            {"oneDNN", std::to_string(v->major) + "." + std::to_string(v->minor) + "." +
+                           std::to_string(v->patch)},
+            {"OpenMP", std::to_string(_OPENMP)}};
+  }
+
+  std::vector<DeviceInfo> devices() override {
+    DeviceInfo info;
+    info.name = processor_name() + " (" + std::to_string(available_cores()) + " cores, " NEXTPATCH_ISA ")";
+    info.total_bytes = memory_status().total_bytes;
+    info.native_bf16 = std::strcmp(NEXTPATCH_ISA, "avx512_bf16") == 0;
+    return {info};
+  }
+
+  std::unique_ptr<Context> open(int, int threads) override {
+    return std::make_unique<CpuContext>(threads > 0 ? threads : available_cores());
+  }
+};
+
+}  // namespace
+}  // namespace nextpatch::cpu
+
+nextpatch::Backend* nextpatch_backend() {
+  static nextpatch::cpu::CpuBackend backend;
+  return &backend;
+}

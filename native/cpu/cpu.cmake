@@ -1,0 +1,26 @@
+# The CPU backend, compiled once for every instruction set into a library of its own, so that no inline
+# function compiled for one set can be linked into another; the addon opens the best the processor runs.
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h)
+find_library(DNNL_LIBRARY NAMES dnnl)
+if(NOT DNNL_INCLUDE_DIR OR NOT DNNL_LIBRARY)
+  message(FATAL_ERROR "nextpatch's CPU backend needs oneDNN. On Debian or Ubuntu: apt-get install libdnnl-dev")
+endif()
+
+file(GLOB CPU_SOURCES CONFIGURE_DEPENDS native/cpu/*.cpp)
+function(add_cpu_backend isa)
+  set(target nextpatch_cpu_${isa})
+  add_library(${target} MODULE ${CPU_SOURCES})
+  set_target_properties(${target} PROPERTIES PREFIX "")
+  target_include_directories(${target} PRIVATE ${DNNL_INCLUDE_DIR})
+  target_compile_definitions(${target} PRIVATE NEXTPATCH_ISA="${isa}")
+  # -ffp-contract=fast: products and sums may fuse, always alike in one build.
+  target_compile_options(${target} PRIVATE -fvisibility=hidden -Wall -Wextra -Wno-psabi -O3 -ffp-contract=fast ${ARGN})
+  target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX ${DNNL_LIBRARY})
+endfunction()
+
+add_cpu_backend(baseline)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  add_cpu_backend(avx2 -march=haswell)
+  add_cpu_backend(avx512_bf16 -march=cooperlake -mprefer-vector-width=512)
+endif()

@@ -1,0 +1,89 @@
+// Vectors of 16 floats and the conversions between them and bf16, in GCC's vector extensions: one source
+// that becomes one AVX-512 register, two AVX2 ones or four SSE ones, as the file is compiled.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+#include <immintrin.h>
+#endif
+
+namespace nextpatch::cpu {
+
+constexpr int kLanes = 16;
+typedef float Vec __attribute__((vector_size(64)));
+typedef uint32_t VecU __attribute__((vector_size(64)));
+typedef int32_t VecI __attribute__((vector_size(64)));
+typedef uint16_t HalfVec __attribute__((vector_size(32)));
+
+// bfloat16: the upper half of a float.
+struct bf16 {
+  uint16_t bits;
+};
+
+inline float to_float(float x) { return x; }
+inline float to_float(bf16 x) {
+  const uint32_t bits = uint32_t(x.bits) << 16;
+  float out;
+  std::memcpy(&out, &bits, 4);
+  return out;
+}
+
+// Round to nearest even; NaN stays NaN.
+inline bf16 to_bf16(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return bf16{uint16_t((bits >> 16) | 0x40)};
+  return bf16{uint16_t((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16)};
+}
+
+inline Vec splat(float x) { return Vec{} + x; }
+
+inline Vec load(const float* p) {
+  Vec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+
+inline Vec load(const bf16* p) {
+  HalfVec half;
+  std::memcpy(&half, p, sizeof half);
+  return (Vec)(__builtin_convertvector(half, VecU) << 16);
+}
+inline void store(bf16* p, Vec v) {
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+  const __m256bh half = _mm512_cvtneps_pbh((__m512)v);
+  std::memcpy(p, &half, sizeof half);
+#else
+  const VecU bits = (VecU)v;
+  const VecU rounded = (bits + 0x7fffu + ((bits >> 16) & 1)) >> 16;
+  const VecU nan = (bits >> 16) | 0x40;
+  const VecI is_nan = (VecI)((bits & 0x7fffffffu) > 0x7f800000u);
+  const VecU chosen = (rounded & ~(VecU)is_nan) | (nan & (VecU)is_nan);
+  const HalfVec half = __builtin_convertvector(chosen, HalfVec);
+  std::memcpy(p, &half, sizeof half);
+#endif
+}
+
+// The sum of the lanes in a fixed order, pairwise.
+inline float reduce_add(Vec v) {
+  float x[kLanes];
+  store(x, v);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) x[i] += x[i + width];
+  return x[0];
+}
+inline float reduce_max(Vec v) {
+  float x[kLanes];
+  store(x, v);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) x[i] = x[i] > x[i + width] ? x[i] : x[i + width];
+  return x[0];
+}
+inline Vec max(Vec a, Vec b) { return a > b ? a : b; }
+inline Vec min(Vec a, Vec b) { return a < b ? a : b; }
+
+}  // namespace nextpatch::cpu
