@@ -1,0 +1,44 @@
+// The addon's entry: its classes, its operations, and the state of one JavaScript environment.
+#include <napi.h>
+
+#include "device.h"
+#include "environment.h"
+#include "operations.h"
+#include "tensor.h"
+
+namespace nextpatch::binding {
+
+// setErrorClasses({ TypeError, RangeError, DeviceError, OutOfMemoryError }): what native errors become.
+static void set_error_classes(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  for (const char* name : {"TypeError", "RangeError", "DeviceError", "OutOfMemoryError"}) {
+    if (!info[0].IsObject() || !info[0].As<Napi::Object>().Get(name).IsFunction()) {
+      throw Napi::TypeError::New(env, std::string("setErrorClasses: expected a class ") + name);
+    }
+  }
+  Environment::of(env).error_classes = Napi::Persistent(info[0].As<Napi::Object>());
+}
+
+Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
+  auto* environment = new Environment(env);
+  env.SetInstanceData(environment);
+  const Napi::Function device = DeviceHandle::define(env), tensor = Tensor::define(env);
+  environment->device_class = Napi::Persistent(device);
+  environment->tensor_class = Napi::Persistent(tensor);
+  exports.Set("Device", device);
+  exports.Set("Tensor", tensor);
+  exports.Set("setErrorClasses", Napi::Function::New(env, set_error_classes, "setErrorClasses"));
+  exports.Set("backends", Napi::Function::New(env, backends, "backends"));
+  export_basic(env, exports);
+  export_layers(env, exports);
+  export_training(env, exports);
+  return exports;
+}
+
+}  // namespace nextpatch::binding
+
+static Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  return nextpatch::binding::define_exports(env, exports);
+}
+
+NODE_API_MODULE(nextpatch, initialize)

@@ -1,0 +1,80 @@
+#include "operation.h"
+#include "operations.h"
+
+namespace nextpatch::binding {
+namespace {
+
+constexpr double kMax = 1e38;
+
+void fill(Call& call) {
+  const Argument out = call.any_rank("out");
+  const double value = call.number("value", -kMax, kMax);
+  call.run([=](Kernels& k) { k.fill(out.view, float(value)); });
+}
+
+void copy(Call& call) {
+  const Argument out = call.strided("out", 0);
+  const Argument in = call.strided("in", 0);
+  call.require(out.view.rank == in.view.rank && out.view.shape == in.view.shape, in, "the shape of out");
+  if (out.view.dtype == DType::i32 || in.view.dtype == DType::i32) call.same_dtype(in, out);
+  call.run([=](Kernels& k) { k.copy(out.view, in.view); });
+}
+
+void normal(Call& call) {
+  const Argument out = call.any_rank("out");
+  call.dtype(out, {DType::f32});
+  const double std = call.number("std", 0, kMax);
+  const int64_t seed = call.whole_number("seed", 0, (int64_t(1) << 53) - 1);
+  const int64_t offset = call.whole_number("offset", 0, (int64_t(1) << 53) - 1);
+  call.run([=](Kernels& k) { k.normal(out.view, float(std), uint64_t(seed), uint64_t(offset)); });
+}
+
+void rotary_table(Call& call) {
+  const Argument table = call.tensor("table", 3);
+  const Argument frequencies = call.vector("inverseFrequencies");
+  call.dtype(table, {DType::f32});
+  call.dtype(frequencies, {DType::f32});
+  call.shape(table, {table.dim(0), frequencies.dim(0), 2});
+  call.run([=](Kernels& k) { k.rotary_table(table.view, frequencies.view); });
+}
+
+void matmul(Call& call) {
+  const Argument c = call.tensor("c", 2), a = call.tensor("a", 2), b = call.tensor("b", 2);
+  const bool transpose_a = call.boolean("transposeA"), transpose_b = call.boolean("transposeB");
+  const bool accumulate = call.boolean("accumulate");
+  call.dtype(a, kFloats);
+  call.same_dtype(b, a);
+  if (a.view.dtype == DType::f32) call.same_dtype(c, a);
+  call.dtype(c, kFloats);
+  const int64_t m = a.dim(transpose_a ? 1 : 0), k = a.dim(transpose_a ? 0 : 1);
+  const int64_t n = b.dim(transpose_b ? 0 : 1);
+  if (transpose_b) {
+    call.shape(b, {n, k});
+  } else {
+    call.shape(b, {k, n});
+  }
+  call.shape(c, {m, n});
+  call.run([=](Kernels& kernels) { kernels.matmul(c.view, a.view, b.view, transpose_a, transpose_b, accumulate); });
+}
+
+void sum(Call& call) {
+  const Argument out = call.vector("out"), in = call.any_rank("in");
+  const bool accumulate = call.boolean("accumulate");
+  call.dtype(out, {DType::f32});
+  call.dtype(in, {DType::f32});
+  call.shape(out, {1});
+  call.run([=](Kernels& k) { k.sum(out.view, in.view, accumulate); });
+}
+
+}  // namespace
+
+void export_basic(Napi::Env env, Napi::Object exports) {
+  export_operation(env, exports, "fill", fill);
+  export_operation(env, exports, "copy", copy);
+  export_operation(env, exports, "normal", normal);
+  export_operation(env, exports, "rotaryTable", rotary_table);
+  export_operation(env, exports, "matmul", matmul);
+  export_operation(env, exports, "sum", sum);
+}
+
+}  // namespace nextpatch::binding

@@ -1,0 +1,144 @@
+#include "call.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "device.h"
+#include "tensor.h"
+
+namespace nextpatch::binding {
+namespace {
+
+std::string describe(const Napi::Value& value) {
+  if (value.IsString()) return "the string \"" + value.As<Napi::String>().Utf8Value() + "\"";
+  if (value.IsNumber() || value.IsBoolean() || value.IsNull() || value.IsUndefined()) {
+    return value.ToString().Utf8Value();
+  }
+  if (value.IsFunction()) return "a function";
+  if (value.IsSymbol()) return "a symbol";
+  if (value.IsBigInt()) return "a bigint";
+  return "another object";
+}
+
+std::string plain(double x) {
+  if (x == std::floor(x) && std::abs(x) < 1e15) return std::to_string(int64_t(x));
+  return std::to_string(x);
+}
+
+}  // namespace
+
+Call::Call(const Napi::CallbackInfo& info, const char* operation) : info_(info), operation_(operation) {}
+
+void Call::fail(ErrorKind kind, const char* argument, const std::string& expected, const std::string& got) const {
+  throw Error(kind, std::string(operation_) + ": " + argument + ": expected " + expected + " but got " + got);
+}
+
+Argument Call::read_tensor(const char* name, int rank, bool strided) {
+  const Napi::Value value = info_[position_++];
+  Tensor* tensor = Tensor::from(value);
+  if (!tensor) fail(ErrorKind::type, name, "a Tensor", describe(value));
+  if (tensor->disposed()) fail(ErrorKind::type, name, "a live tensor", "one that was disposed of");
+  const View& view = tensor->view();
+  if (rank && view.rank != rank) {
+    fail(ErrorKind::range, name, std::to_string(rank) + (rank == 1 ? " dimension" : " dimensions"), shape_text(view));
+  }
+  if (!strided && !view.contiguous()) {
+    fail(ErrorKind::range, name, "a contiguous tensor", "a strided view of shape " + shape_text(view));
+  }
+  if (strided && view.cols() > 1 && view.stride[view.rank - 1] != 1) {
+    fail(ErrorKind::range, name, "a tensor with a contiguous last dimension", "a view of shape " + shape_text(view));
+  }
+  const auto& device = tensor->storage()->device();
+  if (device_ && device != device_) {
+    fail(ErrorKind::type, name, "a tensor on the device of the other arguments, " + device_->info().name,
+         "one on " + device->info().name);
+  }
+  device_ = device;
+  storages_.push_back(tensor->storage());
+  return {name, view};
+}
+
+Argument Call::tensor(const char* name, int rank) { return read_tensor(name, rank, false); }
+Argument Call::strided(const char* name, int rank) { return read_tensor(name, rank, true); }
+Argument Call::any_rank(const char* name) { return read_tensor(name, 0, false); }
+
+Argument Call::optional(const char* name, int rank) {
+  const Napi::Value value = info_[position_];
+  if (!value.IsNull() && !value.IsUndefined()) return tensor(name, rank);
+  ++position_;
+  return {name, View{}};
+}
+
+void Call::device(const char* name) {
+  const Napi::Value value = info_[position_++];
+  DeviceHandle* handle = DeviceHandle::from(value);
+  if (!handle) fail(ErrorKind::type, name, "a Device", describe(value));
+  device_ = handle->device();
+}
+
+double Call::number(const char* name, double low, double high) {
+  const Napi::Value value = info_[position_++];
+  if (!value.IsNumber()) fail(ErrorKind::type, name, "a number", describe(value));
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (!(number >= low && number <= high)) {
+    fail(ErrorKind::range, name, "a number from " + plain(low) + " to " + plain(high), describe(value));
+  }
+  return number;
+}
+
+int64_t Call::whole_number(const char* name, int64_t low, int64_t high) {
+  const Napi::Value value = info_[position_++];
+  if (!value.IsNumber()) fail(ErrorKind::type, name, "a whole number", describe(value));
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (!(number >= double(low) && number <= double(high)) || number != std::floor(number)) {
+    fail(ErrorKind::range, name, "a whole number from " + std::to_string(low) + " to " + std::to_string(high),
+         describe(value));
+  }
+  return int64_t(number);
+}
+
+bool Call::boolean(const char* name) {
+  const Napi::Value value = info_[position_++];
+  if (!value.IsBoolean()) fail(ErrorKind::type, name, "a boolean", describe(value));
+  return value.As<Napi::Boolean>().Value();
+}
+
+void Call::dtype(const Argument& argument, std::initializer_list<DType> allowed) const {
+  if (!argument || std::find(allowed.begin(), allowed.end(), argument.view.dtype) != allowed.end()) return;
+  std::string expected;
+  for (const DType dtype : allowed) expected += (expected.empty() ? "" : " or ") + std::string(name_of(dtype));
+  fail(ErrorKind::type, argument.name, "dtype " + expected, name_of(argument.view.dtype));
+}
+
+void Call::same_dtype(const Argument& argument, const Argument& other) const {
+  if (!argument || argument.view.dtype == other.view.dtype) return;
+  fail(ErrorKind::type, argument.name, std::string("dtype ") + name_of(other.view.dtype) + ", that of " + other.name,
+       name_of(argument.view.dtype));
+}
+
+void Call::shape(const Argument& argument, std::initializer_list<int64_t> expected) const {
+  if (!argument) return;
+  View wanted;
+  for (const int64_t size : expected) wanted.shape[wanted.rank++] = size;
+  if (argument.view.rank == wanted.rank &&
+      std::equal(expected.begin(), expected.end(), argument.view.shape.begin())) {
+    return;
+  }
+  fail(ErrorKind::range, argument.name, "shape " + shape_text(wanted), shape_text(argument.view));
+}
+
+void Call::at_least(const Argument& argument, int64_t elements) const {
+  if (argument.view.size() >= elements) return;
+  fail(ErrorKind::range, argument.name, "at least " + std::to_string(elements) + " elements",
+       std::to_string(argument.view.size()));
+}
+
+void Call::require(bool holds, const Argument& argument, const std::string& expected) const {
+  if (!holds) fail(ErrorKind::range, argument.name, expected, shape_text(argument.view));
+}
+
+void Call::run(std::function<void(Kernels&)> operation) {
+  device_->run(std::move(operation), std::move(storages_));
+}
+
+}  // namespace nextpatch::binding

@@ -1,0 +1,133 @@
+#include "device.h"
+
+#include "../core/backends.h"
+#include "environment.h"
+#include "errors.h"
+
+namespace nextpatch::binding {
+namespace {
+
+constexpr napi_type_tag kDeviceTag{0x6e65787470617463, 0x6465766963650001};
+
+int whole_number(const Napi::CallbackInfo& info, size_t position, const char* name) {
+  const Napi::Value value = info[position];
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (number < 0 || number > 4096 || number != int(number)) {
+    throw Error(ErrorKind::range, std::string("Device: ") + name + ": expected a whole number from 0 to 4096 but got " +
+                                      value.ToString().Utf8Value());
+  }
+  return int(number);
+}
+
+}  // namespace
+
+Napi::Function DeviceHandle::define(Napi::Env env) {
+  return DefineClass(env, "Device",
+                     {InstanceAccessor<&DeviceHandle::backend>("backend", napi_enumerable),
+                      InstanceAccessor<&DeviceHandle::index>("index", napi_enumerable),
+                      InstanceAccessor<&DeviceHandle::name>("name", napi_enumerable),
+                      InstanceAccessor<&DeviceHandle::native_bf16>("nativeBf16", napi_enumerable),
+                      InstanceMethod<&DeviceHandle::memory>("memory"),
+                      InstanceMethod<&DeviceHandle::trim>("trim"),
+                      InstanceMethod<&DeviceHandle::synchronize>("synchronize")});
+}
+
+DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  info.This().As<Napi::Object>().TypeTag(&kDeviceTag);
+  guarded(info.Env(), [&] {
+    if (!info[0].IsString()) throw Error(ErrorKind::type, "Device: backend: expected a string");
+    const std::string backend = info[0].As<Napi::String>().Utf8Value();
+    const int index = whole_number(info, 1, "index");
+    const int threads = whole_number(info, 2, "threads");
+    const BackendStatus status = find_backend(backend);
+    if (!status.backend) throw Error(ErrorKind::device, "no device of the backend " + backend + ": " + status.problem);
+    const auto devices = status.backend->devices();
+    if (size_t(index) >= devices.size()) {
+      throw Error(ErrorKind::device, "no device " + backend + ":" + std::to_string(index) + ": this machine has " +
+                                         std::to_string(devices.size()));
+    }
+    device_ = std::make_shared<Device>(backend, index, devices[size_t(index)], status.backend->open(index, threads));
+    Environment::of(info.Env()).devices.push_back(device_);
+  });
+}
+
+DeviceHandle* DeviceHandle::from(const Napi::Value& value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kDeviceTag)) return nullptr;
+  return Unwrap(value.As<Napi::Object>());
+}
+
+Napi::Value DeviceHandle::backend(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), device_->backend());
+}
+Napi::Value DeviceHandle::index(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), device_->index());
+}
+Napi::Value DeviceHandle::name(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), device_->info().name);
+}
+Napi::Value DeviceHandle::native_bf16(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), device_->info().native_bf16);
+}
+
+Napi::Value DeviceHandle::memory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const AllocatorCounters counters = device_->memory().counters();
+    const AllocatorCounters host = device_->host_memory().counters();
+    const MemoryStatus status = device_->memory_status();
+    Napi::Object out = Napi::Object::New(info.Env());
+    out.Set("totalBytes", double(status.total_bytes));
+    out.Set("freeBytes", double(status.free_bytes));
+    out.Set("usedBytes", double(counters.used_bytes));
+    out.Set("peakUsedBytes", double(counters.peak_used_bytes));
+    out.Set("reservedBytes", double(counters.reserved_bytes));
+    out.Set("stagingBytes", double(host.reserved_bytes));
+    out.Set("systemAllocations", double(counters.system_allocations + host.system_allocations));
+    return out;
+  });
+}
+
+Napi::Value DeviceHandle::trim(const Napi::CallbackInfo& info) {
+  device_->memory().trim();
+  device_->host_memory().trim();
+  return info.Env().Undefined();
+}
+
+Napi::Value DeviceHandle::synchronize(const Napi::CallbackInfo& info) {
+  auto settlement = Environment::of(info.Env()).promise([](Napi::Env env) { return env.Undefined(); });
+  device_->synchronize(settlement.done);
+  return settlement.promise;
+}
+
+Napi::Value backends(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Array out = Napi::Array::New(env);
+  for (const std::string& name : backend_names()) {
+    BackendStatus status = find_backend(name);
+    Napi::Object entry = Napi::Object::New(env);
+    Napi::Object versions = Napi::Object::New(env);
+    Napi::Array devices = Napi::Array::New(env);
+    if (status.backend) {
+      for (const auto& [library, version] : status.backend->versions()) versions.Set(library, version);
+      try {
+        for (const DeviceInfo& device : status.backend->devices()) {
+          Napi::Object item = Napi::Object::New(env);
+          item.Set("name", device.name);
+          item.Set("totalBytes", double(device.total_bytes));
+          item.Set("nativeBf16", device.native_bf16);
+          devices.Set(devices.Length(), item);
+        }
+      } catch (const std::exception& error) {
+        status.problem = error.what();
+      }
+    }
+    entry.Set("name", name);
+    entry.Set("available", devices.Length() > 0);
+    entry.Set("problem", status.problem.empty() ? env.Null() : Napi::Value(Napi::String::New(env, status.problem)));
+    entry.Set("versions", versions);
+    entry.Set("devices", devices);
+    out.Set(out.Length(), entry);
+  }
+  return out;
+}
+
+}  // namespace nextpatch::binding

@@ -1,0 +1,37 @@
+// The JavaScript class Device: a handle on an opened device.
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "../core/device.h"
+
+namespace nextpatch::binding {
+
+class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit DeviceHandle(const Napi::CallbackInfo& info);
+
+  // The native device behind a JavaScript value, or nullptr where it is none.
+  static DeviceHandle* from(const Napi::Value& value);
+
+  const std::shared_ptr<Device>& device() const { return device_; }
+
+ private:
+  Napi::Value backend(const Napi::CallbackInfo& info);
+  Napi::Value index(const Napi::CallbackInfo& info);
+  Napi::Value name(const Napi::CallbackInfo& info);
+  Napi::Value native_bf16(const Napi::CallbackInfo& info);
+  Napi::Value memory(const Napi::CallbackInfo& info);
+  Napi::Value trim(const Napi::CallbackInfo& info);
+  Napi::Value synchronize(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<Device> device_;
+};
+
+// backends(): what there is on this machine, and why the rest is missing.
+Napi::Value backends(const Napi::CallbackInfo& info);
+
+}  // namespace nextpatch::binding

@@ -1,0 +1,57 @@
+#include "environment.h"
+
+#include <future>
+#include <utility>
+
+#include "errors.h"
+
+namespace nextpatch::binding {
+
+struct Environment::Message {
+  Napi::Promise::Deferred deferred;
+  std::function<Napi::Value(Napi::Env)> result;
+  std::exception_ptr failure;
+};
+
+Environment::Environment(Napi::Env env)
+    : env_(env), channel_(Channel::New(env, "nextpatch", 0, 1, this)) {
+  channel_.Unref(env);
+  // Runs before the channel's own clean-up, which was registered above it: no device thread may find the
+  // channel gone.
+  env.AddCleanupHook([this] { drain(); });
+}
+
+void Environment::drain() {
+  for (const auto& device : devices) {
+    std::promise<void> drained;
+    device->synchronize([&](std::exception_ptr) { drained.set_value(); });
+    drained.get_future().wait();
+  }
+}
+
+Environment::Settlement Environment::promise(std::function<Napi::Value(Napi::Env)> result) {
+  auto* message = new Message{Napi::Promise::Deferred::New(env_), std::move(result), nullptr};
+  const Napi::Promise promise = message->deferred.Promise();
+  if (pending_++ == 0) channel_.Ref(env_);
+  return {promise, [this, message](std::exception_ptr failure) {
+            message->failure = failure;
+            channel_.NonBlockingCall(message);
+          }};
+}
+
+void Environment::deliver(Napi::Env env, Napi::Function, Environment* self, Message* message) {
+  // Without an environment nobody waits any more, and no JavaScript value may be touched, not even to
+  // release it: the message is left to the ending process.
+  if (!napi_env(env)) return;
+  const std::unique_ptr<Message> owned(message);
+  if (--self->pending_ == 0) self->channel_.Unref(env);
+  Napi::HandleScope scope(env);
+  try {
+    if (owned->failure) std::rethrow_exception(owned->failure);
+    owned->deferred.Resolve(owned->result(env));
+  } catch (...) {
+    owned->deferred.Reject(to_javascript(env, std::current_exception()).Value());
+  }
+}
+
+}  // namespace nextpatch::binding

@@ -1,0 +1,180 @@
+#include "operation.h"
+#include "operations.h"
+
+namespace nextpatch::binding {
+namespace {
+
+constexpr int64_t kMaxSize = int64_t(1) << 44;
+
+void patch_embedding_forward(Call& call) {
+  const Argument out = call.tensor("out", 2), tokens = call.vector("tokens"), table = call.tensor("table", 2);
+  call.dtype(out, kFloats);
+  call.same_dtype(table, out);
+  call.dtype(tokens, {DType::i32});
+  call.shape(out, {out.dim(0), table.dim(1)});
+  call.require(tokens.dim(0) % out.dim(0) == 0, tokens,
+               "a multiple of the " + std::to_string(out.dim(0)) + " rows of out");
+  call.run([=](Kernels& k) { k.patch_embedding_forward(out.view, tokens.view, table.view); });
+}
+
+void patch_embedding_backward(Call& call) {
+  const Argument dtable = call.tensor("dtable", 2), dout = call.tensor("dout", 2), tokens = call.vector("tokens");
+  const Argument workspace = call.vector("workspace");
+  call.dtype(dtable, {DType::f32});
+  call.dtype(dout, kFloats);
+  call.dtype(tokens, {DType::i32});
+  call.dtype(workspace, {DType::i32});
+  call.shape(dout, {dout.dim(0), dtable.dim(1)});
+  call.require(tokens.dim(0) % dout.dim(0) == 0, tokens,
+               "a multiple of the " + std::to_string(dout.dim(0)) + " rows of dout");
+  call.at_least(workspace, call.kernels().patch_embedding_backward_workspace(tokens.dim(0), dtable.dim(0)));
+  call.run([=](Kernels& k) { k.patch_embedding_backward(dtable.view, dout.view, tokens.view, workspace.view); });
+}
+
+int64_t patch_embedding_backward_workspace(Call& call) {
+  const int64_t tokens = call.whole_number("tokens", 1, kMaxSize);
+  const int64_t vocabulary = call.whole_number("vocabulary", 1, kMaxSize);
+  return call.kernels().patch_embedding_backward_workspace(tokens, vocabulary);
+}
+
+void rmsnorm_forward(Call& call) {
+  const Argument out = call.tensor("out", 2), sum = call.optional("sum", 2), rstd = call.vector("rstd");
+  const Argument x = call.tensor("x", 2), add = call.optional("add", 2), weight = call.vector("weight");
+  const double epsilon = call.number("epsilon", 0, 1);
+  call.dtype(out, kFloats);
+  for (const Argument& other : {sum, x, add, weight}) call.same_dtype(other, out);
+  call.dtype(rstd, {DType::f32});
+  for (const Argument& other : {sum, x, add}) call.shape(other, {out.dim(0), out.dim(1)});
+  call.shape(rstd, {out.dim(0)});
+  call.shape(weight, {out.dim(1)});
+  call.require(bool(sum) == bool(add), sum, add ? "a tensor where add is given" : "nothing where add is left out");
+  call.run([=](Kernels& k) {
+    k.rmsnorm_forward(out.view, sum.view, rstd.view, x.view, add.view, weight.view, float(epsilon));
+  });
+}
+
+void rmsnorm_backward(Call& call) {
+  const Argument dx = call.tensor("dx", 2), dweight = call.vector("dweight"), dout = call.tensor("dout", 2);
+  const Argument sum = call.tensor("sum", 2), rstd = call.vector("rstd"), weight = call.vector("weight");
+  const Argument workspace = call.vector("workspace");
+  const bool accumulate = call.boolean("accumulate");
+  call.dtype(dx, kFloats);
+  for (const Argument& other : {dout, sum, weight}) call.same_dtype(other, dx);
+  for (const Argument& other : {dweight, rstd, workspace}) call.dtype(other, {DType::f32});
+  for (const Argument& other : {dout, sum}) call.shape(other, {dx.dim(0), dx.dim(1)});
+  for (const Argument& other : {dweight, weight}) call.shape(other, {dx.dim(1)});
+  call.shape(rstd, {dx.dim(0)});
+  call.at_least(workspace, call.kernels().rmsnorm_backward_workspace(dx.dim(0), dx.dim(1)));
+  call.run([=](Kernels& k) {
+    k.rmsnorm_backward(dx.view, dweight.view, dout.view, sum.view, rstd.view, weight.view, workspace.view, accumulate);
+  });
+}
+
+int64_t rmsnorm_backward_workspace(Call& call) {
+  const int64_t rows = call.whole_number("rows", 1, kMaxSize), cols = call.whole_number("cols", 1, kMaxSize);
+  return call.kernels().rmsnorm_backward_workspace(rows, cols);
+}
+
+bool supported_head_dim(int64_t d) { return d == 32 || d == 64 || d == 80 || d == 96 || d == 128; }
+
+void rotary(Call& call) {
+  const Argument x = call.strided("x", 4), table = call.tensor("table", 3);
+  const int64_t offset = call.whole_number("offset", 0, kMaxSize);
+  const bool inverse = call.boolean("inverse");
+  call.dtype(x, kFloats);
+  call.dtype(table, {DType::f32});
+  call.require(x.dim(3) % 2 == 0, x, "an even head dimension");
+  call.shape(table, {table.dim(0), x.dim(3) / 2, 2});
+  call.require(table.dim(0) >= x.dim(1) + offset, table,
+               "a table of at least " + std::to_string(x.dim(1) + offset) + " positions");
+  call.run([=](Kernels& k) { k.rotary(x.view, table.view, offset, inverse); });
+}
+
+// What the forward and the backward check alike: q [B,Tq,H,D], k and v [B,Tk,G,D], out, lse.
+void check_attention(Call& call, const Argument& out, const Argument& lse, const Argument& q, const Argument& k,
+                     const Argument& v) {
+  call.dtype(q, kFloats);
+  for (const Argument& other : {k, v, out}) call.same_dtype(other, q);
+  call.dtype(lse, {DType::f32});
+  call.require(supported_head_dim(q.dim(3)), q, "a head dimension of 32, 64, 80, 96 or 128");
+  call.require(k.dim(0) == q.dim(0) && k.dim(3) == q.dim(3), k, "the batch and head dimension of q");
+  call.require(q.dim(2) % k.dim(2) == 0, k, "a number of heads that divides the " + std::to_string(q.dim(2)) + " of q");
+  call.shape(v, {k.dim(0), k.dim(1), k.dim(2), k.dim(3)});
+  call.shape(out, {q.dim(0), q.dim(1), q.dim(2), q.dim(3)});
+  call.shape(lse, {q.dim(0), q.dim(2), q.dim(1)});
+}
+
+void attention_forward(Call& call) {
+  const Argument out = call.strided("out", 4), lse = call.tensor("lse", 3);
+  const Argument q = call.strided("q", 4), k = call.strided("k", 4), v = call.strided("v", 4);
+  const double scale = call.number("scale", -1e6, 1e6);
+  check_attention(call, out, lse, q, k, v);
+  call.run([=](Kernels& kernels) {
+    kernels.attention_forward(out.view, lse.view, q.view, k.view, v.view, float(scale));
+  });
+}
+
+void attention_backward(Call& call) {
+  const Argument dq = call.strided("dq", 4), dk = call.strided("dk", 4), dv = call.strided("dv", 4);
+  const Argument dout = call.strided("dout", 4);
+  const Argument q = call.strided("q", 4), k = call.strided("k", 4), v = call.strided("v", 4);
+  const Argument out = call.strided("out", 4), lse = call.tensor("lse", 3), workspace = call.vector("workspace");
+  const double scale = call.number("scale", -1e6, 1e6);
+  check_attention(call, out, lse, q, k, v);
+  for (const Argument& other : {dq, dk, dv, dout}) call.same_dtype(other, q);
+  for (const Argument& other : {dq, dout}) call.shape(other, {q.dim(0), q.dim(1), q.dim(2), q.dim(3)});
+  for (const Argument& other : {dk, dv}) call.shape(other, {k.dim(0), k.dim(1), k.dim(2), k.dim(3)});
+  call.dtype(workspace, {DType::f32});
+  call.at_least(workspace, call.kernels().attention_backward_workspace(q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2),
+                                                                       q.dim(3)));
+  call.run([=](Kernels& kernels) {
+    kernels.attention_backward(dq.view, dk.view, dv.view, dout.view, q.view, k.view, v.view, out.view, lse.view,
+                               workspace.view, float(scale));
+  });
+}
+
+int64_t attention_backward_workspace(Call& call) {
+  const int64_t batch = call.whole_number("batch", 1, kMaxSize), queries = call.whole_number("queries", 1, kMaxSize);
+  const int64_t keys = call.whole_number("keys", 1, kMaxSize), heads = call.whole_number("heads", 1, kMaxSize);
+  const int64_t kv_heads = call.whole_number("kvHeads", 1, kMaxSize);
+  const int64_t head_dim = call.whole_number("headDim", 1, 128);
+  return call.kernels().attention_backward_workspace(batch, queries, keys, heads, kv_heads, head_dim);
+}
+
+void swiglu_forward(Call& call) {
+  const Argument out = call.tensor("out", 2), gate_up = call.tensor("gateUp", 2);
+  call.dtype(out, kFloats);
+  call.same_dtype(gate_up, out);
+  call.shape(gate_up, {out.dim(0), 2 * out.dim(1)});
+  call.run([=](Kernels& k) { k.swiglu_forward(out.view, gate_up.view); });
+}
+
+void swiglu_backward(Call& call) {
+  const Argument dgate_up = call.tensor("dgateUp", 2), dout = call.tensor("dout", 2);
+  const Argument gate_up = call.tensor("gateUp", 2);
+  call.dtype(dout, kFloats);
+  for (const Argument& other : {dgate_up, gate_up}) {
+    call.same_dtype(other, dout);
+    call.shape(other, {dout.dim(0), 2 * dout.dim(1)});
+  }
+  call.run([=](Kernels& k) { k.swiglu_backward(dgate_up.view, dout.view, gate_up.view); });
+}
+
+}  // namespace
+
+void export_layers(Napi::Env env, Napi::Object exports) {
+  export_operation(env, exports, "patchEmbeddingForward", patch_embedding_forward);
+  export_operation(env, exports, "patchEmbeddingBackward", patch_embedding_backward);
+  export_workspace(env, exports, "patchEmbeddingBackwardWorkspace", patch_embedding_backward_workspace);
+  export_operation(env, exports, "rmsNormForward", rmsnorm_forward);
+  export_operation(env, exports, "rmsNormBackward", rmsnorm_backward);
+  export_workspace(env, exports, "rmsNormBackwardWorkspace", rmsnorm_backward_workspace);
+  export_operation(env, exports, "rotary", rotary);
+  export_operation(env, exports, "attentionForward", attention_forward);
+  export_operation(env, exports, "attentionBackward", attention_backward);
+  export_workspace(env, exports, "attentionBackwardWorkspace", attention_backward_workspace);
+  export_operation(env, exports, "swigluForward", swiglu_forward);
+  export_operation(env, exports, "swigluBackward", swiglu_backward);
+}
+
+}  // namespace nextpatch::binding

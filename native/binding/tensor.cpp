@@ -1,0 +1,242 @@
+#include "tensor.h"
+
+#include "device.h"
+#include "environment.h"
+#include "errors.h"
+
+namespace nextpatch::binding {
+namespace {
+
+constexpr napi_type_tag kTensorTag{0x6e65787470617463, 0x74656e736f720001};
+constexpr double kMaxElements = double(int64_t(1) << 44);
+
+// What one Tensor hands to the constructor of another that shares its storage.
+struct Origin {
+  std::shared_ptr<Storage> storage;
+  View view;
+};
+
+DType parse_dtype(const Napi::Value& value) {
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : value.ToString().Utf8Value();
+  for (const DType dtype : {DType::f32, DType::bf16, DType::i32})
+    if (name == name_of(dtype)) return dtype;
+  throw Error(ErrorKind::type, "Tensor: dtype: expected f32, bf16 or i32 but got " + name);
+}
+
+void set_strides(View* view) {
+  int64_t stride = 1;
+  for (int i = view->rank - 1; i >= 0; --i) {
+    view->stride[i] = stride;
+    stride *= view->shape[i];
+  }
+}
+
+void parse_shape(const Napi::Value& value, const char* method, View* view) {
+  const std::string where = std::string(method) + ": shape: ";
+  if (!value.IsArray()) throw Error(ErrorKind::type, where + "expected an array of whole numbers");
+  const auto array = value.As<Napi::Array>();
+  if (array.Length() == 0 || array.Length() > kMaxRank) {
+    throw Error(ErrorKind::range, where + "expected 1 to 4 dimensions but got " + std::to_string(array.Length()));
+  }
+  double elements = 1;
+  view->rank = int(array.Length());
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value item = array[i];
+    const double size = item.IsNumber() ? item.As<Napi::Number>().DoubleValue() : -1;
+    elements *= size;
+    if (!(size >= 1) || size > kMaxElements || elements > kMaxElements || size != double(int64_t(size))) {
+      throw Error(ErrorKind::range, where + "expected positive whole numbers with a product of at most 2^44 but got " +
+                                        item.ToString().Utf8Value() + " for dimension " + std::to_string(i));
+    }
+    view->shape[i] = int64_t(size);
+  }
+  set_strides(view);
+}
+
+int64_t parse_index(const Napi::Value& value, const char* what, int64_t low, int64_t high) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= double(low)) || number > double(high) || number != double(int64_t(number))) {
+    throw Error(ErrorKind::range, std::string(what) + ": expected a whole number from " + std::to_string(low) + " to " +
+                                      std::to_string(high) + " but got " + value.ToString().Utf8Value());
+  }
+  return int64_t(number);
+}
+
+struct ArrayKind {
+  napi_typedarray_type type;
+  const char* name;
+};
+ArrayKind array_kind(DType dtype) {
+  switch (dtype) {
+    case DType::bf16:
+      return {napi_uint16_array, "Uint16Array"};
+    case DType::i32:
+      return {napi_int32_array, "Int32Array"};
+    case DType::f32:
+      break;
+  }
+  return {napi_float32_array, "Float32Array"};
+}
+
+}  // namespace
+
+std::string shape_text(const View& view) {
+  std::string text = "[";
+  for (int i = 0; i < view.rank; ++i) text += (i ? ", " : "") + std::to_string(view.shape[i]);
+  return text + "]";
+}
+
+Napi::Function Tensor::define(Napi::Env env) {
+  return DefineClass(env, "Tensor",
+                     {InstanceAccessor<&Tensor::shape>("shape", napi_enumerable),
+                      InstanceAccessor<&Tensor::dtype>("dtype", napi_enumerable),
+                      InstanceAccessor<&Tensor::size>("size", napi_enumerable),
+                      InstanceAccessor<&Tensor::byte_length>("byteLength", napi_enumerable),
+                      InstanceAccessor<&Tensor::is_disposed>("disposed", napi_enumerable),
+                      InstanceMethod<&Tensor::reshape>("reshape"), InstanceMethod<&Tensor::narrow>("narrow"),
+                      InstanceMethod<&Tensor::write>("write"), InstanceMethod<&Tensor::read>("read"),
+                      InstanceMethod<&Tensor::dispose>("dispose")});
+}
+
+// new Tensor(device, dtype, shape), or from native code (device, External<Origin>).
+Tensor::Tensor(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  const auto self = info.This().As<Napi::Object>();
+  self.TypeTag(&kTensorTag);
+  guarded(info.Env(), [&] {
+    if (info[1].IsExternal()) {
+      const Origin* origin = info[1].As<Napi::External<Origin>>().Data();
+      storage_ = origin->storage;
+      view_ = origin->view;
+    } else {
+      DeviceHandle* device = DeviceHandle::from(info[0]);
+      if (!device) throw Error(ErrorKind::type, "Tensor: device: expected a Device");
+      view_.dtype = parse_dtype(info[1]);
+      parse_shape(info[2], "Tensor", &view_);
+      const int64_t bytes = view_.size() * int64_t(size_of(view_.dtype));
+      storage_ = std::make_shared<Storage>(device->device(), size_t(bytes));
+      view_.data = storage_->data();
+      external_bytes_ = bytes;
+      Napi::MemoryManagement::AdjustExternalMemory(info.Env(), external_bytes_);
+    }
+    self.DefineProperty(Napi::PropertyDescriptor::Value("device", info[0], napi_enumerable));
+  });
+}
+
+Tensor::~Tensor() {
+  if (external_bytes_) Napi::MemoryManagement::AdjustExternalMemory(Env(), -external_bytes_);
+}
+
+Tensor* Tensor::from(const Napi::Value& value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kTensorTag)) return nullptr;
+  return Unwrap(value.As<Napi::Object>());
+}
+
+void Tensor::require_alive(const char* method) const {
+  if (!storage_) throw Error(ErrorKind::type, std::string(method) + ": the tensor was disposed of");
+}
+
+Napi::Object Tensor::sibling(Napi::Env env, const View& view) {
+  Origin origin{storage_, view};
+  return Environment::of(env).tensor_class.New({Value().Get("device"), Napi::External<Origin>::New(env, &origin)});
+}
+
+Napi::Value Tensor::shape(const Napi::CallbackInfo& info) {
+  Napi::Array out = Napi::Array::New(info.Env(), size_t(view_.rank));
+  for (int i = 0; i < view_.rank; ++i) out[uint32_t(i)] = Napi::Number::New(info.Env(), double(view_.shape[i]));
+  return out;
+}
+Napi::Value Tensor::dtype(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), name_of(view_.dtype));
+}
+Napi::Value Tensor::size(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), double(view_.size()));
+}
+Napi::Value Tensor::byte_length(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), double(view_.size()) * double(size_of(view_.dtype)));
+}
+Napi::Value Tensor::is_disposed(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), disposed());
+}
+
+Napi::Value Tensor::reshape(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    require_alive("reshape");
+    View view = view_;
+    parse_shape(info[0], "reshape", &view);
+    if (view.size() != view_.size()) {
+      throw Error(ErrorKind::range, "reshape: shape: expected " + std::to_string(view_.size()) +
+                                        " elements, as in " + shape_text(view_) + ", but got " + shape_text(view));
+    }
+    if (!view_.contiguous()) throw Error(ErrorKind::range, "reshape: the tensor is not contiguous");
+    return sibling(info.Env(), view);
+  });
+}
+
+Napi::Value Tensor::narrow(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    require_alive("narrow");
+    const int dimension = int(parse_index(info[0], "narrow: dimension", 0, view_.rank - 1));
+    const int64_t extent = view_.shape[dimension];
+    const int64_t start = parse_index(info[1], "narrow: start", 0, extent - 1);
+    const int64_t length = parse_index(info[2], "narrow: length", 1, extent - start);
+    View view = view_;
+    view.shape[dimension] = length;
+    view.data = view_.as<char>() + start * view_.stride[dimension] * int64_t(size_of(view_.dtype));
+    return sibling(info.Env(), view);
+  });
+}
+
+Napi::Value Tensor::write(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    require_alive("write");
+    const ArrayKind kind = array_kind(view_.dtype);
+    if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != kind.type) {
+      throw Error(ErrorKind::type, std::string("write: expected a ") + kind.name + " for dtype " + name_of(view_.dtype));
+    }
+    void* data = nullptr;
+    size_t length = 0;
+    napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &data, nullptr, nullptr);
+    if (int64_t(length) != view_.size()) {
+      throw Error(ErrorKind::range, "write: expected " + std::to_string(view_.size()) + " elements for shape " +
+                                        shape_text(view_) + " but got " + std::to_string(length));
+    }
+    if (!view_.contiguous()) throw Error(ErrorKind::range, "write: the tensor is not contiguous");
+    storage_->device()->write(storage_, view_.data, data, length * size_of(view_.dtype));
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    require_alive("read");
+    if (!view_.contiguous()) throw Error(ErrorKind::range, "read: the tensor is not contiguous");
+    const size_t bytes = size_t(view_.size()) * size_of(view_.dtype);
+    auto buffer = Napi::ArrayBuffer::New(info.Env(), bytes);
+    // Held so that the memory stays while a device thread fills it.
+    auto held = std::make_shared<Napi::Reference<Napi::ArrayBuffer>>(Napi::Persistent(buffer));
+    const View view = view_;
+    auto settlement = Environment::of(info.Env()).promise([held, view](Napi::Env env) -> Napi::Value {
+      const size_t count = size_t(view.size());
+      switch (view.dtype) {
+        case DType::bf16:
+          return Napi::Uint16Array::New(env, count, held->Value(), 0);
+        case DType::i32:
+          return Napi::Int32Array::New(env, count, held->Value(), 0);
+        case DType::f32:
+          break;
+      }
+      return Napi::Float32Array::New(env, count, held->Value(), 0);
+    });
+    storage_->device()->read(storage_, view_.data, buffer.Data(), bytes, settlement.done);
+    return settlement.promise;
+  });
+}
+
+Napi::Value Tensor::dispose(const Napi::CallbackInfo& info) {
+  storage_.reset();
+  if (external_bytes_) Napi::MemoryManagement::AdjustExternalMemory(info.Env(), -external_bytes_);
+  external_bytes_ = 0;
+  return info.Env().Undefined();
+}
+
+}  // namespace nextpatch::binding

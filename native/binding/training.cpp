@@ -1,0 +1,107 @@
+#include "operation.h"
+#include "operations.h"
+
+namespace nextpatch::binding {
+namespace {
+
+constexpr int64_t kMaxSize = int64_t(1) << 44;
+constexpr int64_t kMaxSeed = (int64_t(1) << 53) - 1;
+
+void patch_labels(Call& call) {
+  const Argument labels = call.tensor("labels", 2), tokens = call.vector("tokens");
+  const int64_t positions = call.whole_number("positions", 1, kMaxSize);
+  call.dtype(labels, {DType::i32});
+  call.dtype(tokens, {DType::i32});
+  call.shape(tokens, {labels.view.size()});
+  call.require(labels.dim(0) % positions == 0, labels,
+               "a number of rows that is a multiple of the " + std::to_string(positions) + " positions");
+  call.run([=](Kernels& k) { k.patch_labels(labels.view, tokens.view, positions); });
+}
+
+void label_coefficients(Call& call) {
+  const Argument coefficients = call.vector("coefficients"), labels = call.tensor("labels", 2);
+  const Argument weights = call.vector("weights");
+  call.dtype(labels, {DType::i32});
+  for (const Argument& other : {coefficients, weights}) {
+    call.dtype(other, {DType::f32});
+    call.shape(other, {labels.dim(1)});
+  }
+  call.run([=](Kernels& k) { k.label_coefficients(coefficients.view, labels.view, weights.view); });
+}
+
+void cross_entropy(Call& call) {
+  const Argument losses = call.vector("losses"), logits = call.tensor("logits", 2);
+  const Argument labels = call.tensor("labels", 2), coefficients = call.vector("coefficients");
+  const bool gradient = call.boolean("gradient");
+  call.dtype(logits, kFloats);
+  call.dtype(losses, {DType::f32});
+  call.dtype(labels, {DType::i32});
+  call.dtype(coefficients, {DType::f32});
+  call.shape(losses, {logits.dim(0)});
+  call.shape(labels, {logits.dim(0), labels.dim(1)});
+  call.shape(coefficients, {labels.dim(1)});
+  call.run([=](Kernels& k) { k.cross_entropy(losses.view, logits.view, labels.view, coefficients.view, gradient); });
+}
+
+void grad_norm(Call& call) {
+  const Argument norm = call.vector("norm"), grad = call.vector("grad"), workspace = call.vector("workspace");
+  for (const Argument& other : {norm, grad, workspace}) call.dtype(other, {DType::f32});
+  call.shape(norm, {1});
+  call.at_least(workspace, call.kernels().grad_norm_workspace(grad.view.size()));
+  call.run([=](Kernels& k) { k.grad_norm(norm.view, grad.view, workspace.view); });
+}
+
+int64_t grad_norm_workspace(Call& call) {
+  return call.kernels().grad_norm_workspace(call.whole_number("size", 1, kMaxSize));
+}
+
+void adamw(Call& call) {
+  const Argument param = call.vector("param"), master = call.vector("master"), m = call.vector("m");
+  const Argument v = call.vector("v"), grad = call.vector("grad"), norm = call.vector("norm");
+  const Argument hyper = call.vector("hyper");
+  const int64_t decayed = call.whole_number("decayed", 0, param.dim(0));
+  call.dtype(param, kFloats);
+  for (const Argument& other : {master, m, v, grad, norm, hyper}) call.dtype(other, {DType::f32});
+  for (const Argument& other : {master, m, v, grad}) call.shape(other, {param.dim(0)});
+  call.shape(norm, {1});
+  call.shape(hyper, {kAdamWHyperSize});
+  call.run([=](Kernels& k) {
+    k.adamw(param.view, master.view, m.view, v.view, grad.view, norm.view, hyper.view, decayed);
+  });
+}
+
+void sample(Call& call) {
+  const Argument out = call.vector("out"), logits = call.tensor("logits", 2), workspace = call.vector("workspace");
+  Sampling sampling;
+  sampling.temperature = float(call.number("temperature", 0, 1e6));
+  sampling.top_k = call.whole_number("topK", 0, kMaxSize);
+  sampling.top_p = float(call.number("topP", 0, 1));
+  sampling.seed = uint64_t(call.whole_number("seed", 0, kMaxSeed));
+  sampling.counter = uint64_t(call.whole_number("counter", 0, kMaxSeed));
+  call.dtype(out, {DType::i32});
+  call.dtype(logits, kFloats);
+  call.dtype(workspace, {DType::f32});
+  call.shape(out, {logits.dim(0)});
+  call.at_least(workspace, call.kernels().sample_workspace(logits.dim(0), logits.dim(1)));
+  call.run([=](Kernels& k) { k.sample(out.view, logits.view, workspace.view, sampling); });
+}
+
+int64_t sample_workspace(Call& call) {
+  const int64_t rows = call.whole_number("rows", 1, kMaxSize);
+  return call.kernels().sample_workspace(rows, call.whole_number("vocabulary", 1, kMaxSize));
+}
+
+}  // namespace
+
+void export_training(Napi::Env env, Napi::Object exports) {
+  export_operation(env, exports, "patchLabels", patch_labels);
+  export_operation(env, exports, "labelCoefficients", label_coefficients);
+  export_operation(env, exports, "crossEntropy", cross_entropy);
+  export_operation(env, exports, "gradNorm", grad_norm);
+  export_workspace(env, exports, "gradNormWorkspace", grad_norm_workspace);
+  export_operation(env, exports, "adamw", adamw);
+  export_operation(env, exports, "sample", sample);
+  export_workspace(env, exports, "sampleWorkspace", sample_workspace);
+}
+
+}  // namespace nextpatch::binding

@@ -1,0 +1,75 @@
+#include "allocator.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace nextpatch {
+namespace {
+
+// Sizes are rounded so that tensors of nearly equal size can take each other's blocks.
+size_t rounded(size_t bytes) {
+  const size_t step = bytes < (1u << 20) ? 512 : size_t(64) << 10;
+  return (std::max<size_t>(bytes, 1) + step - 1) / step * step;
+}
+
+}  // namespace
+
+Allocator::Allocator(Allocate allocate, Free free)
+    : system_allocate_(std::move(allocate)), system_free_(std::move(free)) {}
+
+Allocator::~Allocator() { trim(); }
+
+void* Allocator::allocate(size_t bytes) {
+  const size_t size = rounded(bytes);
+  std::lock_guard<std::mutex> lock(mutex_);
+  void* data = nullptr;
+  size_t block = size;
+  // A cached block may be up to an eighth larger than asked for; more would waste memory.
+  auto fit = cached_.lower_bound(size);
+  if (fit != cached_.end() && fit->first <= size + size / 8) {
+    block = fit->first;
+    data = fit->second;
+    cached_.erase(fit);
+  } else {
+    ++counters_.system_allocations;
+    data = system_allocate_(size);
+    if (!data && !cached_.empty()) {
+      trim_locked();
+      data = system_allocate_(size);
+    }
+    if (!data) return nullptr;
+    counters_.reserved_bytes += int64_t(size);
+  }
+  in_use_.emplace(data, block);
+  counters_.used_bytes += int64_t(block);
+  counters_.peak_used_bytes = std::max(counters_.peak_used_bytes, counters_.used_bytes);
+  return data;
+}
+
+void Allocator::free(void* data) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto block = in_use_.find(data);
+  counters_.used_bytes -= int64_t(block->second);
+  cached_.emplace(block->second, data);
+  in_use_.erase(block);
+}
+
+void Allocator::trim() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  trim_locked();
+}
+
+void Allocator::trim_locked() {
+  for (const auto& [size, data] : cached_) {
+    system_free_(data);
+    counters_.reserved_bytes -= int64_t(size);
+  }
+  cached_.clear();
+}
+
+AllocatorCounters Allocator::counters() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return counters_;
+}
+
+}  // namespace nextpatch

@@ -1,0 +1,85 @@
+// An opened device: its memory, and its queue of operations, which run in order on a thread of their own.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "allocator.h"
+#include "backend.h"
+#include "worker.h"
+
+namespace nextpatch {
+
+class Device;
+
+// A block of a device's memory; it goes back to the allocator when the last owner lets go. Operations that
+// are still to run own what they touch.
+class Storage {
+ public:
+  Storage(std::shared_ptr<Device> device, size_t bytes);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  void* data() const { return data_; }
+  size_t bytes() const { return bytes_; }
+  const std::shared_ptr<Device>& device() const { return device_; }
+
+ private:
+  std::shared_ptr<Device> device_;
+  size_t bytes_;
+  void* data_;
+};
+
+class Device : public std::enable_shared_from_this<Device> {
+ public:
+  // nullptr, or the error of the first operation that failed since the last wait.
+  using Done = std::function<void(std::exception_ptr)>;
+
+  Device(std::string backend, int index, DeviceInfo info, std::unique_ptr<Context> context);
+  ~Device();
+
+  const std::string& backend() const { return backend_; }
+  int index() const { return index_; }
+  const DeviceInfo& info() const { return info_; }
+  const Kernels& kernels() const { return context_->kernels(); }
+  Allocator& memory() { return *memory_; }
+  Allocator& host_memory() { return *host_memory_; }
+  MemoryStatus memory_status() { return context_->memory(); }
+
+  // Runs `operation` on the queue, after all that came before. Where it throws, operations behind it are
+  // skipped and the next wait reports the error. `owned` lives until the operation has been issued.
+  void run(std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned);
+
+  // Copies `bytes` from `host` (which may be changed as soon as this returns) to `to`.
+  void write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
+
+  // Copies from `from` to `host`, which must live until `done` is called (on a thread of the device).
+  void read(const std::shared_ptr<Storage>& owner, const void* from, void* host, size_t bytes, Done done);
+
+  // Calls `done` (on a thread of the device) when all operations enqueued so far have finished.
+  void synchronize(Done done);
+
+ private:
+  void finish(std::function<void()> issue, Done done);
+  void release_staging();
+
+  std::string backend_;
+  int index_;
+  DeviceInfo info_;
+  std::unique_ptr<Context> context_;
+  std::unique_ptr<Allocator> memory_;
+  std::unique_ptr<Allocator> host_memory_;
+  // Both are touched on the queue thread only.
+  std::exception_ptr failure_;
+  std::vector<std::pair<Ticket, void*>> staging_;  // host blocks of copies that may still be under way
+  // Waits for the stream so that the queue need not; destroyed after the queue, which feeds it.
+  std::unique_ptr<Worker> waiter_;
+  std::unique_ptr<Worker> queue_;
+};
+
+}  // namespace nextpatch
