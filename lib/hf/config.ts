@@ -1,0 +1,163 @@
+/**
+ * The shape of a Llama model, with the keys and meaning of Hugging Face's `config.json`
+ * (transformers, models/llama/configuration_llama.py).
+ */
+import { ConfigError } from "../errors.js";
+import { Fields } from "./fields.js";
+import { readRope, type RopeScaling } from "./rope.js";
+
+/** A complete Llama configuration: every default filled in. Keys are Hugging Face's. */
+export interface LlamaConfig {
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  /** Width of the SwiGLU. */
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  /** Heads of keys and values; fewer than `num_attention_heads` is grouped-query attention. */
+  readonly num_key_value_heads: number;
+  readonly head_dim: number;
+  readonly rms_norm_eps: number;
+  readonly rope_theta: number;
+  /** How the rotary frequencies are stretched for a longer context; null: not at all. */
+  readonly rope_scaling: RopeScaling | null;
+  readonly max_position_embeddings: number;
+  /** Whether the head is the embedding's own matrix. */
+  readonly tie_word_embeddings: boolean;
+  /** Standard deviation of the normal distribution that matrices are initialised from. */
+  readonly initializer_range: number;
+  readonly bos_token_id: number | null;
+  readonly eos_token_id: number | readonly number[] | null;
+  readonly pad_token_id: number | null;
+}
+
+/** The head dimensions that the attention kernels are made for. */
+export const supportedHeadDims: readonly number[] = [32, 64, 80, 96, 128];
+
+/**
+ * Keys of a config.json that change how the model is built or read. All others (`_name_or_path`, `use_cache`, …)
+ * have no meaning here and are ignored.
+ */
+export const meaningfulKeys: readonly string[] = [
+  "vocab_size",
+  "hidden_size",
+  "intermediate_size",
+  "num_hidden_layers",
+  "num_attention_heads",
+  "num_key_value_heads",
+  "head_dim",
+  "rms_norm_eps",
+  "rope_theta",
+  "rope_scaling",
+  "rope_parameters",
+  "max_position_embeddings",
+  "tie_word_embeddings",
+  "initializer_range",
+  "bos_token_id",
+  "eos_token_id",
+  "pad_token_id",
+  "model_type",
+  "hidden_act",
+  "attention_bias",
+  "mlp_bias",
+  "attention_dropout",
+];
+
+/**
+ * Reads a parsed `config.json` as written by transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
+ * A key that is absent or null takes the default it has in transformers.
+ * @param where prefix of the keys in messages, such as a file's name
+ * @throws ConfigError with all problems, one a line
+ */
+export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
+  const problems: string[] = [];
+  const config = readLlamaConfig(json, (key, problem) => problems.push(`${where}: ${key ? `${key}: ` : ""}${problem}`));
+  if (config === null || problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
+  return config;
+}
+
+/** As `parseLlamaConfig`, with each problem told to `report(key, problem)`; the result is to be used only without any. */
+export function readLlamaConfig(
+  json: unknown,
+  report: (key: string, problem: string) => void,
+): LlamaConfig | null {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    report("", `expected an object with the keys of a Llama config, got ${JSON.stringify(json)}`);
+    return null;
+  }
+  const fields = new Fields(json as Record<string, unknown>, report);
+  fields.mustBe("model_type", "llama");
+  fields.mustBe("hidden_act", "silu");
+  fields.mustBe("attention_bias", false);
+  fields.mustBe("mlp_bias", false);
+  fields.mustBe("attention_dropout", 0);
+
+  const hidden = fields.positiveInteger("hidden_size", 4096);
+  const heads = fields.positiveInteger("num_attention_heads", 32);
+  const maxPositions = fields.positiveInteger("max_position_embeddings", 2048);
+  const config: LlamaConfig = {
+    vocab_size: fields.positiveInteger("vocab_size", 32000),
+    hidden_size: hidden,
+    intermediate_size: fields.positiveInteger("intermediate_size", 11008),
+    num_hidden_layers: fields.positiveInteger("num_hidden_layers", 32),
+    num_attention_heads: heads,
+    num_key_value_heads: fields.positiveInteger("num_key_value_heads", heads),
+    head_dim: fields.positiveInteger("head_dim", Math.max(1, Math.floor(hidden / heads))),
+    rms_norm_eps: fields.positiveNumber("rms_norm_eps", 1e-6),
+    ...readRope(fields, maxPositions),
+    max_position_embeddings: maxPositions,
+    tie_word_embeddings: fields.boolean("tie_word_embeddings", false),
+    initializer_range: fields.numberBetween("initializer_range", 0, 1, 0.02),
+    bos_token_id: fields.tokenId("bos_token_id", 1),
+    eos_token_id: fields.tokenIds("eos_token_id", 2),
+    pad_token_id: fields.tokenId("pad_token_id", null),
+  };
+  checkHeads(config, fields);
+  return config;
+}
+
+function checkHeads(config: LlamaConfig, fields: Fields): void {
+  const { hidden_size: hidden, num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim } = config;
+  if (hidden % heads !== 0) {
+    fields.report("hidden_size", `expected a multiple of num_attention_heads (${heads}), got ${hidden}`);
+  } else if (!supportedHeadDims.includes(headDim)) {
+    const origin = fields.has("head_dim") ? "" : ` (hidden_size ${hidden} / num_attention_heads ${heads})`;
+    fields.report("head_dim", `expected one of ${supportedHeadDims.join(", ")}, got ${headDim}${origin}`);
+  }
+  if (heads % kvHeads !== 0) {
+    fields.report("num_key_value_heads", `expected a divisor of num_attention_heads (${heads}), got ${kvHeads}`);
+  }
+}
+
+/**
+ * The `config.json` of a checkpoint. The rotary embedding and the dtype stand in it twice, as transformers 4, vLLM
+ * and llama.cpp's converter read them (`rope_theta`, `rope_scaling`, `torch_dtype`) and as transformers 5 does
+ * (`rope_parameters`, `dtype`).
+ * @param dtype the element type of the weights beside it
+ */
+export function toHuggingFaceConfig(config: LlamaConfig, dtype: "float32" | "bfloat16"): Record<string, unknown> {
+  return {
+    architectures: ["LlamaForCausalLM"],
+    model_type: "llama",
+    ...config,
+    hidden_act: "silu",
+    attention_bias: false,
+    attention_dropout: 0,
+    mlp_bias: false,
+    rope_parameters: { rope_type: "default", ...config.rope_scaling, rope_theta: config.rope_theta },
+    torch_dtype: dtype,
+    dtype,
+    use_cache: true,
+  };
+}
+
+/** The `generation_config.json` of a checkpoint: the tokens that begin, end and pad a text. */
+export function generationConfig(config: LlamaConfig): Record<string, unknown> {
+  const { bos_token_id, eos_token_id, pad_token_id } = config;
+  return {
+    _from_model_config: true,
+    bos_token_id,
+    eos_token_id,
+    ...(pad_token_id === null ? {} : { pad_token_id }),
+  };
+}

@@ -1,0 +1,83 @@
+/**
+ * Reads typed fields of a JSON object and tells every field that is not what it must be. A field that is absent or
+ * null takes its default, as in transformers; so does a wrong one, so that reading goes on to the next problem.
+ */
+export class Fields {
+  constructor(
+    private readonly values: Readonly<Record<string, unknown>>,
+    readonly report: (key: string, problem: string) => void,
+    private readonly prefix = "",
+  ) {}
+
+  /** Whether the field is present and not null. */
+  has(key: string): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  /** The field's value; undefined where it is absent or null. */
+  get(key: string): unknown {
+    return Object.hasOwn(this.values, key) ? (this.values[key] ?? undefined) : undefined;
+  }
+
+  /** Tells a field that has another value than the only supported one. */
+  mustBe(key: string, supported: string | number | boolean): void {
+    this.read(key, supported, `${JSON.stringify(supported)}, the only one supported`, (value) => value === supported);
+  }
+
+  positiveInteger(key: string, fallback: number): number {
+    return this.read(key, fallback, "a positive integer", (value) => Number.isSafeInteger(value) && Number(value) > 0);
+  }
+
+  positiveNumber(key: string, fallback: number): number {
+    return this.read(key, fallback, "a positive number", (value) => Number.isFinite(value) && Number(value) > 0);
+  }
+
+  /** A required positive number. */
+  requiredPositiveNumber(key: string): number {
+    if (!this.has(key)) this.fail(key, "required, expected a positive number");
+    return this.positiveNumber(key, 1);
+  }
+
+  /** A number in [low, high]. */
+  numberBetween(key: string, low: number, high: number, fallback: number): number {
+    const inside = (value: unknown) => Number.isFinite(value) && Number(value) >= low && Number(value) <= high;
+    return this.read(key, fallback, `a number from ${low} to ${high}`, inside);
+  }
+
+  boolean(key: string, fallback: boolean): boolean {
+    return this.read(key, fallback, "true or false", (value) => typeof value === "boolean");
+  }
+
+  tokenId(key: string, fallback: number | null): number | null {
+    return this.has(key) || !Object.hasOwn(this.values, key)
+      ? this.read(key, fallback, "a token id (an integer)", Number.isSafeInteger)
+      : null;
+  }
+
+  tokenIds(key: string, fallback: number | null): number | readonly number[] | null {
+    const value = this.get(key);
+    if (!Array.isArray(value)) return this.tokenId(key, fallback);
+    return this.read<readonly number[]>(key, [], "a token id or a list of them", () => value.every(Number.isSafeInteger));
+  }
+
+  /** The fields of a nested object; undefined where it is absent, null or no object. */
+  nested(key: string): Fields | undefined {
+    const isObject = (value: unknown) => typeof value === "object" && !Array.isArray(value);
+    const value = this.read<object | undefined>(key, undefined, "an object", isObject);
+    const prefix = `${this.prefix}${key}.`;
+    return value && new Fields(value as Readonly<Record<string, unknown>>, this.report, prefix);
+  }
+
+  /** Tells a problem of one of these fields, under its full key. */
+  fail(key: string, problem: string): void {
+    this.report(this.prefix + key, problem);
+  }
+
+  private read<T>(key: string, fallback: T, expected: string, isValid: (value: unknown) => boolean): T {
+    const value = this.get(key);
+    if (value === undefined) return fallback;
+    if (isValid(value)) return value as T;
+    this.fail(key, `expected ${expected}, got ${JSON.stringify(value)}`);
+    return fallback;
+  }
+}

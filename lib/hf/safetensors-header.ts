@@ -1,0 +1,134 @@
+/**
+ * The header of a safetensors file, parsed and checked against the format's rules
+ * (huggingface/safetensors, README.md, "Format"):
+ *
+ *     8 bytes            N, unsigned 64-bit little-endian: size of the header
+ *     N bytes            JSON object {"NAME": {"dtype", "shape", "data_offsets": [BEGIN, END]}, "__metadata__"?: {...}}
+ *     rest               the tensors' bytes, little-endian, row-major; offsets count from its first byte
+ *
+ * The tensors cover the rest of the file exactly: no holes, no overlap, nothing left over.
+ */
+import { CheckpointError } from "../errors.js";
+import { byteSize, isSafetensorsDtype, type SafetensorsDtype } from "./dtypes.js";
+
+/** The largest header the format allows, in bytes: a bound on what a reader must hold and parse. */
+export const maxHeaderBytes = 100_000_000;
+
+/** The header's key for free text about the file, which is therefore no name for a tensor. */
+export const metadataKey = "__metadata__";
+
+/** What a header says about a tensor; `begin` and `end` are byte offsets after the header. */
+export interface TensorEntry {
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** A header that passed all checks; `tensors` is in the order of their bytes in the file. */
+export interface SafetensorsHeader {
+  readonly tensors: ReadonlyMap<string, TensorEntry>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/**
+ * Parses the JSON text of a header and checks it against the `dataBytes` that follow it in the file.
+ * @param file the file's name, for messages
+ * @throws CheckpointError naming the file, the tensor, what was expected and what was found
+ */
+export function parseHeader(text: string, dataBytes: number, file: string): SafetensorsHeader {
+  const fail = (problem: string): never => {
+    throw new CheckpointError(`${file}: ${problem}`);
+  };
+  if (!text.startsWith("{")) fail(`the header must be a JSON object that begins with "{", found ${quote(text[0])}`);
+  let parsed: Record<string, unknown>;
+  try {
+    parsed = JSON.parse(text) as Record<string, unknown>;
+  } catch (cause) {
+    throw new CheckpointError(`${file}: the header is not valid JSON: ${(cause as Error).message}`, { cause });
+  }
+  const duplicate = findDuplicateKey(text);
+  if (duplicate !== undefined) fail(`the header has the key ${quote(duplicate)} twice, expected each key once`);
+
+  let metadata: Record<string, string> = {};
+  const entries: [string, TensorEntry][] = [];
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name === metadataKey) metadata = checkMetadata(value, file);
+    else entries.push([name, checkEntry(name, value, file)]);
+  }
+  // Keys may come in any order; the bytes may not. Empty tensors share an offset with the one after them.
+  entries.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
+  let expected = 0;
+  for (const [name, { begin, end }] of entries) {
+    if (begin !== expected) {
+      const what = begin > expected ? "a hole" : "an overlap";
+      fail(`tensor ${quote(name)} leaves ${what}: expected it to begin at byte ${expected}, found ${begin}`);
+    }
+    expected = end;
+  }
+  if (expected !== dataBytes) {
+    const what = expected > dataBytes ? "is cut short" : "has bytes that no tensor covers";
+    fail(`the file ${what}: expected ${expected} bytes of tensors after the header, found ${dataBytes}`);
+  }
+  return { tensors: new Map(entries), metadata };
+}
+
+function checkMetadata(value: unknown, file: string): Record<string, string> {
+  const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isMap || !Object.values(value).every((item) => typeof item === "string")) {
+    throw new CheckpointError(`${file}: ${metadataKey}: expected an object of strings, found ${quote(value)}`);
+  }
+  return value as Record<string, string>;
+}
+
+function checkEntry(name: string, value: unknown, file: string): TensorEntry {
+  const fail = (what: string, expected: string, found: unknown): never => {
+    throw new CheckpointError(`${file}: tensor ${quote(name)}: ${what}: expected ${expected}, found ${quote(found)}`);
+  };
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return fail("entry", "an object with dtype, shape and data_offsets", value);
+  }
+  const { dtype, shape, data_offsets: offsets } = value as Record<string, unknown>;
+  if (!isSafetensorsDtype(dtype)) return fail("dtype", "a known element type such as F32 or BF16", dtype);
+  if (!isNaturalArray(shape)) return fail("shape", "a list of integers >= 0", shape);
+  if (!isNaturalArray(offsets) || offsets.length !== 2) return fail("data_offsets", "[begin, end]", offsets);
+  const [begin, end] = offsets as [number, number];
+  if (begin > end) return fail("data_offsets", "begin <= end", offsets);
+  const bytes = byteSize(dtype, shape);
+  if (!Number.isSafeInteger(bytes)) return fail("shape", `a size in whole bytes for ${dtype}`, shape);
+  if (end - begin !== bytes) {
+    return fail("data_offsets", `${bytes} bytes for ${dtype} [${shape.join(", ")}]`, end - begin);
+  }
+  return { dtype, shape, begin, end };
+}
+
+function isNaturalArray(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+}
+
+/**
+ * The first key that an object in `json` (valid JSON) has twice. `JSON.parse` keeps the last of them in silence,
+ * and two readers that keep different ones would load different models from one file.
+ */
+function findDuplicateKey(json: string): string | undefined {
+  const open: Set<string>[] = [];
+  const tokens = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}]/g;
+  for (let match = tokens.exec(json); match !== null; match = tokens.exec(json)) {
+    const [token, colon] = match;
+    if (token === "{") open.push(new Set());
+    else if (token === "}") open.pop();
+    else if (colon !== undefined) {
+      const key = JSON.parse(token.slice(0, -colon.length)) as string;
+      const keys = open.at(-1);
+      if (keys?.has(key)) return key;
+      keys?.add(key);
+    }
+  }
+  return undefined;
+}
+
+/** `value` as it would stand in JSON, cut to a length that fits a message. */
+function quote(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}

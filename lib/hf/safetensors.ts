@@ -1,0 +1,197 @@
+/**
+ * Reads and writes safetensors files without ever holding more than one tensor in memory.
+ * The format's rules are in safetensors-header.ts.
+ */
+import { type FileHandle, open, rm } from "node:fs/promises";
+import { CheckpointError } from "../errors.js";
+import { bitsPerElement, byteSize, type SafetensorsDtype } from "./dtypes.js";
+import { maxHeaderBytes, metadataKey, parseHeader, type SafetensorsHeader } from "./safetensors-header.js";
+
+/** Element type and shape of a stored tensor. */
+export interface TensorInfo {
+  readonly dtype: SafetensorsDtype;
+  readonly shape: readonly number[];
+}
+
+/** A tensor to be written. `data` is asked for when its turn comes, so that one tensor at a time is in memory. */
+export interface SafetensorsEntry extends TensorInfo {
+  readonly name: string;
+  /** The elements, little-endian and row-major: `product(shape)` of them. */
+  readonly data: () => Promise<Uint8Array>;
+}
+
+/** An open safetensors file: its header in memory, its tensors read one by one from their place in the file. */
+export class SafetensorsFile {
+  private constructor(
+    readonly path: string,
+    private readonly handle: FileHandle,
+    private readonly header: SafetensorsHeader,
+    private readonly dataBegin: number,
+  ) {}
+
+  /**
+   * Opens a file, reads its header and checks it whole: what passes can be read.
+   * @throws CheckpointError naming the file, the tensor, what was expected and what was found
+   */
+  static async open(path: string): Promise<SafetensorsFile> {
+    let handle: FileHandle;
+    try {
+      handle = await open(path, "r");
+    } catch (cause) {
+      throw new CheckpointError(`${path}: cannot be opened: ${(cause as Error).message}`, { cause });
+    }
+    try {
+      const { size } = await handle.stat();
+      if (size < 8) {
+        throw new CheckpointError(`${path}: expected at least the 8 bytes of the header's length, found ${size}`);
+      }
+      const headerBytes = new DataView((await readAt(handle, 0, 8, path)).buffer).getBigUint64(0, true);
+      if (headerBytes > BigInt(maxHeaderBytes)) {
+        throw new CheckpointError(`${path}: expected a header of at most ${maxHeaderBytes} bytes, found ${headerBytes}`);
+      }
+      const dataBegin = 8 + Number(headerBytes);
+      if (dataBegin > size) {
+        throw new CheckpointError(`${path}: the file is cut short: expected ${dataBegin} bytes of header, found ${size}`);
+      }
+      const header = parseHeader(decodeUtf8(await readAt(handle, 8, dataBegin - 8, path), path), size - dataBegin, path);
+      return new SafetensorsFile(path, handle, header, dataBegin);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  /** The header's free text, for example `{ format: "pt" }`. */
+  get metadata(): Readonly<Record<string, string>> {
+    return this.header.metadata;
+  }
+
+  /** The tensors' names, in the order of their bytes in the file. */
+  names(): string[] {
+    return [...this.header.tensors.keys()];
+  }
+
+  /** Whether the file has a tensor of that name. */
+  has(name: string): boolean {
+    return this.header.tensors.has(name);
+  }
+
+  /** Element type and shape of a tensor. @throws CheckpointError if there is none of that name */
+  info(name: string): TensorInfo {
+    const { dtype, shape } = this.entry(name);
+    return { dtype, shape };
+  }
+
+  /**
+   * Reads one tensor's bytes (little-endian, row-major) into a buffer of its own, aligned for any typed array.
+   * @throws CheckpointError if there is none of that name, or the file shrank since it was opened
+   */
+  async read(name: string): Promise<Uint8Array> {
+    const { begin, end } = this.entry(name);
+    return readAt(this.handle, this.dataBegin + begin, end - begin, this.path);
+  }
+
+  /** Closes the file; nothing can be read after that. */
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+
+  private entry(name: string) {
+    const entry = this.header.tensors.get(name);
+    if (entry === undefined) throw new CheckpointError(`${this.path}: expected a tensor named "${name}", found none`);
+    return entry;
+  }
+}
+
+/**
+ * Writes tensors to `path` (replacing what is there) and syncs them to the disk. Wider element types come first,
+ * as the reference writer has it, so that every tensor is aligned to its elements; otherwise the order is kept.
+ * On failure nothing is left at `path`.
+ * @param metadata free text for the header; readers of PyTorch checkpoints expect `format: "pt"`
+ * @throws CheckpointError if a name comes twice or a tensor's bytes do not match its dtype and shape
+ */
+export async function writeSafetensors(
+  path: string,
+  entries: Iterable<SafetensorsEntry>,
+  metadata: Readonly<Record<string, string>> = { format: "pt" },
+): Promise<void> {
+  const sorted = [...entries].sort((a, b) => bitsPerElement[b.dtype] - bitsPerElement[a.dtype]);
+  const header = encodeHeader(path, sorted, metadata);
+  const handle = await open(path, "w");
+  try {
+    await writeAll(handle, header);
+    for (const entry of sorted) {
+      const bytes = await entry.data();
+      const expected = byteSize(entry.dtype, entry.shape);
+      if (bytes.byteLength !== expected) {
+        const what = `${entry.dtype} [${entry.shape.join(", ")}]`;
+        throw new CheckpointError(
+          `${path}: tensor "${entry.name}": expected ${expected} bytes for ${what}, found ${bytes.byteLength}`,
+        );
+      }
+      await writeAll(handle, bytes);
+    }
+    await handle.sync();
+    await handle.close();
+  } catch (error) {
+    await handle.close();
+    await rm(path, { force: true });
+    throw error;
+  }
+}
+
+function encodeHeader(
+  path: string,
+  entries: readonly SafetensorsEntry[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  const fields = [`${JSON.stringify(metadataKey)}:${JSON.stringify(metadata)}`];
+  const seen = new Set([metadataKey]);
+  let begin = 0;
+  for (const { name, dtype, shape } of entries) {
+    if (seen.has(name)) throw new CheckpointError(`${path}: tensor "${name}": expected each name once, found it again`);
+    seen.add(name);
+    const end = begin + byteSize(dtype, shape);
+    fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, end] })}`);
+    begin = end;
+  }
+  const json = Buffer.from(`{${fields.join(",")}}`, "utf8");
+  // Spaces up to a multiple of 8, so that the tensors begin aligned.
+  const padded = Math.ceil(json.byteLength / 8) * 8;
+  const header = Buffer.alloc(8 + padded, " ");
+  header.writeBigUInt64LE(BigInt(padded), 0);
+  header.set(json, 8);
+  return header;
+}
+
+/** One system call moves at most 2 GiB. */
+const maxCallBytes = 2 ** 30;
+
+async function readAt(handle: FileHandle, position: number, length: number, path: string): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, maxCallBytes), position + done);
+    if (bytesRead === 0) {
+      throw new CheckpointError(`${path}: expected ${length} bytes at byte ${position}, found ${done}`);
+    }
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  let done = 0;
+  while (done < bytes.byteLength) {
+    const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.byteLength - done, maxCallBytes));
+    done += bytesWritten;
+  }
+}
+
+function decodeUtf8(bytes: Uint8Array, path: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    throw new CheckpointError(`${path}: the header is not valid UTF-8`, { cause });
+  }
+}
