@@ -1,0 +1,100 @@
+/** `nextpatch prepare`: text to token shards. */
+import { InvalidArgumentError } from "commander";
+import type { Command } from "commander";
+import { DEFAULT_VAL_FRACTION, prepareDataset } from "../data/prepare.js";
+import type { DatasetInfo, PrepareProgress } from "../data/prepare.js";
+import { ConfigError } from "../errors.js";
+import type { CliIo } from "./io.js";
+
+/** Trained when the command names no tokenizer. */
+const DEFAULT_VOCAB = 4096;
+
+interface Flags {
+  out: string;
+  tokenizer?: string;
+  trainTokenizer?: number;
+  valFraction: number;
+}
+
+export function registerPrepare(program: Command, io: CliIo): void {
+  program
+    .command("prepare")
+    .description("turn text, JSONL (\"text\" field) or Parquet into token shards; .gz and .zst are read as they are")
+    .argument("<files...>", "source files, taken in this order")
+    .requiredOption("--out <dir>", "folder for the dataset; an earlier dataset in it is replaced")
+    .option("--tokenizer <tokenizer.json>", "encode with this tokenizer")
+    .option("--train-tokenizer <vocab>", `train a byte-level BPE of this size (default: ${DEFAULT_VOCAB})`, number)
+    .option("--val-fraction <fraction>", "share of the documents held out", number, DEFAULT_VAL_FRACTION)
+    .action(async (files: string[], flags: Flags) => prepare(files, flags, io));
+}
+
+async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> {
+  if (flags.tokenizer !== undefined && flags.trainTokenizer !== undefined) {
+    throw new ConfigError("--tokenizer and --train-tokenizer exclude each other");
+  }
+  const tokenizer = flags.tokenizer === undefined
+    ? { trainTokenizerVocab: flags.trainTokenizer ?? DEFAULT_VOCAB }
+    : { tokenizerPath: flags.tokenizer };
+  if (flags.tokenizer === undefined && flags.trainTokenizer === undefined) {
+    io.log(`no tokenizer named: training one of ${DEFAULT_VOCAB} tokens (--tokenizer or --train-tokenizer to choose)`);
+  }
+  const start = performance.now();
+  const interrupt = new AbortController();
+  const onInterrupt = (): void => interrupt.abort(new Error("interrupted"));
+  process.once("SIGINT", onInterrupt);
+  const progress = phaseProgress(io);
+  try {
+    const info = await prepareDataset({
+      files,
+      out: flags.out,
+      ...tokenizer,
+      valFraction: flags.valFraction,
+      onProgress: progress.update,
+      signal: interrupt.signal,
+    });
+    progress.stop();
+    const seconds = (performance.now() - start) / 1000;
+    io.result(summary(flags.out, info, seconds), { out: flags.out, ...info, seconds });
+  } finally {
+    progress.stop();
+    process.removeListener("SIGINT", onInterrupt);
+  }
+}
+
+/** Shows one progress bar per phase. */
+function phaseProgress(io: CliIo): { update(progress: PrepareProgress): void; stop(): void } {
+  const labels = { tokenizer: "reading text for the tokenizer", encode: "encoding" };
+  let current: { phase: PrepareProgress["phase"]; bar: ReturnType<CliIo["progress"]> } | undefined;
+  const stop = (): void => {
+    current?.bar.stop();
+    current = undefined;
+  };
+  const update = ({ phase, bytes, totalBytes, tokens }: PrepareProgress): void => {
+    if (current?.phase !== phase) {
+      stop();
+      current = { phase, bar: io.progress(labels[phase]) };
+    }
+    current.bar.update(bytes, totalBytes, phase === "encode" ? `${tokens} tokens` : undefined);
+  };
+  return { update, stop };
+}
+
+function summary(out: string, info: DatasetInfo, seconds: number): string {
+  const { tokens, documents } = info;
+  const held = {
+    documents: `${documents.val} documents`,
+    "last-document": "the last document",
+    tail: "the end of the only document",
+  };
+  return [
+    `${out}: ${tokens.train} training tokens from ${documents.train} documents, vocabulary ${info.vocabSize}`,
+    `held out for validation: ${tokens.val} tokens, ${held[info.heldOut]}`,
+    `${seconds.toFixed(1)} s`,
+  ].join("\n");
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError(`expected a number, got "${text}"`);
+  return value;
+}

@@ -1,0 +1,132 @@
+/** Training of a byte-level BPE tokenizer (GPT-2's kind) of any size up to 30000. */
+import { spawn } from "node:child_process";
+import { access, mkdtemp, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ConfigError, DataError } from "../errors.js";
+import { END_OF_TEXT_NAMES, loadTokenizers } from "./tokenizer.js";
+
+/** The end-of-text token and the 256 bytes: a tokenizer without a single merge. */
+export const MIN_TRAINED_VOCAB = 257;
+
+/** What `tokenizers` trains in Node: its `train` takes no options and aims at 30000 tokens. */
+export const MAX_TRAINED_VOCAB = 30_000;
+
+/**
+ * Trains in a process of its own: the native call writes blank lines to stdout, which belongs to the command's
+ * result, and holds its thread until it is done.
+ */
+const TRAIN_SCRIPT = `
+const { Tokenizer, BPE, byteLevelPreTokenizer } = require(process.argv[1]);
+const { files, out } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
+const tokenizer = new Tokenizer(BPE.empty());
+tokenizer.setPreTokenizer(byteLevelPreTokenizer(false, true));
+tokenizer.train(files);
+tokenizer.save(out);
+`;
+
+const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
+
+/**
+ * Learns a byte-level BPE of `vocabSize` tokens from UTF-8 text files and returns its tokenizer.json.
+ *
+ * Ids: 0 is `<|endoftext|>`, 1 to 256 are the bytes in GPT-2's order, the merges follow in the order learned. BPE is
+ * greedy, so the first merges of a longer training are the shorter training. The same files give the same tokenizer.
+ *
+ * Throws ConfigError for a size outside 257..30000, DataError for a corpus too small to give that many tokens.
+ */
+export async function trainTokenizer(
+  files: readonly string[],
+  vocabSize: number,
+  signal?: AbortSignal,
+): Promise<string> {
+  checkTrainedVocab(vocabSize);
+  for (const file of files) {
+    await access(file).catch((cause: Error) => {
+      throw new DataError(`${file}: cannot be read: ${cause.message}`, { cause });
+    });
+  }
+  const { byteLevelAlphabet } = await loadTokenizers();
+  const merges = await learnMerges(files, signal);
+  const endOfText = END_OF_TEXT_NAMES[0]!;
+  const vocab = new Map([[endOfText, 0]]);
+  for (const byte of byteLevelAlphabet().sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)) {
+    vocab.set(byte, vocab.size);
+  }
+  const kept: [string, string][] = [];
+  for (const [left, right] of merges) {
+    if (vocab.size === vocabSize) break;
+    kept.push([left, right]);
+    // Two merges may spell the same token; it keeps its first id.
+    if (!vocab.has(left + right)) vocab.set(left + right, vocab.size);
+  }
+  if (vocab.size < vocabSize) {
+    throw new DataError(`the corpus is too small for a vocabulary of ${vocabSize}: it gives ${kept.length} merges, ` +
+      `a vocabulary of ${vocab.size}`);
+  }
+  return JSON.stringify({
+    version: "1.0",
+    truncation: null,
+    padding: null,
+    added_tokens: [
+      { id: 0, content: endOfText, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
+    ],
+    normalizer: null,
+    pre_tokenizer: BYTE_LEVEL,
+    post_processor: null,
+    decoder: BYTE_LEVEL,
+    model: {
+      type: "BPE",
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab: Object.fromEntries(vocab),
+      merges: kept,
+    },
+  });
+}
+
+/** Throws ConfigError for a vocabulary size that cannot be trained. */
+export function checkTrainedVocab(vocabSize: number): void {
+  if (!Number.isInteger(vocabSize) || vocabSize < MIN_TRAINED_VOCAB || vocabSize > MAX_TRAINED_VOCAB) {
+    throw new ConfigError(`a trained vocabulary has ${MIN_TRAINED_VOCAB} to ${MAX_TRAINED_VOCAB} tokens ` +
+      `(end-of-text, 256 bytes, merges), got ${vocabSize}`);
+  }
+}
+
+async function learnMerges(files: readonly string[], signal?: AbortSignal): Promise<[string, string][]> {
+  const folder = await mkdtemp(join(tmpdir(), "nextpatch-bpe-"));
+  try {
+    const out = join(folder, "trained.json");
+    await runTrainer(JSON.stringify({ files, out }), signal);
+    const trained = JSON.parse(await readFile(out, "utf8")) as { model: { merges: [string, string][] } };
+    return trained.model.merges;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function runTrainer(input: string, signal?: AbortSignal): Promise<void> {
+  const require = createRequire(import.meta.url);
+  const child = spawn(process.execPath, ["-e", TRAIN_SCRIPT, require.resolve("tokenizers")], {
+    stdio: ["pipe", "ignore", "pipe"],
+    ...(signal === undefined ? {} : { signal }),
+  });
+  let complaints = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (complaints += text));
+  child.stdin.on("error", () => undefined); // a child that died early is reported by its exit code
+  child.stdin.end(input);
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", resolve);
+  });
+  if (code !== 0) {
+    const reason = /Error: (.*)/.exec(complaints)?.[1] ?? complaints.trim().split("\n").at(-1);
+    throw new DataError(`the tokenizer could not be trained: ${reason || `its process ended with ${code}`}`);
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * Training blocks from a token dataset, shuffled, prefetched, and resumable at any block.
+ *
+ * The order of the data does not depend on the stage. The dataset is cut into consecutive UNITS of `unitTokens`
+ * (the longest block of any stage, K * sequenceLength tokens at its K); an epoch visits every unit once, in an order
+ * that (seed, epoch) alone decide; tokens after the last whole unit are left out. A stage reads blocks of
+ * `blockTokens`, which divides the unit, so a stage with shorter blocks reads a unit's blocks one after another.
+ *
+ * The position counts the tokens consumed of that order. A next stage therefore goes on with fresh data where the
+ * last one ended; if that is inside a longer block of the next stage, its beginning is skipped: the position is
+ * rounded up to a whole block.
+ */
+import { ConfigError, DataError } from "../errors.js";
+import type { TokenDataset } from "./dataset.js";
+import { Permutation } from "./permutation.js";
+
+/** Where a loader is in its data: whole epochs done, and tokens consumed of the current one. Plain JSON. */
+export interface DataPosition {
+  epoch: number;
+  tokens: number;
+}
+
+export interface BlockLoaderOptions {
+  dataset: TokenDataset;
+  /** Tokens per block in this stage: patchSize * sequenceLength. Must divide `unitTokens`. */
+  blockTokens: number;
+  /** Tokens that are shuffled as one: the largest `blockTokens` of all stages. */
+  unitTokens: number;
+  /** A token id at or above this is an error. */
+  vocabSize: number;
+  /** Decides, with the epoch, the order of the units. An integer. */
+  seed: number;
+  /** Where to go on; from the start without it. */
+  position?: DataPosition;
+}
+
+interface Batch {
+  tokens: Int32Array;
+  next: DataPosition;
+}
+
+export class BlockLoader {
+  readonly blockTokens: number;
+  /** Tokens an epoch consumes: the dataset's, less those after its last whole unit. */
+  readonly tokensPerEpoch: number;
+  readonly #dataset: TokenDataset;
+  readonly #unitTokens: number;
+  readonly #vocabSize: number;
+  readonly #seed: number;
+  #position: DataPosition;
+  #prefetched: { count: number; batch: Promise<Batch> } | undefined;
+  #order: { epoch: number; permutation: Permutation } | undefined;
+  #waitSeconds = 0;
+
+  constructor(options: BlockLoaderOptions) {
+    const { dataset, blockTokens, unitTokens, vocabSize, seed } = options;
+    requireCount("blockTokens", blockTokens);
+    requireCount("unitTokens", unitTokens);
+    requireCount("vocabSize", vocabSize);
+    if (!Number.isSafeInteger(seed)) throw new ConfigError(`seed must be an integer, got ${seed}`);
+    if (unitTokens % blockTokens !== 0) {
+      throw new ConfigError(`blocks of ${blockTokens} tokens do not divide the longest stage's ${unitTokens}: every ` +
+        "stage's patchSize * sequenceLength must divide the largest of them");
+    }
+    const units = Math.floor(dataset.tokenCount / unitTokens);
+    if (units === 0) {
+      throw new DataError(`the dataset has ${dataset.tokenCount} tokens, fewer than one block of ${unitTokens} ` +
+        `(first shard: ${dataset.shards[0]!.path})`);
+    }
+    this.blockTokens = blockTokens;
+    this.tokensPerEpoch = units * unitTokens;
+    this.#dataset = dataset;
+    this.#unitTokens = unitTokens;
+    this.#vocabSize = vocabSize;
+    this.#seed = seed;
+    this.#position = this.#startAt(options.position ?? { epoch: 0, tokens: 0 });
+  }
+
+  /** Position after the last batch that `next` gave out; blocks fetched ahead do not count. */
+  get position(): DataPosition {
+    return { ...this.#position };
+  }
+
+  /** Seconds that `next` has kept its callers waiting for data, in all. */
+  get waitSeconds(): number {
+    return this.#waitSeconds;
+  }
+
+  /**
+   * The next `count` blocks, one after another: count * blockTokens token ids. It may run over the end of an epoch.
+   * The following batch, taken to be of the same count, is read in the background meanwhile. One call at a time.
+   * Throws DataError for a token id outside the vocabulary; the position then stays before the failed batch.
+   */
+  async next(count: number): Promise<Int32Array> {
+    requireCount("count", count);
+    const start = performance.now();
+    const ready = this.#prefetched?.count === count ? this.#prefetched.batch : this.#read(this.#position, count);
+    this.#prefetched = undefined;
+    const { tokens, next } = await ready;
+    this.#waitSeconds += (performance.now() - start) / 1000;
+    this.#position = next;
+    const batch = this.#read(next, count);
+    batch.catch(() => undefined); // told by the call of next() that takes this batch, if one does
+    this.#prefetched = { count, batch };
+    return tokens;
+  }
+
+  /** Ends the background read, so that the dataset may be closed. The loader is not to be used after it. */
+  async close(): Promise<void> {
+    await this.#prefetched?.batch.catch(() => undefined);
+    this.#prefetched = undefined;
+  }
+
+  #startAt({ epoch, tokens }: DataPosition): DataPosition {
+    if (!Number.isSafeInteger(epoch) || epoch < 0 || !Number.isSafeInteger(tokens) || tokens < 0) {
+      throw new DataError(`not a data position: epoch ${epoch}, tokens ${tokens}`);
+    }
+    if (tokens > this.tokensPerEpoch) {
+      throw new DataError(`data position ${tokens} lies past the epoch's ${this.tokensPerEpoch} tokens: ` +
+        "this is not the data the position was saved with");
+    }
+    const rounded = Math.ceil(tokens / this.blockTokens) * this.blockTokens;
+    return rounded < this.tokensPerEpoch ? { epoch, tokens: rounded } : { epoch: epoch + 1, tokens: 0 };
+  }
+
+  async #read(from: DataPosition, count: number): Promise<Batch> {
+    const out = new Int32Array(count * this.blockTokens);
+    let { epoch, tokens } = from;
+    for (let done = 0; done < out.length; ) {
+      const within = tokens % this.#unitTokens;
+      const unit = this.#permutation(epoch).at((tokens - within) / this.#unitTokens);
+      const length = Math.min(out.length - done, this.#unitTokens - within);
+      const start = unit * this.#unitTokens + within;
+      const part = out.subarray(done, done + length);
+      await this.#dataset.read(start, part);
+      this.#checkVocabulary(part, start);
+      done += length;
+      tokens += length;
+      if (tokens === this.tokensPerEpoch) [epoch, tokens] = [epoch + 1, 0];
+    }
+    return { tokens: out, next: { epoch, tokens } };
+  }
+
+  #permutation(epoch: number): Permutation {
+    if (this.#order?.epoch !== epoch) {
+      const permutation = new Permutation(this.tokensPerEpoch / this.#unitTokens, this.#seed, epoch);
+      this.#order = { epoch, permutation };
+    }
+    return this.#order.permutation;
+  }
+
+  #checkVocabulary(tokens: Int32Array, start: number): void {
+    let largest = 0;
+    for (let i = 0; i < tokens.length; i++) largest = Math.max(largest, tokens[i]! >>> 0);
+    if (largest < this.#vocabSize) return;
+    const index = tokens.findIndex((token) => token >>> 0 >= this.#vocabSize);
+    const { path, position } = this.#dataset.locate(start + index);
+    throw new DataError(`${path}: token ${tokens[index]! >>> 0} at position ${position} is outside the model's ` +
+      `vocabulary of ${this.#vocabSize}`);
+  }
+}
+
+function requireCount(name: string, value: number): void {
+  if (Number.isSafeInteger(value) && value > 0) return;
+  throw new ConfigError(`${name} must be a positive integer, got ${value}`);
+}

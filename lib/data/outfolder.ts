@@ -1,0 +1,51 @@
+/** A dataset's folder, written aside and put in its place whole. */
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { ConfigError } from "../errors.js";
+
+/** Names of the files that make up a dataset. */
+const DATASET_FILE = /^((train|val)_\d{6,}\.bin|tokenizer\.json|dataset\.json)$/;
+
+/**
+ * Throws ConfigError unless `out` is free to take a dataset: it does not exist, is an empty folder, or holds an
+ * earlier dataset and nothing else.
+ */
+export async function checkOutFolder(out: string): Promise<void> {
+  const names = await readdir(out).catch((cause: NodeJS.ErrnoException): string[] => {
+    if (cause.code === "ENOENT") return [];
+    const reason = cause.code === "ENOTDIR" ? "is a file, expected a folder" : `cannot be read: ${cause.message}`;
+    throw new ConfigError(`${out} ${reason}`, { cause });
+  });
+  const foreign = names.find((name) => !DATASET_FILE.test(name));
+  if (foreign !== undefined || (names.length > 0 && !names.includes("dataset.json"))) {
+    throw new ConfigError(`${out} is not empty (it holds ${foreign ?? names[0]}): a dataset goes into a new or empty ` +
+      "folder, or replaces an earlier dataset");
+  }
+}
+
+/**
+ * Runs `fill` on a new folder beside `out`, then puts that in the place of `out` by renaming. If `fill` throws, the
+ * new folder is removed and `out` is as it was.
+ */
+export async function writeFolderAside<T>(out: string, fill: (folder: string) => Promise<T>): Promise<T> {
+  const target = resolve(out);
+  const aside = (): string => join(dirname(target), `.${basename(target)}.${randomBytes(4).toString("hex")}`);
+  const staging = aside();
+  await mkdir(staging, { recursive: true });
+  try {
+    const result = await fill(staging);
+    await checkOutFolder(out);
+    const old = aside();
+    const replaced = await rename(target, old).then(() => true, (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return false;
+      throw error;
+    });
+    await rename(staging, target);
+    if (replaced) await rm(old, { recursive: true });
+    return result;
+  } catch (error) {
+    await rm(staging, { recursive: true, force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,270 @@
+/** Text to token shards: what `nextpatch prepare` runs. */
+import { open, rm, stat, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { ConfigError, DataError } from "../errors.js";
+import { checkTrainedVocab, trainTokenizer } from "./bpe.js";
+import { checkOutFolder, writeFolderAside } from "./outfolder.js";
+import { mix } from "./permutation.js";
+import { MAX_SHARD_TOKENS } from "./shard.js";
+import { readDocuments, sourceFormat } from "./sources.js";
+import type { TextPiece } from "./sources.js";
+import { SplitWriter, moveTail } from "./split.js";
+import { Tokenizer } from "./tokenizer.js";
+
+/** Text handed to the tokenizer's threads at a time, in UTF-16 units per core: enough to keep them busy. */
+const BATCH_PER_CORE = 1 << 17;
+
+/** Share of the documents held out for validation unless said otherwise. */
+export const DEFAULT_VAL_FRACTION = 0.01;
+
+export interface PrepareProgress {
+  /** `tokenizer`: gathering text and training the tokenizer; `encode`: writing token shards. */
+  phase: "tokenizer" | "encode";
+  /** Bytes of the source files read in this phase, and in all. */
+  bytes: number;
+  totalBytes: number;
+  /** Tokens written so far. */
+  tokens: number;
+}
+
+export interface PrepareOptions {
+  /** Source files (sources.ts says which kinds), taken in this order. */
+  files: readonly string[];
+  /** Folder to make. An earlier dataset in it is replaced; other files in it are an error. */
+  out: string;
+  /** A tokenizer.json to encode with; this or `trainTokenizerVocab`. */
+  tokenizerPath?: string;
+  /** Size of a byte-level BPE vocabulary to learn from the documents that are not held out. */
+  trainTokenizerVocab?: number;
+  /** Share of the documents to hold out, above 0 and below 1. */
+  valFraction?: number;
+  /** Tokens per shard file. */
+  shardTokens?: number;
+  onProgress?: (progress: PrepareProgress) => void;
+  /** Aborting it ends the work with its reason and leaves nothing behind. */
+  signal?: AbortSignal;
+}
+
+/** What dataset.json says. */
+export interface DatasetInfo {
+  vocabSize: number;
+  endOfTextId: number;
+  dtype: "uint16" | "uint32";
+  tokens: { train: number; val: number };
+  documents: { train: number; val: number };
+  /**
+   * What validation holds: `documents` chosen by their index; the `last-document`, where that rule chose none; or
+   * the `tail` of the only document.
+   */
+  heldOut: "documents" | "last-document" | "tail";
+  valFraction: number;
+  tokenizerSha256: string;
+  sources: { file: string; bytes: number; documents: number }[];
+}
+
+/**
+ * Encodes documents into the folder `out`: train_000000.bin ..., val_000000.bin ..., tokenizer.json, dataset.json.
+ *
+ * Every document follows one end-of-text token, as in llm.c. A document is held out for validation, whole, if a hash
+ * of its index falls below `valFraction`; the first never is. Where that leaves validation empty the last document
+ * is held out, and of a single document its last `valFraction` of tokens. Encoding runs on all cores; the files do
+ * not depend on how many. The folder is written aside and renamed: it is there whole or not at all.
+ *
+ * Throws ConfigError for options that cannot be, DataError for sources or a tokenizer that cannot be used.
+ */
+export async function prepareDataset(options: PrepareOptions): Promise<DatasetInfo> {
+  const { files, valFraction = DEFAULT_VAL_FRACTION, shardTokens = 100_000_000 } = options;
+  checkOptions(options, valFraction, shardTokens);
+  const bytes = await Promise.all(files.map(sourceBytes));
+  await checkOutFolder(options.out);
+  return writeFolderAside(options.out, (folder) => {
+    return new Preparation(options, folder, bytes, valFraction, shardTokens).run();
+  });
+}
+
+function checkOptions(options: PrepareOptions, valFraction: number, shardTokens: number): void {
+  if (options.files.length === 0) throw new ConfigError("no source file was named");
+  if ((options.tokenizerPath === undefined) === (options.trainTokenizerVocab === undefined)) {
+    throw new ConfigError("give either a tokenizer.json or the size of a vocabulary to train, and not both");
+  }
+  if (options.trainTokenizerVocab !== undefined) checkTrainedVocab(options.trainTokenizerVocab);
+  if (!(valFraction > 0 && valFraction < 1)) {
+    throw new ConfigError(`the validation fraction must be above 0 and below 1, got ${valFraction}`);
+  }
+  if (!Number.isInteger(shardTokens) || shardTokens < 1 || shardTokens > MAX_SHARD_TOKENS) {
+    throw new ConfigError(`tokens per shard must be an integer from 1 to ${MAX_SHARD_TOKENS}, got ${shardTokens}`);
+  }
+}
+
+async function sourceBytes(file: string): Promise<number> {
+  sourceFormat(file);
+  const facts = await stat(file).catch((cause: NodeJS.ErrnoException) => {
+    throw new DataError(`${file}: ${cause.code === "ENOENT" ? "no such file" : cause.message}`, { cause });
+  });
+  if (!facts.isFile()) throw new DataError(`${file}: not a file`);
+  return facts.size;
+}
+
+/** Whether the document of this index belongs to validation. The first never does, so that training is not empty. */
+function isHeldOut(index: number, valFraction: number): boolean {
+  return index > 0 && mix(mix(index) ^ Math.floor(index / 2 ** 32)) < valFraction * 2 ** 32;
+}
+
+interface SourcePiece extends TextPiece {
+  source: number;
+}
+
+/** One run of prepareDataset: the folder being filled and the counts so far. */
+class Preparation {
+  readonly #options: PrepareOptions;
+  readonly #folder: string;
+  readonly #valFraction: number;
+  readonly #shardTokens: number;
+  readonly #sources: DatasetInfo["sources"];
+  readonly #totalBytes: number;
+  readonly #documents = { train: 0, val: 0 };
+  /** Stream position in the training split where its last document begins. */
+  #lastDocument = 0;
+  #tokens = 0;
+
+  constructor(options: PrepareOptions, folder: string, bytes: number[], valFraction: number, shardTokens: number) {
+    this.#options = options;
+    this.#folder = folder;
+    this.#valFraction = valFraction;
+    this.#shardTokens = shardTokens;
+    this.#sources = options.files.map((file, i) => ({ file, bytes: bytes[i]!, documents: 0 }));
+    this.#totalBytes = bytes.reduce((sum, size) => sum + size, 0);
+  }
+
+  async run(): Promise<DatasetInfo> {
+    const tokenizer = await this.#tokenizer();
+    const bytesPerToken = tokenizer.vocabSize <= 2 ** 16 ? 2 : 4;
+    const train = new SplitWriter(this.#folder, "train", bytesPerToken, this.#shardTokens);
+    const val = new SplitWriter(this.#folder, "val", bytesPerToken, this.#shardTokens);
+    let heldOut: DatasetInfo["heldOut"] = "documents";
+    try {
+      await this.#encode(tokenizer, train, val);
+      const paths = await train.finish();
+      if (this.#documents.train === 0) throw new DataError(`no text in ${this.#options.files.join(", ")}`);
+      if (this.#documents.val === 0) heldOut = await this.#holdOutEnd(paths, train.tokenCount, val);
+      await val.finish();
+    } catch (error) {
+      await Promise.all([train.abort(), val.abort()]);
+      throw error;
+    }
+    const info: DatasetInfo = {
+      vocabSize: tokenizer.vocabSize,
+      endOfTextId: tokenizer.endOfTextId,
+      dtype: bytesPerToken === 2 ? "uint16" : "uint32",
+      tokens: { train: this.#tokens - val.tokenCount, val: val.tokenCount },
+      documents: this.#documents,
+      heldOut,
+      valFraction: this.#valFraction,
+      tokenizerSha256: tokenizer.hash,
+      sources: this.#sources,
+    };
+    await writeFile(join(this.#folder, "tokenizer.json"), tokenizer.json);
+    await writeFile(join(this.#folder, "dataset.json"), `${JSON.stringify(info, null, 2)}\n`);
+    return info;
+  }
+
+  async #tokenizer(): Promise<Tokenizer> {
+    const { tokenizerPath, trainTokenizerVocab, signal } = this.#options;
+    if (tokenizerPath !== undefined) return Tokenizer.fromFile(tokenizerPath);
+    // The trainer reads plain text files only: the training documents of all sources go into one.
+    const path = join(this.#folder, "tokenizer-text.txt");
+    const file = await open(path, "w");
+    try {
+      let index = -1;
+      for await (const { text, first } of this.#pieces("tokenizer")) {
+        if (first) index++;
+        if (isHeldOut(index, this.#valFraction)) continue;
+        await file.write(first && index > 0 ? `\n${text}` : text);
+      }
+    } finally {
+      await file.close();
+    }
+    const tokenizer = await Tokenizer.fromJson(await trainTokenizer([path], trainTokenizerVocab!, signal));
+    await rm(path);
+    return tokenizer;
+  }
+
+  async *#pieces(phase: PrepareProgress["phase"]): AsyncGenerator<SourcePiece> {
+    const { files, onProgress, signal } = this.#options;
+    let bytes = 0;
+    for (const [source, file] of files.entries()) {
+      const onBytes = (count: number): void => {
+        bytes += count;
+        onProgress?.({ phase, bytes, totalBytes: this.#totalBytes, tokens: this.#tokens });
+      };
+      for await (const piece of readDocuments(file, onBytes)) {
+        signal?.throwIfAborted();
+        yield { ...piece, source };
+      }
+    }
+  }
+
+  async #encode(tokenizer: Tokenizer, train: SplitWriter, val: SplitWriter): Promise<void> {
+    const separator = Uint32Array.of(tokenizer.endOfTextId);
+    let index = -1;
+    const write = async (pieces: SourcePiece[], encoded: Uint32Array[]): Promise<void> => {
+      for (const [i, { first, source }] of pieces.entries()) {
+        if (first) index++;
+        const split = isHeldOut(index, this.#valFraction) ? "val" : "train";
+        const writer = split === "val" ? val : train;
+        if (first) {
+          this.#documents[split]++;
+          this.#sources[source]!.documents++;
+          if (split === "train") this.#lastDocument = train.tokenCount;
+          await writer.write(separator);
+        }
+        await writer.write(encoded[i]!);
+      }
+      this.#tokens = train.tokenCount + val.tokenCount;
+    };
+    // One batch is encoded on the tokenizer's threads while the one before it is written.
+    let previous: { pieces: SourcePiece[]; encoded: Promise<Uint32Array[]> } | undefined;
+    for await (const pieces of batches(this.#pieces("encode"))) {
+      const encoded = tokenizer.encodeBatch(pieces.map(({ text }) => text));
+      encoded.catch(() => undefined); // awaited below, unless writing the batch before it fails first
+      if (previous !== undefined) await write(previous.pieces, await previous.encoded);
+      previous = { pieces, encoded };
+    }
+    if (previous !== undefined) await write(previous.pieces, await previous.encoded);
+  }
+
+  /** Fills an empty validation split from the end of the training split. */
+  async #holdOutEnd(paths: string[], total: number, val: SplitWriter): Promise<DatasetInfo["heldOut"]> {
+    if (this.#documents.train > 1) {
+      await moveTail(paths, this.#lastDocument, val);
+      this.#documents.train--;
+      this.#documents.val++;
+      return "last-document";
+    }
+    const tail = Math.max(1, Math.round(total * this.#valFraction));
+    // The end-of-text token in front does not count: it alone is nothing to train on.
+    if (tail > total - 2) {
+      throw new DataError(`the only document has ${total - 1} tokens: too few to hold out ${tail} for validation`);
+    }
+    await moveTail(paths, total - tail, val);
+    return "tail";
+  }
+}
+
+/** Gathers pieces into batches that keep every core busy. */
+async function* batches(pieces: AsyncIterable<SourcePiece>): AsyncGenerator<SourcePiece[]> {
+  const enough = BATCH_PER_CORE * availableParallelism();
+  let batch: SourcePiece[] = [];
+  let length = 0;
+  for await (const piece of pieces) {
+    batch.push(piece);
+    length += piece.text.length;
+    if (length >= enough) {
+      yield batch;
+      batch = [];
+      length = 0;
+    }
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,205 @@
+/**
+ * Token shards in llm.c's format: a header of 256 little-endian int32 words, then the tokens, little-endian.
+ *
+ * | word | uint16 tokens | uint32 tokens |
+ * |---|---|---|
+ * | 0 | magic 20240520 | magic 20240801 |
+ * | 1 | version 1 | version 7 |
+ * | 2 | token count | token count |
+ *
+ * The other words are zero. Source: karpathy/llm.c, `dev/data/data_common.py` (GPT-2 and Llama-3 variants).
+ */
+import { open, rename, rm, stat } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
+import { DataError } from "../errors.js";
+
+/** Size of the header in bytes. */
+export const SHARD_HEADER_BYTES = 256 * 4;
+
+/** The count is an int32 in the header, so a shard holds at most this many tokens. */
+export const MAX_SHARD_TOKENS = 2 ** 31 - 1;
+
+/** Bytes per token: 2 where every id of the vocabulary fits uint16, else 4. */
+export type BytesPerToken = 2 | 4;
+
+const VARIANTS: readonly { magic: number; version: number; bytesPerToken: BytesPerToken }[] = [
+  { magic: 20240520, version: 1, bytesPerToken: 2 },
+  { magic: 20240801, version: 7, bytesPerToken: 4 },
+];
+
+/** Tokens gathered before a write to disk. */
+const WRITE_BUFFER_TOKENS = 1 << 18;
+
+/**
+ * Writes one shard as a stream. The file appears under its name only when `finish()` has written the count and
+ * synced it; until then it is `<path>.partial`.
+ */
+export class ShardWriter {
+  readonly path: string;
+  readonly bytesPerToken: BytesPerToken;
+  #file: FileHandle;
+  #buffer: Uint16Array | Uint32Array;
+  #buffered = 0;
+  #tokenCount = 0;
+  #bytesWritten = SHARD_HEADER_BYTES;
+
+  private constructor(path: string, bytesPerToken: BytesPerToken, file: FileHandle) {
+    this.path = path;
+    this.bytesPerToken = bytesPerToken;
+    this.#file = file;
+    this.#buffer = bytesPerToken === 2 ? new Uint16Array(WRITE_BUFFER_TOKENS) : new Uint32Array(WRITE_BUFFER_TOKENS);
+  }
+
+  /** Starts the shard `path`; its folder must exist. */
+  static async create(path: string, bytesPerToken: BytesPerToken): Promise<ShardWriter> {
+    const file = await open(`${path}.partial`, "w");
+    return new ShardWriter(path, bytesPerToken, file);
+  }
+
+  /** Tokens taken so far. */
+  get tokenCount(): number {
+    return this.#tokenCount;
+  }
+
+  /** Appends token ids. Throws DataError for an id the token width cannot hold or a shard that would be too long. */
+  async write(tokens: ArrayLike<number>): Promise<void> {
+    if (this.#tokenCount + tokens.length > MAX_SHARD_TOKENS) {
+      throw new DataError(`${this.path}: a shard holds at most ${MAX_SHARD_TOKENS} tokens`);
+    }
+    const limit = this.bytesPerToken === 2 ? 2 ** 16 : 2 ** 32;
+    for (let i = 0; i < tokens.length; i++) {
+      const token = tokens[i]!;
+      if (!(token >= 0 && token < limit && Number.isInteger(token))) {
+        throw new DataError(`${this.path}: token ${token} does not fit uint${this.bytesPerToken * 8}`);
+      }
+      this.#buffer[this.#buffered++] = token;
+      if (this.#buffered === WRITE_BUFFER_TOKENS) await this.#flush();
+    }
+    this.#tokenCount += tokens.length;
+  }
+
+  /** Writes what is left and the header, syncs, and gives the file its name. */
+  async finish(): Promise<void> {
+    await this.#flush();
+    const variant = VARIANTS.find((v) => v.bytesPerToken === this.bytesPerToken)!;
+    const header = Buffer.alloc(SHARD_HEADER_BYTES);
+    header.writeInt32LE(variant.magic, 0);
+    header.writeInt32LE(variant.version, 4);
+    header.writeInt32LE(this.#tokenCount, 8);
+    await writeFully(this.#file, header, 0);
+    await this.#file.sync();
+    await this.#file.close();
+    await rename(`${this.path}.partial`, this.path);
+  }
+
+  /** Drops the unfinished file. */
+  async abort(): Promise<void> {
+    await this.#file.close();
+    await rm(`${this.path}.partial`, { force: true });
+  }
+
+  async #flush(): Promise<void> {
+    const bytes = new Uint8Array(this.#buffer.buffer, 0, this.#buffered * this.bytesPerToken);
+    await writeFully(this.#file, bytes, this.#bytesWritten);
+    this.#bytesWritten += bytes.length;
+    this.#buffered = 0;
+  }
+}
+
+async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** An open shard. Reads are positional, so several may be in flight; `close()` when done. */
+export class Shard {
+  readonly path: string;
+  readonly tokenCount: number;
+  readonly bytesPerToken: BytesPerToken;
+  #file: FileHandle;
+
+  constructor(path: string, tokenCount: number, bytesPerToken: BytesPerToken, file: FileHandle) {
+    this.path = path;
+    this.tokenCount = tokenCount;
+    this.bytesPerToken = bytesPerToken;
+    this.#file = file;
+  }
+
+  /**
+   * Fills `out` with the tokens from `position` on. uint32 ids of 2^31 and more come out negative.
+   * Throws RangeError if the shard does not hold that range, DataError if the file has shrunk since it was opened.
+   */
+  async read(position: number, out: Int32Array): Promise<void> {
+    if (!Number.isInteger(position) || position < 0 || position + out.length > this.tokenCount) {
+      const range = `[${position}, ${position + out.length})`;
+      throw new RangeError(`${this.path}: tokens ${range} were asked for, the shard holds ${this.tokenCount}`);
+    }
+    // uint16 tokens are read into the upper half of `out` and widened in place: writing out[i] touches only bytes
+    // of tokens that were already taken.
+    const byteLength = out.length * this.bytesPerToken;
+    const byteOffset = out.byteOffset + out.byteLength - byteLength;
+    const bytes = new Uint8Array(out.buffer, byteOffset, byteLength);
+    const start = SHARD_HEADER_BYTES + position * this.bytesPerToken;
+    for (let done = 0; done < byteLength; ) {
+      const { bytesRead } = await this.#file.read(bytes, done, byteLength - done, start + done);
+      if (bytesRead === 0) throw new DataError(`${this.path}: the file became shorter while it was being read`);
+      done += bytesRead;
+    }
+    if (this.bytesPerToken === 2) {
+      const narrow = new Uint16Array(out.buffer, byteOffset, out.length);
+      for (let i = 0; i < out.length; i++) out[i] = narrow[i]!;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+}
+
+/** Opens a shard and checks its header against its length. Throws DataError for anything that is not a whole shard. */
+export async function openShard(path: string): Promise<Shard> {
+  const file = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {
+    const reason = cause.code === "ENOENT" ? "no such file" : cause.message;
+    throw new DataError(`${path}: cannot be opened: ${reason}`, { cause });
+  });
+  try {
+    const { size } = await stat(path);
+    const { tokenCount, bytesPerToken } = await readHeader(path, file, size);
+    return new Shard(path, tokenCount, bytesPerToken, file);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+async function readHeader(
+  path: string,
+  file: FileHandle,
+  size: number,
+): Promise<{ tokenCount: number; bytesPerToken: BytesPerToken }> {
+  if (size < SHARD_HEADER_BYTES) {
+    throw new DataError(`${path}: too short for a token shard: the header alone is ${SHARD_HEADER_BYTES} bytes, ` +
+      `the file has ${size}`);
+  }
+  const header = Buffer.alloc(12);
+  await file.read(header, 0, header.length, 0);
+  const [magic, version, tokenCount] = [header.readInt32LE(0), header.readInt32LE(4), header.readInt32LE(8)];
+  const variant = VARIANTS.find((v) => v.magic === magic);
+  if (variant === undefined) {
+    throw new DataError(`${path}: not a token shard: its first word is ${magic}, expected 20240520 (uint16 tokens) ` +
+      "or 20240801 (uint32 tokens); `nextpatch prepare` makes shards from text");
+  }
+  if (version !== variant.version) {
+    throw new DataError(`${path}: shard version ${version}, expected ${variant.version} with magic ${magic}`);
+  }
+  if (tokenCount <= 0) throw new DataError(`${path}: the header counts ${tokenCount} tokens, expected at least 1`);
+  const expected = SHARD_HEADER_BYTES + tokenCount * variant.bytesPerToken;
+  if (size !== expected) {
+    const fault = size < expected ? "cut short" : "longer than its header says";
+    throw new DataError(`${path}: ${fault}: ${tokenCount} uint${variant.bytesPerToken * 8} tokens make ` +
+      `${expected} bytes, the file has ${size}`);
+  }
+  return { tokenCount, bytesPerToken: variant.bytesPerToken };
+}

@@ -1,0 +1,153 @@
+/**
+ * Documents from files, as streams.
+ *
+ * | name ends in | documents |
+ * |---|---|
+ * | `.txt`, `.md`, no extension | the whole file is one |
+ * | `.jsonl`, `.ndjson` | one a line: an object's `text` |
+ * | `.parquet` | one a row: the column `text` |
+ *
+ * Text and JSONL may be compressed: `.gz`, `.zst`. Documents without a character are passed over.
+ */
+import { createReadStream } from "node:fs";
+import { basename, extname } from "node:path";
+import { Readable, pipeline } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { DataError } from "../errors.js";
+import { readParquetTexts } from "./parquet.js";
+import { decodeUtf8, splitLines, splitPieces } from "./text.js";
+
+/** Bytes of a file read at a time. */
+const READ_CHUNK = 1 << 20;
+
+const SUPPORTED = ".txt, .md, .jsonl, .ndjson (each also with .gz or .zst), .parquet, or no extension (plain text)";
+
+/** A stretch of a document's text; `first` where a document begins. Never empty. */
+export interface TextPiece {
+  text: string;
+  first: boolean;
+}
+
+type Bytes = AsyncIterable<Uint8Array>;
+type Format = "text" | "jsonl" | "parquet";
+type Compression = "none" | "gzip" | "zstd";
+
+const COMPRESSIONS: Readonly<Record<string, Compression>> = { ".gz": "gzip", ".zst": "zstd" };
+const FORMATS: Readonly<Record<string, Format>> = {
+  "": "text",
+  ".txt": "text",
+  ".md": "text",
+  ".jsonl": "jsonl",
+  ".ndjson": "jsonl",
+  ".parquet": "parquet",
+};
+
+/** How a file is read, by its name. Throws DataError for a name that is not supported. */
+export function sourceFormat(file: string): { format: Format; compression: Compression } {
+  const name = basename(file).toLowerCase();
+  const compression = COMPRESSIONS[extname(name)] ?? "none";
+  const inner = compression === "none" ? name : name.slice(0, -extname(name).length);
+  const format = FORMATS[extname(inner)];
+  if (format === undefined || (format === "parquet" && compression !== "none")) {
+    throw new DataError(`${file}: files of type ${extname(inner)}${inner === name ? "" : extname(name)} are not ` +
+      `supported, expected ${SUPPORTED}`);
+  }
+  return { format, compression };
+}
+
+/**
+ * The documents of a file, in order, each as one or more pieces. `onBytes` is told of the file's bytes as they are
+ * read. Throws DataError naming the file, and the place in it, for what is not UTF-8, not JSON, or damaged.
+ */
+export async function* readDocuments(file: string, onBytes?: (bytes: number) => void): AsyncGenerator<TextPiece> {
+  const { format, compression } = sourceFormat(file);
+  if (format === "parquet") {
+    yield* documentsOf(readParquetTexts(file, onBytes));
+    return;
+  }
+  const texts = decodeUtf8(decompress(readBytes(file, onBytes), compression, file), file);
+  if (format === "jsonl") yield* documentsOf(readJsonlTexts(texts, file));
+  else yield* onePerDocument(texts);
+}
+
+async function* onePerDocument(text: AsyncIterable<string> | Iterable<string>): AsyncGenerator<TextPiece> {
+  let first = true;
+  for await (const piece of splitPieces(text)) {
+    yield { text: piece, first };
+    first = false;
+  }
+}
+
+async function* documentsOf(texts: AsyncIterable<string>): AsyncGenerator<TextPiece> {
+  for await (const text of texts) yield* onePerDocument([text]);
+}
+
+async function* readBytes(file: string, onBytes?: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  const stream = createReadStream(file, { highWaterMark: READ_CHUNK });
+  try {
+    for await (const chunk of stream) {
+      onBytes?.((chunk as Uint8Array).length);
+      yield chunk as Uint8Array;
+    }
+  } catch (cause) {
+    if (cause !== stream.errored) throw cause;
+    throw new DataError(`${file}: cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function* decompress(bytes: Bytes, compression: Compression, file: string): AsyncGenerator<Uint8Array> {
+  if (compression === "none") {
+    yield* bytes;
+    return;
+  }
+  try {
+    yield* compression === "gzip" ? gunzip(bytes) : unzstd(bytes);
+  } catch (cause) {
+    if (cause instanceof DataError) throw cause;
+    throw new DataError(`${file}: damaged ${compression} data: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function* gunzip(bytes: Bytes): AsyncGenerator<Uint8Array> {
+  // The pipeline hands an error of either stream to the loop below; its own callback has nothing to add.
+  yield* pipeline(Readable.from(bytes), createGunzip({ chunkSize: READ_CHUNK }), () => undefined);
+}
+
+async function* unzstd(bytes: Bytes): AsyncGenerator<Uint8Array> {
+  const { Decompress } = await import("fzstd");
+  const ready: Uint8Array[] = [];
+  const stream = new Decompress((block) => ready.push(block));
+  for await (const chunk of bytes) {
+    stream.push(chunk);
+    yield* ready.splice(0);
+  }
+  stream.push(new Uint8Array(0), true); // throws if the last frame is incomplete
+  yield* ready.splice(0);
+}
+
+async function* readJsonlTexts(texts: AsyncIterable<string>, file: string): AsyncGenerator<string> {
+  let number = 0;
+  for await (const line of splitLines(texts)) {
+    number++;
+    if (line.trim() === "") continue;
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch (cause) {
+      throw new DataError(`${file} line ${number}: not JSON: ${(cause as Error).message}`, { cause });
+    }
+    yield textField(value, `${file} line ${number}`);
+  }
+}
+
+function textField(value: unknown, where: string): string {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    const found = value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`;
+    throw new DataError(`${where}: expected an object with a "text" string, found ${found}`);
+  }
+  const { text } = value as { text?: unknown };
+  if (typeof text === "string") return text;
+  const keys = Object.keys(value).join(", ") || "none";
+  const found = text === undefined ? `the keys: ${keys}` : `"text": ${JSON.stringify(text)}`;
+  throw new DataError(`${where}: expected an object with a "text" string, found ${found}`);
+}

@@ -1,0 +1,93 @@
+/** A `tokenizer.json` in use: text to token ids and back, by Hugging Face's `tokenizers`. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { Tokenizer as NativeTokenizer } from "tokenizers";
+import { DataError } from "../errors.js";
+
+/** Names that mark the end of a text, in the order they are looked for. */
+export const END_OF_TEXT_NAMES: readonly string[] = ["<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>"];
+
+/** Loads the native package on first use, so that commands without text start at once and need no binary of it. */
+export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
+  try {
+    return await import("tokenizers");
+  } catch (cause) {
+    throw new DataError(`the package "tokenizers" could not be loaded on ${process.platform}-${process.arch}: ` +
+      `${firstLine(cause)}. Reinstall with \`npm ci\`; it brings prebuilt binaries for Linux, macOS and Windows.`,
+    { cause });
+  }
+}
+
+export class Tokenizer {
+  /** One more than the largest token id: the rows an embedding needs. */
+  readonly vocabSize: number;
+  /** SHA-256 of the tokenizer.json, in hex. */
+  readonly hash: string;
+  /** The tokenizer.json itself. */
+  readonly json: string;
+  readonly #native: NativeTokenizer;
+  readonly #name: string;
+
+  private constructor(name: string, json: string, native: NativeTokenizer) {
+    this.#name = name;
+    this.json = json;
+    this.#native = native;
+    this.hash = createHash("sha256").update(json).digest("hex");
+    let largest = -1;
+    for (const id of Object.values(native.getVocab(true))) largest = Math.max(largest, id);
+    this.vocabSize = largest + 1;
+  }
+
+  /** Reads a tokenizer.json. Throws DataError if it is missing or not one. */
+  static async fromFile(path: string): Promise<Tokenizer> {
+    const json = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+      const reason = cause.code === "ENOENT" ? "no such file" : `cannot be read: ${cause.message}`;
+      throw new DataError(`${path}: ${reason}`, { cause });
+    });
+    return Tokenizer.fromJson(json, path);
+  }
+
+  /** Takes the text of a tokenizer.json; `name` stands for it in errors. */
+  static async fromJson(json: string, name = "tokenizer"): Promise<Tokenizer> {
+    const { Tokenizer: Native } = await loadTokenizers();
+    let native: NativeTokenizer;
+    try {
+      native = Native.fromString(json);
+    } catch (cause) {
+      throw new DataError(`${name}: not a tokenizer.json: ${firstLine(cause)}`, { cause });
+    }
+    // A tokenizer saved for inference may cut or pad what it encodes; training data must come through whole.
+    native.disableTruncation();
+    native.disablePadding();
+    return new Tokenizer(name, json, native);
+  }
+
+  /** Id of the token that ends a text (END_OF_TEXT_NAMES). Throws DataError if the vocabulary has none of them. */
+  get endOfTextId(): number {
+    for (const name of END_OF_TEXT_NAMES) {
+      const id = this.#native.tokenToId(name);
+      if (id !== null) return id;
+    }
+    throw new DataError(`${this.#name}: no end-of-text token: looked for ${END_OF_TEXT_NAMES.join(", ")}`);
+  }
+
+  /** Token ids of a text; no special tokens are added. Names of special tokens inside the text become those tokens. */
+  async encode(text: string): Promise<Uint32Array> {
+    return (await this.encodeBatch([text]))[0]!;
+  }
+
+  /** Encodes texts in parallel, on the package's own threads; the event loop stays free. */
+  async encodeBatch(texts: string[]): Promise<Uint32Array[]> {
+    const encodings = await this.#native.encodeBatch(texts, { addSpecialTokens: false });
+    return encodings.map((encoding) => Uint32Array.from(encoding.getIds()));
+  }
+
+  /** Text of token ids; special tokens such as end-of-text are left out unless `keepSpecialTokens`. */
+  async decode(ids: ArrayLike<number>, { keepSpecialTokens = false } = {}): Promise<string> {
+    return this.#native.decode(Array.from(ids), !keepSpecialTokens);
+  }
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!;
+}

@@ -1,0 +1,99 @@
+import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "@jest/globals";
+import { ShardWriter, openShard } from "../../lib/data/shard.js";
+import type { BytesPerToken } from "../../lib/data/shard.js";
+import { DataError } from "../../lib/errors.js";
+import { temporaryFolder } from "./temporary.js";
+
+const path = temporaryFolder();
+
+async function writeShard(name: string, tokens: ArrayLike<number>, bytesPerToken: BytesPerToken): Promise<string> {
+  const writer = await ShardWriter.create(path(name), bytesPerToken);
+  await writer.write(tokens);
+  await writer.finish();
+  return path(name);
+}
+
+function headerOnly(name: string, words: number[], extraBytes = 0): string {
+  const bytes = Buffer.alloc(1024 + extraBytes);
+  words.forEach((word, i) => bytes.writeInt32LE(word, 4 * i));
+  writeFileSync(path(name), bytes);
+  return path(name);
+}
+
+async function failure(file: string): Promise<string> {
+  const error: unknown = await openShard(file).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(DataError);
+  expect((error as Error).message).toContain(file);
+  return (error as Error).message;
+}
+
+describe("token shards", () => {
+  it("have llm.c's bytes, uint16", async () => {
+    const bytes = readFileSync(await writeShard("a.bin", [1, 65535, 258], 2));
+    expect(bytes.length).toBe(1024 + 6);
+    expect([0, 4, 8].map((at) => bytes.readInt32LE(at))).toEqual([20240520, 1, 3]);
+    expect(bytes.subarray(12, 1024).every((byte) => byte === 0)).toBe(true);
+    expect([...bytes.subarray(1024)]).toEqual([1, 0, 255, 255, 2, 1]);
+  });
+
+  it("have llm.c's bytes, uint32", async () => {
+    const bytes = readFileSync(await writeShard("a.bin", [128_000, 7], 4));
+    expect([0, 4, 8].map((at) => bytes.readInt32LE(at))).toEqual([20240801, 7, 2]);
+    expect([...bytes.subarray(1024)]).toEqual([0, 0xf4, 1, 0, 7, 0, 0, 0]);
+  });
+
+  it.each([2, 4] as const)("read back any range, %i bytes a token, over more than one write buffer", async (bytes) => {
+    const count = 300_001;
+    const tokens = Uint32Array.from({ length: count }, (_, i) => (i * 7919) % (bytes === 2 ? 65_536 : 200_000));
+    const writer = await ShardWriter.create(path("a.bin"), bytes);
+    for (let at = 0; at < count; at += 777) await writer.write(tokens.subarray(at, at + 777));
+    expect(existsSync(path("a.bin"))).toBe(false);
+    await writer.finish();
+    const shard = await openShard(path("a.bin"));
+    expect([shard.tokenCount, shard.bytesPerToken]).toEqual([count, bytes]);
+    for (const [from, length] of [[0, count], [0, 0], [262_143, 3], [count - 1, 1], [5, 1001]] as const) {
+      const out = new Int32Array(length + 2).fill(-5);
+      await shard.read(from, out.subarray(1, length + 1));
+      expect(out[0]).toBe(-5);
+      expect(out[length + 1]).toBe(-5);
+      expect(Buffer.compare(Buffer.from(out.buffer, 4, 4 * length), Buffer.from(tokens.buffer, 4 * from, 4 * length)))
+        .toBe(0);
+    }
+    await expect(shard.read(count - 1, new Int32Array(2))).rejects.toThrow(RangeError);
+    await expect(shard.read(-1, new Int32Array(2))).rejects.toThrow(RangeError);
+    await shard.close();
+  });
+
+  it("refuse ids that the width cannot hold", async () => {
+    for (const token of [65_536, -1, 1.5, NaN]) {
+      const writer = await ShardWriter.create(path("a.bin"), 2);
+      await expect(writer.write([3, token])).rejects.toThrow(`token ${token} does not fit uint16`);
+      await writer.abort();
+    }
+    expect(existsSync(path("a.bin.partial"))).toBe(false);
+  });
+
+  it("name what is wrong with a file", async () => {
+    writeFileSync(path("short.bin"), Buffer.alloc(1023));
+    expect(await failure(path("short.bin"))).toMatch(/header alone is 1024 bytes, the file has 1023/);
+    expect(await failure(path("missing.bin"))).toMatch(/no such file/);
+    expect(await failure(headerOnly("magic.bin", [1234, 1, 5]))).toMatch(/first word is 1234, expected 20240520.*prepare/);
+    expect(await failure(headerOnly("version.bin", [20240520, 7, 5]))).toMatch(/version 7, expected 1 with magic 20240520/);
+    expect(await failure(headerOnly("version.bin", [20240801, 1, 5]))).toMatch(/version 1, expected 7/);
+    expect(await failure(headerOnly("zero.bin", [20240520, 1, 0]))).toMatch(/counts 0 tokens/);
+    expect(await failure(headerOnly("negative.bin", [20240520, 1, -4]))).toMatch(/counts -4 tokens/);
+    expect(await failure(headerOnly("long.bin", [20240801, 7, 2], 12)))
+      .toMatch(/longer than its header says: 2 uint32 tokens make 1032 bytes, the file has 1036/);
+    await writeShard("cut.bin", [1, 2, 3], 2);
+    truncateSync(path("cut.bin"), 1029);
+    expect(await failure(path("cut.bin"))).toMatch(/cut short: 3 uint16 tokens make 1030 bytes, the file has 1029/);
+  });
+
+  it("notice a file that shrinks under the reader", async () => {
+    const shard = await openShard(await writeShard("a.bin", [1, 2, 3], 2));
+    truncateSync(path("a.bin"), 1026);
+    await expect(shard.read(0, new Int32Array(3))).rejects.toThrow(/became shorter/);
+    await shard.close();
+  });
+});

@@ -1,0 +1,142 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "@jest/globals";
+import { trainTokenizer } from "../../lib/data/bpe.js";
+import { Tokenizer } from "../../lib/data/tokenizer.js";
+import { ConfigError, DataError } from "../../lib/errors.js";
+import { temporaryFolder } from "./temporary.js";
+
+const path = temporaryFolder();
+const prose = ("The cat sat on the mat. The other cat sat on the other mat, and the dog sat with them.\n" +
+  "Nobody remembers whose garden these animals visited before winter covered everything.\n").repeat(20);
+const anything = ["", " ", "plain words", "  two\n\n\tlines ", "naïve Ærø", "日本語とк", "😀👩‍👩‍👧‍👦🏳️‍🌈", "\u0000\u007f", "<|endof"];
+
+async function train(vocabSize: number, text = prose): Promise<string> {
+  writeFileSync(path("corpus.txt"), text);
+  return trainTokenizer([path("corpus.txt")], vocabSize);
+}
+
+describe("trainTokenizer", () => {
+  it("gives end-of-text, the 256 bytes, then merges", async () => {
+    const { model, added_tokens: added } = JSON.parse(await train(280)) as {
+      model: { vocab: Record<string, number>; merges: [string, string][] };
+      added_tokens: { id: number; content: string; special: boolean }[];
+    };
+    expect(added).toMatchObject([{ id: 0, content: "<|endoftext|>", special: true }]);
+    expect(Object.values(model.vocab).sort((a, b) => a - b)).toEqual(Array.from({ length: 280 }, (_, i) => i));
+    expect([model.vocab["<|endoftext|>"], model.vocab["!"], model.vocab["\u0143"]]).toEqual([0, 1, 256]);
+    expect(model.merges.length).toBeGreaterThanOrEqual(23);
+    for (const [left, right] of model.merges) {
+      expect(model.vocab[left + right]).toBeGreaterThan(Math.max(model.vocab[left]!, model.vocab[right]!));
+    }
+  });
+
+  it("is deterministic, and a smaller vocabulary is the beginning of a larger one", async () => {
+    const json = await train(290);
+    expect(await train(290)).toBe(json);
+    const vocab = (text: string): Record<string, number> =>
+      (JSON.parse(text) as { model: { vocab: Record<string, number> } }).model.vocab;
+    expect(vocab(json)).toMatchObject(vocab(await train(270)));
+  });
+
+  it("leaves stdout to the caller", () => {
+    // In a process of its own: what native code writes to file descriptor 1 passes by process.stdout.
+    const file = path("corpus.txt");
+    writeFileSync(file, prose);
+    const bpe = fileURLToPath(new URL("../../lib/data/bpe.ts", import.meta.url));
+    const script = `import { trainTokenizer } from ${JSON.stringify(bpe)};
+      await trainTokenizer([${JSON.stringify(file)}], 260);
+      console.log("trained");`;
+    const args = ["--import", "tsx", "--input-type=module", "-e", script];
+    expect(execFileSync(process.execPath, args, { encoding: "utf8" })).toBe("trained\n");
+  });
+
+  it("refuses sizes that cannot be, and a corpus that is too small", async () => {
+    for (const size of [256, 30_001, 300.5, NaN]) {
+      await expect(train(size)).rejects.toThrow(ConfigError);
+      await expect(train(size)).rejects.toThrow(`257 to 30000 tokens (end-of-text, 256 bytes, merges), got ${size}`);
+    }
+    await expect(train(300, "ab ab")).rejects.toThrow(DataError);
+    await expect(train(300, "ab ab")).rejects.toThrow(
+      "too small for a vocabulary of 300: it gives 2 merges, a vocabulary of 259");
+    await expect(trainTokenizer([path("none.txt")], 300)).rejects.toThrow(/none\.txt: cannot be read/);
+  });
+});
+
+describe("Tokenizer", () => {
+  let json = "";
+  beforeAll(async () => {
+    const folder = mkdtempSync(join(tmpdir(), "nextpatch-test-"));
+    writeFileSync(join(folder, "corpus.txt"), prose);
+    json = await trainTokenizer([join(folder, "corpus.txt")], 290);
+    rmSync(folder, { recursive: true });
+  });
+
+  it("gives any text back, one by one and in a batch", async () => {
+    const tokenizer = await Tokenizer.fromJson(json);
+    expect(tokenizer.vocabSize).toBe(290);
+    const batch = await tokenizer.encodeBatch([...anything, prose]);
+    for (const [i, text] of [...anything, prose].entries()) {
+      expect(await tokenizer.decode(batch[i]!)).toBe(text);
+      expect(await tokenizer.encode(text)).toEqual(batch[i]);
+    }
+    expect(batch.at(-1)!.length).toBeLessThan(0.6 * prose.length);
+    expect((await tokenizer.encode("日")).length).toBe(3);
+  });
+
+  it("knows the end of a text", async () => {
+    const tokenizer = await Tokenizer.fromJson(json);
+    expect(tokenizer.endOfTextId).toBe(0);
+    expect([...(await tokenizer.encode("a<|endoftext|>"))]).toEqual([...(await tokenizer.encode("a")), 0]);
+    expect(await tokenizer.decode([0, ...(await tokenizer.encode("cat"))])).toBe("cat");
+    expect(await tokenizer.decode([0], { keepSpecialTokens: true })).toBe("<|endoftext|>");
+    const other = await Tokenizer.fromJson(json.replaceAll("<|endoftext|>", "</s>"));
+    expect(other.endOfTextId).toBe(0);
+    const none = await Tokenizer.fromJson(json.replaceAll("<|endoftext|>", "<stop>"), "odd.json");
+    expect(() => none.endOfTextId).toThrow(
+      "odd.json: no end-of-text token: looked for <|endoftext|>, </s>, <|end_of_text|>, <eos>");
+  });
+
+  it("neither cuts nor pads, whatever the file says", async () => {
+    const parts = JSON.parse(json) as Record<string, unknown>;
+    parts["truncation"] = { direction: "Right", max_length: 4, strategy: "LongestFirst", stride: 0 };
+    parts["padding"] = {
+      strategy: { Fixed: 64 }, direction: "Right", pad_to_multiple_of: null, pad_id: 0, pad_type_id: 0, pad_token: "x",
+    };
+    const tokenizer = await Tokenizer.fromJson(JSON.stringify(parts));
+    const long = "zyx wvu tsr qpo nml";
+    const batch = await tokenizer.encodeBatch(["a", long]);
+    expect(batch[0]!.length).toBe(1);
+    expect(await tokenizer.decode(batch[1]!)).toBe(long);
+  });
+
+  it("adds no special tokens, and counts ids with gaps", async () => {
+    const parts = JSON.parse(json) as { added_tokens: unknown[]; post_processor: unknown };
+    parts.added_tokens.push({
+      id: 290, content: "<s>", single_word: false, lstrip: false, rstrip: false, normalized: false, special: true,
+    });
+    parts.post_processor = {
+      type: "TemplateProcessing",
+      single: [{ SpecialToken: { id: "<s>", type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }],
+      pair: [{ Sequence: { id: "A", type_id: 0 } }, { Sequence: { id: "B", type_id: 1 } }],
+      special_tokens: { "<s>": { id: "<s>", ids: [290], tokens: ["<s>"] } },
+    };
+    const tokenizer = await Tokenizer.fromJson(JSON.stringify(parts));
+    expect(tokenizer.vocabSize).toBe(291);
+    expect(await tokenizer.encode("cat")).toEqual(await (await Tokenizer.fromJson(json)).encode("cat"));
+  });
+
+  it("reads a file and names a bad one", async () => {
+    writeFileSync(path("tokenizer.json"), json);
+    const tokenizer = await Tokenizer.fromFile(path("tokenizer.json"));
+    expect(tokenizer.hash).toBe(createHash("sha256").update(json).digest("hex"));
+    await expect(Tokenizer.fromFile(path("none.json"))).rejects.toThrow(/none\.json: no such file/);
+    writeFileSync(path("bad.json"), "{}");
+    await expect(Tokenizer.fromFile(path("bad.json"))).rejects.toThrow(/bad\.json: not a tokenizer\.json: /);
+    await expect(Tokenizer.fromFile(path("bad.json"))).rejects.toThrow(DataError);
+  });
+});
