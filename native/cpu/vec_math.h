@@ -7,10 +7,6 @@
 #include <immintrin.h>
 #endif
 
-#if defined(__AVX512F__)
-#include <immintrin.h>
-#endif
-
 namespace nextpatch::cpu {
 
 // One register of the instruction set: what a Vec is made of. Code that keeps many vectors in registers

@@ -1,0 +1,278 @@
+// Causal attention, backward: the probabilities are recomputed from the scores and lse, tile by tile.
+//   S = scale q k^T    P = exp(S - lse)    dv = P^T dout
+//   dP = dout v^T      dS = P * (dP - delta), delta = rowsum(dout * out)
+//   dq = scale dS k    dk = scale dS^T q
+// A unit of work is one key head of one sequence with a share of its queries: it sums dk and dv for all
+// keys, and dq for its queries, each in a fixed order. Where there are too few key heads to go round, the
+// queries are dealt out to several shares, whose dk and dv are added up at the end. The cut depends on
+// shapes alone, so the gradients have the same bits with any number of threads.
+#include <omp.h>
+
+#include "attention_tile.h"
+#include "cpu_kernels.h"
+
+namespace nextpatch::cpu {
+namespace attention {
+namespace {
+
+constexpr int64_t kUnits = 32;     // as many as should be there to share among threads
+constexpr int64_t kShareTiles = 4;  // tiles of queries that pay for packing the keys once
+
+struct Shape {
+  int64_t batch, queries, keys, heads, kv_heads, dim;
+
+  int64_t group() const { return heads / kv_heads; }
+  int64_t offset() const { return keys - queries; }
+  int64_t query_tiles() const { return divide_up(queries, kTile); }
+  int64_t key_tiles() const { return divide_up(keys, kTile); }
+  int64_t shares() const {
+    const int64_t most = std::max<int64_t>(1, query_tiles() * group() / kShareTiles);
+    return std::min({divide_up(kUnits, batch * kv_heads), most, query_tiles()});
+  }
+  int64_t units() const { return batch * kv_heads * shares(); }
+  // Floats in a tile, and in a unit's dk^T and dv^T.
+  int64_t tile() const { return kTile * dim; }
+  int64_t gradient() const { return 2 * key_tiles() * tile(); }
+  // Packed keys and values of a thread: k and v as columns, k as row groups. Words of f32 are the largest.
+  int64_t packed() const { return 3 * key_tiles() * tile(); }
+};
+
+// The workspace: first every thread's packed keys, then the gradients of keys and values. With a single
+// share those are a thread's own, written out before its next unit; else every unit's, kept to be added.
+int64_t gradient_slots(const Shape& shape, int threads) { return shape.shares() == 1 ? threads : shape.units(); }
+
+template <typename Word>
+struct Scratch {
+  static constexpr int k = kPerWord<Word>;
+  alignas(64) Word rows[kTile * kMaxHeadDim / k];
+  Word groups[kTile * kMaxHeadDim / k];
+  Word q[kTile * kMaxHeadDim / k];                // rows
+  Word dout[kTile * kMaxHeadDim / k];             // rows
+  Word q_transposed[kMaxHeadDim * kTile / k];     // transposed
+  Word dout_transposed[kMaxHeadDim * kTile / k];  // transposed
+  float lse[kTile];                               // in units of log2
+  float delta[kTile];
+  float scores[kTile * kTile];     // [query][key]
+  float dp[kTile * kTile];         // [query][key]
+  Word p[kTile * kTile / k];       // row groups along the queries
+  Word ds[kTile * kTile / k];      // row groups along the queries
+  Word ds_rows[kTile * kTile / k];  // rows: [query][key/k]
+  float dq[kTile * kMaxHeadDim];   // [query][D]
+};
+
+// A unit's keys and values, packed, and their gradients; all by tile.
+template <typename Word>
+struct Keys {
+  Word* k_columns;
+  Word* v_columns;
+  Word* k_groups;
+  float* dk;  // [D][kTile]
+  float* dv;  // [D][kTile]
+};
+
+inline void store_row(float*, Reg) {}  // rows of floats are their row groups
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+inline void store_row(Pair* out, Reg x) { store(reinterpret_cast<bf16*>(out), (Vec)x); }
+#endif
+
+template <typename T, typename Word = typename Operand<T>::Word>
+void pack_keys(const Shape& shape, const Keys<Word>& keys, const Rows<T>& k, const Rows<T>& v, int64_t seen,
+               Scratch<Word>& s) {
+  const int dim = int(shape.dim), words = dim / kPerWord<Word>;
+  for (int64_t key = 0; key < seen; key += kTile) {
+    const int count = int(std::min<int64_t>(kTile, shape.keys - key));
+    const int64_t at = key * words;
+    pack_rows(s.rows, v.at(key), v.stride, count, dim);
+    transpose(keys.v_columns + at, kTile, s.rows, words, kTile, words);
+    pack_rows(s.rows, k.at(key), k.stride, count, dim);
+    transpose(keys.k_columns + at, kTile, s.rows, words, kTile, words);
+    group_rows(keys.k_groups + at, s.rows, dim);
+  }
+}
+
+template <typename T, typename Word = typename Operand<T>::Word>
+void pack_queries(Scratch<Word>& s, const Rows<T>& q, const Rows<T>& dout, const Rows<T>& out, const float* lse,
+                  int64_t first, int count, int dim) {
+  constexpr int k = kPerWord<Word>;
+  pack_rows(s.q, q.at(first), q.stride, count, dim);
+  group_rows(s.groups, s.q, dim);
+  transpose(s.q_transposed, kTile / k, s.groups, dim, kTile / k, dim);
+  pack_rows(s.dout, dout.at(first), dout.stride, count, dim);
+  group_rows(s.groups, s.dout, dim);
+  transpose(s.dout_transposed, kTile / k, s.groups, dim, kTile / k, dim);
+  for (int i = 0; i < kTile; ++i) {
+    Vec delta{};
+    if (i < count)
+      for (int d = 0; d < dim; d += kLanes) delta += load(dout.at(first + i) + d) * load(out.at(first + i) + d);
+    s.delta[i] = reduce_add(delta);
+    // Probabilities of 0 for the rows that fill up the tile, and no inf - inf for those that see no key.
+    s.lse[i] = i >= count ? INFINITY : lse[first + i] == -INFINITY ? 0.f : lse[first + i] * kLog2E;
+  }
+}
+
+// P and dS from scores and dP, over keys [0, keys). Query i sees the tile's keys j <= i + offset.
+template <typename Word>
+void softmax_backward(Scratch<Word>& s, int queries, int keys, int64_t offset, float scale) {
+  constexpr int k = kPerWord<Word>;
+  Reg lane;
+  for (int i = 0; i < kRegLanes; ++i) lane[i] = i;
+  for (int i = 0; i < queries; i += 2) {
+    for (int j = 0; j < keys; j += kRegLanes) {
+      Reg p[2], ds[2];
+#pragma GCC unroll 2
+      for (int odd = 0; odd < 2; ++odd) {
+        const int at = (i + odd) * kTile + j;
+        const float seen = float(std::clamp<int64_t>(i + odd + offset + 1 - j, 0, kRegLanes));
+        const Reg exponential = exp2(reg_load(s.scores + at) * scale - s.lse[i + odd]);
+        p[odd] = lane < seen ? exponential : Reg{};
+        ds[odd] = lane < seen ? p[odd] * (reg_load(s.dp + at) - s.delta[i + odd]) : Reg{};
+        store_row(s.ds_rows + at / k, ds[odd]);
+      }
+      store_group(s.p + i / k * kTile + j, kTile, p[0], p[1]);
+      store_group(s.ds + i / k * kTile + j, kTile, ds[0], ds[1]);
+    }
+  }
+}
+
+// One tile of keys for the tile of queries in s.
+template <typename Word>
+void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int dim, int64_t offset, float scale) {
+  constexpr int k = kPerWord<Word>;
+  queries = round_up(queries, kRowBlock);
+  keys = round_up(keys, kRegLanes);
+  const int words = dim / k;
+  const bool masked = offset < keys - 1;
+  // The keys that some query of the block of rows from i sees.
+  const auto seen_by = [&](int i) { return int(std::clamp<int64_t>(i + kRowBlock + offset, 0, keys)); };
+
+  const Product<Word> qk{s.scores, kTile, s.q, words, tile.k_columns, kTile, words};
+  const Product<Word> dout_v{s.dp, kTile, s.dout, words, tile.v_columns, kTile, words};
+  for (int i = 0; i < queries; i += kRowBlock) {
+    multiply<Onto::zero>(qk, i, kRowBlock, 0, round_up(seen_by(i), kRegLanes));
+    multiply<Onto::zero>(dout_v, i, kRowBlock, 0, round_up(seen_by(i), kRegLanes));
+  }
+  softmax_backward(s, queries, keys, offset, scale);
+
+  // Under the mask the second half of the keys begins late.
+  const int step = masked ? kTile / 2 : kTile;
+  for (int j = 0; j < keys; j += step) {
+    const int begin = int(std::clamp<int64_t>(j - offset, 0, queries)) / 2 * 2;
+    const int end = std::min(j + step, keys), group = begin / k;
+    const Product<Word> dv{tile.dv, kTile, s.dout_transposed + group, kTile / k, s.p + group * kTile, kTile,
+                           (queries - begin) / k};
+    const Product<Word> dk{tile.dk, kTile, s.q_transposed + group, kTile / k, s.ds + group * kTile, kTile,
+                           (queries - begin) / k};
+    multiply<Onto::sum>(dv, 0, dim, j, end);
+    multiply<Onto::sum>(dk, 0, dim, j, end);
+  }
+
+  const Word* const ds_rows = k == 1 ? s.ds : s.ds_rows;
+  Product<Word> dq{s.dq, dim, ds_rows, kTile / k, tile.k_groups, dim, keys / k};
+  if (!masked) return multiply<Onto::sum>(dq, 0, queries, 0, dim);
+  for (int i = 0; i < queries; i += kRowBlock) {
+    dq.words = round_up(seen_by(i), 2) / k;
+    multiply<Onto::sum>(dq, i, kRowBlock, 0, dim);
+  }
+}
+
+struct Arguments {
+  const View &dq, &dk, &dv, &dout, &q, &k, &v, &out, &lse;
+  float scale;
+};
+
+// Writes dk and dv of tile `tile` of keys from their sums.
+template <typename T>
+void write_keys(const Shape& shape, const Arguments& x, int64_t b, int64_t g, int64_t tile, float* dk, float* dv) {
+  const int64_t key = tile * kTile;
+  const int count = int(std::min<int64_t>(kTile, shape.keys - key)), dim = int(shape.dim);
+  write_transposed<T>({x.dk, b, g}, key, count, dk, dim, x.scale);
+  write_transposed<T>({x.dv, b, g}, key, count, dv, dim, 1.f);
+}
+
+// The queries of share `share`: every shares()-th tile, so that all shares see about as many keys.
+template <typename T, typename Word = typename Operand<T>::Word>
+void backward_unit(const Shape& shape, const Arguments& x, int64_t b, int64_t g, int64_t share, float* packed,
+                   float* gradient) {
+  static thread_local Scratch<Word> s;
+  const int dim = int(shape.dim), words = dim / kPerWord<Word>;
+  const int64_t all = shape.key_tiles() * shape.tile();
+  Word* const base = reinterpret_cast<Word*>(packed);
+  const Keys<Word> keys{base, base + all, base + 2 * all, gradient, gradient + all};
+  pack_keys<T>(shape, keys, {x.k, b, g}, {x.v, b, g}, shape.keys, s);
+  std::fill_n(gradient, shape.gradient(), 0.f);
+
+  for (int64_t h = g * shape.group(); h < (g + 1) * shape.group(); ++h) {
+    const Rows<T> dq(x.dq, b, h);
+    const float* const lse = x.lse.as<float>() + (b * shape.heads + h) * shape.queries;
+    for (int64_t t = share; t < shape.query_tiles(); t += shape.shares()) {
+      const int64_t first = t * kTile;
+      const int count = int(std::min<int64_t>(kTile, shape.queries - first));
+      pack_queries<T>(s, {x.q, b, h}, {x.dout, b, h}, {x.out, b, h}, lse, first, count, dim);
+      std::fill_n(s.dq, kTile * dim, 0.f);
+      const int64_t seen = first + count + shape.offset();  // by the last query
+      for (int64_t key = 0; key < seen; key += kTile) {
+        const int64_t at = key * words;
+        const Keys<Word> tile{keys.k_columns + at, keys.v_columns + at, keys.k_groups + at, keys.dk + key * dim,
+                              keys.dv + key * dim};
+        attend(s, tile, count, int(std::min<int64_t>(kTile, seen - key)), dim, first + shape.offset() - key,
+               x.scale * kLog2E);
+      }
+      for (int i = 0; i < count; ++i)
+        for (int d = 0; d < dim; d += kLanes) store(dq.at(first + i) + d, load(s.dq + i * dim + d) * x.scale);
+    }
+  }
+}
+
+template <typename T>
+void backward(const Shape& shape, const Arguments& x, float* workspace, int threads) {
+  const int64_t shares = shape.shares(), all = shape.key_tiles() * shape.tile();
+  float* const gradients = workspace + threads * shape.packed();
+  // Units in the order (sequence, key head, share).
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+  for (int64_t unit = 0; unit < shape.units(); ++unit) {
+    const int64_t b = unit / shares / shape.kv_heads, g = unit / shares % shape.kv_heads;
+    const int64_t thread = omp_get_thread_num();
+    float* const gradient = gradients + (shares == 1 ? thread : unit) * shape.gradient();
+    backward_unit<T>(shape, x, b, g, unit % shares, workspace + thread * shape.packed(), gradient);
+    if (shares > 1) continue;
+    for (int64_t tile = 0; tile < shape.key_tiles(); ++tile)
+      write_keys<T>(shape, x, b, g, tile, gradient + tile * shape.tile(), gradient + all + tile * shape.tile());
+  }
+  if (shares == 1) return;
+
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int64_t i = 0; i < shape.batch * shape.kv_heads * shape.key_tiles(); ++i) {
+    const int64_t head = i / shape.key_tiles(), tile = i % shape.key_tiles();
+    float* const dk = gradients + head * shares * shape.gradient() + tile * shape.tile();
+    for (int64_t share = 1; share < shares; ++share) {
+      const float* const more = dk + share * shape.gradient();
+      for (int64_t e = 0; e < shape.tile(); e += kLanes) {
+        store(dk + e, load(dk + e) + load(more + e));
+        store(dk + all + e, load(dk + all + e) + load(more + all + e));
+      }
+    }
+    write_keys<T>(shape, x, head / shape.kv_heads, head % shape.kv_heads, tile, dk, dk + all);
+  }
+}
+
+}  // namespace
+}  // namespace attention
+
+void CpuKernels::attention_backward(const View& dq, const View& dk, const View& dv, const View& dout,
+                                    const View& q, const View& k, const View& v, const View& out,
+                                    const View& lse, const View& workspace, float scale) {
+  const attention::Shape shape{q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3)};
+  const attention::Arguments x{dq, dk, dv, dout, q, k, v, out, lse, scale};
+  if (q.dtype == DType::bf16)
+    attention::backward<bf16>(shape, x, workspace.as<float>(), threads_);
+  else
+    attention::backward<float>(shape, x, workspace.as<float>(), threads_);
+}
+
+int64_t CpuKernels::attention_backward_workspace(int64_t batch, int64_t queries, int64_t keys, int64_t heads,
+                                                 int64_t kv_heads, int64_t head_dim) const {
+  const attention::Shape shape{batch, queries, keys, heads, kv_heads, head_dim};
+  return threads_ * shape.packed() + attention::gradient_slots(shape, threads_) * shape.gradient();
+}
+
+}  // namespace nextpatch::cpu

@@ -1,0 +1,123 @@
+// Products of small packed matrices, the arithmetic of attention: accumulators stay in registers while
+// the sum runs. Its unit is a 32-bit Word along the summed dimension: one float, or where the processor
+// multiplies them (AVX512-BF16) a pair of bf16. Tensors of bf16 are widened to floats elsewhere.
+#pragma once
+
+#include <algorithm>
+
+#include "vec_math.h"
+
+namespace nextpatch::cpu::attention {
+
+// Two neighbours along the summed dimension, the first in the low half.
+struct Pair {
+  uint32_t bits;
+};
+
+template <typename Word>
+constexpr int kPerWord = 1;
+template <>
+inline constexpr int kPerWord<Pair> = 2;
+
+// What a product of tensors of type T is computed in.
+template <typename T>
+struct Operand {
+  using Word = float;
+};
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+template <>
+struct Operand<bf16> {
+  using Word = Pair;
+};
+#endif
+
+inline Reg multiply_add(float a, const float* b, Reg sum) { return reg_splat(a) * reg_load(b) + sum; }
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+inline Reg multiply_add(Pair a, const Pair* b, Reg sum) {
+  return (Reg)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(int(a.bits)),
+                               (__m512bh)_mm512_loadu_si512(b));
+}
+#endif
+
+// What the sum starts from.
+enum class Onto {
+  zero,
+  sum,       // what c holds
+  rescaled,  // what c holds, its columns multiplied by `rescale`
+};
+
+// c[M, N] f32, a[M, words], b[words, N]: all row-major with a row stride; M, N as the shape of a block.
+template <typename Word>
+struct Product {
+  float* c;
+  int64_t ldc;
+  const Word* a;
+  int64_t lda;
+  const Word* b;
+  int64_t ldb;
+  int words;
+  const float* rescale = nullptr;
+};
+
+// One block of M rows and N registers of columns, at (row, col).
+template <Onto onto, int M, int N, typename Word>
+inline void multiply_block(const Product<Word>& p, int row, int col) {
+  Reg sum[M][N];
+  float* const c = p.c + row * p.ldc + col;
+  const Word* const a = p.a + row * p.lda;
+  const Word* b = p.b + col;
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+      if constexpr (onto == Onto::zero) {
+        sum[m][n] = Reg{};
+      } else {
+        sum[m][n] = reg_load(c + m * p.ldc + n * kRegLanes);
+        if constexpr (onto == Onto::rescaled) sum[m][n] *= reg_load(p.rescale + col + n * kRegLanes);
+      }
+    }
+  for (int w = 0; w < p.words; ++w, b += p.ldb) {
+#pragma GCC unroll 8
+    for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n)
+        sum[m][n] = multiply_add(a[m * p.lda + w], b + n * kRegLanes, sum[m][n]);
+  }
+#pragma GCC unroll 8
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) reg_store(c + m * p.ldc + n * kRegLanes, sum[m][n]);
+}
+
+template <Onto onto, int M, int N, typename Word>
+inline void multiply_rows(const Product<Word>& p, int row, int rows, int col) {
+  for (int m = row; m < row + rows; m += M) multiply_block<onto, M, N>(p, m, col);
+}
+
+// Rows are cut in blocks of this size, so row ranges are multiples of it.
+constexpr int kRowBlock = 8;
+
+// c[row .. row+rows, col .. cols) = (or +=) a b. rows is a multiple of kRowBlock; col and cols of
+// kRegLanes. Blocks are as large as the register file takes, and hold enough sums to hide their latency.
+template <Onto onto, typename Word>
+void multiply(const Product<Word>& p, int row, int rows, int col, int cols) {
+  while (col < cols) {
+    const int regs = (cols - col) / kRegLanes;
+    if (kRegLanes == 16 && regs >= 4) {
+      multiply_rows<onto, 4, 4>(p, row, rows, col);
+      col += 4 * kRegLanes;
+    } else if (kRegLanes == 16 && regs == 3) {
+      multiply_rows<onto, 4, 3>(p, row, rows, col);
+      col += 3 * kRegLanes;
+    } else if (regs >= 2) {
+      multiply_rows<onto, kRegLanes == 16 ? 8 : 4, 2>(p, row, rows, col);
+      col += 2 * kRegLanes;
+    } else {
+      multiply_rows<onto, 8, 1>(p, row, rows, col);
+      col += kRegLanes;
+    }
+  }
+}
+
+}  // namespace nextpatch::cpu::attention

@@ -1,0 +1,130 @@
+// The tiles attention is cut into, and how they are packed for its products. A tile is kTile positions of
+// one head; the last of a sequence is filled up with zeros. Layouts, with D the head dimension and k the
+// elements of a Word (two of bf16, one of f32):
+//   rows        [kTile][D/k]   position after position, a Word being k neighbours along D
+//   columns     [D/k][kTile]   the transpose of rows
+//   row groups  [kTile/k][D]   a Word being k neighbouring positions
+//   transposed  [D][kTile/k]   the transpose of row groups
+// For floats rows and row groups are the same, as are columns and transposed.
+#pragma once
+
+#include "../core/view.h"
+#include "attention_product.h"
+
+namespace nextpatch::cpu::attention {
+
+constexpr int kTile = 64;
+constexpr int kMaxHeadDim = 128;
+constexpr float kLog2E = 1.44269504088896341f;
+constexpr float kLn2 = 0.693147180559945309f;
+
+inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int round_up(int a, int b) { return (a + b - 1) / b * b; }
+
+// The positions of one head of one sequence: rows of D elements.
+template <typename T>
+struct Rows {
+  T* data;
+  int64_t stride;
+
+  Rows(const View& x, int64_t sequence, int64_t head)
+      : data(x.as<T>() + sequence * x.stride[0] + head * x.stride[2]), stride(x.stride[1]) {}
+  T* at(int64_t position) const { return data + position * stride; }
+};
+
+// out[cols][rows] = in[rows][cols] of 32-bit elements: squares of one register a side, whose off-diagonal
+// halves, quarters, ... are exchanged in turn. rows is a multiple of kRegLanes; cols is rounded up to one,
+// which with D = 80 in Pairs reads and writes up to 8 columns more.
+template <typename Element>
+void transpose(Element* out, int64_t out_stride, const Element* in, int64_t in_stride, int rows, int cols) {
+  static_assert(sizeof(Element) == 4);
+  RegU lane;
+  for (int i = 0; i < kRegLanes; ++i) lane[i] = i;
+  for (int r = 0; r < rows; r += kRegLanes)
+    for (int c = 0; c < cols; c += kRegLanes) {
+      RegU x[kRegLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < kRegLanes; ++i) std::memcpy(&x[i], in + (r + i) * in_stride + c, sizeof x[i]);
+#pragma GCC unroll 4
+      for (int width = kRegLanes / 2; width > 0; width /= 2) {
+        // Lane l of the upper result is l of a, or l - width of b; of the lower, l + width of a, or l of b.
+        const RegU second = (lane & width) / width;
+        const RegU upper = lane - second * width + second * kRegLanes;
+        const RegU lower = upper + width;
+#pragma GCC unroll 16
+        for (int i = 0; i < kRegLanes; ++i) {
+          if (i & width) continue;
+          const RegU a = x[i], b = x[i + width];
+          x[i] = __builtin_shuffle(a, b, upper);
+          x[i + width] = __builtin_shuffle(a, b, lower);
+        }
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < kRegLanes; ++i) std::memcpy(out + (c + i) * out_stride + r, &x[i], sizeof x[i]);
+    }
+}
+
+// rows, from `count` positions.
+inline void pack_rows(float* out, const float* in, int64_t stride, int count, int dim) {
+  for (int i = 0; i < count; ++i) std::memcpy(out + i * dim, in + i * stride, dim * sizeof(float));
+  std::fill(out + count * dim, out + kTile * dim, 0.f);
+}
+inline void pack_rows(float* out, const bf16* in, int64_t stride, int count, int dim) {
+  for (int i = 0; i < count; ++i)
+    for (int d = 0; d < dim; d += kLanes) store(out + i * dim + d, load(in + i * stride + d));
+  std::fill(out + count * dim, out + kTile * dim, 0.f);
+}
+inline void pack_rows(Pair* out, const bf16* in, int64_t stride, int count, int dim) {
+  for (int i = 0; i < count; ++i) std::memcpy(out + i * dim / 2, in + i * stride, dim * sizeof(bf16));
+  std::fill(out + count * dim / 2, out + kTile * dim / 2, Pair{0});
+}
+
+// row groups, from rows.
+inline void group_rows(float* out, const float* rows, int dim) { std::copy_n(rows, kTile * dim, out); }
+inline void group_rows(Pair* out, const Pair* rows, int dim) {
+  typedef uint16_t Full __attribute__((vector_size(4 * kLanes)));
+  Full first, second;  // of the 2 * kLanes elements of both rows
+  for (int i = 0; i < kLanes; ++i) {
+    first[2 * i] = i;
+    first[2 * i + 1] = 2 * kLanes + i;
+  }
+  second = first + uint16_t(kLanes);
+  for (int i = 0; i < kTile; i += 2)
+    for (int d = 0; d < dim; d += 2 * kLanes) {
+      Full a, b;
+      const int size = std::min(dim - d, 2 * kLanes) * int(sizeof(bf16));
+      a = b = Full{};
+      std::memcpy(&a, rows + (i * dim + d) / 2, size);
+      std::memcpy(&b, rows + ((i + 1) * dim + d) / 2, size);
+      const Full low = __builtin_shuffle(a, b, first), high = __builtin_shuffle(a, b, second);
+      std::memcpy(out + i / 2 * dim + d, &low, sizeof low);
+      if (size == sizeof high) std::memcpy(out + i / 2 * dim + d + kLanes, &high, sizeof high);
+    }
+}
+
+// Two neighbouring rows of values as one row of groups (bf16) or two (f32); ld Words between groups.
+inline void store_group(float* out, int64_t ld, Reg even, Reg odd) {
+  reg_store(out, even);
+  reg_store(out + ld, odd);
+}
+#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+inline void store_group(Pair* out, int64_t, Reg even, Reg odd) {
+  alignas(64) static constexpr uint16_t kInterleave[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                           21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                           11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even);
+  const __m512i order = _mm512_load_si512(kInterleave);
+  _mm512_storeu_si512(out, _mm512_maskz_permutexvar_epi16(0xffffffffu, order, halves));
+}
+#endif
+
+// out[count][D] = in[D][kTile] transposed and scaled by `scale`, rounded to T.
+template <typename T>
+void write_transposed(const Rows<T>& out, int64_t position, int count, float* in, int dim, float scale) {
+  alignas(64) float rows[kTile * kMaxHeadDim];
+  transpose(rows, dim, in, kTile, dim, kTile);
+  for (int i = 0; i < count; ++i)
+    for (int d = 0; d < dim; d += kLanes) store(out.at(position + i) + d, load(rows + i * dim + d) * scale);
+}
+
+}  // namespace nextpatch::cpu::attention
