@@ -44,7 +44,9 @@ export class CheckpointTensors {
         const file = files.get(fileName) ?? (await SafetensorsFile.open(join(folder, fileName)));
         files.set(fileName, file);
         if (!file.has(name)) {
-          throw new CheckpointError(`${index}: expected tensor "${name}" in ${fileName}, found none of that name there`);
+          throw new CheckpointError(
+            `${index}: expected tensor "${name}" in ${fileName}, found none of that name there`,
+          );
         }
         fileOf.set(name, file);
       }
@@ -96,7 +98,9 @@ async function readWeightMap(index: string): Promise<ReadonlyMap<string, string>
   }
   const map = (parsed as { weight_map?: unknown } | null)?.weight_map;
   if (typeof map !== "object" || map === null || Array.isArray(map)) {
-    throw new CheckpointError(`${index}: weight_map: expected an object of tensor names and files, found ${typeof map}`);
+    throw new CheckpointError(
+      `${index}: weight_map: expected an object of tensor names and files, found ${typeof map}`,
+    );
   }
   for (const [name, file] of Object.entries(map)) {
     // A path would let an index reach outside its folder.

@@ -76,11 +76,8 @@ export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
   return config;
 }
 
-/** As `parseLlamaConfig`, with each problem told to `report(key, problem)`; the result is to be used only without any. */
-export function readLlamaConfig(
-  json: unknown,
-  report: (key: string, problem: string) => void,
-): LlamaConfig | null {
+/** As `parseLlamaConfig`, with each problem told to `report(key, problem)`; the result is valid only without any. */
+export function readLlamaConfig(json: unknown, report: (key: string, problem: string) => void): LlamaConfig | null {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     report("", `expected an object with the keys of a Llama config, got ${JSON.stringify(json)}`);
     return null;

@@ -57,7 +57,9 @@ export class Fields {
   tokenIds(key: string, fallback: number | null): number | readonly number[] | null {
     const value = this.get(key);
     if (!Array.isArray(value)) return this.tokenId(key, fallback);
-    return this.read<readonly number[]>(key, [], "a token id or a list of them", () => value.every(Number.isSafeInteger));
+    return this.read<readonly number[]>(key, [], "a token id or a list of them", () =>
+      value.every(Number.isSafeInteger),
+    );
   }
 
   /** The fields of a nested object; undefined where it is absent, null or no object. */

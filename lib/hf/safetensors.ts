@@ -47,13 +47,21 @@ export class SafetensorsFile {
       }
       const headerBytes = new DataView((await readAt(handle, 0, 8, path)).buffer).getBigUint64(0, true);
       if (headerBytes > BigInt(maxHeaderBytes)) {
-        throw new CheckpointError(`${path}: expected a header of at most ${maxHeaderBytes} bytes, found ${headerBytes}`);
+        throw new CheckpointError(
+          `${path}: expected a header of at most ${maxHeaderBytes} bytes, found ${headerBytes}`,
+        );
       }
       const dataBegin = 8 + Number(headerBytes);
       if (dataBegin > size) {
-        throw new CheckpointError(`${path}: the file is cut short: expected ${dataBegin} bytes of header, found ${size}`);
+        throw new CheckpointError(
+          `${path}: the file is cut short: expected ${dataBegin} bytes of header, found ${size}`,
+        );
       }
-      const header = parseHeader(decodeUtf8(await readAt(handle, 8, dataBegin - 8, path), path), size - dataBegin, path);
+      const header = parseHeader(
+        decodeUtf8(await readAt(handle, 8, dataBegin - 8, path), path),
+        size - dataBegin,
+        path,
+      );
       return new SafetensorsFile(path, handle, header, dataBegin);
     } catch (error) {
       await handle.close();

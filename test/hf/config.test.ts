@@ -39,7 +39,13 @@ describe("parseLlamaConfig", () => {
   });
 
   it("takes null as absent, but no beginning and no end of text as said", () => {
-    const nulls = { num_key_value_heads: null, head_dim: null, rope_scaling: null, bos_token_id: null, eos_token_id: null };
+    const nulls = {
+      num_key_value_heads: null,
+      head_dim: null,
+      rope_scaling: null,
+      bos_token_id: null,
+      eos_token_id: null,
+    };
     const config = parseLlamaConfig({ ...small, ...nulls }, "config.json");
     expect(config).toMatchObject({ num_key_value_heads: 2, head_dim: 32, bos_token_id: null, eos_token_id: null });
     expect(parseLlamaConfig({ ...small, eos_token_id: [3, 4] }, "c").eos_token_id).toEqual([3, 4]);
@@ -116,9 +122,17 @@ describe("parseLlamaConfig", () => {
   });
 
   it.each<[string, object, string]>([
-    ["a head dimension without kernels", { num_attention_heads: 4 }, "expected one of 32, 64, 80, 96, 128, got 16 (hidden_size 64 /"],
+    [
+      "a head dimension without kernels",
+      { num_attention_heads: 4 },
+      "expected one of 32, 64, 80, 96, 128, got 16 (hidden_size 64 /",
+    ],
     ["one given outright", { head_dim: 48 }, "head_dim: expected one of 32, 64, 80, 96, 128, got 48"],
-    ["a stretch by nothing", { rope_scaling: { rope_type: "linear" } }, "rope_scaling.factor: required, expected a positive"],
+    [
+      "a stretch by nothing",
+      { rope_scaling: { rope_type: "linear" } },
+      "rope_scaling.factor: required, expected a positive",
+    ],
     ["a part of each head rotated", { partial_rotary_factor: 0.5 }, "partial_rotary_factor: expected 1, the only one"],
     [
       "frequency bounds the wrong way round",

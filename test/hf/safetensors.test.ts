@@ -42,16 +42,31 @@ async function openError(path: string): Promise<string> {
 
 describe("a malformed file is told by its fault", () => {
   const cases: [string, unknown, number, RegExp][] = [
-    ["a hole", { a: tensor(0, 8), b: tensor(12, 16) }, 16, /"b" leaves a hole: expected it to begin at byte 8, found 12/],
+    [
+      "a hole",
+      { a: tensor(0, 8), b: tensor(12, 16) },
+      16,
+      /"b" leaves a hole: expected it to begin at byte 8, found 12/,
+    ],
     ["a hole at the start", { a: tensor(4, 8) }, 8, /"a" leaves a hole: expected it to begin at byte 0, found 4/],
     ["an overlap", { a: tensor(0, 8), b: tensor(4, 12) }, 12, /"b" leaves an overlap: .* byte 8, found 4/],
     ["bytes short", { a: tensor(0, 8) }, 7, /cut short: expected 8 bytes of tensors after the header, found 7/],
     ["bytes left over", { a: tensor(0, 8) }, 9, /no tensor covers: expected 8 bytes .*, found 9/],
     ["an unknown dtype", { a: tensor(0, 8, [2], "F33") }, 8, /"a": dtype: expected a known .*, found "F33"/],
     ["a dtype named like a method", { a: tensor(0, 8, [2], "toString") }, 8, /dtype: .* found "toString"/],
-    ["a size unlike the shape", { a: tensor(0, 8, [3]) }, 8, /"a": data_offsets: expected 12 bytes for F32 \[3\], found 8/],
+    [
+      "a size unlike the shape",
+      { a: tensor(0, 8, [3]) },
+      8,
+      /"a": data_offsets: expected 12 bytes for F32 \[3\], found 8/,
+    ],
     ["a negative size", { a: tensor(0, 8, [-2]) }, 8, /"a": shape: expected a list of integers >= 0, found \[-2\]/],
-    ["a product that overflows", { a: tensor(0, 8, [2 ** 40, 2 ** 40]) }, 8, /"a": shape: expected a size in whole bytes/],
+    [
+      "a product that overflows",
+      { a: tensor(0, 8, [2 ** 40, 2 ** 40]) },
+      8,
+      /"a": shape: expected a size in whole bytes/,
+    ],
     ["half a byte", { a: tensor(0, 2, [3], "F4") }, 2, /"a": shape: expected a size in whole bytes for F4/],
     ["offsets backwards", { a: tensor(8, 0, [2]) }, 8, /"a": data_offsets: expected begin <= end, found \[8,0\]/],
     ["no offsets", { a: { dtype: "F32", shape: [2] } }, 8, /"a": data_offsets: expected \[begin, end\], found nothing/],
@@ -65,7 +80,11 @@ describe("a malformed file is told by its fault", () => {
   it.each<[string, string, RegExp]>([
     ["a tensor twice", `{"a":${JSON.stringify(tensor(0, 8))},"a":${JSON.stringify(tensor(0, 8))}}`, /key "a" twice/],
     ["the same key, spelled by an escape", `{"a":${JSON.stringify(tensor(0, 8))},"\\u0061": 1}`, /key "a" twice/],
-    ["a key twice inside a tensor", '{"a":{"dtype":"F32","dtype":"I32","shape":[2],"data_offsets":[0,8]}}', /"dtype" twice/],
+    [
+      "a key twice inside a tensor",
+      '{"a":{"dtype":"F32","dtype":"I32","shape":[2],"data_offsets":[0,8]}}',
+      /"dtype" twice/,
+    ],
     ["no JSON", "{nonsense", /not valid JSON/],
     ["a list", "[1, 2]", /begins with "{", found "\["/],
     ["space before the object", ' {"a":1}', /begins with "{", found " "/],
@@ -75,7 +94,9 @@ describe("a malformed file is told by its fault", () => {
 
   it("header lengths: too long, beyond the file, no room for one; text that is no UTF-8; no file", async () => {
     expect(await openError(await craft("{}", 0, 100_000_001n))).toMatch(/at most 100000000 bytes, found 100000001/);
-    expect(await openError(await craft("{}", 0, 2n ** 63n))).toMatch(/at most 100000000 bytes, found 9223372036854775808/);
+    expect(await openError(await craft("{}", 0, 2n ** 63n))).toMatch(
+      /at most 100000000 bytes, found 9223372036854775808/,
+    );
     expect(await openError(await craft("{}", 0, 3n))).toMatch(/cut short: expected 11 bytes of header, found 10/);
     expect(await openError(await craft(Uint8Array.of(0x7b, 0xff, 0x7d), 0))).toMatch(/not valid UTF-8/);
     const path = join(folder, "short.safetensors");
@@ -118,7 +139,7 @@ describe("writing", () => {
     const entries = [
       entry("bytes", "U8", [3], Uint8Array.of(1, 2, 3)),
       entry("half", "BF16", [1, 2], Uint16Array.of(0x3f80, 0x4000)),
-      entry("matrix \"ü\"", "F32", [2, 3], Float32Array.of(1, -2, 3.5, 0, 5, 6)),
+      entry('matrix "ü"', "F32", [2, 3], Float32Array.of(1, -2, 3.5, 0, 5, 6)),
       entry("long", "I64", [], BigInt64Array.of(-7n)),
     ];
     await writeSafetensors(path, entries, { format: "pt", step: "3" });
@@ -126,7 +147,7 @@ describe("writing", () => {
     expect(raw.readBigUInt64LE(0) % 8n).toBe(0n);
     const file = await SafetensorsFile.open(path);
     expect(file.metadata).toEqual({ format: "pt", step: "3" });
-    expect(file.names()).toEqual(["long", "matrix \"ü\"", "half", "bytes"]);
+    expect(file.names()).toEqual(["long", 'matrix "ü"', "half", "bytes"]);
     for (const { name, dtype, shape, data } of entries) {
       expect(file.info(name)).toEqual({ dtype, shape });
       expect(await file.read(name)).toEqual(await data());
@@ -170,7 +191,8 @@ describe("a model folder", () => {
   it("is read from several files by their index, or told what is missing", async () => {
     await writeSafetensors(model("model-1.safetensors"), [entry("a", "F32", [1], Float32Array.of(1))]);
     await writeSafetensors(model("model-2.safetensors"), [entry("b", "F32", [1], Float32Array.of(2))]);
-    const index = (weight_map: unknown) => writeFile(model("model.safetensors.index.json"), JSON.stringify({ weight_map }));
+    const index = (weight_map: unknown) =>
+      writeFile(model("model.safetensors.index.json"), JSON.stringify({ weight_map }));
 
     await expect(CheckpointTensors.open(folder)).rejects.toThrow(/model.safetensors or .*index.json, found neither/);
     await index({ b: "model-2.safetensors", a: "model-1.safetensors" });

@@ -1,0 +1,107 @@
+/** What the fields of a run config must fulfil together. */
+import type { z } from "zod";
+import type { LlamaConfig } from "../hf/config.js";
+import type { runConfigSchema } from "./schema.js";
+
+type Parsed = z.output<typeof runConfigSchema>;
+type Report = (problem: string) => void;
+
+/** Tells every problem between fields each well formed; `model` is null where the section is absent or wrong. */
+export function checkConfig(config: Parsed, model: LlamaConfig | null, report: Report): void {
+  if (config.model === undefined && config.init.from === undefined) {
+    report("model: required unless init.from names a checkpoint, but missing");
+  }
+  if (config.init.from !== undefined && config.init.seed !== undefined) {
+    report("init: expected seed or from, got both");
+  }
+  if (config.eval !== undefined && config.data.val === undefined) {
+    report("eval: needs held-out data, but data.val is missing");
+  }
+  checkLength(config.train, report);
+  checkFractions(config.stages, report);
+  checkSchedules(config, report);
+  config.stages.forEach((_, index) => checkBatch(config, index, model, report));
+}
+
+function checkLength(train: Parsed["train"], report: Report): void {
+  const given = (["tokens", "epochs", "steps"] as const).filter((key) => train[key] !== undefined);
+  if (given.length !== 1) {
+    const got = given.length === 0 ? "none" : given.join(" and ");
+    const hint = "--set 'train={steps: 10}' replaces the section";
+    report(`train: expected exactly one of tokens, epochs or steps, got ${got} (${hint})`);
+  }
+}
+
+function checkFractions(stages: Parsed["stages"], report: Report): void {
+  const open = stages.flatMap(({ fraction }, index) => (fraction === undefined ? [index] : []));
+  const sum = stages.reduce((total, { fraction }) => total + (fraction ?? 0), 0);
+  // Fractions are decimals, their sum a binary float: 0.7 + 0.2 + 0.1 is not quite 1.
+  const slack = 1e-9;
+  if (open.length > 1) {
+    report(`stages: only one may omit its fraction, but ${open.map((index) => `stages.${index}`).join(", ")} do`);
+  }
+  if (sum > 1 + slack) {
+    report(`stages: expected fractions that sum to at most 1, got ${sum}`);
+  } else if (open.length === 1 && sum > 1 - slack && stages.length > 1) {
+    report(`stages.${open[0]}: no tokens are left for it: the other stages' fractions sum to ${sum}`);
+  }
+}
+
+function checkSchedules({ schedule, stages }: Parsed, report: Report): void {
+  const check = (type: string, decayFraction: number | undefined, at: string) => {
+    if (decayFraction === undefined || type === "wsd") return;
+    report(`${at}schedule.decayFraction: has a meaning for type wsd only, but the type is ${type}`);
+  };
+  check(schedule.type, schedule.decayFraction, "");
+  stages.forEach((stage, index) => {
+    if (stage.schedule === undefined) return;
+    check(stage.schedule.type ?? schedule.type, stage.schedule.decayFraction, `stages.${index}.`);
+    if (!schedule.perStage) {
+      report(`stages.${index}.schedule: schedule.perStage is false, so one schedule spans all stages`);
+    }
+  });
+}
+
+function checkBatch(config: Parsed, index: number, model: LlamaConfig | null, report: Report): void {
+  const stage = config.stages[index]!;
+  const { tokensPerStep, sequenceLength, microBatch } = { ...config.batch, ...stage.batch };
+  const at = (key: keyof Parsed["batch"]) =>
+    `${stage.batch?.[key] === undefined ? "" : `stages.${index}.`}batch.${key}`;
+
+  const maxPositions = model?.max_position_embeddings ?? Number.POSITIVE_INFINITY;
+  if (sequenceLength > maxPositions && (index === 0 || stage.batch?.sequenceLength !== undefined)) {
+    const limit = `model.max_position_embeddings (${maxPositions})`;
+    report(`${at("sequenceLength")}: expected at most ${limit}, got ${sequenceLength}`);
+  }
+  const tokensPerSequence = stage.patchSize * sequenceLength;
+  if (tokensPerStep % tokensPerSequence !== 0) {
+    const product = `patchSize ${stage.patchSize} * sequenceLength ${sequenceLength} = ${tokensPerSequence}`;
+    const nearest = nearestMultiple(tokensPerStep, workableMultiple(config, index));
+    const expected = `expected a multiple of ${product} for stages.${index}`;
+    report(`${at("tokensPerStep")}: ${expected}, got ${tokensPerStep}; nearest that works: ${nearest}`);
+    return;
+  }
+  const sequences = tokensPerStep / tokensPerSequence;
+  if (microBatch !== "auto" && sequences % microBatch !== 0) {
+    const expected = `expected a divisor of the ${sequences} sequences per step of stages.${index}`;
+    report(`${at("microBatch")}: ${expected}, got ${microBatch}`);
+  }
+}
+
+/** What tokensPerStep must be a multiple of: for every stage that has the same tokensPerStep, not only for this one. */
+function workableMultiple({ batch, stages }: Parsed, index: number): number {
+  const tokensPerSequence = (stage: Parsed["stages"][number]) =>
+    stage.patchSize * (stage.batch?.sequenceLength ?? batch.sequenceLength);
+  const own = stages[index]!;
+  if (own.batch?.tokensPerStep !== undefined) return tokensPerSequence(own);
+  const sharing = stages.filter((stage) => stage.batch?.tokensPerStep === undefined);
+  return sharing.map(tokensPerSequence).reduce((a, b) => (a / greatestCommonDivisor(a, b)) * b, 1);
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b);
+}
+
+function nearestMultiple(value: number, step: number): number {
+  return Math.max(1, Math.round(value / step)) * step;
+}

@@ -1,0 +1,92 @@
+/**
+ * Reads a run config. Paths in it (`data`, `init.from`, `out`) are relative to the working directory, not to the
+ * config file, so that one file serves wherever the data lies.
+ */
+import { readFile } from "node:fs/promises";
+import { parse } from "yaml";
+import type { z } from "zod";
+import { ConfigError } from "../errors.js";
+import type { LlamaConfig } from "../hf/config.js";
+import { checkConfig } from "./checks.js";
+import { readModelSection } from "./model.js";
+import { applyOverrides } from "./overrides.js";
+import { describeIssues } from "./problems.js";
+import { runConfigSchema } from "./schema.js";
+
+type Parsed = z.output<typeof runConfigSchema>;
+
+/** A run config with every default filled in; the fields are documented in schema.ts. */
+export interface RunConfig extends Omit<Parsed, "model" | "init" | "out" | "eval"> {
+  /** The model's shape; null where it comes from the checkpoint at `init.from`. */
+  readonly model: LlamaConfig | null;
+  /** A seed for random weights, or the folder of a checkpoint. */
+  readonly init: { readonly seed: number } | { readonly from: string };
+  readonly out: string;
+  /** Null where there is no held-out data. */
+  readonly eval: NonNullable<Parsed["eval"]> | null;
+}
+
+/** The batch section: tokens per step, positions per sequence, sequences per pass. */
+export type BatchConfig = RunConfig["batch"];
+/** The optimizer section: AdamW's settings. */
+export type OptimizerConfig = RunConfig["optimizer"];
+
+/**
+ * Reads a config file, JSON or YAML whatever it is called, and applies `--set` overrides to it.
+ * @param options.set overrides such as `batch.tokensPerStep=65536`; see overrides.ts
+ * @throws ConfigError with all problems, one a line
+ */
+export async function loadRunConfig(path: string, options: { set?: readonly string[] } = {}): Promise<RunConfig> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    throw new ConfigError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  return parseRunConfig(applyOverrides(parseText(text, path), options.set ?? []), path);
+}
+
+/**
+ * Checks a config given as a plain value and fills in its defaults.
+ * @param where prefix of the keys in messages, such as the file's name
+ * @throws ConfigError with all problems, one a line
+ */
+export function parseRunConfig(value: unknown, where: string): RunConfig {
+  const problems: string[] = [];
+  const report = (problem: string) => problems.push(`${where}: ${problem}`);
+
+  const result = runConfigSchema.safeParse(value, { reportInput: true });
+  // The model is read even where the rest is wrong, so that its problems are told with the others.
+  const section = (value as { model?: unknown } | null | undefined)?.model;
+  const model = isSection(section)
+    ? readModelSection(section, (key, problem) => report(`model${key ? `.${key}` : ""}: ${problem}`))
+    : null;
+  if (!result.success) {
+    describeIssues(result.error.issues, runConfigSchema).forEach(report);
+    throw new ConfigError(problems.join("\n"), { problems });
+  }
+  checkConfig(result.data, model, report);
+  if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
+
+  const { init, out, eval: evaluation, ...rest } = result.data;
+  return {
+    ...rest,
+    model,
+    init: init.from === undefined ? { seed: init.seed ?? rest.seed } : { from: init.from },
+    out: out ?? `runs/${rest.name}`,
+    eval: rest.data.val === undefined ? null : (evaluation ?? { everySteps: 100, sequences: 64 }),
+  };
+}
+
+function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function parseText(text: string, path: string): unknown {
+  try {
+    // JSON is YAML but for tabs, which YAML does not take as indentation.
+    return text.trimStart().startsWith("{") && text.includes("\t") ? JSON.parse(text) : parse(text);
+  } catch (cause) {
+    throw new ConfigError(`${path}: ${(cause as Error).message.split("\n")[0]}`, { cause });
+  }
+}

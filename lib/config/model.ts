@@ -1,0 +1,46 @@
+/** The model section of a run config: a preset, the keys of a Hugging Face config, or both. */
+import { type LlamaConfig, meaningfulKeys, readLlamaConfig } from "../hf/config.js";
+import { type PresetName, presetNames, presets } from "../hf/presets.js";
+import { nearestKey } from "./nearest.js";
+import { show } from "./problems.js";
+
+/** Keys without which a model section describes no model; a preset has them. */
+const requiredKeys = [
+  "vocab_size",
+  "hidden_size",
+  "intermediate_size",
+  "num_hidden_layers",
+  "num_attention_heads",
+] as const;
+
+/**
+ * Reads the section. Keys of a config.json that have no meaning here are ignored, so that a whole one can be pasted;
+ * but one a letter or two off a meaningful key is a problem, because ignoring it would train another model.
+ */
+export function readModelSection(
+  section: Readonly<Record<string, unknown>>,
+  report: (key: string, problem: string) => void,
+): LlamaConfig | null {
+  const { preset, ...keys } = section;
+  const base = preset === undefined ? {} : presetKeys(preset, report);
+  if (base === undefined) return null;
+  for (const key of Object.keys(keys)) {
+    if (meaningfulKeys.includes(key)) continue;
+    const meant = nearestKey(key, [...meaningfulKeys, "preset"], 2);
+    if (meant !== undefined) report(key, `unknown key; did you mean ${meant}?`);
+  }
+  const merged: Record<string, unknown> = { ...base, ...keys };
+  for (const key of requiredKeys) {
+    if (merged[key] === undefined || merged[key] === null)
+      report(key, "required unless a preset is named, but missing");
+  }
+  return readLlamaConfig(merged, report);
+}
+
+function presetKeys(preset: unknown, report: (key: string, problem: string) => void) {
+  if (presetNames.includes(preset as PresetName)) return presets[preset as PresetName];
+  const nearest = typeof preset === "string" ? nearestKey(preset, presetNames) : undefined;
+  const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
+  report("preset", `expected one of ${presetNames.join(", ")}, got ${show(preset)}${hint}`);
+  return undefined;
+}

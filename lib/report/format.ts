@@ -1,0 +1,37 @@
+/** Text for people: escaped, and numbers in a length that can be read. */
+
+/** `text` as it may stand between tags or in a quoted attribute. */
+export function escapeHtml(text: string): string {
+  const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  return text.replace(/[&<>"']/g, (character) => entities[character]!);
+}
+
+/** `value` as JSON that may stand inside a script element: no `<` that could end it. NaN and infinities become null. */
+export function scriptJson(value: unknown): string {
+  return JSON.stringify(value)
+    .replaceAll("<", "\\u003c")
+    .replaceAll("\u2028", "\\u2028")
+    .replaceAll("\u2029", "\\u2029");
+}
+
+/** A count with three significant digits and its unit prefix: `8.00 M`, `1.25 T`; whole below a thousand. */
+export function formatCount(value: number): string {
+  const prefixes = ["", "k", "M", "G", "T", "P", "E", "Z"];
+  const power = value < 1000 ? 0 : Math.min(prefixes.length - 1, Math.floor(Math.log10(value) / 3));
+  return power === 0 ? String(Math.round(value)) : `${(value / 1000 ** power).toPrecision(3)} ${prefixes[power]}`;
+}
+
+/** Seconds as `41.2 s`, `3 min 20 s` or `2 h 05 min`. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toPrecision(3)} s`;
+  const whole = Math.round(seconds);
+  const pad = (value: number) => String(value).padStart(2, "0");
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${pad(whole % 60)} s`;
+  return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
+}
+
+/** A loss in nats with four decimals; `diverged` where it is no number, a dash where there is none. */
+export function formatLoss(loss: number | undefined): string {
+  if (loss === undefined) return "–";
+  return Number.isFinite(loss) ? loss.toFixed(4) : "diverged";
+}

@@ -1,0 +1,116 @@
+/** `metrics.jsonl`: one JSON object per training step, one per line. */
+import { type FileHandle, open, readFile, rename, writeFile } from "node:fs/promises";
+import { DataError } from "../errors.js";
+
+/** One training step. Counts and times are cumulative over the run, evaluation and checkpoints left out. */
+export interface MetricsLine {
+  /** The run's step, from 1: how many updates are done. */
+  readonly step: number;
+  /** Index of the stage, from 0. */
+  readonly stage: number;
+  /** K of the stage. */
+  readonly patchSize: number;
+  /** Tokens of text trained on so far. */
+  readonly tokens: number;
+  /** Positions the transformer has computed so far: tokens / K, summed over the stages. */
+  readonly positions: number;
+  /** Loss of the stage's own objective, nats per token, before the step's update; NaN where it diverged. */
+  readonly loss: number;
+  /** Learning rate of the step. */
+  readonly lr: number;
+  /** Global norm of the gradients before clipping; NaN where it diverged. */
+  readonly gradNorm: number;
+  /** Seconds of training so far. */
+  readonly seconds: number;
+  /** Tokens per second of this step. */
+  readonly tokensPerSecond: number;
+  /** Floating-point operations so far. */
+  readonly flops: number;
+  /** FLOP/s of this step as a fraction of the device's peak; null where the peak is not known. */
+  readonly mfu: number | null;
+  /** Token-level loss on held-out data after the step, nats per token, where it was evaluated. */
+  readonly valLoss?: number;
+}
+
+/** Appends lines to a metrics file. Each is with the operating system when `append` resolves. */
+export class MetricsWriter {
+  private constructor(private readonly handle: FileHandle) {}
+
+  /**
+   * Opens `path` to append to it, or creates it.
+   * @param options.resumeAfter keep only the lines up to this step, as a run resumed from its checkpoint writes the
+   *   later ones again; without it the file begins empty
+   */
+  static async open(path: string, options: { resumeAfter?: number } = {}): Promise<MetricsWriter> {
+    if (options.resumeAfter === undefined) return new MetricsWriter(await open(path, "w"));
+    await truncateMetrics(path, options.resumeAfter);
+    return new MetricsWriter(await open(path, "a"));
+  }
+
+  /** Writes one line, whole. */
+  async append(line: MetricsLine): Promise<void> {
+    await this.handle.appendFile(`${JSON.stringify(line)}\n`);
+  }
+
+  /** Syncs the file to the disk and closes it. */
+  async close(): Promise<void> {
+    await this.handle.sync();
+    await this.handle.close();
+  }
+}
+
+/**
+ * Reads a metrics file. A last line that was cut off while it was written is left out; null for a loss or a norm (JSON
+ * has no NaN) becomes NaN again.
+ * @throws DataError naming the file and the line, if another line is no metrics line
+ */
+export async function readMetrics(path: string): Promise<MetricsLine[]> {
+  const lines = (await readFile(path, "utf8")).split("\n");
+  // What stands after the last line break is a line only half written, or nothing.
+  return lines.slice(0, -1).map((text, index) => parseLine(text, `${path}:${index + 1}`));
+}
+
+/** Drops the lines after `lastStep`, and a half-written one. A missing file counts as empty. */
+async function truncateMetrics(path: string, lastStep: number): Promise<void> {
+  const lines = await readMetrics(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  const kept = lines.filter(({ step }) => step <= lastStep).map((line) => `${JSON.stringify(line)}\n`);
+  // Written aside and renamed, so that a crash here loses no line.
+  const aside = `${path}.part`;
+  await writeFile(aside, kept.join(""), { flush: true });
+  await rename(aside, path);
+}
+
+const keys = [
+  "step",
+  "stage",
+  "patchSize",
+  "tokens",
+  "positions",
+  "loss",
+  "lr",
+  "gradNorm",
+  "seconds",
+  "tokensPerSecond",
+  "flops",
+] as const satisfies readonly (keyof MetricsLine)[];
+const mayDiverge: readonly string[] = ["loss", "gradNorm"];
+
+function parseLine(text: string, where: string): MetricsLine {
+  let value: Record<string, unknown> | null;
+  try {
+    value = JSON.parse(text) as Record<string, unknown> | null;
+  } catch (cause) {
+    throw new DataError(`${where}: expected a JSON object, found ${JSON.stringify(text.slice(0, 60))}`, { cause });
+  }
+  for (const key of keys) {
+    const found = value?.[key];
+    if (typeof found === "number" || (found === null && mayDiverge.includes(key))) continue;
+    throw new DataError(`${where}: ${key}: expected a number, found ${JSON.stringify(found) ?? "nothing"}`);
+  }
+  const line = value as unknown as MetricsLine;
+  const valLoss = line.valLoss === null ? { valLoss: Number.NaN } : {};
+  return { ...line, loss: line.loss ?? Number.NaN, gradNorm: line.gradNorm ?? Number.NaN, ...valLoss };
+}

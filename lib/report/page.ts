@@ -1,0 +1,83 @@
+/**
+ * A self-contained HTML page with charts: style, script, the uPlot library and the data are inside, and a content
+ * policy keeps it from loading anything.
+ */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chartScript } from "./chart-script.js";
+import { escapeHtml, scriptJson } from "./format.js";
+import { style } from "./style.js";
+
+/** A line of a chart. */
+export interface ChartSeries {
+  readonly label: string;
+  /** Which of the page's colours: an accent for the main lines, grey for what stands beside them. */
+  readonly color: "blue" | "orange" | "green" | "purple" | "grey";
+  /** One value per x; null or NaN: none there. Neighbouring values are joined across gaps. */
+  readonly values: readonly (number | null)[];
+  /** Whether each value is marked by a dot, as few and separate measurements should be. */
+  readonly dots?: boolean;
+}
+
+/** A line chart. All charts of a page share the cursor. */
+export interface Chart {
+  readonly title: string;
+  readonly xLabel: string;
+  readonly yLabel: string;
+  /** Ascending. */
+  readonly x: readonly number[];
+  readonly series: readonly ChartSeries[];
+  /** Vertical lines, each with a label to its right. */
+  readonly marks: readonly { readonly x: number; readonly label: string }[];
+  /** Height in pixels of the plot. */
+  readonly height: number;
+}
+
+/** A whole page. `before` and `after` are HTML, escaped by the caller, around the charts. */
+export interface Page {
+  readonly title: string;
+  readonly before: string;
+  /** Charts with a line of HTML under each; `small` ones stand side by side. */
+  readonly charts: readonly { readonly chart: Chart; readonly note?: string; readonly small?: boolean }[];
+  readonly after: string;
+}
+
+const require = createRequire(import.meta.url);
+const uPlotFile = (name: string) => readFileSync(require.resolve(`uplot/dist/${name}`), "utf8");
+
+/** The page as one HTML document. */
+export function renderPage({ title, before, charts, after }: Page): string {
+  const figures = charts.map(({ chart, note, small }, index) => {
+    const caption = `<figcaption><h2>${escapeHtml(chart.title)}</h2></figcaption>`;
+    const text = note === undefined ? "" : `<p class="note">${note}</p>`;
+    const size = small ? ' class="small"' : "";
+    return `<figure${size}>${caption}<div class="chart" data-chart="${index}"></div>${text}</figure>`;
+  });
+  const policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:";
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
+<title>${escapeHtml(title)}</title>
+<style>${uPlotFile("uPlot.min.css")}</style>
+<style>${style}</style>
+</head>
+<body>
+<main>
+${before}
+<div class="charts">
+${figures.join("\n")}
+</div>
+${after}
+</main>
+<script type="application/json" id="charts">${scriptJson(charts.map(({ chart }) => chart))}</script>
+<script>${uPlotFile("uPlot.iife.min.js")}</script>
+<script>${chartScript}</script>
+</body>
+</html>
+`;
+}

@@ -1,0 +1,206 @@
+/** `report.html`: what a run did, for someone who was not there. */
+import type { RunConfig } from "../config/config.js";
+import type { ResolvedStage } from "../config/stages.js";
+import { escapeHtml, formatCount, formatDuration, formatLoss } from "./format.js";
+import type { MetricsLine } from "./metrics.js";
+import { type Chart, type ChartSeries, renderPage } from "./page.js";
+
+/** What a report tells of. */
+export interface Report {
+  readonly config: Pick<RunConfig, "name">;
+  readonly stages: readonly ResolvedStage[];
+  /** All lines so far, in order; the run need not be over. */
+  readonly metrics: readonly MetricsLine[];
+  /** How many numbers the model learns. */
+  readonly parameters: number;
+  /** Device and precision in words, such as `cpu (AMD EPYC 9654), fp32`. */
+  readonly device: string;
+  /** Text the model wrote at the end. */
+  readonly sample?: { readonly prompt: string; readonly text: string };
+}
+
+/** More points than a screen has pixels make the page slow and no clearer. */
+const maxPoints = 4000;
+
+/** The report as one self-contained HTML document. */
+export function renderReport(report: Report): string {
+  const { config, metrics, sample } = report;
+  const every = Math.ceil(metrics.length / maxPoints);
+  const shown = metrics.filter((line, index) => index % every === 0 || line.valLoss !== undefined);
+  const thinned = every === 1 ? "" : ` One step in ${every} is drawn.`;
+  return renderPage({
+    title: `${config.name}: training report`,
+    before: header(report),
+    charts: [
+      { chart: lossChart(report, shown), note: lossNote(report.stages) + thinned },
+      { chart: smallChart(report, shown, "Learning rate", "learning rate", ({ lr }) => lr), small: true },
+      {
+        chart: smallChart(report, shown, "Gradient norm, before clipping", "norm", (line) => line.gradNorm),
+        small: true,
+      },
+      {
+        chart: smallChart(report, shown, "Throughput", "tokens per second", (line) => line.tokensPerSecond),
+        small: true,
+      },
+    ],
+    after: stageTable(report) + (sample === undefined ? "" : sampleSection(sample)),
+  });
+}
+
+function header({ config, stages, metrics, parameters, device }: Report): string {
+  const last = metrics.at(-1);
+  const evaluated = metrics.findLast(({ valLoss }) => valLoss !== undefined);
+  const planned = stages.reduce((sum, { steps }) => sum + steps, 0);
+  const progress = (last?.step ?? 0) < planned ? `${last?.step ?? 0} of ${planned} steps so far` : `${planned} steps`;
+  const figure = (name: string, value: string, detail: string) =>
+    `<div><dt>${name}</dt><dd>${escapeHtml(value)}<small>${escapeHtml(detail)}</small></dd></div>`;
+  const figures = [
+    figure(
+      "Validation loss",
+      formatLoss(evaluated?.valLoss),
+      evaluated === undefined
+        ? "not evaluated"
+        : `token-level, perplexity ${Math.exp(evaluated.valLoss!).toPrecision(4)}, step ${evaluated.step}`,
+    ),
+    figure(
+      "Training loss",
+      formatLoss(last?.loss),
+      last === undefined ? "no step yet" : `last step, K = ${last.patchSize}`,
+    ),
+    ...(last === undefined
+      ? []
+      : [
+          figure("Tokens", formatCount(last.tokens), `in ${formatCount(last.positions)} positions, ${progress}`),
+          figure("Training time", formatDuration(last.seconds), "evaluation left out"),
+          figure("Throughput", formatCount(last.tokens / last.seconds), "tokens per second, mean"),
+          figure("Compute", formatCount(last.flops), `FLOP, ${mfuDetail(metrics)}`),
+        ]),
+  ];
+  return `<header><h1>${escapeHtml(config.name)}</h1>
+<p class="subtitle">Llama of ${formatCount(parameters)} parameters, trained on ${escapeHtml(device)}</p></header>
+<dl class="figures">${figures.join("")}</dl>`;
+}
+
+function mfuDetail(metrics: readonly MetricsLine[]): string {
+  const known = metrics.flatMap(({ mfu }) => (mfu === null ? [] : [mfu]));
+  if (known.length === 0) return "device peak not known";
+  const mean = known.reduce((a, b) => a + b, 0) / known.length;
+  return `${(100 * mean).toPrecision(3)}% of the device's peak`;
+}
+
+const stageName = (index: number, patchSize: number) => `Stage ${index + 1}: K = ${patchSize}`;
+
+function marks({ stages }: Report): Chart["marks"] {
+  let x = 0;
+  return stages.map(({ index, patchSize, tokens }) => {
+    const mark = { x, label: stageName(index, patchSize) };
+    x += tokens;
+    return mark;
+  });
+}
+
+/** One line per stage, because the losses of two patch sizes are two quantities, and one for validation. */
+function lossChart(report: Report, shown: readonly MetricsLine[]): Chart {
+  const colors = ["blue", "orange", "purple"] as const;
+  const training = report.stages.map(({ index, patchSize }): ChartSeries => ({
+    label: `Training, stage ${index + 1} (${patchSize === 1 ? "next token" : `next patch of ${patchSize}`})`,
+    color: colors[index % colors.length]!,
+    values: shown.map((line) => (line.stage === index ? rounded(line.loss) : null)),
+  }));
+  const validation: ChartSeries = {
+    label: "Validation (next token)",
+    color: "green",
+    values: shown.map(({ valLoss }) => (valLoss === undefined ? null : rounded(valLoss))),
+    dots: true,
+  };
+  const evaluated = shown.some(({ valLoss }) => valLoss !== undefined);
+  return {
+    title: "Loss",
+    xLabel: "tokens",
+    yLabel: "nats per token",
+    x: shown.map(({ tokens }) => tokens),
+    series: evaluated ? [...training, validation] : training,
+    marks: marks(report),
+    height: 380,
+  };
+}
+
+function lossNote(stages: readonly ResolvedStage[]): string {
+  const patches = stages.some(({ patchSize }) => patchSize > 1);
+  const training = patches
+    ? "Training loss is the loss of the stage's own objective: with patches of K tokens, each position predicts all " +
+      "K tokens of the next patch by one distribution, which is harder than predicting the next token alone. So the " +
+      "training losses of stages with different K are not comparable, and the jump where the stage changes is a " +
+      "change of the question, not of the model. A model that has seen patches only is yet to learn single tokens: " +
+      "its validation loss is expected to fall when the token-level stage begins."
+    : "Training loss is that of predicting the next token, before each step's update.";
+  return `${training} Validation loss is always that of predicting the next token, on text held out from training.`;
+}
+
+function smallChart(
+  report: Report,
+  shown: readonly MetricsLine[],
+  title: string,
+  yLabel: string,
+  value: (line: MetricsLine) => number,
+): Chart {
+  const values = shown.map((line) => rounded(value(line)));
+  return {
+    title,
+    xLabel: "tokens",
+    yLabel,
+    x: shown.map(({ tokens }) => tokens),
+    series: [{ label: yLabel, color: "grey", values }],
+    marks: marks(report).map(({ x }) => ({ x, label: "" })),
+    height: 200,
+  };
+}
+
+/** Six digits are more than a chart shows, and keep the page small. */
+function rounded(value: number): number | null {
+  return Number.isFinite(value) ? Number(value.toPrecision(6)) : null;
+}
+
+function stageTable({ stages, metrics }: Report): string {
+  const headings = [
+    "Stage",
+    "Patch size",
+    "Steps",
+    "Tokens",
+    "Base rate",
+    "Training loss",
+    "Validation loss",
+    "Time",
+    "Tokens/s",
+  ];
+  let before = { tokens: 0, seconds: 0 };
+  const rows = stages.map((stage) => {
+    const lines = metrics.filter((line) => line.stage === stage.index);
+    const last = lines.at(-1);
+    if (last === undefined) return [stage.index + 1, stage.patchSize, `0 of ${stage.steps}`, 0, stage.optimizer.lr];
+    const tokens = last.tokens - before.tokens;
+    const seconds = last.seconds - before.seconds;
+    before = last;
+    return [
+      stage.index + 1,
+      stage.patchSize,
+      lines.length < stage.steps ? `${lines.length} of ${stage.steps}` : stage.steps,
+      formatCount(tokens),
+      stage.optimizer.lr,
+      formatLoss(last.loss),
+      formatLoss(lines.findLast(({ valLoss }) => valLoss !== undefined)?.valLoss),
+      formatDuration(seconds),
+      formatCount(tokens / seconds),
+    ];
+  });
+  const row = (tag: string, cells: readonly (string | number)[]) =>
+    `<tr>${headings.map((_, index) => `<${tag}>${escapeHtml(String(cells[index] ?? "–"))}</${tag}>`).join("")}</tr>`;
+  return `<section><h2>Stages</h2><div class="scroll"><table class="stages"><thead>${row("th", headings)}</thead>
+<tbody>${rows.map((cells) => row("td", cells)).join("\n")}</tbody></table></div>
+<p class="note">Losses are the last of each stage.</p></section>`;
+}
+
+function sampleSection({ prompt, text }: NonNullable<Report["sample"]>): string {
+  return `<section><h2>A text by the model</h2><pre><b>${escapeHtml(prompt)}</b>${escapeHtml(text)}</pre>
+<p class="note">The prompt is in bold.</p></section>`;
+}

@@ -1,0 +1,46 @@
+/** The style of a page: light or dark as the reader's system is, light on paper. */
+export const style = `
+:root {
+  --background: #ffffff; --surface: #f6f7f9; --text: #1b1f24; --muted: #636c76; --grid: #e4e7eb; --border: #d8dce1;
+  --blue: #2563c9; --orange: #c2560c; --green: #14804a; --purple: #7c3fc4; --grey: #5d6773;
+}
+@media screen and (prefers-color-scheme: dark) {
+  :root {
+    --background: #14171b; --surface: #1d2127; --text: #e6e9ed; --muted: #9aa4af; --grid: #2a3038; --border: #353c45;
+    --blue: #6ea8fe; --orange: #f0994e; --green: #55c98b; --purple: #b78cf2; --grey: #a3adb8;
+  }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--background); color: var(--text); font: 15px/1.5 system-ui, sans-serif; }
+main { max-width: 1080px; margin: 0 auto; padding: 32px 24px 48px; }
+h1 { margin: 0; font-size: 28px; line-height: 1.2; overflow-wrap: anywhere; }
+h2 { margin: 0 0 8px; font-size: 16px; font-weight: 600; }
+.subtitle { margin: 4px 0 24px; color: var(--muted); overflow-wrap: anywhere; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 0 0 28px; }
+.figures div { background: var(--surface); border: 1px solid var(--border); border-radius: 8px; padding: 10px 14px; }
+.figures dt { color: var(--muted); font-size: 13px; }
+.figures dd { margin: 0; font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; }
+.figures dd small { display: block; color: var(--muted); font-size: 12px; font-weight: 400; }
+.charts { display: grid; grid-template-columns: repeat(6, 1fr); gap: 28px 20px; }
+figure { grid-column: span 6; min-width: 0; margin: 0; break-inside: avoid; }
+figure.small { grid-column: span 2; }
+.chart { width: 100%; }
+.note { margin: 8px 0 0; color: var(--muted); font-size: 13px; max-width: 82ch; }
+.u-legend { font-size: 12px; text-align: left; font-variant-numeric: tabular-nums; }
+.small .u-legend { min-height: 50px; }
+.u-legend .u-marker { border-radius: 2px; }
+.u-select { background: color-mix(in srgb, var(--blue) 15%, transparent); }
+.u-hz .u-cursor-x, .u-hz .u-cursor-y { border-color: var(--muted); }
+section { margin-top: 36px; break-inside: avoid; }
+.scroll { overflow-x: auto; }
+table.stages { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table.stages th, table.stages td { padding: 6px 10px; border-bottom: 1px solid var(--border); text-align: right; }
+table.stages th { color: var(--muted); font-size: 13px; font-weight: 500; white-space: nowrap; }
+table.stages th:first-child, table.stages td:first-child { text-align: left; }
+pre { margin: 0; padding: 14px 16px; background: var(--surface); border: 1px solid var(--border); border-radius: 8px;
+  font: 13px/1.55 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
+  max-height: 480px; overflow: auto; }
+pre b { color: var(--blue); }
+@media (max-width: 760px) { figure.small { grid-column: span 6; } }
+@media print { main { max-width: none; padding: 0; } pre { max-height: none; } }
+`;

@@ -1,0 +1,344 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { loadRunConfig, parseRunConfig } from "../../lib/config/config.js";
+import { runConfigJsonSchema } from "../../lib/config/schema.js";
+import { ConfigError } from "../../lib/errors.js";
+
+const example = `
+name: sotu-tiny
+model:
+  hidden_size: 192
+  intermediate_size: 512
+  num_hidden_layers: 4
+  num_attention_heads: 6
+  num_key_value_heads: 6
+  vocab_size: 4096
+  tie_word_embeddings: false
+init: { seed: 1 }
+data: { train: data/sotu/train_*.bin, val: data/sotu/val_*.bin }
+stages:
+  - { patchSize: 4, fraction: 0.6667 }
+  - { patchSize: 1 }
+batch: { tokensPerStep: 16384, sequenceLength: 256, microBatch: auto }
+train: { tokens: 8000000 }
+optimizer: { lr: 3e-4, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1.0 }
+schedule: { type: cosine, warmupSteps: 100, minLrRatio: 0 }
+eval: { everySteps: 50, sequences: 64 }
+checkpoint: { everySteps: 500, keep: 2 }
+device: auto
+precision: auto
+seed: 1
+out: runs/sotu-tiny
+`;
+
+const minimal = {
+  name: "r",
+  model: { preset: "tiny" },
+  data: { train: "train.bin" },
+  batch: { tokensPerStep: 1024, sequenceLength: 128 },
+  train: { steps: 10 },
+};
+
+function problemsOf(run: () => unknown): readonly string[] {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as ConfigError).message).toBe((error as ConfigError).problems.join("\n"));
+    return (error as ConfigError).problems;
+  }
+  return [];
+}
+const problems = (config: object) => problemsOf(() => parseRunConfig(config, "c.yaml"));
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "nextpatch-config-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function file(text: string, name = "config.yaml"): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+describe("a run config", () => {
+  it("is read from YAML, and from JSON whatever the file is called", async () => {
+    const config = await loadRunConfig(file(example));
+    expect(config.optimizer).toEqual({ lr: 3e-4, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 });
+    expect(config.stages).toEqual([{ patchSize: 4, fraction: 0.6667 }, { patchSize: 1 }]);
+    expect(config.model).toMatchObject({ hidden_size: 192, head_dim: 32, max_position_embeddings: 2048 });
+    expect(config.init).toEqual({ seed: 1 });
+    const { model, ...rest } = config;
+    const json = JSON.stringify({ ...rest, model: { preset: "tiny" } }, null, "\t");
+    expect(await loadRunConfig(file(json, "json-inside.yaml"))).toEqual({ ...rest, model });
+  });
+
+  it("fills in defaults", () => {
+    expect(parseRunConfig({ ...minimal, data: { train: ["a", "b"], val: "v" }, seed: 7 }, "c")).toMatchObject({
+      init: { seed: 7 },
+      stages: [{ patchSize: 1 }],
+      batch: { tokensPerStep: 1024, sequenceLength: 128, microBatch: "auto" },
+      optimizer: { lr: 3e-4, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 },
+      schedule: { type: "cosine", warmupSteps: 100, minLrRatio: 0, perStage: true },
+      keepOptimizer: false,
+      labelWeights: "uniform",
+      eval: { everySteps: 100, sequences: 64 },
+      checkpoint: { everySteps: 500, keep: 2 },
+      device: "auto",
+      precision: "auto",
+      out: "runs/r",
+    });
+    expect(parseRunConfig(minimal, "c").eval).toBeNull();
+  });
+
+  it("does not fill a stage's overrides with defaults", () => {
+    const stages = [{ patchSize: 2, optimizer: { lr: 1e-3 }, schedule: { warmupSteps: 5 }, batch: { microBatch: 2 } }];
+    expect(parseRunConfig({ ...minimal, stages }, "c").stages).toEqual(stages);
+  });
+
+  it("takes a preset with changes, and whole config.json keys without meaning here", () => {
+    const model = {
+      preset: "tiny",
+      num_attention_heads: 2,
+      use_cache: true,
+      _name_or_path: "x",
+      torch_dtype: "float16",
+    };
+    expect(parseRunConfig({ ...minimal, model }, "c").model).toMatchObject({ head_dim: 96, num_key_value_heads: 2 });
+  });
+
+  it("needs no model section where a checkpoint brings it", () => {
+    const { model: _, ...rest } = minimal;
+    const config = parseRunConfig({ ...rest, init: { from: "some/model" } }, "c");
+    expect(config.model).toBeNull();
+    expect(config.init).toEqual({ from: "some/model" });
+    expect(problems(rest)).toEqual(["c.yaml: model: required unless init.from names a checkpoint, but missing"]);
+  });
+
+  it.each(["auto", "cpu", "cuda", "cuda:3", "simt"])("knows the device %s", (device) => {
+    expect(parseRunConfig({ ...minimal, device }, "c").device).toBe(device);
+  });
+});
+
+describe("problems", () => {
+  it("are told all at once, each with its key", () => {
+    const config = {
+      ...minimal,
+      model: { preset: "tiny", hiden_size: 3, num_key_value_heads: 4 },
+      batch: { tokensPerStep: 1024.5, sequenceLenght: 128, microBatch: "some" },
+      optimizer: { weight_decay: 0.1, lr: -1, betas: [0.9] },
+      stages: [{ patchSize: 0, schedule: { perStage: true, typ: "wsd" } }],
+      precision: "fp16",
+      device: "gpu",
+      seeed: 3,
+    };
+    expect([...problems(config)].sort()).toEqual(
+      [
+        "c.yaml: model.hiden_size: unknown key; did you mean hidden_size?",
+        "c.yaml: model.num_key_value_heads: expected a divisor of num_attention_heads (6), got 4",
+        "c.yaml: batch.tokensPerStep: expected an integer, got 1024.5",
+        "c.yaml: batch.sequenceLength: required, but missing",
+        "c.yaml: batch.sequenceLenght: unknown key; did you mean sequenceLength?",
+        'c.yaml: batch.microBatch: expected "auto" or a positive integer, got "some"',
+        "c.yaml: optimizer.lr: expected a number greater than 0, got -1",
+        "c.yaml: optimizer.betas: expected a list of 2 or more, got [0.9]",
+        "c.yaml: optimizer.weight_decay: unknown key; did you mean weightDecay?",
+        "c.yaml: stages.0.patchSize: expected a number of at least 1, got 0",
+        "c.yaml: stages.0.schedule.perStage: unknown key; expected one of type, warmupSteps, minLrRatio, decayFraction",
+        "c.yaml: stages.0.schedule.typ: unknown key; did you mean type?",
+        'c.yaml: precision: expected auto, bf16 or fp32, got "fp16"',
+        'c.yaml: device: expected auto, cpu, cuda, cuda:N or simt, got "gpu"',
+        "c.yaml: seeed: unknown key; did you mean seed?",
+      ].sort(),
+    );
+  });
+
+  it.each<[string, object, string]>([
+    [
+      "a step of broken sequences",
+      { batch: { tokensPerStep: 1000, sequenceLength: 128 } },
+      "batch.tokensPerStep: expected a multiple of patchSize 1 * sequenceLength 128 = 128 for stages.0, got 1000; " +
+        "nearest that works: 1024",
+    ],
+    [
+      "a step that only some stages can use: the hint works for all",
+      {
+        stages: [{ patchSize: 3, fraction: 0.5 }, { patchSize: 4 }],
+        batch: { tokensPerStep: 1536, sequenceLength: 128 },
+      },
+      "",
+    ],
+    [
+      "a step that one stage cannot use",
+      {
+        stages: [{ patchSize: 3, fraction: 0.5 }, { patchSize: 4 }],
+        batch: { tokensPerStep: 1024, sequenceLength: 128 },
+      },
+      "batch.tokensPerStep: expected a multiple of patchSize 3 * sequenceLength 128 = 384 for stages.0, got 1024; " +
+        "nearest that works: 1536",
+    ],
+    [
+      "a stage's own step",
+      { stages: [{ patchSize: 4, batch: { tokensPerStep: 100 } }] },
+      "stages.0.batch.tokensPerStep: expected a multiple of patchSize 4 * sequenceLength 128 = 512 for stages.0, " +
+        "got 100; nearest that works: 512",
+    ],
+    [
+      "passes that do not fill a step",
+      { batch: { tokensPerStep: 1024, sequenceLength: 128, microBatch: 3 } },
+      "batch.microBatch: expected a divisor of the 8 sequences per step of stages.0, got 3",
+    ],
+    [
+      "sequences longer than the model's positions",
+      { batch: { tokensPerStep: 4096, sequenceLength: 4096 } },
+      "batch.sequenceLength: expected at most model.max_position_embeddings (2048), got 4096",
+    ],
+    [
+      "two lengths",
+      { train: { steps: 3, epochs: 1 } },
+      "train: expected exactly one of tokens, epochs or steps, got epochs and steps " +
+        "(--set 'train={steps: 10}' replaces the section)",
+    ],
+    [
+      "no length",
+      { train: {} },
+      "train: expected exactly one of tokens, epochs or steps, got none " +
+        "(--set 'train={steps: 10}' replaces the section)",
+    ],
+    [
+      "shares over the whole",
+      {
+        stages: [
+          { patchSize: 2, fraction: 0.7 },
+          { patchSize: 1, fraction: 0.5 },
+        ],
+      },
+      "stages: expected fractions that sum to at most 1, got 1.2",
+    ],
+    [
+      "two rests",
+      { stages: [{ patchSize: 2 }, { patchSize: 1 }] },
+      "stages: only one may omit its fraction, but stages.0, stages.1 do",
+    ],
+    [
+      "no rest left",
+      { stages: [{ patchSize: 2, fraction: 1 }, { patchSize: 1 }] },
+      "stages.1: no tokens are left for it: the other stages' fractions sum to 1",
+    ],
+    ["two beginnings", { init: { seed: 1, from: "m" } }, "init: expected seed or from, got both"],
+    ["nothing to evaluate on", { eval: { everySteps: 5 } }, "eval: needs held-out data, but data.val is missing"],
+    [
+      "a decay of another schedule",
+      { schedule: { type: "cosine", decayFraction: 0.2 } },
+      "schedule.decayFraction: has a meaning for type wsd only, but the type is cosine",
+    ],
+    [
+      "a stage's schedule inside one over the run",
+      { schedule: { perStage: false }, stages: [{ patchSize: 1, schedule: { warmupSteps: 3 } }] },
+      "stages.0.schedule: schedule.perStage is false, so one schedule spans all stages",
+    ],
+    [
+      "an unknown preset",
+      { model: { preset: "llama-370" } },
+      'model.preset: expected one of tiny, llama-370m, llama-780m, llama-1.3b, llama-2.7b, got "llama-370"; ' +
+        "did you mean llama-370m?",
+    ],
+    [
+      "another architecture",
+      { model: { preset: "tiny", model_type: "qwen2" } },
+      'model.model_type: expected "llama", the only one supported, got "qwen2"',
+    ],
+    [
+      "data that is no name",
+      { data: { train: 3 } },
+      "data.train: expected a file name or pattern, or a list of them, got 3",
+    ],
+    ["an empty list of data", { data: { train: [] } }, "data.train: expected a list of 1 or more, got []"],
+    ["no stages", { stages: [] }, "stages: expected a list of 1 or more, got []"],
+    ["a section that is a number", { batch: 3 }, "batch: expected a section of keys, got 3"],
+    ["a rate that is not one", { optimizer: { lr: Number.NaN } }, "optimizer.lr: expected a number, got NaN"],
+  ])("%s", (_, change, message) => {
+    expect(problems({ ...minimal, ...change })).toEqual(message === "" ? [] : [`c.yaml: ${message}`]);
+  });
+
+  it("names each missing key of a model without a preset", () => {
+    expect(problems({ ...minimal, model: { hidden_size: 64, num_attention_heads: 2, vocab_size: 9 } })).toEqual([
+      "c.yaml: model.intermediate_size: required unless a preset is named, but missing",
+      "c.yaml: model.num_hidden_layers: required unless a preset is named, but missing",
+    ]);
+  });
+
+  it.each([null, 3, "text", []])("a config that is no section of keys: %j", (value) => {
+    expect(problems(value as unknown as object)).toEqual([
+      `c.yaml: expected a section of keys, got ${JSON.stringify(value)}`,
+    ]);
+  });
+
+  it("of the file itself are one line", async () => {
+    await expect(loadRunConfig(join(folder, "absent.yaml"))).rejects.toThrow(/absent.yaml: cannot be read: ENOENT/);
+    await expect(loadRunConfig(file("a: [1, 2"))).rejects.toThrow(/^[^\n]*config.yaml: [^\n]*$/);
+    await expect(loadRunConfig(file("a: 1\na: 2"))).rejects.toThrow(/config.yaml: Map keys must be unique/);
+  });
+});
+
+describe("--set", () => {
+  const load = (...set: string[]) => loadRunConfig(file(example), { set });
+
+  it("changes values, list entries and whole sections, and adds what is missing", async () => {
+    const config = await load(
+      "stages.0.patchSize=2",
+      "stages.1.optimizer.lr=1e-3",
+      "train={steps: 12}",
+      "optimizer.betas=[0.8, 0.9]",
+      "optimizer.gradClip=null",
+      "name=a=b",
+      "keepOptimizer=true",
+    );
+    expect(config.stages[0]!.patchSize).toBe(2);
+    expect(config.stages[1]).toEqual({ patchSize: 1, optimizer: { lr: 1e-3 } });
+    expect(config.train).toEqual({ steps: 12 });
+    expect(config.optimizer).toMatchObject({ betas: [0.8, 0.9], gradClip: null });
+    expect(config).toMatchObject({ name: "a=b", keepOptimizer: true });
+    const appended = await load("stages.1.fraction=0.1", "stages.2.patchSize=1");
+    expect(appended.stages[2]).toEqual({ patchSize: 1 });
+  });
+
+  it.each([
+    ["steps", /--set steps: expected path=value/],
+    ["=3", /--set =3: expected path=value/],
+    ["batch..x=3", /expected path=value/],
+    ["__proto__.polluted=1", /expected path=value/],
+    ["stages.5.patchSize=2", /stages: expected an index from 0 to 2, got "5"/],
+    ["stages.first.patchSize=2", /stages: expected an index from 0 to 2, got "first"/],
+    ["name.x=2", /name: expected a section of keys to set x in, got "sotu-tiny"/],
+    ["seed=[1", /expected the value as YAML/],
+    ["bach.tokensPerStep=4", /config.yaml: bach: unknown key; did you mean batch\?/],
+    ["seed=one", /config.yaml: seed: expected a number, got "one"/],
+  ])("%s is told", async (override, message) => {
+    const failure = load(override);
+    await expect(failure).rejects.toBeInstanceOf(ConfigError);
+    await expect(failure).rejects.toThrow(message);
+  });
+});
+
+describe("the JSON schema", () => {
+  it("documents every field", () => {
+    const undocumented: string[] = [];
+    const visit = (schema: Record<string, unknown>, path: string) => {
+      for (const [key, value] of Object.entries((schema.properties ?? {}) as Record<string, Record<string, unknown>>)) {
+        if (typeof value.description !== "string") undocumented.push(`${path}${key}`);
+        visit(value, `${path}${key}.`);
+      }
+      if (schema.items) visit(schema.items as Record<string, unknown>, `${path}[].`);
+    };
+    const schema = runConfigJsonSchema();
+    visit(schema, "");
+    expect(undocumented).toEqual([]);
+    expect(Object.keys(schema.properties as object)).toContain("labelWeights");
+    expect(schema.required).toEqual(["name", "data", "batch", "train"]);
+  });
+});

@@ -1,0 +1,138 @@
+import { describe, expect, it } from "@jest/globals";
+import { parseRunConfig } from "../../lib/config/config.js";
+import { labelWeightValues, resolveStages } from "../../lib/config/stages.js";
+import { ConfigError } from "../../lib/errors.js";
+
+const base = {
+  name: "r",
+  model: { preset: "tiny" },
+  data: { train: "train.bin" },
+  stages: [{ patchSize: 4, fraction: 0.6667 }, { patchSize: 1 }] as object[],
+  batch: { tokensPerStep: 16384, sequenceLength: 256 },
+  train: { tokens: 8_000_000 } as object,
+};
+const resolve = (change: object = {}, available = 0) =>
+  resolveStages(parseRunConfig({ ...base, ...change }, "c"), available);
+
+describe("resolveStages", () => {
+  it("counts shares in tokens, in whole steps", () => {
+    const [patch, token] = resolve();
+    // 0.6667 * 8e6 / 16384 = 325.5 steps; the rest, 8e6 - 326 * 16384 tokens, is 162.3 steps.
+    expect(patch).toMatchObject({
+      index: 0,
+      patchSize: 4,
+      firstStep: 0,
+      steps: 326,
+      tokens: 326 * 16384,
+      sequencesPerStep: 16,
+      positionsPerStep: 4096,
+      keepOptimizer: false,
+      labelWeights: [0.25, 0.25, 0.25, 0.25],
+    });
+    expect(token).toMatchObject({
+      index: 1,
+      patchSize: 1,
+      firstStep: 326,
+      steps: 162,
+      sequencesPerStep: 64,
+      positionsPerStep: 16384,
+      microBatch: "auto",
+      labelWeights: [1],
+    });
+  });
+
+  it("counts epochs in the tokens there are", () => {
+    const stages = resolve({ train: { epochs: 1.5 }, stages: [{ patchSize: 1 }] }, 1_000_000);
+    expect(stages[0]!.steps).toBe(Math.round(1_500_000 / 16384));
+  });
+
+  it("steps sum to what is asked, whatever the shares", () => {
+    const thirds = [
+      { patchSize: 4, fraction: 0.35 },
+      { patchSize: 2, fraction: 0.35 },
+      { patchSize: 1, fraction: 0.3 },
+    ];
+    for (const steps of [3, 10, 11, 17, 100]) {
+      const stages = resolve({ train: { steps }, stages: thirds });
+      expect(stages.reduce((sum, stage) => sum + stage.steps, 0)).toBe(steps);
+    }
+    expect(resolve({ train: { steps: 300 } }).map(({ steps }) => steps)).toEqual([200, 100]);
+  });
+
+  it("with steps of different sizes, shares are still of tokens", () => {
+    const stages = [{ patchSize: 4, fraction: 0.5, batch: { tokensPerStep: 32768 } }, { patchSize: 1 }];
+    const resolved = resolve({ train: { steps: 30 }, stages });
+    expect(resolved.map(({ steps, tokens }) => [steps, tokens])).toEqual([
+      [10, 327680],
+      [20, 327680],
+    ]);
+  });
+
+  it("a stage without a fraction may stand anywhere; shares below the whole train less", () => {
+    const middle = [{ patchSize: 4, fraction: 0.25 }, { patchSize: 2 }, { patchSize: 1, fraction: 0.25 }];
+    expect(resolve({ train: { steps: 100 }, stages: middle }).map(({ steps }) => steps)).toEqual([25, 50, 25]);
+    const half = resolve({ train: { steps: 100 }, stages: [{ patchSize: 1, fraction: 0.5 }] });
+    expect(half[0]!.steps).toBe(50);
+  });
+
+  it("a share below half a step is told", () => {
+    const stages = [{ patchSize: 4, fraction: 0.001 }, { patchSize: 1 }];
+    const run = () => resolve({ train: { steps: 100 }, stages });
+    expect(run).toThrow(ConfigError);
+    expect(run).toThrow("stages.0: expected a share of at least one step of 16384 tokens, got 1638 tokens of 1638400");
+    expect(() => resolve({ train: { epochs: 1 } }, 100)).toThrow(/stages.0: .* got 67 tokens of 100/);
+  });
+
+  it("merges a stage's overrides over the run's", () => {
+    const stages = [
+      { patchSize: 4, fraction: 0.5, optimizer: { lr: 1e-3 }, schedule: { type: "wsd", decayFraction: 0.2 } },
+      { patchSize: 1, keepOptimizer: false, labelWeights: "uniform" },
+    ];
+    const [first, second] = resolve({
+      stages,
+      keepOptimizer: true,
+      labelWeights: "inverse",
+      schedule: { warmupSteps: 7 },
+    });
+    expect(first!.optimizer).toEqual({ lr: 1e-3, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 });
+    expect(first!.schedule).toEqual({ type: "wsd", warmupSteps: 7, minLrRatio: 0, decayFraction: 0.2 });
+    expect(second!.optimizer.lr).toBe(3e-4);
+    expect(second!.schedule).toEqual({ type: "cosine", warmupSteps: 7, minLrRatio: 0, decayFraction: 0.1 });
+    expect([first!.keepOptimizer, second!.keepOptimizer]).toEqual([false, false]);
+    expect(first!.labelWeights.map((weight) => weight * (25 / 12))).toEqual(
+      [1, 1 / 2, 1 / 3, 1 / 4].map((weight) => expect.closeTo(weight, 12)),
+    );
+  });
+
+  it("carries the optimizer over at the run's word or the stage's", () => {
+    expect(resolve({ keepOptimizer: true }).map((stage) => stage.keepOptimizer)).toEqual([false, true]);
+    const stages = [
+      { patchSize: 4, fraction: 0.5 },
+      { patchSize: 1, keepOptimizer: true },
+    ];
+    expect(resolve({ stages }).map((stage) => stage.keepOptimizer)).toEqual([false, true]);
+  });
+
+  it("schedules span the stage, or the run with perStage: false", () => {
+    const spans = (change: object) =>
+      resolve({ train: { steps: 300 }, ...change }).map((stage) => [stage.scheduleFirstStep, stage.scheduleSteps]);
+    expect(spans({})).toEqual([
+      [0, 200],
+      [200, 100],
+    ]);
+    expect(spans({ schedule: { perStage: false } })).toEqual([
+      [0, 300],
+      [0, 300],
+    ]);
+  });
+});
+
+describe("labelWeightValues", () => {
+  it.each([1, 2, 3, 12, 64])("sum to 1 for %i labels", (patchSize) => {
+    for (const kind of ["uniform", "inverse"] as const) {
+      const weights = labelWeightValues(kind, patchSize);
+      expect(weights).toHaveLength(patchSize);
+      expect(weights.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 14);
+    }
+  });
+});

@@ -1,0 +1,185 @@
+import { createContext, runInContext } from "node:vm";
+import { describe, expect, it } from "@jest/globals";
+import { parseRunConfig } from "../../lib/config/config.js";
+import { resolveStages } from "../../lib/config/stages.js";
+import { chartScript } from "../../lib/report/chart-script.js";
+import { formatCount, formatDuration, scriptJson } from "../../lib/report/format.js";
+import type { MetricsLine } from "../../lib/report/metrics.js";
+import type { Chart } from "../../lib/report/page.js";
+import { type Report, renderReport } from "../../lib/report/report.js";
+
+const config = parseRunConfig(
+  {
+    name: "run",
+    model: { preset: "tiny" },
+    data: { train: "t" },
+    stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
+    batch: { tokensPerStep: 1024, sequenceLength: 128 },
+    train: { steps: 8 },
+  },
+  "c",
+);
+const line = (step: number, stage: number, extra: Partial<MetricsLine> = {}): MetricsLine => ({
+  step,
+  stage,
+  patchSize: stage === 0 ? 4 : 1,
+  tokens: step * 1024,
+  positions: step * 256,
+  loss: 9 - step,
+  lr: 1e-3,
+  gradNorm: 2,
+  seconds: step / 2,
+  tokensPerSecond: 2048,
+  flops: step * 1e9,
+  mfu: null,
+  ...extra,
+});
+const report: Report = {
+  config,
+  stages: resolveStages(config, 0),
+  metrics: [
+    line(1, 0),
+    line(2, 0, { valLoss: 7.5 }),
+    line(3, 0),
+    line(4, 0),
+    line(5, 1, { valLoss: 3.25 }),
+    line(6, 1),
+  ],
+  parameters: 3_344_064,
+  device: "cpu, fp32",
+};
+
+function chartsOf(html: string): Chart[] {
+  const json = /<script type="application\/json" id="charts">(.*?)<\/script>/s.exec(html)![1]!;
+  return JSON.parse(json) as Chart[];
+}
+const textOf = (html: string) =>
+  html
+    .slice(html.indexOf("<main>"))
+    .replace(/<script[\s\S]*/, "")
+    .replace(/<[^>]*>/g, " ");
+
+describe("renderReport", () => {
+  it("draws each stage's loss as a line of its own, and validation beside them", () => {
+    const [loss] = chartsOf(renderReport(report));
+    expect(loss!.x).toEqual([1024, 2048, 3072, 4096, 5120, 6144]);
+    expect(loss!.series.map(({ label, values }) => [label, values])).toEqual([
+      ["Training, stage 1 (next patch of 4)", [8, 7, 6, 5, null, null]],
+      ["Training, stage 2 (next token)", [null, null, null, null, 4, 3]],
+      ["Validation (next token)", [null, 7.5, null, null, 3.25, null]],
+    ]);
+    expect(loss!.marks).toEqual([
+      { x: 0, label: "Stage 1: K = 4" },
+      { x: 4096, label: "Stage 2: K = 1" },
+    ]);
+    expect(chartsOf(renderReport(report)).map(({ title }) => title)).toEqual([
+      "Loss",
+      "Learning rate",
+      "Gradient norm, before clipping",
+      "Throughput",
+    ]);
+  });
+
+  it("says what the losses are, and where the run stands", () => {
+    const text = textOf(renderReport(report));
+    expect(text).toContain("loss of the stage's own objective");
+    expect(text).toContain("3.34 M parameters");
+    expect(text).toContain("token-level, perplexity 25.79, step 5");
+    expect(text).toContain("6 of 8 steps so far");
+    expect(text).toMatch(/2 {2}1 {2}2 of 4 {2}2\.05 k {2}0\.0003 {2}3\.0000 {2}3\.2500 {2}1\.00 s {2}2\.05 k/);
+  });
+
+  it("does not speak of patches where there are none, nor of validation that was not made", () => {
+    const stages = report.stages.slice(1).map((stage) => ({ ...stage, index: 0, firstStep: 0 }));
+    const html = renderReport({ ...report, stages, metrics: [line(1, 0, { patchSize: 1 })] });
+    expect(textOf(html)).not.toContain("patches of K tokens");
+    expect(textOf(html)).toContain("not evaluated");
+    expect(chartsOf(html)[0]!.series).toHaveLength(1);
+  });
+
+  it("stands before the first step, and after a divergence", () => {
+    expect(textOf(renderReport({ ...report, metrics: [] }))).toContain("no step yet");
+    const html = renderReport({
+      ...report,
+      metrics: [line(1, 0, { loss: Number.NaN, gradNorm: Number.POSITIVE_INFINITY })],
+    });
+    expect(textOf(html)).toContain("diverged");
+    expect(chartsOf(html)[0]!.series[0]!.values).toEqual([null]);
+  });
+
+  it("keeps foreign text from becoming markup", () => {
+    const evil = "</script><img src=x onerror=alert(1)>&\"'";
+    const hostile = { ...report, config: { name: evil }, device: evil, sample: { prompt: evil, text: evil } };
+    const html = renderReport(hostile);
+    expect(html).not.toContain("<img");
+    expect(html).toContain("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&amp;&quot;&#39;");
+    expect(html.match(/<\/script>/g)).toHaveLength(3);
+    expect(scriptJson({ evil })).not.toContain("<");
+    expect(JSON.parse(scriptJson({ evil }))).toEqual({ evil });
+  });
+
+  it("thins a long run but keeps every evaluation", () => {
+    const metrics = Array.from({ length: 10_000 }, (_, index) =>
+      line(index + 1, 0, index % 1000 === 500 ? { valLoss: index } : {}),
+    );
+    const html = renderReport({ ...report, metrics });
+    const loss = chartsOf(html)[0]!;
+    expect(loss.x.length).toBeLessThanOrEqual(4010);
+    expect(loss.series.at(-1)!.values.filter((value) => value !== null)).toHaveLength(10);
+    expect(textOf(html)).toContain("One step in 3 is drawn.");
+  });
+
+  it("loads nothing: everything is inside, and the page's policy says so", () => {
+    const html = renderReport(report);
+    expect(html).toContain("default-src 'none'");
+    expect(html).not.toMatch(/(src|href)="(?!data:,)/);
+    expect(html).not.toMatch(/@import|url\(/);
+    expect(html).toContain("uPlot=function");
+    expect(html).toContain(".uplot");
+  });
+
+  it("has a script that draws every chart", () => {
+    const html = renderReport(report);
+    const drawn: { data: unknown[][]; height: number }[] = [];
+    const element = { clientWidth: 800, textContent: scriptJson(chartsOf(html)) };
+    const sandbox = {
+      document: { documentElement: {}, getElementById: () => element, querySelector: () => element },
+      getComputedStyle: () => ({ getPropertyValue: () => " #123456 " }),
+      matchMedia: () => ({ addEventListener: () => undefined }),
+      ResizeObserver: class {
+        observe() {}
+      },
+      uPlot: class {
+        constructor(options: { height: number }, data: unknown[][]) {
+          drawn.push({ data, height: options.height });
+        }
+      },
+    };
+    runInContext(chartScript, createContext(sandbox));
+    expect(drawn.map(({ data, height }) => [data.length, height])).toEqual([
+      [4, 380],
+      [2, 200],
+      [2, 200],
+      [2, 200],
+    ]);
+  });
+});
+
+describe("numbers for people", () => {
+  it.each<[number, string]>([
+    [0, "0"],
+    [999, "999"],
+    [1000, "1.00 k"],
+    [8_000_000, "8.00 M"],
+    [3_344_064, "3.34 M"],
+    [1.5e21, "1.50 Z"],
+  ])("%d is %s", (value, text) => expect(formatCount(value)).toBe(text));
+
+  it.each<[number, string]>([
+    [0.5, "0.500 s"],
+    [41.23, "41.2 s"],
+    [200, "3 min 20 s"],
+    [59.99, "60.0 s"],
+    [7500, "2 h 05 min"],
+  ])("%d s is %s", (value, text) => expect(formatDuration(value)).toBe(text));
+});
