@@ -14,7 +14,15 @@ describe("learningRate", () => {
   it("warms up from 1/W to the full rate, then falls along half a cosine to the ratio at the last step", () => {
     const half = (angle: number) => 0.1 + 0.9 * ((1 + Math.cos(angle)) / 2);
     expectRates(rates(cosine, 9), [
-      0.25, 0.5, 0.75, 1, half(0), half(Math.PI / 4), half(Math.PI / 2), half((3 * Math.PI) / 4), 0.1,
+      0.25,
+      0.5,
+      0.75,
+      1,
+      half(0),
+      half(Math.PI / 4),
+      half(Math.PI / 2),
+      half((3 * Math.PI) / 4),
+      0.1,
     ]);
     expect(learningRate({ ...cosine, minLrRatio: 0 }, 3e-4, 8, 9)).toBe(0);
     expect(learningRate(cosine, 3e-4, 4, 9)).toBe(3e-4);
@@ -44,7 +52,13 @@ describe("learningRate", () => {
     expectRates(rates({ ...cosine, minLrRatio: 0, warmupSteps: 2 }, 3), [0.5, 1, 1]);
   });
 
-  it.each([[-1, 5], [5, 5], [0.5, 5], [0, 0], [Number.NaN, 5]])("refuses step %p of %p", (step, steps) => {
+  it.each([
+    [-1, 5],
+    [5, 5],
+    [0.5, 5],
+    [0, 0],
+    [Number.NaN, 5],
+  ])("refuses step %p of %p", (step, steps) => {
     expect(() => learningRate(cosine, 1, step, steps)).toThrow(RangeError);
   });
 });
