@@ -63,7 +63,7 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
 
 /** Shows one progress bar per phase. */
 function phaseProgress(io: CliIo): { update(progress: PrepareProgress): void; stop(): void } {
-  const labels = { tokenizer: "reading text for the tokenizer", encode: "encoding" };
+  const labels = { tokenizer: "training the tokenizer", encode: "encoding" };
   let current: { phase: PrepareProgress["phase"]; bar: ReturnType<CliIo["progress"]> } | undefined;
   const stop = (): void => {
     current?.bar.stop();

@@ -122,9 +122,10 @@ async function runTrainer(input: string, signal?: AbortSignal): Promise<void> {
   child.stdin.on("error", () => undefined); // a child that died early is reported by its exit code
   child.stdin.end(input);
   const code = await new Promise<number | null>((resolve, reject) => {
-    child.on("error", reject);
+    child.on("error", (error) => reject(signal?.aborted ? (signal.reason as Error) : error));
     child.on("close", resolve);
   });
+  signal?.throwIfAborted();
   if (code !== 0) {
     const reason = /Error: (.*)/.exec(complaints)?.[1] ?? complaints.trim().split("\n").at(-1);
     throw new DataError(`the tokenizer could not be trained: ${reason || `its process ended with ${code}`}`);

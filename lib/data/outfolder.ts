@@ -1,6 +1,6 @@
 /** A dataset's folder, written aside and put in its place whole. */
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { ConfigError } from "../errors.js";
 
@@ -29,23 +29,32 @@ export async function checkOutFolder(out: string): Promise<void> {
  * new folder is removed and `out` is as it was.
  */
 export async function writeFolderAside<T>(out: string, fill: (folder: string) => Promise<T>): Promise<T> {
-  const target = resolve(out);
+  const target = await realpath(out).catch(() => resolve(out)); // a link to a folder stays a link
   const aside = (): string => join(dirname(target), `.${basename(target)}.${randomBytes(4).toString("hex")}`);
   const staging = aside();
   await mkdir(staging, { recursive: true });
   try {
     const result = await fill(staging);
-    await checkOutFolder(out);
-    const old = aside();
-    const replaced = await rename(target, old).then(() => true, (error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return false;
-      throw error;
-    });
-    await rename(staging, target);
-    if (replaced) await rm(old, { recursive: true });
+    await checkOutFolder(target);
+    await replace(target, staging, aside());
     return result;
   } catch (error) {
     await rm(staging, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Puts `folder` in the place of `target`, whose former content, if any, waits under the name `old` meanwhile. */
+async function replace(target: string, folder: string, old: string): Promise<void> {
+  const existed = await rename(target, old).then(() => true, (error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return false;
+    throw error;
+  });
+  try {
+    await rename(folder, target);
+  } catch (error) {
+    if (existed) await rename(old, target);
+    throw error;
+  }
+  if (existed) await rm(old, { recursive: true });
 }

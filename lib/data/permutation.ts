@@ -56,7 +56,7 @@ export class Permutation {
 }
 
 /** MurmurHash3's 32-bit finalizer: every input bit changes every output bit with probability near a half. */
-export function mix(value: number): number {
+function mix(value: number): number {
   let h = value | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);

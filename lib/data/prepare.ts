@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { ConfigError, DataError } from "../errors.js";
 import { checkTrainedVocab, trainTokenizer } from "./bpe.js";
 import { checkOutFolder, writeFolderAside } from "./outfolder.js";
-import { mix } from "./permutation.js";
 import { MAX_SHARD_TOKENS } from "./shard.js";
 import { readDocuments, sourceFormat } from "./sources.js";
 import type { TextPiece } from "./sources.js";
@@ -14,6 +13,9 @@ import { Tokenizer } from "./tokenizer.js";
 
 /** Text handed to the tokenizer's threads at a time, in UTF-16 units per core: enough to keep them busy. */
 const BATCH_PER_CORE = 1 << 17;
+
+/** Its fractional part. */
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 
 /** Share of the documents held out for validation unless said otherwise. */
 export const DEFAULT_VAL_FRACTION = 0.01;
@@ -66,10 +68,11 @@ export interface DatasetInfo {
 /**
  * Encodes documents into the folder `out`: train_000000.bin ..., val_000000.bin ..., tokenizer.json, dataset.json.
  *
- * Every document follows one end-of-text token, as in llm.c. A document is held out for validation, whole, if a hash
- * of its index falls below `valFraction`; the first never is. Where that leaves validation empty the last document
- * is held out, and of a single document its last `valFraction` of tokens. Encoding runs on all cores; the files do
- * not depend on how many. The folder is written aside and renamed: it is there whole or not at all.
+ * Every document follows one end-of-text token, as in llm.c. Which documents are held out for validation, whole, is
+ * decided by their index: an even spread of `valFraction` of them, never the first. Where that leaves validation
+ * empty the last document is held out, and of a single document its last `valFraction` of tokens. Encoding runs on
+ * all cores; the files do not depend on how many. The folder is written aside and renamed: it is there whole or not
+ * at all.
  *
  * Throws ConfigError for options that cannot be, DataError for sources or a tokenizer that cannot be used.
  */
@@ -106,9 +109,13 @@ async function sourceBytes(file: string): Promise<number> {
   return facts.size;
 }
 
-/** Whether the document of this index belongs to validation. The first never does, so that training is not empty. */
+/**
+ * Whether the document of this index belongs to validation: where the golden ratio's multiples, of all sequences the
+ * most evenly spread, fall into the first `valFraction` of the unit interval. Unlike a random choice that keeps close
+ * to the share asked for even among few documents. The first never does, so that training is not empty.
+ */
 function isHeldOut(index: number, valFraction: number): boolean {
-  return index > 0 && mix(mix(index) ^ Math.floor(index / 2 ** 32)) < valFraction * 2 ** 32;
+  return index > 0 && (0.5 + index * GOLDEN_RATIO) % 1 < valFraction;
 }
 
 interface SourcePiece extends TextPiece {

@@ -10,7 +10,7 @@ describe("Permutation", () => {
     for (const size of sizes) {
       const seen = new Set(list(new Permutation(size, 3, 1)));
       expect(seen.size).toBe(size);
-      for (const value of seen) expect(value >= 0 && value < size).toBe(true);
+      expect([...seen].every((value) => value >= 0 && value < size)).toBe(true);
     }
   });
 
@@ -43,7 +43,7 @@ describe("Permutation", () => {
     const permutation = new Permutation(size, 1, 0);
     const seen = new Set(Array.from({ length: 2000 }, (_, i) => permutation.at(size - 1 - i)));
     expect(seen.size).toBe(2000);
-    for (const value of seen) expect(value >= 0 && value < size && Number.isInteger(value)).toBe(true);
+    expect([...seen].every((value) => value >= 0 && value < size && Number.isInteger(value))).toBe(true);
     expect(Math.max(...seen)).toBeGreaterThan(2 ** 32);
   });
 

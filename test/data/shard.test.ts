@@ -78,8 +78,10 @@ describe("token shards", () => {
     writeFileSync(path("short.bin"), Buffer.alloc(1023));
     expect(await failure(path("short.bin"))).toMatch(/header alone is 1024 bytes, the file has 1023/);
     expect(await failure(path("missing.bin"))).toMatch(/no such file/);
-    expect(await failure(headerOnly("magic.bin", [1234, 1, 5]))).toMatch(/first word is 1234, expected 20240520.*prepare/);
-    expect(await failure(headerOnly("version.bin", [20240520, 7, 5]))).toMatch(/version 7, expected 1 with magic 20240520/);
+    expect(await failure(headerOnly("magic.bin", [1234, 1, 5])))
+      .toMatch(/first word is 1234, expected 20240520.*prepare/);
+    expect(await failure(headerOnly("version.bin", [20240520, 7, 5])))
+      .toMatch(/version 7, expected 1 with magic 20240520/);
     expect(await failure(headerOnly("version.bin", [20240801, 1, 5]))).toMatch(/version 1, expected 7/);
     expect(await failure(headerOnly("zero.bin", [20240520, 1, 0]))).toMatch(/counts 0 tokens/);
     expect(await failure(headerOnly("negative.bin", [20240520, 1, -4]))).toMatch(/counts -4 tokens/);

@@ -116,7 +116,8 @@ describe("JSONL", () => {
     await expect(fails('{"text":"cut')).rejects.toThrow(`${where}not JSON: `);
     await expect(fails('{"body":"x","id":1}')).rejects.toThrow(
       new DataError(`${where}expected an object with a "text" string, found the keys: body, id`));
-    await expect(fails('{"text":7}')).rejects.toThrow(`${where}expected an object with a "text" string, found "text": 7`);
+    await expect(fails('{"text":7}')).rejects.toThrow(
+      `${where}expected an object with a "text" string, found "text": 7`);
     await expect(fails('["text"]')).rejects.toThrow(/found an array$/);
     await expect(fails("null")).rejects.toThrow(/found null$/);
     await expect(fails('"text"')).rejects.toThrow(/found a string$/);
@@ -158,7 +159,8 @@ describe("Parquet", () => {
       .rejects.toThrow(new DataError(`${path("a.parquet")}: no column "text" among its columns body`));
     await expect(documents("a.parquet", Buffer.from(PARQUET_NUMBERS, "base64")))
       .rejects.toThrow(/a\.parquet row 1: column "text" holds a number, expected a string/);
-    await expect(documents("a.parquet", "nothing of the kind")).rejects.toThrow(/a\.parquet: not a readable Parquet file/);
+    await expect(documents("a.parquet", "nothing of the kind"))
+      .rejects.toThrow(/a\.parquet: not a readable Parquet file/);
   });
 });
 

@@ -13,7 +13,9 @@ import { temporaryFolder } from "./temporary.js";
 const path = temporaryFolder();
 const prose = ("The cat sat on the mat. The other cat sat on the other mat, and the dog sat with them.\n" +
   "Nobody remembers whose garden these animals visited before winter covered everything.\n").repeat(20);
-const anything = ["", " ", "plain words", "  two\n\n\tlines ", "naïve Ærø", "日本語とк", "😀👩‍👩‍👧‍👦🏳️‍🌈", "\u0000\u007f", "<|endof"];
+const anything = [
+  "", " ", "plain words", "  two\n\n\tlines ", "naïve Ærø", "日本語とк", "😀👩‍👩‍👧‍👦🏳️‍🌈", "\u0000\u007f", "<|endof",
+];
 
 async function train(vocabSize: number, text = prose): Promise<string> {
   writeFileSync(path("corpus.txt"), text);
@@ -72,8 +74,7 @@ describe("Tokenizer", () => {
   beforeAll(async () => {
     const folder = mkdtempSync(join(tmpdir(), "nextpatch-test-"));
     writeFileSync(join(folder, "corpus.txt"), prose);
-    json = await trainTokenizer([join(folder, "corpus.txt")], 290);
-    rmSync(folder, { recursive: true });
+    json = await trainTokenizer([join(folder, "corpus.txt")], 290).finally(() => rmSync(folder, { recursive: true }));
   });
 
   it("gives any text back, one by one and in a batch", async () => {

@@ -1,0 +1,69 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
+import { Command, CommanderError } from "commander";
+import type { CliIo } from "../../lib/cli/io.js";
+import { registerPrepare } from "../../lib/cli/prepare.js";
+import { ConfigError } from "../../lib/errors.js";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "nextpatch-test-"));
+  const lines = Array.from({ length: 50 }, (_, i) => JSON.stringify({ text: `Document ${i} of a small corpus.` }));
+  writeFileSync(join(folder, "a.jsonl"), lines.join("\n"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs `prepare` with `args`; `%` stands for the test's folder. */
+async function run(...args: string[]): Promise<{ result: unknown[]; logs: string[]; bars: string[]; open: number }> {
+  const seen = { result: [] as unknown[], logs: [] as string[], bars: [] as string[], open: 0 };
+  const io: CliIo = {
+    log: (message) => void seen.logs.push(message),
+    result: (human, json) => void seen.result.push(human, json),
+    progress: (label) => {
+      seen.bars.push(label);
+      seen.open++;
+      return { update: () => undefined, stop: () => void seen.open-- };
+    },
+  };
+  const program = new Command("nextpatch").exitOverride().configureOutput({ writeErr: () => undefined });
+  registerPrepare(program, io);
+  await program.parseAsync(["node", "nextpatch", "prepare", ...args.map((arg) => arg.replace("%", folder))]);
+  return seen;
+}
+
+describe("nextpatch prepare", () => {
+  it("makes a dataset and tells what is in it", async () => {
+    const seen = await run("%/a.jsonl", "--out", "%/out", "--train-tokenizer", "270", "--val-fraction", "0.1");
+    const info = JSON.parse(readFileSync(join(folder, "out/dataset.json"), "utf8")) as Record<string, unknown>;
+    expect(info).toMatchObject({ vocabSize: 270, valFraction: 0.1, documents: { train: 45, val: 5 } });
+    expect(seen.result[1]).toEqual({ out: join(folder, "out"), ...info, seconds: expect.any(Number) });
+    expect(seen.result[0]).toMatch(/training tokens from 45 documents, vocabulary 270\n.* tokens, 5 documents\n/);
+    expect(seen.bars).toEqual(["training the tokenizer", "encoding"]);
+    expect(seen.open).toBe(0);
+    expect(process.listenerCount("SIGINT")).toBe(0);
+    const again = await run("%/a.jsonl", "--out", "%/two", "--tokenizer", "%/out/tokenizer.json");
+    expect(again.result[1]).toMatchObject({ vocabSize: 270, tokenizerSha256: info["tokenizerSha256"] });
+  });
+
+  it("trains a tokenizer of 4096 and says so if none is named", async () => {
+    const text = Array.from({ length: 9000 }, (_, i) => `w${(i * 7919).toString(36)}x${i.toString(36)}`).join(" ");
+    writeFileSync(join(folder, "b.txt"), text);
+    const seen = await run("%/b.txt", "--out", "%/out");
+    expect(seen.logs.join()).toMatch(/no tokenizer named: training one of 4096 tokens/);
+    expect(seen.result[1]).toMatchObject({ vocabSize: 4096, heldOut: "tail" });
+  });
+
+  it("refuses wrong usage and leaves nothing", async () => {
+    const out = ["--out", "%/out"];
+    await expect(run("%/a.jsonl", ...out, "--tokenizer", "x", "--train-tokenizer", "270")).rejects.toThrow(ConfigError);
+    await expect(run("%/a.jsonl", ...out, "--train-tokenizer", "9")).rejects.toThrow(/257 to 30000 .* got 9/);
+    await expect(run("%/a.jsonl", ...out, "--val-fraction", "1.5")).rejects.toThrow(/fraction .* got 1.5/);
+    await expect(run("%/a.jsonl", ...out, "--val-fraction", "a")).rejects.toThrow(/expected a number, got "a"/);
+    await expect(run("%/a.jsonl")).rejects.toThrow(CommanderError);
+    await expect(run(...out)).rejects.toThrow(/missing required argument 'files'/);
+    expect(existsSync(join(folder, "out"))).toBe(false);
+    expect(process.listenerCount("SIGINT")).toBe(0);
+  });
+});
