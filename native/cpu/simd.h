@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__AVX512BF16__) && defined(__AVX512BW__)
+#if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
 
@@ -51,7 +51,12 @@ inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
 inline Vec load(const bf16* p) {
   HalfVec half;
   std::memcpy(&half, p, sizeof half);
+#if defined(__AVX512F__)
+  // GCC makes two 256-bit halves of its own conversion, and warns about the form without a mask.
+  return (Vec)((VecU)_mm512_maskz_cvtepu16_epi32(0xffff, (__m256i)half) << 16);
+#else
   return (Vec)(__builtin_convertvector(half, VecU) << 16);
+#endif
 }
 inline void store(bf16* p, Vec v) {
 #if defined(__AVX512BF16__) && defined(__AVX512BW__)
@@ -68,13 +73,15 @@ inline void store(bf16* p, Vec v) {
 #endif
 }
 
-// The sum of the lanes in a fixed order, pairwise.
+// The sum of the lanes in a fixed order, pairwise: halves onto each other.
 inline float reduce_add(Vec v) {
-  float x[kLanes];
-  store(x, v);
-  for (int width = kLanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; ++i) x[i] += x[i + width];
-  return x[0];
+  typedef float Half __attribute__((vector_size(32)));
+  typedef float Quarter __attribute__((vector_size(16)));
+  const Half half = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                    __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  const Quarter quarter =
+      __builtin_shufflevector(half, half, 0, 1, 2, 3) + __builtin_shufflevector(half, half, 4, 5, 6, 7);
+  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 inline float reduce_max(Vec v) {
   float x[kLanes];

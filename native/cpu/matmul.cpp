@@ -1,0 +1,148 @@
+// Matrix products by oneDNN. A primitive is compiled for a shape, so those in use are kept.
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "../core/error.h"
+#include "cpu_kernels.h"
+#include "parallel.h"
+
+namespace nextpatch::cpu {
+namespace {
+
+dnnl::memory::data_type type_of(DType dtype) {
+  return dtype == DType::bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
+
+// A row-major matrix, or its transpose, as a [rows, cols] operand.
+dnnl::memory::desc operand(int64_t rows, int64_t cols, DType dtype, bool transposed) {
+  const dnnl::memory::dims strides = transposed ? dnnl::memory::dims{1, rows} : dnnl::memory::dims{cols, 1};
+  return {{rows, cols}, type_of(dtype), strides};
+}
+
+// What a primitive depends on.
+struct Problem {
+  int64_t m, n, k;
+  DType in, out;
+  bool transpose_a, transpose_b, accumulate;
+
+  bool operator<(const Problem& other) const { return tie() < other.tie(); }
+  std::tuple<int64_t, int64_t, int64_t, DType, DType, bool, bool, bool> tie() const {
+    return {m, n, k, in, out, transpose_a, transpose_b, accumulate};
+  }
+};
+
+// The memory objects are kept too: at small sizes making them costs as much as the product.
+struct Product {
+  dnnl::matmul primitive;
+  dnnl::memory a, b, c;
+};
+
+}  // namespace
+
+struct CpuKernels::Products {
+  // A model has some tens of shapes; a program that keeps inventing new ones starts over.
+  static constexpr size_t kMost = 512;
+
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  dnnl::stream stream{engine};
+  std::map<Problem, Product> made;
+  bool has_bf16 = true;        // until oneDNN says otherwise
+  std::vector<float> wide[3];  // c, a, b in f32 where it has no bf16 products: below AVX-512
+
+  Product make(const Problem& p) {
+    dnnl::primitive_attr attributes;
+    if (p.accumulate) {
+      dnnl::post_ops operations;
+      operations.append_sum();
+      attributes.set_post_ops(operations);
+    }
+    const auto a = operand(p.m, p.k, p.in, p.transpose_a), b = operand(p.k, p.n, p.in, p.transpose_b);
+    const auto c = operand(p.m, p.n, p.out, false);
+#if DNNL_VERSION_MAJOR >= 3
+    const dnnl::matmul::primitive_desc description(engine, a, b, c, attributes);
+#else
+    const dnnl::matmul::primitive_desc description({a, b, c}, attributes, engine);
+#endif
+    return {dnnl::matmul(description), {a, engine, nullptr}, {b, engine, nullptr}, {c, engine, nullptr}};
+  }
+
+  void run(const Problem& p, void* c, void* a, void* b) {
+    auto found = made.find(p);
+    if (found == made.end()) {
+      Product product = make(p);
+      if (made.size() >= kMost) made.clear();
+      found = made.emplace(p, std::move(product)).first;
+    }
+    Product& product = found->second;
+    product.a.set_data_handle(a);
+    product.b.set_data_handle(b);
+    product.c.set_data_handle(c);
+    product.primitive.execute(
+        stream, {{DNNL_ARG_SRC, product.a}, {DNNL_ARG_WEIGHTS, product.b}, {DNNL_ARG_DST, product.c}});
+    stream.wait();
+  }
+
+  float* widen(int slot, const View& view, bool read) {
+    std::vector<float>& values = wide[slot];
+    if (values.size() < size_t(view.size())) values.resize(size_t(view.size()));
+    const bf16* from = view.as<bf16>();
+    float* to = values.data();
+    if (read)
+      parallel_blocks(view.size(), [=](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) to[i] = to_float(from[i]);
+      });
+    return to;
+  }
+
+  void run_wide(Problem p, const View& c, const View& a, const View& b) {
+    float* result = c.dtype == DType::f32 ? c.as<float>() : widen(0, c, p.accumulate);
+    p.in = p.out = DType::f32;
+    run(p, result, widen(1, a, true), widen(2, b, true));
+    if (c.dtype == DType::f32) return;
+    bf16* to = c.as<bf16>();
+    parallel_blocks(c.size(), [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) to[i] = to_bf16(result[i]);
+    });
+  }
+
+  void run_any(const Problem& p, const View& c, const View& a, const View& b) {
+    if (p.in == DType::bf16 && has_bf16) {
+      try {
+        return run(p, c.data, a.data, b.data);
+      } catch (const dnnl::error& error) {
+        if (error.status != dnnl_unimplemented) throw;
+        has_bf16 = false;
+      }
+    }
+    if (p.in == DType::bf16) return run_wide(p, c, a, b);
+    run(p, c.data, a.data, b.data);
+  }
+};
+
+CpuKernels::CpuKernels(int threads) : products_(new Products), threads_(threads) {}
+CpuKernels::~CpuKernels() { delete products_; }
+
+void CpuKernels::matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+                        bool accumulate) {
+  const Problem problem{c.shape[0], c.shape[1], transpose_a ? a.shape[0] : a.shape[1], a.dtype, c.dtype,
+                        transpose_a, transpose_b, accumulate};
+  if (c.size() == 0) return;
+  if (problem.k == 0) {
+    if (!accumulate) fill(c, 0);
+    return;
+  }
+  try {
+    products_->run_any(problem, c, a, b);
+  } catch (const dnnl::error& error) {
+    if (error.status == dnnl_out_of_memory)
+      throw Error(ErrorKind::out_of_memory, "oneDNN: out of memory in a matrix product");
+    throw Error(ErrorKind::device, std::string("oneDNN: ") + error.what());
+  }
+}
+
+}  // namespace nextpatch::cpu

@@ -1,0 +1,44 @@
+// How the operations are spread over threads. A thread gets one contiguous range, and what an iteration
+// computes never depends on which thread runs it.
+#pragma once
+
+#include <cstdint>
+
+#include "../core/dtype.h"
+#include "simd.h"
+
+namespace nextpatch::cpu {
+
+// Waking the team costs a few microseconds: below so many elements one thread is done sooner.
+constexpr int64_t kParallelElements = 1 << 15;
+
+// Elements of a block of an elementwise operation: small enough to share out, large enough to run at speed.
+constexpr int64_t kBlock = 4096;
+
+// f(i) for i in [0, count), each touching about `elements` elements.
+template <typename F>
+void parallel_for(int64_t count, int64_t elements, const F& f) {
+#pragma omp parallel for schedule(static) if (count > 1 && count * elements >= kParallelElements)
+  for (int64_t i = 0; i < count; ++i) f(i);
+}
+
+// f(begin, end) for the blocks of [0, size).
+template <typename F>
+void parallel_blocks(int64_t size, const F& f) {
+  parallel_for((size + kBlock - 1) / kBlock, kBlock, [&](int64_t block) {
+    const int64_t begin = block * kBlock;
+    f(begin, begin + kBlock < size ? begin + kBlock : size);
+  });
+}
+
+// f(T{}) with the element type of a compute dtype.
+template <typename F>
+void with_type(DType dtype, const F& f) {
+  if (dtype == DType::bf16) {
+    f(bf16{});
+  } else {
+    f(float{});
+  }
+}
+
+}  // namespace nextpatch::cpu
