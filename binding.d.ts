@@ -1,0 +1,142 @@
+/**
+ * The whole surface of the native addon, typed by hand. Shapes and dtypes are those of `native/kernels.h`, which
+ * says what every operation computes; here stand their JavaScript names and argument orders, outputs first.
+ *
+ * `dt` is f32 or bf16, the same for all arguments of a call so marked. Every operation is checked, enqueued on
+ * the device of its tensors and returns at once. A wrong argument throws `TypeError` (kind, dtype, device) or
+ * `RangeError` (shape, value) that names the operation, the argument, what was expected and what came.
+ */
+
+export type DType = "f32" | "bf16" | "i32";
+export type BackendName = "cpu" | "cuda" | "simt";
+
+/** What a tensor of each dtype is written from and read to; bf16 as its 16 raw bits. */
+export interface ArrayOf {
+  f32: Float32Array;
+  bf16: Uint16Array;
+  i32: Int32Array;
+}
+
+export interface MemoryCounters {
+  /** Memory of the device, and what of it is free, in bytes. */
+  totalBytes: number;
+  freeBytes: number;
+  /** Bytes in live tensors now, and the most there have been. */
+  usedBytes: number;
+  peakUsedBytes: number;
+  /** Bytes taken from the system: live tensors and cached blocks. */
+  reservedBytes: number;
+  /** Bytes of host memory that copies to the device pass through. */
+  stagingBytes: number;
+  /** Calls to the system's allocators so far; a training loop stops adding to it after its first step. */
+  systemAllocations: number;
+}
+
+export class Device {
+  /**
+   * @param index which of the backend's devices
+   * @param threads host threads that compute (`cpu` and `simt`); 0: all available cores
+   * @throws DeviceError where there is no such device, saying why
+   */
+  constructor(backend: BackendName, index: number, threads: number);
+  readonly backend: BackendName;
+  readonly index: number;
+  readonly name: string;
+  /** Whether bf16 products run faster than f32 ones. */
+  readonly nativeBf16: boolean;
+  memory(): MemoryCounters;
+  /** Gives cached memory back to the system. */
+  trim(): void;
+  /** Resolves when every operation enqueued so far has finished; rejects with the error of the first that failed. */
+  synchronize(): Promise<void>;
+}
+
+export class Tensor<D extends DType = DType> {
+  /** Uninitialised memory. @throws OutOfMemoryError */
+  constructor(device: Device, dtype: D, shape: readonly number[]);
+  readonly device: Device;
+  readonly dtype: D;
+  readonly shape: number[];
+  /** Elements. */
+  readonly size: number;
+  readonly byteLength: number;
+  readonly disposed: boolean;
+  /** The same memory in another shape of as many elements. */
+  reshape(shape: readonly number[]): Tensor<D>;
+  /** The same memory, only `length` entries from `start` along `dimension`. */
+  narrow(dimension: number, start: number, length: number): Tensor<D>;
+  /** Copies `data` (which may be changed at once) to the device. */
+  write(data: ArrayOf[D]): void;
+  /** Waits for the operations before it and copies to the host. */
+  read(): Promise<ArrayOf[D]>;
+  /** Lets go of the memory, which is freed with its last view and the last operation that uses it. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+export interface BackendReport {
+  name: BackendName;
+  available: boolean;
+  /** Why it is not available; null where it is. */
+  problem: string | null;
+  versions: Record<string, string>;
+  devices: { name: string; totalBytes: number; nativeBf16: boolean }[];
+}
+
+export function backends(): BackendReport[];
+export function setErrorClasses(classes: {
+  TypeError: new (message: string) => Error;
+  RangeError: new (message: string) => Error;
+  DeviceError: new (message: string) => Error;
+  OutOfMemoryError: new (message: string, requestedBytes: number, freeBytes: number) => Error;
+}): void;
+
+export function fill(out: Tensor, value: number): void;
+export function copy(out: Tensor, source: Tensor): void;
+export function normal(out: Tensor, std: number, seed: number, offset: number): void;
+export function rotaryTable(table: Tensor, inverseFrequencies: Tensor): void;
+export function matmul(
+  c: Tensor, a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean, accumulate: boolean,
+): void;
+export function sum(out: Tensor, values: Tensor, accumulate: boolean): void;
+
+export function patchEmbeddingForward(out: Tensor, tokens: Tensor, table: Tensor): void;
+export function patchEmbeddingBackward(dtable: Tensor, dout: Tensor, tokens: Tensor, workspace: Tensor): void;
+export function patchEmbeddingBackwardWorkspace(device: Device, tokens: number, vocabulary: number): number;
+export function rmsNormForward(
+  out: Tensor, sum: Tensor | null, rstd: Tensor, x: Tensor, add: Tensor | null, weight: Tensor, epsilon: number,
+): void;
+export function rmsNormBackward(
+  dx: Tensor, dweight: Tensor, dout: Tensor, sum: Tensor, rstd: Tensor, weight: Tensor, workspace: Tensor,
+  accumulate: boolean,
+): void;
+export function rmsNormBackwardWorkspace(device: Device, rows: number, cols: number): number;
+export function rotary(x: Tensor, table: Tensor, offset: number, inverse: boolean): void;
+export function attentionForward(
+  out: Tensor, lse: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: number,
+): void;
+export function attentionBackward(
+  dq: Tensor, dk: Tensor, dv: Tensor, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor,
+  workspace: Tensor, scale: number,
+): void;
+export function attentionBackwardWorkspace(
+  device: Device, batch: number, queries: number, keys: number, heads: number, kvHeads: number, headDim: number,
+): number;
+export function swigluForward(out: Tensor, gateUp: Tensor): void;
+export function swigluBackward(dgateUp: Tensor, dout: Tensor, gateUp: Tensor): void;
+
+export function patchLabels(labels: Tensor, tokens: Tensor, positions: number): void;
+export function labelCoefficients(coefficients: Tensor, labels: Tensor, weights: Tensor): void;
+export function crossEntropy(
+  losses: Tensor, logits: Tensor, labels: Tensor, coefficients: Tensor, gradient: boolean,
+): void;
+export function gradNorm(norm: Tensor, grad: Tensor, workspace: Tensor): void;
+export function gradNormWorkspace(device: Device, size: number): number;
+export function adamw(
+  param: Tensor, master: Tensor, m: Tensor, v: Tensor, grad: Tensor, norm: Tensor, hyper: Tensor, decayed: number,
+): void;
+export function sample(
+  out: Tensor, logits: Tensor, workspace: Tensor, temperature: number, topK: number, topP: number, seed: number,
+  counter: number,
+): void;
+export function sampleWorkspace(device: Device, rows: number, vocabulary: number): number;

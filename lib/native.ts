@@ -1,0 +1,41 @@
+/** The one place that loads the native addon. */
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type * as Binding from "../binding.js";
+import { DeviceError, OutOfMemoryError } from "./errors.js";
+
+const require = createRequire(import.meta.url);
+const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)));
+
+function load(): typeof Binding {
+  const find = require("bindings") as (options: { bindings: string; module_root: string }) => typeof Binding;
+  try {
+    return find({ bindings: "nextpatch", module_root: packageRoot });
+  } catch (cause) {
+    const first = String((cause as Error).message).split("\n")[0];
+    throw new Error(
+      `nextpatch's native addon could not be loaded: ${first}\n` +
+        "Possible solutions:\n" +
+        "- build it where the package lies: npm rebuild nextpatch (in a clone: npm ci)\n" +
+        "- install what the build needs. Debian, Ubuntu: apt-get install -y g++ cmake libdnnl-dev",
+      { cause },
+    );
+  }
+}
+
+export const native = load();
+
+// Native code throws the classes of this realm, so that `instanceof` holds wherever the library is loaded.
+native.setErrorClasses({ TypeError, RangeError, DeviceError, OutOfMemoryError });
+
+Object.defineProperty(native.Tensor.prototype, Symbol.dispose, {
+  value(this: Binding.Tensor) {
+    this.dispose();
+  },
+});
+
+/** A handle on memory of a device: dtype, shape, `write`, `read`, `dispose`. */
+export const Tensor = native.Tensor;
+export type Tensor<D extends Binding.DType = Binding.DType> = Binding.Tensor<D>;
+export type { ArrayOf, BackendName, BackendReport, Device, DType, MemoryCounters } from "../binding.js";

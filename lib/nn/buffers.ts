@@ -1,0 +1,59 @@
+/**
+ * Memory is declared before it is taken: a module says in a tree of `Spec`s which tensors it needs, the plan adds the
+ * trees up, and `allocate` turns them into tensors of the same tree. What is printed is what is allocated.
+ */
+import { bytesOf } from "../device.js";
+import { Tensor, type Device, type DType } from "../native.js";
+
+/** A tensor to be: its dtype and shape. */
+export class Spec<D extends DType = DType> {
+  constructor(readonly dtype: D, readonly shape: readonly number[]) {}
+
+  get bytes(): number {
+    return this.shape.reduce((product, size) => product * size, bytesOf(this.dtype));
+  }
+}
+
+export type SpecTree = Spec | null | readonly SpecTree[] | { readonly [key: string]: SpecTree };
+
+/** The tensors of a tree of specs. */
+export type Allocated<S> =
+  S extends Spec<infer D> ? Tensor<D> : S extends null ? null : { readonly [K in keyof S]: Allocated<S[K]> };
+
+export function allocate<S extends SpecTree>(device: Device, specs: S): Allocated<S> {
+  return map(specs, (spec) => new Tensor(device, spec.dtype, spec.shape)) as Allocated<S>;
+}
+
+/** A smaller tree over the memory of a larger one of the same form: each tensor takes the first elements. */
+export function reuse<S extends SpecTree>(tensors: unknown, specs: S): Allocated<S> {
+  return map(specs, (spec, path) => {
+    const tensor = path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], tensors) as Tensor;
+    const size = spec.bytes / bytesOf(spec.dtype);
+    return tensor.reshape([tensor.size]).narrow(0, 0, size).reshape(spec.shape);
+  }) as Allocated<S>;
+}
+
+/** Bytes of all tensors of a tree. */
+export function planBytes(specs: SpecTree): number {
+  let bytes = 0;
+  map(specs, (spec) => (bytes += spec.bytes));
+  return bytes;
+}
+
+/** Disposes of all tensors of an allocated tree. */
+export function disposeAll(tensors: unknown): void {
+  if (tensors instanceof Tensor) tensors.dispose();
+  else if (typeof tensors === "object" && tensors !== null) Object.values(tensors).forEach(disposeAll);
+}
+
+function map(
+  specs: SpecTree,
+  visit: (spec: Spec, path: readonly string[]) => unknown,
+  path: readonly string[] = [],
+): unknown {
+  if (specs === null) return null;
+  if (specs instanceof Spec) return visit(specs, path);
+  if (Array.isArray(specs)) return specs.map((child: SpecTree, i) => map(child, visit, [...path, String(i)]));
+  const entries = Object.entries(specs) as [string, SpecTree][];
+  return Object.fromEntries(entries.map(([key, child]) => [key, map(child, visit, [...path, key])]));
+}

@@ -1,0 +1,69 @@
+import { existsSync } from "node:fs";
+import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
+import { ConfigError } from "../errors.js";
+import { parseLlamaConfig, type LlamaConfig } from "../hf/config.js";
+import { readModelFolder, writeModelFolder, type ModelFolderExtras } from "../hf/model-folder.js";
+import { parameterCount } from "../hf/names.js";
+import { Parameters } from "./parameters.js";
+
+/** Where a model lives and in which precision it computes. */
+export interface Placement {
+  readonly device?: Device | DeviceSpec;
+  readonly precision?: PrecisionSpec;
+}
+
+/** A Llama model: its configuration and its parameters on a device. */
+export class Llama {
+  private constructor(readonly config: LlamaConfig, readonly device: Device, readonly parameters: Parameters) {}
+
+  /**
+   * A model with random weights, from Hugging Face's initialisation.
+   * @param config keys of a Hugging Face LlamaConfig
+   * @throws ConfigError, DeviceError, OutOfMemoryError
+   */
+  static create(config: Partial<LlamaConfig>, options: Placement & { seed?: number } = {}): Llama {
+    const model = Llama.place(parseLlamaConfig(config, "model"), options);
+    model.parameters.initialize(options.seed ?? 0);
+    return model;
+  }
+
+  /**
+   * A model from a Hugging Face folder: `config.json` and `model.safetensors` (one file or an index of several).
+   * @throws CheckpointError where the folder is no whole Llama checkpoint
+   */
+  static async load(folder: string, options: Placement = {}): Promise<Llama> {
+    if (!existsSync(folder)) throw new ConfigError(`no model folder at ${folder}`);
+    const source = await readModelFolder(folder);
+    try {
+      const model = Llama.place(source.config, options);
+      await source.load(model.parameters);
+      return model;
+    } finally {
+      await source.close();
+    }
+  }
+
+  private static place(config: LlamaConfig, { device = "auto", precision = "auto" }: Placement): Llama {
+    const opened = typeof device === "string" ? Device.open(device) : device;
+    return new Llama(config, opened, new Parameters(config, opened, opened.computeDType(precision)));
+  }
+
+  /** How many numbers the model learns. */
+  get parameterCount(): number {
+    return parameterCount(this.config);
+  }
+
+  /** Writes a folder that `transformers`, vLLM and llama.cpp's converter load; in the model's precision. */
+  async save(folder: string, extras: ModelFolderExtras = {}): Promise<void> {
+    await writeModelFolder(folder, this.parameters, extras);
+  }
+
+  /** Frees the parameters' memory. */
+  dispose(): void {
+    this.parameters.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

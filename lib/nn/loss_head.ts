@@ -1,0 +1,104 @@
+import { native, Tensor } from "../native.js";
+import { Spec, type Allocated } from "./buffers.js";
+import type { Linear } from "./linear.js";
+import type { Batch, PassShape } from "./shape.js";
+
+/**
+ * The logits of all positions would be the largest tensor of a model (N x V); they are made and used up a chunk of
+ * rows at a time. This many bytes keep a chunk in a processor's cache, or a GPU busy.
+ */
+const chunkBytes = { cpu: 4 << 20, simt: 1 << 20, cuda: 512 << 20 } as const;
+
+/** Rows of logits in a chunk. */
+export function chunkRows({ config, dtype, positions }: PassShape, backend: keyof typeof chunkBytes): number {
+  const rowBytes = config.vocab_size * (dtype === "bf16" ? 2 : 4);
+  const rows = Math.floor(chunkBytes[backend] / rowBytes / 64) * 64;
+  return Math.min(positions, Math.max(rows, 64));
+}
+
+/** @param patchSize the largest K of all passes that share these buffers */
+export function lossHeadSpecs(shape: PassShape, rows: number, patchSize: number) {
+  return {
+    logits: new Spec(shape.dtype, [rows, shape.config.vocab_size]),
+    labels: new Spec("i32", [shape.positions * patchSize]),
+    coefficients: new Spec("f32", [patchSize]),
+    losses: new Spec("f32", [shape.positions]),
+    loss: new Spec("f32", [1]),
+  };
+}
+
+interface Chunk {
+  readonly hidden: Tensor;
+  readonly dhidden: Tensor | null;
+  readonly logits: Tensor;
+  readonly labels: Tensor;
+  readonly losses: Tensor;
+}
+
+/**
+ * The head and the K-way next-patch loss (docs: METHOD): position t's one distribution predicts all K tokens of the
+ * next patch. The gradient is made in the same sweep as the loss, chunk by chunk, so that the whole of the logits
+ * never exists; the head's gradient accumulates in fp32 over the chunks.
+ */
+export class LossHead {
+  readonly #chunks: readonly Chunk[];
+  readonly #labels: Tensor;
+  readonly #weights: Tensor<"f32">;
+  readonly #coefficients: Tensor;
+  readonly #losses: Tensor;
+
+  /**
+   * @param hidden dt [N, C], the transformer's normalised output
+   * @param dhidden dt [N, C], where its gradient goes; null: only the loss is wanted
+   * @param tokens i32 [N * K]
+   * @param labelWeights K weights, in sum the share that this pass has in the loss
+   */
+  constructor(
+    private readonly batch: Batch,
+    private readonly head: Linear,
+    private readonly buffers: Allocated<ReturnType<typeof lossHeadSpecs>>,
+    hidden: Tensor,
+    dhidden: Tensor | null,
+    private readonly tokens: Tensor,
+    labelWeights: readonly number[],
+  ) {
+    const patchSize = batch.patchSize;
+    const total = batch.sequences * batch.positions;
+    const rows = buffers.logits.shape[0]!;
+    this.#labels = buffers.labels.narrow(0, 0, total * patchSize).reshape([total, patchSize]);
+    // Of the pass's own: passes of other stages share all the rest.
+    this.#weights = new Tensor(tokens.device, "f32", [patchSize]);
+    this.#weights.write(Float32Array.from(labelWeights));
+    this.#coefficients = buffers.coefficients.narrow(0, 0, patchSize);
+    this.#chunks = Array.from({ length: Math.ceil(total / rows) }, (_, index) => {
+      const start = index * rows;
+      const length = Math.min(rows, total - start);
+      const part = (tensor: Tensor) => tensor.narrow(0, start, length);
+      return {
+        hidden: part(hidden),
+        dhidden: dhidden && part(dhidden),
+        logits: buffers.logits.narrow(0, 0, length),
+        labels: part(this.#labels),
+        losses: part(buffers.losses),
+      };
+    });
+    this.#losses = buffers.losses.narrow(0, 0, total);
+  }
+
+  /** f32 [1]: the loss in nats a token, summed over the passes since one that did not accumulate. */
+  get loss(): Tensor<"f32"> {
+    return this.buffers.loss;
+  }
+
+  /** The loss; and, where `dhidden` was given, the gradient in the hidden states and in the head's weight. */
+  forward(accumulate: boolean): void {
+    native.patchLabels(this.#labels, this.tokens, this.batch.positions);
+    native.labelCoefficients(this.#coefficients, this.#labels, this.#weights);
+    for (const { hidden, dhidden, logits, labels, losses } of this.#chunks) {
+      this.head.forward(logits, hidden);
+      native.crossEntropy(losses, logits, labels, this.#coefficients, dhidden !== null);
+      if (dhidden) this.head.backward(dhidden, logits, hidden);
+    }
+    native.sum(this.buffers.loss, this.#losses, accumulate);
+  }
+}

@@ -1,0 +1,111 @@
+import type { LlamaConfig } from "../hf/config.js";
+import { parameterTable, type Parameter } from "../hf/names.js";
+import { native, type Device, type Tensor } from "../native.js";
+import { allocate, Spec, type Allocated } from "./buffers.js";
+
+/** Elements to which the start of every parameter (or fused group) is aligned: 128 bytes in bf16. */
+const alignment = 64;
+
+/** Where a parameter lies in the flat tensors. */
+export interface Slot extends Parameter {
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** The order of all parameters in one flat tensor: matrices, which are decayed, before vectors, which are not. */
+export interface ParameterLayout {
+  readonly slots: readonly Slot[];
+  /** Elements of the flat tensors, padding included. */
+  readonly size: number;
+  /** The first so many elements hold the matrices. */
+  readonly decayed: number;
+}
+
+/**
+ * Lays the parameters out so that q, k, v (and gate, up) of a layer are neighbours: each group is then one matrix,
+ * and one product.
+ */
+export function parameterLayout(config: LlamaConfig): ParameterLayout {
+  const table = parameterTable(config);
+  const ordered = [...table.filter((p) => p.kind === "matrix"), ...table.filter((p) => p.kind === "vector")];
+  const joinsPrevious = (name: string) => /\.(k_proj|v_proj|up_proj)\.weight$/.test(name);
+  let size = 0;
+  let decayed = 0;
+  const slots = ordered.map((parameter) => {
+    if (!joinsPrevious(parameter.name)) size = Math.ceil(size / alignment) * alignment;
+    const slot = { ...parameter, offset: size, size: parameter.shape.reduce((a, b) => a * b, 1) };
+    size += slot.size;
+    if (parameter.kind === "matrix") decayed = size;
+    return slot;
+  });
+  return { slots, size, decayed };
+}
+
+/** Specs of the flat tensors. In f32 the compute copy is the master itself. */
+export function parameterSpecs(layout: ParameterLayout, dtype: "f32" | "bf16") {
+  return {
+    master: new Spec("f32", [layout.size]),
+    compute: dtype === "f32" ? null : new Spec(dtype, [layout.size]),
+  };
+}
+
+/**
+ * A model's parameters: one flat fp32 master, and one flat copy in the compute dtype, of which the layers' weights
+ * are views.
+ */
+export class Parameters {
+  readonly layout: ParameterLayout;
+  readonly dtype: "f32" | "bf16";
+  /** f32 [layout.size]. */
+  readonly master: Tensor<"f32">;
+  /** dt [layout.size]; `master` itself in f32. */
+  readonly compute: Tensor;
+  readonly #owned: Allocated<ReturnType<typeof parameterSpecs>>;
+  readonly #slots: Map<string, Slot>;
+
+  constructor(readonly config: LlamaConfig, readonly device: Device, dtype: "f32" | "bf16") {
+    this.layout = parameterLayout(config);
+    this.dtype = dtype;
+    this.#owned = allocate(device, parameterSpecs(this.layout, dtype));
+    this.master = this.#owned.master;
+    this.compute = this.#owned.compute ?? this.master;
+    this.#slots = new Map(this.layout.slots.map((slot) => [slot.name, slot]));
+    native.fill(this.master, 0); // the padding must hold zeros: it takes part in the flat optimizer step
+  }
+
+  /** Hugging Face's initialisation: matrices from N(0, initializer_range^2), norms' weights 1. */
+  initialize(seed: number): void {
+    for (const slot of this.layout.slots) {
+      const target = this.view(this.master, slot.name);
+      if (slot.kind === "matrix") native.normal(target, this.config.initializer_range, seed, slot.offset);
+      else native.fill(target, 1);
+    }
+    this.refreshCompute();
+  }
+
+  /** Rounds the master into the compute copy, after the master was written. */
+  refreshCompute(): void {
+    if (this.compute !== this.master) native.copy(this.compute, this.master);
+  }
+
+  slot(name: string): Slot {
+    const slot = this.#slots.get(name);
+    if (slot === undefined) throw new RangeError(`no parameter is named ${name}`);
+    return slot;
+  }
+
+  /** The part of a flat tensor that belongs to a parameter, or to the neighbours `name` to `last`, in its shape. */
+  view<T extends Tensor>(flat: T, name: string, last = name): T {
+    const first = this.slot(name);
+    const end = this.slot(last);
+    const size = end.offset + end.size - first.offset;
+    const rest = first.shape.slice(1);
+    const rows = size / rest.reduce((a, b) => a * b, 1);
+    return flat.narrow(0, first.offset, size).reshape([rows, ...rest]) as T;
+  }
+
+  dispose(): void {
+    this.master.dispose();
+    this.#owned.compute?.dispose();
+  }
+}

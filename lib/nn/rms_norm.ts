@@ -1,0 +1,54 @@
+import { native, type Tensor } from "../native.js";
+import { Spec } from "./buffers.js";
+import type { Weight } from "./linear.js";
+import type { PassShape } from "./shape.js";
+
+/** What RMSNorm keeps for its backward; `stream` is absent where nothing is added to the stream before it. */
+export function rmsNormSpecs({ config, dtype, positions }: PassShape, adds: boolean) {
+  const rows = new Spec(dtype, [positions, config.hidden_size]);
+  return { out: rows, stream: adds ? rows : null, rstd: new Spec("f32", [positions]) };
+}
+
+export interface RmsNormBuffers {
+  readonly out: Tensor;
+  readonly stream: Tensor | null;
+  readonly rstd: Tensor;
+}
+
+/** RMSNorm of the residual stream, with the addition of the branch before it fused. */
+export class RmsNorm {
+  /** dt [N, C]: the stream after the addition. */
+  readonly stream: Tensor;
+  /** dt [N, C]: the normalised rows. */
+  readonly out: Tensor;
+
+  /**
+   * @param x dt [N, C], the stream so far
+   * @param branch dt [N, C], what is added to it first, or null
+   * @param workspace f32, for the backward; null where nothing is trained
+   */
+  constructor(
+    private readonly weight: Weight,
+    private readonly epsilon: number,
+    private readonly buffers: RmsNormBuffers,
+    private readonly x: Tensor,
+    private readonly branch: Tensor | null,
+    private readonly workspace: Tensor | null,
+  ) {
+    this.stream = buffers.stream ?? x;
+    this.out = buffers.out;
+  }
+
+  forward(): void {
+    const { out, stream, rstd } = this.buffers;
+    native.rmsNormForward(out, stream, rstd, this.x, this.branch, this.weight.value, this.epsilon);
+  }
+
+  /** dstream (+)= the gradient that comes back through `dout`; both dt [N, C]. */
+  backward(dstream: Tensor, dout: Tensor, accumulate: boolean): void {
+    const { value, gradient } = this.weight;
+    native.rmsNormBackward(
+      dstream, gradient!, dout, this.stream, this.buffers.rstd, value, this.workspace!, accumulate,
+    );
+  }
+}

@@ -1,0 +1,24 @@
+import type { LlamaConfig } from "../hf/config.js";
+
+/** What the shape of every buffer of one pass follows from. */
+export interface PassShape {
+  readonly config: LlamaConfig;
+  readonly dtype: "f32" | "bf16";
+  /** N: positions in one pass, over all its sequences. */
+  readonly positions: number;
+}
+
+/** Widths of the projections of a config. */
+export function widths(config: LlamaConfig) {
+  const headDim = config.head_dim;
+  const queries = config.num_attention_heads * headDim;
+  const keys = config.num_key_value_heads * headDim;
+  return { hidden: config.hidden_size, intermediate: config.intermediate_size, queries, keys, qkv: queries + 2 * keys };
+}
+
+/** How one pass cuts its positions: B sequences of T positions of K tokens. */
+export interface Batch {
+  readonly sequences: number;
+  readonly positions: number;
+  readonly patchSize: number;
+}

@@ -1,0 +1,78 @@
+import type { ResolvedStage } from "../config/stages.js";
+import type { LlamaConfig } from "../hf/config.js";
+import type { Device } from "../native.js";
+import { planBytes, Spec } from "../nn/buffers.js";
+import { parameterLayout, parameterSpecs } from "../nn/parameters.js";
+import { passSpecs } from "../nn/pass.js";
+import type { Batch, PassShape } from "../nn/shape.js";
+import { adamwSpecs } from "../optim/adamw.js";
+import { microBatch } from "./micro_batch.js";
+
+/** Held-out sequences of T tokens, all on the device during the run. */
+export interface EvaluationSize {
+  readonly sequences: number;
+  readonly positions: number;
+}
+
+/** How a run is laid out in memory: everything it will allocate. */
+export interface RunPlan {
+  readonly shape: PassShape;
+  /** The micro-batch of every stage. */
+  readonly batches: readonly Batch[];
+  readonly passes: ReturnType<typeof passSpecs>;
+  readonly tokens: ReturnType<typeof tokenSpecs>;
+}
+
+/** A line of the printed plan. */
+export interface PlanItem {
+  readonly name: string;
+  readonly bytes: number;
+}
+
+export function planRun(
+  device: Device,
+  config: LlamaConfig,
+  dtype: "f32" | "bf16",
+  stages: readonly ResolvedStage[],
+  evaluation: EvaluationSize | null,
+): RunPlan {
+  const batches = stages.map((stage) => microBatch(stage, device.backend));
+  const ofTraining = Math.max(...batches.map(({ sequences, positions }) => sequences * positions));
+  // One held-out sequence must fit a pass, whatever the stages' sequences are.
+  const positions = Math.max(ofTraining, evaluation?.positions ?? 0);
+  const shape: PassShape = { config, dtype, positions };
+  const all = [...batches];
+  if (evaluation) {
+    const fitting = Math.min(evaluation.sequences, Math.max(1, Math.floor(positions / evaluation.positions)));
+    all.push({ sequences: fitting, positions: evaluation.positions, patchSize: 1 });
+  }
+  return { shape, batches, passes: passSpecs(device, shape, all, true), tokens: tokenSpecs(stages, evaluation) };
+}
+
+function tokenSpecs(stages: readonly ResolvedStage[], evaluation: EvaluationSize | null) {
+  return {
+    step: new Spec("i32", [Math.max(...stages.map((stage) => stage.tokensPerStep))]),
+    evaluation: evaluation && new Spec("i32", [evaluation.sequences * evaluation.positions]),
+  };
+}
+
+/** Where every byte of a run goes, by group. */
+export function planItems(device: Device, plan: RunPlan): PlanItem[] {
+  const { config, dtype } = plan.shape;
+  const layout = parameterLayout(config);
+  const weights = parameterSpecs(layout, dtype);
+  const { gradient, firstMoment, secondMoment, ...rest } = adamwSpecs(device, layout);
+  const { layers, head, scratch, embeddingWorkspace, ...stream } = plan.passes;
+  return [
+    { name: "master weights (fp32)", bytes: planBytes(weights.master) },
+    ...(weights.compute ? [{ name: "weights (bf16)", bytes: planBytes(weights.compute) }] : []),
+    { name: "gradients (fp32)", bytes: planBytes(gradient) },
+    { name: "AdamW moments (fp32)", bytes: planBytes([firstMoment, secondMoment]) },
+    { name: `activations of ${layers.length} layers`, bytes: planBytes(layers) },
+    { name: "activations around the layers", bytes: planBytes(stream) },
+    { name: "head: logits of a chunk, labels, losses", bytes: planBytes(head) },
+    { name: "backward scratch", bytes: planBytes([scratch, embeddingWorkspace]) },
+    { name: "optimizer scratch", bytes: planBytes(rest) },
+    { name: "tokens of a step, held-out tokens", bytes: planBytes(plan.tokens) },
+  ];
+}
