@@ -9,6 +9,7 @@
 
 #include "../core/error.h"
 #include "cpu_kernels.h"
+#include "gemv.h"
 #include "parallel.h"
 
 namespace nextpatch::cpu {
@@ -136,6 +137,7 @@ void CpuKernels::matmul(const View& c, const View& a, const View& b, bool transp
     if (!accumulate) fill(c, 0);
     return;
   }
+  if (problem.m == 1 && transpose_b) return gemv(c, a, b, accumulate);
   try {
     products_->run_any(problem, c, a, b);
   } catch (const dnnl::error& error) {
