@@ -15,7 +15,7 @@ namespace nextpatch::cpu {
 namespace attention {
 namespace {
 
-constexpr int64_t kUnits = 32;     // as many as should be there to share among threads
+constexpr int64_t kUnits = 32;      // as many as should be there to share among threads
 constexpr int64_t kShareTiles = 4;  // tiles of queries that pay for packing the keys once
 
 struct Shape {
@@ -39,7 +39,9 @@ struct Shape {
 
 // The workspace: first every thread's packed keys, then the gradients of keys and values. With a single
 // share those are a thread's own, written out before its next unit; else every unit's, kept to be added.
-int64_t gradient_slots(const Shape& shape, int threads) { return shape.shares() == 1 ? threads : shape.units(); }
+int64_t gradient_slots(const Shape& shape, int threads) {
+  return shape.shares() == 1 ? threads : shape.units();
+}
 
 template <typename Word>
 struct Scratch {
@@ -52,12 +54,12 @@ struct Scratch {
   Word dout_transposed[kMaxHeadDim * kTile / k];  // transposed
   float lse[kTile];                               // in units of log2
   float delta[kTile];
-  float scores[kTile * kTile];     // [query][key]
-  float dp[kTile * kTile];         // [query][key]
-  Word p[kTile * kTile / k];       // row groups along the queries
-  Word ds[kTile * kTile / k];      // row groups along the queries
-  Word ds_rows[kTile * kTile / k];  // rows: [query][key/k]
-  float dq[kTile * kMaxHeadDim];   // [query][D]
+  float scores[kTile * kTile];                    // [query][key]
+  float dp[kTile * kTile];                        // [query][key]
+  Word p[kTile * kTile / k];                      // row groups along the queries
+  Word ds[kTile * kTile / k];                     // row groups along the queries
+  Word ds_rows[kTile * kTile / k];                // rows: [query][key/k]; of floats, ds serves
+  float dq[kTile * kMaxHeadDim];                  // [query][D]
 };
 
 // A unit's keys and values, packed, and their gradients; all by tile.
@@ -70,18 +72,21 @@ struct Keys {
   float* dv;  // [D][kTile]
 };
 
-inline void store_row(float*, Reg) {}  // rows of floats are their row groups
+// A register of dS as rows; rows of floats are their row groups, stored already.
+inline void store_row(float*, Reg) {}
 #if defined(__AVX512BF16__) && defined(__AVX512BW__)
 inline void store_row(Pair* out, Reg x) { store(reinterpret_cast<bf16*>(out), (Vec)x); }
 #endif
 
 template <typename T, typename Word = typename Operand<T>::Word>
-void pack_keys(const Shape& shape, const Keys<Word>& keys, const Rows<T>& k, const Rows<T>& v, int64_t seen,
-               Scratch<Word>& s) {
+void pack_keys(Scratch<Word>& s, const Keys<Word>& keys, const Rows<T>& k, const Rows<T>& v,
+               const Shape& shape) {
   const int dim = int(shape.dim), words = dim / kPerWord<Word>;
-  for (int64_t key = 0; key < seen; key += kTile) {
+  for (int64_t key = 0; key < shape.keys; key += kTile) {
     const int count = int(std::min<int64_t>(kTile, shape.keys - key));
     const int64_t at = key * words;
+    prefetch_rows(v, key + kTile, shape.keys, dim);
+    prefetch_rows(k, key + kTile, shape.keys, dim);
     pack_rows(s.rows, v.at(key), v.stride, count, dim);
     transpose(keys.v_columns + at, kTile, s.rows, words, kTile, words);
     pack_rows(s.rows, k.at(key), k.stride, count, dim);
@@ -91,8 +96,8 @@ void pack_keys(const Shape& shape, const Keys<Word>& keys, const Rows<T>& k, con
 }
 
 template <typename T, typename Word = typename Operand<T>::Word>
-void pack_queries(Scratch<Word>& s, const Rows<T>& q, const Rows<T>& dout, const Rows<T>& out, const float* lse,
-                  int64_t first, int count, int dim) {
+void pack_queries(Scratch<Word>& s, const Rows<T>& q, const Rows<T>& dout, const Rows<T>& out,
+                  const float* lse, int64_t first, int count, int dim) {
   constexpr int k = kPerWord<Word>;
   pack_rows(s.q, q.at(first), q.stride, count, dim);
   group_rows(s.groups, s.q, dim);
@@ -102,41 +107,44 @@ void pack_queries(Scratch<Word>& s, const Rows<T>& q, const Rows<T>& dout, const
   transpose(s.dout_transposed, kTile / k, s.groups, dim, kTile / k, dim);
   for (int i = 0; i < kTile; ++i) {
     Vec delta{};
-    if (i < count)
-      for (int d = 0; d < dim; d += kLanes) delta += load(dout.at(first + i) + d) * load(out.at(first + i) + d);
+    for (int d = 0; d < dim && i < count; d += kLanes)
+      delta += load(dout.at(first + i) + d) * load(out.at(first + i) + d);
     s.delta[i] = reduce_add(delta);
     // Probabilities of 0 for the rows that fill up the tile, and no inf - inf for those that see no key.
     s.lse[i] = i >= count ? INFINITY : lse[first + i] == -INFINITY ? 0.f : lse[first + i] * kLog2E;
   }
 }
 
-// P and dS from scores and dP, over keys [0, keys). Query i sees the tile's keys j <= i + offset.
-template <typename Word>
+// P and dS from scores and dP, over keys [0, keys). With `masked`, query i sees the keys j <= i + offset.
+template <bool masked, typename Word>
 void softmax_backward(Scratch<Word>& s, int queries, int keys, int64_t offset, float scale) {
   constexpr int k = kPerWord<Word>;
   Reg lane;
   for (int i = 0; i < kRegLanes; ++i) lane[i] = i;
-  for (int i = 0; i < queries; i += 2) {
+  for (int i = 0; i < queries; i += 2)
     for (int j = 0; j < keys; j += kRegLanes) {
       Reg p[2], ds[2];
 #pragma GCC unroll 2
       for (int odd = 0; odd < 2; ++odd) {
         const int at = (i + odd) * kTile + j;
-        const float seen = float(std::clamp<int64_t>(i + odd + offset + 1 - j, 0, kRegLanes));
-        const Reg exponential = exp2(reg_load(s.scores + at) * scale - s.lse[i + odd]);
-        p[odd] = lane < seen ? exponential : Reg{};
-        ds[odd] = lane < seen ? p[odd] * (reg_load(s.dp + at) - s.delta[i + odd]) : Reg{};
+        p[odd] = exp2(reg_load(s.scores + at) * scale - s.lse[i + odd]);
+        ds[odd] = p[odd] * (reg_load(s.dp + at) - s.delta[i + odd]);
+        if constexpr (masked) {
+          const float seen = float(std::clamp<int64_t>(i + odd + offset + 1 - j, 0, kRegLanes));
+          p[odd] = lane < seen ? p[odd] : Reg{};
+          ds[odd] = lane < seen ? ds[odd] : Reg{};
+        }
         store_row(s.ds_rows + at / k, ds[odd]);
       }
       store_group(s.p + i / k * kTile + j, kTile, p[0], p[1]);
       store_group(s.ds + i / k * kTile + j, kTile, ds[0], ds[1]);
     }
-  }
 }
 
 // One tile of keys for the tile of queries in s.
 template <typename Word>
-void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int dim, int64_t offset, float scale) {
+void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int dim, int64_t offset,
+            float scale) {
   constexpr int k = kPerWord<Word>;
   queries = round_up(queries, kRowBlock);
   keys = round_up(keys, kRegLanes);
@@ -151,7 +159,10 @@ void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int
     multiply<Onto::zero>(qk, i, kRowBlock, 0, round_up(seen_by(i), kRegLanes));
     multiply<Onto::zero>(dout_v, i, kRowBlock, 0, round_up(seen_by(i), kRegLanes));
   }
-  softmax_backward(s, queries, keys, offset, scale);
+  if (masked)
+    softmax_backward<true>(s, queries, keys, offset, scale);
+  else
+    softmax_backward<false>(s, queries, keys, offset, scale);
 
   // Under the mask the second half of the keys begins late.
   const int step = masked ? kTile / 2 : kTile;
@@ -182,7 +193,8 @@ struct Arguments {
 
 // Writes dk and dv of tile `tile` of keys from their sums.
 template <typename T>
-void write_keys(const Shape& shape, const Arguments& x, int64_t b, int64_t g, int64_t tile, float* dk, float* dv) {
+void write_keys(const Shape& shape, const Arguments& x, int64_t b, int64_t g, int64_t tile, float* dk,
+                float* dv) {
   const int64_t key = tile * kTile;
   const int count = int(std::min<int64_t>(kTile, shape.keys - key)), dim = int(shape.dim);
   write_transposed<T>({x.dk, b, g}, key, count, dk, dim, x.scale);
@@ -193,27 +205,29 @@ void write_keys(const Shape& shape, const Arguments& x, int64_t b, int64_t g, in
 template <typename T, typename Word = typename Operand<T>::Word>
 void backward_unit(const Shape& shape, const Arguments& x, int64_t b, int64_t g, int64_t share, float* packed,
                    float* gradient) {
-  static thread_local Scratch<Word> s;
+  Scratch<Word>& s = thread_scratch<Scratch<Word>>();
   const int dim = int(shape.dim), words = dim / kPerWord<Word>;
   const int64_t all = shape.key_tiles() * shape.tile();
   Word* const base = reinterpret_cast<Word*>(packed);
   const Keys<Word> keys{base, base + all, base + 2 * all, gradient, gradient + all};
-  pack_keys<T>(shape, keys, {x.k, b, g}, {x.v, b, g}, shape.keys, s);
+  pack_keys<T>(s, keys, {x.k, b, g}, {x.v, b, g}, shape);
   std::fill_n(gradient, shape.gradient(), 0.f);
 
   for (int64_t h = g * shape.group(); h < (g + 1) * shape.group(); ++h) {
-    const Rows<T> dq(x.dq, b, h);
+    const Rows<T> q(x.q, b, h), dout(x.dout, b, h), out(x.out, b, h), dq(x.dq, b, h);
     const float* const lse = x.lse.as<float>() + (b * shape.heads + h) * shape.queries;
     for (int64_t t = share; t < shape.query_tiles(); t += shape.shares()) {
       const int64_t first = t * kTile;
       const int count = int(std::min<int64_t>(kTile, shape.queries - first));
-      pack_queries<T>(s, {x.q, b, h}, {x.dout, b, h}, {x.out, b, h}, lse, first, count, dim);
+      pack_queries(s, q, dout, out, lse, first, count, dim);
+      for (const Rows<T>& rows : {q, dout, out})
+        prefetch_rows(rows, first + shape.shares() * kTile, shape.queries, dim);
       std::fill_n(s.dq, kTile * dim, 0.f);
       const int64_t seen = first + count + shape.offset();  // by the last query
       for (int64_t key = 0; key < seen; key += kTile) {
         const int64_t at = key * words;
-        const Keys<Word> tile{keys.k_columns + at, keys.v_columns + at, keys.k_groups + at, keys.dk + key * dim,
-                              keys.dv + key * dim};
+        const Keys<Word> tile{keys.k_columns + at, keys.v_columns + at, keys.k_groups + at,
+                              keys.dk + key * dim, keys.dv + key * dim};
         attend(s, tile, count, int(std::min<int64_t>(kTile, seen - key)), dim, first + shape.offset() - key,
                x.scale * kLog2E);
       }
@@ -235,8 +249,10 @@ void backward(const Shape& shape, const Arguments& x, float* workspace, int thre
     float* const gradient = gradients + (shares == 1 ? thread : unit) * shape.gradient();
     backward_unit<T>(shape, x, b, g, unit % shares, workspace + thread * shape.packed(), gradient);
     if (shares > 1) continue;
-    for (int64_t tile = 0; tile < shape.key_tiles(); ++tile)
-      write_keys<T>(shape, x, b, g, tile, gradient + tile * shape.tile(), gradient + all + tile * shape.tile());
+    for (int64_t tile = 0; tile < shape.key_tiles(); ++tile) {
+      float* const dk = gradient + tile * shape.tile();
+      write_keys<T>(shape, x, b, g, tile, dk, dk + all);
+    }
   }
   if (shares == 1) return;
 

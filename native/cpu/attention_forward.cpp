@@ -1,8 +1,6 @@
 // Causal attention, forward: FlashAttention's tiling (Dao, arXiv 2307.08691) turned on its side. Scores are
 // kept transposed, keys down and queries along the vectors, so that the running maximum and sum of every
 // query are lanes of a vector and nothing is ever reduced within one.
-#include <omp.h>
-
 #include "attention_tile.h"
 #include "cpu_kernels.h"
 
@@ -77,7 +75,8 @@ void softmax_step(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries
 
 // One tile of keys for one tile of queries; query i of the tile sees the tile's keys j <= i + offset.
 template <typename Word>
-void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int dim, int64_t offset, float scale) {
+void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int dim, int64_t offset,
+            float scale) {
   keys = round_up(keys, kRowBlock);
   queries = round_up(queries, kRegLanes);
   const int words = dim / kPerWord<Word>;
@@ -107,9 +106,8 @@ template <typename T>
 void forward_block(const Rows<T>& out, float* lse, const Rows<T>& q, const Rows<T>& k, const Rows<T>& v,
                    int64_t begin, int64_t end, int64_t offset, int dim, float scale) {
   using Word = typename Operand<T>::Word;
-  constexpr int k_ = kPerWord<Word>;
-  static thread_local Scratch<Word> s;
-  const int words = dim / k_;
+  Scratch<Word>& s = thread_scratch<Scratch<Word>>();
+  const int words = dim / kPerWord<Word>, groups = kTile / kPerWord<Word>;
   const int tiles = int(divide_up(end - begin, kTile));
   const auto queries_of = [&](int t) { return int(std::min<int64_t>(kTile, end - begin - t * kTile)); };
 
@@ -126,9 +124,11 @@ void forward_block(const Rows<T>& out, float* lse, const Rows<T>& q, const Rows<
   for (int64_t key = 0; key < seen; key += kTile) {
     const int keys = int(std::min<int64_t>(kTile, seen - key));
     pack_rows(s.rows, v.at(key), v.stride, keys, dim);
-    group_rows(s.k, s.rows, dim);
-    transpose(s.v, kTile / k_, s.k, dim, kTile / k_, dim);
+    group_rows(s.k, s.rows, dim);  // s.k is free until the keys are packed
+    transpose(s.v, groups, s.k, dim, groups, dim);
     pack_rows(s.k, k.at(key), k.stride, keys, dim);
+    prefetch_rows(k, key + kTile, seen, dim);
+    prefetch_rows(v, key + kTile, seen, dim);
     for (int t = 0; t < tiles; ++t) {
       const int64_t first = begin + t * kTile;
       const int64_t visible = first + queries_of(t) + offset - key;  // keys of this tile
@@ -173,8 +173,8 @@ void forward(const View& out, const View& lse, const View& q, const View& k, con
 }  // namespace
 }  // namespace attention
 
-void CpuKernels::attention_forward(const View& out, const View& lse, const View& q, const View& k, const View& v,
-                                   float scale) {
+void CpuKernels::attention_forward(const View& out, const View& lse, const View& q, const View& k,
+                                   const View& v, float scale) {
   if (q.dtype == DType::bf16)
     attention::forward<bf16>(out, lse, q, k, v, scale, threads_);
   else

@@ -21,6 +21,13 @@ constexpr float kLn2 = 0.693147180559945309f;
 inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int round_up(int a, int b) { return (a + b - 1) / b * b; }
 
+// The calling thread's S, made once. Not inlined: the address would be looked up at every use.
+template <typename S>
+__attribute__((noinline)) S& thread_scratch() {
+  static thread_local S scratch;
+  return scratch;
+}
+
 // The positions of one head of one sequence: rows of D elements.
 template <typename T>
 struct Rows {
@@ -66,7 +73,8 @@ void transpose(Element* out, int64_t out_stride, const Element* in, int64_t in_s
 
 // rows, from `count` positions.
 inline void pack_rows(float* out, const float* in, int64_t stride, int count, int dim) {
-  for (int i = 0; i < count; ++i) std::memcpy(out + i * dim, in + i * stride, dim * sizeof(float));
+  for (int i = 0; i < count; ++i)
+    for (int d = 0; d < dim; d += kLanes) std::memcpy(out + i * dim + d, in + i * stride + d, sizeof(Vec));
   std::fill(out + count * dim, out + kTile * dim, 0.f);
 }
 inline void pack_rows(float* out, const bf16* in, int64_t stride, int count, int dim) {
@@ -75,8 +83,19 @@ inline void pack_rows(float* out, const bf16* in, int64_t stride, int count, int
   std::fill(out + count * dim, out + kTile * dim, 0.f);
 }
 inline void pack_rows(Pair* out, const bf16* in, int64_t stride, int count, int dim) {
-  for (int i = 0; i < count; ++i) std::memcpy(out + i * dim / 2, in + i * stride, dim * sizeof(bf16));
+  for (int i = 0; i < count; ++i)
+    for (int d = 0; d < dim; d += kLanes)
+      std::memcpy(out + (i * dim + d) / 2, in + i * stride + d, sizeof(HalfVec));
   std::fill(out + count * dim / 2, out + kTile * dim / 2, Pair{0});
+}
+
+// Asks for a tile from `first` on, positions before `end`, that is packed soon: the processor does not
+// foresee rows that lie apart.
+template <typename T>
+void prefetch_rows(const Rows<T>& rows, int64_t first, int64_t end, int dim) {
+  for (int64_t i = first; i < std::min(first + kTile, end); ++i)
+    for (int64_t byte = 0; byte < dim * int64_t(sizeof(T)); byte += 64)
+      __builtin_prefetch(reinterpret_cast<const char*>(rows.at(i)) + byte);
 }
 
 // row groups, from rows.

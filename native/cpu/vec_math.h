@@ -1,4 +1,4 @@
-// Elementary functions on vectors, within 2 ulp, and the register they work on.
+// Elementary functions on vectors, exp within 1 ulp and exp2 within 2.3, and the register they work on.
 #pragma once
 
 #include "simd.h"
@@ -85,15 +85,21 @@ inline Reg exp(Reg x) {
 
 // 2^x: 0 at -inf, inf from 128 on, NaN at NaN.
 inline Reg exp2(Reg x) {
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+  // Rounding keeps an infinity, whose remainder is 0 by definition.
+  const Rounded n{(Reg)_mm512_maskz_roundscale_ps(0xffff, (__m512)x, 0), RegU{}};
+  const Reg r = (Reg)_mm512_maskz_reduce_ps(0xffff, (__m512)x, 0);
+#else
   x = reg_min(reg_splat(129.f), reg_max(reg_splat(-151.f), x));
   const Rounded n = round_nearest(x);
   const Reg r = x - n.whole;
-  Reg p = reg_splat(0.1535920892e-3f);
-  p = p * r + 0.1339262701e-2f;
-  p = p * r + 0.9618384764e-2f;
-  p = p * r + 0.5550347269e-1f;
-  p = p * r + 0.2402264476f;
-  p = p * r + 0.6931471825f;
+#endif
+  // (2^r - 1) / r of least relative error in 2^r over [-1/2, 1/2], 9.2e-8.
+  Reg p = reg_splat(0.001326472731307149f);
+  p = p * r + 0.009671512991189957f;
+  p = p * r + 0.05550733581185341f;
+  p = p * r + 0.24022242426872253f;
+  p = p * r + 0.6931470036506653f;
   return scale_by_power(p * r + 1.f, n);
 }
 
