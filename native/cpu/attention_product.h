@@ -46,7 +46,7 @@ enum class Onto {
   rescaled,  // what c holds, its columns multiplied by `rescale`
 };
 
-// c[M, N] f32, a[M, words], b[words, N]: all row-major with a row stride; M, N as the shape of a block.
+// The matrices of c = a b: c[rows, cols] f32, a[rows, words], b[words, cols], row-major, ld* Words a row.
 template <typename Word>
 struct Product {
   float* c;
