@@ -63,6 +63,20 @@ export class TokenDataset {
     }
   }
 
+  /**
+   * Throws DataError where one of `tokens`, read from stream position `start` on, is not in a vocabulary, naming file,
+   * token and place.
+   */
+  checkVocabulary(tokens: Int32Array, start: number, vocabulary: number): void {
+    let largest = 0;
+    for (let i = 0; i < tokens.length; i++) largest = Math.max(largest, tokens[i]! >>> 0);
+    if (largest < vocabulary) return;
+    const index = tokens.findIndex((token) => token >>> 0 >= vocabulary);
+    const { path, position } = this.locate(start + index);
+    throw new DataError(`${path}: token ${tokens[index]! >>> 0} at position ${position} is outside the model's ` +
+      `vocabulary of ${vocabulary}`);
+  }
+
   /** The shard file that holds a stream position, and the position in it. */
   locate(position: number): { path: string; position: number } {
     const index = this.#shardAt(position);

@@ -133,7 +133,7 @@ export class BlockLoader {
       const start = unit * this.#unitTokens + within;
       const part = out.subarray(done, done + length);
       await this.#dataset.read(start, part);
-      this.#checkVocabulary(part, start);
+      this.#dataset.checkVocabulary(part, start, this.#vocabSize);
       done += length;
       tokens += length;
       if (tokens === this.tokensPerEpoch) [epoch, tokens] = [epoch + 1, 0];
@@ -147,16 +147,6 @@ export class BlockLoader {
       this.#order = { epoch, permutation };
     }
     return this.#order.permutation;
-  }
-
-  #checkVocabulary(tokens: Int32Array, start: number): void {
-    let largest = 0;
-    for (let i = 0; i < tokens.length; i++) largest = Math.max(largest, tokens[i]! >>> 0);
-    if (largest < this.#vocabSize) return;
-    const index = tokens.findIndex((token) => token >>> 0 >= this.#vocabSize);
-    const { path, position } = this.#dataset.locate(start + index);
-    throw new DataError(`${path}: token ${tokens[index]! >>> 0} at position ${position} is outside the model's ` +
-      `vocabulary of ${this.#vocabSize}`);
   }
 }
 

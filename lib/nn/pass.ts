@@ -19,8 +19,8 @@ export function passSpecs(device: Device, shape: PassShape, batches: readonly Ba
   const attentionWorkspace = (b: Batch) =>
     native.attentionBackwardWorkspace(device, b.sequences, b.positions, b.positions, heads, kvHeads, headDim);
   const sizes = {
-    attention: Math.max(1, ...batches.map(attentionWorkspace)),
-    norm: Math.max(1, native.rmsNormBackwardWorkspace(device, positions, hidden)),
+    attention: Math.max(...batches.map(attentionWorkspace)),
+    norm: native.rmsNormBackwardWorkspace(device, positions, hidden),
   };
   const embeddingWorkspace = native.patchEmbeddingBackwardWorkspace(device, positions * patchSize, config.vocab_size);
   return {
@@ -32,7 +32,7 @@ export function passSpecs(device: Device, shape: PassShape, batches: readonly Ba
     norm: rmsNormSpecs(shape, true),
     head: lossHeadSpecs(shape, chunkRows(shape, device.backend), patchSize),
     scratch: training ? scratchSpecs(shape, sizes) : null,
-    embeddingWorkspace: training ? new Spec("i32", [Math.max(1, embeddingWorkspace)]) : null,
+    embeddingWorkspace: training ? new Spec("i32", [embeddingWorkspace]) : null,
   };
 }
 

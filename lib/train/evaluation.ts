@@ -22,13 +22,7 @@ export async function heldOutTokens(
   }
   const tokens = new Int32Array(available * positions);
   await dataset.read(0, tokens);
-  const outside = tokens.findIndex((token) => token >>> 0 >= vocabulary);
-  if (outside >= 0) {
-    const { path, position } = dataset.locate(outside);
-    throw new DataError(
-      `${path}: token ${tokens[outside]! >>> 0} at position ${position} is outside the model's vocabulary of ${vocabulary}`,
-    );
-  }
+  dataset.checkVocabulary(tokens, 0, vocabulary);
   return { tokens, sequences: available };
 }
 

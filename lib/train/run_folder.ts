@@ -4,7 +4,6 @@ import { mkdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { ConfigError } from "../errors.js";
-import type { ModelFolderExtras } from "../hf/model-folder.js";
 import { changedKeys, latestCheckpoint, replaceFolder, writeText } from "./checkpoint.js";
 
 export class RunFolder {
@@ -71,16 +70,8 @@ export class RunFolder {
 }
 
 /** The `tokenizer.json` beside the training shards or the model a run begins with, if there is one. */
-export async function findTokenizer(config: RunConfig): Promise<string | null> {
+export function findTokenizer(config: RunConfig): string | null {
   const first = typeof config.data.train === "string" ? config.data.train : config.data.train[0]!;
   const folders = [dirname(first), ...("from" in config.init ? [config.init.from] : [])];
   return folders.map((folder) => join(folder, "tokenizer.json")).find((path) => existsSync(path)) ?? null;
-}
-
-/** What goes into a model folder beside the weights. */
-export async function modelExtras(
-  tokenizer: { path: string; endOfText: string } | null,
-  maxLength: number,
-): Promise<ModelFolderExtras> {
-  return tokenizer ? { tokenizer: { ...tokenizer, maxLength } } : {};
 }

@@ -1,38 +1,44 @@
-import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { resolveStages, type ResolvedStage } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { BlockLoader, type DataPosition } from "../data/loader.js";
-import { Tokenizer } from "../data/tokenizer.js";
-import { Device } from "../device.js";
-import { CheckpointError, ConfigError, DeviceError } from "../errors.js";
-import { toHuggingFaceConfig, type LlamaConfig } from "../hf/config.js";
-import { readModelConfig, type ModelFolderExtras } from "../hf/model-folder.js";
-import type { Tensor } from "../native.js";
-import { allocate, disposeAll, type Allocated } from "../nn/buffers.js";
-import { trainingFlops } from "../nn/flops.js";
+import { Device, type DeviceSpec } from "../device.js";
+import { DeviceError } from "../errors.js";
+import type { ModelFolderExtras } from "../hf/model-folder.js";
 import { Llama } from "../nn/llama.js";
-import { Pass } from "../nn/pass.js";
-import { writeRotaryTable } from "../nn/rotary_table.js";
-import { modelWeights } from "../nn/weights.js";
-import { AdamW } from "../optim/adamw.js";
 import { learningRate } from "../optim/schedule.js";
 import { MetricsWriter, readMetrics, type MetricsLine } from "../report/metrics.js";
 import { renderReport, type Report } from "../report/report.js";
 import { configHash, loadTrainerTensors, readTrainerState, writeCheckpoint, writeText } from "./checkpoint.js";
-import { Evaluation, heldOutTokens } from "./evaluation.js";
 import { planItems, planRun, type PlanItem, type RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
-import { findTokenizer, RunFolder } from "./run_folder.js";
+import { RunFolder } from "./run_folder.js";
+import { modelShape, readHeldOut, readTokenizer } from "./setup.js";
+import { Stepper } from "./stepper.js";
 
-/** Updates in a row whose gradient was not finite before a run is given up. */
-const maxSkippedSteps = 10;
+/** Updates in a row without a finite gradient before a run is given up. */
+const maxSkippedUpdates = 10;
 
 export interface TrainerOptions {
   /** Go on with the run that `config.out` holds. */
   readonly resume?: boolean;
-  /** Told what a person wants to know: what `auto` chose, where a run goes on, a step that was skipped. */
+  /** Told what a person wants to know: what `auto` chose, where a run goes on, an update that was skipped. */
   readonly log?: (message: string) => void;
+}
+
+/** Everything that `Trainer.open` opens. */
+interface Parts {
+  readonly config: RunConfig;
+  readonly model: Llama;
+  readonly stages: readonly ResolvedStage[];
+  readonly folder: RunFolder;
+  readonly plan: RunPlan;
+  readonly dataset: TokenDataset;
+  readonly stepper: Stepper;
+  readonly extras: ModelFolderExtras;
+  /** FLOP/s that MFU is a fraction of. */
+  readonly peak: number | null;
+  readonly log: (message: string) => void;
 }
 
 interface Progress {
@@ -44,14 +50,6 @@ interface Progress {
   data: DataPosition;
 }
 
-interface StageRun {
-  readonly stage: ResolvedStage;
-  readonly pass: Pass;
-  /** Tokens of a micro-batch on the device, one view for each of a step. */
-  readonly parts: readonly Tensor<"i32">[];
-  readonly flopsPerStep: number;
-}
-
 /**
  * Trains a model through its stages and keeps the run's folder. `run()` yields a metrics line a step:
  *
@@ -60,63 +58,23 @@ interface StageRun {
  *     await trainer.close();
  */
 export class Trainer {
-  readonly #optimizer: AdamW;
-  readonly #buffers: Allocated<RunPlan["passes"]>;
-  readonly #tokens: Allocated<RunPlan["tokens"]>;
-  readonly #stages: readonly StageRun[];
-  readonly #evaluation: Evaluation | null;
+  readonly #parts: Parts;
   readonly #progress: Progress = {
     step: 0, tokens: 0, positions: 0, flops: 0, seconds: 0, data: { epoch: 0, tokens: 0 },
   };
-  #peak: number | null = null;
   #skipped = 0;
 
-  private constructor(
-    readonly config: RunConfig,
-    readonly model: Llama,
-    readonly stages: readonly ResolvedStage[],
-    readonly folder: RunFolder,
-    private readonly plan: RunPlan,
-    private readonly dataset: TokenDataset,
-    heldOut: { tokens: Int32Array; sequences: number; positions: number } | null,
-    private readonly extras: ModelFolderExtras,
-    private readonly log: (message: string) => void,
-  ) {
-    const { device, parameters } = model;
-    this.#optimizer = new AdamW(parameters);
-    this.#buffers = allocate(device, plan.passes);
-    this.#tokens = allocate(device, plan.tokens);
-    writeRotaryTable(this.#buffers.rotaryTable, model.config);
-    const weights = modelWeights(parameters, this.#optimizer.gradient);
-    this.#stages = stages.map((stage, index) => {
-      const batch = plan.batches[index]!;
-      const microBatches = stage.sequencesPerStep / batch.sequences;
-      const labelWeights = stage.labelWeights.map((weight) => weight / microBatches);
-      const size = batch.sequences * batch.positions * batch.patchSize;
-      return {
-        stage,
-        pass: new Pass(plan.shape, batch, weights, this.#buffers, labelWeights, true),
-        parts: Array.from({ length: microBatches }, (_, part) => this.#tokens.step.narrow(0, part * size, size)),
-        flopsPerStep: stage.positionsPerStep * trainingFlops(model.config, batch.positions, batch.patchSize),
-      };
-    });
-    this.#evaluation = null;
-    if (heldOut && this.#tokens.evaluation) {
-      this.#tokens.evaluation.write(heldOut.tokens);
-      const { sequences, positions } = heldOut;
-      this.#evaluation = new Evaluation(
-        plan.shape, weights, this.#buffers, this.#tokens.evaluation, sequences, positions,
-      );
-    }
+  private constructor(parts: Parts) {
+    this.#parts = parts;
   }
 
   /**
-   * Opens device, data and model, plans the memory and makes (or reopens) the run's folder.
+   * Opens device, data and model, takes all memory, and makes (or reopens) the run's folder.
    * @throws ConfigError, DataError, CheckpointError, DeviceError, OutOfMemoryError
    */
   static async open(config: RunConfig, options: TrainerOptions = {}): Promise<Trainer> {
     const log = options.log ?? (() => undefined);
-    const device = Device.open(config.device as Parameters<typeof Device.open>[0]);
+    const device = Device.open(config.device as DeviceSpec);
     if (config.device === "auto") log(`device: auto chose ${device.backend}: ${device.name}`);
     const dtype = device.computeDType(config.precision);
     if (config.precision === "auto") log(`precision: auto chose ${dtype === "bf16" ? "bf16" : "fp32"}`);
@@ -131,24 +89,37 @@ export class Trainer {
       const { folder, checkpoint } = options.resume
         ? await RunFolder.reopen(config)
         : { folder: await RunFolder.create(config), checkpoint: null };
-      if (options.resume && checkpoint === null) log(`${config.out} has no checkpoint yet: beginning at step 0`);
       const placement = { device, precision: config.precision };
       const model =
         "from" in config.init
           ? await Llama.load(config.init.from, placement)
           : Llama.create(shape, { ...placement, seed: config.init.seed });
-      const extras = tokenizer
-        ? { tokenizer: { path: tokenizer.path, endOfText: tokenizer.endOfText, maxLength: shape.max_position_embeddings } }
-        : {};
-      const trainer = new Trainer(config, model, stages, folder, plan, dataset, heldOut, extras, log);
-      if (checkpoint) await trainer.#restore(checkpoint);
-      trainer.#peak = await peakFlops(device, dtype);
+      const peak = await peakFlops(device, dtype);
       device.trim(); // what loading and measuring left behind
+      const stepper = new Stepper(model, plan, stages, heldOut);
+      const maxLength = shape.max_position_embeddings;
+      const extras = tokenizer ? { tokenizer: { ...tokenizer, maxLength } } : {};
+      const trainer = new Trainer({ config, model, stages, folder, plan, dataset, stepper, extras, peak, log });
+      if (checkpoint) await trainer.#restore(checkpoint);
+      else if (options.resume) log(`${config.out} has no checkpoint yet: beginning at step 0`);
       return trainer;
     } catch (error) {
       await dataset.close();
       throw error;
     }
+  }
+
+  get model(): Llama {
+    return this.#parts.model;
+  }
+
+  get stages(): readonly ResolvedStage[] {
+    return this.#parts.stages;
+  }
+
+  /** The run's folder. */
+  get folder(): string {
+    return this.#parts.folder.path;
   }
 
   /** Steps of all stages. */
@@ -163,222 +134,160 @@ export class Trainer {
 
   /** Where every planned byte goes. */
   get memoryPlan(): PlanItem[] {
-    return planItems(this.model.device, this.plan);
-  }
-
-  /** Bytes of the passes' and the optimizer's tensors and of the parameters. */
-  get plannedBytes(): number {
-    return this.memoryPlan.reduce((sum, { bytes }) => sum + bytes, 0);
+    return planItems(this.model.device, this.#parts.plan);
   }
 
   /**
-   * Trains to the end. Ends early, with a checkpoint, when the caller breaks off the loop.
+   * Trains to the end, and leaves the model and the report. Where the caller breaks off the loop, it leaves a
+   * checkpoint of the last step.
    * @throws DataError, DeviceError
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
-    const metrics = await MetricsWriter.open(this.folder.metrics, { resumeAfter: this.step });
+    const { config, folder, stepper } = this.#parts;
+    const metrics = await MetricsWriter.open(folder.metrics, { resumeAfter: this.step });
     let saved = this.step;
+    const save = async (stage: number) => {
+      await this.#save(stage);
+      saved = this.step;
+    };
     try {
-      for (const stageRun of this.#stages) {
-        const { firstStep, steps, keepOptimizer, index } = stageRun.stage;
-        if (this.step >= firstStep + steps) continue;
-        if (this.step === firstStep && index > 0 && !keepOptimizer) this.#optimizer.reset();
-        const loader = this.#loader(stageRun.stage);
+      for (const stage of this.stages) {
+        const end = stage.firstStep + stage.steps;
+        if (this.step >= end) continue;
+        if (this.step === stage.firstStep && stage.index > 0 && !stage.keepOptimizer) stepper.optimizer.reset();
+        const loader = this.#loader(stage);
         try {
-          while (this.step < firstStep + steps) {
-            const line = await this.#trainStep(stageRun, loader);
+          while (this.step < end) {
+            const line = await this.#trainStep(stage, loader);
             await metrics.append(line);
-            const due = this.step % this.config.checkpoint.everySteps === 0 || this.step === this.totalSteps;
-            if (due) {
-              await this.#save(index);
-              saved = this.step;
-            }
+            if (this.step % config.checkpoint.everySteps === 0 || this.step === this.totalSteps) await save(stage.index);
             yield line;
           }
         } finally {
+          if (saved < this.step) await save(stage.index);
           await loader.close();
         }
       }
     } finally {
       await metrics.close();
-      if (saved < this.step) await this.#save(this.#stageOf(this.step));
     }
-    await this.#finish();
+    await folder.replaceModel((path) => this.model.save(path, this.#parts.extras));
+    await this.writeReport();
   }
 
   /** Rewrites `report.html` from the metrics so far. */
   async writeReport(sample?: Report["sample"]): Promise<void> {
+    const { folder, config } = this.#parts;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
-      config: this.config,
+      config,
       stages: this.stages,
-      metrics: await readMetrics(this.folder.metrics),
+      metrics: await readMetrics(folder.metrics),
       parameters: parameterCount,
       device: `${device.backend} (${device.name}), ${parameters.dtype === "bf16" ? "bf16" : "fp32"}`,
       ...(sample ? { sample } : {}),
     });
-    await writeText(this.folder.report, html);
+    await writeText(folder.report, html);
   }
 
   /** Frees all memory and closes the data. */
   async close(): Promise<void> {
-    await this.model.device.synchronize().catch(() => undefined);
-    await this.dataset.close();
-    disposeAll(this.#buffers);
-    disposeAll(this.#tokens);
-    this.#optimizer.dispose();
-    this.model.dispose();
+    const { dataset, stepper, model } = this.#parts;
+    await dataset.close();
+    stepper.dispose();
+    model.dispose();
   }
 
   #loader(stage: ResolvedStage): BlockLoader {
     const blockTokens = (s: ResolvedStage) => s.patchSize * s.sequenceLength;
     return new BlockLoader({
-      dataset: this.dataset,
+      dataset: this.#parts.dataset,
       blockTokens: blockTokens(stage),
       unitTokens: Math.max(...this.stages.map(blockTokens)),
       vocabSize: this.model.config.vocab_size,
-      seed: this.config.seed,
+      seed: this.#parts.config.seed,
       position: this.#progress.data,
     });
   }
 
-  async #trainStep({ stage, pass, parts, flopsPerStep }: StageRun, loader: BlockLoader): Promise<MetricsLine> {
+  async #trainStep(stage: ResolvedStage, loader: BlockLoader): Promise<MetricsLine> {
+    const { stepper, peak } = this.#parts;
     const progress = this.#progress;
     const start = performance.now();
-    const scheduleStep = progress.step - stage.scheduleFirstStep;
-    const lr = learningRate(stage.schedule, stage.optimizer.lr, scheduleStep, stage.scheduleSteps);
+    const lr = learningRate(
+      stage.schedule, stage.optimizer.lr, progress.step - stage.scheduleFirstStep, stage.scheduleSteps,
+    );
     const tokens = await loader.next(stage.sequencesPerStep);
-    this.#tokens.step.narrow(0, 0, tokens.length).write(tokens);
-    this.#optimizer.zeroGradient();
-    parts.forEach((part, index) => {
-      pass.forward(part, index > 0);
-      pass.backward();
-    });
-    this.#optimizer.step(lr, stage.optimizer);
-    const [[loss], [gradNorm]] = await Promise.all([pass.loss.read(), this.#optimizer.norm.read()]);
+    const { loss, gradNorm } = await stepper.step(stage.index, tokens, lr);
     const seconds = (performance.now() - start) / 1000;
+    const flops = stepper.flopsPerStep(stage);
 
     progress.step++;
     progress.tokens += stage.tokensPerStep;
     progress.positions += stage.positionsPerStep;
-    progress.flops += flopsPerStep;
+    progress.flops += flops;
     progress.seconds += seconds;
     progress.data = loader.position;
-    this.#guard(loss!, gradNorm!);
-    const evaluated = this.#evaluation !== null && this.#evaluationDue(progress.step, stage);
+    this.#checkFinite(loss, gradNorm);
+    const valLoss = this.#evaluationDue(stage) ? await stepper.evaluate() : null;
     return {
       step: progress.step,
       stage: stage.index,
       patchSize: stage.patchSize,
       tokens: progress.tokens,
       positions: progress.positions,
-      loss: loss!,
+      loss,
       lr,
-      gradNorm: gradNorm!,
+      gradNorm,
       seconds: progress.seconds,
       tokensPerSecond: stage.tokensPerStep / seconds,
       flops: progress.flops,
-      mfu: this.#peak && flopsPerStep / seconds / this.#peak,
-      ...(evaluated ? { valLoss: await this.#evaluation!.loss() } : {}),
+      mfu: peak && flops / seconds / peak,
+      ...(valLoss === null ? {} : { valLoss }),
     };
   }
 
-  #evaluationDue(step: number, stage: ResolvedStage): boolean {
-    const every = this.config.eval?.everySteps ?? Number.POSITIVE_INFINITY;
-    return step % every === 0 || step === stage.firstStep + stage.steps;
+  #evaluationDue(stage: ResolvedStage): boolean {
+    const every = this.#parts.config.eval?.everySteps ?? Number.POSITIVE_INFINITY;
+    return this.step % every === 0 || this.step === stage.firstStep + stage.steps;
   }
 
-  #guard(loss: number, gradNorm: number): void {
+  /** The optimizer has left the parameters as they were; a run that never recovers is ended. */
+  #checkFinite(loss: number, gradNorm: number): void {
     if (Number.isFinite(gradNorm)) {
       this.#skipped = 0;
       return;
     }
     this.#skipped++;
-    this.log(`step ${this.step}: loss ${loss}, gradient norm ${gradNorm}: the update was skipped`);
-    if (this.#skipped < maxSkippedSteps) return;
+    this.#parts.log(`step ${this.step}: loss ${loss}, gradient norm ${gradNorm}: the update was skipped`);
+    if (this.#skipped < maxSkippedUpdates) return;
     throw new DeviceError(
-      `training diverged: ${maxSkippedSteps} updates in a row had no finite gradient (last at step ${this.step}); ` +
-        "go back to a checkpoint with a lower learning rate",
+      `training diverged: ${maxSkippedUpdates} updates in a row had no finite gradient (last at step ${this.step}); ` +
+        "go back to an earlier checkpoint with a lower learning rate",
     );
   }
 
-  #stageOf(step: number): number {
-    return this.stages.findIndex(({ firstStep, steps }) => step <= firstStep + steps);
-  }
-
   async #save(stage: number): Promise<void> {
-    const { keep } = this.config.checkpoint;
+    const { config, folder, stepper, extras } = this.#parts;
     const state = {
       ...this.#progress,
       stage,
-      optimizerSteps: this.#optimizer.stepsTaken,
-      seed: this.config.seed,
-      configHash: configHash(this.config),
+      optimizerSteps: stepper.optimizer.stepsTaken,
+      seed: config.seed,
+      configHash: configHash(config),
     };
-    const { parameters } = this.model;
-    await writeCheckpoint(this.folder.checkpoints, parameters, this.#optimizer, state, this.extras, keep);
+    await writeCheckpoint(
+      folder.checkpoints, this.model.parameters, stepper.optimizer, state, extras, config.checkpoint.keep,
+    );
     await this.writeReport();
   }
 
   async #restore(checkpoint: string): Promise<void> {
-    const state = await readTrainerState(checkpoint);
-    await loadTrainerTensors(checkpoint, this.model.parameters, this.#optimizer);
-    const { step, tokens, positions, flops, seconds, data } = state;
+    const { optimizer } = this.#parts.stepper;
+    const { optimizerSteps, step, tokens, positions, flops, seconds, data } = await readTrainerState(checkpoint);
+    await loadTrainerTensors(checkpoint, this.model.parameters, optimizer);
     Object.assign(this.#progress, { step, tokens, positions, flops, seconds, data });
-    this.#optimizer.stepsTaken = state.optimizerSteps;
-    this.log(`going on from ${checkpoint}: step ${step} of ${this.totalSteps}`);
-  }
-
-  async #finish(): Promise<void> {
-    await this.folder.replaceModel((folder) => this.model.save(folder, this.extras));
-    await this.writeReport();
-  }
-}
-
-interface RunTokenizer {
-  readonly path: string;
-  readonly endOfTextId: number;
-  readonly endOfText: string;
-}
-
-async function readTokenizer(config: RunConfig): Promise<RunTokenizer | null> {
-  const path = await findTokenizer(config);
-  if (path === null) return null;
-  const tokenizer = await Tokenizer.fromFile(path);
-  const endOfTextId = tokenizer.endOfTextId;
-  return { path, endOfTextId, endOfText: await tokenizer.decode([endOfTextId], { keepSpecialTokens: true }) };
-}
-
-/** The model's shape: the config's or the checkpoint's, which must agree where both are given. */
-async function modelShape(config: RunConfig, tokenizer: RunTokenizer | null): Promise<LlamaConfig> {
-  if (!("from" in config.init)) {
-    if (config.model === null) throw new ConfigError("model: expected a model, or init.from with a checkpoint");
-    if (tokenizer === null) return config.model;
-    // Generation stops at what separates the documents of this data.
-    return { ...config.model, bos_token_id: tokenizer.endOfTextId, eos_token_id: tokenizer.endOfTextId };
-  }
-  const found = await readModelConfig(config.init.from);
-  if (config.model === null) return found;
-  const wanted = toHuggingFaceConfig(config.model, "float32");
-  const decisive = ["vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-    "num_key_value_heads", "head_dim", "tie_word_embeddings"];
-  for (const [key, value] of Object.entries(toHuggingFaceConfig(found, "float32"))) {
-    if (!decisive.includes(key) || wanted[key] === value) continue;
-    throw new CheckpointError(
-      `${join(config.init.from, "config.json")}: ${key} is ${String(value)}, the run's model section says ` +
-        `${String(wanted[key])}; leave the section out to take the checkpoint's`,
-    );
-  }
-  return found;
-}
-
-async function readHeldOut(config: RunConfig, vocabulary: number) {
-  if (config.eval === null || config.data.val === undefined) return null;
-  const dataset = await TokenDataset.open(config.data.val);
-  try {
-    const positions = config.batch.sequenceLength;
-    return { ...(await heldOutTokens(dataset, config.eval.sequences, positions, vocabulary)), positions };
-  } finally {
-    await dataset.close();
+    optimizer.stepsTaken = optimizerSteps;
+    this.#parts.log(`going on from ${checkpoint}: step ${step} of ${this.totalSteps}`);
   }
 }

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <algorithm>
 #include <initializer_list>
 
 #include "call.h"
@@ -24,7 +25,7 @@ inline void export_operation(Napi::Env env, Napi::Object exports, const char* na
                         name));
 }
 
-// The size of a workspace in elements, from a device and dimensions.
+// The size of a workspace in elements, from a device and dimensions; at least one, as tensors have.
 inline void export_workspace(Napi::Env env, Napi::Object exports, const char* name, int64_t (*body)(Call&)) {
   exports.Set(name, Napi::Function::New(
                         env,
@@ -32,7 +33,7 @@ inline void export_workspace(Napi::Env env, Napi::Object exports, const char* na
                           return guarded(info.Env(), [&]() -> Napi::Value {
                             Call call(info, name);
                             call.device("device");
-                            return Napi::Number::New(info.Env(), double(body(call)));
+                            return Napi::Number::New(info.Env(), double(std::max<int64_t>(1, body(call))));
                           });
                         },
                         name));

@@ -19,6 +19,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 async function run(...args: string[]): Promise<{ result: unknown[]; logs: string[]; bars: string[]; open: number }> {
   const seen = { result: [] as unknown[], logs: [] as string[], bars: [] as string[], open: 0 };
   const io: CliIo = {
+    json: true,
     log: (message) => void seen.logs.push(message),
     result: (human, json) => void seen.result.push(human, json),
     progress: (label) => {

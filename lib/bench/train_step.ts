@@ -1,0 +1,72 @@
+import { resolveStages } from "../config/stages.js";
+import { parseRunConfig } from "../config/config.js";
+import type { Device } from "../device.js";
+import { Llama } from "../nn/llama.js";
+import { planRun } from "../train/memory_plan.js";
+import { peakFlops } from "../train/peak.js";
+import { Stepper } from "../train/stepper.js";
+
+export interface TrainBenchOptions {
+  /** The `model` section of a run config: `{ preset }` or the keys of a Hugging Face LlamaConfig. */
+  readonly model: Record<string, unknown>;
+  readonly patchSize: number;
+  readonly sequenceLength: number;
+  readonly tokensPerStep: number;
+  readonly precision: "auto" | "bf16" | "fp32";
+  /** Timed steps, after two that warm up. Default 5. */
+  readonly steps?: number;
+  /** Sequences per pass. Default auto. */
+  readonly microBatch?: number | "auto";
+  readonly onStep?: (done: number, of: number) => void;
+}
+
+export interface TrainBenchResult {
+  readonly tokensPerSecond: number;
+  readonly positionsPerSecond: number;
+  /** Median. */
+  readonly secondsPerStep: number;
+  /** Model FLOP/s as a fraction of the device's peak; null where that is not known. */
+  readonly mfu: number | null;
+  /** Most bytes of the device that were in use. */
+  readonly peakBytes: number;
+}
+
+const warmupSteps = 2;
+
+/** Times whole training steps (forward, backward, AdamW, the read-back of loss and norm) on random tokens. */
+export async function benchTrainStep(device: Device, options: TrainBenchOptions): Promise<TrainBenchResult> {
+  const { model: section, patchSize, sequenceLength, tokensPerStep, precision, microBatch = "auto" } = options;
+  const timed = options.steps ?? 5;
+  const config = parseRunConfig(
+    {
+      name: "bench", model: section, data: { train: "none" }, stages: [{ patchSize }],
+      batch: { tokensPerStep, sequenceLength, microBatch }, train: { steps: warmupSteps + timed }, precision,
+    },
+    "bench train",
+  );
+  const stages = resolveStages(config, tokensPerStep);
+  const stage = stages[0]!;
+  const dtype = device.computeDType(precision);
+  const plan = planRun(device, config.model!, dtype, stages, null);
+  using model = Llama.create(config.model!, { device, precision });
+  const stepper = new Stepper(model, plan, stages, null);
+  const peak = await peakFlops(device, dtype);
+  const times: number[] = [];
+  for (let step = 0; step < warmupSteps + timed; step++) {
+    const tokens = Int32Array.from({ length: tokensPerStep }, () => Math.floor(Math.random() * model.config.vocab_size));
+    const start = performance.now();
+    await stepper.step(0, tokens, 1e-4);
+    if (step >= warmupSteps) times.push((performance.now() - start) / 1000);
+    options.onStep?.(step + 1, warmupSteps + timed);
+  }
+  const peakBytes = device.memory().peakUsedBytes;
+  stepper.dispose();
+  const seconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
+  return {
+    tokensPerSecond: tokensPerStep / seconds,
+    positionsPerSecond: stage.positionsPerStep / seconds,
+    secondsPerStep: seconds,
+    mfu: peak && stepper.flopsPerStep(stage) / seconds / peak,
+    peakBytes,
+  };
+}

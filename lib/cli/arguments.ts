@@ -1,0 +1,43 @@
+/** What flags' texts are turned into. */
+import { InvalidArgumentError, Option, type Command } from "commander";
+import type { DeviceSpec, PrecisionSpec } from "../device.js";
+
+export interface PlacementFlags {
+  readonly device: DeviceSpec;
+  readonly precision: PrecisionSpec;
+}
+
+/** `--device` and `--precision`, which go with every command that computes. */
+export function withPlacement(command: Command): Command {
+  return command
+    .option("--device <device>", "auto, cpu, cuda, cuda:N or simt", device, "auto")
+    .addOption(new Option("--precision <precision>").choices(["auto", "bf16", "fp32"]).default("auto"));
+}
+
+function device(text: string): string {
+  if (/^(auto|cpu|simt|cuda(:\d+)?)$/.test(text)) return text;
+  throw new InvalidArgumentError("expected auto, cpu, cuda, cuda:N or simt");
+}
+
+/** A parser of whole numbers from `low` on. */
+export function wholeNumber(low: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= low) return value;
+    throw new InvalidArgumentError(`expected a whole number of at least ${low}`);
+  };
+}
+
+/** A parser of numbers within bounds. */
+export function numberBetween(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== "" && value >= low && value <= high) return value;
+    throw new InvalidArgumentError(`expected a number from ${low} to ${high}`);
+  };
+}
+
+/** Gathers a repeated flag. */
+export function collect(text: string, before: string[]): string[] {
+  return [...before, text];
+}

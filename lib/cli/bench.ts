@@ -1,0 +1,62 @@
+/** `nextpatch bench`: how fast this machine trains. */
+import { readFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { benchTrainStep } from "../bench/train_step.js";
+import { Device } from "../device.js";
+import { ConfigError } from "../errors.js";
+import { presetNames } from "../hf/presets.js";
+import { wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
+import type { CliIo } from "./io.js";
+
+interface Flags extends PlacementFlags {
+  readonly model: string;
+  readonly patchSize: number;
+  readonly sequenceLength: number;
+  readonly tokensPerStep: number;
+  readonly steps: number;
+  readonly microBatch?: number;
+}
+
+export function registerBench(program: Command, io: CliIo): void {
+  const bench = program.command("bench").description("how fast this machine trains");
+  const command = bench
+    .command("train")
+    .description("time whole training steps on random tokens")
+    .requiredOption("--model <preset-or-json>", `${presetNames.join(", ")}, a config.json, or JSON as text`)
+    .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
+    .option("--sequence-length <T>", "positions per sequence", wholeNumber(2), 256)
+    .option("--tokens-per-step <N>", "tokens per update", wholeNumber(1), 16384)
+    .option("--steps <N>", "steps that are timed", wholeNumber(1), 5)
+    .option("--micro-batch <N>", "sequences per pass (default: auto)", wholeNumber(1));
+  withPlacement(command).action(async (flags: Flags) => {
+    const device = Device.open(flags.device);
+    io.log(`${device.backend}: ${device.name}, ${device.computeDType(flags.precision) === "bf16" ? "bf16" : "fp32"}`);
+    const progress = io.progress("bench train");
+    const result = await benchTrainStep(device, {
+      model: await readModel(flags.model), patchSize: flags.patchSize, sequenceLength: flags.sequenceLength,
+      tokensPerStep: flags.tokensPerStep, precision: flags.precision, steps: flags.steps,
+      microBatch: flags.microBatch ?? "auto",
+      onStep: (done, of) => progress.update(done, of, `step ${done}/${of}`),
+    }).finally(() => progress.stop());
+    const utilisation = result.mfu === null ? "" : `, ${(100 * result.mfu).toFixed(1)} % of the peak`;
+    io.result(
+      `${Math.round(result.tokensPerSecond)} tokens/s, ${Math.round(result.positionsPerSecond)} positions/s, ` +
+        `${result.secondsPerStep.toFixed(3)} s a step${utilisation}, ` +
+        `${(result.peakBytes / 2 ** 20).toFixed(0)} MiB at most`,
+      result,
+    );
+  });
+}
+
+async function readModel(argument: string): Promise<Record<string, unknown>> {
+  if ((presetNames as readonly string[]).includes(argument)) return { preset: argument };
+  const text = argument.trimStart().startsWith("{") ? argument : await readFile(argument, "utf8").catch(() => null);
+  if (text === null) {
+    throw new ConfigError(`--model: expected ${presetNames.join(", ")}, a config.json or JSON, got "${argument}"`);
+  }
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch (cause) {
+    throw new ConfigError(`--model: not JSON: ${(cause as Error).message}`, { cause });
+  }
+}

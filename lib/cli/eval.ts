@@ -1,0 +1,37 @@
+/** `nextpatch eval`: the mean loss of a model on token shards. */
+import type { Command } from "commander";
+import { evaluate } from "../evaluate.js";
+import { Llama } from "../nn/llama.js";
+import { wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
+import type { CliIo } from "./io.js";
+
+interface Flags extends PlacementFlags {
+  readonly model: string;
+  readonly data: string[];
+  readonly patchSize: number;
+  readonly sequenceLength?: number;
+}
+
+export function registerEval(program: Command, io: CliIo): void {
+  const command = program
+    .command("eval")
+    .description("mean loss over consecutive blocks of K * T tokens (a remainder is dropped)")
+    .requiredOption("--model <dir>", "model folder")
+    .requiredOption("--data <file.bin...>", "token shards: files or patterns")
+    .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
+    .option("--sequence-length <T>", "positions per block (default: the model's context, at most 1024)", wholeNumber(2));
+  withPlacement(command).action(async (flags: Flags) => {
+    using model = await Llama.load(flags.model, flags);
+    const progress = io.progress("eval");
+    const { data, patchSize, sequenceLength } = flags;
+    const length = sequenceLength === undefined ? {} : { sequenceLength };
+    const result = await evaluate(model, {
+      data, patchSize, ...length, onProgress: (done, of) => progress.update(done, of, `block ${done}/${of}`),
+    }).finally(() => progress.stop());
+    io.result(
+      `loss ${result.loss.toFixed(6)} nats a token, perplexity ${result.perplexity.toFixed(4)}, ` +
+        `over ${result.tokens} tokens in ${result.positions} positions`,
+      result,
+    );
+  });
+}

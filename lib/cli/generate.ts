@@ -1,0 +1,44 @@
+/** `nextpatch generate`: continues a text. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { Tokenizer } from "../data/tokenizer.js";
+import { ConfigError } from "../errors.js";
+import { generate } from "../generate.js";
+import { Llama } from "../nn/llama.js";
+import { numberBetween, wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
+import type { CliIo } from "./io.js";
+
+interface Flags extends PlacementFlags {
+  readonly model: string;
+  readonly prompt: string;
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly seed: number;
+}
+
+export function registerGenerate(program: Command, io: CliIo): void {
+  const command = program
+    .command("generate")
+    .description("continue a text")
+    .requiredOption("--model <dir>", "model folder, with its tokenizer.json")
+    .requiredOption("--prompt <text>", "what the text begins with")
+    .option("--max-tokens <N>", "tokens to add at most", wholeNumber(1), 128)
+    .option("--temperature <t>", "0: always the likeliest token", numberBetween(0, 100), 0.8)
+    .option("--top-k <k>", "only the k likeliest tokens; 0: all", wholeNumber(0), 0)
+    .option("--top-p <p>", "only the likeliest tokens that reach this probability; 1: all", numberBetween(0, 1), 1)
+    .option("--seed <seed>", "the same seed draws the same text", wholeNumber(0), 1);
+  withPlacement(command).action(async (flags: Flags) => {
+    const path = join(flags.model, "tokenizer.json");
+    if (existsSync(flags.model) && !existsSync(path)) throw new ConfigError(`${path}: the model has no tokenizer`);
+    using model = await Llama.load(flags.model, flags);
+    const tokenizer = await Tokenizer.fromFile(path);
+    const stream = !io.json && process.stdout.isTTY;
+    if (stream) process.stdout.write(flags.prompt);
+    const onText = stream ? { onText: (text: string) => void process.stdout.write(text) } : {};
+    const { text, ...rest } = await generate(model, tokenizer, flags.prompt, { ...flags, ...onText });
+    io.result(stream ? "" : flags.prompt + text, { prompt: flags.prompt, text, ...rest });
+  });
+}

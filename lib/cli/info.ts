@@ -1,0 +1,63 @@
+/** `nextpatch info`: what this machine can compute on, what is missing and why, and a run's memory plan. */
+import type { Command } from "commander";
+import { loadRunConfig } from "../config/config.js";
+import { resolveStages } from "../config/stages.js";
+import { backends, Device, type DeviceSpec } from "../device.js";
+import type { BackendReport } from "../native.js";
+import { planItems, planRun, type PlanItem } from "../train/memory_plan.js";
+import { modelShape, readHeldOut, readTokenizer } from "../train/setup.js";
+import { TokenDataset } from "../data/dataset.js";
+import { collect } from "./arguments.js";
+import type { CliIo } from "./io.js";
+import { planText } from "./plan_text.js";
+
+interface Flags {
+  readonly config?: string;
+  readonly set: string[];
+}
+
+export function registerInfo(program: Command, io: CliIo): void {
+  program
+    .command("info")
+    .description("devices, backends, versions, what is missing and what to do; with --config a memory plan")
+    .option("--config <file>", "a run config whose memory is to be planned")
+    .option("--set <key=value>", "override a key of the config (repeatable)", collect, [])
+    .action(async ({ config, set }: Flags) => {
+      const found = backends();
+      const plan = config === undefined ? null : await planOf(config, set);
+      const machine = { platform: `${process.platform}-${process.arch}`, node: process.version };
+      const human = [`${machine.platform}, Node ${machine.node}`, ...found.map(describe)];
+      if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
+      io.result(human.join("\n"), { ...machine, backends: found, plan });
+    });
+}
+
+interface Plan {
+  readonly device: string;
+  readonly items: PlanItem[];
+  readonly plannedBytes: number;
+  readonly freeBytes: number;
+}
+
+async function planOf(path: string, set: string[]): Promise<Plan> {
+  const config = await loadRunConfig(path, { set });
+  const device = Device.open(config.device as DeviceSpec);
+  const dataset = await TokenDataset.open(config.data.train);
+  const stages = resolveStages(config, dataset.tokenCount);
+  await dataset.close();
+  const shape = await modelShape(config, await readTokenizer(config));
+  const heldOut = await readHeldOut(config, shape.vocab_size);
+  const items = planItems(device, planRun(device, shape, device.computeDType(config.precision), stages, heldOut));
+  const plannedBytes = items.reduce((sum, { bytes }) => sum + bytes, 0);
+  return { device: `${device.backend} (${device.name})`, items, plannedBytes, freeBytes: device.memory().freeBytes };
+}
+
+function describe({ name, available, problem, versions, devices }: BackendReport): string {
+  const libraries = Object.entries(versions).map(([library, version]) => `${library} ${version}`);
+  const lines = devices.map((device, index) => {
+    const memory = `${(device.totalBytes / 2 ** 30).toFixed(1)} GiB`;
+    return `  ${name}${devices.length > 1 ? `:${index}` : ""}: ${device.name}, ${memory}${device.nativeBf16 ? ", bf16" : ""}`;
+  });
+  const state = available ? libraries.join(", ") : `not available: ${problem}`;
+  return [`${name}: ${state}`, ...lines].join("\n");
+}

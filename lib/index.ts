@@ -1,0 +1,22 @@
+/** The public API of `nextpatch`. */
+export { benchTrainStep, type TrainBenchOptions, type TrainBenchResult } from "./bench/train_step.js";
+export { loadRunConfig, parseRunConfig, type RunConfig } from "./config/config.js";
+export { resolveStages, type ResolvedStage } from "./config/stages.js";
+export { TokenDataset } from "./data/dataset.js";
+export { BlockLoader, type BlockLoaderOptions, type DataPosition } from "./data/loader.js";
+export { prepareDataset, type DatasetInfo, type PrepareOptions } from "./data/prepare.js";
+export { Tokenizer } from "./data/tokenizer.js";
+export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.js";
+export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";
+export { evaluate, type EvaluateOptions, type EvaluationResult } from "./evaluate.js";
+export { generate, type GenerateOptions, type Generation } from "./generate.js";
+export { parseLlamaConfig, type LlamaConfig } from "./hf/config.js";
+export { presets } from "./hf/presets.js";
+export { Tensor, type BackendReport, type DType, type MemoryCounters } from "./native.js";
+export { Decoder, type SamplingSettings } from "./nn/decoder.js";
+export { trainingFlops } from "./nn/flops.js";
+export { Llama, type Placement } from "./nn/llama.js";
+export { AdamW, type AdamWSettings } from "./optim/adamw.js";
+export { learningRate, type Schedule } from "./optim/schedule.js";
+export type { MetricsLine } from "./report/metrics.js";
+export { Trainer, type TrainerOptions } from "./train/trainer.js";

@@ -1,0 +1,64 @@
+/** What a run begins with: its data, its model's shape, its tokenizer. */
+import { join } from "node:path";
+import type { RunConfig } from "../config/config.js";
+import { TokenDataset } from "../data/dataset.js";
+import { Tokenizer } from "../data/tokenizer.js";
+import { CheckpointError, ConfigError } from "../errors.js";
+import type { LlamaConfig } from "../hf/config.js";
+import { readModelConfig } from "../hf/model-folder.js";
+import { heldOutTokens } from "./evaluation.js";
+import { findTokenizer } from "./run_folder.js";
+import type { HeldOut } from "./stepper.js";
+
+export interface RunTokenizer {
+  readonly path: string;
+  readonly endOfTextId: number;
+  readonly endOfText: string;
+}
+
+/** The tokenizer that lies beside the data or the initial model, or null. */
+export async function readTokenizer(config: RunConfig): Promise<RunTokenizer | null> {
+  const path = findTokenizer(config);
+  if (path === null) return null;
+  const tokenizer = await Tokenizer.fromFile(path);
+  const endOfTextId = tokenizer.endOfTextId;
+  return { path, endOfTextId, endOfText: await tokenizer.decode([endOfTextId], { keepSpecialTokens: true }) };
+}
+
+/** Keys of a model's shape in which a config and the checkpoint it begins with must agree. */
+const decisive = [
+  "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+  "head_dim", "tie_word_embeddings",
+] as const satisfies readonly (keyof LlamaConfig)[];
+
+/** The model's shape: the config's, or that of the checkpoint it begins with. */
+export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | null): Promise<LlamaConfig> {
+  if (!("from" in config.init)) {
+    if (config.model === null) throw new ConfigError("model: expected a model, or init.from with a checkpoint");
+    if (tokenizer === null) return config.model;
+    // Generation is to stop at what separates the documents of this data.
+    return { ...config.model, bos_token_id: tokenizer.endOfTextId, eos_token_id: tokenizer.endOfTextId };
+  }
+  const found = await readModelConfig(config.init.from);
+  if (config.model === null) return found;
+  for (const key of decisive) {
+    if (found[key] === config.model[key]) continue;
+    throw new CheckpointError(
+      `${join(config.init.from, "config.json")}: ${key} is ${found[key]}, the run's model section says ` +
+        `${config.model[key]}; leave the section out to take the checkpoint's`,
+    );
+  }
+  return found;
+}
+
+/** The held-out sequences of a run, or null where it has none. */
+export async function readHeldOut(config: RunConfig, vocabulary: number): Promise<HeldOut | null> {
+  if (config.eval === null || config.data.val === undefined) return null;
+  const dataset = await TokenDataset.open(config.data.val);
+  try {
+    const positions = config.batch.sequenceLength;
+    return { ...(await heldOutTokens(dataset, config.eval.sequences, positions, vocabulary)), positions };
+  } finally {
+    await dataset.close();
+  }
+}

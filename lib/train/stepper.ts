@@ -1,0 +1,95 @@
+import type { ResolvedStage } from "../config/stages.js";
+import type { Tensor } from "../native.js";
+import { allocate, disposeAll, type Allocated } from "../nn/buffers.js";
+import { trainingFlops } from "../nn/flops.js";
+import type { Llama } from "../nn/llama.js";
+import { Pass } from "../nn/pass.js";
+import { writeRotaryTable } from "../nn/rotary_table.js";
+import { modelWeights } from "../nn/weights.js";
+import { AdamW } from "../optim/adamw.js";
+import { Evaluation } from "./evaluation.js";
+import type { RunPlan } from "./memory_plan.js";
+
+/** Held-out sequences of `positions` tokens each. */
+export interface HeldOut {
+  readonly tokens: Int32Array;
+  readonly sequences: number;
+  readonly positions: number;
+}
+
+interface StagePass {
+  readonly pass: Pass;
+  /** The step's tokens on the device, a view for each micro-batch. */
+  readonly parts: readonly Tensor<"i32">[];
+}
+
+/** Whole training steps of every stage of a plan, over memory that is taken once. */
+export class Stepper {
+  readonly optimizer: AdamW;
+  readonly #buffers: Allocated<RunPlan["passes"]>;
+  readonly #tokens: Allocated<RunPlan["tokens"]>;
+  readonly #passes: readonly StagePass[];
+  readonly #evaluation: Evaluation | null = null;
+
+  constructor(
+    private readonly model: Llama,
+    plan: RunPlan,
+    private readonly stages: readonly ResolvedStage[],
+    heldOut: HeldOut | null,
+  ) {
+    const { device, parameters, config } = model;
+    this.optimizer = new AdamW(parameters);
+    this.#buffers = allocate(device, plan.passes);
+    this.#tokens = allocate(device, plan.tokens);
+    writeRotaryTable(this.#buffers.rotaryTable, config);
+    const weights = modelWeights(parameters, this.optimizer.gradient);
+    this.#passes = stages.map((stage, index) => {
+      const batch = plan.batches[index]!;
+      const count = stage.sequencesPerStep / batch.sequences;
+      const labelWeights = stage.labelWeights.map((weight) => weight / count);
+      const size = batch.sequences * batch.positions * batch.patchSize;
+      return {
+        pass: new Pass(plan.shape, batch, weights, this.#buffers, labelWeights, true),
+        parts: Array.from({ length: count }, (_, part) => this.#tokens.step.narrow(0, part * size, size)),
+      };
+    });
+    if (heldOut === null || this.#tokens.evaluation === null) return;
+    this.#tokens.evaluation.write(heldOut.tokens);
+    const { sequences, positions } = heldOut;
+    this.#evaluation = new Evaluation(plan.shape, weights, this.#buffers, this.#tokens.evaluation, sequences, positions);
+  }
+
+  /** Floating-point operations of one step of a stage, forward and backward. */
+  flopsPerStep(stage: ResolvedStage): number {
+    return stage.positionsPerStep * trainingFlops(this.model.config, stage.sequenceLength, stage.patchSize);
+  }
+
+  /**
+   * One update. Where the gradient is not finite the parameters stay as they are.
+   * @param tokens the step's tokens, sequence by sequence
+   * @returns the loss before the update, and the gradient's norm before clipping
+   */
+  async step(stageIndex: number, tokens: Int32Array, learningRate: number): Promise<{ loss: number; gradNorm: number }> {
+    const { pass, parts } = this.#passes[stageIndex]!;
+    this.#tokens.step.narrow(0, 0, tokens.length).write(tokens);
+    this.optimizer.zeroGradient();
+    parts.forEach((part, index) => {
+      pass.forward(part, index > 0);
+      pass.backward();
+    });
+    this.optimizer.step(learningRate, this.stages[stageIndex]!.optimizer);
+    const [[loss], [gradNorm]] = await Promise.all([pass.loss.read(), this.optimizer.norm.read()]);
+    return { loss: loss!, gradNorm: gradNorm! };
+  }
+
+  /** The token-level loss on the held-out sequences, in nats a token; null where there are none. */
+  async evaluate(): Promise<number | null> {
+    return this.#evaluation === null ? null : this.#evaluation.loss();
+  }
+
+  dispose(): void {
+    disposeAll(this.#buffers);
+    disposeAll(this.#tokens);
+    this.optimizer.dispose();
+  }
+}

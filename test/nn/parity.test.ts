@@ -1,0 +1,135 @@
+/**
+ * Loss and gradients against Hugging Face's LlamaForCausalLM, fed as the method says: the numbers in
+ * test/fixtures/hf come from test/fixtures/make_fixtures.py.
+ */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, it } from "@jest/globals";
+import { labelWeightValues } from "../../lib/config/stages.js";
+import { Device } from "../../lib/device.js";
+import { native, Tensor } from "../../lib/native.js";
+import { allocate, disposeAll } from "../../lib/nn/buffers.js";
+import { Llama } from "../../lib/nn/llama.js";
+import { Pass, passSpecs } from "../../lib/nn/pass.js";
+import { writeRotaryTable } from "../../lib/nn/rotary_table.js";
+import { modelWeights } from "../../lib/nn/weights.js";
+import { AdamW } from "../../lib/optim/adamw.js";
+import { backends } from "../kernels/backends.js";
+
+interface Samples {
+  norm: number;
+  stride: number;
+  values: number[];
+}
+interface Case {
+  patchSize: number;
+  tokens: number[][];
+  loss: number;
+  loss64: number;
+  gradients: Record<string, Samples>;
+}
+interface Training {
+  optimizer: { lr: number; betas: [number, number]; eps: number; weightDecay: number; gradClip: number };
+  stages: { patchSize: number; steps: { tokens: number[][]; loss: number; gradNorm: number }[] }[];
+  parameters: Record<string, Samples>;
+}
+
+const folder = (variant: string) => fileURLToPath(new URL(`../fixtures/hf/${variant}`, import.meta.url));
+const read = <T>(variant: string, file: string) => JSON.parse(readFileSync(`${folder(variant)}/${file}`, "utf8")) as T;
+
+/** A pass over sequences of as many tokens as `tokens` has, with its own buffers. */
+function passOver(model: Llama, gradient: Tensor<"f32">, tokens: number[][], patchSize: number) {
+  const { device, config, parameters } = model;
+  const sequences = tokens.length;
+  const batch = { sequences, positions: tokens[0]!.length / patchSize, patchSize };
+  const shape = { config, dtype: "f32" as const, positions: sequences * batch.positions };
+  const buffers = allocate(device, passSpecs(device, shape, [batch], true));
+  writeRotaryTable(buffers.rotaryTable, config);
+  const weights = modelWeights(parameters, gradient);
+  const pass = new Pass(shape, batch, weights, buffers, labelWeightValues("uniform", patchSize), true);
+  const input = new Tensor(device, "i32", [tokens.flat().length]);
+  return {
+    loss: pass.loss,
+    /** Enqueues forward and backward. */
+    run(ids: number[][]): void {
+      input.write(Int32Array.from(ids.flat()));
+      pass.forward(input, false);
+      pass.backward();
+    },
+    dispose(): void {
+      disposeAll(buffers);
+      input.dispose();
+    },
+  };
+}
+
+function norm(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+}
+
+const lossTolerance = 1e-5;
+const gradientTolerance = 1e-4;
+const trainingTolerance = 1e-3;
+const parameterTolerance = 2e-4;
+
+describe.each(backends)("parity with Hugging Face on %s", (backend) => {
+  const device = Device.open(backend);
+  afterAll(() => device.trim());
+
+  const variants = ["untied", "tied", "gqa", "bf16"];
+  const cases = variants.flatMap((variant) =>
+    read<{ cases: Case[] }>(variant, "reference.json").cases.map((reference) => ({
+      variant, reference, patchSize: reference.patchSize,
+    })),
+  );
+
+  it.each(cases)("$variant, K = $patchSize: loss and every gradient", async ({ variant, reference }) => {
+    const { patchSize, tokens, loss64, gradients } = reference;
+    using model = await Llama.load(folder(variant), { device, precision: "fp32" });
+    const { layout } = model.parameters;
+    const gradient = new Tensor(device, "f32", [layout.size]);
+    native.fill(gradient, 0);
+    const pass = passOver(model, gradient, tokens, patchSize);
+    pass.run(tokens);
+    const [loss] = await pass.loss.read();
+    expect(Math.abs(loss! - loss64)).toBeLessThan(lossTolerance * loss64);
+    expect(new Set(layout.slots.map(({ name }) => name))).toEqual(new Set(Object.keys(gradients)));
+    for (const { name, size } of layout.slots) {
+      const expected = gradients[name]!;
+      const found = await model.parameters.view(gradient, name).read();
+      expect(Math.abs(norm(found) - expected.norm) / expected.norm).toBeLessThan(gradientTolerance);
+      const typical = expected.norm / Math.sqrt(size);
+      expected.values.forEach((value, index) => {
+        const difference = Math.abs(found[index * expected.stride]! - value);
+        expect(difference).toBeLessThanOrEqual(gradientTolerance * Math.max(Math.abs(value), typical));
+      });
+    }
+    pass.dispose();
+    gradient.dispose();
+  });
+
+  it.each(["untied", "tied"])("%s: 20 AdamW steps in two stages follow PyTorch's", async (variant) => {
+    const { optimizer: settings, stages, parameters } = read<Training>(variant, "training.json");
+    using model = await Llama.load(folder(variant), { device, precision: "fp32" });
+    const optimizer = new AdamW(model.parameters);
+    for (const { patchSize, steps } of stages) {
+      const pass = passOver(model, optimizer.gradient, steps[0]!.tokens, patchSize);
+      optimizer.reset();
+      for (const { tokens, loss, gradNorm } of steps) {
+        optimizer.zeroGradient();
+        pass.run(tokens);
+        optimizer.step(settings.lr, settings);
+        const [[found], [foundNorm]] = await Promise.all([pass.loss.read(), optimizer.norm.read()]);
+        expect(Math.abs(found! - loss) / loss).toBeLessThan(trainingTolerance);
+        expect(Math.abs(foundNorm! - gradNorm) / gradNorm).toBeLessThan(trainingTolerance);
+      }
+      pass.dispose();
+    }
+    for (const [name, expected] of Object.entries(parameters)) {
+      const found = norm(await model.parameters.view(model.parameters.master, name).read());
+      // Tight enough that a missing weight decay shows.
+      expect(Math.abs(found - expected.norm) / expected.norm).toBeLessThan(parameterTolerance);
+    }
+    optimizer.dispose();
+  });
+});
