@@ -54,6 +54,14 @@ class Context {
   virtual Ticket record() = 0;
   virtual bool reached(Ticket ticket) = 0;
   virtual void wait(Ticket ticket) = 0;
+
+  // Between begin_capture and end_capture operations are recorded, not run; replay enqueues all of them at
+  // once, on the addresses they were recorded with. No record, allocation or wait comes in between. A
+  // context that cannot capture says so by `false` (then the other three are not called).
+  virtual bool begin_capture() { return false; }
+  virtual void* end_capture() { return nullptr; }
+  virtual void replay(void* /*graph*/) {}
+  virtual void destroy_graph(void* /*graph*/) {}
 };
 
 class Backend {

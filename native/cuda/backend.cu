@@ -1,0 +1,100 @@
+// Which GPUs there are, and why not.
+#include "../core/error.h"
+#include "check.h"
+#include "context.h"
+#include "gemm.h"
+
+namespace nextpatch::cuda {
+namespace {
+
+#if NEXTPATCH_SIMT
+constexpr const char* kName = "simt";
+#else
+constexpr const char* kName = "cuda";
+#endif
+constexpr int kOldestMajor = 8;
+
+// 13000 is 13.0, 12040 is 12.4.
+std::string version_text(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+std::string runtime_version() {
+  int version = 0;
+  cudaRuntimeGetVersion(&version);
+  return version_text(version);
+}
+
+std::string driver_version() {
+  int version = 0;
+  if (cudaDriverGetVersion(&version) != cudaSuccess || version == 0) return "none";
+  return version_text(version);
+}
+
+[[noreturn]] void no_device(cudaError_t error) {
+  cudaGetLastError();
+  if (error == cudaErrorNoDevice)
+    throw Error(ErrorKind::device, "the NVIDIA driver finds no GPU (nvidia-smi lists those it finds; "
+                                   "CUDA_VISIBLE_DEVICES may hide some)");
+  if (error == cudaErrorInsufficientDriver && driver_version() == "none")
+    throw Error(ErrorKind::device, "no NVIDIA driver is installed (in a container: it was not started with "
+                                   "--gpus all)");
+  if (error == cudaErrorInsufficientDriver)
+    throw Error(ErrorKind::device, "the NVIDIA driver is too old: it supports CUDA " + driver_version() +
+                                       ", this build needs " + runtime_version());
+  throw Error(ErrorKind::device, std::string("cudaGetDeviceCount failed: ") + cudaGetErrorString(error));
+}
+
+cudaDeviceProp properties_of(int index) {
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, index), "devices", "cudaGetDeviceProperties failed");
+  return properties;
+}
+
+class CudaBackend final : public Backend {
+ public:
+  std::string name() const override { return kName; }
+
+  std::vector<std::pair<std::string, std::string>> versions() const override {
+    return {{"CUDA runtime", runtime_version()}, {"CUDA driver", driver_version()}, gemm_version()};
+  }
+
+  std::vector<DeviceInfo> devices() override {
+    int count = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error != cudaSuccess) no_device(error);
+    if (count == 0) no_device(cudaErrorNoDevice);
+    std::vector<DeviceInfo> found;
+    for (int i = 0; i < count; ++i) {
+      const cudaDeviceProp properties = properties_of(i);
+      DeviceInfo info;
+      info.name = properties.name;
+      info.total_bytes = int64_t(properties.totalGlobalMem);
+      info.native_bf16 = properties.major >= kOldestMajor;
+      found.push_back(info);
+    }
+    return found;
+  }
+
+  std::unique_ptr<Context> open(int index, int) override {
+    const int count = int(devices().size());
+    if (index < 0 || index >= count)
+      throw Error(ErrorKind::device, std::string(kName) + ":" + std::to_string(index) +
+                                         ": expected a device from 0 to " + std::to_string(count - 1));
+    const cudaDeviceProp properties = properties_of(index);
+    if (properties.major < kOldestMajor)
+      throw Error(ErrorKind::device, std::string(properties.name) + " has compute capability " +
+                                         std::to_string(properties.major) + "." + std::to_string(properties.minor) +
+                                         "; nextpatch needs 8.0 (Ampere) or later");
+    return std::make_unique<CudaContext>(index);
+  }
+};
+
+}  // namespace
+}  // namespace nextpatch::cuda
+
+nextpatch::Backend* nextpatch_backend() {
+  // Never destroyed: the CUDA runtime may be gone before this library's statics.
+  static auto* const backend = new nextpatch::cuda::CudaBackend;
+  return backend;
+}

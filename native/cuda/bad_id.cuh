@@ -1,0 +1,31 @@
+// Ids outside the vocabulary: kernels report them, the next wait on the device throws.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+namespace nextpatch::cuda {
+
+// The bad id of the lowest index that was seen since the host last looked. In page-locked host memory that
+// the device writes to, so that looking costs no copy; devices write to it only when something is wrong.
+struct BadId {
+  static constexpr unsigned long long kNone = ~0ull;
+  enum What : int { token_id, label };
+
+  unsigned long long first;  // index << 32 | id
+  int vocabulary;
+  int what;
+};
+
+// `index`: of the id in its tensor.
+__device__ inline void report_bad_id(BadId* bad, BadId::What what, int64_t index, int32_t id, int64_t vocabulary) {
+  bad->vocabulary = int(vocabulary);
+  bad->what = what;
+  atomicMin(&bad->first, (unsigned long long)(index) << 32 | uint32_t(id));
+}
+
+// Labels that stand for "no label here", as in PyTorch and Hugging Face.
+constexpr int32_t kIgnoredLabel = -100;
+
+}  // namespace nextpatch::cuda

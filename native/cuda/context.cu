@@ -1,0 +1,176 @@
+// An opened GPU: its stream, its memory, marks in its work, captured graphs.
+#include "context.h"
+
+#include <algorithm>
+
+#include "../core/error.h"
+#include "check.h"
+
+namespace nextpatch::cuda {
+namespace {
+
+Device describe(int index) {
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, index), "open", "cudaGetDeviceProperties failed");
+  Device device;
+  device.index = index;
+  device.compute_capability = 10 * properties.major + properties.minor;
+  device.multiprocessors = properties.multiProcessorCount;
+  device.shared_bytes = properties.sharedMemPerBlockOptin;
+  return device;
+}
+
+}  // namespace
+
+CudaContext::Owned::Owned(int index) : device(describe(index)) {
+  check(cudaSetDevice(index), "open", "cudaSetDevice failed");
+  check(cudaStreamCreateWithFlags(&device.stream, cudaStreamNonBlocking), "open", "cudaStreamCreate failed");
+  void* host = nullptr;
+  check(cudaHostAlloc(&host, sizeof(BadId), cudaHostAllocMapped), "open", "cudaHostAlloc failed");
+  bad_id = static_cast<BadId*>(host);
+  bad_id->first = BadId::kNone;
+  void* mapped = nullptr;
+  check(cudaHostGetDevicePointer(&mapped, host, 0), "open", "cudaHostGetDevicePointer failed");
+  device.bad_id = static_cast<BadId*>(mapped);
+  for (cudaEvent_t& event : events)
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "open", "cudaEventCreate failed");
+}
+
+CudaContext::Owned::~Owned() {
+  cudaSetDevice(device.index);
+  if (device.stream) cudaStreamSynchronize(device.stream);
+  for (cudaEvent_t event : events)
+    if (event) cudaEventDestroy(event);
+  if (bad_id) cudaFreeHost(const_cast<BadId*>(bad_id));
+  if (device.stream) cudaStreamDestroy(device.stream);
+}
+
+CudaContext::CudaContext(int index) : owned_(index), kernels_(owned_.device) {}
+
+void CudaContext::use(const char* operation) const {
+  check(cudaSetDevice(owned_.device.index), operation, "cudaSetDevice failed");
+}
+
+void CudaContext::enter() { use("open"); }
+
+void* CudaContext::allocate(size_t bytes) {
+  use("allocate");
+  void* data = nullptr;
+  const cudaError_t error = cudaMalloc(&data, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  check(error, "allocate");
+  return data;
+}
+
+void CudaContext::free(void* data) {
+  // Callers may be finalizers, which must not throw; a failed device reports itself at the next wait.
+  cudaSetDevice(owned_.device.index);
+  if (cudaFree(data) != cudaSuccess) cudaGetLastError();
+}
+
+void* CudaContext::allocate_host(size_t bytes) {
+  use("allocate");
+  void* data = nullptr;
+  if (cudaMallocHost(&data, bytes) == cudaSuccess) return data;
+  cudaGetLastError();
+  return nullptr;
+}
+
+void CudaContext::free_host(void* data) {
+  if (cudaFreeHost(data) != cudaSuccess) cudaGetLastError();
+}
+
+MemoryStatus CudaContext::memory() {
+  use("memory");
+  size_t free_bytes = 0, total_bytes = 0;
+  check(cudaMemGetInfo(&free_bytes, &total_bytes), "memory", "cudaMemGetInfo failed");
+  return {int64_t(total_bytes), int64_t(free_bytes)};
+}
+
+void CudaContext::copy_from_host(void* device, const void* host, size_t bytes) {
+  check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, owned_.device.stream), "copy to device");
+}
+
+void CudaContext::copy_to_host(void* host, const void* device, size_t bytes) {
+  check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, owned_.device.stream), "copy to host");
+}
+
+// ---- Marks --------------------------------------------------------------------------------------------
+
+// Ticket n is the n-th mark, held by event n % kEvents. An event that marks again later is reached later
+// than the old mark was, so that an old ticket waits too long at worst, never too short.
+Ticket CudaContext::record() {
+  std::lock_guard<std::mutex> lock(marks_);
+  const Ticket ticket = ++last_ticket_;
+  check(cudaEventRecord(owned_.events[ticket % kEvents], owned_.device.stream), "record");
+  return ticket;
+}
+
+bool CudaContext::reached(Ticket ticket) {
+  use("reached");
+  const cudaError_t error = cudaEventQuery(event(ticket));
+  if (error == cudaErrorNotReady) {
+    cudaGetLastError();
+    return false;
+  }
+  return true;  // work that failed is over too: wait says how
+}
+
+void CudaContext::wait(Ticket ticket) {
+  use("wait");
+  check(cudaEventSynchronize(event(ticket)), "wait", "the device failed");
+  report_bad_id();
+}
+
+cudaEvent_t CudaContext::event(Ticket ticket) {
+  std::lock_guard<std::mutex> lock(marks_);
+  return owned_.events[ticket % kEvents];
+}
+
+void CudaContext::report_bad_id() {
+  unsigned long long first;
+  int vocabulary, what;
+  {
+    std::lock_guard<std::mutex> lock(marks_);
+    volatile BadId* const bad = owned_.bad_id;
+    first = bad->first;
+    if (first == BadId::kNone) return;
+    vocabulary = bad->vocabulary;
+    what = bad->what;
+    bad->first = BadId::kNone;
+  }
+  throw Error(ErrorKind::range, std::string(what == BadId::label ? "label " : "token id ") +
+                                    std::to_string(int32_t(uint32_t(first))) + " at index " +
+                                    std::to_string(first >> 32) + " is outside the vocabulary of " +
+                                    std::to_string(vocabulary));
+}
+
+// ---- Graphs -------------------------------------------------------------------------------------------
+
+bool CudaContext::begin_capture() {
+  check(cudaStreamBeginCapture(owned_.device.stream, cudaStreamCaptureModeThreadLocal), "capture");
+  return true;
+}
+
+void* CudaContext::end_capture() {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(owned_.device.stream, &graph), "capture");
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  check(error, "capture", "cudaGraphInstantiate failed");
+  return executable;
+}
+
+void CudaContext::replay(void* graph) {
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), owned_.device.stream), "replay");
+}
+
+void CudaContext::destroy_graph(void* graph) {
+  if (cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)) != cudaSuccess) cudaGetLastError();
+}
+
+}  // namespace nextpatch::cuda

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <mutex>
+
+#include "../core/backend.h"
+#include "bad_id.cuh"
+#include "cuda_kernels.h"
+
+namespace nextpatch::cuda {
+
+class CudaContext final : public Context {
+ public:
+  explicit CudaContext(int index);
+
+  Kernels& kernels() override { return kernels_; }
+  void enter() override;
+  void* allocate(size_t bytes) override;
+  void free(void* data) override;
+  void* allocate_host(size_t bytes) override;
+  void free_host(void* data) override;
+  MemoryStatus memory() override;
+  void copy_from_host(void* device, const void* host, size_t bytes) override;
+  void copy_to_host(void* host, const void* device, size_t bytes) override;
+  Ticket record() override;
+  bool reached(Ticket ticket) override;
+  void wait(Ticket ticket) override;
+  bool begin_capture() override;
+  void* end_capture() override;
+  void replay(void* graph) override;
+  void destroy_graph(void* graph) override;
+
+ private:
+  static constexpr int kEvents = 64;
+
+  // Freed in one place, also when opening fails half-way.
+  struct Owned {
+    explicit Owned(int index);
+    ~Owned();
+    Owned(const Owned&) = delete;
+    Device device;
+    BadId* bad_id = nullptr;  // as the host sees it
+    cudaEvent_t events[kEvents] = {};
+  };
+
+  void use(const char* operation) const;
+  cudaEvent_t event(Ticket ticket);
+  void report_bad_id();
+
+  Owned owned_;
+  CudaKernels kernels_;
+  std::mutex marks_;
+  Ticket last_ticket_ = 0;
+};
+
+}  // namespace nextpatch::cuda

@@ -1,0 +1,16 @@
+#include "cuda_kernels.h"
+
+#include "gemm.h"
+
+namespace nextpatch::cuda {
+
+CudaKernels::CudaKernels(const Device& device) : device_(device), gemm_(make_gemm(device)) {}
+
+CudaKernels::~CudaKernels() = default;
+
+void CudaKernels::matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+                         bool accumulate) {
+  gemm_->matmul(c, a, b, transpose_a, transpose_b, accumulate);
+}
+
+}  // namespace nextpatch::cuda

@@ -1,0 +1,26 @@
+// Matrix products: cuBLASLt's on GPUs (gemm_cublaslt.cpp), plain loops under simt (../simt/gemm.cpp).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "../core/view.h"
+#include "cuda_kernels.h"
+
+namespace nextpatch::cuda {
+
+class Gemm {
+ public:
+  virtual ~Gemm() = default;
+
+  // As Kernels::matmul. f32 inputs are multiplied in f32 (no TF32), bf16 ones summed in f32.
+  virtual void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+                      bool accumulate) = 0;
+};
+
+std::unique_ptr<Gemm> make_gemm(const Device& device);
+
+// Library and version, for Backend::versions.
+std::pair<std::string, std::string> gemm_version();
+
+}  // namespace nextpatch::cuda

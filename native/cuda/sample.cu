@@ -1,0 +1,150 @@
+// Drawing the next token. Candidates are found by their rank, not by sorting; their weights are summed in
+// the order of their ids, as the CPU does it.
+#include "block_reduce.cuh"
+#include "cuda_kernels.h"
+#include "dispatch.h"
+#include "launch.cuh"
+#include "random.cuh"
+#include "shared.cuh"
+#include "vector.cuh"
+
+namespace nextpatch::cuda {
+namespace {
+
+constexpr int kThreads = 1024;
+
+// f32 as an integer that grows with it; NaN counts as the smallest.
+__device__ __forceinline__ unsigned rank_of(float x) {
+  const unsigned bits = __float_as_uint(x);
+  if (x != x) return 0;
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+// Every thread receives the largest rank and, of its holders, the lowest id, packed so that larger wins.
+__device__ unsigned long long block_largest(unsigned long long value, unsigned long long* scratch) {
+  const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
+  value = warp_max(value);
+  if (lane == 0) scratch[warp] = value;
+  __syncthreads();
+  value = warp_max(scratch[lane]);
+  __syncthreads();
+  return value;
+}
+
+struct Row {
+  const float* scores;  // (logit - largest) / temperature
+  int64_t size;
+  double* scratch;
+
+  __device__ double weight(int64_t i) const { return double(expf(scores[i])); }
+
+  // f(i) summed over the row, by every thread in a fixed order.
+  template <typename F>
+  __device__ double total(const F& f) const {
+    double sum = 0;
+    for (int64_t i = threadIdx.x; i < size; i += kThreads) sum += f(i);
+    return block_sum(sum, scratch);
+  }
+};
+
+// A position in the order of falling score, equal scores by rising id: the candidates end here.
+struct Cut {
+  unsigned rank;
+  int64_t id;
+
+  __device__ bool keeps(unsigned other, int64_t i) const { return other > rank || (other == rank && i <= id); }
+};
+
+// The first position in that order at which f, summed over all that is kept, reaches `share`: by bisection
+// over ranks, then over the ids of those of equal rank.
+template <typename F>
+__device__ Cut find_cut(const Row& row, double share, const F& f) {
+  unsigned rank = 0;
+  for (unsigned bit = 0x80000000u; bit != 0; bit >>= 1) {
+    const unsigned trial = rank | bit;
+    const double reached = row.total([&](int64_t i) { return rank_of(row.scores[i]) >= trial ? f(i) : 0.0; });
+    if (reached >= share) rank = trial;
+  }
+  int64_t low = 0, high = row.size - 1;
+  while (low < high) {
+    const int64_t middle = (low + high) / 2;
+    const Cut cut{rank, middle};
+    const double reached = row.total([&](int64_t i) { return cut.keeps(rank_of(row.scores[i]), i) ? f(i) : 0.0; });
+    if (reached >= share) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return {rank, low};
+}
+
+// One block a row of logits; scores[rows, size] is workspace.
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+sample_kernel(int* out, const T* logits, float* scores, int64_t size, Sampling sampling) {
+  double* const scratch = shared_memory<double>();
+  logits += int64_t(blockIdx.x) * size;
+  scores += int64_t(blockIdx.x) * size;
+  unsigned long long best = 0;
+  for (int64_t i = threadIdx.x; i < size; i += kThreads)
+    best = max(best, (unsigned long long)(rank_of(to_float(logits[i]))) << 32 | (0xffffffffu - unsigned(i)));
+  best = block_largest(best, reinterpret_cast<unsigned long long*>(scratch));
+  const int64_t largest_id = 0xffffffffu - unsigned(best);
+  const float largest = to_float(logits[largest_id]);
+  // Nothing to choose from where all are -inf or NaN.
+  if (sampling.temperature == 0 || !(largest > -INFINITY)) {
+    if (threadIdx.x == 0) out[blockIdx.x] = int(largest_id);
+    return;
+  }
+  for (int64_t i = threadIdx.x; i < size; i += kThreads) {
+    const float score = (to_float(logits[i]) - largest) / sampling.temperature;
+    scores[i] = score == score ? score : -INFINITY;
+  }
+  __syncthreads();
+  const Row row{scores, size, scratch};
+  Cut cut{0, size - 1};
+  if (sampling.top_k > 0 && sampling.top_k < size)
+    cut = find_cut(row, double(sampling.top_k), [](int64_t) { return 1.0; });
+  const auto weight = [&](int64_t i) { return cut.keeps(rank_of(scores[i]), i) ? row.weight(i) : 0.0; };
+  double total = row.total(weight);
+  if (sampling.top_p < 1) {
+    cut = find_cut(row, sampling.top_p * total, weight);
+    total = row.total(weight);
+  }
+  // Thread t sums the t-th run of ids; the one whose run holds the target finds the id.
+  const double target = double(philox_uniform(philox(sampling.seed, sampling.counter + blockIdx.x).word[0])) * total;
+  const int64_t run = (size + kThreads - 1) / kThreads;
+  const int64_t begin = min(size, int64_t(threadIdx.x) * run), end = min(size, begin + run);
+  double* const runs = scratch + kThreads / 32;
+  double sum = 0;
+  for (int64_t i = begin; i < end; ++i) sum += weight(i);
+  runs[threadIdx.x] = sum;
+  if (threadIdx.x == 0) out[blockIdx.x] = int(largest_id);  // for a target that rounding has put at the end
+  __syncthreads();
+  double reached = 0;
+  for (int t = 0; t < int(threadIdx.x); ++t) reached += runs[t];
+  if (reached > target || reached + sum <= target) return;
+  for (int64_t i = begin; i < end; ++i) {
+    reached += weight(i);
+    if (reached > target) {
+      out[blockIdx.x] = int(i);
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+void CudaKernels::sample(const View& out, const View& logits, const View& workspace, const Sampling& sampling) {
+  with_type(logits.dtype, [&](auto type) {
+    using T = decltype(type);
+    const Launch at{unsigned(logits.rows()), kThreads, (kThreads / 32 + kThreads) * sizeof(double), device_.stream};
+    launch<sample_kernel<T>>("sample", at, out.as<int>(), logits.as<T>(), workspace.as<float>(), logits.cols(),
+                             sampling);
+  });
+}
+
+int64_t CudaKernels::sample_workspace(int64_t rows, int64_t vocabulary) const { return rows * vocabulary; }
+
+}  // namespace nextpatch::cuda

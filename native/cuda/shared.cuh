@@ -1,0 +1,20 @@
+// Dynamic shared memory, the only kind used: simt poisons it as a block starts and lets a sanitizer see
+// every access behind its end, which it could not with static variables.
+#pragma once
+
+#include <cuda_runtime.h>
+
+namespace nextpatch::cuda {
+
+// The block's dynamic shared memory, Launch::shared_bytes of it, 128-byte aligned, from `byte_offset` on.
+template <typename T>
+__device__ __forceinline__ T* shared_memory(size_t byte_offset = 0) {
+#if NEXTPATCH_SIMT
+  char* const start = static_cast<char*>(simt::shared_memory());
+#else
+  extern __shared__ __align__(128) char start[];
+#endif
+  return reinterpret_cast<T*>(start + byte_offset);
+}
+
+}  // namespace nextpatch::cuda

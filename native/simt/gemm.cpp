@@ -1,0 +1,79 @@
+// The host twin of cuBLASLt: plain loops over blocks, summed in f32, the same bits every time.
+#include "../cuda/gemm.h"
+
+#include <cuda_bf16.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "../cuda/check.h"
+
+namespace nextpatch::cuda {
+namespace {
+
+// in[rows, cols], or its transpose, as f32.
+std::vector<float> widened(const View& in, bool transposed) {
+  const int64_t rows = in.dim(0), cols = in.dim(1);
+  std::vector<float> out(size_t(rows * cols));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) {
+      const int64_t i = r * cols + c;
+      const float value = in.dtype == DType::bf16 ? float(in.as<__nv_bfloat16>()[i]) : in.as<float>()[i];
+      out[size_t(transposed ? c * rows + r : i)] = value;
+    }
+  }
+  return out;
+}
+
+void multiply(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b, bool accumulate) {
+  const std::vector<float> left = widened(a, transpose_a), right = widened(b, transpose_b);
+  const int64_t rows = c.dim(0), cols = c.dim(1), inner = transpose_a ? a.dim(0) : a.dim(1);
+  constexpr int64_t kBlock = 128;  // rows of the right factor that stay in the cache
+  std::vector<float> sums(size_t(rows * cols));
+  for (int64_t first = 0; first < inner; first += kBlock) {
+    const int64_t last = std::min(inner, first + kBlock);
+    for (int64_t r = 0; r < rows; ++r) {
+      float* const sum = &sums[size_t(r * cols)];
+      for (int64_t k = first; k < last; ++k) {
+        const float factor = left[size_t(r * inner + k)];
+        const float* const row = &right[size_t(k * cols)];
+        for (int64_t i = 0; i < cols; ++i) sum[i] += factor * row[i];
+      }
+    }
+  }
+  for (int64_t i = 0; i < rows * cols; ++i) {
+    if (c.dtype == DType::f32) {
+      float& to = c.as<float>()[i];
+      to = (accumulate ? to : 0) + sums[size_t(i)];
+    } else {
+      __nv_bfloat16& to = c.as<__nv_bfloat16>()[i];
+      to = __nv_bfloat16((accumulate ? float(to) : 0) + sums[size_t(i)]);
+    }
+  }
+}
+
+class HostGemm final : public Gemm {
+ public:
+  explicit HostGemm(cudaStream_t stream) : stream_(stream) {}
+
+  void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+              bool accumulate) override {
+    check(simt::enqueue(stream_,
+                        [=] {
+                          multiply(c, a, b, transpose_a, transpose_b, accumulate);
+                          return cudaSuccess;
+                        }),
+          "matmul");
+  }
+
+ private:
+  cudaStream_t stream_;
+};
+
+}  // namespace
+
+std::unique_ptr<Gemm> make_gemm(const Device& device) { return std::make_unique<HostGemm>(device.stream); }
+
+std::pair<std::string, std::string> gemm_version() { return {"matrix products", "host loops"}; }
+
+}  // namespace nextpatch::cuda

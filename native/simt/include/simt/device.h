@@ -1,0 +1,214 @@
+// What a kernel calls on the device: built-in variables, barriers, warp collectives, atomics, mathematics.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "../../runner.h"
+#include "vector_types.h"
+
+// The runner sets these whenever it hands over to another thread.
+extern uint3 threadIdx, blockIdx;
+extern dim3 blockDim, gridDim;
+constexpr int warpSize = 32;
+
+// ---- Barriers -----------------------------------------------------------------------------------------
+
+inline void __syncthreads() { nextpatch::simt::block_barrier("__syncthreads", 0, 0); }
+inline void __syncwarp(unsigned mask = 0xffffffffu) {
+  struct Nothing {} nothing;
+  nextpatch::simt::meet<Nothing>("__syncwarp", mask, nothing, [](Nothing* const*, unsigned) {});
+}
+inline void __threadfence() {}
+inline void __threadfence_block() {}
+[[noreturn]] inline void __trap() { nextpatch::simt::fail("__trap"); }
+
+// ---- Shuffles -----------------------------------------------------------------------------------------
+
+namespace nextpatch::simt {
+
+template <typename T>
+T shuffle(const char* what, unsigned mask, T value, int source) {
+  struct Lane {
+    T value;
+    int source;
+    T result;
+  } lane{value, source, value};
+  meet<Lane>(what, mask, lane, [](Lane* const* lanes, unsigned mask) {
+    for (int i = 0; i < 32; ++i) {
+      if (!(mask >> i & 1)) continue;
+      const int source = lanes[i]->source;
+      if (!(mask >> source & 1)) fail_in_lane(i, "reads a lane that is not in the mask");
+      lanes[i]->result = lanes[source]->value;
+    }
+  });
+  return lane.result;
+}
+
+inline int segment_start(int width) { return lane_index() & ~(width - 1); }
+
+template <typename T, typename Combine>
+T reduce(const char* what, unsigned mask, T value, Combine) {
+  meet<T>(what, mask, value, [](T* const* lanes, unsigned mask) {
+    bool first = true;
+    T total{};
+    for (int i = 0; i < 32; ++i) {
+      if (!(mask >> i & 1)) continue;
+      total = first ? *lanes[i] : Combine()(total, *lanes[i]);
+      first = false;
+    }
+    for (int i = 0; i < 32; ++i)
+      if (mask >> i & 1) *lanes[i] = total;
+  });
+  return value;
+}
+
+struct Add { template <typename T> T operator()(T a, T b) const { return a + b; } };
+struct Min { template <typename T> T operator()(T a, T b) const { return b < a ? b : a; } };
+struct Max { template <typename T> T operator()(T a, T b) const { return a < b ? b : a; } };
+struct And { template <typename T> T operator()(T a, T b) const { return a & b; } };
+struct Or { template <typename T> T operator()(T a, T b) const { return a | b; } };
+
+}  // namespace nextpatch::simt
+
+template <typename T>
+T __shfl_sync(unsigned mask, T value, int source, int width = 32) {
+  const int start = nextpatch::simt::segment_start(width);
+  return nextpatch::simt::shuffle("__shfl_sync", mask, value, start + (source & (width - 1)));
+}
+template <typename T>
+T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32) {
+  const int lane = nextpatch::simt::lane_index(), source = lane ^ lanes;
+  const bool inside = source < nextpatch::simt::segment_start(width) + width;
+  return nextpatch::simt::shuffle("__shfl_xor_sync", mask, value, inside ? source : lane);
+}
+template <typename T>
+T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
+  const int lane = nextpatch::simt::lane_index(), source = lane + int(delta);
+  const bool inside = source < nextpatch::simt::segment_start(width) + width;
+  return nextpatch::simt::shuffle("__shfl_down_sync", mask, value, inside ? source : lane);
+}
+template <typename T>
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
+  const int lane = nextpatch::simt::lane_index(), source = lane - int(delta);
+  const bool inside = source >= nextpatch::simt::segment_start(width);
+  return nextpatch::simt::shuffle("__shfl_up_sync", mask, value, inside ? source : lane);
+}
+
+// ---- Votes and reductions -----------------------------------------------------------------------------
+
+inline unsigned __ballot_sync(unsigned mask, int predicate) {
+  const unsigned bit = predicate ? 1u << nextpatch::simt::lane_index() : 0;
+  return nextpatch::simt::reduce("__ballot_sync", mask, bit, nextpatch::simt::Or());
+}
+inline int __any_sync(unsigned mask, int predicate) {
+  return nextpatch::simt::reduce("__any_sync", mask, int(predicate != 0), nextpatch::simt::Or());
+}
+inline int __all_sync(unsigned mask, int predicate) {
+  return nextpatch::simt::reduce("__all_sync", mask, int(predicate != 0), nextpatch::simt::And());
+}
+#define NEXTPATCH_REDUCE(type)                                                         \
+  inline type __reduce_add_sync(unsigned mask, type value) {                           \
+    return nextpatch::simt::reduce("__reduce_add_sync", mask, value, nextpatch::simt::Add()); \
+  }                                                                                    \
+  inline type __reduce_min_sync(unsigned mask, type value) {                           \
+    return nextpatch::simt::reduce("__reduce_min_sync", mask, value, nextpatch::simt::Min()); \
+  }                                                                                    \
+  inline type __reduce_max_sync(unsigned mask, type value) {                           \
+    return nextpatch::simt::reduce("__reduce_max_sync", mask, value, nextpatch::simt::Max()); \
+  }
+NEXTPATCH_REDUCE(int)
+NEXTPATCH_REDUCE(unsigned)
+#undef NEXTPATCH_REDUCE
+
+// ---- Atomics: threads hand over only at collectives, so plain reads and writes are atomic --------------
+
+#define NEXTPATCH_ATOMIC(type)                             \
+  inline type atomicAdd(type* address, type value) {       \
+    const type old = *address;                             \
+    *address = old + value;                                \
+    return old;                                            \
+  }                                                        \
+  inline type atomicMax(type* address, type value) {       \
+    const type old = *address;                             \
+    if (value > old) *address = value;                     \
+    return old;                                            \
+  }                                                        \
+  inline type atomicMin(type* address, type value) {       \
+    const type old = *address;                             \
+    if (value < old) *address = value;                     \
+    return old;                                            \
+  }                                                        \
+  inline type atomicExch(type* address, type value) {      \
+    const type old = *address;                             \
+    *address = value;                                      \
+    return old;                                            \
+  }                                                        \
+  inline type atomicCAS(type* address, type compare, type value) { \
+    const type old = *address;                             \
+    if (old == compare) *address = value;                  \
+    return old;                                            \
+  }
+NEXTPATCH_ATOMIC(int)
+NEXTPATCH_ATOMIC(unsigned)
+NEXTPATCH_ATOMIC(unsigned long long)
+#undef NEXTPATCH_ATOMIC
+inline float atomicAdd(float* address, float value) {
+  const float old = *address;
+  *address = old + value;
+  return old;
+}
+
+// ---- Memory -------------------------------------------------------------------------------------------
+
+template <typename T>
+T __ldg(const T* address) {
+  return *address;
+}
+template <typename T>
+T __ldcs(const T* address) {
+  return *address;
+}
+template <typename T>
+void __stcs(T* address, T value) {
+  *address = value;
+}
+
+// ---- Mathematics --------------------------------------------------------------------------------------
+
+using std::isfinite;
+using std::isinf;
+using std::isnan;
+using std::max;
+using std::min;
+
+namespace nextpatch::simt {
+template <typename To, typename From>
+To bit_cast(From from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  std::memcpy(&to, &from, sizeof to);
+  return to;
+}
+}  // namespace nextpatch::simt
+
+inline unsigned __float_as_uint(float v) { return nextpatch::simt::bit_cast<unsigned>(v); }
+inline float __uint_as_float(unsigned v) { return nextpatch::simt::bit_cast<float>(v); }
+inline int __float_as_int(float v) { return nextpatch::simt::bit_cast<int>(v); }
+inline float __int_as_float(int v) { return nextpatch::simt::bit_cast<float>(v); }
+inline float rsqrtf(float v) { return 1.0f / std::sqrt(v); }
+inline float __expf(float v) { return std::exp(v); }
+inline float __logf(float v) { return std::log(v); }
+inline float __log2f(float v) { return std::log2(v); }
+inline float __fdividef(float a, float b) { return a / b; }
+inline float __frcp_rn(float v) { return 1.0f / v; }
+inline float __fsqrt_rn(float v) { return std::sqrt(v); }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __saturatef(float v) { return v < 0 ? 0 : v > 1 ? 1 : v == v ? v : 0; }
+inline int __popc(unsigned v) { return __builtin_popcount(v); }
+inline int __ffs(int v) { return __builtin_ffs(v); }
+inline int __clz(int v) { return v == 0 ? 32 : __builtin_clz(unsigned(v)); }
+inline unsigned __umulhi(unsigned a, unsigned b) { return unsigned(uint64_t(a) * b >> 32); }

@@ -1,0 +1,65 @@
+// Device and page-locked memory of the stand-in runtime: the host's.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <unordered_map>
+
+#include "include/cuda_runtime.h"
+
+namespace {
+
+std::mutex mutex;
+std::unordered_map<void*, size_t> allocations;
+size_t allocated_bytes = 0;
+
+// Half of the host's memory is the device's, so that a test that asks for too much is refused in time.
+size_t device_bytes() { return size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(_SC_PAGESIZE)) / 2; }
+
+}  // namespace
+
+cudaError_t cudaMalloc(void** data, size_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex);
+  *data = nullptr;
+  if (bytes > device_bytes() - allocated_bytes) return cudaErrorMemoryAllocation;
+  // Exactly as large as asked for, aligned like the device's: a sanitizer sees the first byte behind it.
+  if (bytes > 0 && posix_memalign(data, 256, bytes) != 0) return cudaErrorMemoryAllocation;
+  if (*data) {
+    std::memset(*data, 0xff, bytes);
+    allocations[*data] = bytes;
+    allocated_bytes += bytes;
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* data) {
+  if (!data) return cudaSuccess;
+  std::lock_guard<std::mutex> lock(mutex);
+  const auto found = allocations.find(data);
+  if (found == allocations.end()) return cudaErrorInvalidValue;
+  allocated_bytes -= found->second;
+  allocations.erase(found);
+  std::free(data);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
+  std::lock_guard<std::mutex> lock(mutex);
+  *total_bytes = device_bytes();
+  *free_bytes = *total_bytes - allocated_bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
+  return posix_memalign(data, 256, bytes) == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaMallocHost(void** data, size_t bytes) { return cudaHostAlloc(data, bytes, 0); }
+cudaError_t cudaFreeHost(void* data) {
+  std::free(data);
+  return cudaSuccess;
+}
+cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsigned) {
+  *device = host;
+  return cudaSuccess;
+}

@@ -1,0 +1,247 @@
+// The scheduler: which fiber runs next, and what stops a kernel.
+#include "runner.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "block.h"
+#include "fiber.h"
+
+uint3 threadIdx, blockIdx;
+dim3 blockDim, gridDim;
+
+namespace nextpatch::simt {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t kStackBytes = 512 * 1024;  // the sanitizer's frames are several times larger
+#else
+constexpr size_t kStackBytes = 128 * 1024;
+#endif
+constexpr int kPoison = 0xff;  // NaN as f32 and as bf16, -1 as an integer
+
+Schedule initial_schedule() {
+  Schedule schedule;
+  const char* text = std::getenv("NEXTPATCH_SIMT_SCHEDULE");
+  if (text && *text && !parse_schedule(text, &schedule)) {
+    std::fprintf(stderr, "NEXTPATCH_SIMT_SCHEDULE: expected forward, reverse or random:SEED but received %s\n", text);
+    std::abort();
+  }
+  return schedule;
+}
+
+// SplitMix64.
+class Random {
+ public:
+  void seed(uint64_t seed) { state_ = seed; }
+  uint64_t below(uint64_t bound) {
+    uint64_t z = state_ += 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return (z ^ (z >> 31)) % bound;
+  }
+
+ private:
+  uint64_t state_ = 0;
+};
+
+class Runner {
+ public:
+  Runner() { set_schedule(initial_schedule()); }
+
+  void set_schedule(const Schedule& schedule) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    schedule_ = schedule;
+    random_.seed(schedule.seed);
+  }
+
+  std::string run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes,
+                  const std::function<void()>& thread) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    thread_ = &thread;
+    std::string().swap(problem_);  // a buffer kept here would be exchanged with, and lost on, a stopped fiber
+    gridDim = grid;
+    blockDim = block;
+    block_.begin_launch(block, shared_bytes);
+    const uint32_t blocks = grid.x * grid.y * grid.z;
+    order(&block_order_, blocks);
+    thread_order_.clear();
+    order(&thread_order_, uint32_t(block_.threads.size()));
+    for (uint32_t i = 0; i < blocks && problem_.empty(); ++i) {
+      const uint32_t index = block_order_.empty() ? i : block_order_[i];
+      blockIdx = {index % grid.x, index / grid.x % grid.y, index / (grid.x * grid.y)};
+      run_block();
+    }
+    if (!problem_.empty()) {
+      problem_ = std::string(kernel) + ", block " + text(blockIdx) + ", " + problem_;
+      abandon();
+    }
+    block_.end_launch();
+    return problem_;
+  }
+
+  // The running thread waits for others: something else runs until it is made ready.
+  void wait() { hand_over(*block_.current->fiber); }
+
+  // Takes the text away: what the stopped fiber still owns is never freed.
+  [[noreturn]] void stop(std::string&& problem) {
+    problem_ = std::move(problem);
+    block_.current->fiber->switch_to(main_);
+    std::abort();  // a stopped fiber is never resumed
+  }
+
+  Block& block() { return block_; }
+
+  void fiber_main() {
+    for (;;) {
+      Fiber* const fiber = block_.current->fiber;
+      (*thread_)();
+      block_.finish(*block_.current);
+      // A thread that never waits is a call in this loop: no stack is switched for it.
+      Thread* const next = next_thread();
+      if (next && !next->fiber) {
+        become(next, fiber);
+        continue;
+      }
+      idle_.push_back(fiber);
+      if (next) {
+        become(next, next->fiber);
+        fiber->switch_to(*next->fiber);
+      } else {
+        fiber->switch_to(main_);
+      }
+    }
+  }
+
+ private:
+  // The identity is left empty but where the order is not that of the numbers.
+  void order(std::vector<uint32_t>* order, uint32_t count) {
+    order->clear();
+    if (schedule_.order == Schedule::Order::forward) return;
+    order->resize(count);
+    std::iota(order->begin(), order->end(), 0);
+    if (schedule_.order == Schedule::Order::reverse) std::reverse(order->begin(), order->end());
+    if (schedule_.order == Schedule::Order::random) shuffle(order);
+  }
+
+  void shuffle(std::vector<uint32_t>* order) {
+    for (size_t i = order->size(); i > 1; --i) std::swap((*order)[i - 1], (*order)[random_.below(i)]);
+  }
+
+  void run_block() {
+    block_.begin(kPoison);
+    // Each sweep gives every thread that can run one turn; a thread that another makes ready behind the
+    // sweep's position waits for the next.
+    for (;;) {
+      position_ = 0;
+      if (schedule_.order == Schedule::Order::random) shuffle(&thread_order_);
+      Thread* const first = next_thread();
+      if (!first) break;
+      Fiber* const fiber = first->fiber ? first->fiber : idle_fiber();
+      become(first, fiber);
+      main_.switch_to(*fiber);
+      if (!problem_.empty()) return;
+    }
+    problem_ = block_.deadlock();
+  }
+
+  Thread* next_thread() {
+    while (position_ < block_.threads.size()) {
+      const size_t turn = position_++;
+      Thread& thread = block_.threads[thread_order_.empty() ? turn : thread_order_[turn]];
+      if (thread.state == Thread::State::ready) return &thread;
+    }
+    return nullptr;
+  }
+
+  void become(Thread* thread, Fiber* fiber) {
+    thread->fiber = fiber;
+    block_.current = thread;
+    threadIdx = thread->index;
+  }
+
+  void hand_over(Fiber& from) {
+    Thread* const next = next_thread();
+    if (!next) return from.switch_to(main_);
+    Fiber* const fiber = next->fiber ? next->fiber : idle_fiber();
+    become(next, fiber);
+    from.switch_to(*fiber);
+  }
+
+  Fiber* idle_fiber();
+
+  // After a kernel was stopped: its fibers are in the middle of something, and start afresh.
+  void abandon() {
+    idle_.clear();
+    for (auto& fiber : fibers_) {
+      fiber->reset();
+      idle_.push_back(fiber.get());
+    }
+  }
+
+  std::mutex mutex_;
+  Schedule schedule_;
+  Random random_;
+  Fiber main_;
+  std::vector<std::unique_ptr<Fiber>> fibers_;
+  std::vector<Fiber*> idle_;
+  Block block_;
+  std::vector<uint32_t> block_order_, thread_order_;
+  size_t position_ = 0;
+  const std::function<void()>* thread_ = nullptr;
+  std::string problem_;
+};
+
+// Never destroyed: kernels may run until the process ends.
+Runner& runner() {
+  static Runner* const runner = new Runner;
+  return *runner;
+}
+
+void fiber_entry() { runner().fiber_main(); }
+
+Fiber* Runner::idle_fiber() {
+  if (idle_.empty()) {
+    fibers_.push_back(std::make_unique<Fiber>(kStackBytes, &fiber_entry));
+    idle_.push_back(fibers_.back().get());
+  }
+  Fiber* const fiber = idle_.back();
+  idle_.pop_back();
+  return fiber;
+}
+
+}  // namespace
+
+bool parse_schedule(const char* text, Schedule* schedule) {
+  const std::string order = text;
+  if (order == "forward") return *schedule = {Schedule::Order::forward, 0}, true;
+  if (order == "reverse") return *schedule = {Schedule::Order::reverse, 0}, true;
+  if (order.rfind("random:", 0) != 0 || order.size() == 7) return false;
+  char* end = nullptr;
+  const uint64_t seed = std::strtoull(text + 7, &end, 10);
+  if (*end != '\0') return false;
+  return *schedule = {Schedule::Order::random, seed}, true;
+}
+
+void set_schedule(const Schedule& schedule) { runner().set_schedule(schedule); }
+
+std::string run_grid(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes,
+                     const std::function<void()>& thread) {
+  return runner().run(kernel, grid, block, shared_bytes, thread);
+}
+
+Block& current_block() { return runner().block(); }
+void wait_for_others() { runner().wait(); }
+
+void fail(std::string why) {
+  why.insert(0, "thread " + text(threadIdx) + ": ");
+  runner().stop(std::move(why));
+}
+
+}  // namespace nextpatch::simt

@@ -1,0 +1,203 @@
+// Devices, streams, events and graphs of the stand-in runtime.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "include/cuda_runtime.h"
+#include "runner.h"
+
+using Work = std::function<cudaError_t()>;
+
+struct CUgraph_st {
+  std::vector<Work> work;
+};
+struct CUgraphExec_st {
+  std::vector<Work> work;
+};
+struct CUstream_st {
+  std::unique_ptr<CUgraph_st> capturing;
+};
+struct CUevent_st {
+  std::chrono::steady_clock::time_point recorded;
+};
+
+namespace {
+
+std::mutex error_mutex;
+cudaError_t last_error = cudaSuccess;
+std::string launch_failure = "no kernel has failed";
+
+cudaError_t remember(cudaError_t error) {
+  if (error != cudaSuccess) {
+    std::lock_guard<std::mutex> lock(error_mutex);
+    last_error = error;
+  }
+  return error;
+}
+
+}  // namespace
+
+const char* cudaGetErrorString(cudaError_t error) {
+  switch (error) {
+    case cudaSuccess: return "no error";
+    case cudaErrorInvalidValue: return "invalid argument";
+    case cudaErrorMemoryAllocation: return "out of memory";
+    case cudaErrorInvalidConfiguration: return "invalid configuration argument";
+    case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
+    case cudaErrorInvalidDevice: return "invalid device ordinal";
+    case cudaErrorNotReady: return "device not ready";
+    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
+    case cudaErrorLaunchFailure: break;
+  }
+  // Kept for the thread that asks: another launch may fail meanwhile.
+  thread_local std::string text;
+  std::lock_guard<std::mutex> lock(error_mutex);
+  text = launch_failure;
+  return text.c_str();
+}
+
+cudaError_t cudaGetLastError() {
+  std::lock_guard<std::mutex> lock(error_mutex);
+  return std::exchange(last_error, cudaSuccess);
+}
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : remember(cudaErrorInvalidDevice); }
+
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  if (device != 0) return remember(cudaErrorInvalidDevice);
+  *properties = {};
+  std::snprintf(properties->name, sizeof properties->name, "host (simt)");
+  size_t free_bytes = 0;
+  cudaMemGetInfo(&free_bytes, &properties->totalGlobalMem);
+  properties->major = 9;
+  properties->minor = 0;
+  properties->multiProcessorCount = 4;
+  properties->sharedMemPerBlockOptin = nextpatch::simt::kSharedBytesOptIn;
+  return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = 12040;
+  return cudaSuccess;
+}
+cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
+cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = new CUstream_st;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return stream && stream->capturing ? remember(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+  return nextpatch::simt::enqueue(stream, [=] {
+    std::memmove(to, from, bytes);
+    return cudaSuccess;
+  });
+}
+cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t stream) {
+  return nextpatch::simt::enqueue(stream, [=] {
+    std::memset(data, value, bytes);
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  return nextpatch::simt::enqueue(stream, [=] {
+    event->recorded = std::chrono::steady_clock::now();
+    return cudaSuccess;
+  });
+}
+cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  *milliseconds = std::chrono::duration<float, std::milli>(end->recorded - start->recorded).count();
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (!stream || stream->capturing) return remember(cudaErrorStreamCaptureUnsupported);
+  stream->capturing = std::make_unique<CUgraph_st>();
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (!stream || !stream->capturing) return remember(cudaErrorInvalidValue);
+  *graph = stream->capturing.release();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  *executable = new CUgraphExec_st{graph->work};
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+  for (const Work& work : executable->work)
+    if (const cudaError_t error = work(); error != cudaSuccess) return remember(error);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
+
+namespace nextpatch::simt {
+
+cudaError_t enqueue(cudaStream_t stream, Work work) {
+  if (!stream || !stream->capturing) return remember(work());
+  stream->capturing->work.push_back(std::move(work));
+  return cudaSuccess;
+}
+
+cudaError_t check_opt_in(size_t shared_bytes) {
+  return shared_bytes <= kSharedBytesOptIn ? cudaSuccess : remember(cudaErrorInvalidValue);
+}
+
+cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t shared_bytes, size_t opted_in,
+                           cudaStream_t stream, std::function<void()> thread) {
+  const uint64_t threads = uint64_t(block.x) * block.y * block.z;
+  const bool grid_fits = grid.x > 0 && grid.x <= 0x7fffffffu && grid.y > 0 && grid.y <= 65535 && grid.z > 0 &&
+                         grid.z <= 65535;
+  if (!grid_fits || threads == 0 || threads > 1024 || block.z > 64) return remember(cudaErrorInvalidConfiguration);
+  if (shared_bytes > std::max(kSharedBytesDefault, opted_in)) return remember(cudaErrorInvalidValue);
+  return enqueue(stream, [&kernel, grid, block, shared_bytes, thread = std::move(thread)] {
+    ++kernel.launches;
+    const std::string problem = run_grid(kernel.name.c_str(), grid, block, shared_bytes, thread);
+    if (problem.empty()) return cudaSuccess;
+    std::lock_guard<std::mutex> lock(error_mutex);
+    launch_failure = problem;
+    return cudaErrorLaunchFailure;
+  });
+}
+
+}  // namespace nextpatch::simt

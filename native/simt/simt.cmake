@@ -1,0 +1,60 @@
+# The simt backend: the CUDA sources compiled by the host's compiler against native/simt/include, for tests
+# on machines without a GPU. NEXTPATCH_SANITIZE builds it under AddressSanitizer and UBSan.
+option(NEXTPATCH_SANITIZE "Build the simt backend with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(NEXTPATCH_TESTS "Build the tests of the simt runtime itself" OFF)
+
+find_library(BOOST_CONTEXT_LIBRARY NAMES boost_context)
+find_path(BOOST_CONTEXT_INCLUDE_DIR boost/context/detail/fcontext.hpp)
+if(NOT BOOST_CONTEXT_LIBRARY OR NOT BOOST_CONTEXT_INCLUDE_DIR)
+  set(SIMT_MISSING "the simt backend (the CUDA kernels on the host, for tests) needs Boost.Context; on Debian or \
+Ubuntu: apt-get install libboost-context-dev, then npm run build:native")
+  message(STATUS "nextpatch: ${SIMT_MISSING}")
+  file(WRITE ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/nextpatch_simt.missing "${SIMT_MISSING}\n")
+  return()
+endif()
+file(REMOVE ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/nextpatch_simt.missing)
+
+# A .cu file is CUDA to CMake; for this library each is a C++ file that includes it.
+file(GLOB SIMT_CUDA_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/../cuda/*.cu)
+set(SIMT_WRAPPERS)
+foreach(source ${SIMT_CUDA_SOURCES})
+  get_filename_component(name ${source} NAME_WE)
+  get_filename_component(path ${source} ABSOLUTE)
+  set(wrapper ${CMAKE_BINARY_DIR}/simt/${name}.cpp)
+  set(text "#include \"${path}\"\n")
+  set(old "")
+  if(EXISTS ${wrapper})
+    file(READ ${wrapper} old)
+  endif()
+  if(NOT text STREQUAL old)
+    file(WRITE ${wrapper} "${text}")
+  endif()
+  list(APPEND SIMT_WRAPPERS ${wrapper})
+endforeach()
+file(GLOB SIMT_RUNTIME_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
+
+function(configure_simt target)
+  target_include_directories(${target} PRIVATE ${SIMT_DIR}/include ${BOOST_CONTEXT_INCLUDE_DIR})
+  target_compile_definitions(${target} PRIVATE NEXTPATCH_SIMT=1)
+  # Kernels read the same memory as different types, as CUDA allows.
+  target_compile_options(${target} PRIVATE -fvisibility=hidden -Wall -Wextra -Wno-unknown-pragmas
+    -Wno-unused-parameter -O2 -g1 -fno-strict-aliasing)
+  target_link_libraries(${target} PRIVATE ${BOOST_CONTEXT_LIBRARY} Threads::Threads)
+  if(NEXTPATCH_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=undefined)
+    target_link_options(${target} PRIVATE -fsanitize=address,undefined)
+  endif()
+endfunction()
+set(SIMT_DIR ${CMAKE_CURRENT_LIST_DIR})
+
+add_library(nextpatch_simt MODULE ${SIMT_WRAPPERS} ${SIMT_RUNTIME_SOURCES})
+set_target_properties(nextpatch_simt PROPERTIES PREFIX "")
+configure_simt(nextpatch_simt)
+
+if(NEXTPATCH_TESTS)
+  file(GLOB SIMT_TEST_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test/*.cpp)
+  set(SIMT_TESTED ${SIMT_RUNTIME_SOURCES})
+  list(FILTER SIMT_TESTED EXCLUDE REGEX "/gemm\\.cpp$")
+  add_executable(simt_test ${SIMT_TEST_SOURCES} ${SIMT_TESTED})
+  configure_simt(simt_test)
+endif()

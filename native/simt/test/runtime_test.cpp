@@ -1,0 +1,87 @@
+// The stand-in for the CUDA runtime: launches' limits, graphs, memory, the list of kernels.
+#include "check.h"
+#include "launch.h"
+
+namespace nextpatch::simt {
+namespace {
+
+__global__ void add_kernel(float* x, float value) { x[threadIdx.x] += value; }
+__global__ void never_launched_kernel(float*) {}
+
+const KernelRecord* find_kernel(const std::string& name) {
+  for (const KernelRecord* kernel = first_kernel(); kernel; kernel = kernel->next)
+    if (kernel->name == name) return kernel;
+  return nullptr;
+}
+
+// Compiled, never called.
+[[maybe_unused]] std::string launch_never() { return problem<never_launched_kernel>(1, 1, 0, nullptr); }
+
+TEST(kernels_are_listed_and_counted) {
+  const KernelRecord* const never = find_kernel("never_launched_kernel");
+  const KernelRecord* const add = find_kernel("add_kernel");
+  EXPECT(never && never->launches == 0);
+  EXPECT(add != nullptr);
+  if (!add) return;
+  const int64_t before = add->launches;
+  float x = 0;
+  EXPECT(problem<add_kernel>(1, 1, 0, &x, 1).empty());
+  EXPECT(add->launches == before + 1);
+}
+
+__global__ void __launch_bounds__(1024) nothing_kernel() {}
+
+TEST(launch_limits) {
+  EXPECT(problem<nothing_kernel>(1, 1024, 227 * 1024).empty());  // opted in by the launch helper
+  EXPECT_CONTAINS(problem<nothing_kernel>(1, 32, 227 * 1024 + 1), "invalid argument");
+  EXPECT_CONTAINS(problem<nothing_kernel>(1, 1025, 0), "invalid configuration");
+  EXPECT_CONTAINS(problem<nothing_kernel>({1, 65536, 1}, 32, 0), "invalid configuration");
+  EXPECT(problem<nothing_kernel>(0, 32, 0).empty());  // no work
+  // Without the opt-in:
+  KernelRecord record("plain");
+  const auto launch = [&](size_t bytes) { return enqueue_kernel(record, 1, 32, bytes, 0, nullptr, [] {}); };
+  EXPECT(launch(48 * 1024) == cudaSuccess);
+  EXPECT(launch(48 * 1024 + 1) == cudaErrorInvalidValue);
+  static_cast<void>(cudaGetLastError());
+}
+
+TEST(graphs_record_and_replay) {
+  cudaStream_t stream = nullptr;
+  EXPECT(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+  float x[4] = {}, copy[4] = {};
+  EXPECT(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
+  cuda::launch<add_kernel>("test", {1, 4, 0, stream}, &x[0], 2.0f);
+  EXPECT(cudaMemcpyAsync(copy, x, sizeof x, cudaMemcpyDefault, stream) == cudaSuccess);
+  EXPECT(cudaMemsetAsync(x, 0, 4, stream) == cudaSuccess);
+  EXPECT(cudaStreamSynchronize(stream) == cudaErrorStreamCaptureUnsupported);
+  cudaGraph_t graph = nullptr;
+  EXPECT(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
+  EXPECT(x[0] == 0 && copy[0] == 0);  // recorded, not run
+  cudaGraphExec_t executable = nullptr;
+  EXPECT(cudaGraphInstantiate(&executable, graph, 0) == cudaSuccess);
+  EXPECT(cudaGraphDestroy(graph) == cudaSuccess);
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT(cudaGraphLaunch(executable, stream) == cudaSuccess);
+    EXPECT(x[0] == 0 && copy[0] == 2);  // the memset comes last
+    EXPECT(x[1] == float(2 * i) && copy[1] == float(2 * i));
+  }
+  EXPECT(cudaGraphExecDestroy(executable) == cudaSuccess);
+  EXPECT(cudaStreamDestroy(stream) == cudaSuccess);
+}
+
+TEST(device_memory) {
+  size_t free_before = 0, free_after = 0, total = 0;
+  EXPECT(cudaMemGetInfo(&free_before, &total) == cudaSuccess);
+  void* data = nullptr;
+  EXPECT(cudaMalloc(&data, 1000) == cudaSuccess);
+  EXPECT(reinterpret_cast<uintptr_t>(data) % 256 == 0);
+  EXPECT(static_cast<unsigned char*>(data)[999] == 0xff);
+  EXPECT(cudaMemGetInfo(&free_after, &total) == cudaSuccess && free_before - free_after == 1000);
+  EXPECT(cudaFree(data) == cudaSuccess);
+  int elsewhere = 0;
+  EXPECT(cudaFree(&elsewhere) == cudaErrorInvalidValue);
+  EXPECT(cudaMalloc(&data, total + 1) == cudaErrorMemoryAllocation && data == nullptr);
+}
+
+}  // namespace
+}  // namespace nextpatch::simt
