@@ -32,7 +32,7 @@ export interface LlamaConfig {
 }
 
 /** The head dimensions that the attention kernels are made for. */
-export const supportedHeadDims: readonly number[] = [32, 64, 80, 96, 128];
+export const supportedHeadDims: readonly number[] = [32, 48, 64, 80, 96, 128];
 
 /**
  * Keys of a config.json that change how the model is built or read. All others (`_name_or_path`, `use_cache`, …)

@@ -75,7 +75,7 @@ int64_t rmsnorm_backward_workspace(Call& call) {
   return call.kernels().rmsnorm_backward_workspace(rows, cols);
 }
 
-bool supported_head_dim(int64_t d) { return d == 32 || d == 64 || d == 80 || d == 96 || d == 128; }
+bool supported_head_dim(int64_t d) { return d == 32 || d == 48 || d == 64 || d == 80 || d == 96 || d == 128; }
 
 void rotary(Call& call) {
   const Argument x = call.strided("x", 4), table = call.tensor("table", 3);
@@ -96,7 +96,7 @@ void check_attention(Call& call, const Argument& out, const Argument& lse, const
   call.dtype(q, kFloats);
   for (const Argument& other : {k, v, out}) call.same_dtype(other, q);
   call.dtype(lse, {DType::f32});
-  call.require(supported_head_dim(q.dim(3)), q, "a head dimension of 32, 64, 80, 96 or 128");
+  call.require(supported_head_dim(q.dim(3)), q, "a head dimension of 32, 48, 64, 80, 96 or 128");
   call.require(k.dim(0) == q.dim(0) && k.dim(3) == q.dim(3), k, "the batch and head dimension of q");
   call.require(q.dim(2) % k.dim(2) == 0, k, "a number of heads that divides the " + std::to_string(q.dim(2)) + " of q");
   call.shape(v, {k.dim(0), k.dim(1), k.dim(2), k.dim(3)});

@@ -125,9 +125,9 @@ describe("parseLlamaConfig", () => {
     [
       "a head dimension without kernels",
       { num_attention_heads: 4 },
-      "expected one of 32, 64, 80, 96, 128, got 16 (hidden_size 64 /",
+      "expected one of 32, 48, 64, 80, 96, 128, got 16 (hidden_size 64 /",
     ],
-    ["one given outright", { head_dim: 48 }, "head_dim: expected one of 32, 64, 80, 96, 128, got 48"],
+    ["one given outright", { head_dim: 40 }, "head_dim: expected one of 32, 48, 64, 80, 96, 128, got 40"],
     [
       "a stretch by nothing",
       { rope_scaling: { rope_type: "linear" } },
