@@ -1,0 +1,127 @@
+import { native, type Tensor } from "../../lib/native.js";
+import type { BackendName } from "../../lib/native.js";
+import { cases, type ComputeDType } from "./backends.js";
+import type { Memory } from "./memory.js";
+import { normals, rounding } from "./numbers.js";
+import { attention, type AttentionShape } from "./reference_attention.js";
+
+export interface Problem extends AttentionShape {
+  /** q, k and v are heads of one [batch, length, heads + 2 kvHeads, headDim] tensor; takes queries == keys. */
+  fused: boolean;
+  guard: number;
+}
+
+function problem(
+  batch: number, queries: number, keys: number, heads: number, kvHeads: number, headDim: number,
+  options: Partial<Problem> = {},
+): Problem {
+  return { batch, queries, keys, heads, kvHeads, headDim, fused: false, guard: 64, ...options };
+}
+
+const all = [
+  problem(1, 1, 1, 1, 1, 32), problem(2, 3, 3, 2, 1, 64), problem(1, 31, 31, 4, 2, 80), problem(2, 31, 31, 3, 3, 96),
+  problem(1, 123, 123, 2, 1, 128), problem(1, 113, 203, 2, 1, 32), problem(1, 203, 113, 2, 2, 32),
+  problem(1, 203, 113, 2, 1, 128), problem(2, 1, 203, 4, 2, 64), problem(1, 64, 64, 1, 1, 64),
+  problem(1, 128, 128, 1, 1, 128), problem(1, 65, 129, 6, 2, 80), problem(2, 123, 123, 4, 2, 64, { fused: true }),
+  problem(2, 31, 31, 3, 1, 80, { fused: true }), problem(1, 37, 37, 2, 1, 96, { guard: 61 }),
+  problem(1, 9, 9, 2, 1, 32, { fused: true, guard: 61 }),
+];
+
+const few = [
+  problem(1, 1, 1, 1, 1, 32), problem(2, 3, 3, 2, 1, 64), problem(1, 17, 17, 2, 1, 80), problem(1, 9, 9, 1, 1, 96),
+  problem(1, 5, 5, 1, 1, 128), problem(1, 67, 131, 2, 1, 32), problem(1, 131, 67, 1, 1, 32),
+  problem(1, 1, 131, 2, 1, 64), problem(1, 33, 33, 2, 1, 64, { fused: true }),
+  problem(1, 7, 7, 2, 1, 32, { fused: true, guard: 61 }),
+];
+
+export const problems = (backend: BackendName): readonly Problem[] => cases(backend, all, few);
+
+export const title =
+  "$queries x $keys, $heads heads over $kvHeads of $headDim, batch $batch, fused $fused, guard $guard";
+
+export const scaleOf = (p: Problem): number => 1 / Math.sqrt(p.headDim);
+
+export interface AttentionData {
+  q: Float64Array;
+  k: Float64Array;
+  v: Float64Array;
+  dout: Float64Array;
+  /** The exact output and log-sum-exp. */
+  out: Float64Array;
+  lse: Float64Array;
+}
+
+export function dataOf(p: Problem, dtype: ComputeDType): AttentionData {
+  const queries = p.batch * p.queries * p.heads * p.headDim;
+  const keys = p.batch * p.keys * p.kvHeads * p.headDim;
+  const [q, k, v] = [normals(queries, 1, dtype, 2), normals(keys, 2, dtype, 2), normals(keys, 3, dtype)];
+  return { q, k, v, dout: normals(queries, 4, dtype), ...attention(q, k, v, p, scaleOf(p)) };
+}
+
+/** [batch, length, heads of a, heads of b, …, headDim]: the heads of several tensors side by side. */
+export function fuse(p: Problem, parts: readonly Float64Array[]): Float64Array {
+  const positions = p.batch * p.keys;
+  const widths = parts.map((part) => part.length / positions);
+  const width = widths.reduce((a, b) => a + b, 0);
+  const out = new Float64Array(positions * width);
+  for (let t = 0; t < positions; ++t) {
+    let at = t * width;
+    parts.forEach((part, i) => {
+      out.set(part.subarray(t * widths[i]!, (t + 1) * widths[i]!), at);
+      at += widths[i]!;
+    });
+  }
+  return out;
+}
+
+/** The q, k and v heads of a fused tensor. */
+function split(p: Problem, fused: Tensor): { q: Tensor; k: Tensor; v: Tensor } {
+  return {
+    q: fused.narrow(2, 0, p.heads), k: fused.narrow(2, p.heads, p.kvHeads),
+    v: fused.narrow(2, p.heads + p.kvHeads, p.kvHeads),
+  };
+}
+
+export function queryShape(p: Problem): number[] {
+  return [p.batch, p.queries, p.heads, p.headDim];
+}
+
+/** q, k and v of a problem on the device. */
+function upload(memory: Memory, p: Problem, dtype: ComputeDType, d: AttentionData): { q: Tensor; k: Tensor; v: Tensor } {
+  const keyShape = [p.batch, p.keys, p.kvHeads, p.headDim];
+  if (p.fused) {
+    const shape = [p.batch, p.keys, p.heads + 2 * p.kvHeads, p.headDim];
+    return split(p, memory.input(dtype, shape, fuse(p, [d.q, d.k, d.v])));
+  }
+  return {
+    q: memory.input(dtype, queryShape(p), d.q), k: memory.input(dtype, keyShape, d.k),
+    v: memory.input(dtype, keyShape, d.v),
+  };
+}
+
+export function enqueueForward(
+  memory: Memory, p: Problem, dtype: ComputeDType, d: AttentionData,
+): { out: Tensor; lse: Tensor } {
+  const { q, k, v } = upload(memory, p, dtype, d);
+  const out = memory.output(dtype, queryShape(p));
+  const lse = memory.output("f32", [p.batch, p.heads, p.queries]);
+  native.attentionForward(out, lse, q, k, v, scaleOf(p));
+  return { out, lse };
+}
+
+/** Gradients from the reference's rounded output: [dq, dk, dv], or where fused the one tensor of all three. */
+export function enqueueBackward(memory: Memory, p: Problem, dtype: ComputeDType, d: AttentionData): Tensor[] {
+  const { q, k, v } = upload(memory, p, dtype, d);
+  const keyShape = [p.batch, p.keys, p.kvHeads, p.headDim];
+  const whole = p.fused
+    ? [memory.output(dtype, [p.batch, p.keys, p.heads + 2 * p.kvHeads, p.headDim])]
+    : [queryShape(p), keyShape, keyShape].map((shape) => memory.output(dtype, shape));
+  const parts = p.fused ? split(p, whole[0]!) : { q: whole[0]!, k: whole[1]!, v: whole[2]! };
+  const elements = native.attentionBackwardWorkspace(
+    memory.device, p.batch, p.queries, p.keys, p.heads, p.kvHeads, p.headDim);
+  native.attentionBackward(
+    parts.q, parts.k, parts.v, memory.input(dtype, queryShape(p), d.dout), q, k, v,
+    memory.input(dtype, queryShape(p), d.out.map(rounding[dtype])),
+    memory.input("f32", [p.batch, p.heads, p.queries], d.lse), memory.workspace("f32", elements), scaleOf(p));
+  return whole;
+}

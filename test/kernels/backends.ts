@@ -1,0 +1,40 @@
+import { Device } from "../../lib/device.js";
+import { native, type BackendName } from "../../lib/native.js";
+
+/** The dtypes every operation computes in. */
+export type ComputeDType = "f32" | "bf16";
+export const dtypes: readonly ComputeDType[] = ["f32", "bf16"];
+
+/**
+ * The backends under test: every one that is available here, or those that NEXTPATCH_TEST_BACKENDS lists
+ * (`cpu,simt`), which must then be available.
+ */
+export const backends: readonly BackendName[] = choose(process.env.NEXTPATCH_TEST_BACKENDS);
+
+/** Every backend with every compute dtype, for `describe.each(grid)("$backend $dtype", …)`. */
+export const grid = backends.flatMap((backend) => dtypes.map((dtype) => ({ backend, dtype })));
+
+/** `all`, or for the simulated device, which is hundreds of times slower, the `few` that reach every branch. */
+export function cases<T>(backend: BackendName, all: readonly T[], few: readonly T[]): readonly T[] {
+  return backend === "simt" ? few : all;
+}
+
+const opened = new Map<string, Device>();
+
+/** The device of a backend, opened once a file. `threads` is fixed: results are compared bit by bit. */
+export function open(backend: BackendName, threads = 2): Device {
+  const key = `${backend}:${threads}`;
+  const device = opened.get(key) ?? new Device(backend, 0, threads);
+  opened.set(key, device);
+  return device;
+}
+
+function choose(wanted: string | undefined): BackendName[] {
+  const reports = native.backends();
+  if (!wanted) return reports.filter((report) => report.available).map((report) => report.name);
+  return wanted.split(",").map((name) => {
+    const report = reports.find((candidate) => candidate.name === name.trim());
+    if (report?.available) return report.name;
+    throw new Error(`NEXTPATCH_TEST_BACKENDS: ${name} is not available: ${report?.problem ?? "no such backend"}`);
+  });
+}

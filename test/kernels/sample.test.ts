@@ -1,0 +1,138 @@
+import { describe, expect, it } from "@jest/globals";
+import { native } from "../../lib/native.js";
+import { cases, grid, open } from "./backends.js";
+import { expectSameBits } from "./compare.js";
+import { Memory, values } from "./memory.js";
+import { normals } from "./numbers.js";
+
+interface Options {
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  seed?: number;
+  counter?: number;
+}
+
+describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
+  const device = open(backend);
+  const draws = cases(backend, [8192], [1024])[0]!;
+
+  function enqueue(memory: Memory, logits: Float64Array, rows: number, options: Options = {}) {
+    const { temperature = 1, topK = 0, topP = 1, seed = 1, counter = 0 } = options;
+    const out = memory.output("i32", [rows]);
+    const v = logits.length / rows;
+    const workspace = memory.workspace("f32", native.sampleWorkspace(memory.device, rows, v));
+    native.sample(out, memory.input(dtype, [rows, v], logits), workspace, temperature, topK, topP, seed, counter);
+    return out;
+  }
+
+  async function draw(logits: Float64Array, rows: number, options: Options = {}, guard = 64): Promise<number[]> {
+    const memory = new Memory(device, { guard });
+    const drawn = [...(await values(enqueue(memory, logits, rows, options)))];
+    await memory.verify();
+    return drawn;
+  }
+
+  /** The same row `draws` times: every row has a draw of its own. */
+  const repeated = (row: readonly number[]): Float64Array =>
+    Float64Array.from({ length: draws * row.length }, (_, i) => row[i % row.length]!);
+
+  // Exact in bf16 and apart from each other; probabilities from 0.5% to 47% at temperature 1.
+  const row = [1.5, -1, 0.25, 2.5, -2, 1, 0.5, -0.5, 3, 0, -1.5];
+
+  const byLogit = row.map((_, id) => id).sort((a, b) => row[b]! - row[a]!);
+
+  /** Draws against the probabilities of `candidates`, by chi square; 60 is past 1e-8 for 10 degrees of freedom. */
+  async function expectDistribution(options: Options, candidates: readonly number[]): Promise<void> {
+    const weights = row.map((x, id) => (candidates.includes(id) ? Math.exp(x / (options.temperature ?? 1)) : 0));
+    const total = weights.reduce((a, b) => a + b, 0);
+    const counts = new Array<number>(row.length).fill(0);
+    for (const id of await draw(repeated(row), draws, options)) counts[id]! += 1;
+    let chiSquare = 0;
+    weights.forEach((weight, id) => {
+      const expected = (draws * weight) / total;
+      if (weight === 0) expect(counts[id]).toBe(0);
+      else chiSquare += (counts[id]! - expected) ** 2 / expected;
+    });
+    expect(chiSquare).toBeLessThan(60);
+  }
+
+  it.each(cases(backend, [[1, 997], [3, 997], [31, 40], [2, 8193]], [[1, 97], [3, 40]]).flatMap(([rows, v]) =>
+    [64, 61].map((guard) => [rows!, v!, guard] as const)))(
+    "temperature 0 takes the largest of %i rows of %i, guard %i", async (rows, v, guard) => {
+      const logits = normals(rows * v, 2, dtype);
+      const largest = Array.from({ length: rows }, (_, r) => {
+        const of = logits.subarray(r * v, (r + 1) * v);
+        return of.indexOf(Math.max(...of));
+      });
+      expect(await draw(logits, rows, { temperature: 0 }, guard)).toEqual(largest);
+      expect(await draw(logits, rows, { topK: 1 }, guard)).toEqual(largest);
+    });
+
+  it("takes the lowest id among equals", async () => {
+    const logits = new Float64Array(3 * 1000).fill(-1);
+    for (const at of [999, 500, 17, 1000 + 999, 1000 + 998, 2000, 2000 + 1]) logits[at] = 4;
+    expect(await draw(logits, 3, { temperature: 0 })).toEqual([17, 998, 0]);
+    expect(await draw(logits, 3, { topK: 1 })).toEqual([17, 998, 0]);
+    expect(await draw(logits, 3, { topP: 0 })).toEqual([17, 998, 0]);
+  });
+
+  it("never draws what is -inf", async () => {
+    const logits = new Float64Array(64 * 5).fill(-Infinity).map((x, i) => (i % 5 === 2 ? 0 : x));
+    expect(new Set(await draw(logits, 64))).toEqual(new Set([2]));
+  });
+
+  it.each([0.5, 1, 2])("follows the softmax at temperature %d", (temperature) =>
+    expectDistribution({ temperature, seed: 3 }, byLogit));
+
+  it.each([2, 5, 11, 100])("draws from the %i largest", (topK) =>
+    expectDistribution({ topK, seed: 4 }, byLogit.slice(0, topK)));
+
+  it.each([0.4, 0.6, 0.9, 0.99])("draws from the smallest set that reaches %d", (topP) => {
+    const weights = byLogit.map((id) => Math.exp(row[id]!));
+    const total = weights.reduce((a, b) => a + b, 0);
+    let reached = 0;
+    const size = 1 + weights.findIndex((weight) => (reached += weight / total) >= topP);
+    return expectDistribution({ topP, seed: 5 }, byLogit.slice(0, size));
+  });
+
+  it("applies top-p to what top-k leaves", () => {
+    // Of the three largest, the first two have 90% of the probability but not of that of all tokens.
+    const [a, b, c] = byLogit.map((id) => Math.exp(row[id]!));
+    expect((a! + b!) / (a! + b! + c!)).toBeGreaterThan(0.85);
+    return expectDistribution({ topK: 3, topP: 0.85, seed: 6 }, byLogit.slice(0, 2));
+  });
+
+  it("cuts equal logits by id", async () => {
+    const equal = new Array<number>(16).fill(1);
+    const ids = await draw(repeated(equal), draws, { topK: 3 });
+    expect([...new Set(ids)].sort((a, b) => a - b)).toEqual([0, 1, 2]);
+  });
+
+  it("row b uses draw counter + b", async () => {
+    const logits = repeated(row).slice(0, 32 * row.length);
+    const together = await draw(logits, 32, { counter: 10 });
+    const apart: number[] = [];
+    for (let b = 0; b < 8; ++b) apart.push(...(await draw(logits.slice(0, row.length), 1, { counter: 10 + b })));
+    expect(apart).toEqual(together.slice(0, 8));
+    expect(new Set(together).size).toBeGreaterThan(2);
+  });
+
+  it("differs with the seed and the counter", async () => {
+    const logits = repeated(row).slice(0, 64 * row.length);
+    const base = await draw(logits, 64, { seed: 1, counter: 0 });
+    for (const options of [{ seed: 2 }, { seed: 2 ** 40 + 1 }, { counter: 64 }, { counter: 2 ** 40 }]) {
+      expect(await draw(logits, 64, options)).not.toEqual(base);
+    }
+    expect(await draw(logits, 64, { seed: 1, counter: 0 })).toEqual(base);
+  });
+
+  it("gives the same bits again", () => {
+    const [rows, v] = cases(backend, [[17, 997]], [[3, 97]])[0]!;
+    const logits = normals(rows! * v!, 7, dtype, 2);
+    return expectSameBits(backend, (memory) => [
+      enqueue(memory, logits, rows!), enqueue(memory, logits, rows!, { topK: 20 }),
+      enqueue(memory, logits, rows!, { topP: 0.9 }), enqueue(memory, logits, rows!, { topK: 50, topP: 0.7 }),
+    ]);
+  });
+});
