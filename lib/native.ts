@@ -29,7 +29,9 @@ export const native = load();
 // Native code throws the classes of this realm, so that `instanceof` holds wherever the library is loaded.
 native.setErrorClasses({ TypeError, RangeError, DeviceError, OutOfMemoryError });
 
+// Configurable, since a process that loads this module twice (two realms, two copies of the package) has one addon.
 Object.defineProperty(native.Tensor.prototype, Symbol.dispose, {
+  configurable: true,
   value(this: Binding.Tensor) {
     this.dispose();
   },

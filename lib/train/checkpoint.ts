@@ -80,18 +80,22 @@ export async function writeCheckpoint(
     await writeSafetensors(join(aside, "trainer", `${file}.safetensors`), parameterEntries(parameters, flat));
   }
   await writeFile(join(aside, "trainer", "state.json"), `${JSON.stringify(state, null, 2)}\n`, { flush: true });
+  await syncFolder(join(aside, "trainer"));
   await replaceFolder(aside, join(folder, name));
   await writeText(join(folder, "..", "latest"), `${name}\n`);
   const old = (await readdir(folder)).filter((entry) => /^step-\d{8}$/.test(entry)).sort().slice(0, -keep);
   for (const entry of old) await rm(join(folder, entry), { recursive: true, force: true });
 }
 
-/** Puts a finished folder in its place. What stood there before is complete until the moment of the rename. */
+/** Puts a finished folder in its place. What stood there before is whole until it is moved out of the way. */
 export async function replaceFolder(aside: string, target: string): Promise<void> {
   await syncFolder(aside);
-  await rm(target, { recursive: true, force: true });
+  const old = `${aside}.old`;
+  await rm(old, { recursive: true, force: true });
+  if (existsSync(target)) await rename(target, old);
   await rename(aside, target);
   await syncFolder(join(target, ".."));
+  await rm(old, { recursive: true, force: true });
 }
 
 /** Replaces a small text file in one step. */

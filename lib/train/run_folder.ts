@@ -25,7 +25,8 @@ export class RunFolder {
   /** @throws ConfigError where the folder already holds a run */
   static async create(config: RunConfig): Promise<RunFolder> {
     const folder = new RunFolder(config.out);
-    if (existsSync(join(config.out, "config.json"))) {
+    // Only what has begun is a run: one that failed before its first step may be started again as it was.
+    if (existsSync(folder.metrics)) {
       throw new ConfigError(
         `${config.out}: already holds a run; go on with it (--resume), name another folder (--set out=...) or delete it`,
       );

@@ -79,6 +79,8 @@ export class Stepper {
     });
     this.optimizer.step(learningRate, this.stages[stageIndex]!.optimizer);
     const [[loss], [gradNorm]] = await Promise.all([pass.loss.read(), this.optimizer.norm.read()]);
+    // An update that was skipped left the moments: their bias correction must not count it.
+    if (!Number.isFinite(gradNorm)) this.optimizer.stepsTaken--;
     return { loss: loss!, gradNorm: gradNorm! };
   }
 

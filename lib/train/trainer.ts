@@ -160,6 +160,7 @@ export class Trainer {
           while (this.step < end) {
             const line = await this.#trainStep(stage, loader);
             await metrics.append(line);
+            this.#checkFinite(line);
             if (this.step % config.checkpoint.everySteps === 0 || this.step === this.totalSteps) await save(stage.index);
             yield line;
           }
@@ -228,7 +229,6 @@ export class Trainer {
     progress.flops += flops;
     progress.seconds += seconds;
     progress.data = loader.position;
-    this.#checkFinite(loss, gradNorm);
     const valLoss = this.#evaluationDue(stage) ? await stepper.evaluate() : null;
     return {
       step: progress.step,
@@ -253,16 +253,16 @@ export class Trainer {
   }
 
   /** The optimizer has left the parameters as they were; a run that never recovers is ended. */
-  #checkFinite(loss: number, gradNorm: number): void {
+  #checkFinite({ step, loss, gradNorm }: MetricsLine): void {
     if (Number.isFinite(gradNorm)) {
       this.#skipped = 0;
       return;
     }
     this.#skipped++;
-    this.#parts.log(`step ${this.step}: loss ${loss}, gradient norm ${gradNorm}: the update was skipped`);
+    this.#parts.log(`step ${step}: loss ${loss}, gradient norm ${gradNorm}: the update was skipped`);
     if (this.#skipped < maxSkippedUpdates) return;
     throw new DeviceError(
-      `training diverged: ${maxSkippedUpdates} updates in a row had no finite gradient (last at step ${this.step}); ` +
+      `training diverged: ${maxSkippedUpdates} updates in a row had no finite gradient (last at step ${step}); ` +
         "go back to an earlier checkpoint with a lower learning rate",
     );
   }

@@ -1,0 +1,88 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { beforeEach, describe, expect, it } from "@jest/globals";
+import { CheckpointError } from "../../lib/errors.js";
+import { Llama } from "../../lib/nn/llama.js";
+import { temporaryFolder } from "../data/temporary.js";
+import { madeConfig, runTo, writeMadeData } from "./made_run.js";
+
+const path = temporaryFolder();
+beforeEach(async () => writeMadeData(path()));
+
+const checkpoints = () => readdirSync(path("run/checkpoints")).sort();
+
+describe("checkpoints", () => {
+  it("are written when they are due, the newest kept", async () => {
+    await runTo(madeConfig(path(), { checkpoint: { everySteps: 2, keep: 3 } }), { until: 5 });
+    expect(checkpoints()).toEqual(["step-00000002", "step-00000004", "step-00000005"]);
+    expect(readFileSync(path("run/latest"), "utf8")).toBe("step-00000005\n");
+    await runTo(madeConfig(path(), { checkpoint: { everySteps: 2, keep: 3 } }), { resume: true });
+    expect(checkpoints()).toEqual(["step-00000008", "step-00000010", "step-00000012"]);
+  });
+
+  it("hold a Hugging Face model and the trainer's state", async () => {
+    await runTo(madeConfig(path(), { precision: "bf16" }), { until: 3 });
+    const folder = path("run/checkpoints/step-00000003");
+    expect(readdirSync(folder).sort()).toEqual([
+      "config.json", "generation_config.json", "model.safetensors", "trainer",
+    ]);
+    expect(readdirSync(`${folder}/trainer`).sort()).toEqual([
+      "exp_avg.safetensors", "exp_avg_sq.safetensors", "master.safetensors", "state.json",
+    ]);
+    const state = JSON.parse(readFileSync(`${folder}/trainer/state.json`, "utf8")) as Record<string, unknown>;
+    expect(state).toMatchObject({
+      step: 3, stage: 0, tokens: 768, positions: 192, optimizerSteps: 3, seed: 1, data: { epoch: 0, tokens: 768 },
+    });
+    expect(state["configHash"]).toMatch(/^[0-9a-f]{64}$/);
+    using model = await Llama.load(folder, { device: "cpu", precision: "bf16" });
+    expect(model.config.hidden_size).toBe(64);
+  });
+
+  it("survive a crash while the next one was written", async () => {
+    const config = madeConfig(path());
+    await runTo(config, { until: 4 });
+    const part = path("run/checkpoints/.step-00000008.part");
+    mkdirSync(part);
+    writeFileSync(`${part}/model.safetensors`, "half a file");
+    writeFileSync(path("run/latest.part"), "step-000");
+    const rest = await runTo(config, { resume: true, until: 8 });
+    expect(rest.map(({ step }) => step)).toEqual([5, 6, 7, 8]);
+    expect(checkpoints()).toEqual(["step-00000006", "step-00000008"]);
+  });
+
+  it.each([
+    { file: "trainer/master.safetensors", bytes: 5000, problem: /master\.safetensors: .*(expected|header)/ },
+    { file: "trainer/exp_avg.safetensors", bytes: 4, problem: /exp_avg\.safetensors: / },
+    { file: "trainer/state.json", bytes: 30, problem: /state\.json: cannot be read: / },
+    { file: "trainer/state.json", bytes: 0, problem: /state\.json: cannot be read: / },
+  ])("cut short are told by their file: $file at $bytes bytes", async ({ file, bytes, problem }) => {
+    const config = madeConfig(path());
+    await runTo(config, { until: 3 });
+    truncateSync(path(`run/checkpoints/step-00000003/${file}`), bytes);
+    const resumed = runTo(config, { resume: true });
+    await expect(resumed).rejects.toThrow(CheckpointError);
+    await expect(resumed).rejects.toThrow(problem);
+  });
+
+  it("that are gone are told by the pointer to them", async () => {
+    const config = madeConfig(path());
+    await runTo(config, { until: 3 });
+    rmSync(path("run/checkpoints/step-00000003"), { recursive: true });
+    await expect(runTo(config, { resume: true })).rejects.toThrow(/latest: names step-00000003, but there is no folder/);
+  });
+
+  it("are what another run may begin with", async () => {
+    const fresh = await runTo(madeConfig(path()));
+    const from = path("run/model");
+    const lines = await runTo(madeConfig(path(), { model: undefined, init: { from }, out: path("next") }), { until: 1 });
+    expect(lines[0]!.loss).toBeLessThan(fresh[0]!.loss - 0.1);
+    const wrong = { vocab_size: 97, hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2 };
+    const mismatch = madeConfig(path(), { model: wrong, init: { from }, out: path("wrong") });
+    await expect(runTo(mismatch)).rejects.toThrow(/vocab_size is 96, the run's model section says 97/);
+    truncateSync(path("run/model/model.safetensors"), 9000);
+    const damaged = madeConfig(path(), { model: undefined, init: { from }, out: path("damaged") });
+    await expect(runTo(damaged)).rejects.toThrow(CheckpointError);
+    // What never began is no run: the same command works once its cause is gone.
+    expect(existsSync(path("damaged/metrics.jsonl"))).toBe(false);
+    await runTo(madeConfig(path(), { out: path("damaged") }), { until: 1 });
+  });
+});

@@ -1,0 +1,97 @@
+/** What a run is not begun, or not gone on, with. */
+import { readFileSync, truncateSync } from "node:fs";
+import { beforeEach, describe, expect, it } from "@jest/globals";
+import { ConfigError, DataError, DeviceError } from "../../lib/errors.js";
+import { backends } from "../../lib/device.js";
+import { readMetrics } from "../../lib/report/metrics.js";
+import { Trainer } from "../../lib/train/trainer.js";
+import { temporaryFolder } from "../data/temporary.js";
+import { madeConfig, runTo, writeMadeData, writeShard } from "./made_run.js";
+
+const path = temporaryFolder();
+beforeEach(async () => writeMadeData(path()));
+
+describe("a run that cannot be", () => {
+  it("names the token that the model does not know, and where it stands", async () => {
+    await writeShard(path("train.bin"), Int32Array.from({ length: 3000 }, (_, index) => (index === 1234 ? 96 : 1)));
+    const run = runTo(madeConfig(path(), { data: { train: path("train.bin") }, eval: undefined }));
+    await expect(run).rejects.toThrow(DataError);
+    await expect(run).rejects.toThrow(/train\.bin.*\b96\b.*1234|train\.bin.*1234.*\b96\b/);
+    await writeShard(path("val.bin"), Int32Array.from({ length: 200 }, () => 500));
+    await expect(runTo(madeConfig(path(), { out: path("two") }))).rejects.toThrow(/val\.bin.*500/);
+  });
+
+  it.each([
+    { what: "a step that K * T does not divide", keys: { stages: [{ patchSize: 3 }] }, problem: /patchSize 3 \* sequenceLength 16 = 48/ },
+    { what: "a micro-batch that does not divide", keys: { batch: { tokensPerStep: 256, sequenceLength: 16, microBatch: 3 } }, problem: /batch\.microBatch: expected a divisor of the 4 sequences/ },
+    { what: "more positions than the model has", keys: { batch: { tokensPerStep: 512, sequenceLength: 128 } }, problem: /expected at most model\.max_position_embeddings \(64\), got 128/ },
+    { what: "a misspelled key", keys: { optimiser: {} }, problem: /optimiser: unknown key; did you mean optimizer\?/ },
+  ])("is told by the config: $what", ({ keys, problem }) => {
+    expect(() => madeConfig(path(), keys)).toThrow(ConfigError);
+    expect(() => madeConfig(path(), keys)).toThrow(problem);
+  });
+
+  it("is told by the data: stages whose blocks do not divide each other, shards cut short or missing", async () => {
+    const stages = [{ patchSize: 4, fraction: 0.5 }, { patchSize: 3 }];
+    const config = madeConfig(path(), { stages, batch: { tokensPerStep: 384, sequenceLength: 16 } });
+    await expect(runTo(config)).rejects.toThrow(/blocks of 48 tokens do not divide the longest stage's 64/);
+    truncateSync(path("train.bin"), 1024 + 100);
+    await expect(runTo(madeConfig(path(), { out: path("cut") }))).rejects.toThrow(/train\.bin: cut short/);
+    const missing = madeConfig(path(), { data: { train: path("none_*.bin") }, eval: undefined, out: path("missing") });
+    await expect(runTo(missing)).rejects.toThrow(/none_\*\.bin/);
+  });
+
+  const cuda = backends().find(({ name }) => name === "cuda");
+  it("does not fall back to another device", async () => {
+    if (cuda?.available) return;
+    await expect(runTo(madeConfig(path(), { device: "cuda" }))).rejects.toThrow(DeviceError);
+    await expect(runTo(madeConfig(path(), { device: "cuda" }))).rejects.toThrow(/cuda/);
+  });
+});
+
+describe("a run whose gradient is not finite", () => {
+  it("leaves the parameters, and is given up after ten updates in a row", async () => {
+    const messages: string[] = [];
+    const trainer = await Trainer.open(madeConfig(path(), { train: { steps: 24 } }), {
+      log: (message) => messages.push(message),
+    });
+    const { master, layout } = trainer.model.parameters;
+    const poisoned = trainer.model.parameters.view(master, "model.norm.weight");
+    poisoned.write(new Float32Array(64).fill(Number.POSITIVE_INFINITY));
+    const embedding = () => trainer.model.parameters.view(master, layout.slots[0]!.name).read();
+    const before = await embedding();
+    const run = (async () => {
+      for await (const _ of trainer.run());
+    })();
+    await expect(run).rejects.toThrow(DeviceError);
+    await expect(run).rejects.toThrow(/training diverged: 10 updates in a row .*step 10/);
+    expect(trainer.step).toBe(10);
+    expect(messages.filter((message) => message.includes("the update was skipped"))).toHaveLength(10);
+    expect(await embedding()).toEqual(before);
+    const lines = await readMetrics(path("run/metrics.jsonl"));
+    expect(lines.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(lines[0]!.gradNorm).toBeNaN();
+    await trainer.close();
+  });
+
+  it("goes on where the gradient is finite again", async () => {
+    const messages: string[] = [];
+    const config = madeConfig(path());
+    const trainer = await Trainer.open(config, { log: (message) => messages.push(message) });
+    const { parameters } = trainer.model;
+    const norm = parameters.view(parameters.master, "model.norm.weight");
+    const run = trainer.run();
+    norm.write(new Float32Array(64).fill(Number.NaN));
+    expect((await run.next()).value!.gradNorm).toBeNaN();
+    norm.write(new Float32Array(64).fill(1));
+    const lines = [];
+    for await (const line of run) lines.push(line);
+    expect(messages.filter((message) => message.includes("skipped"))).toHaveLength(1);
+    expect(lines).toHaveLength(11);
+    expect(lines.every(({ loss, gradNorm }) => Number.isFinite(loss) && Number.isFinite(gradNorm))).toBe(true);
+    await trainer.close();
+    // A skipped update is none: stage 0 has six steps, and the bias correction of its moments counts five.
+    const state = readFileSync(path("run/checkpoints/step-00000006/trainer/state.json"), "utf8");
+    expect(JSON.parse(state)).toMatchObject({ step: 6, optimizerSteps: 5 });
+  });
+});
