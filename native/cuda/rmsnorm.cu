@@ -91,8 +91,8 @@ rmsnorm_backward_kernel(T* dx, float* slices, const T* dout, const T* sum, const
     }
   }
   if (!in_shared) return;
-  for (int64_t i = int64_t(threadIdx.x) * Width; i < cols; i += kBackwardThreads * Width)
-    for (int j = 0; j < Width; ++j) slice[i + j] = dweight[i + j];
+  __syncthreads();
+  for (int64_t i = threadIdx.x; i < cols; i += kBackwardThreads) slice[i] = dweight[i];
 }
 
 // dweight[cols] += the sum of slices[count, cols], in order.

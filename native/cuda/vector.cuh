@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <cstring>
 
 namespace nextpatch::cuda {
 
@@ -35,13 +36,41 @@ struct alignas(sizeof(T) * Width) Pack {
 template <typename T>
 constexpr int kWidth = 16 / sizeof(T);
 
+// A type of the pack's size that one instruction moves.
+template <size_t Bytes>
+struct Words;
+template <>
+struct Words<16> {
+  using type = uint4;
+};
+template <>
+struct Words<8> {
+  using type = uint2;
+};
+template <>
+struct Words<4> {
+  using type = unsigned int;
+};
+template <>
+struct Words<2> {
+  using type = unsigned short;
+};
+
 template <typename T, int Width>
 __device__ __forceinline__ Pack<T, Width> load(const T* from) {
-  return *reinterpret_cast<const Pack<T, Width>*>(from);
+  using Word = typename Words<sizeof(T) * Width>::type;
+  const Word word = *reinterpret_cast<const Word*>(from);
+  Pack<T, Width> pack;
+  memcpy(&pack, &word, sizeof word);
+  return pack;
 }
+// To global memory only: a plain store of 16 bytes may be split by the compiler, this one is not.
 template <typename T, int Width>
 __device__ __forceinline__ void store(T* to, const Pack<T, Width>& pack) {
-  *reinterpret_cast<Pack<T, Width>*>(to) = pack;
+  using Word = typename Words<sizeof(T) * Width>::type;
+  Word word;
+  memcpy(&word, &pack, sizeof word);
+  __stwb(reinterpret_cast<Word*>(to), word);
 }
 
 // Host: whether all of the pointers are 16-byte aligned.

@@ -41,6 +41,13 @@ void check_shared(const char* what, const void* address, size_t bytes, size_t al
     fail(std::string(what) + ": the address is not aligned to " + std::to_string(alignment) + " bytes");
 }
 
+void check_global(const char* what, const void* address) {
+  const Block& block = current_block();
+  const char* const at = static_cast<const char*>(address);
+  if (block.shared && at >= block.shared && at < block.shared + block.shared_bytes)
+    fail(std::string(what) + " writes to global memory only, the address is in shared memory");
+}
+
 void block_barrier(const char* what, int id, int count) {
   Block& block = current_block();
   const int expected = count > 0 ? count : int(block.threads.size());

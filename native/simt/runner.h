@@ -65,6 +65,9 @@ void block_barrier(const char* what, int id, int count);
 // Fails unless [address, address + bytes) lies in the block's shared memory, aligned to `alignment`.
 void check_shared(const char* what, const void* address, size_t bytes, size_t alignment);
 
+// Fails if the address lies in the block's shared memory: instructions for global memory do not reach it.
+void check_global(const char* what, const void* address);
+
 using Complete = void (*)(void* const* lanes, unsigned mask, const void* function);
 void meet_lanes(const char* what, unsigned mask, void* lane, Complete complete, const void* function);
 

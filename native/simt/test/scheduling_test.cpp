@@ -173,6 +173,12 @@ TEST(shared_memory_is_poisoned_for_every_block) {
   EXPECT(wrong == 0);
 }
 
+__global__ void wrong_space_kernel() { __stwb(cuda::shared_memory<unsigned>(), 1u); }
+
+TEST(stores_to_global_memory_refuse_shared) {
+  EXPECT_CONTAINS(problem<wrong_space_kernel>(1, 1, 4), "the address is in shared memory");
+}
+
 __global__ void overrun_kernel(float* out, int at) { out[threadIdx.x] = cuda::shared_memory<float>()[at]; }
 
 TEST(sanitizer_shared_memory_overrun) {

@@ -172,7 +172,13 @@ T __ldcs(const T* address) {
   return *address;
 }
 template <typename T>
+void __stwb(T* address, T value) {
+  nextpatch::simt::check_global("__stwb", address);
+  *address = value;
+}
+template <typename T>
 void __stcs(T* address, T value) {
+  nextpatch::simt::check_global("__stcs", address);
   *address = value;
 }
 
