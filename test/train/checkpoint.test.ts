@@ -67,16 +67,18 @@ describe("checkpoints", () => {
     const config = madeConfig(path());
     await runTo(config, { until: 3 });
     rmSync(path("run/checkpoints/step-00000003"), { recursive: true });
-    await expect(runTo(config, { resume: true })).rejects.toThrow(/latest: names step-00000003, but there is no folder/);
+    const resumed = runTo(config, { resume: true });
+    await expect(resumed).rejects.toThrow(/latest: names step-00000003, but there is no folder/);
   });
 
   it("are what another run may begin with", async () => {
     const fresh = await runTo(madeConfig(path()));
     const from = path("run/model");
-    const lines = await runTo(madeConfig(path(), { model: undefined, init: { from }, out: path("next") }), { until: 1 });
+    const next = madeConfig(path(), { model: undefined, init: { from }, out: path("next") });
+    const lines = await runTo(next, { until: 1 });
     expect(lines[0]!.loss).toBeLessThan(fresh[0]!.loss - 0.1);
-    const wrong = { vocab_size: 97, hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2 };
-    const mismatch = madeConfig(path(), { model: wrong, init: { from }, out: path("wrong") });
+    const larger = { ...madeConfig(path()).model, vocab_size: 97 };
+    const mismatch = madeConfig(path(), { model: larger, init: { from }, out: path("wrong") });
     await expect(runTo(mismatch)).rejects.toThrow(/vocab_size is 96, the run's model section says 97/);
     truncateSync(path("run/model/model.safetensors"), 9000);
     const damaged = madeConfig(path(), { model: undefined, init: { from }, out: path("damaged") });

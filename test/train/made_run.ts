@@ -63,7 +63,10 @@ export function madeConfig(folder: string, changes: Record<string, unknown> = {}
  * Runs a config, to the end or up to a step, as the loop of a command does that is interrupted.
  * @returns the metrics lines that it gave
  */
-export async function runTo(config: RunConfig, options: TrainerOptions & { until?: number } = {}): Promise<MetricsLine[]> {
+export async function runTo(
+  config: RunConfig,
+  options: TrainerOptions & { until?: number } = {},
+): Promise<MetricsLine[]> {
   const trainer = await Trainer.open(config, options);
   const lines: MetricsLine[] = [];
   try {

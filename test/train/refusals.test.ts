@@ -22,10 +22,26 @@ describe("a run that cannot be", () => {
   });
 
   it.each([
-    { what: "a step that K * T does not divide", keys: { stages: [{ patchSize: 3 }] }, problem: /patchSize 3 \* sequenceLength 16 = 48/ },
-    { what: "a micro-batch that does not divide", keys: { batch: { tokensPerStep: 256, sequenceLength: 16, microBatch: 3 } }, problem: /batch\.microBatch: expected a divisor of the 4 sequences/ },
-    { what: "more positions than the model has", keys: { batch: { tokensPerStep: 512, sequenceLength: 128 } }, problem: /expected at most model\.max_position_embeddings \(64\), got 128/ },
-    { what: "a misspelled key", keys: { optimiser: {} }, problem: /optimiser: unknown key; did you mean optimizer\?/ },
+    {
+      what: "a step that K * T does not divide",
+      keys: { stages: [{ patchSize: 3 }] },
+      problem: /patchSize 3 \* sequenceLength 16 = 48/,
+    },
+    {
+      what: "a micro-batch that does not divide",
+      keys: { batch: { tokensPerStep: 256, sequenceLength: 16, microBatch: 3 } },
+      problem: /batch\.microBatch: expected a divisor of the 4 sequences/,
+    },
+    {
+      what: "more positions than the model has",
+      keys: { batch: { tokensPerStep: 512, sequenceLength: 128 } },
+      problem: /expected at most model\.max_position_embeddings \(64\), got 128/,
+    },
+    {
+      what: "a misspelled key",
+      keys: { optimiser: {} },
+      problem: /optimiser: unknown key; did you mean optimizer\?/,
+    },
   ])("is told by the config: $what", ({ keys, problem }) => {
     expect(() => madeConfig(path(), keys)).toThrow(ConfigError);
     expect(() => madeConfig(path(), keys)).toThrow(problem);

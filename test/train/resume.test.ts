@@ -20,8 +20,8 @@ async function expectSame(out: string): Promise<void> {
   for (const file of ["model/model.safetensors", `${last}/model.safetensors`, ...tensors]) {
     expect([file, bytes(`${out}/${file}`).equals(bytes(`run/${file}`))]).toEqual([file, true]);
   }
-  const position = (run: string) => (JSON.parse(bytes(`${run}/${last}/trainer/state.json`).toString()) as { data: unknown }).data;
-  expect(position(out)).toEqual(position("run"));
+  const state = (run: string) => JSON.parse(bytes(`${run}/${last}/trainer/state.json`).toString()) as { data: unknown };
+  expect(state(out).data).toEqual(state("run").data);
 }
 
 describe("a run that is broken off and resumed", () => {
@@ -31,7 +31,7 @@ describe("a run that is broken off and resumed", () => {
     { precision: "fp32", keepOptimizer: false, breaks: everyStep },
     { precision: "bf16", keepOptimizer: false, breaks: [3, 6, 7] },
     { precision: "fp32", keepOptimizer: true, breaks: [5, 6, 7] },
-  ])("gives the bits of the whole one: $precision, keepOptimizer $keepOptimizer, $breaks", async ({ breaks, ...keys }) => {
+  ])("gives the bits of the whole one: $precision, kept: $keepOptimizer, at $breaks", async ({ breaks, ...keys }) => {
     await runTo(madeConfig(path(), keys));
     for (const step of breaks) {
       const config = madeConfig(path(), { ...keys, out: path("broken") });

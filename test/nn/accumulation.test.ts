@@ -1,0 +1,93 @@
+/** What a step computes must not depend on how it is cut into passes, and what it allocates is what was planned. */
+import { describe, expect, it } from "@jest/globals";
+import { parseRunConfig } from "../../lib/config/config.js";
+import { resolveStages } from "../../lib/config/stages.js";
+import { planBytes } from "../../lib/nn/buffers.js";
+import { Llama } from "../../lib/nn/llama.js";
+import { parameterLayout, parameterSpecs } from "../../lib/nn/parameters.js";
+import { planItems, planRun } from "../../lib/train/memory_plan.js";
+import { Stepper } from "../../lib/train/stepper.js";
+import { backends, open } from "../kernels/backends.js";
+
+const shape = {
+  vocab_size: 131, hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2,
+  num_key_value_heads: 1, max_position_embeddings: 64,
+};
+
+const tokens = Int32Array.from({ length: 8 * 4 * 12 }, (_, index) => (index * index + 7 * index) % 131);
+
+/** Loss, gradient norm and gradient of one step of eight sequences of 12 patches of 4 tokens. */
+async function step(backend: (typeof backends)[number], precision: "fp32" | "bf16", microBatch: number) {
+  const device = open(backend);
+  const config = parseRunConfig(
+    {
+      name: "accumulation", model: shape, data: { train: "none" }, stages: [{ patchSize: 4 }], train: { steps: 1 },
+      batch: { tokensPerStep: tokens.length, sequenceLength: 12, microBatch },
+    },
+    "accumulation",
+  );
+  const stages = resolveStages(config, tokens.length);
+  const plan = planRun(device, config.model!, precision === "bf16" ? "bf16" : "f32", stages, null);
+  const before = device.memory().usedBytes;
+  using model = Llama.create(shape, { device, precision, seed: 5 });
+  const stepper = new Stepper(model, plan, stages, null);
+  const used = device.memory().usedBytes - before;
+  const { loss, gradNorm } = await stepper.step(0, tokens, 1e-3);
+  const gradient = await stepper.optimizer.gradient.read();
+  const { systemAllocations } = device.memory();
+  await stepper.step(0, tokens, 1e-3);
+  const grown = device.memory().systemAllocations - systemAllocations;
+  const planned = planItems(device, plan).reduce((sum, { bytes }) => sum + bytes, 0);
+  stepper.dispose();
+  return { loss, gradNorm, gradient, used, planned, grown };
+}
+
+describe.each(backends)("a step on %s", (backend) => {
+  it.each([
+    { precision: "fp32", tolerance: 1e-5 },
+    { precision: "bf16", tolerance: 2e-2 },
+  ] as const)("has the same gradient in one pass, two or eight, in $precision", async ({ precision, tolerance }) => {
+    const whole = await step(backend, precision, 8);
+    for (const microBatch of [4, 1]) {
+      const cut = await step(backend, precision, microBatch);
+      expect(Math.abs(cut.loss / whole.loss - 1)).toBeLessThan(tolerance);
+      expect(Math.abs(cut.gradNorm / whole.gradNorm - 1)).toBeLessThan(tolerance);
+      const difference = Math.sqrt(cut.gradient.reduce((sum, g, i) => sum + (g - whole.gradient[i]!) ** 2, 0));
+      expect(difference / whole.gradNorm).toBeLessThan(tolerance);
+    }
+  });
+
+  it.each(["fp32", "bf16"] as const)("takes the memory that was planned, once, in %s", async (precision) => {
+    const { used, planned, grown } = await step(backend, precision, 2);
+    expect(grown).toBe(0);
+    expect(used).toBeGreaterThanOrEqual(planned);
+    // Each of some 60 tensors begins on an aligned address.
+    expect(used - planned).toBeLessThan(60 * 512);
+  });
+});
+
+describe("a memory plan", () => {
+  it("costs a patch-level stage no more than a token-level one of as many positions", () => {
+    const device = open("cpu");
+    const bytes = (patchSize: number, tokensPerStep: number) => {
+      const config = parseRunConfig(
+        {
+          name: "plan", model: shape, data: { train: "none" }, stages: [{ patchSize }], train: { steps: 1 },
+          batch: { tokensPerStep, sequenceLength: 64 },
+        },
+        "plan",
+      );
+      return planBytes(planRun(device, config.model!, "f32", resolveStages(config, 4096), null).passes.layers);
+    };
+    expect(bytes(4, 4096)).toBe(bytes(1, 1024));
+  });
+
+  it("counts every parameter", () => {
+    using model = Llama.create(shape, { device: open("cpu"), precision: "fp32" });
+    const layout = parameterLayout(model.config);
+    const counted = layout.slots.reduce((sum, { size }) => sum + size, 0);
+    expect(counted).toBe(model.parameterCount);
+    expect(planBytes(parameterSpecs(layout, "f32"))).toBe(4 * layout.size);
+    expect(layout.size - counted).toBeLessThan(64 * layout.slots.length);
+  });
+});

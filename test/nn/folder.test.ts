@@ -1,0 +1,112 @@
+/** Models from and to Hugging Face folders. */
+import { cpSync, readFileSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "@jest/globals";
+import { CheckpointError, ConfigError } from "../../lib/errors.js";
+import { SafetensorsFile, writeSafetensors, type SafetensorsEntry } from "../../lib/hf/safetensors.js";
+import { Llama } from "../../lib/nn/llama.js";
+import { temporaryFolder } from "../data/temporary.js";
+import { backends, open } from "../kernels/backends.js";
+
+const path = temporaryFolder();
+const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/hf/${name}`, import.meta.url));
+const weights = (folder: string) => readFileSync(`${folder}/model.safetensors`);
+
+/** The tensors of a folder, as another element type has them. */
+async function convert(
+  from: string,
+  to: string,
+  entry: (name: string, values: Uint8Array) => Partial<SafetensorsEntry>,
+): Promise<void> {
+  cpSync(from, to, { recursive: true });
+  const file = await SafetensorsFile.open(`${from}/model.safetensors`);
+  const entries = await Promise.all(
+    file.names().map(async (name) => {
+      const { dtype, shape } = file.info(name);
+      const bytes = await file.read(name);
+      return { name, dtype, shape, data: async () => bytes, ...entry(name, bytes) };
+    }),
+  );
+  await file.close();
+  await writeSafetensors(`${to}/model.safetensors`, entries);
+}
+
+/** The bits of the half nearest to a float that halves can hold exactly, or whose lower bits are cut. */
+function toHalf(value: number): number {
+  const bits = new Uint32Array(Float32Array.of(value).buffer)[0]!;
+  const exponent = ((bits >>> 23) & 255) - 127 + 15;
+  if (exponent <= 0) return (bits >>> 16) & 0x8000;
+  return ((bits >>> 16) & 0x8000) | (exponent << 10) | ((bits >>> 13) & 1023);
+}
+
+function fromHalf(half: number): number {
+  const magnitude = (half & 0x7fff) === 0 ? 0 : 2 ** ((half >> 10 & 31) - 15) * (1 + (half & 1023) / 1024);
+  return half & 0x8000 ? -magnitude : magnitude;
+}
+
+describe.each(backends)("a model folder on %s", (backend) => {
+  const device = open(backend);
+
+  it.each([
+    { source: "untied", precision: "fp32" },
+    { source: "tied", precision: "fp32" },
+    { source: "gqa", precision: "fp32" },
+    { source: "bf16", precision: "bf16" },
+  ] as const)("comes back bit for bit: $source", async ({ source, precision }) => {
+    using model = await Llama.load(fixture(source), { device, precision });
+    await model.save(path("saved"));
+    const theirs = await SafetensorsFile.open(`${fixture(source)}/model.safetensors`);
+    const ours = await SafetensorsFile.open(path("saved/model.safetensors"));
+    expect([...ours.names()].sort()).toEqual([...theirs.names()].sort());
+    for (const name of theirs.names()) {
+      expect(ours.info(name)).toMatchObject({ dtype: theirs.info(name).dtype, shape: theirs.info(name).shape });
+      expect(Buffer.from(await ours.read(name)).equals(Buffer.from(await theirs.read(name)))).toBe(true);
+    }
+    await Promise.all([theirs.close(), ours.close()]);
+    using again = await Llama.load(path("saved"), { device, precision });
+    await again.save(path("again"));
+    expect(again.config).toEqual(model.config);
+    expect(weights(path("again")).equals(weights(path("saved")))).toBe(true);
+  });
+
+  it("is read from F16 and from BF16, exactly", async () => {
+    const floats = (bytes: Uint8Array) => new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+    const expected = new Map<string, Float32Array>();
+    await convert(fixture("gqa"), path("half"), (name, bytes) => {
+      const halves = Uint16Array.from(floats(bytes), toHalf);
+      expected.set(name, Float32Array.from(halves, fromHalf));
+      return { dtype: "F16", data: async () => new Uint8Array(halves.buffer) };
+    });
+    using half = await Llama.load(path("half"), { device, precision: "fp32" });
+    for (const [name, values] of expected) {
+      expect(await half.parameters.view(half.parameters.master, name).read()).toEqual(values);
+    }
+    await convert(fixture("gqa"), path("bfloat"), (name, bytes) => {
+      const upper = Uint16Array.from(new Uint32Array(floats(bytes).slice().buffer), (bits) => bits >>> 16);
+      expected.set(name, new Float32Array(Uint32Array.from(upper, (bits) => bits << 16).buffer));
+      return { dtype: "BF16", data: async () => new Uint8Array(upper.buffer) };
+    });
+    using bfloat = await Llama.load(path("bfloat"), { device, precision: "fp32" });
+    for (const [name, values] of expected) {
+      expect(await bfloat.parameters.view(bfloat.parameters.master, name).read()).toEqual(values);
+    }
+  });
+
+  it("that is not whole is refused, by the name of what is wrong", async () => {
+    await expect(Llama.load(path("none"), { device })).rejects.toThrow(ConfigError);
+    await convert(fixture("gqa"), path("integers"), (name) => (name === "model.norm.weight" ? { dtype: "I32" } : {}));
+    await expect(Llama.load(path("integers"), { device })).rejects.toThrow(
+      /model\.norm\.weight: expected F32, F16 or BF16, found I32/,
+    );
+    await convert(fixture("gqa"), path("reshaped"), (name, bytes) =>
+      name === "model.norm.weight" ? { shape: [1, bytes.byteLength / 4] } : {},
+    );
+    await expect(Llama.load(path("reshaped"), { device })).rejects.toThrow(
+      /model\.norm\.weight: expected shape \[\d+\], .*found \[1, \d+\]/,
+    );
+    await convert(fixture("gqa"), path("renamed"), (name) => (name === "model.norm.weight" ? { name: "norm" } : {}));
+    await expect(Llama.load(path("renamed"), { device })).rejects.toThrow(/expected a tensor "model\.norm\.weight"/);
+    rmSync(path("renamed/model.safetensors"));
+    await expect(Llama.load(path("renamed"), { device })).rejects.toThrow(CheckpointError);
+  });
+});

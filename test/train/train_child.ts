@@ -1,0 +1,35 @@
+/**
+ * Run as a process of its own by memory.test.ts: trains a model large enough that its plan outweighs the program, and
+ * prints what it planned, what the device counted and by how much the process grew, in bytes.
+ * Argument: a folder with train.bin and val.bin.
+ */
+import { Device } from "../../lib/device.js";
+import { Trainer } from "../../lib/train/trainer.js";
+import { madeConfig, madeVocabulary } from "./made_run.js";
+
+const config = madeConfig(process.argv[2]!, {
+  model: {
+    hidden_size: 640, intermediate_size: 1728, num_hidden_layers: 3, num_attention_heads: 10,
+    vocab_size: madeVocabulary, max_position_embeddings: 128,
+  },
+  batch: { tokensPerStep: 2048, sequenceLength: 128, microBatch: 4 },
+  stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
+  train: { steps: 4 },
+  eval: { everySteps: 1, sequences: 1 },
+  checkpoint: { everySteps: 1, keep: 1 },
+});
+// The device's libraries are the program's memory, not the run's.
+const device = Device.open("cpu", { threads: 2 });
+await device.synchronize();
+const before = process.memoryUsage().rss;
+const trainer = await Trainer.open(config);
+const planned = trainer.memoryPlan.reduce((sum, { bytes }) => sum + bytes, 0);
+const allocations: number[] = [];
+let grown = 0;
+for await (const _ of trainer.run()) {
+  allocations.push(trainer.model.device.memory().systemAllocations);
+  grown = Math.max(grown, process.memoryUsage().rss - before);
+}
+const { peakUsedBytes, reservedBytes } = trainer.model.device.memory();
+await trainer.close();
+process.stdout.write(JSON.stringify({ planned, grown, peakUsedBytes, reservedBytes, allocations }));
