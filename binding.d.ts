@@ -49,6 +49,20 @@ export class Device {
   trim(): void;
   /** Resolves when every operation enqueued so far has finished; rejects with the error of the first that failed. */
   synchronize(): Promise<void>;
+  /**
+   * From here to `endCapture`, operations are checked and recorded instead of run. `write`, `read` and `synchronize`
+   * throw meanwhile.
+   */
+  beginCapture(): void;
+  /** The operations since `beginCapture`, to be run over the same memory as often as wanted. */
+  endCapture(): Graph;
+}
+
+/** Recorded operations: a CUDA graph on `cuda` (and `simt`), a list on `cpu`. Keeps the memory they touch. */
+export interface Graph {
+  /** Enqueues all of them. */
+  launch(): void;
+  dispose(): void;
 }
 
 export class Tensor<D extends DType = DType> {

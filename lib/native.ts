@@ -40,4 +40,4 @@ Object.defineProperty(native.Tensor.prototype, Symbol.dispose, {
 /** A handle on memory of a device: dtype, shape, `write`, `read`, `dispose`. */
 export const Tensor = native.Tensor;
 export type Tensor<D extends Binding.DType = Binding.DType> = Binding.Tensor<D>;
-export type { ArrayOf, BackendName, BackendReport, Device, DType, MemoryCounters } from "../binding.js";
+export type { ArrayOf, BackendName, BackendReport, Device, DType, Graph, MemoryCounters } from "../binding.js";

@@ -64,16 +64,26 @@ export class AdamW {
   }
 
   /** Updates the parameters by the gradient. Where that is not finite, nothing changes and `norm` tells. */
-  step(learningRate: number, { betas, eps, weightDecay, gradClip }: AdamWSettings): void {
-    const { gradient, firstMoment, secondMoment, norm, hyper, normWorkspace } = this.#tensors;
-    const { compute, master, layout } = this.parameters;
+  step(learningRate: number, settings: AdamWSettings): void {
+    this.prepareStep(learningRate, settings);
+    this.applyStep();
+  }
+
+  /** Puts the numbers of the next step on the device: the part of a step that differs from the one before. */
+  prepareStep(learningRate: number, { betas, eps, weightDecay, gradClip }: AdamWSettings): void {
     this.stepsTaken++;
     const correction = (beta: number) => 1 - beta ** this.stepsTaken;
-    hyper.write(
+    this.#tensors.hyper.write(
       Float32Array.of(
         learningRate, betas[0], betas[1], eps, weightDecay, correction(betas[0]), correction(betas[1]), gradClip ?? 0,
       ),
     );
+  }
+
+  /** The part of a step that is the same every time, and can be captured. */
+  applyStep(): void {
+    const { gradient, firstMoment, secondMoment, norm, hyper, normWorkspace } = this.#tensors;
+    const { compute, master, layout } = this.parameters;
     native.gradNorm(norm, gradient, normWorkspace);
     native.adamw(compute, master, firstMoment, secondMoment, gradient, norm, hyper, layout.decayed);
   }

@@ -1,5 +1,5 @@
 import type { ResolvedStage } from "../config/stages.js";
-import type { Tensor } from "../native.js";
+import type { Graph, Tensor } from "../native.js";
 import { allocate, disposeAll, type Allocated } from "../nn/buffers.js";
 import { trainingFlops } from "../nn/flops.js";
 import type { Llama } from "../nn/llama.js";
@@ -21,6 +21,10 @@ interface StagePass {
   readonly pass: Pass;
   /** The step's tokens on the device, a view for each micro-batch. */
   readonly parts: readonly Tensor<"i32">[];
+  /** Whether its operations have run once. */
+  warm: boolean;
+  /** Its operations, recorded. */
+  graph: Graph | null;
 }
 
 /** Whole training steps of every stage of a plan, over memory that is taken once. */
@@ -51,6 +55,8 @@ export class Stepper {
       return {
         pass: new Pass(plan.shape, batch, weights, this.#buffers, labelWeights, true),
         parts: Array.from({ length: count }, (_, part) => this.#tokens.step.narrow(0, part * size, size)),
+        warm: false,
+        graph: null,
       };
     });
     if (heldOut === null || this.#tokens.evaluation === null) return;
@@ -70,18 +76,41 @@ export class Stepper {
    * @returns the loss before the update, and the gradient's norm before clipping
    */
   async step(stageIndex: number, tokens: Int32Array, learningRate: number): Promise<{ loss: number; gradNorm: number }> {
-    const { pass, parts } = this.#passes[stageIndex]!;
+    const stagePass = this.#passes[stageIndex]!;
+    const { pass } = stagePass;
     this.#tokens.step.narrow(0, 0, tokens.length).write(tokens);
-    this.optimizer.zeroGradient();
-    parts.forEach((part, index) => {
-      pass.forward(part, index > 0);
-      pass.backward();
-    });
-    this.optimizer.step(learningRate, this.stages[stageIndex]!.optimizer);
+    this.optimizer.prepareStep(learningRate, this.stages[stageIndex]!.optimizer);
+    this.#run(stagePass);
     const [[loss], [gradNorm]] = await Promise.all([pass.loss.read(), this.optimizer.norm.read()]);
     // An update that was skipped left the moments: their bias correction must not count it.
     if (!Number.isFinite(gradNorm)) this.optimizer.stepsTaken--;
     return { loss: loss!, gradNorm: gradNorm! };
+  }
+
+  /**
+   * Enqueues a stage's operations, the same every step: one by one the first time, which lets libraries choose and
+   * load what they need, then recorded and launched at once.
+   */
+  #run(stage: StagePass): void {
+    if (stage.graph) {
+      stage.graph.launch();
+      return;
+    }
+    const { device } = this.model;
+    const record = stage.warm && process.env.NEXTPATCH_GRAPHS !== "0";
+    if (record) device.beginCapture();
+    try {
+      this.optimizer.zeroGradient();
+      stage.parts.forEach((part, index) => {
+        stage.pass.forward(part, index > 0);
+        stage.pass.backward();
+      });
+      this.optimizer.applyStep();
+    } finally {
+      if (record) stage.graph = device.endCapture();
+    }
+    stage.warm = true;
+    stage.graph?.launch();
   }
 
   /** The token-level loss on the held-out sequences, in nats a token; null where there are none. */
@@ -90,6 +119,7 @@ export class Stepper {
   }
 
   dispose(): void {
+    for (const { graph } of this.#passes) graph?.dispose();
     disposeAll(this.#buffers);
     disposeAll(this.#tokens);
     this.optimizer.dispose();

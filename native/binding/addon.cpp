@@ -3,6 +3,7 @@
 
 #include "device.h"
 #include "environment.h"
+#include "graph.h"
 #include "operations.h"
 #include "tensor.h"
 
@@ -25,6 +26,7 @@ Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   const Napi::Function device = DeviceHandle::define(env), tensor = Tensor::define(env);
   environment->device_class = Napi::Persistent(device);
   environment->tensor_class = Napi::Persistent(tensor);
+  environment->graph_class = Napi::Persistent(GraphHandle::define(env));
   exports.Set("Device", device);
   exports.Set("Tensor", tensor);
   exports.Set("setErrorClasses", Napi::Function::New(env, set_error_classes, "setErrorClasses"));

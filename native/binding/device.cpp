@@ -3,6 +3,7 @@
 #include "../core/backends.h"
 #include "environment.h"
 #include "errors.h"
+#include "graph.h"
 
 namespace nextpatch::binding {
 namespace {
@@ -29,7 +30,9 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
                       InstanceAccessor<&DeviceHandle::native_bf16>("nativeBf16", napi_enumerable),
                       InstanceMethod<&DeviceHandle::memory>("memory"),
                       InstanceMethod<&DeviceHandle::trim>("trim"),
-                      InstanceMethod<&DeviceHandle::synchronize>("synchronize")});
+                      InstanceMethod<&DeviceHandle::synchronize>("synchronize"),
+                      InstanceMethod<&DeviceHandle::begin_capture>("beginCapture"),
+                      InstanceMethod<&DeviceHandle::end_capture>("endCapture")});
 }
 
 DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -93,9 +96,23 @@ Napi::Value DeviceHandle::trim(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DeviceHandle::synchronize(const Napi::CallbackInfo& info) {
-  auto settlement = Environment::of(info.Env()).promise([](Napi::Env env) { return env.Undefined(); });
-  device_->synchronize(settlement.done);
-  return settlement.promise;
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    device_->require_no_capture("synchronize");
+    auto settlement = Environment::of(info.Env()).promise([](Napi::Env env) { return env.Undefined(); });
+    device_->synchronize(settlement.done);
+    return settlement.promise;
+  });
+}
+
+Napi::Value DeviceHandle::begin_capture(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    device_->begin_capture();
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value DeviceHandle::end_capture(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value { return GraphHandle::create(info.Env(), device_->end_capture()); });
 }
 
 Napi::Value backends(const Napi::CallbackInfo& info) {

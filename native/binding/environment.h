@@ -21,6 +21,7 @@ class Environment {
 
   Napi::FunctionReference device_class;
   Napi::FunctionReference tensor_class;
+  Napi::FunctionReference graph_class;
   // The error constructors given by setErrorClasses: JavaScript's own `instanceof` must hold.
   Napi::ObjectReference error_classes;
   // Devices live as long as the environment: their threads must never be the last to let go of them.

@@ -210,6 +210,7 @@ Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     require_alive("read");
     if (!view_.contiguous()) throw Error(ErrorKind::range, "read: the tensor is not contiguous");
+    storage_->device()->require_no_capture("read");
     const size_t bytes = size_t(view_.size()) * size_of(view_.dtype);
     auto buffer = Napi::ArrayBuffer::New(info.Env(), bytes);
     // Held so that the memory stays while a device thread fills it.

@@ -1,6 +1,7 @@
 #include "device.h"
 
 #include <cstring>
+#include <utility>
 
 #include "error.h"
 
@@ -35,6 +36,11 @@ Device::~Device() {
 }
 
 void Device::run(std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned) {
+  if (capture_) {
+    capture_->operations_.push_back(std::move(operation));
+    capture_->owned_.insert(capture_->owned_.end(), owned.begin(), owned.end());
+    return;
+  }
   queue_->enqueue([this, operation = std::move(operation), owned = std::move(owned)] {
     if (failure_) return;
     try {
@@ -45,7 +51,64 @@ void Device::run(std::function<void(Kernels&)> operation, std::vector<std::share
   });
 }
 
+void Device::begin_capture() {
+  require_no_capture("capture");
+  capture_ = std::make_shared<Graph>();
+  capture_->device_ = shared_from_this();
+}
+
+std::shared_ptr<Graph> Device::end_capture() {
+  if (!capture_) throw Error(ErrorKind::device, "endCapture: no capture was begun");
+  auto graph = std::exchange(capture_, nullptr);
+  queue_->enqueue([this, graph] { instantiate(*graph); });
+  return graph;
+}
+
+// Where the device has graphs, the operations are issued once into one; where that fails, so does the next wait.
+void Device::instantiate(Graph& graph) {
+  try {
+    if (!context_->begin_capture()) return;
+    std::exception_ptr failure;
+    try {
+      for (const auto& operation : graph.operations_) operation(context_->kernels());
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    graph.native_ = context_->end_capture();  // also after a failure: the stream must leave capture mode
+    if (failure) std::rethrow_exception(failure);
+  } catch (...) {
+    if (!failure_) failure_ = std::current_exception();
+  }
+}
+
+void Device::launch(const std::shared_ptr<Graph>& graph) {
+  require_no_capture("launch");
+  queue_->enqueue([this, graph] {
+    if (failure_) return;
+    try {
+      if (graph->native_) {
+        context_->replay(graph->native_);
+      } else {
+        for (const auto& operation : graph->operations_) operation(context_->kernels());
+      }
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+  });
+}
+
+Graph::~Graph() {
+  if (!native_) return;
+  device_->queue_->enqueue([device = device_, native = native_] { device->context_->destroy_graph(native); });
+}
+
+void Device::require_no_capture(const char* what) const {
+  if (!capture_) return;
+  throw Error(ErrorKind::device, std::string(what) + ": not possible while operations are captured");
+}
+
 void Device::write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes) {
+  require_no_capture("write");
   void* staging = host_memory_->allocate(bytes);
   if (!staging) {
     throw Error::out_of_memory("out of host memory for a copy of " + std::to_string(bytes) + " bytes",

@@ -35,6 +35,21 @@ class Storage {
   void* data_;
 };
 
+// Operations recorded once, to be run again and again over the same memory: as a graph of the device where it
+// has such a thing, else one after another. Owns all storages they touch.
+class Graph {
+ public:
+  ~Graph();
+  const std::shared_ptr<Device>& device() const { return device_; }
+
+ private:
+  friend class Device;
+  std::shared_ptr<Device> device_;
+  std::vector<std::function<void(Kernels&)>> operations_;
+  std::vector<std::shared_ptr<Storage>> owned_;
+  void* native_ = nullptr;  // queue thread only
+};
+
 class Device : public std::enable_shared_from_this<Device> {
  public:
   // nullptr, or the error of the first operation that failed since the last wait.
@@ -55,6 +70,15 @@ class Device : public std::enable_shared_from_this<Device> {
   // skipped and the next wait reports the error. `owned` lives until the operation has been issued.
   void run(std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned);
 
+  // From here to end_capture, operations are recorded instead of run. Copies to and from the host, and waits,
+  // are errors meanwhile.
+  void begin_capture();
+  std::shared_ptr<Graph> end_capture();
+  // Throws an Error where operations are being recorded: `what` cannot be part of a graph.
+  void require_no_capture(const char* what) const;
+  // Runs a graph's operations, after all that came before.
+  void launch(const std::shared_ptr<Graph>& graph);
+
   // Copies `bytes` from `host` (which may be changed as soon as this returns) to `to`.
   void write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
 
@@ -65,7 +89,9 @@ class Device : public std::enable_shared_from_this<Device> {
   void synchronize(Done done);
 
  private:
+  friend class Graph;
   void finish(std::function<void()> issue, Done done);
+  void instantiate(Graph& graph);
   void release_staging();
 
   std::string backend_;
@@ -74,6 +100,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unique_ptr<Context> context_;
   std::unique_ptr<Allocator> memory_;
   std::unique_ptr<Allocator> host_memory_;
+  std::shared_ptr<Graph> capture_;  // what is being recorded; touched by the caller's thread only
   // Both are touched on the queue thread only.
   std::exception_ptr failure_;
   std::vector<std::pair<Ticket, void*>> staging_;  // host blocks of copies that may still be under way
