@@ -1,0 +1,14 @@
+/** Ends with work in the queue and a read nobody waits for. */
+import { native } from "./addon.mjs";
+
+const { Device, Tensor } = native;
+const [backend, how, size] = [process.argv[2], process.argv[3], Number(process.argv[4])];
+const device = new Device(backend, 0, 2);
+const [a, b, c] = [0, 1, 2].map(() => new Tensor(device, "f32", [size, size]));
+for (const x of [a, b]) native.fill(x, 1);
+for (let i = 0; i < 20; ++i) native.matmul(c, a, b, false, false, false);
+const last = c.read();
+console.log("queued");
+if (how === "exit") process.exit(0);
+if (how === "throw") throw new Error("on purpose");
+if (how === "awaited") console.log((await last)[0]);

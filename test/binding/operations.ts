@@ -1,0 +1,88 @@
+/** A valid call of every operation of the binding, with the argument names of binding.d.ts. */
+import { native, Tensor, type Device, type DType } from "../../lib/native.js";
+
+export type Kind = "tensor" | "optional" | "number" | "whole" | "boolean" | "device";
+
+export interface Argument {
+  name: string;
+  kind: Kind;
+  value: unknown;
+  /** A tensor whose rows may lie apart. */
+  strided?: boolean;
+  /** A number that may be below 0. */
+  signed?: boolean;
+}
+
+export interface Operation {
+  name: string;
+  arguments: Argument[];
+}
+
+/** Calls a function of the binding with arguments of any kind. */
+export function invoke(name: string, args: readonly unknown[]): unknown {
+  const functions = native as unknown as Record<string, (...args: readonly unknown[]) => unknown>;
+  return functions[name]!(...args);
+}
+
+const [B, T, N, K, V, C, I, H, G, D] = [2, 3, 6, 2, 11, 8, 5, 4, 2, 32];
+
+/** Tensors hold zeros, so that every id is valid. */
+export function operations(device: Device): Operation[] {
+  const tensor = (name: string, shape: number[], dtype: DType = "f32", strided = false): Argument => {
+    const value = new Tensor(device, dtype, shape);
+    native.fill(value, 0);
+    return { name, kind: "tensor", value, strided };
+  };
+  const optional = (name: string, shape: number[]): Argument => ({ ...tensor(name, shape), kind: "optional" });
+  const i32 = (name: string, shape: number[]): Argument => tensor(name, shape, "i32");
+  const heads = (name: string, length: number, count: number): Argument =>
+    tensor(name, [B, length, count, D], "f32", true);
+  const whole = (name: string, value = 1): Argument => ({ name, kind: "whole", value });
+  const number = (name: string, value = 0.5, signed = false): Argument => ({ name, kind: "number", value, signed });
+  const boolean = (name: string): Argument => ({ name, kind: "boolean", value: false });
+  const owner: Argument = { name: "device", kind: "device", value: device };
+  const table: [string, Argument[]][] = [
+    ["fill", [tensor("out", [N, C]), number("value", 1, true)]],
+    ["copy", [tensor("out", [N, C], "f32", true), tensor("source", [N, C], "f32", true)]],
+    ["normal", [tensor("out", [N, C]), number("std"), whole("seed"), whole("offset")]],
+    ["rotaryTable", [tensor("table", [T, D / 2, 2]), tensor("inverseFrequencies", [D / 2])]],
+    ["matmul", [tensor("c", [N, C]), tensor("a", [N, I]), tensor("b", [I, C]), boolean("transposeA"),
+      boolean("transposeB"), boolean("accumulate")]],
+    ["sum", [tensor("out", [1]), tensor("values", [N]), boolean("accumulate")]],
+    ["patchEmbeddingForward", [tensor("out", [N, C]), i32("tokens", [N * K]), tensor("table", [V, C])]],
+    ["patchEmbeddingBackward", [tensor("dtable", [V, C]), tensor("dout", [N, C]), i32("tokens", [N * K]),
+      i32("workspace", [Math.max(1, native.patchEmbeddingBackwardWorkspace(device, N * K, V))])]],
+    ["patchEmbeddingBackwardWorkspace", [owner, whole("tokens"), whole("vocabulary")]],
+    ["rmsNormForward", [tensor("out", [N, C]), optional("sum", [N, C]), tensor("rstd", [N]), tensor("x", [N, C]),
+      optional("add", [N, C]), tensor("weight", [C]), number("epsilon")]],
+    ["rmsNormBackward", [tensor("dx", [N, C]), tensor("dweight", [C]), tensor("dout", [N, C]), tensor("sum", [N, C]),
+      tensor("rstd", [N]), tensor("weight", [C]),
+      tensor("workspace", [Math.max(1, native.rmsNormBackwardWorkspace(device, N, C))]), boolean("accumulate")]],
+    ["rmsNormBackwardWorkspace", [owner, whole("rows"), whole("cols")]],
+    ["rotary", [heads("x", T, H), tensor("table", [T + 1, D / 2, 2]), whole("offset"), boolean("inverse")]],
+    ["attentionForward", [heads("out", T, H), tensor("lse", [B, H, T]), heads("q", T, H), heads("k", T, G),
+      heads("v", T, G), number("scale", 1, true)]],
+    ["attentionBackward", [heads("dq", T, H), heads("dk", T, G), heads("dv", T, G), heads("dout", T, H),
+      heads("q", T, H), heads("k", T, G), heads("v", T, G), heads("out", T, H), tensor("lse", [B, H, T]),
+      tensor("workspace", [Math.max(1, native.attentionBackwardWorkspace(device, B, T, T, H, G, D))]),
+      number("scale", 1, true)]],
+    ["attentionBackwardWorkspace", [owner, whole("batch"), whole("queries"), whole("keys"), whole("heads"),
+      whole("kvHeads"), whole("headDim", 32)]],
+    ["swigluForward", [tensor("out", [N, I]), tensor("gateUp", [N, 2 * I])]],
+    ["swigluBackward", [tensor("dgateUp", [N, 2 * I]), tensor("dout", [N, I]), tensor("gateUp", [N, 2 * I])]],
+    ["patchLabels", [i32("labels", [N, K]), i32("tokens", [N * K]), whole("positions", T)]],
+    ["labelCoefficients", [tensor("coefficients", [K]), i32("labels", [N, K]), tensor("weights", [K])]],
+    ["crossEntropy", [tensor("losses", [N]), tensor("logits", [N, V]), i32("labels", [N, K]),
+      tensor("coefficients", [K]), boolean("gradient")]],
+    ["gradNorm", [tensor("norm", [1]), tensor("grad", [C]),
+      tensor("workspace", [Math.max(1, native.gradNormWorkspace(device, C))])]],
+    ["gradNormWorkspace", [owner, whole("size")]],
+    ["adamw", [tensor("param", [C]), tensor("master", [C]), tensor("m", [C]), tensor("v", [C]), tensor("grad", [C]),
+      tensor("norm", [1]), tensor("hyper", [8]), whole("decayed")]],
+    ["sample", [i32("out", [N]), tensor("logits", [N, V]),
+      tensor("workspace", [Math.max(1, native.sampleWorkspace(device, N, V))]), number("temperature"), whole("topK"),
+      number("topP"), whole("seed"), whole("counter")]],
+    ["sampleWorkspace", [owner, whole("rows"), whole("vocabulary")]],
+  ];
+  return table.map(([name, args]) => ({ name, arguments: args }));
+}

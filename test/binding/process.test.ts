@@ -1,0 +1,68 @@
+/** What must not crash or hang a process, each in a process of its own. */
+import { spawnSync } from "node:child_process";
+import { createRequire } from "node:module";
+import { describe, expect, it } from "@jest/globals";
+import { backends, cases } from "../kernels/backends.js";
+
+const here = createRequire(import.meta.url);
+
+interface Outcome {
+  status: number | null;
+  signal: string | null;
+  output: string;
+  errors: string;
+}
+
+/** Runs children/NAME.mjs to its end. */
+function run(name: string, args: readonly (string | number)[], flags: readonly string[] = []): Outcome {
+  const child = spawnSync(
+    process.execPath, [...flags, here.resolve(`./children/${name}.mjs`), ...args.map(String)],
+    { encoding: "utf8", timeout: 100_000, env: { ...process.env, NODE_OPTIONS: "" } });
+  return { status: child.status, signal: child.signal, output: child.stdout, errors: child.stderr };
+}
+
+/** What a child that must succeed printed as JSON. */
+function result(name: string, args: readonly (string | number)[], flags: readonly string[] = []): unknown {
+  const child = run(name, args, flags);
+  expect({ ...child, output: "" }).toEqual({ status: 0, signal: null, output: "", errors: "" });
+  return JSON.parse(child.output);
+}
+
+describe.each(backends)("a process with %s", (backend) => {
+  const size = cases(backend, [256], [8])[0]!;
+
+  it.each([1, 2, 3])("survives random calls, seed %i", (seed) => {
+    const calls = cases(backend, [4000], [500])[0]!;
+    const outcome = result("fuzz", [backend, seed, calls]) as { succeeded: number; failed: number };
+    expect(outcome).toMatchObject({ wrong: [], alive: [4, 4, 4] });
+    expect(outcome.succeeded).toBeGreaterThan(calls / 100);
+    expect(outcome.failed).toBeGreaterThan(calls / 2);
+  });
+
+  it("refuses wrong receivers of methods and accessors", () => {
+    expect(result("receivers", [backend])).toEqual([]);
+  });
+
+  it("refuses the native pointers of others", () => {
+    for (const name of result("external", [backend]) as string[]) expect(name).toMatch(/^(Type|Range)Error$/);
+  });
+
+  it("frees the memory of tensors that were collected", () => {
+    const { before, peak, after } = result("collected", [backend], ["--expose-gc"]) as Record<string, number>;
+    expect(peak).toBeGreaterThan(before!);
+    expect(after).toBe(before);
+  });
+
+  it.each([["ends", 0], ["awaited", 0], ["exit", 0], ["throw", 1]])(
+    "with work in its queue %s with code %i", (how, code) => {
+      const child = run("pending", [backend, how, size]);
+      expect(child).toMatchObject({ status: code, signal: null });
+      expect(child.output.trim().split("\n")).toEqual(how === "awaited" ? ["queued", String(size)] : ["queued"]);
+      if (how === "throw") expect(child.errors).toContain("on purpose");
+      else expect(child.errors).toBe("");
+    });
+
+  it("outlives worker threads that are ended in the middle", () => {
+    expect(result("workers", [backend, size])).toEqual([2 * size, 2 * size]);
+  });
+});

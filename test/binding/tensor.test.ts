@@ -1,0 +1,136 @@
+import { describe, expect, it } from "@jest/globals";
+import { native, Tensor } from "../../lib/native.js";
+import { backends, open } from "../kernels/backends.js";
+import { bits } from "../kernels/memory.js";
+import { failure } from "./failure.js";
+
+const construct = (...args: unknown[]): Tensor => Reflect.construct(Tensor, args) as Tensor;
+
+describe.each(backends)("Tensor on %s", (backend) => {
+  const device = open(backend);
+
+  it("says what it is", () => {
+    const tensor = new Tensor(device, "bf16", [2, 3, 4]);
+    expect([tensor.dtype, tensor.shape, tensor.size, tensor.byteLength, tensor.disposed])
+      .toEqual(["bf16", [2, 3, 4], 24, 48, false]);
+    expect(tensor.device).toBe(device);
+    expect(tensor.reshape([24]).device).toBe(device);
+  });
+
+  it.each([
+    ["f32", Float32Array.of(1, -0, NaN, Infinity, 1e-45)], ["bf16", Uint16Array.of(0, 0x7fc0, 0xffff, 1, 0x8000)],
+    ["i32", Int32Array.of(0, -1, 2 ** 31 - 1, -(2 ** 31), 7)],
+  ] as const)("gives back the %s that were written, bit for bit", async (dtype, data) => {
+    const tensor = construct(device, dtype, [5]);
+    tensor.write(data as Float32Array);
+    const before = new Uint8Array(data.slice().buffer);
+    data.fill(0); // the call has taken its copy
+    expect([...(await bits(tensor))]).toEqual([...before]);
+  });
+
+  it("views share memory, which lives as long as one of them", async () => {
+    const tensor = new Tensor(device, "f32", [3, 2]);
+    tensor.write(Float32Array.of(0, 1, 2, 3, 4, 5));
+    const view = tensor.narrow(0, 1, 2).reshape([4]);
+    tensor.dispose();
+    expect(tensor.disposed).toBe(true);
+    view.narrow(0, 0, 1).write(Float32Array.of(9));
+    expect([...(await view.read())]).toEqual([9, 3, 4, 5]);
+    view.dispose();
+    view.dispose();
+    expect(view.disposed).toBe(true);
+  });
+
+  it("is disposed of by `using`", () => {
+    const tensor = new Tensor(device, "f32", [1]);
+    tensor[Symbol.dispose]();
+    expect(tensor.disposed).toBe(true);
+  });
+
+  it("finishes a read whose tensor is disposed of meanwhile", async () => {
+    const tensor = new Tensor(device, "i32", [1000]);
+    native.fill(tensor, 7);
+    const data = tensor.read();
+    tensor.dispose();
+    native.fill(new Tensor(device, "i32", [1000]), 8);
+    expect((await data).every((x) => x === 7)).toBe(true);
+  });
+
+  it.each<[string, unknown[], string]>([
+    ["no arguments", [], "TypeError"], ["no device", [{}, "f32", [1]], "TypeError"],
+    ["a spoofed device", [Object.create(Object.getPrototypeOf(device)), "f32", [1]], "TypeError"],
+    ["no dtype", [device, undefined, [1]], "TypeError"], ["an unknown dtype", [device, "f64", [1]], "TypeError"],
+    ["a symbol for dtype", [device, Symbol("f32"), [1]], "TypeError"],
+    ["a dtype whose toString throws", [device, { toString: () => { throw new Error("mine"); } }, [1]], "TypeError"],
+    ["no shape", [device, "f32"], "TypeError"], ["a number for shape", [device, "f32", 3], "TypeError"],
+    ["an array-like shape", [device, "f32", { length: 1, 0: 1 }], "TypeError"],
+    ["no dimensions", [device, "f32", []], "RangeError"], ["five dimensions", [device, "f32", [1, 1, 1, 1, 1]], "RangeError"],
+    ["a dimension of 0", [device, "f32", [2, 0]], "RangeError"], ["a negative dimension", [device, "f32", [-1]], "RangeError"],
+    ["NaN for a dimension", [device, "f32", [NaN]], "RangeError"], ["half a dimension", [device, "f32", [1.5]], "RangeError"],
+    ["a string for a dimension", [device, "f32", ["1"]], "RangeError"], ["a hole", [device, "f32", new Array(2)], "RangeError"],
+    ["a symbol for a dimension", [device, "f32", [Symbol("1")]], "RangeError"],
+    ["an object whose toString throws", [device, "f32", [{ toString: () => { throw new Error("mine"); } }]], "RangeError"],
+    ["Infinity", [device, "f32", [Infinity]], "RangeError"], ["2^53", [device, "f32", [2 ** 53]], "RangeError"],
+    ["a product that overflows", [device, "f32", [2 ** 40, 2 ** 40]], "RangeError"],
+  ])("constructed with %s throws", (_, args, name) => {
+    const error = failure(() => construct(...args));
+    expect(error.name).toBe(name);
+    expect(error.message).toMatch(/^Tensor: (device|dtype|shape): expected /);
+  });
+
+  it("cannot be constructed without new", () => {
+    for (const type of [native.Tensor, native.Device]) {
+      expect(failure(() => (type as unknown as (...args: unknown[]) => void)(device, "f32", [1])).name).toBe("TypeError");
+      expect(failure(() => Reflect.apply(type, new Tensor(device, "f32", [1]), [])).name).toBe("TypeError");
+    }
+  });
+
+  it("methods say what is wrong with their arguments", () => {
+    const tensor = new Tensor(device, "f32", [4, 6]);
+    const view = tensor.narrow(1, 1, 2);
+    const call = (method: "reshape" | "narrow" | "write" | "read", on: Tensor, ...args: unknown[]): Error =>
+      failure(() => Reflect.apply(on[method] as (...args: unknown[]) => unknown, on, args));
+    const range = [
+      call("reshape", tensor, [5, 5]), call("reshape", tensor, []), call("reshape", tensor, [24, 1.5]),
+      call("reshape", view, [8]), call("narrow", tensor, 2, 0, 1), call("narrow", tensor, -1, 0, 1),
+      call("narrow", tensor, 0, 4, 1), call("narrow", tensor, 0, 2, 3), call("narrow", tensor, 0, 0, 0),
+      call("narrow", tensor, 0, NaN, 1), call("narrow", tensor, 0, 0, 2 ** 60), call("narrow", tensor),
+      call("narrow", tensor, "0", 0, 1), call("narrow", tensor, Symbol("0"), 0, 1),
+      call("write", tensor, new Float32Array(23)), call("write", view, new Float32Array(8)), call("read", view),
+    ];
+    for (const error of range) {
+      expect(error.name).toBe("RangeError");
+      expect(error.message).toMatch(/^(reshape|narrow|write|read): /);
+    }
+    const type = [
+      call("reshape", tensor), call("reshape", tensor, "24"), call("write", tensor), call("write", tensor, [1, 2]),
+      call("write", tensor, new Float64Array(24)), call("write", tensor, new ArrayBuffer(96)),
+      call("write", tensor, new DataView(new ArrayBuffer(96))),
+      call("write", tensor, new Proxy(new Float32Array(24), {})),
+    ];
+    for (const error of type) {
+      expect(error.name).toBe("TypeError");
+      expect(error.message).toMatch(/^(reshape|write): .*expected/);
+    }
+    const detached = new Float32Array(24);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    expect(call("write", tensor, detached).name).toBe("RangeError");
+    tensor.dispose();
+    for (const error of [call("reshape", tensor, [24]), call("narrow", tensor, 0, 0, 1), call("read", tensor),
+      call("write", tensor, new Float32Array(24))]) {
+      expect(error.name).toBe("TypeError");
+      expect(error.message).toMatch(/^(reshape|narrow|write|read): the tensor was disposed of$/);
+    }
+  });
+
+  it("survives a shape that disposes of the tensor while it is read", () => {
+    const tensor = new Tensor(device, "f32", [4]);
+    const shape = [2, 2];
+    Object.defineProperty(shape, 1, { get: () => (tensor.dispose(), 2) });
+    try {
+      expect(tensor.reshape(shape).disposed).toBe(true);
+    } catch (error) {
+      expect((error as Error).name).toBe("TypeError");
+    }
+  });
+});
