@@ -37,7 +37,7 @@ export function numberBetween(low: number, high: number): (text: string) => numb
   };
 }
 
-/** Gathers a repeated flag. */
-export function collect(text: string, before: string[]): string[] {
-  return [...before, text];
+/** Gathers a flag that may be repeated; `before` is undefined at its first time. */
+export function collect(text: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), text];
 }

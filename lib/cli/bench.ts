@@ -29,11 +29,12 @@ export function registerBench(program: Command, io: CliIo): void {
     .option("--steps <N>", "steps that are timed", wholeNumber(1), 5)
     .option("--micro-batch <N>", "sequences per pass (default: auto)", wholeNumber(1));
   withPlacement(command).action(async (flags: Flags) => {
+    const model = await readModel(flags.model);
     const device = Device.open(flags.device);
     io.log(`${device.backend}: ${device.name}, ${device.computeDType(flags.precision) === "bf16" ? "bf16" : "fp32"}`);
     const progress = io.progress("bench train");
     const result = await benchTrainStep(device, {
-      model: await readModel(flags.model), patchSize: flags.patchSize, sequenceLength: flags.sequenceLength,
+      model, patchSize: flags.patchSize, sequenceLength: flags.sequenceLength,
       tokensPerStep: flags.tokensPerStep, precision: flags.precision, steps: flags.steps,
       microBatch: flags.microBatch ?? "auto",
       onStep: (done, of) => progress.update(done, of, `step ${done}/${of}`),

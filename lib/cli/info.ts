@@ -13,7 +13,7 @@ import { planText } from "./plan_text.js";
 
 interface Flags {
   readonly config?: string;
-  readonly set: string[];
+  readonly set?: string[];
 }
 
 export function registerInfo(program: Command, io: CliIo): void {
@@ -21,8 +21,8 @@ export function registerInfo(program: Command, io: CliIo): void {
     .command("info")
     .description("devices, backends, versions, what is missing and what to do; with --config a memory plan")
     .option("--config <file>", "a run config whose memory is to be planned")
-    .option("--set <key=value>", "override a key of the config (repeatable)", collect, [])
-    .action(async ({ config, set }: Flags) => {
+    .option("--set <key=value>", "override a key of the config (repeatable)", collect)
+    .action(async ({ config, set = [] }: Flags) => {
       const found = backends();
       const plan = config === undefined ? null : await planOf(config, set);
       const machine = { platform: `${process.platform}-${process.arch}`, node: process.version };

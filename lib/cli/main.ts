@@ -23,7 +23,10 @@ const program = new Command("nextpatch")
   .option("--verbose", "show the stack of an error")
   .configureHelp({ showGlobalOptions: true })
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "nextpatch: ")) });
+  // One line, like every other error: commander puts its suggestion on a second.
+  .configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, "nextpatch: ").replace(/\n\((?=Did you mean)/, " (")),
+  });
 
 const flags = () => program.opts<{ json?: boolean; verbose?: boolean }>();
 const io = createIo(() => flags().json === true);

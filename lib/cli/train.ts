@@ -11,7 +11,7 @@ import { planText } from "./plan_text.js";
 
 interface Flags {
   readonly resume?: boolean;
-  readonly set: string[];
+  readonly set?: string[];
   readonly device?: string;
   readonly precision?: string;
 }
@@ -22,14 +22,14 @@ export function registerTrain(program: Command, io: CliIo): void {
     .description("run the stages of a config (YAML or JSON) and write a run folder")
     .argument("<config>", "the config; docs/config.md lists its keys")
     .option("--resume", "go on from the run's latest checkpoint")
-    .option("--set <key=value>", "override a key, as in --set batch.microBatch=4 (repeatable)", collect, [])
+    .option("--set <key=value>", "override a key, as in --set batch.microBatch=4 (repeatable)", collect)
     .option("--device <device>", "the same as --set device=...")
     .option("--precision <precision>", "the same as --set precision=...")
     .action(async (path: string, flags: Flags) => train(path, flags, io));
 }
 
 async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
-  const set = [...flags.set];
+  const set = [...(flags.set ?? [])];
   for (const key of ["device", "precision"] as const) if (flags[key] !== undefined) set.push(`${key}=${flags[key]}`);
   const config = await loadRunConfig(path, { set });
   const trainer = await Trainer.open(config, { resume: flags.resume === true, log: io.log });
@@ -41,7 +41,9 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
     interrupted = true;
     io.log("interrupted: finishing the step and saving a checkpoint (again to stop at once)");
   };
-  process.once("SIGINT", onInterrupt);
+  // A terminal interrupts, a scheduler terminates: either way the work so far is kept.
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) process.once(signal, onInterrupt);
   const progress = io.progress("train");
   let last: MetricsLine | undefined;
   let valLoss: number | undefined;
@@ -55,7 +57,7 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
     }
   } finally {
     progress.stop();
-    process.removeListener("SIGINT", onInterrupt);
+    for (const signal of signals) process.removeListener(signal, onInterrupt);
     await trainer.close();
   }
   if (interrupted && trainer.step < trainer.totalSteps) {

@@ -1,0 +1,53 @@
+/** The command as it is installed: the built package, run as a process of its own. */
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { copyFileSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll } from "@jest/globals";
+
+export interface Finished {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Command {
+  /** Runs `nextpatch` with these arguments, in the file's folder, to its end. */
+  (...args: string[]): Promise<Finished>;
+  /** Starts it; `finished` resolves at its end. */
+  start(...args: string[]): { process: ChildProcess; finished: Promise<Finished> };
+  /** A path in the folder that all tests of a file share, gone after them. */
+  path(name: string): string;
+}
+
+/** Builds the package's TypeScript into a folder of its own before the tests of a file. */
+export function builtCommand(): Command {
+  const root = fileURLToPath(new URL("../..", import.meta.url));
+  let folder = "";
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "nextpatch-cli-"));
+    copyFileSync(join(root, "package.json"), join(folder, "package.json"));
+    for (const shared of ["node_modules", "build"]) symlinkSync(join(root, shared), join(folder, shared));
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", join(folder, "dist")]);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const start = (...args: string[]) => {
+    // As a user's shell has it: nothing of jest's.
+    const { NODE_OPTIONS: _, ...env } = process.env;
+    const child = spawn(process.execPath, [join(folder, "dist/cli/main.js"), ...args], { cwd: folder, env });
+    const output = { stdout: "", stderr: "" };
+    for (const stream of ["stdout", "stderr"] as const) {
+      child[stream].setEncoding("utf8").on("data", (text: string) => (output[stream] += text));
+    }
+    const finished = new Promise<Finished>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code) => resolve({ code, ...output }));
+    });
+    return { process: child, finished };
+  };
+  const command = (...args: string[]) => start(...args).finished;
+  return Object.assign(command, { start, path: (name: string) => join(folder, name) });
+}

@@ -1,0 +1,183 @@
+/** From text to a model that writes: the commands in the order in which they are used. */
+import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "@jest/globals";
+import { readMetrics } from "../../lib/report/metrics.js";
+import { writeShard } from "../train/made_run.js";
+import { builtCommand } from "./built.js";
+
+const nextpatch = builtCommand();
+const { path } = nextpatch;
+
+/** The one object that a command with --json prints, and nothing besides. */
+async function json<T = Record<string, unknown>>(...args: string[]): Promise<T> {
+  const { code, stdout, stderr } = await nextpatch(...args, "--json");
+  expect([code, stderr]).toEqual([0, code === 0 ? stderr : ""]);
+  expect(stdout).toMatch(/^\{.*\}\n$/);
+  return JSON.parse(stdout) as T;
+}
+
+const config = `
+name: small
+model: { hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2, vocab_size: 300 }
+data: { train: data/train_*.bin, val: data/val_*.bin }
+stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }]
+batch: { tokensPerStep: 1024, sequenceLength: 32 }
+train: { steps: 12 }
+schedule: { warmupSteps: 2 }
+eval: { everySteps: 6, sequences: 4 }
+device: cpu
+`;
+
+let dataset: Record<string, unknown> = {};
+let trained: Record<string, unknown> = {};
+beforeAll(async () => {
+  const documents = Array.from({ length: 60 }, (_, d) =>
+    Array.from({ length: 40 }, (_, s) => `The ${["cat", "dog", "owl"][(d + s) % 3]} saw ${d + s} stars.`).join(" "),
+  );
+  writeFileSync(path("text.jsonl"), documents.map((text) => JSON.stringify({ text })).join("\n"));
+  writeFileSync(path("config.yaml"), config);
+  const flags = ["--out", "data", "--train-tokenizer", "300", "--val-fraction", "0.1"];
+  dataset = await json("prepare", "text.jsonl", ...flags);
+  trained = await json("train", "config.yaml");
+});
+
+describe("the commands in turn", () => {
+  it("prepare makes a dataset", () => {
+    expect(dataset).toMatchObject({ vocabSize: 300, documents: { train: 54, val: 6 } });
+    for (const name of ["train_000000.bin", "val_000000.bin", "tokenizer.json", "dataset.json"]) {
+      expect([name, existsSync(path(`data/${name}`))]).toEqual([name, true]);
+    }
+  });
+
+  it("train leaves a run", async () => {
+    expect(trained).toMatchObject({ run: "runs/small", model: "runs/small/model", steps: 12, tokens: 12288 });
+    const metrics = await readMetrics(path("runs/small/metrics.jsonl"));
+    expect(metrics).toHaveLength(12);
+    expect(trained).toMatchObject({ loss: metrics[11]!.loss, valLoss: metrics[11]!.valLoss });
+    for (const name of ["tokenizer.json", "tokenizer_config.json", "generation_config.json"]) {
+      expect(existsSync(path(`runs/small/model/${name}`))).toBe(true);
+    }
+    const again = await nextpatch("train", "config.yaml");
+    expect(again.code).toBe(2);
+    expect(again.stderr).toMatch(/runs\/small: already holds a run; go on with it \(--resume\)/);
+  });
+
+  it("train says on stderr what it does, and on stdout what it has left", async () => {
+    const flags = ["--set", "out=runs/said", "--set", "device=auto"];
+    const { code, stdout, stderr } = await nextpatch("train", "config.yaml", ...flags);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^device: auto chose (cpu|cuda): /);
+    expect(stderr).toMatch(/M parameters; K = 4 for 6 steps .*, then K = 1 for 6 steps/);
+    expect(stderr).toMatch(/planned in all +\d/);
+    expect(stderr).toMatch(/train: 100%, step 12\/12 \| K 1 \| loss \d.* \| val \d.* tokens\/s \| ETA /);
+    expect(stdout).toMatch(/^12288 tokens in .* of training, validation loss .*\nmodel: +runs\/said\/model\nreport: /);
+  });
+
+  it("info plans the memory of a run", async () => {
+    type Plan = { plan: { plannedBytes: number; items: { name: string; bytes: number }[] } };
+    const { plan } = await json<Plan>("info", "--config", "config.yaml");
+    expect(plan.items.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(plan.plannedBytes);
+    const { plan: larger } = await json<Plan>("info", "--config", "config.yaml", "--set", "model.vocab_size=3000");
+    expect(larger.plannedBytes).toBeGreaterThan(plan.plannedBytes);
+  });
+
+  it("eval prints the agreed keys, alike at every call", async () => {
+    const args = ["eval", "--model", "runs/small/model", "--data", "data/val_*.bin", "--device", "cpu"];
+    const found = await json<Record<string, number>>(...args, "--sequence-length", "32");
+    expect(Object.keys(found)).toEqual(["loss", "perplexity", "positions", "tokens"]);
+    expect(found["perplexity"]).toBeCloseTo(Math.exp(found["loss"]!), 9);
+    expect(found["tokens"]! % 32).toBe(0);
+    expect(await json(...args, "--sequence-length", "32")).toEqual(found);
+    const patches = await json<Record<string, number>>(...args, "--sequence-length", "32", "--patch-size", "4");
+    expect(patches["tokens"]! % 128).toBe(0);
+    expect(patches["positions"]).toBe(patches["tokens"]! / 4);
+    const { code, stderr } = await nextpatch(...args, "--sequence-length", "4096");
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/expected at most the model's context of 2048, got 4096/);
+  });
+
+  it("eval computes the loss that Hugging Face's model has", async () => {
+    const folder = fileURLToPath(new URL("../fixtures/hf/untied", import.meta.url));
+    type Case = { patchSize: number; tokens: number[][]; loss64: number };
+    const { cases } = JSON.parse(readFileSync(`${folder}/reference.json`, "utf8")) as { cases: Case[] };
+    for (const { patchSize, tokens, loss64 } of cases) {
+      const shard = path(`reference_${patchSize}.bin`);
+      // A last token that makes no block is dropped.
+      await writeShard(shard, [...tokens.flat(), 1]);
+      const length = String(tokens[0]!.length / patchSize);
+      const flags = ["--patch-size", String(patchSize), "--sequence-length", length, "--precision", "fp32"];
+      const found = await json<{ loss: number; tokens: number }>("eval", "--model", folder, "--data", shard, ...flags);
+      expect(Math.abs(found.loss / loss64 - 1)).toBeLessThan(1e-5);
+      expect(found.tokens).toBe(tokens.flat().length);
+    }
+  });
+
+  it("generate writes the same text by the same seed", async () => {
+    const model = ["--model", "runs/small/model", "--device", "cpu"];
+    const args = ["generate", ...model, "--prompt", "The cat", "--max-tokens", "24"];
+    const first = await json<{ text: string; newTokens: number }>(...args, "--seed", "3");
+    expect(Object.keys(first)).toEqual(["prompt", "text", "promptTokens", "newTokens", "finish", "tokensPerSecond"]);
+    expect(first.newTokens).toBeLessThanOrEqual(24);
+    const { tokensPerSecond: _, ...same } = first as Record<string, unknown>;
+    expect(await json(...args, "--seed", "3")).toMatchObject(same);
+    expect((await json(...args, "--seed", "4"))["text"]).not.toBe(first.text);
+    const greedy = ["--temperature", "0"];
+    expect((await json(...args, ...greedy, "--seed", "5"))["text"]).toBe((await json(...args, ...greedy))["text"]);
+    const plain = await nextpatch(...args, "--seed", "3");
+    expect(plain).toMatchObject({ code: 0, stdout: `The cat${first.text}\n` });
+  });
+
+  it("bench train prints the agreed keys", async () => {
+    const flags = ["--sequence-length", "32", "--tokens-per-step", "256", "--steps", "2", "--device", "cpu"];
+    const model = { hidden_size: 64, intermediate_size: 96, num_hidden_layers: 1, num_attention_heads: 2, vocab_size: 300 };
+    const found = await json("bench", "train", "--model", JSON.stringify(model), "--patch-size", "4", ...flags);
+    expect(Object.keys(found)).toEqual(["tokensPerSecond", "positionsPerSecond", "secondsPerStep", "mfu", "peakBytes"]);
+    expect(Object.values(found).every((value) => typeof value === "number" && value > 0)).toBe(true);
+  });
+
+  it.each(["SIGINT", "SIGTERM"] as const)("%s ends training after the step, and --resume goes on", async (signal) => {
+    const flags = ["--set", `out=runs/${signal}`, "--set", "train.steps=4000", "--set", "eval.everySteps=4000"];
+    const { process: child, finished } = nextpatch.start("train", "config.yaml", ...flags, "--json");
+    const metrics = path(`runs/${signal}/metrics.jsonl`);
+    while (!existsSync(metrics) || readFileSync(metrics, "utf8").split("\n").length < 3) {
+      if (child.exitCode !== null) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    child.kill(signal);
+    const { code, stdout, stderr } = await finished;
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    const [, step] = /interrupted at step (\d+) of 4000; go on with --resume\n$/.exec(stderr)!;
+    const name = readFileSync(path(`runs/${signal}/latest`), "utf8").trim();
+    expect(name).toBe(`step-${step!.padStart(8, "0")}`);
+    const next = nextpatch.start("train", "config.yaml", ...flags, "--resume");
+    let said = "";
+    await new Promise<void>((resolve) => {
+      next.process.stderr!.on("data", (text: string) => {
+        said += text;
+        if (said.includes("parameters;")) resolve();
+      });
+      void next.finished.then(() => resolve());
+    });
+    next.process.kill("SIGINT");
+    const resumed = (await next.finished).stderr;
+    expect(resumed).toContain(`going on from runs/${signal}/checkpoints/${name}: step ${step} of 4000`);
+  });
+
+  it("files that are cut short end in one line", async () => {
+    await writeShard(path("cut.bin"), Array.from({ length: 400 }, (_, index) => index % 300));
+    truncateSync(path("cut.bin"), 1500);
+    const evaluated = await nextpatch("eval", "--model", "runs/small/model", "--data", "cut.bin");
+    expect(evaluated).toMatchObject({ code: 1, stdout: "" });
+    expect(evaluated.stderr).toMatch(/^nextpatch: cut\.bin: cut short: .*\n$/);
+    await nextpatch("train", "config.yaml", "--set", "out=runs/cut", "--set", "train.steps=2");
+    truncateSync(path("runs/cut/model/model.safetensors"), 20000);
+    const generated = await nextpatch("generate", "--model", "runs/cut/model", "--prompt", "The");
+    expect(generated).toMatchObject({ code: 1, stdout: "" });
+    expect(generated.stderr).toMatch(/^nextpatch: runs\/cut\/model\/model\.safetensors: .*\n$/);
+    writeFileSync(path("runs/cut/model/config.json"), "{");
+    const configless = await nextpatch("generate", "--model", "runs/cut/model", "--prompt", "The");
+    expect(configless).toMatchObject({ code: 1, stdout: "" });
+    expect(configless.stderr).toMatch(/^nextpatch: runs\/cut\/model\/config\.json: .*\n$/);
+  });
+});

@@ -1,0 +1,113 @@
+/** What is said to whom, and with which exit code. */
+import { writeFileSync } from "node:fs";
+import { describe, expect, it } from "@jest/globals";
+import { backends } from "../../lib/device.js";
+import { builtCommand } from "./built.js";
+
+const nextpatch = builtCommand();
+
+const commands = [["prepare"], ["train"], ["eval"], ["generate"], ["bench"], ["bench", "train"], ["info"]];
+
+describe("nextpatch", () => {
+  it("lists its commands, and tells its version", async () => {
+    const help = await nextpatch("--help");
+    expect(help).toMatchObject({ code: 0, stderr: "" });
+    for (const [name] of commands) expect(help.stdout).toContain(`\n  ${name}`);
+    expect((await nextpatch("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const bare = await nextpatch();
+    expect(bare).toMatchObject({ code: 2, stdout: "" });
+    expect(bare.stderr).toContain("Usage: nextpatch");
+  });
+
+  it.each(commands)("explains %s %s", async (...words) => {
+    const { code, stdout, stderr } = await nextpatch(...words.filter((word) => word !== undefined), "--help");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain("Usage: nextpatch ");
+    expect(stdout).toContain("--json");
+    expect(stdout).not.toContain("(default: [])");
+  });
+
+  it.each([
+    { args: ["trian"], says: /unknown command 'trian' \(Did you mean train\?\)/ },
+    { args: ["train", "c.yaml", "--resum"], says: /unknown option '--resum' \(Did you mean --resume\?\)/ },
+    { args: ["train"], says: /missing required argument 'config'/ },
+    { args: ["train", "none.yaml"], says: /none\.yaml: cannot be read/ },
+    { args: ["train", "c.yaml", "extra"], says: /too many arguments/ },
+    { args: ["eval", "--data", "x.bin"], says: /required option '--model <dir>' not specified/ },
+    { args: ["eval", "--model", "none", "--data", "x.bin"], says: /no model folder at none/ },
+    { args: ["eval", "--model", "m", "--data", "x.bin", "--patch-size", "0"], says: /--patch-size.*'0' .*at least 1/ },
+    { args: ["generate", "--model", "m", "--prompt", "a", "--top-p", "2"], says: /--top-p.*'2' .*from 0 to 1/ },
+    { args: ["generate", "--model", "m", "--prompt", "a", "--device", "gpu"], says: /--device.*expected auto, cpu/ },
+    { args: ["bench", "train", "--model", "huge"], says: /--model: expected tiny, .*got "huge"/ },
+    { args: ["bench", "train", "--model", "{"], says: /--model: not JSON/ },
+    { args: ["bench", "train", "--model", "tiny", "--patch-size", "3"], says: /tokensPerStep: expected a multiple/ },
+  ])("ends with 2 and one line on wrong usage: $args", async ({ args, says }) => {
+    const { code, stdout, stderr } = await nextpatch(...args);
+    expect(stderr).toMatch(says);
+    expect(stderr.trimEnd().split("\n").filter((line) => !line.startsWith("cpu: "))).toHaveLength(1);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  });
+
+  it("tells all problems of a config at once, a line each, with the nearest key", async () => {
+    const model = "{ preset: tiny, num_hiden_layers: 2 }";
+    writeFileSync(
+      nextpatch.path("wrong.yaml"),
+      `name: w\nmodel: ${model}\ndata: { train: x.bin }\nbatch: { tokensPerStep: 100, sequenceLenght: 8 }\n` +
+        "train: { steps: -1 }\noptimzer: { lr: 1 }\n",
+    );
+    const { code, stdout, stderr } = await nextpatch("train", "wrong.yaml", "--set", "precision=fp16");
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    for (const problem of [
+      /model\.num_hiden_layers: unknown key; did you mean num_hidden_layers\?/,
+      /batch\.sequenceLenght: unknown key; did you mean sequenceLength\?/,
+      /train\.steps: expected a number of at least 1, got -1/,
+      /optimzer: unknown key; did you mean optimizer\?/,
+      /precision: expected auto, bf16 or fp32, got "fp16"/,
+    ]) {
+      expect(stderr).toMatch(problem);
+    }
+  });
+
+  it("ends with 1 and one line on a failure, with the stack where it is asked for", async () => {
+    writeFileSync(nextpatch.path("short.bin"), Buffer.alloc(100));
+    const data = "{ train: short.bin }";
+    writeFileSync(
+      nextpatch.path("run.yaml"),
+      `name: r\nmodel: { preset: tiny }\ndata: ${data}\nbatch: { tokensPerStep: 512, sequenceLength: 32 }\n` +
+        "train: { steps: 1 }\ndevice: cpu\n",
+    );
+    const failed = await nextpatch("train", "run.yaml", "--json");
+    expect(failed).toMatchObject({ code: 1, stdout: "" });
+    expect(failed.stderr).toMatch(/short\.bin: too short for a token shard.*100\n$/);
+    expect(failed.stderr).not.toContain("    at ");
+    const verbose = await nextpatch("train", "run.yaml", "--verbose");
+    expect(verbose).toMatchObject({ code: 1, stdout: "" });
+    expect(verbose.stderr).toContain("    at ");
+  });
+
+  it("does not compute elsewhere where there is no GPU", async () => {
+    if (backends().find(({ name }) => name === "cuda")?.available) return;
+    const args = ["bench", "train", "--model", "tiny", "--device", "cuda"];
+    const { code, stdout, stderr } = await nextpatch(...args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toMatch(/^nextpatch: .*cuda.*\n$/);
+  });
+});
+
+describe("nextpatch info", () => {
+  it("tells what there is, and why the rest is not", async () => {
+    const { code, stdout, stderr } = await nextpatch("info");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^cpu: .*oneDNN \d/m);
+    const json = await nextpatch("info", "--json");
+    expect(json.stdout.trimEnd()).not.toContain("\n");
+    type Found = { backends: { name: string; available: boolean; problem: string | null }[] };
+    const found = JSON.parse(json.stdout) as Found;
+    expect(found.backends.map(({ name }) => name).sort()).toEqual(["cpu", "cuda", "simt"]);
+    expect(found).toMatchObject({ plan: null, node: process.version });
+    for (const { name, available, problem } of found.backends) {
+      expect(available).toBe(problem === null);
+      if (!available) expect(stdout).toContain(`${name}: not available: ${problem}`);
+    }
+  });
+});
