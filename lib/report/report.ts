@@ -81,11 +81,20 @@ function header({ config, stages, metrics, parameters, device }: Report): string
 <dl class="figures">${figures.join("")}</dl>`;
 }
 
+/** Weighted by time: work done over what the peak would have allowed, whatever single steps came to. */
 function mfuDetail(metrics: readonly MetricsLine[]): string {
-  const known = metrics.flatMap(({ mfu }) => (mfu === null ? [] : [mfu]));
-  if (known.length === 0) return "device peak not known";
-  const mean = known.reduce((a, b) => a + b, 0) / known.length;
-  return `${(100 * mean).toPrecision(3)}% of the device's peak`;
+  let before = 0;
+  let seconds = 0;
+  let secondsAtPeak = 0;
+  for (const line of metrics) {
+    const step = line.seconds - before;
+    before = line.seconds;
+    if (line.mfu === null) continue;
+    seconds += step;
+    secondsAtPeak += line.mfu * step;
+  }
+  if (seconds === 0) return "device peak not known";
+  return `${((100 * secondsAtPeak) / seconds).toPrecision(3)}% of the device's peak`;
 }
 
 const stageName = (index: number, patchSize: number) => `Stage ${index + 1}: K = ${patchSize}`;

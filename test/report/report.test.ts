@@ -89,6 +89,12 @@ describe("renderReport", () => {
     expect(text).toMatch(/2 {2}1 {2}2 of 4 {2}2\.05 k {2}0\.0003 {2}3\.0000 {2}3\.2500 {2}1\.00 s {2}2\.05 k/);
   });
 
+  it("tells how much of the peak was used, over the time of all steps", () => {
+    const metrics = [line(1, 0, { mfu: 0.8, seconds: 1 }), line(2, 0, { mfu: 0.2, seconds: 4 }), line(3, 0)];
+    expect(textOf(renderReport({ ...report, metrics }))).toMatch(/FLOP, 35.0% of the device&#39;s peak/);
+    expect(textOf(renderReport(report))).toMatch(/FLOP, device peak not known/);
+  });
+
   it("does not speak of patches where there are none, nor of validation that was not made", () => {
     const stages = report.stages.slice(1).map((stage) => ({ ...stage, index: 0, firstStep: 0 }));
     const html = renderReport({ ...report, stages, metrics: [line(1, 0, { patchSize: 1 })] });
