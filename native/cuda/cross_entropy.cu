@@ -1,0 +1,264 @@
+// Next-patch cross-entropy: one distribution against K labels, the gradient in place of the logits.
+//
+// One block a row. Its threads take the row's packs of 16 bytes in turn and keep them between the two sweeps,
+// the log-sum-exp and the gradient: the first few in registers, the others in shared memory. Memory sees one
+// read and one write of the logits up to 290 KB a row on Hopper (V = 128256 in bf16, say) and 230 KB on Ampere;
+// what a longer row has beyond that is read twice.
+#include <algorithm>
+#include <cfloat>
+
+#include "bad_id.cuh"
+#include "block_reduce.cuh"
+#include "cuda_kernels.h"
+#include "dispatch.h"
+#include "launch.cuh"
+#include "ptx.cuh"
+#include "shared.cuh"
+#include "vector.cuh"
+
+namespace nextpatch::cuda {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+constexpr int kHeld = 4;   // packs a thread keeps in registers
+constexpr int kAhead = 8;  // packs a thread has on their way to shared memory
+constexpr float kLog2E = 1.44269504f;
+
+// The block's shared memory behind the row's packs.
+struct Scratch {
+  float largest[kMaxThreads / 32], sum[kMaxThreads / 32];  // of each warp
+  float weight;  // the coefficients of the row's labels added up
+  int counts;    // whether there is a label of which the coefficient is not 0
+  // then float logit[K]: the logits at the labels, which the gradient overwrites
+};
+
+// A row as 16-byte packs behind `head` elements, with fewer than a pack after them.
+template <typename T>
+struct Row {
+  static constexpr int kElements = kWidth<T>;
+  using RowPack = Pack<T, kElements>;
+
+  T* data;
+  int size, head, packs;
+
+  __device__ Row(T* data, int size) : data(data), size(size) {
+    const int misaligned = int(reinterpret_cast<uintptr_t>(data) % 16 / sizeof(T));
+    head = min(size, (kElements - misaligned) % kElements);
+    packs = (size - head) / kElements;
+  }
+  __device__ T* pack(int p) const { return data + head + p * kElements; }
+  // The elements outside of packs, numbered from 0.
+  __device__ int edges() const { return size - packs * kElements; }
+  __device__ T* edge(int i) const { return data + (i < head ? i : i + packs * kElements); }
+};
+
+// f(p, pack) for every step-th pack from `first` on, two loads at a time.
+template <typename T, typename F>
+__device__ __forceinline__ void for_packs(const Row<T>& row, int first, int step, const F& f) {
+#pragma unroll 1
+  for (int p = first; p < row.packs; p += 2 * step) {
+    const int q = p + step;
+    const auto one = load<T, kWidth<T>>(row.pack(p));
+    const auto other = load<T, kWidth<T>>(row.pack(q < row.packs ? q : p));
+    f(p, one);
+    if (q < row.packs) f(q, other);
+  }
+}
+
+// e^(x - largest). The difference first: a product with log2(e) alone would lose the bits of a large logit.
+__device__ __forceinline__ float exp_below(float x, float largest) { return exp2_approx((x - largest) * kLog2E); }
+
+// Sum of e^(x - largest) over the x so far. `largest` stays finite, so that a logit of -inf adds 0 and not NaN.
+struct Softmax {
+  float largest = -FLT_MAX;
+  float sum = 0;
+
+  template <typename T, int Width>
+  __device__ __forceinline__ void add(const Pack<T, Width>& pack) {
+    float pack_largest = to_float(pack.at[0]);
+#pragma unroll
+    for (int i = 1; i < Width; ++i) pack_largest = fmaxf(pack_largest, to_float(pack.at[i]));
+    if (pack_largest > largest) {
+      sum *= exp_below(largest, pack_largest);
+      largest = pack_largest;
+    }
+#pragma unroll
+    for (int i = 0; i < Width; ++i) sum += exp_below(to_float(pack.at[i]), largest);
+  }
+
+  // Every lane receives the warp's.
+  __device__ __forceinline__ Softmax over_warp() const {
+    Softmax all;
+    all.largest = warp_max(largest);
+    all.sum = warp_sum(sum * exp_below(largest, all.largest));
+    return all;
+  }
+};
+
+// The labels of one row.
+struct Labels {
+  const int* ids;
+  const float* coefficients;
+  int count, vocabulary;
+
+  __device__ bool in_vocabulary(int j) const { return unsigned(ids[j]) < unsigned(vocabulary); }
+
+  // The coefficients of all labels equal to the j-th; 0 unless it is the first of them.
+  __device__ float weight_once(int j) const {
+    const int id = ids[j];
+    float weight = 0;
+    for (int i = 0; i < count; ++i) {
+      if (ids[i] != id) continue;
+      if (i < j) return 0;
+      weight += coefficients[i];
+    }
+    return weight;
+  }
+};
+
+// One warp: keeps the logits at the labels, and adds the coefficients up.
+template <typename T>
+__device__ void read_labels(const Labels& labels, const T* logits, Scratch* scratch, int64_t first_index, BadId* bad) {
+  const int lane = int(threadIdx.x) % 32;
+  float* const kept = reinterpret_cast<float*>(scratch + 1);
+  float weight = 0;
+  int counts = 0;
+  for (int j = lane; j < labels.count; j += 32) {
+    const int id = labels.ids[j];
+    if (labels.in_vocabulary(j)) {
+      kept[j] = to_float(logits[id]);
+      weight += labels.coefficients[j];
+      counts |= labels.coefficients[j] != 0;
+    } else if (id != kIgnoredLabel) {
+      report_bad_id(bad, BadId::label, first_index + j, id, labels.vocabulary);
+    }
+  }
+  weight = warp_sum(weight);
+  counts = __any_sync(kAllLanes, counts);
+  if (lane == 0) {
+    scratch->weight = weight;
+    scratch->counts = counts;
+  }
+}
+
+// shared_packs: a thread's packs in shared memory.
+template <typename T>
+__global__ void __launch_bounds__(kMaxThreads, 1)
+cross_entropy_kernel(float* losses, T* logits, const int* ids, const float* coefficients, int vocabulary, int patch,
+                     int shared_packs, bool gradient, BadId* bad) {
+  using RowPack = typename Row<T>::RowPack;
+  const int threads = int(blockDim.x), thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32;
+  const Row<T> row(logits + int64_t(blockIdx.x) * vocabulary, vocabulary);
+  const Labels labels{ids + int64_t(blockIdx.x) * patch, coefficients, patch, vocabulary};
+  // A thread reads from shared memory only what it has copied there itself: no barrier is needed.
+  RowPack* const shared = shared_memory<RowPack>() + thread;
+  Scratch* const scratch = shared_memory<Scratch>(size_t(shared_packs) * threads * sizeof(RowPack));
+  const int first_shared = thread + kHeld * threads, first_beyond = first_shared + shared_packs * threads;
+
+  RowPack held[kHeld];
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i)
+    if (thread + i * threads < row.packs) held[i] = load<T, kWidth<T>>(row.pack(thread + i * threads));
+  const auto copy = [&](int i) {
+    const int p = first_shared + i * threads;
+    if (i < shared_packs && p < row.packs) cp_async_16(shared + i * threads, row.pack(p));
+    cp_async_commit();
+  };
+#pragma unroll 1  // else its addresses cost registers that are not there
+  for (int i = 0; i < kAhead; ++i) copy(i);
+  if (warp == 0) read_labels(labels, row.data, scratch, int64_t(blockIdx.x) * patch, bad);
+
+  // Always in the order of the packs, wherever they are kept: the bits do not depend on the device.
+  Softmax softmax;
+  Pack<T, 1> edge;
+  if (thread < row.edges()) {
+    edge = load<T, 1>(row.edge(thread));
+    softmax.add(edge);
+  }
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i)
+    if (thread + i * threads < row.packs) softmax.add(held[i]);
+  for (int i = 0; i < shared_packs; ++i) {
+    cp_async_wait<kAhead - 1>();
+    if (first_shared + i * threads < row.packs) softmax.add(shared[i * threads]);
+    copy(i + kAhead);
+  }
+  for_packs(row, first_beyond, threads, [&](int, const RowPack& pack) { softmax.add(pack); });
+
+  softmax = softmax.over_warp();
+  if (lane == 0) {
+    scratch->largest[warp] = softmax.largest;
+    scratch->sum[warp] = softmax.sum;
+  }
+  __syncthreads();
+  softmax = Softmax{};
+  if (lane < threads / 32) {
+    softmax.largest = scratch->largest[lane];
+    softmax.sum = scratch->sum[lane];
+  }
+  softmax = softmax.over_warp();
+  const bool counts = scratch->counts;
+  const float largest = softmax.largest, scale = scratch->weight / softmax.sum;
+  const float* const kept = reinterpret_cast<float*>(scratch + 1);
+
+  if (warp == 0) {
+    const float log_sum = logf(softmax.sum);
+    float loss = 0;
+    for (int j = lane; counts && j < patch; j += 32)
+      if (labels.in_vocabulary(j)) loss += coefficients[j] * (largest - kept[j] + log_sum);
+    loss = warp_sum(loss);
+    if (lane == 0) losses[blockIdx.x] = loss;
+  }
+  if (!gradient) return;
+
+  const auto gradient_in = [&](auto pack) {
+#pragma unroll
+    for (int i = 0; i < int(sizeof pack / sizeof(T)); ++i)
+      pack.at[i] = from_float<T>(counts ? exp_below(to_float(pack.at[i]), largest) * scale : 0.0f);
+    return pack;
+  };
+  if (thread < row.edges()) store(row.edge(thread), gradient_in(edge));
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i)
+    if (thread + i * threads < row.packs) store(row.pack(thread + i * threads), gradient_in(held[i]));
+  for (int i = 0; i < shared_packs && first_shared + i * threads < row.packs; ++i)
+    store(row.pack(first_shared + i * threads), gradient_in(shared[i * threads]));
+  for_packs(row, first_beyond, threads, [&](int p, const RowPack& pack) { store(row.pack(p), gradient_in(pack)); });
+
+  // The labels' elements once more, from the logit and not from the rounded softmax: the difference of two
+  // near values is rounded once. The lines are still in the cache.
+  __syncthreads();
+  if (warp != 0 || !counts) return;
+  for (int j = lane; j < patch; j += 32) {
+    if (!labels.in_vocabulary(j)) continue;
+    const float weight = labels.weight_once(j);
+    if (weight != 0) row.data[labels.ids[j]] = from_float<T>(exp_below(kept[j], largest) * scale - weight);
+  }
+}
+
+// A function of the shape alone, as the order of the additions follows from it.
+int threads_for(int64_t packs) {
+  if (packs <= 128 * kHeld) return 128;       // all in registers
+  return packs <= 7168 ? 512 : kMaxThreads;  // 112 KB: two rows fit one multiprocessor
+}
+
+}  // namespace
+
+void CudaKernels::cross_entropy(const View& losses, const View& logits, const View& labels, const View& coefficients,
+                                bool gradient) {
+  with_type(logits.dtype, [&](auto type) {
+    using T = decltype(type);
+    const int64_t packs = logits.cols() / kWidth<T>, threads = threads_for(packs);
+    const int64_t scratch_bytes = int64_t(sizeof(Scratch)) + labels.cols() * int64_t(sizeof(float));
+    const int64_t room = (int64_t(device_.shared_bytes) - scratch_bytes) / (threads * 16);
+    const int64_t wanted = (packs + threads - 1) / threads - kHeld;
+    const int64_t shared_packs = std::max<int64_t>(0, std::min(wanted, room));
+    const Launch at{unsigned(losses.size()), unsigned(threads), size_t(shared_packs * threads * 16 + scratch_bytes),
+                    device_.stream};
+    launch<cross_entropy_kernel<T>>("cross_entropy", at, losses.as<float>(), logits.as<T>(), labels.as<int>(),
+                                    coefficients.as<float>(), logits.cols(), labels.cols(), shared_packs, gradient,
+                                    device_.bad_id);
+  });
+}
+
+}  // namespace nextpatch::cuda
