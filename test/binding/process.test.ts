@@ -54,12 +54,14 @@ describe.each(backends)("a process with %s", (backend) => {
   });
 
   it.each([["ends", 0], ["awaited", 0], ["exit", 0], ["throw", 1]])(
-    "with work in its queue %s with code %i", (how, code) => {
-      const child = run("pending", [backend, how, size]);
-      expect(child).toMatchObject({ status: code, signal: null });
-      expect(child.output.trim().split("\n")).toEqual(how === "awaited" ? ["queued", String(size)] : ["queued"]);
-      if (how === "throw") expect(child.errors).toContain("on purpose");
-      else expect(child.errors).toBe("");
+    "with work in its queue %s with code %i, time after time", (how, code) => {
+      for (let time = 0; time < 8; ++time) {
+        const child = run("pending", [backend, how, size]);
+        expect(child).toMatchObject({ status: code, signal: null });
+        expect(child.output.trim().split("\n")).toEqual(how === "awaited" ? ["queued", String(size)] : ["queued"]);
+        if (how === "throw") expect(child.errors).toContain("on purpose");
+        else expect(child.errors).toBe("");
+      }
     });
 
   it("outlives worker threads that are ended in the middle", () => {
