@@ -22,7 +22,8 @@ describe.each(backends)("arguments on %s", (backend) => {
   function each(kinds: readonly string[]): { operation: Operation; argument: Argument; i: number; title: string }[] {
     return all.flatMap((operation) =>
       operation.arguments.flatMap((argument, i) =>
-        kinds.includes(argument.kind) ? [{ operation, argument, i, title: `${operation.name}: ${argument.name}` }] : []));
+        kinds.includes(argument.kind) ? [{ operation, argument, i,
+          title: `${operation.name}: ${argument.name}` }] : []));
   }
 
   const tensorLike = each(["tensor", "optional"]);
@@ -169,6 +170,7 @@ describe.each(backends)("arguments on %s", (backend) => {
 
 /** Dimensions that no other argument is checked against. */
 const free = new Set([
-  "rotaryTable: table.0", "patchEmbeddingForward: table.0", "patchEmbeddingBackward: dtable.0", "crossEntropy: logits.1",
+  "rotaryTable: table.0", "patchEmbeddingForward: table.0", "patchEmbeddingBackward: dtable.0",
+    "crossEntropy: logits.1",
   "sample: logits.1", "rotary: x.0", "rotary: x.2", "labelCoefficients: labels.0",
 ]);

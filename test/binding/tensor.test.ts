@@ -64,12 +64,17 @@ describe.each(backends)("Tensor on %s", (backend) => {
     ["a dtype whose toString throws", [device, { toString: () => { throw new Error("mine"); } }, [1]], "TypeError"],
     ["no shape", [device, "f32"], "TypeError"], ["a number for shape", [device, "f32", 3], "TypeError"],
     ["an array-like shape", [device, "f32", { length: 1, 0: 1 }], "TypeError"],
-    ["no dimensions", [device, "f32", []], "RangeError"], ["five dimensions", [device, "f32", [1, 1, 1, 1, 1]], "RangeError"],
-    ["a dimension of 0", [device, "f32", [2, 0]], "RangeError"], ["a negative dimension", [device, "f32", [-1]], "RangeError"],
-    ["NaN for a dimension", [device, "f32", [NaN]], "RangeError"], ["half a dimension", [device, "f32", [1.5]], "RangeError"],
-    ["a string for a dimension", [device, "f32", ["1"]], "RangeError"], ["a hole", [device, "f32", new Array(2)], "RangeError"],
+    ["no dimensions", [device, "f32", []], "RangeError"], ["five dimensions", [device, "f32", [1, 1, 1, 1, 1]],
+      "RangeError"],
+    ["a dimension of 0", [device, "f32", [2, 0]], "RangeError"], ["a negative dimension", [device, "f32", [-1]],
+      "RangeError"],
+    ["NaN for a dimension", [device, "f32", [NaN]], "RangeError"], ["half a dimension", [device, "f32", [1.5]],
+      "RangeError"],
+    ["a string for a dimension", [device, "f32", ["1"]], "RangeError"], ["a hole", [device, "f32", new Array(2)],
+      "RangeError"],
     ["a symbol for a dimension", [device, "f32", [Symbol("1")]], "RangeError"],
-    ["an object whose toString throws", [device, "f32", [{ toString: () => { throw new Error("mine"); } }]], "RangeError"],
+    ["an object whose toString throws", [device, "f32", [{ toString: () => { throw new Error("mine"); } }]],
+      "RangeError"],
     ["Infinity", [device, "f32", [Infinity]], "RangeError"], ["2^53", [device, "f32", [2 ** 53]], "RangeError"],
     ["a product that overflows", [device, "f32", [2 ** 40, 2 ** 40]], "RangeError"],
   ])("constructed with %s throws", (_, args, name) => {
@@ -80,7 +85,8 @@ describe.each(backends)("Tensor on %s", (backend) => {
 
   it("cannot be constructed without new", () => {
     for (const type of [native.Tensor, native.Device]) {
-      expect(failure(() => (type as unknown as (...args: unknown[]) => void)(device, "f32", [1])).name).toBe("TypeError");
+      expect(failure(() => (type as unknown as (...args: unknown[]) => void)(device, "f32",
+        [1])).name).toBe("TypeError");
       expect(failure(() => Reflect.apply(type, new Tensor(device, "f32", [1]), [])).name).toBe("TypeError");
     }
   });

@@ -87,7 +87,8 @@ export function queryShape(p: Problem): number[] {
 }
 
 /** q, k and v of a problem on the device. */
-function upload(memory: Memory, p: Problem, dtype: ComputeDType, d: AttentionData): { q: Tensor; k: Tensor; v: Tensor } {
+function upload(memory: Memory, p: Problem, dtype: ComputeDType,
+  d: AttentionData): { q: Tensor; k: Tensor; v: Tensor } {
   const keyShape = [p.batch, p.keys, p.kvHeads, p.headDim];
   if (p.fused) {
     const shape = [p.batch, p.keys, p.heads + 2 * p.kvHeads, p.headDim];

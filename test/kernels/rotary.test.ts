@@ -70,7 +70,8 @@ describe.each(grid)("rotary on $backend in $dtype", ({ backend, dtype }) => {
     const fused = memory.inout(dtype, [b, t, heads, d], x);
     native.rotary(fused.narrow(2, 1, 5), memory.input("f32", [t, d / 2, 2], table), 0, false);
     const turned = rotary(x, [b, t, heads, d], table, 0, false);
-    const exact = turned.map((value, i) => (Math.floor(i / d) % heads >= 1 && Math.floor(i / d) % heads < 6 ? value : x[i]!));
+    const exact = turned.map((value,
+      i) => (Math.floor(i / d) % heads >= 1 && Math.floor(i / d) % heads < 6 ? value : x[i]!));
     expectClose(await values(fused), exact, exact.map(rounding[dtype]));
     await memory.verify();
   });
