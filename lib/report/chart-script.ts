@@ -79,7 +79,8 @@ export const chartScript = String.raw`
         { ...axis(chart.yLabel, (_, ticks) => ticks.map(short)), size: 64 },
       ],
       series: [{ label: chart.xLabel, value: (_, value) => exact(value) }, ...chart.series.map(line)],
-      cursor: { sync: { key: "page", scales: ["x", null] }, drag: { x: true, y: false } },
+      // Charts over the same quantity share the cursor.
+      cursor: { sync: { key: chart.xLabel, scales: ["x", null] }, drag: { x: true, y: false } },
       legend: { live: true },
       hooks: { draw: [drawMarks(chart.marks)] },
     };

@@ -28,6 +28,8 @@ export interface MetricsLine {
   readonly flops: number;
   /** FLOP/s of this step as a fraction of the device's peak; null where the peak is not known. */
   readonly mfu: number | null;
+  /** Joules of training so far, where the device counts them. */
+  readonly energy?: number;
   /** Token-level loss on held-out data after the step, nats per token, where it was evaluated. */
   readonly valLoss?: number;
 }

@@ -19,7 +19,7 @@ export interface ChartSeries {
   readonly dots?: boolean;
 }
 
-/** A line chart. All charts of a page share the cursor. */
+/** A line chart. Charts of a page with the same `xLabel` share the cursor. */
 export interface Chart {
   readonly title: string;
   readonly xLabel: string;

@@ -2,6 +2,7 @@
 import type { RunConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { escapeHtml, formatCount, formatDuration, formatLoss } from "./format.js";
+import { type Figure, figureList, numberTable } from "./html.js";
 import type { MetricsLine } from "./metrics.js";
 import { type Chart, type ChartSeries, renderPage } from "./page.js";
 
@@ -52,8 +53,7 @@ function header({ config, stages, metrics, parameters, device }: Report): string
   const evaluated = metrics.findLast(({ valLoss }) => valLoss !== undefined);
   const planned = stages.reduce((sum, { steps }) => sum + steps, 0);
   const progress = (last?.step ?? 0) < planned ? `${last?.step ?? 0} of ${planned} steps so far` : `${planned} steps`;
-  const figure = (name: string, value: string, detail: string) =>
-    `<div><dt>${name}</dt><dd>${escapeHtml(value)}<small>${escapeHtml(detail)}</small></dd></div>`;
+  const figure = (name: string, value: string, detail: string): Figure => ({ name, value, detail });
   const figures = [
     figure(
       "Validation loss",
@@ -78,7 +78,7 @@ function header({ config, stages, metrics, parameters, device }: Report): string
   ];
   return `<header><h1>${escapeHtml(config.name)}</h1>
 <p class="subtitle">Llama of ${formatCount(parameters)} parameters, trained on ${escapeHtml(device)}</p></header>
-<dl class="figures">${figures.join("")}</dl>`;
+${figureList(figures)}`;
 }
 
 /** Weighted by time: work done over what the peak would have allowed, whatever single steps came to. */
@@ -202,10 +202,7 @@ function stageTable({ stages, metrics }: Report): string {
       formatCount(tokens / seconds),
     ];
   });
-  const row = (tag: string, cells: readonly (string | number)[]) =>
-    `<tr>${headings.map((_, index) => `<${tag}>${escapeHtml(String(cells[index] ?? "–"))}</${tag}>`).join("")}</tr>`;
-  return `<section><h2>Stages</h2><div class="scroll"><table class="stages"><thead>${row("th", headings)}</thead>
-<tbody>${rows.map((cells) => row("td", cells)).join("\n")}</tbody></table></div>
+  return `<section><h2>Stages</h2>${numberTable(headings, rows)}
 <p class="note">Losses are the last of each stage.</p></section>`;
 }
 

@@ -1,0 +1,25 @@
+/** Pieces of a page's HTML; every text is escaped here. */
+import { escapeHtml } from "./format.js";
+
+/** A number that stands out, with its name above and what it rests on below. */
+export interface Figure {
+  readonly name: string;
+  readonly value: string;
+  readonly detail: string;
+}
+
+export function figureList(figures: readonly Figure[]): string {
+  const items = figures.map(
+    ({ name, value, detail }) =>
+      `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}<small>${escapeHtml(detail)}</small></dd></div>`,
+  );
+  return `<dl class="figures">${items.join("")}</dl>`;
+}
+
+/** A table of numbers; a row that is shorter than the headings is filled up with dashes. */
+export function numberTable(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const row = (tag: string, cells: readonly (string | number)[]) =>
+    `<tr>${headings.map((_, index) => `<${tag}>${escapeHtml(String(cells[index] ?? "–"))}</${tag}>`).join("")}</tr>`;
+  return `<div class="scroll"><table class="numbers"><thead>${row("th", headings)}</thead>
+<tbody>${rows.map((cells) => row("td", cells)).join("\n")}</tbody></table></div>`;
+}
