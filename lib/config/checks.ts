@@ -74,6 +74,11 @@ function checkBatch(config: Parsed, index: number, model: LlamaConfig | null, re
     report(`${at("sequenceLength")}: expected at most ${limit}, got ${sequenceLength}`);
   }
   const tokensPerSequence = stage.patchSize * sequenceLength;
+  const unit = config.data.shuffleTokens;
+  if (unit !== undefined && unit % tokensPerSequence !== 0) {
+    const product = `patchSize ${stage.patchSize} * sequenceLength ${sequenceLength} = ${tokensPerSequence}`;
+    report(`data.shuffleTokens: expected a multiple of ${product} for stages.${index}, got ${unit}`);
+  }
   if (tokensPerStep % tokensPerSequence !== 0) {
     const product = `patchSize ${stage.patchSize} * sequenceLength ${sequenceLength} = ${tokensPerSequence}`;
     const nearest = nearestMultiple(tokensPerStep, workableMultiple(config, index));

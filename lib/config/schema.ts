@@ -89,7 +89,16 @@ export const runConfigSchema = z.strictObject({
     .prefault({})
     .describe("Where the first weights come from: a seed or a checkpoint."),
   data: z
-    .strictObject({ train: patterns, val: patterns.optional() })
+    .strictObject({
+      train: patterns,
+      val: patterns.optional(),
+      shuffleTokens: positiveInteger
+        .optional()
+        .describe(
+          "Neighbouring tokens that are shuffled as one: a multiple of patchSize * sequenceLength in every stage. Runs " +
+            "of one seed with the same value read the same tokens in the same order. Default: the largest of them.",
+        ),
+    })
     .describe("Token shards to train on and, held out, to evaluate on."),
   stages: z
     .array(stage)

@@ -24,6 +24,14 @@ export function forwardFlops(config: LlamaConfig, positions: number, patchSize: 
   };
 }
 
+/** FLOPs of one training step, forward and backward, of sequences of `sequenceLength` positions. */
+export function stepFlops(
+  config: LlamaConfig,
+  step: { readonly positionsPerStep: number; readonly sequenceLength: number; readonly patchSize: number },
+): number {
+  return step.positionsPerStep * trainingFlops(config, step.sequenceLength, step.patchSize);
+}
+
 /**
  * Forward and backward FLOPs of one position: the backward of a product is two products, that of the embedding one
  * pass over its rows. What is recomputed to save memory is not counted, nor are norms, activations and the optimizer.

@@ -1,7 +1,7 @@
 import type { ResolvedStage } from "../config/stages.js";
 import type { Graph, Tensor } from "../native.js";
 import { allocate, disposeAll, type Allocated } from "../nn/buffers.js";
-import { trainingFlops } from "../nn/flops.js";
+import { stepFlops } from "../nn/flops.js";
 import type { Llama } from "../nn/llama.js";
 import { Pass } from "../nn/pass.js";
 import { writeRotaryTable } from "../nn/rotary_table.js";
@@ -67,7 +67,7 @@ export class Stepper {
 
   /** Floating-point operations of one step of a stage, forward and backward. */
   flopsPerStep(stage: ResolvedStage): number {
-    return stage.positionsPerStep * trainingFlops(this.model.config, stage.sequenceLength, stage.patchSize);
+    return stepFlops(this.model.config, stage);
   }
 
   /**

@@ -200,13 +200,14 @@ export class Trainer {
   }
 
   #loader(stage: ResolvedStage): BlockLoader {
+    const { config } = this.#parts;
     const blockTokens = (s: ResolvedStage) => s.patchSize * s.sequenceLength;
     return new BlockLoader({
       dataset: this.#parts.dataset,
       blockTokens: blockTokens(stage),
-      unitTokens: Math.max(...this.stages.map(blockTokens)),
+      unitTokens: config.data.shuffleTokens ?? Math.max(...this.stages.map(blockTokens)),
       vocabSize: this.model.config.vocab_size,
-      seed: this.#parts.config.seed,
+      seed: config.seed,
       position: this.#progress.data,
     });
   }
