@@ -19,7 +19,7 @@ export function registerEval(program: Command, io: CliIo): void {
     .requiredOption("--model <dir>", "model folder")
     .requiredOption("--data <file.bin...>", "token shards: files or patterns")
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
-    .option("--sequence-length <T>", "positions per block (default: the model's context, at most 1024)", wholeNumber(2));
+    .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(2));
   withPlacement(command).action(async (flags: Flags) => {
     using model = await Llama.load(flags.model, flags);
     const progress = io.progress("eval");

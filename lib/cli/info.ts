@@ -55,8 +55,9 @@ async function planOf(path: string, set: string[]): Promise<Plan> {
 function describe({ name, available, problem, versions, devices }: BackendReport): string {
   const libraries = Object.entries(versions).map(([library, version]) => `${library} ${version}`);
   const lines = devices.map((device, index) => {
+    const number = devices.length > 1 ? `:${index}` : "";
     const memory = `${(device.totalBytes / 2 ** 30).toFixed(1)} GiB`;
-    return `  ${name}${devices.length > 1 ? `:${index}` : ""}: ${device.name}, ${memory}${device.nativeBf16 ? ", bf16" : ""}`;
+    return `  ${name}${number}: ${device.name}, ${memory}${device.nativeBf16 ? ", bf16" : ""}`;
   });
   const state = available ? libraries.join(", ") : `not available: ${problem}`;
   return [`${name}: ${state}`, ...lines].join("\n");

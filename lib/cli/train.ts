@@ -100,10 +100,13 @@ class Pace {
       const stepsLeft = firstStep + steps - Math.max(firstStep, Math.min(line.step, firstStep + steps));
       return sum + stepsLeft * positionsPerStep;
     }, 0);
-    const validation = valLoss === undefined ? "" : ` | val ${valLoss.toFixed(3)}`;
-    return (
-      `step ${line.step}/${this.trainer.totalSteps} | K ${line.patchSize} | loss ${line.loss.toFixed(3)}${validation} | ` +
-      `${Math.round(line.tokensPerSecond).toLocaleString("en")} tokens/s | ETA ${formatDuration(left * this.#secondsPerPosition)}`
-    );
+    return [
+      `step ${line.step}/${this.trainer.totalSteps}`,
+      `K ${line.patchSize}`,
+      `loss ${line.loss.toFixed(3)}`,
+      ...(valLoss === undefined ? [] : [`val ${valLoss.toFixed(3)}`]),
+      `${Math.round(line.tokensPerSecond).toLocaleString("en")} tokens/s`,
+      `ETA ${formatDuration(left * this.#secondsPerPosition)}`,
+    ].join(" | ");
   }
 }

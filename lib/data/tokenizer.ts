@@ -7,7 +7,10 @@ import { DataError } from "../errors.js";
 /** Names that mark the end of a text, in the order they are looked for. */
 export const END_OF_TEXT_NAMES: readonly string[] = ["<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>"];
 
-/** Loads the native package on first use, so that commands without text start at once and need no binary of it. */
+/**
+ * Loads the native package on first use, so that commands without text start at once and need no binary of it.
+ * @internal the package's own types do not compile without skipLibCheck: ours must not lead to them
+ */
 export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
   try {
     return await import("tokenizers");

@@ -27,7 +27,7 @@ export function builtCommand(): Command {
   let folder = "";
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "nextpatch-cli-"));
-    copyFileSync(join(root, "package.json"), join(folder, "package.json"));
+    for (const file of ["package.json", "binding.d.ts"]) copyFileSync(join(root, file), join(folder, file));
     for (const shared of ["node_modules", "build"]) symlinkSync(join(root, shared), join(folder, shared));
     const tsc = join(root, "node_modules/typescript/bin/tsc");
     execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", join(folder, "dist")]);

@@ -1,0 +1,119 @@
+/** Writes docs/config.md from the schema in lib/config/schema.ts: `npm run docs`. */
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { runConfigJsonSchema } from "../lib/config/schema.js";
+import { meaningfulKeys } from "../lib/hf/config.js";
+import { presets } from "../lib/hf/presets.js";
+
+interface Node {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly pattern?: string;
+  readonly anyOf?: readonly Node[];
+  readonly items?: Node | false;
+  readonly prefixItems?: readonly Node[];
+  readonly properties?: Readonly<Record<string, Node>>;
+  readonly required?: readonly string[];
+  readonly minimum?: number;
+  readonly exclusiveMinimum?: number;
+  readonly maximum?: number;
+  readonly exclusiveMaximum?: number;
+}
+
+interface Row {
+  readonly key: string;
+  readonly values: string;
+  readonly fallback: string;
+  readonly meaning: string;
+}
+
+/** The page, as it stands in docs/config.md. */
+export function configPage(): string {
+  const schema = runConfigJsonSchema() as Node;
+  const sections = Object.entries(schema.properties!).map(([key, node]) => {
+    const required = schema.required?.includes(key) ?? false;
+    const inside = node.type === "array" ? (node.items as Node) : node;
+    const prefix = node.type === "array" ? `${key}[].` : `${key}.`;
+    const rows = Object.entries(inside.properties ?? {}).map(([name, child]) =>
+      row(prefix + name, child, inside.required?.includes(name) ?? false),
+    );
+    return [row(key, node, required), ...rows];
+  });
+  return [
+    "# The run config",
+    "",
+    "<!-- Written by `npm run docs` from lib/config/schema.ts. -->",
+    "",
+    "A run config is a YAML or JSON file for `nextpatch train` and `nextpatch info --config`. An unknown key is an",
+    "error that names the nearest known one; all problems are told at once. `--set key=value` overrides a key:",
+    "`--set batch.tokensPerStep=65536 --set 'stages=[{patchSize: 1}]'`.",
+    "",
+    "| key | holds | default | meaning |",
+    "|---|---|---|---|",
+    ...sections.flat().map(({ key, values, fallback, meaning }) => `| \`${key}\` | ${values} | ${fallback} | ${meaning} |`),
+    "",
+    "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys in which the stage differs.",
+    "",
+    "## The model",
+    "",
+    "The keys are those of a Hugging Face `LlamaConfig`, so a checkpoint's `config.json` can be pasted as it stands.",
+    "Those with a meaning here:",
+    "",
+    `${meaningfulKeys.map((key) => `\`${key}\``).join(", ")}.`,
+    "",
+    "Other keys are ignored, unless they are a misspelling of one of these. Keys beside a `preset` replace the preset's:",
+    "",
+    "| preset | vocabulary | hidden | intermediate | layers | heads |",
+    "|---|---|---|---|---|---|",
+    ...Object.entries(presets).map(
+      ([name, p]) =>
+        `| \`${name}\` | ${p.vocab_size} | ${p.hidden_size} | ${p.intermediate_size} | ${p.num_hidden_layers} | ` +
+        `${p.num_attention_heads} |`,
+    ),
+    "",
+  ].join("\n");
+}
+
+/** What a stage takes from the run where it does not say. */
+const inherited: ReadonlySet<string> = new Set(["stages[].keepOptimizer", "stages[].labelWeights"]);
+
+function row(key: string, node: Node, required: boolean): Row {
+  const [, meaning, told] = /^(.*?)(?: ?Default:? ([^]*?)\.)?$/s.exec(node.description ?? "")!;
+  const isSection = node.properties !== undefined;
+  const written = node.default === undefined || isSection ? undefined : `\`${String(node.default)}\``;
+  const known = inherited.has(key) ? "the run's" : told === undefined ? written : literal(told);
+  return {
+    key,
+    values: values(node),
+    fallback: required ? "required" : (known ?? ""),
+    meaning: meaning!.trim().replaceAll("|", "\\|"),
+  };
+}
+
+/** A default as the description has it: a value in code, words as they are. */
+function literal(text: string): string {
+  return text.includes(" ") && !text.startsWith("[") ? text : `\`${text}\``;
+}
+
+function values(node: Node): string {
+  if (node.enum) return node.enum.map((value) => `\`${String(value)}\``).join(", ");
+  if (node.const !== undefined) return `\`${String(node.const)}\``;
+  if (node.anyOf) return [...new Set(node.anyOf.map(values))].join(" or ");
+  if (node.prefixItems) return `list of ${node.prefixItems.length} numbers`;
+  if (node.type === "array") return node.items && node.items.properties ? "list of sections" : "list of texts";
+  if (node.type === "object") return "section";
+  if (node.type === "integer" || node.type === "number") return `${node.type}${bounds(node)}`;
+  return node.type === "string" ? "text" : (node.type ?? "");
+}
+
+function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node): string {
+  const low = exclusiveMinimum !== undefined ? ` > ${exclusiveMinimum}` : minimum !== undefined ? ` ≥ ${minimum}` : "";
+  const most = maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? "" : ` ≤ ${maximum}`;
+  return `${low}${low && most ? "," : ""}${exclusiveMaximum === undefined ? most : ` < ${exclusiveMaximum}`}`;
+}
+
+const page = fileURLToPath(new URL("config.md", import.meta.url));
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(page, configPage());

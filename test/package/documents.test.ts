@@ -1,0 +1,87 @@
+/** The documents say what the code does. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { describe, expect, it } from "@jest/globals";
+import { parse } from "yaml";
+import { configPage } from "../../docs/generate.js";
+import { parseRunConfig } from "../../lib/config/config.js";
+import { builtCommand } from "../cli/built.js";
+import { writeShard } from "../train/made_run.js";
+
+const root = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const readme = readFileSync(root("README.md"), "utf8");
+
+/** The code of the first block in a language. */
+function block(language: string): string {
+  const found = new RegExp(`\`\`\`${language}\n([^]*?)\`\`\``).exec(readme);
+  if (found === null) throw new Error(`README.md has no block in ${language}`);
+  return found[1]!;
+}
+
+describe("docs/config.md", () => {
+  it("is what `npm run docs` writes", () => {
+    expect(readFileSync(root("docs/config.md"), "utf8")).toBe(configPage());
+  });
+});
+
+describe("README.md", () => {
+  const nextpatch = builtCommand();
+  const { path } = nextpatch;
+
+  it("lists every command", async () => {
+    const { stdout } = await nextpatch("--help");
+    const names = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name!).filter((name) => name !== "help");
+    expect(names).toContain("train");
+    for (const name of names) expect(readme).toMatch(new RegExp(`^\\| \`${name} `, "m"));
+  });
+
+  it("shows a config that runs as it stands", async () => {
+    const config = block("yaml");
+    const { batch, model, stages, train } = parseRunConfig(parse(config), "README.md");
+    expect(model).toMatchObject({ head_dim: 48 });
+    expect(stages.map(({ patchSize }) => patchSize)).toEqual([4, 1]);
+    expect(train.tokens).toBeGreaterThan(batch.tokensPerStep);
+    mkdirSync(path("data/sotu"), { recursive: true });
+    const tokens = Array.from({ length: 30_000 }, (_, index) => (index * index) % 4096);
+    await writeShard(path("data/sotu/train_000000.bin"), tokens);
+    await writeShard(path("data/sotu/val_000000.bin"), tokens.slice(0, 1000));
+    writeFileSync(path("config.yaml"), config);
+    const flags = ["--set", "train={steps: 3}", "--set", "batch.tokensPerStep=4096", "--device", "cpu", "--json"];
+    const { code, stdout, stderr } = await nextpatch("train", "config.yaml", ...flags);
+    expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
+    expect(JSON.parse(stdout)).toMatchObject({ run: "runs/sotu-tiny", steps: 3, tokens: 12288 });
+  });
+
+  it("shows a program that compiles and runs", async () => {
+    const text = Array.from({ length: 4000 }, (_, i) => `Sentence ${i} of ${(i * 7919).toString(36)}.`).join("\n\n");
+    writeFileSync(path("text.txt"), text);
+    // The same program on a smaller scale.
+    const program = block("ts").replace("4096", "300");
+    writeFileSync(
+      path("config.json"),
+      JSON.stringify({
+        name: "mine",
+        model: { hidden_size: 64, intermediate_size: 96, num_hidden_layers: 1, num_attention_heads: 2, vocab_size: 300 },
+        data: { train: "data/mine/train_*.bin", val: "data/mine/val_*.bin" },
+        stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
+        batch: { tokensPerStep: 1024, sequenceLength: 32 },
+        train: { steps: 4 },
+        device: "cpu",
+      }),
+    );
+    writeFileSync(path("program.ts"), program);
+    const options = { target: "es2022", module: "nodenext", strict: true, skipLibCheck: true, types: ["node"] };
+    const files = [path("program.ts")];
+    writeFileSync(path("tsconfig.json"), JSON.stringify({ compilerOptions: { ...options, rootDir: "." }, files }));
+    const run = promisify(execFile);
+    const { NODE_OPTIONS: _, ...env } = process.env;
+    const where = { cwd: path(""), env };
+    await run(process.execPath, [root("node_modules/typescript/bin/tsc"), "-p", path("tsconfig.json")], where);
+    const { stdout } = await run(process.execPath, [path("program.js")], where);
+    expect(stdout).toMatch(/^step 1: \d\.\d+$/m);
+    expect(stdout).toMatch(/^step 4: \d\.\d+$/m);
+    expect(stdout).toMatch(/^perplexity \d+/m);
+  });
+});

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# The package as its users get it: packed, installed in an empty project (which compiles the addon), imported, its
+# types resolved under moduleResolution nodenext, its command run.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+cd "$root"
+npm pack --pack-destination "$folder" > "$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
+tarball=$(echo "$folder"/nextpatch-*.tgz)
+tar -tzf "$tarball" > "$folder/files"
+for file in package/LICENSE package/README.md package/CMakeLists.txt package/binding.d.ts package/native/kernels.h \
+  package/dist/index.js package/dist/index.d.ts package/dist/cli/main.js; do
+  grep -qx "$file" "$folder/files" || { echo "the package lacks $file" >&2; exit 1; }
+done
+if grep -E '^package/(test|build|node_modules|runs|data)/' "$folder/files"; then
+  echo "the package holds what is not its users'" >&2
+  exit 1
+fi
+npx publint "$tarball" --strict
+
+mkdir "$folder/project" && cd "$folder/project"
+echo '{ "name": "project", "private": true, "type": "module" }' > package.json
+npm install --no-audit --no-fund "$tarball" @types/node@20
+
+cat > program.ts <<'TS'
+import { Llama, Tensor, type LlamaConfig } from "nextpatch";
+
+const shape: Partial<LlamaConfig> = {
+  vocab_size: 64, hidden_size: 32, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 1,
+};
+const model = Llama.create(shape, { device: "cpu", precision: "fp32", seed: 1 });
+const tensor: Tensor<"f32"> = new Tensor(model.device, "f32", [3]);
+tensor.write(Float32Array.of(1, 2, 3));
+const values: Float32Array = await tensor.read();
+if (values[2] !== 3 || model.parameterCount <= 0) throw new Error("the addon computes something else");
+// @ts-expect-error: a device is not any text
+void (() => Llama.create(shape, { device: "gpu" }));
+TS
+cat > tsconfig.json <<'JSON'
+{
+  "compilerOptions": {
+    "target": "es2022", "lib": ["es2022", "esnext.disposable"], "module": "nodenext", "strict": true, "types": ["node"]
+  },
+  "files": ["program.ts"]
+}
+JSON
+"$root/node_modules/.bin/tsc" -p tsconfig.json
+node program.js
+npx --no-install nextpatch info --json > info.json
+node -e '
+  const { backends } = JSON.parse(require("node:fs").readFileSync("info.json", "utf8"));
+  if (!backends.find(({ name }) => name === "cpu").available) throw new Error("no cpu backend");
+'
+echo "the package installs, compiles, type-checks and runs"
