@@ -62,7 +62,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a shard to compare the loss on")
     parser.add_argument("--blocks", type=int, default=8)
     parser.add_argument("--sequence-length", type=int, default=256)
-    parser.add_argument("--nextpatch", default="npx tsx lib/cli/main.ts", help="default: from a clone of the repository")
+    parser.add_argument("--nextpatch", default="npx tsx lib/cli/main.ts",
+                        help="default: from a clone of the repository")
     parser.add_argument("--fp32-only", action="store_true")
     args = parser.parse_args()
 
