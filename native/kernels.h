@@ -14,6 +14,8 @@
 // A token id outside [0, V) makes no kernel read or write out of bounds: it counts as a row of zeros, or
 // as an ignored label, and the next wait on the device reports an Error of kind range that names it.
 //
+// A bf16 result below the smallest normal number (2^-126) may be 0, but for that of `copy`.
+//
 // Every operation gives the same bits for the same inputs on the same device and thread count.
 #pragma once
 

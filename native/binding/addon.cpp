@@ -27,6 +27,12 @@ Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   environment->device_class = Napi::Persistent(device);
   environment->tensor_class = Napi::Persistent(tensor);
   environment->graph_class = Napi::Persistent(GraphHandle::define(env));
+  // process.exit runs no clean-up hooks, and the device's threads must not outlive the libraries they run in.
+  const auto on_exit = Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
+    Environment::of(info.Env()).close();
+  });
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  process.Get("once").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), on_exit});
   exports.Set("Device", device);
   exports.Set("Tensor", tensor);
   exports.Set("setErrorClasses", Napi::Function::New(env, set_error_classes, "setErrorClasses"));

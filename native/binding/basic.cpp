@@ -14,7 +14,7 @@ void fill(Call& call) {
 
 void copy(Call& call) {
   const Argument out = call.strided("out", 0);
-  const Argument in = call.strided("in", 0);
+  const Argument in = call.strided("source", 0);
   call.require(out.view.rank == in.view.rank && out.view.shape == in.view.shape, in, "the shape of out");
   if (out.view.dtype == DType::i32 || in.view.dtype == DType::i32) call.same_dtype(in, out);
   call.run([=](Kernels& k) { k.copy(out.view, in.view); });
@@ -58,7 +58,7 @@ void matmul(Call& call) {
 }
 
 void sum(Call& call) {
-  const Argument out = call.vector("out"), in = call.any_rank("in");
+  const Argument out = call.vector("out"), in = call.any_rank("values");
   const bool accumulate = call.boolean("accumulate");
   call.dtype(out, {DType::f32});
   call.dtype(in, {DType::f32});

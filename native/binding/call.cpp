@@ -3,22 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "describe.h"
 #include "device.h"
 #include "tensor.h"
 
 namespace nextpatch::binding {
 namespace {
-
-std::string describe(const Napi::Value& value) {
-  if (value.IsString()) return "the string \"" + value.As<Napi::String>().Utf8Value() + "\"";
-  if (value.IsNumber() || value.IsBoolean() || value.IsNull() || value.IsUndefined()) {
-    return value.ToString().Utf8Value();
-  }
-  if (value.IsFunction()) return "a function";
-  if (value.IsSymbol()) return "a symbol";
-  if (value.IsBigInt()) return "a bigint";
-  return "another object";
-}
 
 std::string plain(double x) {
   if (x == std::floor(x) && std::abs(x) < 1e15) return std::to_string(int64_t(x));

@@ -1,6 +1,8 @@
 #include "device.h"
 
 #include "../core/backends.h"
+#include "class_members.h"
+#include "describe.h"
 #include "environment.h"
 #include "errors.h"
 #include "graph.h"
@@ -14,8 +16,8 @@ int whole_number(const Napi::CallbackInfo& info, size_t position, const char* na
   const Napi::Value value = info[position];
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
   if (number < 0 || number > 4096 || number != int(number)) {
-    throw Error(ErrorKind::range, std::string("Device: ") + name + ": expected a whole number from 0 to 4096 but got " +
-                                      value.ToString().Utf8Value());
+    throw Error(value.IsNumber() ? ErrorKind::range : ErrorKind::type,
+                std::string("Device: ") + name + ": expected a whole number from 0 to 4096 but got " + describe(value));
   }
   return int(number);
 }
@@ -24,21 +26,23 @@ int whole_number(const Napi::CallbackInfo& info, size_t position, const char* na
 
 Napi::Function DeviceHandle::define(Napi::Env env) {
   return DefineClass(env, "Device",
-                     {InstanceAccessor<&DeviceHandle::backend>("backend", napi_enumerable),
-                      InstanceAccessor<&DeviceHandle::index>("index", napi_enumerable),
-                      InstanceAccessor<&DeviceHandle::name>("name", napi_enumerable),
-                      InstanceAccessor<&DeviceHandle::native_bf16>("nativeBf16", napi_enumerable),
-                      InstanceMethod<&DeviceHandle::memory>("memory"),
-                      InstanceMethod<&DeviceHandle::trim>("trim"),
-                      InstanceMethod<&DeviceHandle::synchronize>("synchronize"),
-                      InstanceMethod<&DeviceHandle::begin_capture>("beginCapture"),
-                      InstanceMethod<&DeviceHandle::end_capture>("endCapture")});
+                     {accessor<DeviceHandle, &DeviceHandle::backend>("backend"),
+                      accessor<DeviceHandle, &DeviceHandle::index>("index"),
+                      accessor<DeviceHandle, &DeviceHandle::name>("name"),
+                      accessor<DeviceHandle, &DeviceHandle::native_bf16>("nativeBf16"),
+                      method<DeviceHandle, &DeviceHandle::memory>("memory"),
+                      method<DeviceHandle, &DeviceHandle::trim>("trim"),
+                      method<DeviceHandle, &DeviceHandle::synchronize>("synchronize"),
+                      method<DeviceHandle, &DeviceHandle::begin_capture>("beginCapture"),
+                      method<DeviceHandle, &DeviceHandle::end_capture>("endCapture")});
 }
 
 DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   info.This().As<Napi::Object>().TypeTag(&kDeviceTag);
   guarded(info.Env(), [&] {
-    if (!info[0].IsString()) throw Error(ErrorKind::type, "Device: backend: expected a string");
+    if (!info[0].IsString()) {
+      throw Error(ErrorKind::type, "Device: backend: expected a string but got " + describe(info[0]));
+    }
     const std::string backend = info[0].As<Napi::String>().Utf8Value();
     const int index = whole_number(info, 1, "index");
     const int threads = whole_number(info, 2, "threads");

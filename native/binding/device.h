@@ -11,6 +11,7 @@ namespace nextpatch::binding {
 
 class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
  public:
+  static constexpr const char* kClassName = "Device";
   static Napi::Function define(Napi::Env env);
   explicit DeviceHandle(const Napi::CallbackInfo& info);
 

@@ -1,6 +1,5 @@
 #include "environment.h"
 
-#include <future>
 #include <utility>
 
 #include "errors.h"
@@ -18,15 +17,11 @@ Environment::Environment(Napi::Env env)
   channel_.Unref(env);
   // Runs before the channel's own clean-up, which was registered above it: no device thread may find the
   // channel gone.
-  env.AddCleanupHook([this] { drain(); });
+  env.AddCleanupHook([this] { close(); });
 }
 
-void Environment::drain() {
-  for (const auto& device : devices) {
-    std::promise<void> drained;
-    device->synchronize([&](std::exception_ptr) { drained.set_value(); });
-    drained.get_future().wait();
-  }
+void Environment::close() {
+  for (const auto& device : devices) device->close();
 }
 
 Environment::Settlement Environment::promise(std::function<Napi::Value(Napi::Env)> result) {
@@ -47,10 +42,14 @@ void Environment::deliver(Napi::Env env, Napi::Function, Environment* self, Mess
   if (--self->pending_ == 0) self->channel_.Unref(env);
   Napi::HandleScope scope(env);
   try {
-    if (owned->failure) std::rethrow_exception(owned->failure);
-    owned->deferred.Resolve(owned->result(env));
-  } catch (...) {
-    owned->deferred.Reject(to_javascript(env, std::current_exception()).Value());
+    try {
+      if (owned->failure) std::rethrow_exception(owned->failure);
+      owned->deferred.Resolve(owned->result(env));
+    } catch (...) {
+      owned->deferred.Reject(to_javascript(env, std::current_exception()).Value());
+    }
+  } catch (const Napi::Error&) {
+    // A worker that is being terminated settles nothing any more.
   }
 }
 

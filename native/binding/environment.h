@@ -35,13 +35,14 @@ class Environment {
   };
   Settlement promise(std::function<Napi::Value(Napi::Env)> result);
 
+  // Ends the devices' threads, before the process or the environment ends under them: what has not begun is
+  // dropped.
+  void close();
+
  private:
   struct Message;
   static void deliver(Napi::Env env, Napi::Function, Environment* self, Message* message);
   using Channel = Napi::TypedThreadSafeFunction<Environment, Message, deliver>;
-
-  // Waits until the devices are idle.
-  void drain();
 
   Napi::Env env_;
   Channel channel_;

@@ -1,24 +1,43 @@
 #include "graph.h"
 
+#include <utility>
+
+#include "class_members.h"
 #include "environment.h"
 #include "errors.h"
 
 namespace nextpatch::binding {
+namespace {
+
+constexpr napi_type_tag kGraphTag{0x6e65787470617463, 0x6772617068000001};
+
+// What endCapture hands to the constructor; not through an argument, which JavaScript could forge.
+thread_local const std::shared_ptr<Graph>* constructing_from = nullptr;
+
+}  // namespace
 
 Napi::Function GraphHandle::define(Napi::Env env) {
   return DefineClass(env, "Graph",
-                     {InstanceMethod<&GraphHandle::launch>("launch"), InstanceMethod<&GraphHandle::dispose>("dispose")});
+                     {method<GraphHandle, &GraphHandle::launch>("launch"), method<GraphHandle, &GraphHandle::dispose>("dispose")});
 }
 
 Napi::Value GraphHandle::create(Napi::Env env, std::shared_ptr<Graph> graph) {
-  return Environment::of(env).graph_class.New({Napi::External<std::shared_ptr<Graph>>::New(env, &graph)});
+  constructing_from = &graph;
+  return Environment::of(env).graph_class.New({});
 }
 
 GraphHandle::GraphHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  info.This().As<Napi::Object>().TypeTag(&kGraphTag);
   guarded(info.Env(), [&] {
-    if (!info[0].IsExternal()) throw Error(ErrorKind::type, "Graph: expected to be made by Device.endCapture");
-    graph_ = *info[0].As<Napi::External<std::shared_ptr<Graph>>>().Data();
+    const auto* origin = std::exchange(constructing_from, nullptr);
+    if (!origin) throw Error(ErrorKind::type, "Graph: made by Device.endCapture only");
+    graph_ = *origin;
   });
+}
+
+GraphHandle* GraphHandle::from(const Napi::Value& value) {
+  if (!value.IsObject() || !value.As<Napi::Object>().CheckTypeTag(&kGraphTag)) return nullptr;
+  return Unwrap(value.As<Napi::Object>());
 }
 
 Napi::Value GraphHandle::launch(const Napi::CallbackInfo& info) {

@@ -11,9 +11,13 @@ namespace nextpatch::binding {
 
 class GraphHandle : public Napi::ObjectWrap<GraphHandle> {
  public:
+  static constexpr const char* kClassName = "Graph";
   static Napi::Function define(Napi::Env env);
   static Napi::Value create(Napi::Env env, std::shared_ptr<Graph> graph);
   explicit GraphHandle(const Napi::CallbackInfo& info);
+
+  // The native graph behind a JavaScript value, or nullptr where it is none.
+  static GraphHandle* from(const Napi::Value& value);
 
  private:
   Napi::Value launch(const Napi::CallbackInfo& info);

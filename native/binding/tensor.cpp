@@ -1,6 +1,10 @@
 #include "tensor.h"
 
+#include <utility>
+
 #include "device.h"
+#include "class_members.h"
+#include "describe.h"
 #include "environment.h"
 #include "errors.h"
 
@@ -10,17 +14,19 @@ namespace {
 constexpr napi_type_tag kTensorTag{0x6e65787470617463, 0x74656e736f720001};
 constexpr double kMaxElements = double(int64_t(1) << 44);
 
-// What one Tensor hands to the constructor of another that shares its storage.
+// What one Tensor hands to the constructor of another that shares its storage. Not through an argument, which
+// JavaScript could forge.
 struct Origin {
   std::shared_ptr<Storage> storage;
   View view;
 };
+thread_local const Origin* constructing_from = nullptr;
 
 DType parse_dtype(const Napi::Value& value) {
-  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : value.ToString().Utf8Value();
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
   for (const DType dtype : {DType::f32, DType::bf16, DType::i32})
     if (name == name_of(dtype)) return dtype;
-  throw Error(ErrorKind::type, "Tensor: dtype: expected f32, bf16 or i32 but got " + name);
+  throw Error(ErrorKind::type, "Tensor: dtype: expected f32, bf16 or i32 but got " + describe(value));
 }
 
 void set_strides(View* view) {
@@ -33,7 +39,7 @@ void set_strides(View* view) {
 
 void parse_shape(const Napi::Value& value, const char* method, View* view) {
   const std::string where = std::string(method) + ": shape: ";
-  if (!value.IsArray()) throw Error(ErrorKind::type, where + "expected an array of whole numbers");
+  if (!value.IsArray()) throw Error(ErrorKind::type, where + "expected an array of whole numbers but got " + describe(value));
   const auto array = value.As<Napi::Array>();
   if (array.Length() == 0 || array.Length() > kMaxRank) {
     throw Error(ErrorKind::range, where + "expected 1 to 4 dimensions but got " + std::to_string(array.Length()));
@@ -46,7 +52,7 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
     elements *= size;
     if (!(size >= 1) || size > kMaxElements || elements > kMaxElements || size != double(int64_t(size))) {
       throw Error(ErrorKind::range, where + "expected positive whole numbers with a product of at most 2^44 but got " +
-                                        item.ToString().Utf8Value() + " for dimension " + std::to_string(i));
+                                        describe(item) + " for dimension " + std::to_string(i));
     }
     view->shape[i] = int64_t(size);
   }
@@ -57,7 +63,7 @@ int64_t parse_index(const Napi::Value& value, const char* what, int64_t low, int
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
   if (!(number >= double(low)) || number > double(high) || number != double(int64_t(number))) {
     throw Error(ErrorKind::range, std::string(what) + ": expected a whole number from " + std::to_string(low) + " to " +
-                                      std::to_string(high) + " but got " + value.ToString().Utf8Value());
+                                      std::to_string(high) + " but got " + describe(value));
   }
   return int64_t(number);
 }
@@ -88,28 +94,27 @@ std::string shape_text(const View& view) {
 
 Napi::Function Tensor::define(Napi::Env env) {
   return DefineClass(env, "Tensor",
-                     {InstanceAccessor<&Tensor::shape>("shape", napi_enumerable),
-                      InstanceAccessor<&Tensor::dtype>("dtype", napi_enumerable),
-                      InstanceAccessor<&Tensor::size>("size", napi_enumerable),
-                      InstanceAccessor<&Tensor::byte_length>("byteLength", napi_enumerable),
-                      InstanceAccessor<&Tensor::is_disposed>("disposed", napi_enumerable),
-                      InstanceMethod<&Tensor::reshape>("reshape"), InstanceMethod<&Tensor::narrow>("narrow"),
-                      InstanceMethod<&Tensor::write>("write"), InstanceMethod<&Tensor::read>("read"),
-                      InstanceMethod<&Tensor::dispose>("dispose")});
+                     {accessor<Tensor, &Tensor::shape>("shape"),
+                      accessor<Tensor, &Tensor::dtype>("dtype"),
+                      accessor<Tensor, &Tensor::size>("size"),
+                      accessor<Tensor, &Tensor::byte_length>("byteLength"),
+                      accessor<Tensor, &Tensor::is_disposed>("disposed"),
+                      method<Tensor, &Tensor::reshape>("reshape"), method<Tensor, &Tensor::narrow>("narrow"),
+                      method<Tensor, &Tensor::write>("write"), method<Tensor, &Tensor::read>("read"),
+                      method<Tensor, &Tensor::dispose>("dispose")});
 }
 
-// new Tensor(device, dtype, shape), or from native code (device, External<Origin>).
+// new Tensor(device, dtype, shape), or from native code (device) with `constructing_from`.
 Tensor::Tensor(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const auto self = info.This().As<Napi::Object>();
   self.TypeTag(&kTensorTag);
   guarded(info.Env(), [&] {
-    if (info[1].IsExternal()) {
-      const Origin* origin = info[1].As<Napi::External<Origin>>().Data();
+    if (const Origin* origin = std::exchange(constructing_from, nullptr)) {
       storage_ = origin->storage;
       view_ = origin->view;
     } else {
       DeviceHandle* device = DeviceHandle::from(info[0]);
-      if (!device) throw Error(ErrorKind::type, "Tensor: device: expected a Device");
+      if (!device) throw Error(ErrorKind::type, "Tensor: device: expected a Device but got " + describe(info[0]));
       view_.dtype = parse_dtype(info[1]);
       parse_shape(info[2], "Tensor", &view_);
       const int64_t bytes = view_.size() * int64_t(size_of(view_.dtype));
@@ -136,8 +141,10 @@ void Tensor::require_alive(const char* method) const {
 }
 
 Napi::Object Tensor::sibling(Napi::Env env, const View& view) {
-  Origin origin{storage_, view};
-  return Environment::of(env).tensor_class.New({Value().Get("device"), Napi::External<Origin>::New(env, &origin)});
+  const Origin origin{storage_, view};
+  const Napi::Value device = Value().Get("device");
+  constructing_from = &origin;
+  return Environment::of(env).tensor_class.New({device});
 }
 
 Napi::Value Tensor::shape(const Napi::CallbackInfo& info) {
@@ -191,7 +198,8 @@ Napi::Value Tensor::write(const Napi::CallbackInfo& info) {
     require_alive("write");
     const ArrayKind kind = array_kind(view_.dtype);
     if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != kind.type) {
-      throw Error(ErrorKind::type, std::string("write: expected a ") + kind.name + " for dtype " + name_of(view_.dtype));
+      throw Error(ErrorKind::type, std::string("write: expected a ") + kind.name + " for dtype " +
+                                       name_of(view_.dtype) + " but got " + describe(info[0]));
     }
     void* data = nullptr;
     size_t length = 0;
@@ -212,7 +220,9 @@ Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
     if (!view_.contiguous()) throw Error(ErrorKind::range, "read: the tensor is not contiguous");
     storage_->device()->require_no_capture("read");
     const size_t bytes = size_t(view_.size()) * size_of(view_.dtype);
-    auto buffer = Napi::ArrayBuffer::New(info.Env(), bytes);
+    // By its JavaScript constructor, which throws where there is no memory; the native one ends the process.
+    const auto constructor = info.Env().Global().Get("ArrayBuffer").As<Napi::Function>();
+    auto buffer = constructor.New({Napi::Number::New(info.Env(), double(bytes))}).As<Napi::ArrayBuffer>();
     // Held so that the memory stays while a device thread fills it.
     auto held = std::make_shared<Napi::Reference<Napi::ArrayBuffer>>(Napi::Persistent(buffer));
     const View view = view_;

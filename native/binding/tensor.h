@@ -13,6 +13,7 @@ namespace nextpatch::binding {
 
 class Tensor : public Napi::ObjectWrap<Tensor> {
  public:
+  static constexpr const char* kClassName = "Tensor";
   static Napi::Function define(Napi::Env env);
   explicit Tensor(const Napi::CallbackInfo& info);
   ~Tensor();

@@ -29,9 +29,13 @@ Device::Device(std::string backend, int index, DeviceInfo info, std::unique_ptr<
   queue_ = std::make_unique<Worker>([c] { c->enter(); });
 }
 
+void Device::close() {
+  queue_->close();
+  waiter_->close();
+}
+
 Device::~Device() {
-  queue_.reset();
-  waiter_.reset();
+  close();
   for (const auto& [ticket, block] : staging_) host_memory_->free(block);
 }
 

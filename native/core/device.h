@@ -85,6 +85,9 @@ class Device : public std::enable_shared_from_this<Device> {
   // Copies from `from` to `host`, which must live until `done` is called (on a thread of the device).
   void read(const std::shared_ptr<Storage>& owner, const void* from, void* host, size_t bytes, Done done);
 
+  // Ends the device's threads; operations that have not begun, and all that come, are dropped.
+  void close();
+
   // Calls `done` (on a thread of the device) when all operations enqueued so far have finished.
   void synchronize(Done done);
 

@@ -6,18 +6,23 @@ namespace nextpatch {
 
 Worker::Worker(Job on_start) : on_start_(std::move(on_start)), thread_([this] { run(); }) {}
 
-Worker::~Worker() {
+Worker::~Worker() { close(); }
+
+void Worker::close() {
+  std::deque<Job> dropped;  // destroyed without the lock: a job may own what enqueues as it goes
   {
     std::lock_guard<std::mutex> lock(mutex_);
     closing_ = true;
+    dropped.swap(jobs_);
   }
   changed_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void Worker::enqueue(Job job) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
+    if (closing_) return;
     jobs_.push_back(std::move(job));
   }
   changed_.notify_one();
@@ -30,7 +35,7 @@ void Worker::run() {
     {
       std::unique_lock<std::mutex> lock(mutex_);
       changed_.wait(lock, [this] { return closing_ || !jobs_.empty(); });
-      if (jobs_.empty()) return;
+      if (closing_) return;
       job = std::move(jobs_.front());
       jobs_.pop_front();
     }

@@ -14,13 +14,16 @@ class Worker {
   using Job = std::function<void()>;
 
   explicit Worker(Job on_start = {});
-  // Runs what was enqueued, then ends the thread.
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Returns at once. Jobs must not throw.
+  // Returns at once. Jobs must not throw. After close() a job is dropped.
   void enqueue(Job job);
+
+  // Drops the jobs that have not begun, waits for the one that has, and ends the thread. Not to be called from
+  // a job.
+  void close();
 
  private:
   void run();

@@ -19,8 +19,15 @@ namespace {
 constexpr int kGroupVecs = 16;
 constexpr int64_t kGroup = kGroupVecs * kLanes;
 
+// The log of a sum of exponentials is largest + log_sum. Kept apart: added up, logits in the thousands would
+// round away the digits of log_sum.
+struct LogSumExp {
+  float largest;
+  float log_sum;
+};
+
 template <typename T>
-float log_sum_exp(const T* logits, int64_t size) {
+LogSumExp log_sum_exp(const T* logits, int64_t size) {
   // Finite, so that a logit of -inf leaves exp(-inf) = 0 and not a NaN.
   float largest = -FLT_MAX;
   Vec sum = {};
@@ -40,7 +47,7 @@ float log_sum_exp(const T* logits, int64_t size) {
       return exp(load(group + i, lanes, -INFINITY) - largest);
     });
   }
-  return largest + std::log(reduce_add(sum));
+  return {largest, std::log(reduce_add(sum))};
 }
 
 struct Labels {
@@ -77,19 +84,21 @@ float row_loss(T* logits, const Labels& labels, float* kept, bool gradient) {
     if (gradient) std::memset(logits, 0, size_t(labels.vocabulary) * sizeof *logits);
     return 0;
   }
-  const float lse = log_sum_exp(logits, labels.vocabulary);
+  const auto [largest, log_sum] = log_sum_exp(logits, labels.vocabulary);
   float loss = 0;
   for (int64_t j = 0; j < labels.count; ++j)
-    if (labels.used(j)) loss += labels.coefficients[j] * (lse - kept[j]);
+    if (labels.used(j)) loss += labels.coefficients[j] * ((largest - kept[j]) + log_sum);
   if (!gradient) return loss;
-  for_lanes(labels.vocabulary, [=](int64_t i, auto lanes) {
-    store(logits + i, exp(load(logits + i, lanes) - lse) * total, lanes);
+  for_lanes(labels.vocabulary, [=, largest = largest, log_sum = log_sum](int64_t i, auto lanes) {
+    store(logits + i, exp((load(logits + i, lanes) - largest) - log_sum) * total, lanes);
   });
   // From the logit again, not from the rounded softmax: a difference of two near values is rounded once.
   for (int64_t j = 0; j < labels.count; ++j) {
     if (!labels.used(j)) continue;
     const float weight = labels.weight_once(j);
-    if (weight != 0) store(logits + labels.ids[j], splat(std::exp(kept[j] - lse) * total - weight), 1);
+    if (weight == 0) continue;
+    const float probability = std::exp((kept[j] - largest) - log_sum);
+    store(logits + labels.ids[j], splat(probability * total - weight), 1);
   }
   return loss;
 }

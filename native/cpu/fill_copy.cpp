@@ -18,6 +18,10 @@ template <typename To, typename From>
 void convert(To* to, const From* from, int64_t n) {
   for_lanes(n, [=](int64_t i, auto lanes) { store(to + i, load(from + i, lanes), lanes); });
 }
+// By the scalar rounding: the processor's instruction takes subnormal numbers for zeros.
+void convert(bf16* to, const float* from, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = to_bf16(from[i]);
+}
 template <typename T>
 void convert(T* to, const T* from, int64_t n) {
   std::memcpy(to, from, size_t(n) * sizeof *to);

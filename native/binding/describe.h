@@ -1,0 +1,22 @@
+// Values in words, for messages.
+#pragma once
+
+#include <napi.h>
+
+#include <string>
+
+namespace nextpatch::binding {
+
+// What came instead of what was expected. Runs no code of the user's: an object is not asked for its text.
+inline std::string describe(const Napi::Value& value) {
+  if (value.IsString()) return "the string \"" + value.As<Napi::String>().Utf8Value() + "\"";
+  if (value.IsNumber() || value.IsBoolean() || value.IsNull() || value.IsUndefined()) {
+    return value.ToString().Utf8Value();
+  }
+  if (value.IsFunction()) return "a function";
+  if (value.IsSymbol()) return "a symbol";
+  if (value.IsBigInt()) return "a bigint";
+  return "another object";
+}
+
+}  // namespace nextpatch::binding
