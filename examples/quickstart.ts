@@ -60,7 +60,7 @@ export async function quickstart(options: QuickstartOptions): Promise<Quickstart
     const { sequenceLength } = config.batch;
     const validation = await evaluate(model, { data: config.data.val!, sequenceLength });
     const tokenizer = await Tokenizer.fromFile(join(dataset, "tokenizer.json"));
-    const sample = await generate(model, tokenizer, prompt, { maxTokens: 160, temperature: 0.7, topP: 0.95, seed: 1 });
+    const sample = await generate(model, tokenizer, prompt, { maxTokens: 160, temperature: 0.6, topK: 40 });
     await trainer.writeReport({ prompt, text: sample.text });
     return { run: trainer.folder, validation, sample };
   } finally {
