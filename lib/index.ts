@@ -1,5 +1,9 @@
 /** The public API of `nextpatch`. */
 export { benchTrainStep, type TrainBenchOptions, type TrainBenchResult } from "./bench/train_step.js";
+export { compare, ComparisonInterrupted, type CompareFiles, type CompareOptions, type CompareReport } from "./compare/compare.js";
+export type { CompareProgress } from "./compare/progress.js";
+export type { Comparison, CostRatio, CurvePoint, RunResult, StagedResult, SweepResult } from "./compare/readings.js";
+export { parseSweep, type Sweep } from "./compare/sweep.js";
 export { loadRunConfig, parseRunConfig, type RunConfig } from "./config/config.js";
 export { resolveStages, type ResolvedStage } from "./config/stages.js";
 export { TokenDataset } from "./data/dataset.js";
@@ -14,7 +18,7 @@ export { parseLlamaConfig, type LlamaConfig } from "./hf/config.js";
 export { presets } from "./hf/presets.js";
 export { Tensor, type BackendReport, type DType, type MemoryCounters } from "./native.js";
 export { Decoder, type SamplingSettings } from "./nn/decoder.js";
-export { trainingFlops } from "./nn/flops.js";
+export { forwardFlops, stepFlops, trainingFlops, type PositionFlops } from "./nn/flops.js";
 export { Llama, type Placement } from "./nn/llama.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
 export { learningRate, type Schedule } from "./optim/schedule.js";

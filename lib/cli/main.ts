@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../errors.js";
 import { registerBench } from "./bench.js";
+import { registerCompare } from "./compare.js";
 import { registerEval } from "./eval.js";
 import { registerGenerate } from "./generate.js";
 import { registerInfo } from "./info.js";
@@ -31,7 +32,7 @@ const program = new Command("nextpatch")
 const flags = () => program.opts<{ json?: boolean; verbose?: boolean }>();
 const io = createIo(() => flags().json === true);
 for (const register of [
-  registerPrepare, registerTrain, registerEval, registerGenerate, registerBench, registerInfo,
+  registerPrepare, registerTrain, registerEval, registerGenerate, registerCompare, registerBench, registerInfo,
 ]) {
   register(program, io);
 }

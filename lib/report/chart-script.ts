@@ -29,13 +29,12 @@ export const chartScript = String.raw`
     const ratio = devicePixelRatio;
     ctx.save();
     ctx.font = 12 * ratio + "px system-ui, sans-serif";
-    ctx.fillStyle = color("muted");
-    ctx.strokeStyle = color("muted");
     ctx.lineWidth = ratio;
     ctx.setLineDash([4 * ratio, 4 * ratio]);
     ctx.textBaseline = "top";
     ctx.textAlign = "left";
-    marks.forEach(({ x, label }, index) => {
+    marks.forEach(({ x, label, color: name = "muted" }, index) => {
+      ctx.fillStyle = ctx.strokeStyle = color(name);
       // What begins left of the plot, or of what is zoomed into, is labelled at the plot's edge.
       const left = Math.max(bbox.left, u.valToPos(x, "x", true));
       const end = bbox.left + bbox.width;

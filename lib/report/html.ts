@@ -23,3 +23,9 @@ export function numberTable(headings: readonly string[], rows: readonly (readonl
   return `<div class="scroll"><table class="numbers"><thead>${row("th", headings)}</thead>
 <tbody>${rows.map((cells) => row("td", cells)).join("\n")}</tbody></table></div>`;
 }
+
+/** Names and what is to be known of each. */
+export function factTable(facts: readonly (readonly [string, string])[]): string {
+  const rows = facts.map(([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`);
+  return `<table class="facts"><tbody>${rows.join("\n")}</tbody></table>`;
+}

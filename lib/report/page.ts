@@ -27,8 +27,8 @@ export interface Chart {
   /** Ascending. */
   readonly x: readonly number[];
   readonly series: readonly ChartSeries[];
-  /** Vertical lines, each with a label to its right. */
-  readonly marks: readonly { readonly x: number; readonly label: string }[];
+  /** Vertical lines in ascending order, each with a label to its right; grey unless they belong to a series. */
+  readonly marks: readonly { readonly x: number; readonly label: string; readonly color?: ChartSeries["color"] }[];
   /** Height in pixels of the plot. */
   readonly height: number;
 }

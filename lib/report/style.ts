@@ -32,11 +32,16 @@ figure.small { grid-column: span 2; }
 .u-select { background: color-mix(in srgb, var(--blue) 15%, transparent); }
 .u-hz .u-cursor-x, .u-hz .u-cursor-y { border-color: var(--muted); }
 section { margin-top: 36px; break-inside: avoid; }
+section + .charts { margin-top: 36px; }
 .scroll { overflow-x: auto; }
 table.numbers { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 table.numbers th, table.numbers td { padding: 6px 10px; border-bottom: 1px solid var(--border); text-align: right; }
 table.numbers th { color: var(--muted); font-size: 13px; font-weight: 500; white-space: nowrap; }
 table.numbers th:first-child, table.numbers td:first-child { text-align: left; }
+table.facts { border-collapse: collapse; font-size: 13px; overflow-wrap: anywhere; }
+table.facts th { padding: 3px 20px 3px 0; color: var(--muted); font-weight: 500; text-align: left; vertical-align: top;
+  white-space: nowrap; }
+table.facts td { padding: 3px 0; }
 pre { margin: 0; padding: 14px 16px; background: var(--surface); border: 1px solid var(--border); border-radius: 8px;
   font: 13px/1.55 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
   max-height: 480px; overflow: auto; }

@@ -1,0 +1,69 @@
+/** `nextpatch compare`: what patch-level training costs and what it loses or wins, measured. */
+import type { Command } from "commander";
+import { compare, ComparisonInterrupted } from "../compare/compare.js";
+import { markdownTable, readingLines } from "../compare/markdown.js";
+import { parseSweep } from "../compare/sweep.js";
+import { runTable } from "../compare/words.js";
+import { loadRunConfig } from "../config/config.js";
+import { collect } from "./arguments.js";
+import type { CliIo } from "./io.js";
+
+interface Flags {
+  readonly equalCost?: boolean;
+  readonly sweep?: string[];
+  readonly set?: string[];
+  readonly device?: string;
+  readonly precision?: string;
+}
+
+export function registerCompare(program: Command, io: CliIo): void {
+  program
+    .command("compare")
+    .description("train token by token and in the config's two stages, and compare cost and loss; call again to go on")
+    .argument("<config>", "the config, with two stages: a patchSize above 1, then 1")
+    .option("--equal-cost", "also train in stages on as many tokens as the token-level run's FLOPs pay for")
+    .option("--sweep <axis...>", "also run every combination, as in --sweep patchSize=2,4,8 fraction=0.5,0.8")
+    .option("--set <key=value>", "override a key of the config (repeatable)", collect)
+    .option("--device <device>", "the same as --set device=...")
+    .option("--precision <precision>", "the same as --set precision=...")
+    .action(async (path: string, flags: Flags) => run(path, flags, io));
+}
+
+async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
+  const set = [...(flags.set ?? [])];
+  for (const key of ["device", "precision"] as const) if (flags[key] !== undefined) set.push(`${key}=${flags[key]}`);
+  const config = await loadRunConfig(path, { set });
+  const sweep = flags.sweep && parseSweep(flags.sweep);
+
+  const interrupt = new AbortController();
+  const onInterrupt = (): void => {
+    io.log("interrupted: finishing the step and saving a checkpoint (again to stop at once)");
+    interrupt.abort();
+  };
+  // A terminal interrupts, a scheduler terminates: either way the work so far is kept.
+  const signals = ["SIGINT", "SIGTERM"] as const;
+  for (const signal of signals) process.once(signal, onInterrupt);
+  const progress = io.progress("compare");
+  try {
+    const { comparison, files, report } = await compare(config, {
+      equalCost: flags.equalCost === true,
+      ...(sweep && { sweep }),
+      signal: interrupt.signal,
+      log: io.log,
+      onProgress: ({ done, total, note }) => progress.update(done, total, note),
+    });
+    progress.stop();
+    const { headings, rows } = runTable(report);
+    io.result(
+      `${markdownTable(headings, rows)}\n\n${readingLines(report)}\n\npage: ${files.html}\ntext: ${files.markdown}\n` +
+        `data: ${files.json}`,
+      comparison,
+    );
+  } catch (error) {
+    if (!(error instanceof ComparisonInterrupted)) throw error;
+    throw new Error(`${error.message}; the same command goes on from there`, { cause: error });
+  } finally {
+    progress.stop();
+    for (const signal of signals) process.removeListener(signal, onInterrupt);
+  }
+}

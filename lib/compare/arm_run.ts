@@ -1,0 +1,75 @@
+/** Runs an arm of a comparison, or what is left of it. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ConfigError } from "../errors.js";
+import { readMetrics, type MetricsLine } from "../report/metrics.js";
+import { Trainer } from "../train/trainer.js";
+import { differences } from "./derive.js";
+import type { Arm } from "./plan.js";
+
+/** How far an arm is. */
+export interface ArmState {
+  /** Whether its folder holds a run, if only one that has not come to its first checkpoint. */
+  readonly begun: boolean;
+  /** Whether all is done, the model in its folder. */
+  readonly finished: boolean;
+}
+
+const configOf = (arm: Arm) => join(arm.config.out, "config.json");
+const metricsOf = (arm: Arm) => join(arm.config.out, "metrics.jsonl");
+
+/**
+ * Reads how far an arm is.
+ * @throws ConfigError naming every key in which the run in its folder differs from the arm as planned
+ */
+export async function armState(arm: Arm): Promise<ArmState> {
+  if (!existsSync(configOf(arm))) return { begun: false, finished: false };
+  const changed = differences(JSON.parse(await readFile(configOf(arm), "utf8")), arm.config);
+  if (changed.length > 0) {
+    throw new ConfigError(
+      `${arm.config.out}: was begun with another config (${changed.join("; ")}); go on with the old one, ` +
+        "or compare in another folder (--set out=...)",
+    );
+  }
+  // The model is the last thing that a run leaves.
+  const whole = existsSync(metricsOf(arm)) && existsSync(join(arm.config.out, "model"));
+  return { begun: true, finished: whole && (await armMetrics(arm)).at(-1)?.step === arm.steps };
+}
+
+/** The metrics lines of an arm. @throws DataError */
+export async function armMetrics(arm: Arm): Promise<MetricsLine[]> {
+  return readMetrics(metricsOf(arm));
+}
+
+export interface ArmRunOptions {
+  /** Go on with the run in the arm's folder. */
+  readonly resume: boolean;
+  readonly log: (message: string) => void;
+  /** Breaks off after the step that is under way, with a checkpoint. */
+  readonly signal: AbortSignal | undefined;
+  /** Told of the step that the run goes on after (0: a new one), once it is open. */
+  readonly onOpen: (step: number) => void;
+  readonly onStep: (line: MetricsLine) => void;
+}
+
+/**
+ * Trains an arm to its end, or until `signal` says stop.
+ * @returns whether it is finished
+ */
+export async function runArm(arm: Arm, options: ArmRunOptions): Promise<boolean> {
+  const { resume, log, signal, onOpen, onStep } = options;
+  const trainer = await Trainer.open(arm.config, { resume, log });
+  const { device } = trainer.model;
+  try {
+    onOpen(trainer.step);
+    for await (const line of trainer.run()) {
+      onStep(line);
+      if (signal?.aborted && trainer.step < trainer.totalSteps) break;
+    }
+    return trainer.step === trainer.totalSteps;
+  } finally {
+    await trainer.close();
+    device.trim(); // the next arm opens the device anew
+  }
+}

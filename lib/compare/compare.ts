@@ -1,0 +1,126 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { RunConfig } from "../config/config.js";
+import { writeText } from "../train/checkpoint.js";
+import { armMetrics, armState, runArm, type ArmState } from "./arm_run.js";
+import {
+  checkSameEnvironment, readEnvironment, recordedEnvironment, recordEnvironment, type Environment,
+} from "./environment.js";
+import { renderMarkdown } from "./markdown.js";
+import { renderComparison } from "./page.js";
+import { planComparison, type Arm, type ComparisonPlan, type PlanOptions, type StagedArm } from "./plan.js";
+import { ProgressCounter, type CompareProgress } from "./progress.js";
+import { compareRuns, runResult, type Comparison, type RunResult, type StagedResult } from "./readings.js";
+
+export interface CompareOptions extends PlanOptions {
+  /** Told what a person wants to know: what `auto` chose, which run begins, goes on or is done already. */
+  readonly log?: (message: string) => void;
+  readonly onProgress?: (progress: CompareProgress) => void;
+  /** Stops the work after the step that is under way; the next call goes on there. */
+  readonly signal?: AbortSignal;
+}
+
+/** A finished comparison with what a page about it tells. */
+export interface CompareReport {
+  readonly comparison: Comparison;
+  readonly plan: ComparisonPlan;
+  readonly config: RunConfig;
+  /** Of every arm, in the plan's order, as it was when the arm began. */
+  readonly environments: readonly Environment[];
+}
+
+/** The files that a comparison leaves in `config.out`, beside the folders of its runs. */
+export interface CompareFiles {
+  readonly html: string;
+  readonly markdown: string;
+  readonly json: string;
+}
+
+/** A comparison that was stopped before its end. */
+export class ComparisonInterrupted extends Error {
+  override name = "ComparisonInterrupted";
+}
+
+/**
+ * Trains the model of a config token by token and in its two stages, from the same seed on the same tokens, and
+ * compares what the runs cost and what they learned. Every run is an ordinary one in a folder of `config.out`:
+ * `baseline`, `patch`, `equal-cost`, `sweep/...`. Called again, it goes on where it was stopped, and runs nothing that
+ * is finished.
+ * @throws ConfigError, where the config has no two stages, or the folder holds runs of another config or machine;
+ *   ComparisonInterrupted; and what `Trainer` throws
+ */
+export async function compare(
+  config: RunConfig,
+  options: CompareOptions = {},
+): Promise<{ comparison: Comparison; files: CompareFiles; report: CompareReport }> {
+  const plan = await planComparison(config, options);
+  const environment = await readEnvironment(config);
+  const states = new Map<Arm, ArmState>();
+  for (const arm of plan.arms) {
+    states.set(arm, await armState(arm));
+    const before = await recordedEnvironment(arm.config.out);
+    if (before) checkSameEnvironment(arm.config.out, before, environment);
+  }
+  await runArms(plan, states, environment, options);
+
+  const results = new Map<Arm, RunResult>();
+  for (const arm of plan.arms) results.set(arm, runResult(await armMetrics(arm)));
+  const staged = (arm: StagedArm): StagedResult => {
+    const { patchSize, fraction } = arm;
+    return { ...results.get(arm)!, patchSize, fraction };
+  };
+  const comparison = compareRuns({
+    baseline: results.get(plan.baseline)!,
+    patch: staged(plan.patch),
+    equalCost: plan.equalCost && staged(plan.equalCost),
+    ...(options.sweep && { sweep: plan.sweep.map(staged) }),
+  });
+  const environments = await Promise.all(plan.arms.map(async (arm) => (await recordedEnvironment(arm.config.out))!));
+  const report = { comparison, plan, config, environments };
+  return { comparison, files: await writeFiles(report), report };
+}
+
+async function runArms(
+  plan: ComparisonPlan,
+  states: ReadonlyMap<Arm, ArmState>,
+  environment: Environment,
+  { log = () => undefined, onProgress = () => undefined, signal }: CompareOptions,
+): Promise<void> {
+  const counter = new ProgressCounter(plan.arms);
+  for (const arm of plan.arms) {
+    const { begun, finished } = states.get(arm)!;
+    if (finished) {
+      log(`${arm.config.out} holds the finished run: ${arm.label}`);
+      counter.skip(arm);
+      continue;
+    }
+    if (signal?.aborted) throw new ComparisonInterrupted(`interrupted before the run ${arm.label}`);
+    if ((await recordedEnvironment(arm.config.out)) === null) await recordEnvironment(arm.config.out, environment);
+    log(`${arm.config.out}: ${arm.label}`);
+    let last = 0;
+    const done = await runArm(arm, {
+      resume: begun,
+      log,
+      signal,
+      onOpen: (step) => counter.open(arm, step),
+      onStep: (line) => {
+        last = line.step;
+        onProgress(counter.step(arm, line));
+      },
+    });
+    if (!done) throw new ComparisonInterrupted(`interrupted in the run ${arm.label} at step ${last} of ${arm.steps}`);
+  }
+}
+
+/** Writes the pages and the raw numbers. */
+async function writeFiles(report: CompareReport): Promise<CompareFiles> {
+  const { out } = report.config;
+  await mkdir(out, { recursive: true });
+  const files = {
+    html: join(out, "comparison.html"), markdown: join(out, "comparison.md"), json: join(out, "comparison.json"),
+  };
+  await writeText(files.json, `${JSON.stringify(report.comparison)}\n`);
+  await writeText(files.markdown, renderMarkdown(report));
+  await writeText(files.html, renderComparison(report));
+  return files;
+}

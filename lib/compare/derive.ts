@@ -1,0 +1,48 @@
+/** Configs made from a config: the same run but for the keys named, checked as if it came from a file. */
+import { parseRunConfig, type RunConfig } from "../config/config.js";
+
+/**
+ * A copy of `config` with some sections replaced.
+ * @param where what the problems of the result are told of
+ * @throws ConfigError with all problems, one a line
+ */
+export function deriveConfig(config: RunConfig, changes: Readonly<Record<string, unknown>>, where: string): RunConfig {
+  // A config file leaves out what is null in a run config.
+  const { model, eval: evaluation, ...rest } = config;
+  const given = { ...rest, ...(model && { model }), ...(evaluation && { eval: evaluation }) };
+  return parseRunConfig({ ...given, ...changes }, where);
+}
+
+/** Keys that change neither what a run computes nor what is measured of it. */
+const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint"]);
+
+/**
+ * The keys, with their values before and now, in which a run config differs from one read back from its folder in a
+ * way that matters to a comparison: `optimizer.lr: 0.001 before, 0.002 now`.
+ */
+export function differences(before: unknown, now: RunConfig): string[] {
+  const plain = JSON.parse(JSON.stringify(now)) as Record<string, unknown>;
+  const old = before as Record<string, unknown>;
+  return unique([...Object.keys(old), ...Object.keys(plain)])
+    .filter((key) => !free.has(key))
+    .flatMap((key) => differing(old[key], plain[key], key));
+}
+
+function differing(before: unknown, now: unknown, path: string): string[] {
+  if (JSON.stringify(before) === JSON.stringify(now)) return [];
+  if (isSection(before) && isSection(now)) {
+    return unique([...Object.keys(before), ...Object.keys(now)]).flatMap((key) =>
+      differing(before[key], now[key], `${path}.${key}`),
+    );
+  }
+  const show = (value: unknown) => (value === undefined ? "nothing" : JSON.stringify(value));
+  return [`${path}: ${show(before)} before, ${show(now)} now`];
+}
+
+function isSection(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function unique(keys: readonly string[]): string[] {
+  return [...new Set(keys)];
+}

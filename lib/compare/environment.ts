@@ -1,0 +1,95 @@
+/** On what a run was measured: the machine, the versions and the commit that a page must name to stand alone. */
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
+import { cpus, release, totalmem, type } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { RunConfig } from "../config/config.js";
+import { backends, Device, type DeviceSpec } from "../device.js";
+import { ConfigError } from "../errors.js";
+import { writeText } from "../train/checkpoint.js";
+
+export interface Environment {
+  /** Backend and device: `cpu: AMD EPYC (2 cores, avx512_bf16)`. */
+  readonly device: string;
+  readonly precision: "bf16" | "fp32";
+  /** `OMP_NUM_THREADS`, where it is set. */
+  readonly threads: string | null;
+  readonly processor: string;
+  /** Bytes of memory of the machine. */
+  readonly memory: number;
+  readonly system: string;
+  readonly node: string;
+  /** Version of this package. */
+  readonly nextpatch: string;
+  /** Versions of the backend's libraries. */
+  readonly libraries: Readonly<Record<string, string>>;
+  /** Commit of the repository in the working directory, with `-dirty` where files differ from it; null: none. */
+  readonly commit: string | null;
+  /** When it was written down, in ISO 8601. */
+  readonly date: string;
+}
+
+/** What decides the seconds or the bits of a run; the rest is told. */
+const decisive = ["device", "precision", "threads", "processor"] as const satisfies readonly (keyof Environment)[];
+
+/** Reads the environment of a run of this config. @throws DeviceError */
+export async function readEnvironment(config: RunConfig): Promise<Environment> {
+  const device = Device.open(config.device as DeviceSpec);
+  const manifest = JSON.parse(readFileSync(packageJson(), "utf8")) as { version: string };
+  return {
+    device: `${device.backend}: ${device.name}`,
+    precision: device.computeDType(config.precision) === "bf16" ? "bf16" : "fp32",
+    threads: process.env.OMP_NUM_THREADS ?? null,
+    processor: `${cpus()[0]?.model.trim() ?? process.arch}, ${cpus().length} cores`,
+    memory: totalmem(),
+    system: `${type()} ${release()}`,
+    node: process.version,
+    nextpatch: manifest.version,
+    libraries: backends().find(({ name }) => name === device.backend)?.versions ?? {},
+    commit: await readCommit(),
+    date: new Date().toISOString(),
+  };
+}
+
+/** The package's manifest, from lib/ as from dist/. */
+const packageJson = () => new URL("../../package.json", import.meta.url);
+
+async function readCommit(): Promise<string | null> {
+  try {
+    const describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
+    const { stdout } = await promisify(execFile)("git", describe);
+    return stdout.trim();
+  } catch {
+    return null; // no git, no repository, or no commit yet
+  }
+}
+
+const fileOf = (runFolder: string) => join(runFolder, "environment.json");
+
+/** The environment that was written down when the run in a folder began, or null. */
+export async function recordedEnvironment(runFolder: string): Promise<Environment | null> {
+  const path = fileOf(runFolder);
+  return existsSync(path) ? (JSON.parse(await readFile(path, "utf8")) as Environment) : null;
+}
+
+/** Writes the environment into a run's folder, which is made where it is missing. */
+export async function recordEnvironment(runFolder: string, environment: Environment): Promise<void> {
+  await mkdir(runFolder, { recursive: true });
+  await writeText(fileOf(runFolder), `${JSON.stringify(environment, null, 2)}\n`);
+}
+
+/**
+ * Tells a comparison that would mix measurements of two machines.
+ * @throws ConfigError
+ */
+export function checkSameEnvironment(runFolder: string, before: Environment, now: Environment): void {
+  const changed = decisive.filter((key) => before[key] !== now[key]);
+  if (changed.length === 0) return;
+  const list = changed.map((key) => `${key}: ${before[key] ?? "not set"} before, ${now[key] ?? "not set"} now`);
+  throw new ConfigError(
+    `${runFolder}: was begun under other conditions (${list.join("; ")}), with which its seconds cannot be compared; ` +
+      "go on under the old ones, or compare in another folder (--set out=...)",
+  );
+}

@@ -1,0 +1,71 @@
+/** `comparison.md`: the same numbers as the page, for where a page cannot go. */
+import { stringify } from "yaml";
+import { formatCount, formatDuration, formatLoss } from "../report/format.js";
+import type { CompareReport } from "./compare.js";
+import type { CurvePoint, RunResult } from "./readings.js";
+import { conditions, namedRuns, notes, readings, runTable } from "./words.js";
+
+/** Points of a curve that a table shows; the page and the JSON have all. */
+const curvePoints = 16;
+
+export function renderMarkdown(report: CompareReport): string {
+  const { config, plan, comparison } = report;
+  const table = runTable(report);
+  const curves = namedRuns(report).map(({ label, run }) => `### ${label}\n\n${curveTable(run)}`);
+  const boundary = plan.patch.stages[0]!;
+  const { seconds, flops } = comparison.patch.curve.find(({ tokens }) => tokens === boundary.tokens)!;
+  return `# ${config.name}: patch-level against token-level training
+
+${readingLines(report)}
+
+${markdownTable(table.headings, table.rows)}
+
+Passes are over the training data; differences and × are against the token-level run.
+
+${notes.join("\n\n")}
+
+## Validation loss
+
+The patch stage of "${plan.patch.label}" ends at ${formatCount(boundary.tokens)} tokens, ${formatCount(flops)} FLOP, \
+${formatDuration(seconds)}. The curves drawn over each other are in \`comparison.html\`, all their points in \
+\`comparison.json\`.
+
+${curves.join("\n\n")}
+
+## Measured on
+
+${markdownTable(["What", "Value"], conditions(report))}
+
+## Config
+
+\`\`\`yaml
+${stringify(config)}\`\`\`
+`;
+}
+
+/** A line for every reading: name, value, and the numbers that it rests on. */
+export function readingLines(report: CompareReport): string {
+  return readings(report).map(({ name, value, detail }) => `- ${name}: ${value} (${detail})`).join("\n");
+}
+
+function curveTable({ curve }: RunResult): string {
+  const every = Math.ceil(curve.length / curvePoints);
+  // Counted from the end, so that the last point is shown.
+  const shown = curve.filter((_, index) => (curve.length - 1 - index) % every === 0);
+  const row = ({ tokens, flops, seconds, valLoss }: CurvePoint) => [
+    formatCount(tokens), formatCount(flops), formatDuration(seconds), formatLoss(valLoss),
+  ];
+  return markdownTable(["Tokens", "FLOP", "Time", "Loss"], shown.map(row));
+}
+
+/** A table whose columns are as wide as their longest cell, so that it reads well unrendered, too. */
+export function markdownTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [headings, ...rows].map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
+  const width = headings.map((_, column) => Math.max(3, ...cells.map((row) => row[column]!.length)));
+  const pad = (cell: string, column: number) =>
+    column === 0 ? cell.padEnd(width[column]!) : cell.padStart(width[column]!);
+  const line = (row: readonly string[]) => `| ${row.map(pad).join(" | ")} |`;
+  // Numbers stand to the right, as the colon says; the name of the row to the left.
+  const rule = width.map((count, column) => (column === 0 ? "-".repeat(count + 2) : `${"-".repeat(count + 1)}:`));
+  return [line(cells[0]!), `|${rule.join("|")}|`, ...cells.slice(1).map(line)].join("\n");
+}

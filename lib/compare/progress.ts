@@ -1,0 +1,55 @@
+import { formatDuration, formatLoss } from "../report/format.js";
+import type { MetricsLine } from "../report/metrics.js";
+import { flopsAt, type Arm } from "./plan.js";
+
+/** How far a comparison is. */
+export interface CompareProgress {
+  /** FLOPs done, and of all arms. */
+  readonly done: number;
+  readonly total: number;
+  /** In words: arm, stage, step, losses, time left. */
+  readonly note: string;
+}
+
+/** Counts the work of all arms in FLOPs, and estimates the time left by what was done since it began. */
+export class ProgressCounter {
+  readonly #total: number;
+  readonly #start = performance.now();
+  /** FLOPs of the arms before the current one. */
+  #before = 0;
+  /** FLOPs of this comparison that were done before this call of it. */
+  #earlier = 0;
+  #valLoss: number | undefined;
+
+  constructor(private readonly arms: readonly Arm[]) {
+    this.#total = arms.reduce((sum, { flops }) => sum + flops, 0);
+  }
+
+  /** Counts an arm that needs nothing any more. */
+  skip(arm: Arm): void {
+    this.#before += arm.flops;
+    this.#earlier += arm.flops;
+  }
+
+  /** Counts what an arm has done in an earlier call. */
+  open(arm: Arm, step: number): void {
+    this.#earlier += flopsAt(arm, step);
+    this.#valLoss = undefined;
+  }
+
+  step(arm: Arm, line: MetricsLine): CompareProgress {
+    this.#valLoss = line.valLoss ?? this.#valLoss;
+    const done = this.#before + line.flops;
+    if (line.step === arm.steps) this.#before += arm.flops;
+    const seconds = (performance.now() - this.#start) / 1000;
+    const left = ((this.#total - done) * seconds) / (done - this.#earlier);
+    const parts = [
+      `run ${this.arms.indexOf(arm) + 1} of ${this.arms.length}: ${arm.label}`,
+      `stage ${line.stage + 1} of ${arm.stages.length}, K = ${line.patchSize}`,
+      `step ${line.step} of ${arm.steps}`,
+      `loss ${formatLoss(line.loss)}${this.#valLoss === undefined ? "" : `, validation ${formatLoss(this.#valLoss)}`}`,
+      `${formatDuration(left)} left for all`,
+    ];
+    return { done, total: this.#total, note: parts.join(" | ") };
+  }
+}

@@ -1,0 +1,113 @@
+/** The three readings of a comparison: at equal data, at equal cost, at equal loss. Numbers only. */
+import type { MetricsLine } from "../report/metrics.js";
+
+/** A point of a validation curve: what was spent so far, and the loss that it bought. */
+export interface CurvePoint {
+  /** Tokens of text trained on. */
+  readonly tokens: number;
+  readonly flops: number;
+  /** Seconds of training, evaluation and checkpoints left out. */
+  readonly seconds: number;
+  /** Token-level loss on the held-out data, in nats per token. */
+  readonly valLoss: number;
+}
+
+/** A whole run: its totals, and its validation loss at the end and on the way. */
+export interface RunResult extends CurvePoint {
+  /** Joules, where the device counts them, else null. */
+  readonly energy: number | null;
+  readonly curve: readonly CurvePoint[];
+}
+
+/** A run whose first stage has patches of `patchSize` tokens for `fraction` of the tokens. */
+export interface StagedResult extends RunResult {
+  readonly patchSize: number;
+  readonly fraction: number;
+}
+
+/** Shares of the baseline's totals. */
+export interface CostRatio {
+  readonly flops: number;
+  readonly seconds: number;
+  readonly energy: number | null;
+}
+
+/** What `nextpatch compare --json` prints. A loss that is not finite is NaN here and null there. */
+export interface Comparison {
+  /** Token-level training. */
+  readonly baseline: RunResult;
+  /** Two stages, on the same tokens. */
+  readonly patch: StagedResult;
+  /** Cost of `patch` as a share of the baseline's. */
+  readonly ratio: CostRatio;
+  /** Equal data: validation loss of `patch` minus the baseline's, nats per token; above 0 the staged run is worse. */
+  readonly valLossDelta: number;
+  /** Equal cost: two stages on as many tokens as the baseline's FLOPs pay for; null unless asked for. */
+  readonly equalCost: (StagedResult & { readonly valLossDelta: number }) | null;
+  /** Equal loss: the share of the baseline's cost at which a staged run reaches its final loss; null: never. */
+  readonly equalLoss: { readonly flops: number; readonly seconds: number } | null;
+  /** With `--sweep`: staged runs on the same tokens at other patch sizes and fractions. */
+  readonly sweep?: readonly SweepResult[];
+}
+
+export interface SweepResult extends StagedResult {
+  readonly ratio: CostRatio;
+  readonly valLossDelta: number;
+}
+
+/** The result of a finished run. */
+export function runResult(lines: readonly MetricsLine[]): RunResult {
+  const curve = lines.flatMap(({ tokens, flops, seconds, valLoss }) =>
+    valLoss === undefined ? [] : [{ tokens, flops, seconds, valLoss }],
+  );
+  // A run ends with an evaluation, so its last point has its totals.
+  return { ...curve.at(-1)!, energy: lines.at(-1)!.energy ?? null, curve };
+}
+
+export interface Results {
+  readonly baseline: RunResult;
+  readonly patch: StagedResult;
+  readonly equalCost: StagedResult | null;
+  /** Absent unless asked for. */
+  readonly sweep?: readonly StagedResult[];
+}
+
+export function compareRuns({ baseline, patch, equalCost, sweep }: Results): Comparison {
+  const valLossDelta = (run: RunResult) => run.valLoss - baseline.valLoss;
+  return {
+    baseline,
+    patch,
+    ratio: costRatio(patch, baseline),
+    valLossDelta: valLossDelta(patch),
+    equalCost: equalCost && { ...equalCost, valLossDelta: valLossDelta(equalCost) },
+    equalLoss: costOfLoss(patch, baseline) ?? (equalCost && costOfLoss(equalCost, baseline)),
+    ...(sweep && {
+      sweep: sweep.map((run) => ({ ...run, ratio: costRatio(run, baseline), valLossDelta: valLossDelta(run) })),
+    }),
+  };
+}
+
+function costRatio(run: RunResult, baseline: RunResult): CostRatio {
+  return {
+    flops: run.flops / baseline.flops,
+    seconds: run.seconds / baseline.seconds,
+    energy: run.energy === null || baseline.energy === null ? null : run.energy / baseline.energy,
+  };
+}
+
+/**
+ * The share of the baseline's cost at which `run` first has the baseline's final loss, on the straight line between
+ * the evaluations before and after; null where it never has. No point is assumed before the first evaluation.
+ */
+export function costOfLoss(run: RunResult, baseline: RunResult): { flops: number; seconds: number } | null {
+  const target = baseline.valLoss;
+  const index = run.curve.findIndex(({ valLoss }) => valLoss <= target);
+  if (index < 0) return null;
+  const after = run.curve[index]!;
+  const before = run.curve[index - 1] ?? after;
+  // How far on the way from `before` to `after` the loss is reached; an evaluation may have been NaN.
+  const share = (before.valLoss - target) / (before.valLoss - after.valLoss);
+  const at = (key: "flops" | "seconds") =>
+    Number.isFinite(share) ? before[key] + share * (after[key] - before[key]) : after[key];
+  return { flops: at("flops") / baseline.flops, seconds: at("seconds") / baseline.seconds };
+}
