@@ -1,6 +1,7 @@
 /** What flags' texts are turned into. */
 import { InvalidArgumentError, Option, type Command } from "commander";
-import type { DeviceSpec, PrecisionSpec } from "../device.js";
+import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
+import type { CliIo } from "./io.js";
 
 export interface PlacementFlags {
   readonly device: DeviceSpec;
@@ -12,6 +13,14 @@ export function withPlacement(command: Command): Command {
   return command
     .option("--device <device>", "auto, cpu, cuda, cuda:N or simt", device, "auto")
     .addOption(new Option("--precision <precision>").choices(["auto", "bf16", "fp32"]).default("auto"));
+}
+
+/** Opens the device that the flags name, and says what `auto` chose. */
+export function openPlacement({ device: spec, precision }: PlacementFlags, io: CliIo) {
+  const device = Device.open(spec);
+  const chosen = device.computeDType(precision) === "bf16" ? "bf16" : "fp32";
+  if (spec === "auto" || precision === "auto") io.log(`computing on ${device.backend} (${device.name}) in ${chosen}`);
+  return { device, precision };
 }
 
 function device(text: string): string {

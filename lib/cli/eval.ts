@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { evaluate } from "../evaluate.js";
 import { Llama } from "../nn/llama.js";
-import { wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
+import { openPlacement, wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
 import type { CliIo } from "./io.js";
 
 interface Flags extends PlacementFlags {
@@ -21,7 +21,7 @@ export function registerEval(program: Command, io: CliIo): void {
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
     .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(2));
   withPlacement(command).action(async (flags: Flags) => {
-    using model = await Llama.load(flags.model, flags);
+    using model = await Llama.load(flags.model, openPlacement(flags, io));
     const progress = io.progress("eval");
     const { data, patchSize, sequenceLength } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };

@@ -6,7 +6,7 @@ import { Tokenizer } from "../data/tokenizer.js";
 import { ConfigError } from "../errors.js";
 import { generate } from "../generate.js";
 import { Llama } from "../nn/llama.js";
-import { numberBetween, wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
+import { numberBetween, openPlacement, wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
 import type { CliIo } from "./io.js";
 
 interface Flags extends PlacementFlags {
@@ -33,7 +33,7 @@ export function registerGenerate(program: Command, io: CliIo): void {
   withPlacement(command).action(async (flags: Flags) => {
     const path = join(flags.model, "tokenizer.json");
     if (existsSync(flags.model) && !existsSync(path)) throw new ConfigError(`${path}: the model has no tokenizer`);
-    using model = await Llama.load(flags.model, flags);
+    using model = await Llama.load(flags.model, openPlacement(flags, io));
     const tokenizer = await Tokenizer.fromFile(path);
     const stream = !io.json && process.stdout.isTTY;
     if (stream) process.stdout.write(flags.prompt);
