@@ -1,6 +1,8 @@
 /** `nextpatch bench`: how fast this machine trains. */
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import { benchKernels } from "../bench/kernels.js";
+import { kernelTable } from "../bench/kernels_table.js";
 import { benchTrainStep } from "../bench/train_step.js";
 import { Device } from "../device.js";
 import { ConfigError } from "../errors.js";
@@ -19,6 +21,25 @@ interface Flags extends PlacementFlags {
 
 export function registerBench(program: Command, io: CliIo): void {
   const bench = program.command("bench").description("how fast this machine trains");
+  registerKernels(bench, io);
+  registerTrainStep(bench, io);
+}
+
+function registerKernels(bench: Command, io: CliIo): void {
+  const command = bench
+    .command("kernels")
+    .description("time each operation of a training step against what this device was measured to reach");
+  withPlacement(command).action(async (flags: PlacementFlags) => {
+    const device = open(flags, io);
+    const progress = io.progress("bench kernels");
+    const result = await benchKernels(device, {
+      precision: flags.precision, onKernel: (done, of, name) => progress.update(done, of, name),
+    }).finally(() => progress.stop());
+    io.result(kernelTable(result), result);
+  });
+}
+
+function registerTrainStep(bench: Command, io: CliIo): void {
   const command = bench
     .command("train")
     .description("time whole training steps on random tokens")
@@ -30,8 +51,7 @@ export function registerBench(program: Command, io: CliIo): void {
     .option("--micro-batch <N>", "sequences per pass (default: auto)", wholeNumber(1));
   withPlacement(command).action(async (flags: Flags) => {
     const model = await readModel(flags.model);
-    const device = Device.open(flags.device);
-    io.log(`${device.backend}: ${device.name}, ${device.computeDType(flags.precision) === "bf16" ? "bf16" : "fp32"}`);
+    const device = open(flags, io);
     const progress = io.progress("bench train");
     const result = await benchTrainStep(device, {
       model, patchSize: flags.patchSize, sequenceLength: flags.sequenceLength,
@@ -47,6 +67,12 @@ export function registerBench(program: Command, io: CliIo): void {
       result,
     );
   });
+}
+
+function open({ device: spec, precision }: PlacementFlags, io: CliIo): Device {
+  const device = Device.open(spec);
+  io.log(`${device.backend}: ${device.name}, ${device.computeDType(precision) === "bf16" ? "bf16" : "fp32"}`);
+  return device;
 }
 
 async function readModel(argument: string): Promise<Record<string, unknown>> {

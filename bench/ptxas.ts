@@ -1,0 +1,87 @@
+/** Reading what NVIDIA's compiler says of kernels: `ptxas -v`'s report, and the instructions of its PTX. */
+
+/** What a kernel takes of a multiprocessor, as ptxas reports it; bytes but for the registers. */
+export interface KernelUse {
+  /** Mangled. */
+  readonly symbol: string;
+  /** `sm_80`. */
+  readonly architecture: string;
+  readonly registers: number;
+  /** Shared memory of a size known to the compiler; what a launch asks for comes on top. */
+  readonly staticShared: number;
+  readonly stack: number;
+  readonly spillStores: number;
+  readonly spillLoads: number;
+}
+
+/** The kernels in the text that `nvcc -Xptxas -v` prints. */
+export function parseUse(text: string): KernelUse[] {
+  const parts = text.split(/^ptxas info\s*: Compiling entry function /m).slice(1);
+  return parts.map((part) => {
+    const [, symbol, architecture] = /^'([^']+)' for '([^']+)'/.exec(part) ?? [];
+    const registers = /Used (\d+) registers/.exec(part)?.[1];
+    const frame = /(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads/.exec(part);
+    if (symbol === undefined || architecture === undefined || registers === undefined || frame === null) {
+      throw new Error(`ptxas: expected an entry function with its registers and stack, got: ${part.slice(0, 300)}`);
+    }
+    return {
+      symbol, architecture, registers: Number(registers),
+      staticShared: Number(/(\d+) bytes smem/.exec(part)?.[1] ?? 0),
+      stack: Number(frame[1]), spillStores: Number(frame[2]), spillLoads: Number(frame[3]),
+    };
+  });
+}
+
+/** Instructions of a kernel's PTX that show what it runs on. */
+export interface InstructionCounts {
+  readonly mma: number;
+  readonly ldmatrix: number;
+  readonly cpAsync: number;
+  /** 16-byte accesses by one thread: loads and stores, without the two kinds above. */
+  readonly shared16: number;
+  readonly global16: number;
+}
+
+/** Vectors that come to 16 bytes. */
+const wide = String.raw`\.(?:v4\.[bfsu]32|v2\.[bfsu]64)\b`;
+const patterns = {
+  mma: /\bmma\.sync\./g,
+  ldmatrix: /\bldmatrix\.sync\./g,
+  cpAsync: /\bcp\.async\.c[ag]\.shared\.global\b/g,
+  shared16: new RegExp(String.raw`\b(?:ld|st)(?:\.[a-z_:]+)*\.shared(?:\.[a-zA-Z_:0-9]+)*?${wide}`, "g"),
+  global16: new RegExp(String.raw`\b(?:ld|st)(?:\.[a-z_:]+)*\.global(?:\.[a-zA-Z_:0-9]+)*?${wide}`, "g"),
+};
+
+/** Each kernel's counts by its mangled name. Functions that were not inlined count nowhere. */
+export function countInstructions(ptx: string): Map<string, InstructionCounts> {
+  const kernels = ptx.split(/^(?:\.visible |\.weak )?\.entry /m).slice(1);
+  return new Map(
+    kernels.map((text) => {
+      const body = text.split(/^\.(?:visible|weak|func|global)/m)[0]!;
+      const count = (pattern: RegExp) => body.match(pattern)?.length ?? 0;
+      const counts = {
+        mma: count(patterns.mma), ldmatrix: count(patterns.ldmatrix), cpAsync: count(patterns.cpAsync),
+        shared16: count(patterns.shared16), global16: count(patterns.global16),
+      };
+      return [/^[\w$]+/.exec(text)![0], counts] as const;
+    }),
+  );
+}
+
+/** `attention_forward_kernel<64>` of a demangled signature: namespaces and parameters are left out. */
+export function shortName(demangled: string): string {
+  const plain = demangled.replaceAll("(anonymous namespace)", "").replaceAll("__nv_bfloat16", "bf16");
+  const signature = plain.replace(/^(?:void|\w[\w:]*) (?=\S)/, "");
+  let depth = 0;
+  for (let i = 0; i < signature.length; i++) {
+    if (signature[i] === "<") depth++;
+    else if (signature[i] === ">") depth--;
+    else if (signature[i] === "(" && depth === 0) return withoutNamespaces(signature.slice(0, i));
+  }
+  return withoutNamespaces(signature);
+}
+
+function withoutNamespaces(name: string): string {
+  // `(int)64`: c++filt writes the type of a constant argument.
+  return name.replace(/\((?:int|unsigned int|bool|long)\)/g, "").replace(/(?:\w*::)+/g, "");
+}

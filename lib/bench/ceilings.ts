@@ -1,0 +1,43 @@
+import { bytesOf } from "../device.js";
+import { native, Tensor, type Device } from "../native.js";
+import { RandomTensors } from "./kernels_tensors.js";
+import { timeCalls, type TimingOptions } from "./kernels_timing.js";
+
+/** What this device was measured to reach, here and now: the best batch of each. */
+export interface Ceilings {
+  /** A large copy on the device, bytes read and bytes written both counted. */
+  readonly bytesPerSecond: number;
+  /** A large square product in the compute dtype. */
+  readonly flopsPerSecond: number;
+}
+
+/** Bytes copied, beyond any cache, and the rows of the square product. `simt` simulates: its speed means nothing. */
+const sizes = {
+  cuda: { bytes: 2 ** 30, rows: 8192 },
+  cpu: { bytes: 2 ** 28, rows: 1024 },
+  simt: { bytes: 2 ** 14, rows: 32 },
+} as const;
+
+/** Measures the two ceilings that kernels are held against. */
+export async function measureCeilings(
+  device: Device,
+  dtype: "f32" | "bf16",
+  timing: TimingOptions,
+): Promise<Ceilings> {
+  const { bytes, rows } = sizes[device.backend];
+  const tensors = new RandomTensors(device);
+  try {
+    const source = tensors.normal("f32", [bytes / bytesOf("f32")]);
+    const target = tensors.empty("f32", source.shape);
+    const copy = await timeCalls(device, [() => native.copy(target, source)], timing);
+    tensors.dispose();
+
+    const a = tensors.normal(dtype, [rows, rows]);
+    const b = tensors.normal(dtype, [rows, rows]);
+    const c: Tensor = tensors.empty(dtype, [rows, rows]);
+    const product = await timeCalls(device, [() => native.matmul(c, a, b, false, true, false)], timing);
+    return { bytesPerSecond: (2 * bytes) / Math.min(...copy), flopsPerSecond: (2 * rows ** 3) / Math.min(...product) };
+  } finally {
+    tensors.dispose();
+  }
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from "@jest/globals";
+import { countInstructions, parseUse, shortName } from "../../bench/ptxas.js";
+
+describe("parseUse", () => {
+  const text = [
+    "ptxas info    : 0 bytes gmem, 24 bytes cmem[4]",
+    "ptxas info    : Compiling entry function '_Z3abcv' for 'sm_80'",
+    "ptxas info    : Function properties for _Z3abcv",
+    "    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads",
+    "ptxas info    : Used 168 registers, used 1 barriers, 516 bytes cmem[0]",
+    "ptxas info    : Compile time = 419.193 ms",
+    "ptxas info    : Compiling entry function '_Z3abcv' for 'sm_90a'",
+    "ptxas info    : Function properties for _Z3abcv",
+    "    8 bytes stack frame, 4 bytes spill stores, 12 bytes spill loads",
+    "ptxas info    : Used 255 registers, used 1 barriers, 8 bytes cumulative stack size, 1024 bytes smem",
+  ].join("\n");
+
+  it("reads registers, shared memory, stack and spills of every kernel and architecture", () => {
+    const common = { symbol: "_Z3abcv" };
+    expect(parseUse(text)).toEqual([
+      { ...common, architecture: "sm_80", registers: 168, staticShared: 0, stack: 0, spillStores: 0, spillLoads: 0 },
+      { ...common, architecture: "sm_90a", registers: 255, staticShared: 1024, stack: 8, spillStores: 4, spillLoads: 12 },
+    ]);
+  });
+
+  it("refuses a report it does not understand", () => {
+    expect(() => parseUse(text.replace("Used 168 registers", "Used many"))).toThrow(/registers and stack/);
+  });
+});
+
+describe("countInstructions", () => {
+  it("counts tensor-core instructions and 16-byte accesses of each kernel, and nothing narrower", () => {
+    const counts = countInstructions(`
+.visible .entry _Z1av(
+)
+{
+	mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%f1}, {%r1}, {%r2}, {%f2};
+	ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%r1,%r2,%r3,%r4}, [%r5];
+	cp.async.cg.shared.global [%r1], [%rd1], 16, %r2;
+	cp.async.commit_group;
+	ld.shared.v4.u32 {%r1,%r2,%r3,%r4}, [%r5];
+	st.shared.u32 [%r5], %r1;
+	st.global.wb.v4.u32 [%rd1], {%r1,%r2,%r3,%r4};
+	ld.global.nc.L1::no_allocate.L2::128B.v4.f32 {%f1,%f2,%f3,%f4}, [%rd1];
+	ld.global.v2.b64 {%rd1,%rd2}, [%rd3];
+	ld.global.v2.u32 {%r1,%r2}, [%rd3];
+}
+.entry _Z1bv(
+)
+{
+	st.global.f32 [%rd1], %f1;
+}
+`);
+    expect(Object.fromEntries(counts)).toEqual({
+      _Z1av: { mma: 1, ldmatrix: 1, cpAsync: 1, shared16: 1, global16: 3 },
+      _Z1bv: { mma: 0, ldmatrix: 0, cpAsync: 0, shared16: 0, global16: 0 },
+    });
+  });
+});
+
+describe("shortName", () => {
+  it.each([
+    [
+      "void nextpatch::cuda::(anonymous namespace)::attention_forward_kernel<64>(nextpatch::cuda::Heads<__nv_bfloat16>, float*)",
+      "attention_forward_kernel<64>",
+    ],
+    ["void nextpatch::cuda::(anonymous namespace)::adamw_kernel<__nv_bfloat16, (int)4>(float*, long)", "adamw_kernel<bf16, 4>"],
+    ["nextpatch::cuda::(anonymous namespace)::plain_kernel(float*)", "plain_kernel"],
+  ])("%s", (demangled, short) => {
+    expect(shortName(demangled)).toBe(short);
+  });
+});
