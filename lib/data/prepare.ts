@@ -239,6 +239,8 @@ class Preparation {
       previous = { pieces, encoded };
     }
     if (previous !== undefined) await write(previous.pieces, await previous.encoded);
+    const bytes = this.#totalBytes;
+    this.#options.onProgress?.({ phase: "encode", bytes, totalBytes: bytes, tokens: this.#tokens });
   }
 
   /** Fills an empty validation split from the end of the training split. */
