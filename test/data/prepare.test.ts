@@ -172,7 +172,7 @@ describe("prepareDataset", () => {
     await prepare({ onProgress: (progress) => seen.push({ ...progress }) });
     const size = readFileSync(path("a.jsonl")).length;
     expect(seen.map(({ phase, bytes, totalBytes }) => [phase, bytes, totalBytes]))
-      .toEqual([["tokenizer", size, size], ["encode", size, size]]);
+      .toEqual([["tokenizer", size, size], ["encode", size, size], ["encode", size, size]]);
   });
 
   it("leaves alone what is not a dataset", async () => {
