@@ -40,7 +40,7 @@ inline AttentionShape attention_shape(const View& q, const View& k, float scale)
   return {int(q.dim(0)), int(q.dim(1)), int(k.dim(1)), int(q.dim(2)), int(k.dim(2)), int(q.dim(3)), scale};
 }
 
-// Scores are kept in units of log2: exp(scale * s) = exp2(scale * kLog2e * s).
+// On tensor cores scores are kept in units of log2: exp(scale * s) = exp2(scale * kLog2e * s).
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kLn2 = 0.6931471805599453f;
 
@@ -60,7 +60,7 @@ bool on_tensor_cores(float scale, const Views&... views) {
 // What the backward kernels need of every query, made by one pass over out and dout; see
 // attention_delta.cu. Rows are padded to a multiple of kRowPadding for the kernels' tiles.
 struct RowStatistics {
-  const float* lse;    // [B, H, padded], in units of log2; +inf where a query sees no key or does not exist
+  const float* lse;    // [B, H, padded]; +inf where a query sees no key or does not exist
   const float* delta;  // [B, H, padded], the sum of dout * out over D; 0 where a query does not exist
   int padded;
 };
@@ -72,9 +72,9 @@ inline int64_t padded_queries(int64_t queries) {
 
 struct Device;
 
-// Writes both arrays into the workspace.
+// Writes both arrays into the workspace, lse multiplied by `lse_unit`.
 RowStatistics row_statistics(const Device& device, const AttentionShape& shape, const View& dout, const View& out,
-                             const View& lse, const View& workspace);
+                             const View& lse, const View& workspace, float lse_unit);
 
 // The kernels for f32, and for any strides and alignment.
 void plain_attention_forward(const Device& device, const AttentionShape& shape, const View& out, const View& lse,

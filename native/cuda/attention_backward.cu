@@ -5,6 +5,7 @@
 // of queries and sum dQ. That computes the scores and dout v^T twice, 7 products where a single pass has 5; but
 // a single pass has to add to dQ from many blocks: by atomics, whose order changes bits, or each block waiting
 // for its turn, which ties the order of summing to that of scheduling.
+// dout v^T - delta is summed from -delta on, which costs nothing and rounds smaller numbers.
 // The first kernel works on transposed scores (keys are rows), so that P^T and dS^T leave one product's registers
 // as the operand of the next in both: no score touches shared memory.
 #include "attention.h"
@@ -106,23 +107,20 @@ attention_dkdv_kernel(Heads<bf16> dk, Heads<bf16> dv, Heads<const bf16> dout, He
     const int last = tile * kTile.queries + shape.offset() - first_key - warp_row;
     if (last + kTile.queries - 1 < 0) continue;
     const Stage now = stage(step);
+    const int column_of_lane = lane % 4 * 2;
     Accumulator<kSlabs, kTile.queries> p, ds;
-    product_of_rows(p, k_fragments, Fragments<D>::across(now.q));
+    clear(p);
+    add_product_of_rows(p, k_fragments, Fragments<D>::across(now.q));
     const bool masked = last < kSlabs * 16 - 1;
-    const int bound = lane / 4 - lane % 4 * 2 - last;
+    const int bound = lane / 4 - column_of_lane - last;
     each_element(p, [&](float& x, int slab, int half, int column) {
-      const float probability = exp2_approx(x * scale - now.lse[column + lane % 4 * 2]);
+      const float probability = exp2_approx(x * scale - now.lse[column + column_of_lane]);
       x = masked && slab * 16 + half * 8 + bound > column ? 0 : probability;
     });
     add_product<D>(dv_sum, p, Fragments<D>::down(now.dout));
-    product_of_rows(ds, v_fragments, Fragments<D>::across(now.dout));
-#pragma unroll
-    for (int slab = 0; slab < kSlabs; ++slab)
-#pragma unroll
-      for (int n = 0; n < kTile.queries / 8; ++n)
-#pragma unroll
-        for (int i = 0; i < 4; ++i)
-          ds[slab][n][i] = p[slab][n][i] * (ds[slab][n][i] - now.delta[n * 8 + lane % 4 * 2 + i % 2]);
+    each_element(ds, [&](float& x, int, int, int column) { x = -now.delta[column + column_of_lane]; });
+    add_product_of_rows(ds, v_fragments, Fragments<D>::across(now.dout));
+    multiply(ds, p);
     add_product<D>(dk_sum, ds, Fragments<D>::down(now.q));
   }
 
@@ -202,16 +200,13 @@ attention_dq_kernel(Heads<bf16> dq, Heads<const bf16> dout, Heads<const bf16> q,
     if (last + kSlabs * 16 - 1 < 0) continue;
     const bf16* const k_tile = stages + tile % 2 * QueryGradient<D>::kStage;
     Accumulator<kSlabs, kTile.keys> p, ds;
-    product_of_rows(p, q_fragments, Fragments<D>::across(k_tile));
+    clear(p);
+    add_product_of_rows(p, q_fragments, Fragments<D>::across(k_tile));
     if (last < kTile.keys - 1) mask_after(p, last);
-    product_of_rows(ds, dout_fragments, Fragments<D>::across(k_tile + kTile.keys * D));
-#pragma unroll
-    for (int slab = 0; slab < kSlabs; ++slab)
-#pragma unroll
-      for (int n = 0; n < kTile.keys / 8; ++n)
-#pragma unroll
-        for (int i = 0; i < 4; ++i)
-          ds[slab][n][i] = exp2_approx(p[slab][n][i] * scale - lse[slab][i / 2]) * (ds[slab][n][i] - delta[slab][i / 2]);
+    each_element(p, [&](float& x, int slab, int half, int) { x = exp2_approx(x * scale - lse[slab][half]); });
+    each_element(ds, [&](float& x, int slab, int half, int) { x = -delta[slab][half]; });
+    add_product_of_rows(ds, dout_fragments, Fragments<D>::across(k_tile + kTile.keys * D));
+    multiply(ds, p);
     add_product<D>(dq_sum, ds, Fragments<D>::down(k_tile));
   }
 
@@ -243,12 +238,14 @@ void CudaKernels::attention_backward(const View& dq, const View& dk, const View&
                                      const View& k, const View& v, const View& out, const View& lse,
                                      const View& workspace, float scale) {
   const AttentionShape shape = attention_shape(q, k, scale);
-  const RowStatistics statistics = row_statistics(device_, shape, dout, out, lse, workspace);
+  const auto statistics = [&](float lse_unit) {
+    return row_statistics(device_, shape, dout, out, lse, workspace, lse_unit);
+  };
   const bool workspace_aligned = reinterpret_cast<uintptr_t>(workspace.data) % 16 == 0;
   if (!workspace_aligned || !on_tensor_cores(scale, dq, dk, dv, dout, q, k, v))
-    return plain_attention_backward(device_, shape, dq, dk, dv, dout, q, k, v, statistics);
+    return plain_attention_backward(device_, shape, dq, dk, dv, dout, q, k, v, statistics(1));
   with_head_dim(shape.head_dim, [&](auto dim) {
-    backward<decltype(dim)::value>(device_, shape, dq, dk, dv, dout, q, k, v, statistics);
+    backward<decltype(dim)::value>(device_, shape, dq, dk, dv, dout, q, k, v, statistics(kLog2e));
   });
 }
 

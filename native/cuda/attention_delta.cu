@@ -17,7 +17,7 @@ constexpr int kRows = kThreads / kLanes;
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads)
 attention_delta_kernel(float* lse_out, float* delta, Heads<const T> dout, Heads<const T> out, const float* lse,
-                       AttentionShape shape, int padded) {
+                       AttentionShape shape, int padded, float lse_unit) {
   const int row = int(blockIdx.x) * kRows + int(threadIdx.x) / kLanes, lane = int(threadIdx.x) % kLanes;
   const int head = int(blockIdx.y), batch = int(blockIdx.z);
   const bool exists = row < shape.queries;
@@ -36,31 +36,31 @@ attention_delta_kernel(float* lse_out, float* delta, Heads<const T> dout, Heads<
   if (lane != 0) return;
   const int64_t head_index = int64_t(batch) * shape.heads + head;
   const float log_sum = exists ? lse[head_index * shape.queries + row] : -INFINITY;
-  // exp2(score - inf) = 0: such a row takes no part, without a test in the kernels.
-  lse_out[head_index * padded + row] = log_sum == -INFINITY ? INFINITY : log_sum * kLog2e;
+  // exp(score - inf) = 0: such a row takes no part, without a test in the kernels.
+  lse_out[head_index * padded + row] = log_sum == -INFINITY ? INFINITY : log_sum * lse_unit;
   delta[head_index * padded + row] = sum;
 }
 
 template <typename T, int Width>
 void attention_delta(const Device& device, const AttentionShape& shape, float* lse_out, float* delta, int padded,
-                     const View& dout, const View& out, const View& lse) {
+                     const View& dout, const View& out, const View& lse, float lse_unit) {
   const Launch at{{unsigned(padded / kRows), unsigned(shape.heads), unsigned(shape.batch)}, kThreads, 0, device.stream};
   launch<attention_delta_kernel<T, Width>>("attention_backward", at, lse_out, delta, heads_of<const T>(dout),
-                                           heads_of<const T>(out), lse.as<const float>(), shape, padded);
+                                           heads_of<const T>(out), lse.as<const float>(), shape, padded, lse_unit);
 }
 
 }  // namespace
 
 RowStatistics row_statistics(const Device& device, const AttentionShape& shape, const View& dout, const View& out,
-                             const View& lse, const View& workspace) {
+                             const View& lse, const View& workspace, float lse_unit) {
   const int64_t padded = padded_queries(shape.queries);
   float* const lse_out = workspace.as<float>();
   float* const delta = lse_out + padded * shape.heads * shape.batch;
   if (on_tensor_cores(shape.scale, dout, out)) {
-    attention_delta<bf16, 8>(device, shape, lse_out, delta, int(padded), dout, out, lse);
+    attention_delta<bf16, 8>(device, shape, lse_out, delta, int(padded), dout, out, lse, lse_unit);
   } else {
     with_type(dout.dtype, [&](auto type) {
-      attention_delta<decltype(type), 1>(device, shape, lse_out, delta, int(padded), dout, out, lse);
+      attention_delta<decltype(type), 1>(device, shape, lse_out, delta, int(padded), dout, out, lse, lse_unit);
     });
   }
   return {lse_out, delta, int(padded)};

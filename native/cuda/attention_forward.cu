@@ -79,7 +79,8 @@ attention_forward_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads
     Accumulator<kSlabs, kTile.keys> scores;
     const bf16* const k_tile = take(2 * tile);
     if (seen) {
-      product_of_rows(scores, q_fragments, Fragments<D>::across(k_tile));
+      clear(scores);
+      add_product_of_rows(scores, q_fragments, Fragments<D>::across(k_tile));
       if (last < kTile.keys - 1) mask_after(scores, last);
       softmax.next(scores, sum, scale);
     }

@@ -39,17 +39,24 @@ __device__ void read_tile(const PlainTile& tile, const Heads<const T>& from, int
   }
 }
 
-// x[row][column] = the sum over `dim` of a[row] b[column]: scores of two tiles.
-__device__ __forceinline__ void product_of_rows(float (&x)[kRows][kRows], const PlainTile& a, const PlainTile& b,
-                                                int dim) {
-  for (int r = 0; r < kRows; ++r)
-    for (int c = 0; c < kRows; ++c) x[r][c] = 0;
-  for (int i = 0; i < dim; ++i) {
+// x[row][column] += the sum over `dim` of a[row] b[column]: scores of two tiles. Every kSide terms (dim is a
+// multiple) are summed apart: the backward pass subtracts numbers that are nearly equal, and would show the error of
+// a longer chain.
+__device__ __forceinline__ void add_product_of_rows(float (&x)[kRows][kRows], const PlainTile& a, const PlainTile& b,
+                                                    int dim) {
+  for (int first = 0; first < dim; first += kSide) {
+    float part[kRows][kRows] = {};
+#pragma unroll
+    for (int i = first; i < first + kSide; ++i)
+#pragma unroll
+      for (int r = 0; r < kRows; ++r)
+#pragma unroll
+        for (int c = 0; c < kRows; ++c)
+          part[r][c] = fmaf(a.at(thread_y() + r * kSide, i), b.at(thread_x() + c * kSide, i), part[r][c]);
 #pragma unroll
     for (int r = 0; r < kRows; ++r)
 #pragma unroll
-      for (int c = 0; c < kRows; ++c)
-        x[r][c] = fmaf(a.at(thread_y() + r * kSide, i), b.at(thread_x() + c * kSide, i), x[r][c]);
+      for (int c = 0; c < kRows; ++c) x[r][c] += part[r][c];
   }
 }
 
@@ -125,7 +132,6 @@ attention_plain_kernel(Heads<T> out, float* lse, Heads<const T> q, Heads<const T
   const PlainTile q_tile = tile_at(0, dim), k_tile = tile_at(1, dim), v_tile = tile_at(2, dim);
   const PlainTile p_tile = scores_at(3, 0, dim);
   read_tile(q_tile, q, batch, head, first_row, rows, dim);
-  const float scale = shape.scale * kLog2e;
   float largest[kRows], total[kRows];
   for (int r = 0; r < kRows; ++r) {
     largest[r] = -INFINITY;
@@ -138,25 +144,25 @@ attention_plain_kernel(Heads<T> out, float* lse, Heads<const T> q, Heads<const T
     read_tile(k_tile, k, batch, kv_head, first_key, shape.keys - first_key, dim);
     read_tile(v_tile, v, batch, kv_head, first_key, shape.keys - first_key, dim);
     __syncthreads();
-    float scores[kRows][kRows];
-    product_of_rows(scores, q_tile, k_tile, dim);
+    float scores[kRows][kRows] = {};
+    add_product_of_rows(scores, q_tile, k_tile, dim);
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
       const int row = thread_y() + r * kSide, last = first_row + row + shape.offset() - first_key;
       float most = largest[r];
       for (int c = 0; c < kRows; ++c) {
         const int column = thread_x() + c * kSide;
-        scores[r][c] = column <= last ? scores[r][c] * scale : -INFINITY;
+        scores[r][c] = column <= last ? scores[r][c] * shape.scale : -INFINITY;
         most = fmaxf(most, scores[r][c]);
       }
       most = across_row(most, [](float a, float b) { return fmaxf(a, b); });
-      // A row that has seen no key yet: any finite number gives exp2(-inf) = 0, not NaN.
+      // A row that has seen no key yet: any finite number gives exp(-inf) = 0, not NaN.
       const float shift = most == -INFINITY ? 0 : most;
-      const float rescale = exp2f(largest[r] - shift);
+      const float rescale = expf(largest[r] - shift);
       largest[r] = most;
       float added = 0;
       for (int c = 0; c < kRows; ++c) {
-        const float p = exp2f(scores[r][c] - shift);
+        const float p = expf(scores[r][c] - shift);
         p_tile.at(row, thread_x() + c * kSide) = p;
         added += p;
       }
@@ -174,7 +180,7 @@ attention_plain_kernel(Heads<T> out, float* lse, Heads<const T> q, Heads<const T
     factor[r] = total[r] == 0 ? 0 : 1 / total[r];
     if (thread_x() == 0 && row < rows)
       lse[(int64_t(batch) * shape.heads + head) * shape.queries + first_row + row] =
-          total[r] == 0 ? -INFINITY : kLn2 * (largest[r] + log2f(total[r]));
+          total[r] == 0 ? -INFINITY : largest[r] + logf(total[r]);
   }
   write_sums(out, batch, head, first_row, rows, sum, factor, dim);
 }
@@ -183,19 +189,23 @@ attention_plain_kernel(Heads<T> out, float* lse, Heads<const T> q, Heads<const T
 __device__ __forceinline__ void recompute(const PlainTile& p_tile, const PlainTile& ds_tile, const PlainTile& q_tile,
                                           const PlainTile& k_tile, const PlainTile& v_tile, const PlainTile& dout_tile,
                                           const float* lse, const float* delta, int offset, const AttentionShape& shape) {
-  float p[kRows][kRows], ds[kRows][kRows];
-  product_of_rows(p, q_tile, k_tile, shape.head_dim);
-  product_of_rows(ds, dout_tile, v_tile, shape.head_dim);
-  const float scale = shape.scale * kLog2e;
+  float p[kRows][kRows] = {}, ds[kRows][kRows];
+  add_product_of_rows(p, q_tile, k_tile, shape.head_dim);
+  // dP - delta, from -delta on: partial sums are then the smaller the later they are rounded.
+#pragma unroll
+  for (int r = 0; r < kRows; ++r)
+#pragma unroll
+    for (int c = 0; c < kRows; ++c) ds[r][c] = -delta[thread_y() + r * kSide];
+  add_product_of_rows(ds, dout_tile, v_tile, shape.head_dim);
 #pragma unroll
   for (int r = 0; r < kRows; ++r) {
     const int row = thread_y() + r * kSide;
 #pragma unroll
     for (int c = 0; c < kRows; ++c) {
       const int column = thread_x() + c * kSide;
-      const float probability = column <= row + offset ? exp2f(p[r][c] * scale - lse[row]) : 0;
+      const float probability = column <= row + offset ? expf(p[r][c] * shape.scale - lse[row]) : 0;
       p_tile.at(row, column) = probability;
-      ds_tile.at(row, column) = probability * (ds[r][c] - delta[row]);
+      ds_tile.at(row, column) = probability * ds[r][c];
     }
   }
 }

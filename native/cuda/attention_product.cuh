@@ -33,11 +33,21 @@ __device__ __forceinline__ void each_element(float (&x)[Slabs][Tiles][4], const 
       for (int i = 0; i < 4; ++i) f(x[slab][tile][i], slab, i / 2, tile * 8 + i % 2);
 }
 
-// x[rows, columns] = a[rows, D] b[columns, D]^T, both tiles in shared memory.
+// x *= y, element by element.
+template <int Slabs, int Tiles>
+__device__ __forceinline__ void multiply(float (&x)[Slabs][Tiles][4], const float (&y)[Slabs][Tiles][4]) {
+#pragma unroll
+  for (int slab = 0; slab < Slabs; ++slab)
+#pragma unroll
+    for (int tile = 0; tile < Tiles; ++tile)
+#pragma unroll
+      for (int i = 0; i < 4; ++i) x[slab][tile][i] *= y[slab][tile][i];
+}
+
+// x[rows, columns] += a[rows, D] b[columns, D]^T, both tiles in shared memory.
 template <int D, int Slabs, int Tiles>
-__device__ __forceinline__ void product_of_rows(float (&x)[Slabs][Tiles][4], const Fragments<D>& a,
-                                                const Fragments<D>& b) {
-  clear(x);
+__device__ __forceinline__ void add_product_of_rows(float (&x)[Slabs][Tiles][4], const Fragments<D>& a,
+                                                    const Fragments<D>& b) {
 #pragma unroll
   for (int k = 0; k < D / 16; ++k) {
     uint32_t left[Slabs][4];
