@@ -21,6 +21,11 @@ export interface Command {
   path(name: string): string;
 }
 
+/** What was said on stderr besides the line that tells what is computed on. */
+export function complaint(stderr: string): string {
+  return stderr.replace(/^(computing on|cpu:) .*\n/, "");
+}
+
 /** Builds the package's TypeScript into a folder of its own before the tests of a file. */
 export function builtCommand(): Command {
   const root = fileURLToPath(new URL("../..", import.meta.url));
