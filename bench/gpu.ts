@@ -1,0 +1,71 @@
+/** Makes one result of what the phases of bench/gpu.sh left, and prints how our kernels compare. Called by gpu.sh. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { KernelBenchResult } from "../lib/bench/kernels.js";
+import type { TrainBenchResult } from "../lib/bench/train_step.js";
+import type { BackendReport } from "../lib/native.js";
+import {
+  kernelKey, pairKernels, parseStep, resultName, type GpuResult, type Step, type TorchKernels, type TorchTrain,
+  type TrainRow,
+} from "./gpu-result.js";
+
+const { values: flags } = parseArgs({
+  options: { parts: { type: "string" }, device: { type: "string" }, out: { type: "string" } },
+});
+const { parts, device, out } = flags as { parts: string; device: string; out: string };
+
+const steps: Step[] = ["build", "test", "sanitize", "kernels", "train"]
+  .map((phase) => join(parts, `${phase}.steps`))
+  .filter(existsSync)
+  .flatMap((file) => readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map(parseStep));
+
+/** What a step printed; null unless it passed. */
+function output<T>(name: string): T | null {
+  if (!steps.some((step) => step.name === name && step.outcome === "passed")) return null;
+  const lines = readFileSync(join(parts, `${name}.out`), "utf8").trim().split("\n");
+  return JSON.parse(lines.at(-1)!) as T;
+}
+
+const info = output<{ node: string; backends: BackendReport[] }>("info");
+const ours = output<KernelBenchResult>("kernels");
+const theirs = output<TorchKernels>("kernels-torch");
+
+const train = [1, 4].flatMap((patchSize): TrainRow[] => {
+  const nextpatch = output<TrainBenchResult>(`train-${patchSize}`);
+  if (nextpatch === null) return [];
+  const variants = [`train-${patchSize}-torch`, `train-${patchSize}-torch-compiled`];
+  const pytorch = variants.flatMap((name) => output<TorchTrain>(name) ?? []);
+  const best = Math.max(...pytorch.map(({ tokensPerSecond }) => tokensPerSecond));
+  return [{ patchSize, nextpatch, pytorch, ratio: pytorch.length === 0 ? null : nextpatch.tokensPerSecond / best }];
+});
+
+const torch = theirs?.torch ?? train.flatMap(({ pytorch }) => pytorch)[0]?.torch;
+const result: GpuResult = {
+  device,
+  date: new Date().toISOString(),
+  versions: {
+    node: info?.node ?? process.version,
+    ...info?.backends.find(({ name }) => name === "cuda")?.versions,
+    ...(torch === undefined ? {} : { torch }),
+  },
+  steps,
+  kernels: ours && { dtype: ours.dtype, ceilings: ours.ceilings, rows: pairKernels(ours.kernels, theirs) },
+  train,
+  twoStages: output("two-stages"),
+};
+mkdirSync(out, { recursive: true });
+const file = join(out, resultName(device));
+writeFileSync(file, `${JSON.stringify(result, null, 1)}\n`);
+
+for (const row of result.kernels?.rows ?? []) {
+  const ceiling = `${(100 * row.fractionOfCeiling).toFixed(0)} % of the ceiling`;
+  const ratio = row.ratio === null ? "" : `, ${row.ratio.toFixed(2)} x PyTorch`;
+  process.stdout.write(`${kernelKey(row)}: ${(1e6 * row.seconds).toFixed(1)} us, ${ceiling}${ratio}\n`);
+}
+for (const { patchSize, nextpatch, ratio } of train) {
+  const mfu = nextpatch.mfu === null ? "" : `, MFU ${(100 * nextpatch.mfu).toFixed(1)} %`;
+  const compared = ratio === null ? "" : `, ${ratio.toFixed(2)} x PyTorch`;
+  process.stdout.write(`llama-370m, K = ${patchSize}: ${Math.round(nextpatch.tokensPerSecond)} tokens/s${mfu}${compared}\n`);
+}
+process.stdout.write(`${file}\n`);

@@ -1,0 +1,26 @@
+import { kernelKey, type GpuResult } from "./gpu-result.js";
+
+/** How much of its lead over PyTorch a kernel may lose: timings of one kernel differ by a few per cent from run to run. */
+export const tolerance = 0.1;
+
+/**
+ * The kernels that became slower, one line each. Ratios to PyTorch in the same run are compared, not seconds: a GPU
+ * that is hotter or clocked otherwise moves both.
+ * @throws Error where the two are not of one kind of device
+ */
+export function regressions(committed: GpuResult, current: GpuResult): string[] {
+  if (committed.device !== current.device) {
+    throw new Error(`results of different devices: ${committed.device} committed, ${current.device} now`);
+  }
+  const now = new Map((current.kernels?.rows ?? []).map((row) => [kernelKey(row), row.ratio]));
+  return (committed.kernels?.rows ?? []).flatMap((row) => {
+    if (row.ratio === null) return [];
+    const key = kernelKey(row);
+    const ratio = now.get(key) ?? null;
+    if (ratio === null) return [`${key}: ${row.ratio.toFixed(2)} x PyTorch committed, not measured now`];
+    const slower = row.ratio / ratio - 1;
+    if (slower <= tolerance) return [];
+    const change = `${(100 * slower).toFixed(0)} % slower`;
+    return [`${key}: ${row.ratio.toFixed(2)} x PyTorch committed, ${ratio.toFixed(2)} x now (${change})`];
+  });
+}
