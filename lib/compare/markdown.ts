@@ -11,9 +11,11 @@ const curvePoints = 16;
 export function renderMarkdown(report: CompareReport): string {
   const { config, plan, comparison } = report;
   const table = runTable(report);
-  const curves = namedRuns(report).map(({ label, run }) => `### ${label}\n\n${curveTable(run)}`);
+  const { baseline, patch, equalCost } = comparison;
+  const drawn = namedRuns(report).filter(({ run }) => run === baseline || run === patch || run === equalCost);
+  const curves = drawn.map(({ label, run }) => `### ${label}\n\n${curveTable(run)}`);
   const boundary = plan.patch.stages[0]!;
-  const { seconds, flops } = comparison.patch.curve.find(({ tokens }) => tokens === boundary.tokens)!;
+  const { seconds, flops } = patch.curve.find(({ tokens }) => tokens === boundary.tokens)!;
   return `# ${config.name}: patch-level against token-level training
 
 ${readingLines(report)}

@@ -31,12 +31,15 @@ figure.small { grid-column: span 2; }
 .u-legend .u-marker { border-radius: 2px; }
 .u-select { background: color-mix(in srgb, var(--blue) 15%, transparent); }
 .u-hz .u-cursor-x, .u-hz .u-cursor-y { border-color: var(--muted); }
-section { margin-top: 36px; break-inside: avoid; }
+section { margin-top: 36px; }
+h2 { break-after: avoid; }
+tr { break-inside: avoid; }
 section + .charts { margin-top: 36px; }
 .scroll { overflow-x: auto; }
 table.numbers { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-table.numbers th, table.numbers td { padding: 6px 10px; border-bottom: 1px solid var(--border); text-align: right; }
-table.numbers th { color: var(--muted); font-size: 13px; font-weight: 500; white-space: nowrap; }
+table.numbers th, table.numbers td { padding: 6px 10px; border-bottom: 1px solid var(--border); text-align: right;
+  white-space: nowrap; }
+table.numbers th { color: var(--muted); font-size: 13px; font-weight: 500; }
 table.numbers th:first-child, table.numbers td:first-child { text-align: left; }
 table.facts { border-collapse: collapse; font-size: 13px; overflow-wrap: anywhere; }
 table.facts th { padding: 3px 20px 3px 0; color: var(--muted); font-weight: 500; text-align: left; vertical-align: top;
@@ -47,5 +50,12 @@ pre { margin: 0; padding: 14px 16px; background: var(--surface); border: 1px sol
   max-height: 480px; overflow: auto; }
 pre b { color: var(--blue); }
 @media (max-width: 760px) { figure.small { grid-column: span 6; } }
-@media print { main { max-width: none; padding: 0; } pre { max-height: none; } }
+@media print {
+  main { max-width: none; padding: 0; }
+  pre { max-height: none; overflow: visible; }
+  .scroll { overflow: visible; }
+  table.numbers { font-size: 10px; }
+  table.numbers th { font-size: 10px; white-space: normal; vertical-align: bottom; }
+  table.numbers th, table.numbers td { padding: 4px 5px; }
+}
 `;

@@ -1,0 +1,85 @@
+/** `nextpatch compare` as a process: what it prints, and what a signal does to it. */
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { beforeAll, describe, expect, it } from "@jest/globals";
+import { builtCommand } from "../cli/built.js";
+import { tinyModel, writeTinyData } from "./made_comparison.js";
+
+const nextpatch = builtCommand();
+const { path } = nextpatch;
+
+beforeAll(async () => {
+  await writeTinyData(path("."));
+  const config = {
+    name: "tiny", model: tinyModel, data: { train: "train.bin", val: "val.bin" },
+    stages: [{ patchSize: 4, fraction: 0.6667 }, { patchSize: 1 }],
+    batch: { tokensPerStep: 64, sequenceLength: 8 }, train: { tokens: 768 }, optimizer: { lr: 0.02 },
+    schedule: { warmupSteps: 1 }, eval: { everySteps: 2, sequences: 4 }, device: "cpu", precision: "fp32",
+  };
+  writeFileSync(path("config.json"), JSON.stringify(config));
+});
+
+describe("nextpatch compare", () => {
+  it("prints one JSON object, all else to stderr, and the same numbers for people", async () => {
+    const { code, stdout, stderr } = await nextpatch("compare", "config.json", "--json", "--equal-cost");
+    expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^\{.*\}\n$/);
+    expect(stdout).toBe(readFileSync(path("runs/tiny/comparison.json"), "utf8"));
+    const { ratio, valLossDelta } = JSON.parse(stdout) as { ratio: { flops: number }; valLossDelta: number };
+    expect(stderr).toContain("runs/tiny/equal-cost: K = 4, fraction 0.6667, equal cost\n");
+
+    const words = await nextpatch("compare", "config.json", "--equal-cost");
+    expect(words.code).toBe(0);
+    expect(words.stdout).toContain("| token-level ");
+    expect(words.stdout).toContain(`- Cost in FLOPs: ${ratio.flops.toFixed(3)}× (`);
+    expect(words.stdout).toContain(`- Loss at equal data: ${valLossDelta < 0 ? "−" : "+"}`);
+    expect(words.stdout).toContain("- Loss at equal cost: ");
+    expect(words.stdout).toContain("page: runs/tiny/comparison.html\n");
+    expect(words.stderr.match(/holds the finished run/g)).toHaveLength(3);
+  });
+
+  it.each(["SIGINT", "SIGTERM"] as const)("saves on %s, says how to go on, and goes on", async (signal) => {
+    const long = [`--set=out=runs/${signal}`, "--set=train={tokens: 1280000}"];
+    /** Runs the command and sends the signal as soon as it has said `word`. */
+    const interruptedAt = async (word: string) => {
+      const { process: child, finished } = nextpatch.start("compare", "config.json", ...long);
+      let seen = "";
+      child.stderr!.on("data", (text: string) => {
+        seen += text;
+        if (seen.includes(word) && !child.killed) child.kill(signal);
+      });
+      return finished;
+    };
+    const { code, stdout, stderr } = await interruptedAt("baseline: token-level");
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    const said = /nextpatch: interrupted in the run token-level at step (\d+) of 20000; the same command goes on/;
+    const step = Number(said.exec(stderr)![1]);
+    const checkpoint = readFileSync(path(`runs/${signal}/baseline/latest`), "utf8");
+    expect(checkpoint).toBe(`step-${String(step).padStart(8, "0")}\n`);
+
+    const resumed = await interruptedAt("going on from");
+    expect(resumed.stderr).toContain(`going on from runs/${signal}/baseline/checkpoints/${checkpoint.trim()}`);
+    expect(Number(said.exec(resumed.stderr)![1])).toBeGreaterThan(step);
+  });
+
+  it.each([
+    { args: ["--sweep", "patchSize=3"], says: /K = 3, fraction 0\.6667: batch\.tokensPerStep: expected a multiple/ },
+    { args: ["--sweep", "lr=3"], says: /--sweep lr=3: expected patchSize=K/ },
+    { args: ["--set", "stages=[{patchSize: 1}]"], says: /stages: a comparison needs two/ },
+    { args: ["--equal-cots"], says: /unknown option '--equal-cots' \(Did you mean --equal-cost\?\)/ },
+  ])("ends with 2 and one line before anything runs: $args", async ({ args, says }) => {
+    const { code, stdout, stderr } = await nextpatch("compare", "config.json", ...args, "--set", "out=runs/none");
+    expect(stderr).toMatch(says);
+    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(() => readFileSync(path("runs/none/baseline/config.json"))).toThrow();
+  });
+
+  it("names the key of a config that was changed", async () => {
+    mkdirSync(path("runs/changed/baseline"), { recursive: true });
+    copyFileSync(path("runs/tiny/baseline/config.json"), path("runs/changed/baseline/config.json"));
+    const set = ["--set", "out=runs/changed", "--set", "optimizer.lr=1"];
+    const { code, stderr } = await nextpatch("compare", "config.json", ...set);
+    expect(stderr).toMatch(/runs\/changed\/baseline: was begun .*\(optimizer\.lr: 0\.02 before, 1 now\)/);
+    expect(code).toBe(2);
+  });
+});

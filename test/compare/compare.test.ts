@@ -1,0 +1,211 @@
+/** Whole comparisons, as small as they come, on every backend there is. */
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { beforeEach, describe, expect, it } from "@jest/globals";
+import { compare, ComparisonInterrupted, type CompareOptions } from "../../lib/compare/compare.js";
+import { readings } from "../../lib/compare/words.js";
+import type { Comparison, RunResult } from "../../lib/compare/readings.js";
+import { ConfigError } from "../../lib/errors.js";
+import { readMetrics } from "../../lib/report/metrics.js";
+import { temporaryFolder } from "../data/temporary.js";
+import { backends } from "../kernels/backends.js";
+import { tinyConfig, writeTinyData } from "./made_comparison.js";
+
+const path = temporaryFolder();
+beforeEach(async () => writeTinyData(path()));
+
+/** What must be the same bits whenever a comparison is made again: all but the times. */
+function computed({ baseline, patch, equalCost, valLossDelta, ratio, equalLoss }: Comparison) {
+  const run = ({ curve, tokens, flops, valLoss }: RunResult) => ({
+    tokens, flops, valLoss, curve: curve.map(({ seconds: _, ...point }) => point),
+  });
+  return {
+    baseline: run(baseline), patch: run(patch), equalCost: equalCost && run(equalCost), valLossDelta,
+    ratio: ratio.flops, equalLoss: equalLoss?.flops,
+  };
+}
+
+const read = (name: string) => readFileSync(path(name), "utf8");
+
+describe.each(backends)("a comparison on %s", (device) => {
+  it("has every field of the design, from runs that are ordinary runs, and is the same again", async () => {
+    const config = tinyConfig(path(), device);
+    const notes: string[] = [];
+    const { comparison, files } = await compare(config, {
+      equalCost: true,
+      onProgress: ({ done, total, note }) => {
+        expect(done).toBeLessThanOrEqual(total);
+        notes.push(note);
+      },
+    });
+    const { baseline, patch, ratio, valLossDelta, equalCost, equalLoss } = comparison;
+    expect(Object.keys(comparison)).toEqual([
+      "baseline", "patch", "ratio", "valLossDelta", "equalCost", "equalLoss",
+    ]);
+    const ofRun = ["tokens", "flops", "seconds", "valLoss", "energy", "curve"];
+    expect(Object.keys(baseline)).toEqual(ofRun);
+    expect(Object.keys(patch)).toEqual([...ofRun, "patchSize", "fraction"]);
+    expect(Object.keys(equalCost!)).toEqual([...ofRun, "patchSize", "fraction", "valLossDelta"]);
+    expect(patch).toMatchObject({ patchSize: 4, fraction: 0.6667, tokens: 768 });
+    expect(baseline.tokens).toBe(768);
+
+    for (const [name, run, steps] of [
+      ["baseline", baseline, [2, 4, 6, 8, 10, 12]], ["patch", patch, [2, 4, 6, 8, 10, 12]],
+      ["equal-cost", equalCost!, null],
+    ] as const) {
+      const lines = await readMetrics(path(`run/${name}/metrics.jsonl`));
+      const evaluated = lines.filter(({ valLoss }) => valLoss !== undefined);
+      if (steps) expect(evaluated.map(({ step }) => step)).toEqual(steps);
+      const points = evaluated.map(({ tokens, flops, seconds, valLoss }) => ({ tokens, flops, seconds, valLoss }));
+      expect(run.curve).toEqual(points);
+      expect(run).toMatchObject(points.at(-1)!);
+      expect(run.energy).toBeNull();
+      expect(run.valLoss).toBeGreaterThan(0);
+      expect(run.valLoss).toBeLessThan(2 * Math.log(32));
+      expect(existsSync(path(`run/${name}/model/model.safetensors`))).toBe(true);
+      expect(existsSync(path(`run/${name}/report.html`))).toBe(true);
+    }
+    expect(Math.abs(ratio.flops - (0.6667 / 4 + 1 - 0.6667))).toBeLessThan(0.005);
+    expect(ratio).toEqual({
+      flops: patch.flops / baseline.flops, seconds: patch.seconds / baseline.seconds, energy: null,
+    });
+    expect(valLossDelta).toBe(patch.valLoss - baseline.valLoss);
+    expect(equalCost!.valLossDelta).toBe(equalCost!.valLoss - baseline.valLoss);
+    expect(Math.abs(equalCost!.flops - baseline.flops)).toBeLessThanOrEqual(baseline.flops / 12);
+    if (equalLoss) {
+      expect(Object.keys(equalLoss)).toEqual(["flops", "seconds"]);
+      expect(equalLoss.flops).toBeLessThanOrEqual(1.1);
+    }
+    expect(JSON.parse(read("run/comparison.json"))).toEqual(comparison);
+    for (const [file, mark] of [[files.html, "<!doctype html>"], [files.markdown, "# tiny: "]] as const) {
+      expect(readFileSync(file, "utf8")).toContain(mark);
+    }
+
+    expect(notes).toHaveLength(12 + 12 + Math.round(equalCost!.tokens / 64));
+    expect(notes[0]).toMatch(/^run 1 of 3: token-level \| stage 1 of 1, K = 1 \| step 1 of 12 \| loss \d\.\d+ \| /);
+    expect(notes[19]).toMatch(/^run 2 of 3: K = 4, fraction 0\.6667 \| stage 1 of 2, K = 4 \| step 8 of 12 \| /);
+    expect(notes[19]).toMatch(/ \| [\d.]+ (s|min \d+ s) left for all$/);
+
+    // The same command again runs nothing and says the same; in another folder it computes the same bits.
+    const messages: string[] = [];
+    const again = await compare(config, {
+      equalCost: true,
+      log: (message) => messages.push(message),
+      onProgress: () => {
+        throw new Error("a finished run was repeated");
+      },
+    });
+    expect(again.comparison).toEqual(comparison);
+    expect(messages.filter((message) => message.includes("holds the finished run"))).toHaveLength(3);
+    const elsewhere = await compare({ ...config, out: path("elsewhere") }, { equalCost: true });
+    expect(computed(elsewhere.comparison)).toEqual(computed(comparison));
+  });
+});
+
+describe("a comparison that is broken off", () => {
+  /** Runs until the given step of the run with this label, as a signal breaks it off. */
+  async function interrupted(out: string, label: string, step: number): Promise<Error> {
+    const abort = new AbortController();
+    const options: CompareOptions = {
+      signal: abort.signal,
+      onProgress: ({ note }) => {
+        if (note.includes(`: ${label} | `) && note.includes(`| step ${step} of`)) abort.abort();
+      },
+    };
+    return compare(tinyConfig(path(), "cpu", { out: path(out) }), options).then(
+      () => new Error("was not broken off"),
+      (error: Error) => error,
+    );
+  }
+
+  it("goes on where it stopped, to the same bits", async () => {
+    const whole = await compare(tinyConfig(path(), "cpu"));
+    const first = await interrupted("broken", "token-level", 5);
+    expect(first).toBeInstanceOf(ComparisonInterrupted);
+    expect(first.message).toBe("interrupted in the run token-level at step 5 of 12");
+    expect(existsSync(path("broken/comparison.html"))).toBe(false);
+    // Between two runs; then in the second one, in its first stage.
+    const second = await interrupted("broken", "token-level", 12);
+    expect(second.message).toBe("interrupted before the run K = 4, fraction 0.6667");
+    const third = await interrupted("broken", "K = 4, fraction 0.6667", 7);
+    expect(third.message).toBe("interrupted in the run K = 4, fraction 0.6667 at step 7 of 12");
+
+    const steps: string[] = [];
+    const rest = await compare(tinyConfig(path(), "cpu", { out: path("broken") }), {
+      onProgress: ({ note }) => steps.push(/step \d+/.exec(note)![0]),
+    });
+    expect(steps).toEqual(["step 8", "step 9", "step 10", "step 11", "step 12"]);
+    expect(computed(rest.comparison)).toEqual(computed(whole.comparison));
+  });
+
+  it("finishes a run that was stopped before it left its model", async () => {
+    const { comparison } = await compare(tinyConfig(path(), "cpu"));
+    rmSync(path("run/baseline/model"), { recursive: true });
+    expect((await compare(tinyConfig(path(), "cpu"))).comparison).toEqual(comparison);
+    expect(existsSync(path("run/baseline/model/model.safetensors"))).toBe(true);
+  });
+
+  it("refuses to mix runs of two configs or machines, naming the key", async () => {
+    await interrupted("run", "K = 4, fraction 0.6667", 2);
+    for (const [changes, says] of [
+      [{ optimizer: { lr: 0.01 } }, /run\/baseline: was begun .* \(optimizer\.lr: 0\.02 before, 0\.01 now\)/],
+      [{ train: { tokens: 640 } }, /train\.tokens: 768 before, 640 now/],
+      [{ eval: { everySteps: 2, sequences: 2 } }, /eval\.sequences: 4 before, 2 now/],
+      [{ precision: "bf16" }, /precision: "fp32" before, "bf16" now/],
+    ] as const) {
+      const refused = compare(tinyConfig(path(), "cpu", changes));
+      await expect(refused).rejects.toThrow(ConfigError);
+      await expect(refused).rejects.toThrow(says);
+    }
+    const file = "run/baseline/environment.json";
+    writeFileSync(path(file), read(file).replace(/"processor": "[^"]*"/, '"processor": "another"'));
+    const elsewhere = compare(tinyConfig(path(), "cpu"));
+    await expect(elsewhere).rejects.toThrow(/begun under other conditions \(processor: another before, .* now\)/);
+  });
+});
+
+describe("a comparison's data", () => {
+  it("is the same for both runs: they end at the same place of the same order", async () => {
+    await compare(tinyConfig(path(), "cpu"));
+    const position = (run: string) => {
+      const state = JSON.parse(read(`run/${run}/checkpoints/step-00000012/trainer/state.json`)) as { data: unknown };
+      return state.data;
+    };
+    expect(position("baseline")).toEqual(position("patch"));
+    expect(position("patch")).toEqual({ epoch: 1, tokens: 768 - 672 }); // 21 units of 32 tokens in the 700
+    // In units of its own sequences the baseline would have begun with other tokens.
+    const lines = await readMetrics(path("run/baseline/metrics.jsonl"));
+    const { shuffleTokens: _, ...data } = tinyConfig(path(), "cpu").data;
+    await compare(tinyConfig(path(), "cpu", { data: { ...data, shuffleTokens: 64 }, out: path("other") }));
+    const others = await readMetrics(path("other/baseline/metrics.jsonl"));
+    expect(others[0]!.loss).not.toBe(lines[0]!.loss);
+  });
+});
+
+describe("a sweep", () => {
+  it("runs each combination against one baseline, and repeats none", async () => {
+    const first = await compare(tinyConfig(path(), "cpu"));
+    const runs = new Set<string>();
+    const sweep = { patchSize: [2, 4], fraction: [0.5, 0.6667] };
+    const { comparison, files, report } = await compare(tinyConfig(path(), "cpu"), {
+      sweep, onProgress: ({ note }) => runs.add(note.split(" | ")[0]!),
+    });
+    expect([...runs]).toEqual([
+      "run 3 of 5: K = 2, fraction 0.5", "run 4 of 5: K = 2, fraction 0.6667", "run 5 of 5: K = 4, fraction 0.5",
+    ]);
+    const { sweep: swept, ...rest } = comparison;
+    expect(rest).toEqual(first.comparison);
+    expect(swept).toHaveLength(4);
+    expect(swept![3]).toEqual({ ...comparison.patch, ratio: comparison.ratio, valLossDelta: comparison.valLossDelta });
+    for (const { fraction, patchSize, ratio, valLoss, valLossDelta, tokens } of swept!) {
+      expect(tokens).toBe(768);
+      expect(Math.abs(ratio.flops - (fraction / patchSize + 1 - fraction))).toBeLessThan(0.005);
+      expect(valLossDelta).toBe(valLoss - comparison.baseline.valLoss);
+    }
+    const html = readFileSync(files.html, "utf8");
+    expect(html).toContain("Sweep: final loss against cost");
+    expect(html.match(/<td>K = 4, fraction 0\.6667<\/td>/g)).toHaveLength(1);
+    expect(readings(report).map(({ name }) => name)).toEqual([
+      "Cost in FLOPs", "Cost in training time", "Loss at equal data", "Cost at equal loss",
+    ]);
+  });
+});
