@@ -30,6 +30,7 @@ struct KeyGradient {
   // A stage: q, dout, and their rows' lse and delta.
   static constexpr size_t kStageBytes = 2 * kTile.queries * (D * sizeof(bf16) + sizeof(float));
   static constexpr size_t kSharedBytes = 2 * kTile.rows * D * sizeof(bf16) + 2 * kStageBytes;
+  static_assert(kSharedBytes <= kMostSharedBytes);
   static_assert(kRowPadding % kTile.queries == 0, "a stage's statistics lie within the padding");
 };
 
@@ -105,7 +106,7 @@ attention_dkdv_kernel(Heads<bf16> dk, Heads<bf16> dv, Heads<const bf16> dout, He
 
     // The first query sees the warp's keys up to row `last`, the next one row more.
     const int last = tile * kTile.queries + shape.offset() - first_key - warp_row;
-    if (last + kTile.queries - 1 < 0) continue;
+    if (warp_row >= keys || last + kTile.queries - 1 < 0) continue;
     const Stage now = stage(step);
     const int column_of_lane = lane % 4 * 2;
     Accumulator<kSlabs, kTile.queries> p, ds;
@@ -140,6 +141,7 @@ struct QueryGradient {
   static constexpr int kSlabs = slabs(kTile.rows, kTile.warps);
   static constexpr int kStage = 2 * kTile.keys * D;  // k, v
   static constexpr size_t kSharedBytes = (2 * kTile.rows * D + 2 * kStage) * sizeof(bf16);
+  static_assert(kSharedBytes <= kMostSharedBytes);
   static_assert(kRowPadding % kTile.rows == 0, "a block's statistics lie within the padding");
 };
 
@@ -197,7 +199,7 @@ attention_dq_kernel(Heads<bf16> dq, Heads<const bf16> dout, Heads<const bf16> q,
     cp_async_commit();
 
     const int last = first_row + warp_row + shape.offset() - tile * kTile.keys;
-    if (last + kSlabs * 16 - 1 < 0) continue;
+    if (warp_row >= rows || last + kSlabs * 16 - 1 < 0) continue;
     const bf16* const k_tile = stages + tile % 2 * QueryGradient<D>::kStage;
     Accumulator<kSlabs, kTile.keys> p, ds;
     clear(p);
@@ -222,11 +224,12 @@ void backward(const Device& device, const AttentionShape& shape, const View& dq,
   using Queries = QueryGradient<D>;
   const auto q_heads = heads_of<const bf16>(q), k_heads = heads_of<const bf16>(k), v_heads = heads_of<const bf16>(v);
   const auto dout_heads = heads_of<const bf16>(dout);
-  const Launch by_keys{{blocks_for(shape.keys, Keys::kTile.rows), unsigned(shape.kv_heads), unsigned(shape.batch)},
+  const unsigned batch = unsigned(shape.batch);
+  const Launch by_keys{{blocks_for(shape.keys, Keys::kTile.rows), unsigned(shape.kv_heads), batch},
                        Keys::kThreads, Keys::kSharedBytes, device.stream};
   launch<attention_dkdv_kernel<D>>("attention_backward", by_keys, heads_of<bf16>(dk), heads_of<bf16>(dv), dout_heads,
                                    q_heads, k_heads, v_heads, statistics, shape);
-  const Launch by_queries{{blocks_for(shape.queries, Queries::kTile.rows), unsigned(shape.heads), unsigned(shape.batch)},
+  const Launch by_queries{{blocks_for(shape.queries, Queries::kTile.rows), unsigned(shape.heads), batch},
                           Queries::kThreads, Queries::kSharedBytes, device.stream};
   launch<attention_dq_kernel<D>>("attention_backward", by_queries, heads_of<bf16>(dq), dout_heads, q_heads, k_heads,
                                  v_heads, statistics, shape);

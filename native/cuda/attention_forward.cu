@@ -19,6 +19,7 @@ struct Forward {
   static constexpr int kThreads = kTile.warps * 32;
   static constexpr int kSlabs = slabs(kTile.rows, kTile.warps);
   static constexpr size_t kSharedBytes = (kTile.rows + kTile.slots * kTile.keys) * D * sizeof(bf16);
+  static_assert(kSharedBytes <= kMostSharedBytes);
 };
 
 // Grid: tiles of queries, heads, sequences.
@@ -75,7 +76,7 @@ attention_forward_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads
   for (int tile = 0; tile < key_tiles; ++tile) {
     // The warp's first query sees the keys up to here, counted from the tile's first; its last, so many more.
     const int last = first_row + warp_row + shape.offset() - tile * kTile.keys;
-    const bool seen = last + kSlabs * 16 - 1 >= 0;
+    const bool seen = warp_row < rows && last + kSlabs * 16 - 1 >= 0;
     Accumulator<kSlabs, kTile.keys> scores;
     const bf16* const k_tile = take(2 * tile);
     if (seen) {

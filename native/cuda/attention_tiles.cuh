@@ -6,7 +6,11 @@
 // has 32 wherever its accumulators, rows * D / 32 registers a thread for each, leave room for the scores.
 #pragma once
 
+#include <cstddef>
+
 namespace nextpatch::cuda {
+
+constexpr size_t kMostSharedBytes = 99 * 1024;
 
 struct ForwardTile {
   int rows;   // queries of a block
