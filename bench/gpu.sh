@@ -37,7 +37,7 @@ step() {
   if ((left <= 0)); then
     failed=1
     record "$name" failed 0 "no time was left in the phase"
-    return
+    return 1
   fi
   timeout "$left" "$@" >"$PARTS/$name.out" 2>"$PARTS/$name.log" || status=$?
   if ((status == 0)); then
@@ -49,6 +49,7 @@ step() {
   ((status == 124)) && reason="not done in the phase's time"
   record "$name" failed $((SECONDS - start)) "$reason"
   tail -n 30 "$PARTS/$name.log" "$PARTS/$name.out" >&2
+  return 1
 }
 
 # on_gpu NAME COMMAND...: a step that fails at once where there is no GPU.
@@ -56,6 +57,7 @@ on_gpu() {
   if [[ -n $NO_GPU ]]; then
     failed=1
     record "$1" failed 0 "$NO_GPU"
+    return 1
   else
     step "$@"
   fi
@@ -100,7 +102,10 @@ phase_sanitize() {
 }
 
 phase_kernels() {
-  on_gpu kernels "${NEXTPATCH[@]}" bench kernels --device cuda --precision bf16 --json
+  if ! on_gpu kernels "${NEXTPATCH[@]}" bench kernels --device cuda --precision bf16 --json; then
+    record kernels-torch skipped 0 "it times what bench kernels timed"
+    return
+  fi
   with_peer kernels-torch "$PYTHON" bench/peers/torch_kernels.py --like "$PARTS/kernels.out" --device cuda
 }
 

@@ -66,6 +66,7 @@ for (const row of result.kernels?.rows ?? []) {
 for (const { patchSize, nextpatch, ratio } of train) {
   const mfu = nextpatch.mfu === null ? "" : `, MFU ${(100 * nextpatch.mfu).toFixed(1)} %`;
   const compared = ratio === null ? "" : `, ${ratio.toFixed(2)} x PyTorch`;
-  process.stdout.write(`llama-370m, K = ${patchSize}: ${Math.round(nextpatch.tokensPerSecond)} tokens/s${mfu}${compared}\n`);
+  const rate = `${Math.round(nextpatch.tokensPerSecond)} tokens/s`;
+  process.stdout.write(`llama-370m, K = ${patchSize}: ${rate}${mfu}${compared}\n`);
 }
 process.stdout.write(`${file}\n`);

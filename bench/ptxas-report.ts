@@ -48,7 +48,10 @@ async function compileAll(nvcc: string): Promise<FileReport[]> {
     const queue = [...files.entries()];
     const reports: FileReport[] = [];
     const worker = async () => {
-      for (let next = queue.shift(); next; next = queue.shift()) reports[next[0]] = await compile(next[1], nvcc, scratch);
+      for (let next = queue.shift(); next; next = queue.shift()) {
+        const [index, file] = next;
+        reports[index] = await compile(file, nvcc, scratch);
+      }
     };
     await Promise.all(Array.from({ length: Math.min(availableParallelism(), files.length) }, worker));
     return reports;
@@ -83,15 +86,15 @@ function report(files: readonly FileReport[]): { failures: string[]; warnings: s
   const names = readable(files.flatMap(({ uses }) => uses.map(({ symbol }) => symbol)));
   const rows: (string | number)[][] = [["kernel", "architecture", "registers", "shared", "stack", "spilled"]];
   for (const { file, uses } of files) {
-    const sorted = [...uses].sort(
-      (a, b) => a.architecture.localeCompare(b.architecture) || names.get(a.symbol)!.localeCompare(names.get(b.symbol)!),
-    );
+    const order = ({ architecture, symbol }: KernelUse) => `${architecture} ${names.get(symbol)}`;
+    const sorted = [...uses].sort((a, b) => order(a).localeCompare(order(b), "en", { numeric: true }));
     for (const use of sorted) {
       const spilled = use.spillStores + use.spillLoads;
       const name = names.get(use.symbol)!;
       rows.push([name, use.architecture, use.registers, use.staticShared, use.stack, spilled]);
       if (spilled === 0) continue;
-      const message = `${file}: ${name} (${use.architecture}) spills ${use.spillStores} bytes and loads ${use.spillLoads}`;
+      const bytes = `${use.spillStores} bytes and loads ${use.spillLoads}`;
+      const message = `${file}: ${name} (${use.architecture}) spills ${bytes}`;
       (hot.test(file) ? failures : warnings).push(message);
     }
   }

@@ -1,6 +1,6 @@
 import { kernelKey, type GpuResult } from "./gpu-result.js";
 
-/** How much of its lead over PyTorch a kernel may lose: timings of one kernel differ by a few per cent from run to run. */
+/** The part of its time by which a kernel may be slower: timings differ by a few per cent from run to run. */
 export const tolerance = 0.1;
 
 /**

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import { kernelKey, pairKernels, parseStep, resultName, type GpuResult, type KernelRow } from "../../bench/gpu-result.js";
+import {
+  kernelKey, pairKernels, parseStep, resultName, type GpuResult, type KernelRow,
+} from "../../bench/gpu-result.js";
 import { regressions } from "../../bench/regression.js";
 
 function row(name: string, K: number, ratio: number | null, seconds = 2): KernelRow {

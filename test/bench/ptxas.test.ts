@@ -16,10 +16,11 @@ describe("parseUse", () => {
   ].join("\n");
 
   it("reads registers, shared memory, stack and spills of every kernel and architecture", () => {
-    const common = { symbol: "_Z3abcv" };
+    const symbol = "_Z3abcv";
+    const none = { staticShared: 0, stack: 0, spillStores: 0, spillLoads: 0 };
     expect(parseUse(text)).toEqual([
-      { ...common, architecture: "sm_80", registers: 168, staticShared: 0, stack: 0, spillStores: 0, spillLoads: 0 },
-      { ...common, architecture: "sm_90a", registers: 255, staticShared: 1024, stack: 8, spillStores: 4, spillLoads: 12 },
+      { symbol, architecture: "sm_80", registers: 168, ...none },
+      { symbol, architecture: "sm_90a", registers: 255, staticShared: 1024, stack: 8, spillStores: 4, spillLoads: 12 },
     ]);
   });
 
@@ -61,10 +62,11 @@ describe("countInstructions", () => {
 describe("shortName", () => {
   it.each([
     [
-      "void nextpatch::cuda::(anonymous namespace)::attention_forward_kernel<64>(nextpatch::cuda::Heads<__nv_bfloat16>, float*)",
+      "void nextpatch::cuda::(anonymous namespace)::attention_forward_kernel<64>" +
+        "(nextpatch::cuda::Heads<__nv_bfloat16>, float*)",
       "attention_forward_kernel<64>",
     ],
-    ["void nextpatch::cuda::(anonymous namespace)::adamw_kernel<__nv_bfloat16, (int)4>(float*, long)", "adamw_kernel<bf16, 4>"],
+    ["void nextpatch::cuda::(anonymous namespace)::kernel<__nv_bfloat16, (int)4>(float*, long)", "kernel<bf16, 4>"],
     ["nextpatch::cuda::(anonymous namespace)::plain_kernel(float*)", "plain_kernel"],
   ])("%s", (demangled, short) => {
     expect(shortName(demangled)).toBe(short);

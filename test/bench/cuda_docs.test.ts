@@ -1,0 +1,24 @@
+import { describe, expect, it } from "@jest/globals";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The sources of the messages, with string literals that are continued on the next line made whole. */
+const sources = ["native/core", "native/cuda"]
+  .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+  .map((file) => readFileSync(file, "utf8"))
+  .join("\n")
+  .replace(/"\s*\n\s*"/g, "")
+  .replace(/\\\n/g, "");
+
+const headings = [...readFileSync("docs/cuda.md", "utf8").matchAll(/^### `(.+)`$/gm)].map(([, text]) => text!);
+
+/** Says so itself: glibc. */
+const loader = "…cannot open shared object file: No such file or directory";
+
+describe("docs/cuda.md: every message it explains is one that the backend can give", () => {
+  it.each(headings.filter((heading) => heading !== loader))("%s", (heading) => {
+    const parts = heading.split(/…|: /).filter((part) => /[a-z]{3}/.test(part));
+    expect(parts.filter((part) => !sources.includes(part))).toEqual([]);
+    expect(parts.length).toBeGreaterThan(0);
+  });
+});
