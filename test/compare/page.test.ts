@@ -1,0 +1,125 @@
+import { beforeEach, describe, expect, it } from "@jest/globals";
+import type { CompareReport } from "../../lib/compare/compare.js";
+import type { Environment } from "../../lib/compare/environment.js";
+import { markdownTable, renderMarkdown } from "../../lib/compare/markdown.js";
+import { renderComparison } from "../../lib/compare/page.js";
+import { planComparison } from "../../lib/compare/plan.js";
+import { compareRuns, type RunResult, type StagedResult } from "../../lib/compare/readings.js";
+import { readings } from "../../lib/compare/words.js";
+import type { Chart } from "../../lib/report/page.js";
+import { temporaryFolder } from "../data/temporary.js";
+import { tinyConfig, writeTinyData } from "./made_comparison.js";
+
+const path = temporaryFolder();
+beforeEach(async () => writeTinyData(path()));
+
+const environment: Environment = {
+  device: "cpu: A <fast> one", precision: "bf16", threads: null, processor: "P, 2 cores", memory: 2 ** 34,
+  system: "Linux 6", node: "v20", nextpatch: "1.2.3", libraries: { oneDNN: "2.6" }, commit: "abc123",
+  date: "2026-01-01T00:00:00.000Z",
+};
+
+/** A run of 768 tokens, evaluated every 256, that costs so many FLOPs and half as many seconds. */
+function made(flops: number, losses: readonly number[], energy: number | null = null): RunResult {
+  const curve = losses.map((valLoss, index) => {
+    const share = (index + 1) / losses.length;
+    return { tokens: 768 * share, flops: flops * share, seconds: (flops * share) / 2, valLoss };
+  });
+  return { ...curve.at(-1)!, energy, curve };
+}
+const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.6667 });
+
+async function report(changes: { losses?: readonly number[]; energy?: number; equal?: boolean } = {}) {
+  const { losses = [6, 5, 3.5], energy = null, equal = false } = changes;
+  const config = tinyConfig(path(), "cpu", { name: "a <b>" });
+  const plan = await planComparison(config, { equalCost: equal });
+  const patch = staged(made(50, losses, energy));
+  const baseline = made(100, [5, 4, 3], energy === null ? null : 4 * energy);
+  const equalCost = equal ? staged(made(101, [6, 5, 2.5])) : null;
+  const comparison = compareRuns({ baseline, patch, equalCost });
+  return { comparison, plan, config, environments: plan.arms.map(() => environment) } satisfies CompareReport;
+}
+
+function chartsOf(html: string): Chart[] {
+  const json = /<script type="application\/json" id="charts">(.*?)<\/script>/s.exec(html)![1]!;
+  return JSON.parse(json) as Chart[];
+}
+
+describe("the page", () => {
+  it("draws the runs over each other against FLOPs, tokens and time, with the end of the patch stage", async () => {
+    const charts = chartsOf(renderComparison(await report({ equal: true })));
+    expect(charts.map(({ xLabel }) => xLabel)).toEqual(["FLOP", "tokens", "seconds of training"]);
+    const [flops, tokens] = charts;
+    expect(tokens!.x).toEqual([256, 512, 768]);
+    expect(tokens!.series.map(({ label, values }) => [label, values])).toEqual([
+      ["token-level", [5, 4, 3]], ["K = 4, fraction 0.6667", [6, 5, 3.5]],
+      ["K = 4, fraction 0.6667, equal cost", [6, 5, 2.5]], ["token-level, final", [3, 3, 3]],
+    ]);
+    // Where no other run has a point, a line is joined over the gap.
+    expect(flops!.x).toHaveLength(8);
+    expect(flops!.series[0]!.values.filter((value) => value !== null)).toEqual([5, 4, 3]);
+    expect(tokens!.marks).toEqual([{ x: 512, label: "K = 1", color: "orange" }]);
+    expect(flops!.marks[0]!.x).toBeCloseTo((50 * 2) / 3, 9);
+  });
+
+  it("stands alone: conditions and config inside, everything escaped, nothing loaded", async () => {
+    const html = renderComparison(await report());
+    for (const text of [
+      "a &lt;b&gt;", "cpu: A &lt;fast&gt; one, bf16", "16.0 GiB", "1.2.3", "oneDNN 2.6", "abc123", "700 tokens",
+      "tokensPerStep: 64", "patchSize: 4",
+    ]) {
+      expect(html).toContain(text);
+    }
+    expect(html).not.toContain("<fast>");
+    expect(html).toContain("default-src 'none'");
+    expect(html.replace(/<script[\s\S]*?<\/script>/g, "")).not.toMatch(/(src|href)="(?!data:)/);
+  });
+});
+
+describe("readings", () => {
+  it("stand on the numbers under them", async () => {
+    expect(readings(await report({ equal: true, energy: 1000 }))).toEqual([
+      { name: "Cost in FLOPs", value: "0.500×", detail: "50 of 100 FLOP" },
+      { name: "Cost in training time", value: "0.500×", detail: "25.0 s of 50.0 s" },
+      { name: "Cost in energy", value: "0.250×", detail: "1.00 k of 4.00 k joules" },
+      {
+        name: "Loss at equal data", value: "+0.5000",
+        detail: "3.5000 against 3.0000 nats per token, after 768 and 768 tokens",
+      },
+      {
+        name: "Loss at equal cost", value: "−0.5000",
+        detail: "2.5000 against 3.0000 nats per token, for 101 and 100 FLOP",
+      },
+      {
+        name: "Cost at equal loss", value: "0.943×",
+        detail: "the baseline's 3.0000 was reached after 94 FLOP, 47.1 s (0.943× of the time)",
+      },
+    ]);
+  });
+
+  it("say where the baseline's loss was never reached, and where a run diverged", async () => {
+    expect(readings(await report()).at(-1)).toEqual({
+      name: "Cost at equal loss", value: "not reached", detail: "the lowest loss was 3.5000, the baseline's is 3.0000",
+    });
+    const diverged = readings(await report({ losses: [6, Number.NaN] }));
+    expect(diverged[2]).toMatchObject({ value: "diverged", detail: expect.stringMatching(/^diverged against 3\.0000/) });
+  });
+});
+
+describe("the Markdown", () => {
+  it("has the readings, a row for every run, the curves, the conditions and the config", async () => {
+    const text = renderMarkdown(await report({ equal: true }));
+    expect(text).toContain("- Loss at equal data: +0.5000 (3.5000 against 3.0000 nats per token");
+    expect(text).toMatch(/\n\| token-level +\| +768 \| +1\.10 \| +100 \| +50\.0 s \| +3\.0000 \| +20\.09 \|/);
+    expect(text).toMatch(/ends at 512 tokens, 33 FLOP, 16\.7 s\./);
+    expect(text.match(/^### /gm)).toHaveLength(3);
+    expect(text).toContain("```yaml\nname: a <b>\n");
+    expect(text).toContain("| Commit ");
+  });
+
+  it("lines up its tables, and keeps a bar inside its cell", () => {
+    expect(markdownTable(["Run", "N"], [["a|b", "1"], ["long one", "1000"]])).toBe(
+      "| Run      |    N |\n|----------|-----:|\n| a\\|b     |    1 |\n| long one | 1000 |",
+    );
+  });
+});
