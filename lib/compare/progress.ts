@@ -43,12 +43,14 @@ export class ProgressCounter {
     if (line.step === arm.steps) this.#before += arm.flops;
     const seconds = (performance.now() - this.#start) / 1000;
     const left = ((this.#total - done) * seconds) / (done - this.#earlier);
+    // What matters most comes first: a terminal shows as much as it has room for.
     const parts = [
-      `run ${this.arms.indexOf(arm) + 1} of ${this.arms.length}: ${arm.label}`,
-      `stage ${line.stage + 1} of ${arm.stages.length}, K = ${line.patchSize}`,
-      `step ${line.step} of ${arm.steps}`,
-      `loss ${formatLoss(line.loss)}${this.#valLoss === undefined ? "" : `, validation ${formatLoss(this.#valLoss)}`}`,
-      `${formatDuration(left)} left for all`,
+      `run ${this.arms.indexOf(arm) + 1}/${this.arms.length}: ${arm.label}`,
+      `stage ${line.stage + 1}/${arm.stages.length}, K ${line.patchSize}`,
+      `step ${line.step}/${arm.steps}`,
+      `ETA of all ${formatDuration(left)}`,
+      `loss ${formatLoss(line.loss)}`,
+      ...(this.#valLoss === undefined ? [] : [`val ${formatLoss(this.#valLoss)}`]),
     ];
     return { done, total: this.#total, note: parts.join(" | ") };
   }

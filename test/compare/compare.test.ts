@@ -81,9 +81,9 @@ describe.each(backends)("a comparison on %s", (device) => {
     }
 
     expect(notes).toHaveLength(12 + 12 + Math.round(equalCost!.tokens / 64));
-    expect(notes[0]).toMatch(/^run 1 of 3: token-level \| stage 1 of 1, K = 1 \| step 1 of 12 \| loss \d\.\d+ \| /);
-    expect(notes[19]).toMatch(/^run 2 of 3: K = 4, fraction 0\.6667 \| stage 1 of 2, K = 4 \| step 8 of 12 \| /);
-    expect(notes[19]).toMatch(/ \| [\d.]+ (s|min \d+ s) left for all$/);
+    expect(notes[0]).toMatch(/^run 1\/3: token-level \| stage 1\/1, K 1 \| step 1\/12 \| ETA .* \| loss \d\.\d+$/);
+    expect(notes[19]).toMatch(/^run 2\/3: K = 4, fraction 0\.6667 \| stage 1\/2, K 4 \| step 8\/12 \| /);
+    expect(notes[19]).toMatch(/ \| ETA of all [\d.]+ (s|min \d+ s) \| loss \d\.\d+ \| val \d\.\d+$/);
 
     // The same command again runs nothing and says the same; in another folder it computes the same bits.
     const messages: string[] = [];
@@ -108,7 +108,7 @@ describe("a comparison that is broken off", () => {
     const options: CompareOptions = {
       signal: abort.signal,
       onProgress: ({ note }) => {
-        if (note.includes(`: ${label} | `) && note.includes(`| step ${step} of`)) abort.abort();
+        if (note.includes(`: ${label} | `) && note.includes(`| step ${step}/`)) abort.abort();
       },
     };
     return compare(tinyConfig(path(), "cpu", { out: path(out) }), options).then(
@@ -181,6 +181,17 @@ describe("a comparison's data", () => {
   });
 });
 
+describe("a comparison that begins with a checkpoint", () => {
+  it("trains all its runs from there", async () => {
+    await compare(tinyConfig(path(), "cpu"));
+    const from = { model: undefined, init: { from: path("run/patch/model") }, out: path("more") };
+    const { comparison } = await compare(tinyConfig(path(), "cpu", from));
+    const first = (await readMetrics(path("more/baseline/metrics.jsonl")))[0]!;
+    expect(first.loss).toBeLessThan(Math.log(32) - 0.1); // what an untrained model has
+    expect(comparison.baseline.tokens).toBe(768);
+  });
+});
+
 describe("a sweep", () => {
   it("runs each combination against one baseline, and repeats none", async () => {
     const first = await compare(tinyConfig(path(), "cpu"));
@@ -190,7 +201,7 @@ describe("a sweep", () => {
       sweep, onProgress: ({ note }) => runs.add(note.split(" | ")[0]!),
     });
     expect([...runs]).toEqual([
-      "run 3 of 5: K = 2, fraction 0.5", "run 4 of 5: K = 2, fraction 0.6667", "run 5 of 5: K = 4, fraction 0.5",
+      "run 3/5: K = 2, fraction 0.5", "run 4/5: K = 2, fraction 0.6667", "run 5/5: K = 4, fraction 0.5",
     ]);
     const { sweep: swept, ...rest } = comparison;
     expect(rest).toEqual(first.comparison);
