@@ -109,7 +109,7 @@ phase_kernels() {
   with_peer kernels-torch "$PYTHON" bench/peers/torch_kernels.py --like "$PARTS/kernels.out" --device cuda
 }
 
-# One step of llama-370m on 2^17 tokens, at K = 1 and 4, ours and the peer's; then a short run in two stages.
+# One step of llama-370m on 2^17 tokens, at K = 1 and 4; a short run in two stages; then the peer's steps.
 phase_train() {
   local K shape=(--sequence-length 2048 --tokens-per-step 131072)
   local peer=(--hidden 1024 --intermediate 2752 --layers 24 --heads 16 --vocab 32000 --precision bf16 --device cuda)
@@ -119,16 +119,18 @@ print("--micro-batch", peer["microBatch"], "--loss", peer["lossImplementation"],
   for K in 1 4; do
     on_gpu "train-$K" "${NEXTPATCH[@]}" bench train --model llama-370m --patch-size "$K" "${shape[@]}" \
       --device cuda --precision bf16 --json
+  done
+  rm -rf "$data" "$run"
+  on_gpu prepare "${NEXTPATCH[@]}" prepare "${text[@]}" --out "$data" --train-tokenizer 4096 --json
+  on_gpu two-stages "${NEXTPATCH[@]}" train examples/sotu-tiny.yaml --device cuda --json --set "out=$run" \
+    --set "data.train=$data/train_*.bin" --set "data.val=$data/val_*.bin" --set train.tokens=4000000
+  for K in 1 4; do
     with_peer "train-$K-torch" "$PYTHON" bench/peers/torch_train.py "${peer[@]}" --patch-size "$K" "${shape[@]}"
     # The compiled variant takes what was best without: compiling every choice would take minutes.
     mapfile -t pinned < <("$PYTHON" -c "$choice" "$PARTS/train-$K-torch.out" 2>/dev/null)
     with_peer "train-$K-torch-compiled" "$PYTHON" bench/peers/torch_train.py "${peer[@]}" --patch-size "$K" \
       "${shape[@]}" --compile "${pinned[@]}"
   done
-  rm -rf "$data" "$run"
-  on_gpu prepare "${NEXTPATCH[@]}" prepare "${text[@]}" --out "$data" --train-tokenizer 4096 --json
-  on_gpu two-stages "${NEXTPATCH[@]}" train examples/sotu-tiny.yaml --device cuda --json --set "out=$run" \
-    --set "data.train=$data/train_*.bin" --set "data.val=$data/val_*.bin" --set train.tokens=4000000
 }
 
 phases=("$@")
