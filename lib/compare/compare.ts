@@ -54,7 +54,8 @@ export async function compare(
   options: CompareOptions = {},
 ): Promise<{ comparison: Comparison; files: CompareFiles; report: CompareReport }> {
   const plan = await planComparison(config, options);
-  const environment = await readEnvironment(config);
+  const { availableTokens: trainTokens, heldOutTokens: valTokens } = plan;
+  const environment = await readEnvironment(config, { trainTokens, valTokens });
   const states = new Map<Arm, ArmState>();
   for (const arm of plan.arms) {
     states.set(arm, await armState(arm));

@@ -27,15 +27,23 @@ export interface Environment {
   readonly libraries: Readonly<Record<string, string>>;
   /** Commit of the repository in the working directory, with `-dirty` where files differ from it; null: none. */
   readonly commit: string | null;
+  /** Tokens in the training and in the held-out shards: data that was prepared anew differs in them. */
+  readonly trainTokens: number;
+  readonly valTokens: number;
   /** When it was written down, in ISO 8601. */
   readonly date: string;
 }
 
 /** What decides the seconds or the bits of a run; the rest is told. */
-const decisive = ["device", "precision", "threads", "processor"] as const satisfies readonly (keyof Environment)[];
+const decisive = [
+  "device", "precision", "threads", "processor", "trainTokens", "valTokens",
+] as const satisfies readonly (keyof Environment)[];
 
-/** Reads the environment of a run of this config. @throws DeviceError */
-export async function readEnvironment(config: RunConfig): Promise<Environment> {
+/** Reads the environment of a run of this config, on data of so many tokens. @throws DeviceError */
+export async function readEnvironment(
+  config: RunConfig,
+  data: Pick<Environment, "trainTokens" | "valTokens">,
+): Promise<Environment> {
   const device = Device.open(config.device as DeviceSpec);
   const manifest = JSON.parse(readFileSync(packageJson(), "utf8")) as { version: string };
   return {
@@ -49,6 +57,7 @@ export async function readEnvironment(config: RunConfig): Promise<Environment> {
     nextpatch: manifest.version,
     libraries: backends().find(({ name }) => name === device.backend)?.versions ?? {},
     commit: await readCommit(),
+    ...data,
     date: new Date().toISOString(),
   };
 }
@@ -81,7 +90,7 @@ export async function recordEnvironment(runFolder: string, environment: Environm
 }
 
 /**
- * Tells a comparison that would mix measurements of two machines.
+ * Tells a comparison that would mix measurements of two machines, or of two sets of data.
  * @throws ConfigError
  */
 export function checkSameEnvironment(runFolder: string, before: Environment, now: Environment): void {
@@ -89,7 +98,7 @@ export function checkSameEnvironment(runFolder: string, before: Environment, now
   if (changed.length === 0) return;
   const list = changed.map((key) => `${key}: ${before[key] ?? "not set"} before, ${now[key] ?? "not set"} now`);
   throw new ConfigError(
-    `${runFolder}: was begun under other conditions (${list.join("; ")}), with which its seconds cannot be compared; ` +
+    `${runFolder}: was begun under other conditions (${list.join("; ")}), with which it cannot be compared; ` +
       "go on under the old ones, or compare in another folder (--set out=...)",
   );
 }

@@ -47,8 +47,9 @@ export interface ComparisonPlan {
   readonly sweep: readonly StagedArm[];
   /** All arms, each once, in the order in which they run. */
   readonly arms: readonly Arm[];
-  /** Tokens in the training shards. */
+  /** Tokens in the training shards, and in the held-out ones. */
   readonly availableTokens: number;
+  readonly heldOutTokens: number;
 }
 
 export interface PlanOptions {
@@ -64,9 +65,8 @@ export interface PlanOptions {
  */
 export async function planComparison(config: RunConfig, options: PlanOptions = {}): Promise<ComparisonPlan> {
   checkTwoStages(config);
-  const dataset = await TokenDataset.open(config.data.train);
-  const availableTokens = dataset.tokenCount;
-  await dataset.close();
+  const availableTokens = await countTokens(config.data.train);
+  const heldOutTokens = await countTokens(config.data.val!);
   const shape = await modelShape(config, await readTokenizer(config));
   const { patchSize, fraction } = shareOfPatches(config);
   const name = (label: string, folder: string) => ({ name: `${config.name}: ${label}`, out: join(config.out, folder) });
@@ -105,7 +105,13 @@ export async function planComparison(config: RunConfig, options: PlanOptions = {
   });
   const arms = [...new Set<Arm>([baseline, patch, ...(equalCost ? [equalCost] : []), ...sweep])];
   for (const arm of arms) checkData(arm, availableTokens);
-  return { baseline, patch, equalCost, sweep, arms, availableTokens };
+  return { baseline, patch, equalCost, sweep, arms, availableTokens, heldOutTokens };
+}
+
+async function countTokens(patterns: string | readonly string[]): Promise<number> {
+  const dataset = await TokenDataset.open(patterns);
+  await dataset.close();
+  return dataset.tokenCount;
 }
 
 function checkTwoStages({ stages, data }: RunConfig): void {

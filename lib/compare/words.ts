@@ -109,6 +109,7 @@ export function namedRuns({ comparison, plan }: CompareReport): { label: string;
 export function conditions({ environments, config, plan }: CompareReport): [string, string][] {
   const each = (value: (environment: CompareReport["environments"][number]) => string) =>
     [...new Set(environments.map(value))].join("; ");
+  const evaluated = Math.min(config.eval!.sequences, Math.floor(plan.heldOutTokens / config.batch.sequenceLength));
   const text = (patterns: string | readonly string[]) => [patterns].flat().join(", ");
   return [
     ["Device", each(({ device, precision }) => `${device}, ${precision}`)],
@@ -122,7 +123,7 @@ export function conditions({ environments, config, plan }: CompareReport): [stri
     ["Training data", `${text(config.data.train)}: ${plan.availableTokens} tokens`],
     [
       "Held-out data",
-      `${text(config.data.val!)}: at most ${config.eval!.sequences} sequences of ${config.batch.sequenceLength} tokens`,
+      `${text(config.data.val!)}: ${evaluated} sequences of ${config.batch.sequenceLength}, of ${plan.heldOutTokens} tokens`,
     ],
   ];
 }

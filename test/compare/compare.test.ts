@@ -8,6 +8,7 @@ import { ConfigError } from "../../lib/errors.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { temporaryFolder } from "../data/temporary.js";
 import { backends } from "../kernels/backends.js";
+import { writeShard } from "../train/made_run.js";
 import { tinyConfig, writeTinyData } from "./made_comparison.js";
 
 const path = temporaryFolder();
@@ -144,7 +145,7 @@ describe("a comparison that is broken off", () => {
     expect(existsSync(path("run/baseline/model/model.safetensors"))).toBe(true);
   });
 
-  it("refuses to mix runs of two configs or machines, naming the key", async () => {
+  it("refuses to mix runs of two configs, data or machines, naming what differs", async () => {
     await interrupted("run", "K = 4, fraction 0.6667", 2);
     for (const [changes, says] of [
       [{ optimizer: { lr: 0.01 } }, /run\/baseline: was begun .* \(optimizer\.lr: 0\.02 before, 0\.01 now\)/],
@@ -156,6 +157,11 @@ describe("a comparison that is broken off", () => {
       await expect(refused).rejects.toThrow(ConfigError);
       await expect(refused).rejects.toThrow(says);
     }
+    await writeShard(path("val.bin"), Array.from({ length: 33 }, () => 1));
+    const prepared = compare(tinyConfig(path(), "cpu"));
+    await expect(prepared).rejects.toThrow(/begun under other conditions \(valTokens: 32 before, 33 now\)/);
+    await writeTinyData(path());
+
     const file = "run/baseline/environment.json";
     writeFileSync(path(file), read(file).replace(/"processor": "[^"]*"/, '"processor": "another"'));
     const elsewhere = compare(tinyConfig(path(), "cpu"));

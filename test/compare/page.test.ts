@@ -16,6 +16,7 @@ beforeEach(async () => writeTinyData(path()));
 const environment: Environment = {
   device: "cpu: A <fast> one", precision: "bf16", threads: null, processor: "P, 2 cores", memory: 2 ** 34,
   system: "Linux 6", node: "v20", nextpatch: "1.2.3", libraries: { oneDNN: "2.6" }, commit: "abc123",
+  trainTokens: 700, valTokens: 32,
   date: "2026-01-01T00:00:00.000Z",
 };
 
@@ -66,7 +67,7 @@ describe("the page", () => {
     const html = renderComparison(await report());
     for (const text of [
       "a &lt;b&gt;", "cpu: A &lt;fast&gt; one, bf16", "16.0 GiB", "1.2.3", "oneDNN 2.6", "abc123", "700 tokens",
-      "tokensPerStep: 64", "patchSize: 4",
+      "4 sequences of 8, of 32 tokens", "tokensPerStep: 64", "patchSize: 4",
     ]) {
       expect(html).toContain(text);
     }
