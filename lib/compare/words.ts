@@ -109,7 +109,8 @@ export function namedRuns({ comparison, plan }: CompareReport): { label: string;
 export function conditions({ environments, config, plan }: CompareReport): [string, string][] {
   const each = (value: (environment: CompareReport["environments"][number]) => string) =>
     [...new Set(environments.map(value))].join("; ");
-  const evaluated = Math.min(config.eval!.sequences, Math.floor(plan.heldOutTokens / config.batch.sequenceLength));
+  const length = config.batch.sequenceLength;
+  const evaluated = Math.min(config.eval!.sequences, Math.floor(plan.heldOutTokens / length));
   const text = (patterns: string | readonly string[]) => [patterns].flat().join(", ");
   return [
     ["Device", each(({ device, precision }) => `${device}, ${precision}`)],
@@ -123,7 +124,7 @@ export function conditions({ environments, config, plan }: CompareReport): [stri
     ["Training data", `${text(config.data.train)}: ${plan.availableTokens} tokens`],
     [
       "Held-out data",
-      `${text(config.data.val!)}: ${evaluated} sequences of ${config.batch.sequenceLength}, of ${plan.heldOutTokens} tokens`,
+      `${text(config.data.val!)}: ${evaluated} sequences of ${length}, of ${plan.heldOutTokens} tokens`,
     ],
   ];
 }
