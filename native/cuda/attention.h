@@ -60,7 +60,7 @@ bool on_tensor_cores(float scale, const Views&... views) {
 // What the backward kernels need of every query, made by one pass over out and dout; see
 // attention_delta.cu. Rows are padded to a multiple of kRowPadding for the kernels' tiles.
 struct RowStatistics {
-  const float* lse;    // [B, H, padded]; +inf where a query sees no key or does not exist
+  const float* lse;    // [B, H, padded], times lse_unit; +inf where a query sees no key or does not exist
   const float* delta;  // [B, H, padded], the sum of dout * out over D; 0 where a query does not exist
   int padded;
 };
@@ -72,7 +72,7 @@ inline int64_t padded_queries(int64_t queries) {
 
 struct Device;
 
-// Writes both arrays into the workspace, lse multiplied by `lse_unit`.
+// Writes both arrays into the workspace. lse_unit: kLog2e for exponentials by exp2, 1 by exp.
 RowStatistics row_statistics(const Device& device, const AttentionShape& shape, const View& dout, const View& out,
                              const View& lse, const View& workspace, float lse_unit);
 

@@ -33,7 +33,7 @@ __device__ __forceinline__ void start_tile(bf16* tile, const bf16* rows, int row
 #pragma unroll
   for (unsigned i = threadIdx.x; i < kTotal; i += Threads) {
     const unsigned row = i / kChunks, chunk = i % kChunks;
-    const int source = min(int(row), valid - 1);
+    const int source = min(int(row), valid - 1);  // an address within the tensor, though nothing is read from it
     cp_async_16(Tile<D>::chunk(tile, row, chunk), rows + int64_t(source) * row_stride + chunk * 8, int(row) < valid);
   }
 }
