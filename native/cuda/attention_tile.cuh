@@ -9,7 +9,7 @@
 namespace nextpatch::cuda {
 
 // Row-major tile of D columns, without padding. A chunk is 8 elements, 16 bytes: what ldmatrix reads of a row,
-// a quarter of the banks for each of 8 rows at once. Chunks change places within their row so that the same
+// an eighth of the banks for each of 8 rows at once. Chunks change places within their row so that the same
 // chunk of 8 neighbouring rows lies in different banks, for every D that is a multiple of 16.
 template <int D>
 struct Tile {
