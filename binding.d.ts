@@ -45,10 +45,16 @@ export class Device {
   /** Whether bf16 products run faster than f32 ones. */
   readonly nativeBf16: boolean;
   memory(): MemoryCounters;
+  /** Joules the device has used since it was switched on, from its own counter; null where it has none. */
+  energy(): number | null;
   /** Gives cached memory back to the system. */
   trim(): void;
   /** Resolves when every operation enqueued so far has finished; rejects with the error of the first that failed. */
   synchronize(): Promise<void>;
+  /** Notes the time at which the queue comes by, in one of 4096 slots; part of a graph where one is captured. */
+  mark(slot: number): void;
+  /** Waits, then tells the times noted in the first `count` slots, in seconds since that in slot 0. */
+  marks(count: number): Promise<Float64Array>;
   /**
    * From here to `endCapture`, operations are checked and recorded instead of run. `write`, `read` and `synchronize`
    * throw meanwhile.

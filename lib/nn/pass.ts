@@ -39,6 +39,8 @@ export function passSpecs(device: Device, shape: PassShape, batches: readonly Ba
 /** Tensors of a `passSpecs` tree. */
 export type PassBuffers = Allocated<ReturnType<typeof passSpecs>>;
 
+type Lap = (part: "embedding" | "transformer" | "head") => void;
+
 /** One forward (and backward) over a micro-batch, wired once over buffers that other passes use too. */
 export class Pass {
   readonly #tokens: Tensor<"i32">;
@@ -90,20 +92,26 @@ export class Pass {
   /**
    * The loss of a micro-batch, added to that of the passes before it if `accumulate`.
    * @param tokens i32 [sequences * positions * patchSize], on the device
+   * @param lap told when the operations of a part have been enqueued
    */
-  forward(tokens: Tensor<"i32">, accumulate: boolean): void {
+  forward(tokens: Tensor<"i32">, accumulate: boolean, lap: Lap = () => undefined): void {
     native.copy(this.#tokens, tokens);
     this.#embedding.forward();
+    lap("embedding");
     for (const layer of this.#layers) layer.forward();
     this.#norm.forward();
+    lap("transformer");
     this.#head.forward(accumulate);
+    lap("head");
   }
 
   /** Adds the micro-batch's gradient to that of the weights. */
-  backward(): void {
+  backward(lap: Lap = () => undefined): void {
     const { dstream, dnormed } = this.#scratch!;
     this.#norm.backward(dstream, dnormed, false);
     for (const layer of [...this.#layers].reverse()) layer.backward();
+    lap("transformer");
     this.#embedding.backward(dstream);
+    lap("embedding");
   }
 }

@@ -2,6 +2,20 @@
 import { type FileHandle, open, readFile, rename, writeFile } from "node:fs/promises";
 import { DataError } from "../errors.js";
 
+/**
+ * Seconds of training by what they were spent on: waiting for data and copying it, the parts of the model forward and
+ * backward (embedding; layers and norms; head and loss; AdamW with clipping and zeroing), and the rest, in which the
+ * device had nothing to do.
+ */
+export interface TimeByPart {
+  readonly data: number;
+  readonly embedding: number;
+  readonly transformer: number;
+  readonly head: number;
+  readonly optimizer: number;
+  readonly idle: number;
+}
+
 /** One training step. Counts and times are cumulative over the run, evaluation and checkpoints left out. */
 export interface MetricsLine {
   /** The run's step, from 1: how many updates are done. */
@@ -30,6 +44,8 @@ export interface MetricsLine {
   readonly mfu: number | null;
   /** Joules of training so far, where the device counts them. */
   readonly energy?: number;
+  /** Where the seconds went so far. */
+  readonly time?: TimeByPart;
   /** Token-level loss on held-out data after the step, nats per token, where it was evaluated. */
   readonly valLoss?: number;
 }

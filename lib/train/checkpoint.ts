@@ -14,6 +14,7 @@ import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
 import type { Tensor } from "../native.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { AdamW } from "../optim/adamw.js";
+import type { TimeByPart } from "../report/metrics.js";
 
 /** What `trainer/state.json` holds. */
 export interface TrainerState {
@@ -25,6 +26,9 @@ export interface TrainerState {
   readonly positions: number;
   readonly flops: number;
   readonly seconds: number;
+  readonly time: TimeByPart;
+  /** Joules, where the device counts them. */
+  readonly energy: number | null;
   /** Where the next batch is read. */
   readonly data: DataPosition;
   /** Steps the optimizer has taken since its state was fresh. */

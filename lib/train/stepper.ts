@@ -9,6 +9,7 @@ import { modelWeights } from "../nn/weights.js";
 import { AdamW } from "../optim/adamw.js";
 import { Evaluation } from "./evaluation.js";
 import type { RunPlan } from "./memory_plan.js";
+import { StepClock, type PartSeconds } from "./step_clock.js";
 
 /** Held-out sequences of `positions` tokens each. */
 export interface HeldOut {
@@ -25,6 +26,17 @@ interface StagePass {
   warm: boolean;
   /** Its operations, recorded. */
   graph: Graph | null;
+  /** The marks among them. */
+  clock: StepClock | null;
+}
+
+export interface StepResult {
+  /** Before the update, in nats a token. */
+  readonly loss: number;
+  /** Before clipping. */
+  readonly gradNorm: number;
+  /** The device's time by part. */
+  readonly seconds: PartSeconds | null;
 }
 
 /** Whole training steps of every stage of a plan, over memory that is taken once. */
@@ -57,6 +69,7 @@ export class Stepper {
         parts: Array.from({ length: count }, (_, part) => this.#tokens.step.narrow(0, part * size, size)),
         warm: false,
         graph: null,
+        clock: null,
       };
     });
     if (heldOut === null || this.#tokens.evaluation === null) return;
@@ -73,18 +86,18 @@ export class Stepper {
   /**
    * One update. Where the gradient is not finite the parameters stay as they are.
    * @param tokens the step's tokens, sequence by sequence
-   * @returns the loss before the update, and the gradient's norm before clipping
    */
-  async step(stageIndex: number, tokens: Int32Array, learningRate: number): Promise<{ loss: number; gradNorm: number }> {
+  async step(stageIndex: number, tokens: Int32Array, learningRate: number): Promise<StepResult> {
     const stagePass = this.#passes[stageIndex]!;
     const { pass } = stagePass;
     this.#tokens.step.narrow(0, 0, tokens.length).write(tokens);
     this.optimizer.prepareStep(learningRate, this.stages[stageIndex]!.optimizer);
     this.#run(stagePass);
-    const [[loss], [gradNorm]] = await Promise.all([pass.loss.read(), this.optimizer.norm.read()]);
+    const readings = [pass.loss.read(), this.optimizer.norm.read(), stagePass.clock!.read()] as const;
+    const [[loss], [gradNorm], seconds] = await Promise.all(readings);
     // An update that was skipped left the moments: their bias correction must not count it.
     if (!Number.isFinite(gradNorm)) this.optimizer.stepsTaken--;
-    return { loss: loss!, gradNorm: gradNorm! };
+    return { loss: loss!, gradNorm: gradNorm!, seconds };
   }
 
   /**
@@ -100,12 +113,17 @@ export class Stepper {
     const record = stage.warm && process.env.NEXTPATCH_GRAPHS !== "0";
     if (record) device.beginCapture();
     try {
+      const clock = new StepClock(device);
+      const lap = clock.lap.bind(clock);
+      stage.clock = clock;
       this.optimizer.zeroGradient();
+      lap("optimizer");
       stage.parts.forEach((part, index) => {
-        stage.pass.forward(part, index > 0);
-        stage.pass.backward();
+        stage.pass.forward(part, index > 0, lap);
+        stage.pass.backward(lap);
       });
       this.optimizer.applyStep();
+      lap("optimizer");
     } finally {
       if (record) stage.graph = device.endCapture();
     }

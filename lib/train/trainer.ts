@@ -7,13 +7,14 @@ import { DeviceError } from "../errors.js";
 import type { ModelFolderExtras } from "../hf/model-folder.js";
 import { Llama } from "../nn/llama.js";
 import { learningRate } from "../optim/schedule.js";
-import { MetricsWriter, readMetrics, type MetricsLine } from "../report/metrics.js";
+import { MetricsWriter, readMetrics, type MetricsLine, type TimeByPart } from "../report/metrics.js";
 import { renderReport, type Report } from "../report/report.js";
 import { configHash, loadTrainerTensors, readTrainerState, writeCheckpoint, writeText } from "./checkpoint.js";
 import { planItems, planRun, type PlanItem, type RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
 import { RunFolder } from "./run_folder.js";
 import { modelShape, readHeldOut, readTokenizer } from "./setup.js";
+import type { PartSeconds } from "./step_clock.js";
 import { Stepper } from "./stepper.js";
 
 /** Updates in a row without a finite gradient before a run is given up. */
@@ -47,6 +48,9 @@ interface Progress {
   positions: number;
   flops: number;
   seconds: number;
+  time: TimeByPart;
+  /** Joules; null where the device does not count them. */
+  energy: number | null;
   data: DataPosition;
 }
 
@@ -60,7 +64,8 @@ interface Progress {
 export class Trainer {
   readonly #parts: Parts;
   readonly #progress: Progress = {
-    step: 0, tokens: 0, positions: 0, flops: 0, seconds: 0, data: { epoch: 0, tokens: 0 },
+    step: 0, tokens: 0, positions: 0, flops: 0, seconds: 0, time: noTime, energy: null,
+    data: { epoch: 0, tokens: 0 },
   };
   #skipped = 0;
 
@@ -215,12 +220,15 @@ export class Trainer {
   async #trainStep(stage: ResolvedStage, loader: BlockLoader): Promise<MetricsLine> {
     const { stepper, peak } = this.#parts;
     const progress = this.#progress;
+    const { device } = this.model;
+    const energyBefore = device.energy();
     const start = performance.now();
     const lr = learningRate(
       stage.schedule, stage.optimizer.lr, progress.step - stage.scheduleFirstStep, stage.scheduleSteps,
     );
     const tokens = await loader.next(stage.sequencesPerStep);
-    const { loss, gradNorm } = await stepper.step(stage.index, tokens, lr);
+    const dataSeconds = (performance.now() - start) / 1000;
+    const { loss, gradNorm, seconds: parts } = await stepper.step(stage.index, tokens, lr);
     const seconds = (performance.now() - start) / 1000;
     const flops = stepper.flopsPerStep(stage);
 
@@ -229,6 +237,8 @@ export class Trainer {
     progress.positions += stage.positionsPerStep;
     progress.flops += flops;
     progress.seconds += seconds;
+    progress.time = addTime(progress.time, dataSeconds, parts, seconds);
+    if (energyBefore !== null) progress.energy = (progress.energy ?? 0) + (device.energy()! - energyBefore);
     progress.data = loader.position;
     const valLoss = this.#evaluationDue(stage) ? await stepper.evaluate() : null;
     return {
@@ -244,6 +254,8 @@ export class Trainer {
       tokensPerSecond: stage.tokensPerStep / seconds,
       flops: progress.flops,
       mfu: peak && flops / seconds / peak,
+      time: progress.time,
+      ...(progress.energy === null ? {} : { energy: progress.energy }),
       ...(valLoss === null ? {} : { valLoss }),
     };
   }
@@ -285,10 +297,26 @@ export class Trainer {
 
   async #restore(checkpoint: string): Promise<void> {
     const { optimizer } = this.#parts.stepper;
-    const { optimizerSteps, step, tokens, positions, flops, seconds, data } = await readTrainerState(checkpoint);
+    const { optimizerSteps, step, tokens, positions, flops, seconds, time, energy, data } = await readTrainerState(checkpoint);
     await loadTrainerTensors(checkpoint, this.model.parameters, optimizer);
-    Object.assign(this.#progress, { step, tokens, positions, flops, seconds, data });
+    Object.assign(this.#progress, { step, tokens, positions, flops, seconds, time, energy, data });
     optimizer.stepsTaken = optimizerSteps;
     this.#parts.log(`going on from ${checkpoint}: step ${step} of ${this.totalSteps}`);
   }
+}
+
+const noTime: TimeByPart = { data: 0, embedding: 0, transformer: 0, head: 0, optimizer: 0, idle: 0 };
+
+/** Adds a step's seconds; what neither the data nor the device took, the device was idle. */
+function addTime(before: TimeByPart, data: number, parts: PartSeconds | null, seconds: number): TimeByPart {
+  const { embedding, transformer, head, optimizer } = parts ?? { ...noTime, transformer: seconds - data };
+  const idle = Math.max(0, seconds - data - embedding - transformer - head - optimizer);
+  return {
+    data: before.data + data,
+    embedding: before.embedding + embedding,
+    transformer: before.transformer + transformer,
+    head: before.head + head,
+    optimizer: before.optimizer + optimizer,
+    idle: before.idle + idle,
+  };
 }

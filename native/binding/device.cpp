@@ -1,5 +1,7 @@
 #include "device.h"
 
+#include <cmath>
+
 #include "../core/backends.h"
 #include "class_members.h"
 #include "describe.h"
@@ -12,12 +14,13 @@ namespace {
 
 constexpr napi_type_tag kDeviceTag{0x6e65787470617463, 0x6465766963650001};
 
-int whole_number(const Napi::CallbackInfo& info, size_t position, const char* name) {
+int whole_number(const Napi::CallbackInfo& info, size_t position, const char* name, int low = 0, int high = 4096) {
   const Napi::Value value = info[position];
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (number < 0 || number > 4096 || number != int(number)) {
+  if (!(number >= low && number <= high) || number != int(number)) {
     throw Error(value.IsNumber() ? ErrorKind::range : ErrorKind::type,
-                std::string("Device: ") + name + ": expected a whole number from 0 to 4096 but got " + describe(value));
+                std::string("Device: ") + name + ": expected a whole number from " + std::to_string(low) + " to " +
+                    std::to_string(high) + " but got " + describe(value));
   }
   return int(number);
 }
@@ -31,8 +34,11 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
                       accessor<DeviceHandle, &DeviceHandle::name>("name"),
                       accessor<DeviceHandle, &DeviceHandle::native_bf16>("nativeBf16"),
                       method<DeviceHandle, &DeviceHandle::memory>("memory"),
+                      method<DeviceHandle, &DeviceHandle::energy>("energy"),
                       method<DeviceHandle, &DeviceHandle::trim>("trim"),
                       method<DeviceHandle, &DeviceHandle::synchronize>("synchronize"),
+                      method<DeviceHandle, &DeviceHandle::mark>("mark"),
+                      method<DeviceHandle, &DeviceHandle::marks>("marks"),
                       method<DeviceHandle, &DeviceHandle::begin_capture>("beginCapture"),
                       method<DeviceHandle, &DeviceHandle::end_capture>("endCapture")});
 }
@@ -93,6 +99,11 @@ Napi::Value DeviceHandle::memory(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value DeviceHandle::energy(const Napi::CallbackInfo& info) {
+  const double joules = device_->energy();
+  return std::isnan(joules) ? info.Env().Null() : Napi::Value(Napi::Number::New(info.Env(), joules));
+}
+
 Napi::Value DeviceHandle::trim(const Napi::CallbackInfo& info) {
   device_->memory().trim();
   device_->host_memory().trim();
@@ -103,6 +114,27 @@ Napi::Value DeviceHandle::synchronize(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     device_->require_no_capture("synchronize");
     auto settlement = Environment::of(info.Env()).promise([](Napi::Env env) { return env.Undefined(); });
+    device_->synchronize(settlement.done);
+    return settlement.promise;
+  });
+}
+
+Napi::Value DeviceHandle::mark(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    device_->mark(whole_number(info, 0, "slot", 0, kMarks - 1));
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value DeviceHandle::marks(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int count = whole_number(info, 0, "count", 1, kMarks);
+    device_->require_no_capture("marks");
+    auto settlement = Environment::of(info.Env()).promise([device = device_, count](Napi::Env env) -> Napi::Value {
+      auto seconds = Napi::Float64Array::New(env, size_t(count));
+      for (int slot = 0; slot < count; ++slot) seconds[size_t(slot)] = device->seconds_between(0, slot);
+      return seconds;
+    });
     device_->synchronize(settlement.done);
     return settlement.promise;
   });

@@ -2,6 +2,7 @@
 // exports to the core, through the one symbol `nextpatch_backend`.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -23,10 +24,13 @@ struct MemoryStatus {
   int64_t free_bytes = 0;
 };
 
-// A mark in a context's stream of work.
+// A point in a context's stream of work, to be waited for.
 using Ticket = uint64_t;
 
-// An opened device. All methods but allocate*, free*, memory, reached and wait are called on the device's
+// Slots for the times of a context's stream.
+constexpr int kMarks = 4096;
+
+// An opened device. All methods but allocate*, free*, memory, energy, reached and wait are called on the device's
 // queue thread only, so a context needs no lock of its own for them.
 class Context {
  public:
@@ -44,16 +48,23 @@ class Context {
   virtual void* allocate_host(size_t bytes) = 0;
   virtual void free_host(void* data) = 0;
   virtual MemoryStatus memory() = 0;
+  // Joules used since the device was switched on, by its own counter; NaN where it has none. Any thread.
+  virtual double energy() { return std::nan(""); }
 
   // Copies in the order of the stream. The host side stays untouched until a ticket recorded after it.
   virtual void copy_from_host(void* device, const void* host, size_t bytes) = 0;
   virtual void copy_to_host(void* host, const void* device, size_t bytes) = 0;
 
-  // Marks the end of all work enqueued so far. `reached` asks without waiting; `wait` blocks (any thread)
+  // A ticket for the end of all work enqueued so far. `reached` asks without waiting; `wait` blocks (any thread)
   // and throws the Error of work that failed before the mark.
   virtual Ticket record() = 0;
   virtual bool reached(Ticket ticket) = 0;
   virtual void wait(Ticket ticket) = 0;
+
+  // Notes the time at which the stream comes by, in `slot` (0 to kMarks - 1); part of a graph where one is
+  // captured. seconds_between two marks is asked after both have been waited for, on any thread.
+  virtual void mark(int slot) = 0;
+  virtual double seconds_between(int first, int second) = 0;
 
   // Between begin_capture and end_capture operations are recorded, not run; replay enqueues all of them at
   // once, on the addresses they were recorded with. No record, allocation or wait comes in between. A

@@ -111,6 +111,10 @@ void Device::require_no_capture(const char* what) const {
   throw Error(ErrorKind::device, std::string(what) + ": not possible while operations are captured");
 }
 
+void Device::mark(int slot) {
+  run([context = context_.get(), slot](Kernels&) { context->mark(slot); }, {});
+}
+
 void Device::write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes) {
   require_no_capture("write");
   void* staging = host_memory_->allocate(bytes);

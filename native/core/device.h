@@ -65,6 +65,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Allocator& memory() { return *memory_; }
   Allocator& host_memory() { return *host_memory_; }
   MemoryStatus memory_status() { return context_->memory(); }
+  double energy() { return context_->energy(); }
 
   // Runs `operation` on the queue, after all that came before. Where it throws, operations behind it are
   // skipped and the next wait reports the error. `owned` lives until the operation has been issued.
@@ -78,6 +79,10 @@ class Device : public std::enable_shared_from_this<Device> {
   void require_no_capture(const char* what) const;
   // Runs a graph's operations, after all that came before.
   void launch(const std::shared_ptr<Graph>& graph);
+
+  // Notes the time at which the queue comes by; seconds_between is to be asked after a wait.
+  void mark(int slot);
+  double seconds_between(int first, int second) { return context_->seconds_between(first, second); }
 
   // Copies `bytes` from `host` (which may be changed as soon as this returns) to `to`.
   void write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);

@@ -6,7 +6,8 @@
 #include <sched.h>
 #include <sys/sysinfo.h>
 
-#include <cstdio>
+#include <array>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -82,8 +83,14 @@ class CpuContext final : public Context {
   bool reached(Ticket) override { return true; }
   void wait(Ticket) override {}
 
+  void mark(int slot) override { marks_[slot] = std::chrono::steady_clock::now(); }
+  double seconds_between(int first, int second) override {
+    return std::chrono::duration<double>(marks_[second] - marks_[first]).count();
+  }
+
  private:
   int threads_;
+  std::array<std::chrono::steady_clock::time_point, kMarks> marks_{};
   CpuKernels kernels_;
 };
 

@@ -1,7 +1,8 @@
-// An opened GPU: its stream, its memory, marks in its work, captured graphs.
+// An opened GPU: its stream, its memory, tickets and times in its work, captured graphs.
 #include "context.h"
 
 #include <algorithm>
+#include <string>
 
 #include "../core/error.h"
 #include "check.h"
@@ -41,11 +42,28 @@ CudaContext::Owned::~Owned() {
   if (device.stream) cudaStreamSynchronize(device.stream);
   for (cudaEvent_t event : events)
     if (event) cudaEventDestroy(event);
+  for (cudaEvent_t mark : marks)
+    if (mark) cudaEventDestroy(mark);
   if (bad_id) cudaFreeHost(const_cast<BadId*>(bad_id));
   if (device.stream) cudaStreamDestroy(device.stream);
 }
 
+#if NEXTPATCH_SIMT
 CudaContext::CudaContext(int index) : owned_(index), kernels_(owned_.device) {}
+#else
+namespace {
+
+std::string pci_bus_id(int index) {
+  char text[32] = {};
+  check(cudaDeviceGetPCIBusId(text, sizeof text, index), "open", "cudaDeviceGetPCIBusId failed");
+  return text;
+}
+
+}  // namespace
+
+CudaContext::CudaContext(int index)
+    : owned_(index), kernels_(owned_.device), energy_(pci_bus_id(index).c_str()) {}
+#endif
 
 void CudaContext::use(const char* operation) const {
   check(cudaSetDevice(owned_.device.index), operation, "cudaSetDevice failed");
@@ -98,7 +116,7 @@ void CudaContext::copy_to_host(void* host, const void* device, size_t bytes) {
   check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, owned_.device.stream), "copy to host");
 }
 
-// ---- Marks --------------------------------------------------------------------------------------------
+// ---- Tickets --------------------------------------------------------------------------------------------
 
 // Ticket n is the n-th mark, held by event n % kEvents. An event that marks again later is reached later
 // than the old mark was, so that an old ticket waits too long at worst, never too short.
@@ -148,14 +166,33 @@ void CudaContext::report_bad_id() {
                                     std::to_string(vocabulary));
 }
 
+// ---- Times ----------------------------------------------------------------------------------------------
+
+void CudaContext::mark(int slot) {
+  cudaEvent_t& event = owned_.marks[slot];
+  if (!event) check(cudaEventCreate(&event), "mark");
+  // In a graph an event is recorded anew by every replay only if it is external to the capture.
+  const unsigned flags = capturing_ ? cudaEventRecordExternal : cudaEventRecordDefault;
+  check(cudaEventRecordWithFlags(event, owned_.device.stream, flags), "mark");
+}
+
+double CudaContext::seconds_between(int first, int second) {
+  use("mark");
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, owned_.marks[first], owned_.marks[second]), "mark");
+  return milliseconds / 1e3;
+}
+
 // ---- Graphs -------------------------------------------------------------------------------------------
 
 bool CudaContext::begin_capture() {
   check(cudaStreamBeginCapture(owned_.device.stream, cudaStreamCaptureModeThreadLocal), "capture");
+  capturing_ = true;
   return true;
 }
 
 void* CudaContext::end_capture() {
+  capturing_ = false;
   cudaGraph_t graph = nullptr;
   check(cudaStreamEndCapture(owned_.device.stream, &graph), "capture");
   cudaGraphExec_t executable = nullptr;

@@ -7,6 +7,7 @@
 #include "../core/backend.h"
 #include "bad_id.cuh"
 #include "cuda_kernels.h"
+#include "nvml.h"
 
 namespace nextpatch::cuda {
 
@@ -21,11 +22,16 @@ class CudaContext final : public Context {
   void* allocate_host(size_t bytes) override;
   void free_host(void* data) override;
   MemoryStatus memory() override;
+#if !NEXTPATCH_SIMT
+  double energy() override { return energy_.joules(); }
+#endif
   void copy_from_host(void* device, const void* host, size_t bytes) override;
   void copy_to_host(void* host, const void* device, size_t bytes) override;
   Ticket record() override;
   bool reached(Ticket ticket) override;
   void wait(Ticket ticket) override;
+  void mark(int slot) override;
+  double seconds_between(int first, int second) override;
   bool begin_capture() override;
   void* end_capture() override;
   void replay(void* graph) override;
@@ -42,6 +48,7 @@ class CudaContext final : public Context {
     Device device;
     BadId* bad_id = nullptr;  // as the host sees it
     cudaEvent_t events[kEvents] = {};
+    cudaEvent_t marks[kMarks] = {};  // made when first used
   };
 
   void use(const char* operation) const;
@@ -50,8 +57,12 @@ class CudaContext final : public Context {
 
   Owned owned_;
   CudaKernels kernels_;
+#if !NEXTPATCH_SIMT
+  EnergyCounter energy_;
+#endif
   std::mutex marks_;
   Ticket last_ticket_ = 0;
+  bool capturing_ = false;
 };
 
 }  // namespace nextpatch::cuda

@@ -30,7 +30,8 @@ std::string report() {
   return lines;
 }
 
-// Several test processes may share one report: each appends its own lines in one write.
+// Several test processes may share one report: each appends its own lines in one write. Nothing it reads is
+// destroyed as the process ends, so it may run in any order with the destructors of other files.
 struct ReportAtExit {
   ~ReportAtExit() {
     const char* file = std::getenv("NEXTPATCH_SIMT_REPORT");
@@ -45,7 +46,8 @@ struct ReportAtExit {
 
 }  // namespace
 
-KernelRecord::KernelRecord(const char* pretty_function) : name(kernel_name(pretty_function)), next(first()) {
+KernelRecord::KernelRecord(const char* pretty_function)
+    : name(*new std::string(kernel_name(pretty_function))), next(first()) {
   first() = this;
 }
 

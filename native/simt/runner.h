@@ -34,7 +34,7 @@ void set_schedule(const Schedule& schedule);
 // loads, before anything runs.
 struct KernelRecord {
   explicit KernelRecord(const char* pretty_function);
-  std::string name;
+  const std::string& name;  // never freed: the list is read until the process has ended
   std::atomic<int64_t> launches{0};
   KernelRecord* next;
 };

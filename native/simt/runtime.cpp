@@ -131,6 +131,14 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  return cudaEventRecordWithFlags(event, stream, cudaEventRecordDefault);
+}
+// As on a device: outside of a capture an external record is an error, and within one any other record marks
+// a dependency only, without a time.
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
+  const bool capturing = stream && stream->capturing, external = flags == cudaEventRecordExternal;
+  if (external && !capturing) return remember(cudaErrorInvalidValue);
+  if (capturing && !external) return cudaSuccess;
   return nextpatch::simt::enqueue(stream, [=] {
     event->recorded = std::chrono::steady_clock::now();
     return cudaSuccess;

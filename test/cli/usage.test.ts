@@ -6,7 +6,8 @@ import { builtCommand, complaint } from "./built.js";
 
 const nextpatch = builtCommand();
 
-const commands = [["prepare"], ["train"], ["eval"], ["generate"], ["bench"], ["bench", "train"], ["info"]];
+const commands = [["prepare"], ["train"], ["eval"], ["generate"], ["compare"], ["bench"], ["bench", "train"],
+  ["bench", "kernels"], ["info"]];
 
 describe("nextpatch", () => {
   it("lists its commands, and tells its version", async () => {

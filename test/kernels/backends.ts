@@ -14,9 +14,12 @@ export const backends: readonly BackendName[] = choose(process.env.NEXTPATCH_TES
 /** Every backend with every compute dtype, for `describe.each(grid)("$backend $dtype", …)`. */
 export const grid = backends.flatMap((backend) => dtypes.map((dtype) => ({ backend, dtype })));
 
-/** `all`, or for the simulated device, which is hundreds of times slower, the `few` that reach every branch. */
+/**
+ * `all`, or the `few` that reach every branch: for the simulated device, which is hundreds of times slower, and where
+ * NEXTPATCH_TEST_CASES=few asks for them, as under a sanitizer.
+ */
 export function cases<T>(backend: BackendName, all: readonly T[], few: readonly T[]): readonly T[] {
-  return backend === "simt" ? few : all;
+  return backend === "simt" || process.env.NEXTPATCH_TEST_CASES === "few" ? few : all;
 }
 
 const opened = new Map<string, Device>();

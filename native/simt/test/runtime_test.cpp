@@ -38,7 +38,7 @@ TEST(launch_limits) {
   EXPECT_CONTAINS(problem<nothing_kernel>({1, 65536, 1}, 32, 0), "invalid configuration");
   EXPECT(problem<nothing_kernel>(0, 32, 0).empty());  // no work
   // Without the opt-in:
-  KernelRecord record("plain");
+  static KernelRecord record("plain");  // listed to the end, as any
   const auto launch = [&](size_t bytes) { return enqueue_kernel(record, 1, 32, bytes, 0, nullptr, [] {}); };
   EXPECT(launch(48 * 1024) == cudaSuccess);
   EXPECT(launch(48 * 1024 + 1) == cudaErrorInvalidValue);
