@@ -60,7 +60,7 @@ export async function quickstart(options: QuickstartOptions): Promise<Quickstart
     const { sequenceLength } = config.batch;
     const validation = await evaluate(model, { data: config.data.val!, sequenceLength });
     const tokenizer = await Tokenizer.fromFile(join(dataset, "tokenizer.json"));
-    const sample = await generate(model, tokenizer, prompt, { maxTokens: 160, temperature: 0.6, topK: 40 });
+    const sample = await generate(model, tokenizer, prompt, { maxTokens: 160, temperature: 0.8, topK: 50 });
     await trainer.writeReport({ prompt, text: sample.text });
     return { run: trainer.folder, validation, sample };
   } finally {
@@ -140,7 +140,7 @@ async function main(): Promise<void> {
   const progress = progressLine();
   let validation = "";
 
-  const prompt = "The people of the United States";
+  const prompt = "The Congress should";
   const result = await quickstart({
     files: await sotuFiles(),
     dataset: "data/sotu",

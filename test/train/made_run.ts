@@ -82,5 +82,5 @@ export async function runTo(
 
 /** What must be the same bits in two runs of a config: all but the times and what follows from them. */
 export function computed(lines: readonly MetricsLine[]) {
-  return lines.map(({ seconds: _seconds, tokensPerSecond: _rate, mfu: _mfu, ...rest }) => rest);
+  return lines.map(({ seconds: _seconds, tokensPerSecond: _rate, mfu: _mfu, time: _time, ...rest }) => rest);
 }

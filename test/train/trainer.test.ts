@@ -19,7 +19,7 @@ describe("a run in two stages", () => {
     expect(await readMetrics(path("run/metrics.jsonl"))).toEqual(lines);
     const keys = [
       "step", "stage", "patchSize", "tokens", "positions", "loss", "lr", "gradNorm", "seconds", "tokensPerSecond",
-      "flops", "mfu",
+      "flops", "mfu", "time",
     ];
     for (const line of lines) {
       const evaluated = [4, 6, 8, 12].includes(line.step); // every four steps, and at the end of a stage
@@ -34,6 +34,13 @@ describe("a run in two stages", () => {
     expect(lines[11]).toMatchObject({ tokens: 3072, positions: 1920 });
     expect(Math.abs(lines[0]!.loss - Math.log(96))).toBeLessThan(0.2);
     expect(lines[11]!.valLoss).toBeLessThan(lines[3]!.valLoss!);
+    // All time is accounted for, and every part took some.
+    const { time, seconds } = lines[11]!;
+    const parts = Object.values(time!);
+    expect(Math.abs(parts.reduce((sum, part) => sum + part, 0) - seconds)).toBeLessThan(0.02 * seconds);
+    for (const part of ["embedding", "transformer", "head", "optimizer"] as const) {
+      expect(time![part]).toBeGreaterThan(0);
+    }
     // A step of either stage has as many tokens; at K = 4 it costs about a quarter.
     const cost = (line: number) => lines[line]!.flops - lines[line - 1]!.flops;
     expect(cost(1) / cost(11)).toBeGreaterThan(0.24);
