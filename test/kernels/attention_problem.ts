@@ -24,13 +24,15 @@ const all = [
   problem(1, 203, 113, 2, 1, 128), problem(2, 1, 203, 4, 2, 64), problem(1, 64, 64, 1, 1, 64),
   problem(1, 128, 128, 1, 1, 128), problem(1, 65, 129, 6, 2, 80), problem(2, 123, 123, 4, 2, 64, { fused: true }),
   problem(2, 31, 31, 3, 1, 80, { fused: true }), problem(1, 37, 37, 2, 1, 96, { guard: 61 }),
-  problem(1, 9, 9, 2, 1, 32, { fused: true, guard: 61 }),
+  problem(1, 9, 9, 2, 1, 32, { fused: true, guard: 61 }), problem(1, 131, 131, 2, 1, 48),
+  problem(1, 1023, 1023, 1, 1, 64), problem(1, 1025, 1025, 1, 1, 32), problem(1, 1, 1025, 2, 1, 128),
 ];
 
 const few = [
   problem(1, 1, 1, 1, 1, 32), problem(2, 3, 3, 2, 1, 64), problem(1, 17, 17, 2, 1, 80), problem(1, 9, 9, 1, 1, 96),
-  problem(1, 5, 5, 1, 1, 128), problem(1, 67, 131, 2, 1, 32), problem(1, 131, 67, 1, 1, 32),
-  problem(1, 1, 131, 2, 1, 64), problem(1, 33, 33, 2, 1, 64, { fused: true }),
+  problem(1, 5, 5, 1, 1, 128), problem(1, 113, 203, 2, 1, 32), problem(1, 203, 113, 1, 1, 32),
+  problem(1, 1, 1025, 1, 1, 64), problem(1, 33, 33, 2, 1, 64, { fused: true }), problem(1, 19, 19, 1, 1, 48),
+  problem(1, 1023, 1023, 1, 1, 64), problem(1, 1025, 1025, 1, 1, 32),
   problem(1, 7, 7, 2, 1, 32, { fused: true, guard: 61 }),
 ];
 

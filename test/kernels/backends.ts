@@ -6,8 +6,8 @@ export type ComputeDType = "f32" | "bf16";
 export const dtypes: readonly ComputeDType[] = ["f32", "bf16"];
 
 /**
- * The backends under test: every one that is available here, or those that NEXTPATCH_TEST_BACKENDS lists
- * (`cpu,simt`), which must then be available.
+ * The backends under test: every one that is available here but simt, whose tests `npm run test:simt` chooses, or those
+ * that NEXTPATCH_TEST_BACKENDS lists (`cpu,simt`), which must then be available.
  */
 export const backends: readonly BackendName[] = choose(process.env.NEXTPATCH_TEST_BACKENDS);
 
@@ -34,7 +34,7 @@ export function open(backend: BackendName, threads = 2): Device {
 
 function choose(wanted: string | undefined): BackendName[] {
   const reports = native.backends();
-  if (!wanted) return reports.filter((report) => report.available).map((report) => report.name);
+  if (!wanted) return reports.filter(({ name, available }) => available && name !== "simt").map(({ name }) => name);
   return wanted.split(",").map((name) => {
     const report = reports.find((candidate) => candidate.name === name.trim());
     if (report?.available) return report.name;

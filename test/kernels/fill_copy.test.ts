@@ -6,14 +6,15 @@ import { bits, Memory, values } from "./memory.js";
 import { bf16Bits, fromBf16Bits, integers, normals, rounding } from "./numbers.js";
 
 const dtypes = ["f32", "bf16", "i32"] as const;
+const guards = [64, 61];
 
 describe.each(backends)("fill on %s", (backend) => {
   const sizes = cases(backend, [1, 3, 31, 123, 4096, 40_003], [1, 31, 1025]);
 
-  it.each(dtypes.flatMap((dtype) => sizes.map((size) => ({ dtype, size }))))(
-    "writes $size elements of $dtype and no other", async ({ dtype, size }) => {
+  it.each(dtypes.flatMap((dtype) => sizes.flatMap((size) => guards.map((guard) => ({ dtype, size, guard })))))(
+    "writes $size elements of $dtype and no other, guard $guard", async ({ dtype, size, guard }) => {
       for (const value of [0, -2.7, 2.7, 1e6 / 3]) {
-        const memory = new Memory(open(backend), { guard: 61 });
+        const memory = new Memory(open(backend), { guard });
         const out = memory.output(dtype, [size]);
         native.fill(out, value);
         expect((await values(out)).every((x) => x === rounding[dtype](value))).toBe(true);
@@ -34,9 +35,9 @@ describe.each(backends)("copy on %s", (backend) => {
   const rows = cases(backend, [1, 3, 123], [1, 3]);
   const pairs = [["f32", "f32"], ["f32", "bf16"], ["bf16", "f32"], ["bf16", "bf16"], ["i32", "i32"]] as const;
 
-  it.each(pairs.flatMap(([to, from]) => rows.map((n) => ({ to, from, n }))))(
-    "$n rows of $from to $to, contiguous", async ({ to, from, n }) => {
-      const memory = new Memory(open(backend), { guard: 61 });
+  it.each(pairs.flatMap(([to, from]) => rows.flatMap((n) => guards.map((guard) => ({ to, from, n, guard })))))(
+    "$n rows of $from to $to, contiguous, guard $guard", async ({ to, from, n, guard }) => {
+      const memory = new Memory(open(backend), { guard });
       const data = from === "i32" ? Float64Array.from(integers(n * 37, 2 ** 30, 1)) : normals(n * 37, 1, from, 100);
       const out = memory.output(to, [n, 37]);
       native.copy(out, memory.input(from, [n, 37], data));

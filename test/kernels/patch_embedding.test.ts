@@ -16,8 +16,9 @@ interface Shape {
 const all: Shape[] = [
   { n: 1, k: 1, c: 32, v: 997 }, { n: 3, k: 4, c: 40, v: 997 }, { n: 31, k: 3, c: 96, v: 31 },
   { n: 123, k: 8, c: 64, v: 997 }, { n: 123, k: 4, c: 33, v: 3 }, { n: 31, k: 1, c: 7, v: 1 },
+  { n: 700, k: 2, c: 48, v: 600 },
 ];
-const few = [all[0]!, all[1]!, { n: 13, k: 3, c: 33, v: 5 }];
+const few = [all[0]!, all[1]!, { n: 13, k: 3, c: 33, v: 5 }, { n: 700, k: 2, c: 48, v: 600 }];
 
 function forward(memory: Memory, { n, k, c, v }: Shape, dtype: ComputeDType, tokens: Int32Array): Tensor {
   const out = memory.output(dtype, [n, c]);

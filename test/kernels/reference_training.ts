@@ -32,7 +32,7 @@ export function crossEntropy(
   const gradient = new Float64Array(logits.length);
   for (let r = 0; r < rows; ++r) {
     const row = Array.from({ length: v }, (_, i) => logits[r * v + i]!);
-    const largest = max(...row);
+    const largest = row.reduce((most, x) => max(most, x), -Infinity);
     const total = row.reduce((sum, x) => sum + exp(x - largest), 0);
     const lse = largest + log(total);
     for (let j = 0; j < k; ++j) {

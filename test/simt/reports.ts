@@ -1,0 +1,31 @@
+/** Reading what test processes on simt have written down. */
+
+/** Launches of every kernel of the library, by name, over all processes of a NEXTPATCH_SIMT_REPORT. */
+export function launchesByKernel(report: string): Map<string, number> {
+  const launches = new Map<string, number>();
+  for (const line of report.trimEnd().split("\n")) {
+    const [, name, count] = /^(.+)\t(\d+)$/.exec(line) ?? [];
+    if (name === undefined) throw new Error(`not a line of a simt report: ${JSON.stringify(line)}`);
+    launches.set(name, (launches.get(name) ?? 0) + Number(count));
+  }
+  return new Map([...launches].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true })));
+}
+
+export function neverLaunched(launches: ReadonlyMap<string, number>): string[] {
+  return [...launches].filter(([, count]) => count === 0).map(([name]) => name);
+}
+
+/** Test names whose digest in `other` is not that in `bits` (NEXTPATCH_TEST_BITS), or that only one of them has. */
+export function changedBits(bits: string, other: string): string[] {
+  const [before, after] = [digests(bits), digests(other)];
+  const names = new Set([...before.keys(), ...after.keys()]);
+  return [...names].filter((name) => before.get(name) !== after.get(name)).sort();
+}
+
+function digests(text: string): Map<string, string> {
+  return new Map(text.trimEnd().split("\n").map((line) => {
+    const [digest, name] = line.split("\t");
+    if (name === undefined) throw new Error(`not a line of digests: ${JSON.stringify(line)}`);
+    return [name, digest!];
+  }));
+}

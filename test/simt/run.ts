@@ -1,0 +1,138 @@
+/**
+ * The tests of the kernels on the simt backend: `npm run test:simt`.
+ *
+ * Every test file is a process of its own, as many at a time as there are processors. Each tells, as it ends, how often
+ * it launched every kernel of the library; a kernel that none of them launched fails the run. Then what is computed
+ * twice in the tests is computed under other orders of threads and blocks: a bit that changes fails the run too.
+ */
+import { execFile } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { native } from "../../lib/native.js";
+import { changedBits, launchesByKernel, neverLaunched } from "./reports.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const jest = ["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", "--runInBand"];
+const minutes = 60_000;
+
+/** Test files in the order in which they start: those that take longest first. */
+const files = [
+  "test/train/backends.test.ts",
+  "test/nn/parity.test.ts",
+  ...["attention_backward", "attention_forward", "sample"].map((name) => `test/kernels/${name}.test.ts`),
+  ...testsIn("test/kernels").filter((file) => !/\/(attention_\w+|sample|reference)\.test\.ts$/.test(file)),
+  "test/api/kernels.test.ts",
+  "test/nn/decoder.test.ts",
+  ...["arguments", "device", "graph", "tensor"].map((name) => `test/binding/${name}.test.ts`),
+];
+
+/** Other orders than the tests' own, and the tests that compute the same thing twice. */
+const schedules = ["reverse", "random:1", "random:2"];
+const repeating = ["--testNamePattern", "gives the same bits again", "test/kernels"];
+
+interface Job {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly schedule: string;
+}
+
+interface Outcome {
+  readonly passed: boolean;
+  readonly seconds: number;
+  readonly output: string;
+}
+
+const jobs: readonly Job[] = [
+  ...files.map((file) => ({ name: file, args: ["--runTestsByPath", file], schedule: "forward" })),
+  ...schedules.map((schedule) => ({ name: `the same bits under ${schedule}`, args: repeating, schedule })),
+];
+
+function testsIn(folder: string): string[] {
+  const names = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.ts"));
+  return names.sort().map((name) => `${folder}/${name}`);
+}
+
+const reportOf = (scratch: string): string => join(scratch, "launches");
+const bitsOf = (scratch: string, schedule: string): string => join(scratch, `bits-${schedule.replace(":", "-")}`);
+
+function run({ args, schedule }: Job, scratch: string): Promise<Outcome> {
+  const start = performance.now();
+  const env = {
+    ...process.env,
+    NODE_OPTIONS: "",
+    NEXTPATCH_TEST_BACKENDS: "simt",
+    NEXTPATCH_TEST_BITS: bitsOf(scratch, schedule),
+    NEXTPATCH_SIMT_SCHEDULE: schedule,
+    NEXTPATCH_SIMT_REPORT: reportOf(scratch),
+  };
+  return new Promise((resolve) => {
+    const options = { cwd: root, env, maxBuffer: 2 ** 26, timeout: 10 * minutes };
+    execFile(process.execPath, [...jest, ...args], options, (error, stdout, stderr) => {
+      const ended = error?.killed ? "stopped after 10 minutes\n" : error?.signal ? `ended by ${error.signal}\n` : "";
+      const seconds = (performance.now() - start) / 1000;
+      resolve({ passed: error === null, seconds, output: stdout + stderr + ended });
+    });
+  });
+}
+
+/** Runs all jobs; returns the names of those that failed. */
+async function runAll(scratch: string): Promise<string[]> {
+  const queue = [...jobs];
+  const failed: string[] = [];
+  const worker = async (): Promise<void> => {
+    for (let job = queue.shift(); job; job = queue.shift()) {
+      const { passed, seconds, output } = await run(job, scratch);
+      print(`${passed ? "ok  " : "FAIL"} ${seconds.toFixed(1).padStart(6)} s  ${job.name}`);
+      if (passed) continue;
+      failed.push(job.name);
+      print(output);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return failed;
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Prints every kernel's launches; returns what is wrong. */
+function judge(scratch: string): string[] {
+  const launches = launchesByKernel(readFileSync(reportOf(scratch), "utf8"));
+  const width = Math.max(...[...launches.keys()].map((name) => name.length));
+  print(`\n${"kernel".padEnd(width)}  launches`);
+  for (const [name, count] of launches) print(`${name.padEnd(width)}  ${String(count).padStart(8)}`);
+  const problems = neverLaunched(launches).map((name) => `no test launched ${name}`);
+  const bits = (schedule: string): string => readFileSync(bitsOf(scratch, schedule), "utf8");
+  for (const schedule of schedules) {
+    const changed = changedBits(bits("forward"), bits(schedule));
+    problems.push(...changed.map((test) => `the bits change with the schedule ${schedule}: ${test}`));
+  }
+  return problems;
+}
+
+async function main(): Promise<number> {
+  const report = native.backends().find(({ name }) => name === "simt")!;
+  if (!report.available) {
+    print(`simt: not tested: ${report.problem}`);
+    return 1;
+  }
+  const start = performance.now();
+  const scratch = mkdtempSync(join(tmpdir(), "nextpatch-simt-"));
+  try {
+    const failed = await runAll(scratch);
+    const problems = [...judge(scratch), ...failed.map((name) => `failed: ${name}`)];
+    for (const problem of problems) print(problem);
+    const seconds = Math.round((performance.now() - start) / 1000);
+    print(problems.length > 0
+      ? `\nsimt: FAILED after ${seconds} s: ${problems.length} of the above`
+      : `\nsimt: passed in ${seconds} s: every kernel was launched; same bits under ${schedules.join(", ")}`);
+    return problems.length > 0 ? 1 : 0;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main();
