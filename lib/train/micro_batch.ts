@@ -3,8 +3,8 @@ import type { BackendName } from "../native.js";
 import type { Batch } from "../nn/shape.js";
 
 /**
- * Positions that one pass aims at: enough to keep the device busy, few enough that a layer's activations stay in a
- * processor's cache (measured: bench/README.md) or leave a GPU room for the model.
+ * Positions that one pass aims at: enough to keep the device busy, few enough that a layer's activations stay near a
+ * processor's cache, or leave a GPU room for the model.
  */
 const targetPositions: Record<BackendName, number> = { cpu: 4096, simt: 1024, cuda: 32768 };
 
