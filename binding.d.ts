@@ -34,6 +34,7 @@ export interface MemoryCounters {
 
 export class Device {
   /**
+   * A handle; all handles on one device with as many threads share its queue and its memory.
    * @param index which of the backend's devices
    * @param threads host threads that compute (`cpu` and `simt`); 0: all available cores
    * @throws DeviceError where there is no such device, saying why

@@ -52,15 +52,7 @@ DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     const std::string backend = info[0].As<Napi::String>().Utf8Value();
     const int index = whole_number(info, 1, "index");
     const int threads = whole_number(info, 2, "threads");
-    const BackendStatus status = find_backend(backend);
-    if (!status.backend) throw Error(ErrorKind::device, "no device of the backend " + backend + ": " + status.problem);
-    const auto devices = status.backend->devices();
-    if (size_t(index) >= devices.size()) {
-      throw Error(ErrorKind::device, "no device " + backend + ":" + std::to_string(index) + ": this machine has " +
-                                         std::to_string(devices.size()));
-    }
-    device_ = std::make_shared<Device>(backend, index, devices[size_t(index)], status.backend->open(index, threads));
-    Environment::of(info.Env()).devices.push_back(device_);
+    device_ = Environment::of(info.Env()).open(backend, index, threads);
   });
 }
 

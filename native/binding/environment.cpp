@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "../core/backends.h"
 #include "errors.h"
 
 namespace nextpatch::binding {
@@ -20,8 +21,24 @@ Environment::Environment(Napi::Env env)
   env.AddCleanupHook([this] { close(); });
 }
 
+std::shared_ptr<Device> Environment::open(const std::string& backend, int index, int threads) {
+  for (const auto& device : devices_) {
+    if (device->backend() == backend && device->index() == index && device->threads() == threads) return device;
+  }
+  const BackendStatus status = find_backend(backend);
+  if (!status.backend) throw Error(ErrorKind::device, "no device of the backend " + backend + ": " + status.problem);
+  const auto found = status.backend->devices();
+  if (size_t(index) >= found.size()) {
+    throw Error(ErrorKind::device, "no device " + backend + ":" + std::to_string(index) + ": this machine has " +
+                                       std::to_string(found.size()));
+  }
+  auto context = status.backend->open(index, threads);
+  devices_.push_back(std::make_shared<Device>(backend, index, threads, found[size_t(index)], std::move(context)));
+  return devices_.back();
+}
+
 void Environment::close() {
-  for (const auto& device : devices) device->close();
+  for (const auto& device : devices_) device->close();
 }
 
 Environment::Settlement Environment::promise(std::function<Napi::Value(Napi::Env)> result) {

@@ -7,6 +7,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "../core/device.h"
@@ -24,8 +25,9 @@ class Environment {
   Napi::FunctionReference graph_class;
   // The error constructors given by setErrorClasses: JavaScript's own `instanceof` must hold.
   Napi::ObjectReference error_classes;
-  // Devices live as long as the environment: their threads must never be the last to let go of them.
-  std::vector<std::shared_ptr<Device>> devices;
+  // The device, opened the first time it is asked for: handles on the same one share its queue and its memory.
+  // Throws an Error of kind device where there is none.
+  std::shared_ptr<Device> open(const std::string& backend, int index, int threads);
 
   // A promise, and the `done` to be called once on any thread, that settles it on the event loop: with
   // `result(env)`, or with the error. Keeps the process alive meanwhile.
@@ -44,6 +46,8 @@ class Environment {
   static void deliver(Napi::Env env, Napi::Function, Environment* self, Message* message);
   using Channel = Napi::TypedThreadSafeFunction<Environment, Message, deliver>;
 
+  // Devices live as long as the environment: their threads must never be the last to let go of them.
+  std::vector<std::shared_ptr<Device>> devices_;
   Napi::Env env_;
   Channel channel_;
   int pending_ = 0;

@@ -19,8 +19,12 @@ Storage::Storage(std::shared_ptr<Device> device, size_t bytes) : device_(std::mo
 
 Storage::~Storage() { device_->memory().free(data_); }
 
-Device::Device(std::string backend, int index, DeviceInfo info, std::unique_ptr<Context> context)
-    : backend_(std::move(backend)), index_(index), info_(std::move(info)), context_(std::move(context)) {
+Device::Device(std::string backend, int index, int threads, DeviceInfo info, std::unique_ptr<Context> context)
+    : backend_(std::move(backend)),
+      index_(index),
+      threads_(threads),
+      info_(std::move(info)),
+      context_(std::move(context)) {
   Context* c = context_.get();
   memory_ = std::make_unique<Allocator>([c](size_t n) { return c->allocate(n); }, [c](void* p) { c->free(p); });
   host_memory_ = std::make_unique<Allocator>([c](size_t n) { return c->allocate_host(n); },

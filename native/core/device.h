@@ -55,11 +55,12 @@ class Device : public std::enable_shared_from_this<Device> {
   // nullptr, or the error of the first operation that failed since the last wait.
   using Done = std::function<void(std::exception_ptr)>;
 
-  Device(std::string backend, int index, DeviceInfo info, std::unique_ptr<Context> context);
+  Device(std::string backend, int index, int threads, DeviceInfo info, std::unique_ptr<Context> context);
   ~Device();
 
   const std::string& backend() const { return backend_; }
   int index() const { return index_; }
+  int threads() const { return threads_; }  // as asked for; 0: all
   const DeviceInfo& info() const { return info_; }
   const Kernels& kernels() const { return context_->kernels(); }
   Allocator& memory() { return *memory_; }
@@ -104,6 +105,7 @@ class Device : public std::enable_shared_from_this<Device> {
 
   std::string backend_;
   int index_;
+  int threads_;
   DeviceInfo info_;
   std::unique_ptr<Context> context_;
   std::unique_ptr<Allocator> memory_;

@@ -10,17 +10,25 @@ namespace {
 constexpr int kThreads = 256;
 
 __global__ void __launch_bounds__(kThreads)
-rotary_table_kernel(float2* table, const float* inverse_frequencies, int64_t size, int half) {
+rotary_table_kernel(float* table, const float* inverse_frequencies, int64_t size, int half) {
   const int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= size) return;
   const float angle = float(i / half) * inverse_frequencies[i % half];
-  table[i] = make_float2(cosf(angle), sinf(angle));
+  table[2 * i] = cosf(angle);
+  table[2 * i + 1] = sinf(angle);
 }
 
 struct RotaryShape {
   int64_t positions, heads, half;
   int64_t batch_stride, position_stride, head_stride;
 };
+
+// A cosine and a sine; in one load where the wide accesses may be taken.
+template <int Width>
+__device__ __forceinline__ Pack<float, 2> load_turn(const float* from) {
+  if constexpr (Width > 1) return load<float, 2>(from);
+  return {{from[0], from[1]}};
+}
 
 // One thread: Width elements of the lower half of one head, and those they turn with.
 template <typename T, int Width>
@@ -40,7 +48,7 @@ rotary_kernel(T* x, const float* table, int64_t offset, float direction, int64_t
   auto a = load<T, Width>(low), b = load<T, Width>(high);
 #pragma unroll
   for (int i = 0; i < Width; ++i) {
-    const auto cos_sin = load<float, 2>(turn + 2 * i);
+    const auto cos_sin = load_turn<Width>(turn + 2 * i);
     const float cos = cos_sin.at[0], sin = direction * cos_sin.at[1];
     const float u = to_float(a.at[i]), v = to_float(b.at[i]);
     a.at[i] = from_float<T>(u * cos - v * sin);
@@ -64,7 +72,7 @@ void rotary(const Device& device, const View& x, const View& table, int64_t offs
 void CudaKernels::rotary_table(const View& table, const View& inverse_frequencies) {
   const int64_t size = table.size() / 2;
   const Launch at{blocks_for(size, kThreads), kThreads, 0, device_.stream};
-  launch<rotary_table_kernel>("rotary_table", at, table.as<float2>(), inverse_frequencies.as<float>(), size,
+  launch<rotary_table_kernel>("rotary_table", at, table.as<float>(), inverse_frequencies.as<float>(), size,
                               int(inverse_frequencies.size()));
 }
 
@@ -73,7 +81,7 @@ void CudaKernels::rotary(const View& x, const View& table, int64_t offset, bool 
     using T = decltype(type);
     // Half of every head dimension there is divides by 8; strides may not.
     const int64_t strides = x.stride[0] | x.stride[1] | x.stride[2];
-    if (aligned_16(x.as<T>()) && (strides | (x.dim(3) / 2)) % kWidth<T> == 0) {
+    if (aligned_16(x.as<T>(), table.as<float>()) && (strides | (x.dim(3) / 2)) % kWidth<T> == 0) {
       cuda::rotary<T, kWidth<T>>(device_, x, table, offset, inverse);
     } else {
       cuda::rotary<T, 1>(device_, x, table, offset, inverse);

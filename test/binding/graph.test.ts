@@ -54,7 +54,7 @@ describe.each(backends)("a graph on %s", (backend) => {
   });
 
   it("keeps the memory of tensors that were disposed of, until it is itself", async () => {
-    const alone = new Device(backend, 0, 2); // on which no other test's tensors are collected
+    const alone = new Device(backend, 0, 3); // with threads that no other test asks for, so that the memory is its own
     const total = filledOn(alone, 0);
     const { usedBytes } = alone.memory();
     const step = filledOn(alone, 1, 1);
