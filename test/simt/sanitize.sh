@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The simt runtime's own tests, and the kernels' tests on simt, under AddressSanitizer and UndefinedBehaviorSanitizer:
+# an access outside of a tensor or of a block's shared memory ends the run with a report.
+#
+#   test/simt/sanitize.sh [test files]      (none named: those below)
+#
+# Builds in build-sanitize/; what else is needed is the ordinary build's.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+build=$PWD/build-sanitize
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DNEXTPATCH_SANITIZE=ON -DNEXTPATCH_TESTS=ON >/dev/null
+if [ -f "$build/Release/nextpatch_simt.missing" ]; then
+  cat "$build/Release/nextpatch_simt.missing" >&2
+  exit 1
+fi
+cmake --build "$build" --target nextpatch_simt simt_test --parallel "$(nproc)"
+
+export UBSAN_OPTIONS=print_stacktrace=1
+"$build/simt_test"
+# Kernels that break the rules on purpose: each must be stopped.
+for test in sanitizer_shared_memory_overrun sanitizer_device_memory_overrun; do
+  if "$build/simt_test" "$test" >"$build/simt_test.log" 2>&1 || ! grep -q AddressSanitizer "$build/simt_test.log"; then
+    cat "$build/simt_test.log" >&2
+    echo "FAIL $test: AddressSanitizer did not stop it" >&2
+    exit 1
+  fi
+  echo "ok   $test"
+done
+
+# The addon looks for its backends beside itself, so the tests run in a tree that has the sanitized one there.
+tree=$build/tree
+rm -rf "$tree"
+mkdir -p "$tree/build/Release"
+cp -r lib test examples binding.d.ts package.json jest.config.js "$tree"
+ln -s "$PWD/node_modules" "$tree/node_modules"
+cp build/Release/nextpatch.node build/Release/nextpatch_cpu_*.so "$build/Release/nextpatch_simt.so" "$tree/build/Release"
+cd "$tree"
+tests=("$@")
+((${#tests[@]})) || tests=(test/kernels test/api test/binding/graph)
+# Node itself is not checked, and frees nothing as it ends.
+export ASAN_OPTIONS=detect_leaks=0 NEXTPATCH_TEST_BACKENDS=simt
+LD_PRELOAD=$(g++ -print-file-name=libasan.so) node --experimental-vm-modules --no-warnings \
+  node_modules/jest/bin/jest.js --runInBand --testTimeout 600000 "${tests[@]}"
