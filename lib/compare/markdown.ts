@@ -3,6 +3,7 @@ import { stringify } from "yaml";
 import { formatCount, formatDuration, formatLoss } from "../report/format.js";
 import type { CompareReport } from "./compare.js";
 import type { CurvePoint, RunResult } from "./readings.js";
+import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
 import { conditions, namedRuns, notes, readings, runTable } from "./words.js";
 
 /** Points of a curve that a table shows; the page and the JSON have all. */
@@ -18,13 +19,19 @@ export function renderMarkdown(report: CompareReport): string {
   const { seconds, flops } = patch.curve.find(({ tokens }) => tokens === boundary.tokens)!;
   return `# ${config.name}: patch-level against token-level training
 
-${readingLines(report)}
+${figureLines(report)}
 
 ${markdownTable(table.headings, table.rows)}
 
 Passes are over the training data; differences and × are against the token-level run.
 
 ${notes.join("\n\n")}
+
+## Where the time goes
+
+${timeLines(report)}
+
+${timeNote}
 
 ## Validation loss
 
@@ -45,8 +52,18 @@ ${stringify(config)}\`\`\`
 `;
 }
 
-/** A line for every reading: name, value, and the numbers that it rests on. */
+/** What the table of runs comes to, for the terminal: the readings, and where the time goes. */
 export function readingLines(report: CompareReport): string {
+  return `${figureLines(report)}\n\n${timeLines(report)}`;
+}
+
+function timeLines(report: CompareReport): string {
+  const { headings, rows } = timeTable(report);
+  return `${markdownTable(headings, rows)}\n\n${timeFinding(report)}`;
+}
+
+/** A line for every reading: name, value, and the numbers that it rests on. */
+function figureLines(report: CompareReport): string {
   return readings(report).map(({ name, value, detail }) => `- ${name}: ${value} (${detail})`).join("\n");
 }
 

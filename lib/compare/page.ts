@@ -6,6 +6,7 @@ import { renderPage, type Chart, type ChartSeries } from "../report/page.js";
 import type { CompareReport } from "./compare.js";
 import type { Arm } from "./plan.js";
 import type { CurvePoint, RunResult } from "./readings.js";
+import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
 import { conditions, notes, readings, runTable } from "./words.js";
 
 /** What a loss is drawn against. */
@@ -20,7 +21,8 @@ const costs: readonly Cost[] = [
 /** The page as one self-contained HTML document. */
 export function renderComparison(report: CompareReport): string {
   const { config, plan } = report;
-  const { headings, rows } = runTable(report);
+  const runs = runTable(report);
+  const time = timeTable(report);
   const title = `${config.name}: patch-level against token-level training`;
   const sweep = report.comparison.sweep === undefined ? [] : [{ chart: sweepChart(report), note: sweepNote }];
   return renderPage({
@@ -28,8 +30,10 @@ export function renderComparison(report: CompareReport): string {
     before: `<header><h1>${escapeHtml(title)}</h1>
 <p class="subtitle">${escapeHtml(plan.patch.label)} of the tokens, then one token at a time</p></header>
 ${figureList(readings(report))}
-<section><h2>Runs</h2>${numberTable(headings, rows)}
-<p class="note">Passes are over the training data; differences and × are against the token-level run.</p></section>`,
+<section><h2>Runs</h2>${numberTable(runs.headings, runs.rows)}
+<p class="note">Passes are over the training data; differences and × are against the token-level run.</p></section>
+<section><h2>Where the time goes</h2>${numberTable(time.headings, time.rows)}
+${paragraph(timeFinding(report))}${paragraph(timeNote)}</section>`,
     charts: [...costs.map((cost) => ({ chart: lossChart(report, cost), note: chartNote })), ...sweep],
     after: `<section><h2>How to read this</h2>${notes.map(paragraph).join("")}</section>
 <section><h2>Measured on</h2>${factTable(conditions(report))}</section>

@@ -5,10 +5,18 @@ import { resolveStages, type ResolvedStage } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { ConfigError } from "../errors.js";
 import type { LlamaConfig } from "../hf/config.js";
-import { stepFlops } from "../nn/flops.js";
+import { forwardFlops, stepFlops } from "../nn/flops.js";
 import { modelShape, readTokenizer } from "../train/setup.js";
 import { deriveConfig } from "./derive.js";
 import { combinations, type Sweep } from "./sweep.js";
+
+/** FLOPs by part, of the parts that have any; see nn/flops.ts. */
+export interface PartFlops {
+  readonly embedding: number;
+  /** Projections and attention. */
+  readonly transformer: number;
+  readonly head: number;
+}
 
 /** One run of a comparison. */
 export interface Arm {
@@ -22,6 +30,8 @@ export interface Arm {
   readonly stepFlops: readonly number[];
   /** FLOPs of all its steps. */
   readonly flops: number;
+  /** Forward FLOPs of all its steps; a part's backward costs the same multiple of them in every run. */
+  readonly partFlops: PartFlops;
 }
 
 /** FLOPs of the first `step` steps of an arm. */
@@ -136,7 +146,20 @@ function makeArm(config: RunConfig, label: string, shape: LlamaConfig, available
   const steps = stages.reduce((sum, stage) => sum + stage.steps, 0);
   const tokens = stages.reduce((sum, stage) => sum + stage.tokens, 0);
   const perStep = { stages, stepFlops: stages.map((stage) => stepFlops(shape, stage)) };
-  return { label, config, ...perStep, steps, tokens, flops: flopsAt(perStep, steps) };
+  const flops = flopsAt(perStep, steps);
+  return { label, config, ...perStep, steps, tokens, flops, partFlops: countPartFlops(stages, shape) };
+}
+
+function countPartFlops(stages: readonly ResolvedStage[], shape: LlamaConfig): PartFlops {
+  const flops = { embedding: 0, transformer: 0, head: 0 };
+  for (const { steps, positionsPerStep, sequenceLength, patchSize } of stages) {
+    const positions = steps * positionsPerStep;
+    const { embedding, projections, attention, head } = forwardFlops(shape, sequenceLength, patchSize);
+    flops.embedding += positions * embedding;
+    flops.transformer += positions * (projections + attention);
+    flops.head += positions * head;
+  }
+  return flops;
 }
 
 /** The length of a run like `arm` whose FLOPs come nearest to `flops`: within a step. */

@@ -1,5 +1,5 @@
 /** The three readings of a comparison: at equal data, at equal cost, at equal loss. Numbers only. */
-import type { MetricsLine } from "../report/metrics.js";
+import type { MetricsLine, TimeByPart } from "../report/metrics.js";
 
 /** A point of a validation curve: what was spent so far, and the loss that it bought. */
 export interface CurvePoint {
@@ -16,6 +16,8 @@ export interface CurvePoint {
 export interface RunResult extends CurvePoint {
   /** Joules, where the device counts them, else null. */
   readonly energy: number | null;
+  /** Where the seconds went. */
+  readonly time: TimeByPart;
   readonly curve: readonly CurvePoint[];
 }
 
@@ -61,7 +63,8 @@ export function runResult(lines: readonly MetricsLine[]): RunResult {
     valLoss === undefined ? [] : [{ tokens, flops, seconds, valLoss }],
   );
   // A run ends with an evaluation, so its last point has its totals.
-  return { ...curve.at(-1)!, energy: lines.at(-1)!.energy ?? null, curve };
+  const { energy = null, time } = lines.at(-1)!;
+  return { ...curve.at(-1)!, energy, time: time!, curve };
 }
 
 export interface Results {

@@ -26,7 +26,9 @@ function made(flops: number, losses: readonly number[], energy: number | null = 
     const share = (index + 1) / losses.length;
     return { tokens: 768 * share, flops: flops * share, seconds: (flops * share) / 2, valLoss };
   });
-  return { ...curve.at(-1)!, energy, curve };
+  // Whatever the run, five seconds of it are the embedding's.
+  const time = { data: 0, embedding: 5, transformer: flops / 2 - 5, head: 0, optimizer: 0, idle: 0 };
+  return { ...curve.at(-1)!, energy, time, curve };
 }
 const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.6667 });
 
@@ -61,6 +63,14 @@ describe("the page", () => {
     expect(flops!.series[0]!.values.filter((value) => value !== null)).toEqual([5, 4, 3]);
     expect(tokens!.marks).toEqual([{ x: 512, label: "K = 1", color: "orange" }]);
     expect(flops!.marks[0]!.x).toBeCloseTo((50 * 2) / 3, 9);
+  });
+
+  it("shows where the time goes, and which part keeps its ratio up", async () => {
+    const html = renderComparison(await report());
+    expect(html).toContain("<h2>Where the time goes</h2>");
+    const row = ["embedding", "5.00 s", "5.00 s", "1.0000", "1.0000", "+0.050"];
+    expect(html).toContain(`<tr>${row.map((cell) => `<td>${cell}</td>`).join("")}</tr>`);
+    expect(html).toContain("Parts that take more than 0.500× of their token-level time: embedding (+0.050).");
   });
 
   it("stands alone: conditions and config inside, everything escaped, nothing loaded", async () => {
@@ -114,6 +124,8 @@ describe("the Markdown", () => {
     expect(text).toContain("- Loss at equal data: +0.5000 (3.5000 against 3.0000 nats per token");
     expect(text).toMatch(/\n\| token-level +\| +768 \| +1\.10 \| +100 \| +50\.0 s \| +3\.0000 \| +20\.09 \|/);
     expect(text).toMatch(/ends at 512 tokens, 33 FLOP, 16\.7 s\./);
+    expect(text).toMatch(/\n\| embedding +\| +5\.00 s \| +5\.00 s \| 1\.0000 \| 1\.0000 \| \+0\.050 \|\n/);
+    expect(text).toContain("\nTraining takes 0.500× of the time for 0.500× of the FLOPs, a gap of 0.000.");
     expect(text.match(/^### /gm)).toHaveLength(3);
     expect(text).toContain("```yaml\nname: a <b>\n");
     expect(text).toContain("| Commit ");

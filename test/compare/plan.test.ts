@@ -48,6 +48,20 @@ describe("planComparison", () => {
     ]);
   });
 
+  it("counts the FLOPs of the parts: of all positions, but of the embedding of all tokens", async () => {
+    const { baseline, patch } = await planComparison(config());
+    // Width 32, intermediate 32, one head of 32 in one layer, vocabulary 32; (8 + 1) / 2 positions are seen.
+    const perPosition = { transformer: 2 * 32 * (4 * 32 + 3 * 32) + 4 * 32 * 4.5, head: 2 * 32 * 32 };
+    const parts = (positions: number) => ({
+      embedding: 768 * 32, transformer: positions * perPosition.transformer, head: positions * perPosition.head,
+    });
+    expect(baseline.partFlops).toEqual(parts(768));
+    expect(patch.partFlops).toEqual(parts((8 * 64) / 4 + 4 * 64));
+    for (const { partFlops, flops } of [baseline, patch]) {
+      expect(2 * partFlops.embedding + 3 * (partFlops.transformer + partFlops.head)).toBe(flops);
+    }
+  });
+
   it.each([
     { stages: [{ patchSize: 4, fraction: 0.6667 }, { patchSize: 1 }] },
     { stages: [{ patchSize: 8, fraction: 0.9 }, { patchSize: 1 }] },

@@ -1,11 +1,13 @@
 import { describe, expect, it } from "@jest/globals";
 import { compareRuns, costOfLoss, runResult, type RunResult, type StagedResult } from "../../lib/compare/readings.js";
-import type { MetricsLine } from "../../lib/report/metrics.js";
+import type { MetricsLine, TimeByPart } from "../../lib/report/metrics.js";
+
+const time: TimeByPart = { data: 1, embedding: 2, transformer: 3, head: 4, optimizer: 5, idle: 6 };
 
 /** A run whose curve has these points of [FLOPs, loss]; a FLOP takes two seconds and a token. */
 function made(points: readonly (readonly [number, number])[], energy: number | null = null): RunResult {
   const curve = points.map(([flops, valLoss]) => ({ tokens: flops, flops, seconds: 2 * flops, valLoss }));
-  return { ...curve.at(-1)!, energy, curve };
+  return { ...curve.at(-1)!, energy, time, curve };
 }
 const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.5 });
 
@@ -72,10 +74,14 @@ describe("runResult", () => {
   });
 
   it("keeps the evaluated steps, the last as the run's totals", () => {
-    const lines = [line(1), line(2, { valLoss: 2.5 }), line(3), line(4, { valLoss: 2.25, energy: 7 })];
+    const before = { ...time, idle: 1 };
+    const lines = [
+      line(1, { time: before }), line(2, { valLoss: 2.5, time: before }), line(3, { time: before }),
+      line(4, { valLoss: 2.25, energy: 7, time }),
+    ];
     const last = { tokens: 40, flops: 400, seconds: 1, valLoss: 2.25 };
     expect(runResult(lines)).toEqual({
-      ...last, energy: 7, curve: [{ tokens: 20, flops: 200, seconds: 0.5, valLoss: 2.5 }, last],
+      ...last, energy: 7, time, curve: [{ tokens: 20, flops: 200, seconds: 0.5, valLoss: 2.5 }, last],
     });
   });
 });

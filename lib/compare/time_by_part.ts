@@ -1,0 +1,110 @@
+/** Where the training time of both runs went, and which parts keep its ratio above that of the FLOPs. */
+import { formatDuration } from "../report/format.js";
+import type { TimeByPart } from "../report/metrics.js";
+import type { CompareReport } from "./compare.js";
+import { formatShare } from "./words.js";
+
+/** A part of the training step in the token-level and in the staged run. */
+export interface PartCost {
+  readonly part: Part;
+  /** Seconds in the token-level run. */
+  readonly baseline: number;
+  /** Seconds in the staged run. */
+  readonly staged: number;
+  /** `staged / baseline`; null where the part took no time in the token-level run. */
+  readonly ratio: number | null;
+  /** The same of the part's FLOPs; null for a part of which none are counted. */
+  readonly flopRatio: number | null;
+  /**
+   * What the part adds to `ratio.seconds - ratio.flops` of the comparison: its seconds beyond the FLOPs' share of those
+   * it took in the token-level run, as a share of all seconds of that run. Over all parts they add up to the
+   * difference.
+   */
+  readonly gap: number;
+}
+
+type Part = keyof TimeByPart;
+
+/** What people read, in the order of a step. */
+const names: Readonly<Record<Part, string>> = {
+  data: "data",
+  embedding: "embedding",
+  transformer: "transformer",
+  head: "head and loss",
+  optimizer: "optimizer",
+  idle: "idle",
+};
+
+/** The cost of every part. */
+export function partCosts({ comparison, plan }: Pick<CompareReport, "comparison" | "plan">): PartCost[] {
+  const { baseline, patch, ratio } = comparison;
+  const flopsBefore: Partial<Record<Part, number>> = plan.baseline.partFlops;
+  const flopsNow: Partial<Record<Part, number>> = plan.patch.partFlops;
+  return (Object.keys(names) as Part[]).map((part) => {
+    const before = baseline.time[part];
+    const now = patch.time[part];
+    const flops = flopsBefore[part];
+    return {
+      part,
+      baseline: before,
+      staged: now,
+      ratio: before > 0 ? now / before : null,
+      flopRatio: flops === undefined ? null : flopsNow[part]! / flops,
+      gap: (now - ratio.flops * before) / baseline.seconds,
+    };
+  });
+}
+
+/** A row for every part, and one for the whole. */
+export function timeTable(report: CompareReport): { headings: string[]; rows: string[][] } {
+  const { baseline, patch, ratio } = report.comparison;
+  const share = (value: number | null) => (value === null ? "–" : value.toFixed(4));
+  const rows = partCosts(report).map((cost) => [
+    names[cost.part],
+    formatDuration(cost.baseline),
+    formatDuration(cost.staged),
+    share(cost.ratio),
+    share(cost.flopRatio),
+    formatGap(cost.gap),
+  ]);
+  const whole = [formatDuration(baseline.seconds), formatDuration(patch.seconds), share(ratio.seconds)];
+  return {
+    headings: ["Part", report.plan.baseline.label, report.plan.patch.label, "Time ×", "FLOP ×", "Gap"],
+    rows: [...rows, ["whole step", ...whole, share(ratio.flops), formatGap(ratio.seconds - ratio.flops)]],
+  };
+}
+
+/** The parts that keep the ratio in seconds above the ratio in FLOPs, the largest first, and those that lower it. */
+export function timeFinding(report: CompareReport): string {
+  const { ratio } = report.comparison;
+  const costs = partCosts(report).filter(({ gap }) => formatGap(gap) !== formatGap(0));
+  const list = (parts: readonly PartCost[]) =>
+    [...parts]
+      .sort((a, b) => Math.abs(b.gap) - Math.abs(a.gap))
+      .map(({ part, gap }) => `${names[part]} (${formatGap(gap)})`)
+      .join(", ");
+  const flops = formatShare(ratio.flops);
+  const more = list(costs.filter(({ gap }) => gap > 0));
+  const less = list(costs.filter(({ gap }) => gap < 0));
+  return [
+    `Training takes ${formatShare(ratio.seconds)} of the time for ${flops} of the FLOPs, ` +
+      `a gap of ${formatGap(ratio.seconds - ratio.flops)}.`,
+    more
+      ? `Parts that take more than ${flops} of their token-level time: ${more}.`
+      : `No part takes more than ${flops} of its token-level time.`,
+    ...(less ? [`Parts that take less: ${less}.`] : []),
+  ].join(" ");
+}
+
+/** How the table is to be read; it holds for every comparison. */
+export const timeNote =
+  "Time is that of forward and backward together; idle is the rest, in which the device computed nothing. Loading and " +
+  "embedding go by tokens and the optimizer by steps, which patches make no fewer. A part's gap is what it adds to the " +
+  "difference of the two ratios: its time beyond the FLOPs' share of its token-level time, in shares of all " +
+  "token-level time.";
+
+/** `+0.031`, and `0.000` for what rounds to nothing. */
+function formatGap(gap: number): string {
+  const digits = Math.abs(gap).toFixed(3);
+  return Number(digits) === 0 ? digits : `${gap < 0 ? "−" : "+"}${digits}`;
+}
