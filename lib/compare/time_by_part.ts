@@ -98,9 +98,9 @@ export function timeFinding(report: CompareReport): string {
 
 /** How the table is to be read; it holds for every comparison. */
 export const timeNote =
-  "Time is that of forward and backward together; idle is the rest, in which the device computed nothing. Loading and " +
-  "embedding go by tokens and the optimizer by steps, which patches make no fewer. A part's gap is what it adds to the " +
-  "difference of the two ratios: its time beyond the FLOPs' share of its token-level time, in shares of all " +
+  "Time is that of forward and backward together; idle is the rest, in which the device computed nothing. Loading " +
+  "and embedding go by tokens and the optimizer by steps, which patches make no fewer. A part's gap is what it adds " +
+  "to the difference of the two ratios: its time beyond the FLOPs' share of its token-level time, in shares of all " +
   "token-level time.";
 
 /** `+0.031`, and `0.000` for what rounds to nothing. */
