@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-import { appendFileSync } from "node:fs";
 import { expect } from "@jest/globals";
 import type { BackendName, Tensor } from "../../lib/native.js";
 import { open } from "./backends.js";
@@ -35,8 +33,7 @@ export function expectClose(
 
 /**
  * `run` gives the same bits when it is repeated, whatever its outputs and workspaces held before, and on the CPU
- * with one thread and with two; where `threadIndependent`, the same bits for both. Where NEXTPATCH_TEST_BITS names a
- * file, their digest is added to it, to be compared with that of another run: a line "digest, tab, the test's name".
+ * with one thread and with two; where `threadIndependent`, the same bits for both.
  */
 export async function expectSameBits(
   backend: BackendName, run: (memory: Memory) => Tensor[], threadIndependent = true,
@@ -51,11 +48,6 @@ export async function expectSameBits(
   };
   const first = await once(2, "nan");
   expect(first.equals(await once(2, "huge"))).toBe(true);
-  const file = process.env.NEXTPATCH_TEST_BITS;
-  if (file) {
-    const digest = createHash("sha256").update(first).digest("hex");
-    appendFileSync(file, `${digest}\t${expect.getState().currentTestName}\n`);
-  }
   if (backend !== "cpu") return;
   const single = await once(1, "nan");
   expect(single.equals(await once(1, "huge"))).toBe(true);

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+import { appendFileSync } from "node:fs";
 import { expect } from "@jest/globals";
 import type { Device } from "../../lib/device.js";
 import { Tensor, type ArrayOf, type DType } from "../../lib/native.js";
@@ -90,9 +92,23 @@ export class Memory {
   }
 }
 
+/**
+ * Reads a result. Where NEXTPATCH_TEST_BITS names a file, its digest is added there, for the results of one run of the
+ * tests to be compared with those of another: a line "digest, tab, the test's name".
+ */
+async function readResult(tensor: Tensor): Promise<ArrayOf[DType]> {
+  const data = await tensor.read();
+  const file = process.env.NEXTPATCH_TEST_BITS;
+  if (file) {
+    const digest = createHash("sha256").update(bytes(data)).digest("base64");
+    appendFileSync(file, `${digest}\t${expect.getState().currentTestName}\n`);
+  }
+  return data;
+}
+
 /** A tensor's values, waited for. */
 export async function values(tensor: Tensor): Promise<Float64Array> {
-  const data = await tensor.read();
+  const data = await readResult(tensor);
   const decode = tensor.dtype === "bf16" ? fromBf16Bits : (x: number): number => x;
   const out = new Float64Array(data.length);
   for (let i = 0; i < data.length; ++i) out[i] = decode(data[i]!);
@@ -101,7 +117,7 @@ export async function values(tensor: Tensor): Promise<Float64Array> {
 
 /** A tensor's bytes, waited for. */
 export async function bits(tensor: Tensor): Promise<Uint8Array> {
-  return bytes(await tensor.read());
+  return bytes(await readResult(tensor));
 }
 
 function bytes(array: { buffer: ArrayBufferLike; byteOffset: number; byteLength: number }): Uint8Array {

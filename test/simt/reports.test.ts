@@ -17,6 +17,8 @@ describe("digests of two schedules", () => {
   it("show the tests whose bits changed, and those that only one has", () => {
     const forward = "aa\tone\nbb\ttwo\ncc\tthree\n";
     expect(changedBits(forward, "bb\ttwo\ncc\tthree\naa\tone\n")).toEqual([]);
+    expect(changedBits(`${forward}ee\tone\n`, `${forward}ff\tone\n`)).toEqual(["one"]);
+    expect(changedBits(`${forward}ee\tone\n`, forward)).toEqual(["one"]);
     expect(changedBits(forward, "aa\tone\nb0\ttwo\ndd\tfour\n")).toEqual(["four", "three", "two"]);
   });
 

@@ -15,17 +15,22 @@ export function neverLaunched(launches: ReadonlyMap<string, number>): string[] {
   return [...launches].filter(([, count]) => count === 0).map(([name]) => name);
 }
 
-/** Test names whose digest in `other` is not that in `bits` (NEXTPATCH_TEST_BITS), or that only one of them has. */
+/**
+ * Tests of `bits` (NEXTPATCH_TEST_BITS) whose results had other digests in `other`, and tests that only one of them has.
+ */
 export function changedBits(bits: string, other: string): string[] {
   const [before, after] = [digests(bits), digests(other)];
   const names = new Set([...before.keys(), ...after.keys()]);
   return [...names].filter((name) => before.get(name) !== after.get(name)).sort();
 }
 
+/** A test's results in their order; several tests may be noted in turns. */
 function digests(text: string): Map<string, string> {
-  return new Map(text.trimEnd().split("\n").map((line) => {
+  const all = new Map<string, string>();
+  for (const line of text.trimEnd().split("\n")) {
     const [digest, name] = line.split("\t");
     if (name === undefined) throw new Error(`not a line of digests: ${JSON.stringify(line)}`);
-    return [name, digest!];
-  }));
+    all.set(name, `${all.get(name) ?? ""} ${digest}`);
+  }
+  return all;
 }

@@ -2,8 +2,8 @@
  * The tests of the kernels on the simt backend: `npm run test:simt`.
  *
  * Every test file is a process of its own, as many at a time as there are processors. Each tells, as it ends, how often
- * it launched every kernel of the library; a kernel that none of them launched fails the run. Then what is computed
- * twice in the tests is computed under other orders of threads and blocks: a bit that changes fails the run too.
+ * it launched every kernel of the library; a kernel that none of them launched fails the run. The operations' own tests
+ * run under other orders of threads and blocks as well: a result of which a bit changes fails the run too.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -14,27 +14,26 @@ import { native } from "../../lib/native.js";
 import { changedBits, launchesByKernel, neverLaunched } from "./reports.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const jest = ["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", "--runInBand"];
+const jest = ["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", "--runInBand", "--runTestsByPath"];
 const minutes = 60_000;
 
-/** Test files in the order in which they start: those that take longest first. */
-const files = [
+/** The operations' tests. */
+const operations = testsIn("test/kernels").filter((file) => !file.endsWith("/reference.test.ts"));
+/** Tests of what is made of them, those that take longest first. */
+const uses = [
   "test/train/backends.test.ts",
   "test/nn/parity.test.ts",
-  ...["attention_backward", "attention_forward", "sample"].map((name) => `test/kernels/${name}.test.ts`),
-  ...testsIn("test/kernels").filter((file) => !/\/(attention_\w+|sample|reference)\.test\.ts$/.test(file)),
-  "test/api/kernels.test.ts",
   "test/nn/decoder.test.ts",
+  "test/api/kernels.test.ts",
   ...["arguments", "device", "graph", "tensor"].map((name) => `test/binding/${name}.test.ts`),
 ];
 
-/** Other orders than the tests' own, and the tests that compute the same thing twice. */
-const schedules = ["reverse", "random:1", "random:2"];
-const repeating = ["--testNamePattern", "gives the same bits again", "test/kernels"];
+/** Other orders than that of the numbers. */
+const schedules = ["reverse", "random:1"];
 
 interface Job {
   readonly name: string;
-  readonly args: readonly string[];
+  readonly files: readonly string[];
   readonly schedule: string;
 }
 
@@ -45,8 +44,8 @@ interface Outcome {
 }
 
 const jobs: readonly Job[] = [
-  ...files.map((file) => ({ name: file, args: ["--runTestsByPath", file], schedule: "forward" })),
-  ...schedules.map((schedule) => ({ name: `the same bits under ${schedule}`, args: repeating, schedule })),
+  ...schedules.map((schedule) => ({ name: `operations under ${schedule}`, files: operations, schedule })),
+  ...[...uses, ...operations].map((file) => ({ name: file, files: [file], schedule: "forward" })),
 ];
 
 function testsIn(folder: string): string[] {
@@ -57,19 +56,19 @@ function testsIn(folder: string): string[] {
 const reportOf = (scratch: string): string => join(scratch, "launches");
 const bitsOf = (scratch: string, schedule: string): string => join(scratch, `bits-${schedule.replace(":", "-")}`);
 
-function run({ args, schedule }: Job, scratch: string): Promise<Outcome> {
+function run({ files, schedule }: Job, scratch: string): Promise<Outcome> {
   const start = performance.now();
   const env = {
     ...process.env,
     NODE_OPTIONS: "",
     NEXTPATCH_TEST_BACKENDS: "simt",
-    NEXTPATCH_TEST_BITS: bitsOf(scratch, schedule),
+    NEXTPATCH_TEST_BITS: operations.includes(files[0]!) ? bitsOf(scratch, schedule) : "",
     NEXTPATCH_SIMT_SCHEDULE: schedule,
     NEXTPATCH_SIMT_REPORT: reportOf(scratch),
   };
   return new Promise((resolve) => {
     const options = { cwd: root, env, maxBuffer: 2 ** 26, timeout: 10 * minutes };
-    execFile(process.execPath, [...jest, ...args], options, (error, stdout, stderr) => {
+    execFile(process.execPath, [...jest, ...files], options, (error, stdout, stderr) => {
       const ended = error?.killed ? "stopped after 10 minutes\n" : error?.signal ? `ended by ${error.signal}\n` : "";
       const seconds = (performance.now() - start) / 1000;
       resolve({ passed: error === null, seconds, output: stdout + stderr + ended });
