@@ -22,5 +22,5 @@ export { forwardFlops, stepFlops, trainingFlops, type PositionFlops } from "./nn
 export { Llama, type Placement } from "./nn/llama.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
 export { learningRate, type Schedule } from "./optim/schedule.js";
-export type { MetricsLine } from "./report/metrics.js";
+export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export { Trainer, type TrainerOptions } from "./train/trainer.js";

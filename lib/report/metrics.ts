@@ -3,7 +3,7 @@ import { type FileHandle, open, readFile, rename, writeFile } from "node:fs/prom
 import { DataError } from "../errors.js";
 
 /**
- * Seconds of training by what they were spent on: waiting for data and copying it, the parts of the model forward and
+ * Seconds of training by what they were spent on: waiting for data, the parts of the model forward and
  * backward (embedding; layers and norms; head and loss; AdamW with clipping and zeroing), and the rest, in which the
  * device had nothing to do.
  */
