@@ -137,10 +137,12 @@ class Runner {
   void run_block() {
     block_.begin(kPoison);
     // Each sweep gives every thread that can run one turn; a thread that another makes ready behind the
-    // sweep's position waits for the next.
+    // sweep's position waits for the next. In a random order a warp has turns until all of it waits: it runs
+    // ahead of the others as far as barriers let it.
     for (;;) {
-      position_ = 0;
-      if (schedule_.order == Schedule::Order::random) shuffle(&thread_order_);
+      position_ = warp_begin_ = warp_end_ = 0;
+      warp_ran_ = false;
+      if (schedule_.order == Schedule::Order::random) shuffle_warps();
       Thread* const first = next_thread();
       if (!first) break;
       Fiber* const fiber = first->fiber ? first->fiber : idle_fiber();
@@ -151,13 +153,44 @@ class Runner {
     problem_ = block_.deadlock();
   }
 
+  // Turns of one warp after the other, the lanes of each in any order.
+  void shuffle_warps() {
+    const uint32_t count = uint32_t(block_.threads.size());
+    warp_order_.resize((count + 31) / 32);
+    std::iota(warp_order_.begin(), warp_order_.end(), 0);
+    shuffle(&warp_order_);
+    thread_order_.clear();
+    for (const uint32_t warp : warp_order_) {
+      lane_order_.resize(std::min(32u, count - warp * 32));
+      std::iota(lane_order_.begin(), lane_order_.end(), warp * 32);
+      shuffle(&lane_order_);
+      thread_order_.insert(thread_order_.end(), lane_order_.begin(), lane_order_.end());
+    }
+  }
+
+  // A warp's turns are over: again from its first lane if any of it ran, else on to the next warp.
+  void end_of_warp() {
+    if (warp_ran_) {
+      position_ = warp_begin_;
+    } else {
+      warp_begin_ = position_;
+      const uint32_t warp = thread_order_[position_] / 32;
+      while (warp_end_ < thread_order_.size() && thread_order_[warp_end_] / 32 == warp) ++warp_end_;
+    }
+    warp_ran_ = false;
+  }
+
   Thread* next_thread() {
-    while (position_ < block_.threads.size()) {
+    const bool by_warps = schedule_.order == Schedule::Order::random;
+    for (;;) {
+      if (by_warps && position_ == warp_end_ && (warp_ran_ || position_ < block_.threads.size())) end_of_warp();
+      if (position_ == block_.threads.size()) return nullptr;
       const size_t turn = position_++;
       Thread& thread = block_.threads[thread_order_.empty() ? turn : thread_order_[turn]];
-      if (thread.state == Thread::State::ready) return &thread;
+      if (thread.state != Thread::State::ready) continue;
+      warp_ran_ = true;
+      return &thread;
     }
-    return nullptr;
   }
 
   void become(Thread* thread, Fiber* fiber) {
@@ -192,8 +225,10 @@ class Runner {
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Fiber*> idle_;
   Block block_;
-  std::vector<uint32_t> block_order_, thread_order_;
+  std::vector<uint32_t> block_order_, thread_order_, warp_order_, lane_order_;
   size_t position_ = 0;
+  size_t warp_begin_ = 0, warp_end_ = 0;  // the turns of the running warp, where the order is random
+  bool warp_ran_ = false;                 // since its turns began
   const std::function<void()>* thread_ = nullptr;
   std::string problem_;
 };

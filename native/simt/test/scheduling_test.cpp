@@ -47,6 +47,31 @@ TEST(race_shows_in_the_bits) {
   EXPECT(poisoned > 0);
 }
 
+// Writes shared memory again without waiting until the other warp has read it.
+__global__ void reusing_kernel(int* out) {
+  int* const of_warps = cuda::shared_memory<int>();
+  const int warp = int(threadIdx.x) / 32;
+  int value = warp;
+  for (int round = 0; round < 2; ++round) {
+    if (threadIdx.x % 32 == 0) of_warps[warp] = value;
+    __syncthreads();
+    value = __shfl_sync(0xffffffffu, of_warps[0] + of_warps[1], 0) + 10;
+  }
+  out[threadIdx.x] = value;
+}
+
+// Found only where a warp runs ahead of another, which waits for nothing but its turn.
+TEST(random_orders_let_warps_run_ahead) {
+  std::vector<int> wrong;
+  with_schedules([&] {
+    std::vector<int> out(64);
+    EXPECT(problem<reusing_kernel>(1, 64, 2 * 4, out.data()).empty());
+    wrong.push_back(int(std::count_if(out.begin(), out.end(), [](int value) { return value != 32; })));
+  });
+  EXPECT(wrong[0] == 0 && wrong[1] == 0);
+  EXPECT(wrong[2] > 0 && wrong[3] > 0);
+}
+
 __global__ void order_kernel(int* next, int* order) { order[blockIdx.x * 4 + threadIdx.x] = atomicAdd(next, 1); }
 
 TEST(schedules_order_threads_and_blocks) {
