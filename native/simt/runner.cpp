@@ -183,7 +183,8 @@ class Runner {
   Thread* next_thread() {
     const bool by_warps = schedule_.order == Schedule::Order::random;
     for (;;) {
-      if (by_warps && position_ == warp_end_ && (warp_ran_ || position_ < block_.threads.size())) end_of_warp();
+      const bool last = position_ == block_.threads.size();
+      if (by_warps && position_ == warp_end_ && (warp_ran_ || !last)) end_of_warp();
       if (position_ == block_.threads.size()) return nullptr;
       const size_t turn = position_++;
       Thread& thread = block_.threads[thread_order_.empty() ? turn : thread_order_[turn]];
