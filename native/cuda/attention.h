@@ -44,10 +44,12 @@ inline AttentionShape attention_shape(const View& q, const View& k, float scale)
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kLn2 = 0.6931471805599453f;
 
-// Whether 16-byte accesses reach every row of a bf16 tensor, and 32 bits hold the rows' distance.
+// Whether 16-byte accesses reach every row of a bf16 tensor, and 32 bits hold offsets within a tile of rows.
 inline bool rows_aligned_16(const View& x) {
-  return reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && (x.stride[0] | x.stride[1] | x.stride[2]) % 8 == 0 &&
-         x.stride[1] <= INT32_MAX;
+  if (reinterpret_cast<uintptr_t>(x.data) % 16 != 0) return false;
+  for (int i = 0; i < 3; ++i)
+    if (x.dim(i) > 1 && x.stride[i] % 8 != 0) return false;  // nothing steps along a dimension of 1
+  return x.dim(1) == 1 || x.stride[1] <= INT32_MAX / 128;
 }
 
 // Whether the tensor-core kernels can take the tensors: bf16 rows that 16-byte accesses reach, and scores

@@ -39,16 +39,16 @@ __device__ __forceinline__ void start_statistics(float* to, const float* from) {
   for (int i = int(threadIdx.x) * 4; i < Queries; i += Threads * 4) cp_async_16(to + i, from + i);
 }
 
-// Grid: tiles of keys, key heads, sequences.
+// Grid: key heads, sequences, tiles of keys.
 template <int D>
 __global__ void __launch_bounds__(KeyGradient<D>::kThreads)
 attention_dkdv_kernel(Heads<bf16> dk, Heads<bf16> dv, Heads<const bf16> dout, Heads<const bf16> q,
                       Heads<const bf16> k, Heads<const bf16> v, RowStatistics statistics, AttentionShape shape) {
   constexpr KeyGradientTile kTile = KeyGradient<D>::kTile;
   constexpr int kThreads = KeyGradient<D>::kThreads, kSlabs = KeyGradient<D>::kSlabs;
-  // The first keys are seen by the most queries.
-  const int first_key = int(blockIdx.x) * kTile.rows;
-  const int kv_head = int(blockIdx.y), batch = int(blockIdx.z), first_head = kv_head * shape.group();
+  // The first keys are seen by the most queries: theirs begin first, as in the forward pass.
+  const int first_key = int(blockIdx.z) * kTile.rows;
+  const int kv_head = int(blockIdx.x), batch = int(blockIdx.y), first_head = kv_head * shape.group();
   const int keys = min(kTile.rows, shape.keys - first_key);
   const int first_tile = max(0, first_key - shape.offset()) / kTile.queries;
   const int end_tile = (shape.queries + kTile.queries - 1) / kTile.queries;
@@ -74,6 +74,7 @@ attention_dkdv_kernel(Heads<bf16> dk, Heads<bf16> dv, Heads<const bf16> dout, He
     const int64_t at = (int64_t(batch) * shape.heads + head) * statistics.padded + row;
     start_statistics<kTile.queries, kThreads>(to.lse, statistics.lse + at);
     start_statistics<kTile.queries, kThreads>(to.delta, statistics.delta + at);
+    __syncwarp();  // some lanes only had something to copy, and the products want all of the warp together
   };
 
   const int warp_row = int(threadIdx.x) / 32 * kSlabs * 16, lane = int(threadIdx.x) % 32;
@@ -145,7 +146,7 @@ struct QueryGradient {
   static_assert(kRowPadding % kTile.rows == 0, "a block's statistics lie within the padding");
 };
 
-// Grid: tiles of queries, heads, sequences.
+// Grid: heads, sequences, tiles of queries.
 template <int D>
 __global__ void __launch_bounds__(QueryGradient<D>::kThreads)
 attention_dq_kernel(Heads<bf16> dq, Heads<const bf16> dout, Heads<const bf16> q, Heads<const bf16> k,
@@ -153,8 +154,8 @@ attention_dq_kernel(Heads<bf16> dq, Heads<const bf16> dout, Heads<const bf16> q,
   constexpr QueryGradientTile kTile = QueryGradient<D>::kTile;
   constexpr int kThreads = QueryGradient<D>::kThreads, kSlabs = QueryGradient<D>::kSlabs;
   // The last queries see the most keys.
-  const int first_row = int(gridDim.x - 1 - blockIdx.x) * kTile.rows;
-  const int head = int(blockIdx.y), batch = int(blockIdx.z), kv_head = head / shape.group();
+  const int first_row = int(gridDim.z - 1 - blockIdx.z) * kTile.rows;
+  const int head = int(blockIdx.x), batch = int(blockIdx.y), kv_head = head / shape.group();
   const int rows = min(kTile.rows, shape.queries - first_row);
   const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
   const int key_tiles = (seen_keys + kTile.keys - 1) / kTile.keys;
@@ -225,11 +226,11 @@ void backward(const Device& device, const AttentionShape& shape, const View& dq,
   const auto q_heads = heads_of<const bf16>(q), k_heads = heads_of<const bf16>(k), v_heads = heads_of<const bf16>(v);
   const auto dout_heads = heads_of<const bf16>(dout);
   const unsigned batch = unsigned(shape.batch);
-  const Launch by_keys{{blocks_for(shape.keys, Keys::kTile.rows), unsigned(shape.kv_heads), batch},
+  const Launch by_keys{{unsigned(shape.kv_heads), batch, blocks_for(shape.keys, Keys::kTile.rows)},
                        Keys::kThreads, Keys::kSharedBytes, device.stream};
   launch<attention_dkdv_kernel<D>>("attention_backward", by_keys, heads_of<bf16>(dk), heads_of<bf16>(dv), dout_heads,
                                    q_heads, k_heads, v_heads, statistics, shape);
-  const Launch by_queries{{blocks_for(shape.queries, Queries::kTile.rows), unsigned(shape.heads), batch},
+  const Launch by_queries{{unsigned(shape.heads), batch, blocks_for(shape.queries, Queries::kTile.rows)},
                           Queries::kThreads, Queries::kSharedBytes, device.stream};
   launch<attention_dq_kernel<D>>("attention_backward", by_queries, heads_of<bf16>(dq), dout_heads, q_heads, k_heads,
                                  v_heads, statistics, shape);

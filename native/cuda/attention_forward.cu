@@ -22,16 +22,16 @@ struct Forward {
   static_assert(kSharedBytes <= kMostSharedBytes);
 };
 
-// Grid: tiles of queries, heads, sequences.
+// Grid: heads, sequences, tiles of queries.
 template <int D>
 __global__ void __launch_bounds__(Forward<D>::kThreads)
 attention_forward_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads<const bf16> k, Heads<const bf16> v,
                          AttentionShape shape) {
   constexpr ForwardTile kTile = Forward<D>::kTile;
   constexpr int kThreads = Forward<D>::kThreads, kSlabs = Forward<D>::kSlabs;
-  // The last queries see the most keys: they begin first, so that the short blocks fill the end.
-  const int first_row = int(gridDim.x - 1 - blockIdx.x) * kTile.rows;
-  const int head = int(blockIdx.y), batch = int(blockIdx.z), kv_head = head / shape.group();
+  // The last queries see the most keys: theirs begin first, in all heads, so that the short blocks fill the end.
+  const int first_row = int(gridDim.z - 1 - blockIdx.z) * kTile.rows;
+  const int head = int(blockIdx.x), batch = int(blockIdx.y), kv_head = head / shape.group();
   const int rows = min(kTile.rows, shape.queries - first_row);
   const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
   const int key_tiles = (seen_keys + kTile.keys - 1) / kTile.keys;
@@ -113,7 +113,7 @@ void CudaKernels::attention_forward(const View& out, const View& lse, const View
   with_head_dim(shape.head_dim, [&](auto dim) {
     constexpr int kDim = decltype(dim)::value;
     using Config = Forward<kDim>;
-    const Launch at{{blocks_for(shape.queries, Config::kTile.rows), unsigned(shape.heads), unsigned(shape.batch)},
+    const Launch at{{unsigned(shape.heads), unsigned(shape.batch), blocks_for(shape.queries, Config::kTile.rows)},
                     Config::kThreads, Config::kSharedBytes, device_.stream};
     launch<attention_forward_kernel<kDim>>("attention_forward", at, heads_of<bf16>(out), lse.as<float>(),
                                            heads_of<const bf16>(q), heads_of<const bf16>(k), heads_of<const bf16>(v),

@@ -25,16 +25,29 @@ struct Tile {
   }
 };
 
-// Starts copying Rows rows of D elements; those from `valid` (> 0) on become zeros. All Threads threads
-// call it.
+// Starts copying Rows rows of D elements; those from `valid` on become zeros. All Threads threads, the whole block,
+// call it. The number of a thread's copies is a constant, so that they come out one after another, without branches.
 template <int D, int Rows, int Threads>
 __device__ __forceinline__ void start_tile(bf16* tile, const bf16* rows, int row_stride, int valid) {
-  constexpr unsigned kChunks = Tile<D>::kChunks, kTotal = Rows * kChunks;
+  constexpr unsigned kChunks = Tile<D>::kChunks, kTotal = Rows * kChunks, kRowsAtOnce = Threads / kChunks;
+  const unsigned thread = threadIdx.x;
+  if constexpr (Threads % kChunks == 0 && kRowsAtOnce % 8 == 0) {
+    // A thread's rows are turned alike, and its chunk is the same in all of them: it steps from row to row.
+    static_assert(Rows % kRowsAtOnce == 0);
+    const unsigned row = thread / kChunks, chunk = thread % kChunks;
+    bf16* const to = Tile<D>::chunk(tile, row, chunk);
+    int from = int(row) * row_stride + int(chunk) * 8;
+    const int left = valid - int(row);
+#pragma unroll 4  // at D = 128 all at once take more registers than there are
+    for (int i = 0; i < Rows; i += kRowsAtOnce, from += kRowsAtOnce * row_stride)
+      cp_async_16(to + i * D, rows + from, i < left);
+  } else {
 #pragma unroll
-  for (unsigned i = threadIdx.x; i < kTotal; i += Threads) {
-    const unsigned row = i / kChunks, chunk = i % kChunks;
-    const int source = min(int(row), valid - 1);  // an address within the tensor, though nothing is read from it
-    cp_async_16(Tile<D>::chunk(tile, row, chunk), rows + int64_t(source) * row_stride + chunk * 8, int(row) < valid);
+    for (unsigned first = 0; first < kTotal; first += Threads) {
+      const unsigned i = first + thread, row = i / kChunks, chunk = i % kChunks;
+      if (first + Threads > kTotal && i >= kTotal) break;
+      cp_async_16(Tile<D>::chunk(tile, row, chunk), rows + int64_t(row) * row_stride + chunk * 8, int(row) < valid);
+    }
   }
 }
 

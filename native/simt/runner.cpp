@@ -102,6 +102,9 @@ class Runner {
     for (;;) {
       Fiber* const fiber = block_.current->fiber;
       (*thread_)();
+      // On a GPU they would still arrive, over whatever the block has there by then.
+      if (const size_t copies = block_.current->copies.size())
+        fail("exits with " + std::to_string(copies) + " cp.async that it never waited for");
       block_.finish(*block_.current);
       // A thread that never waits is a call in this loop: no stack is switched for it.
       Thread* const next = next_thread();

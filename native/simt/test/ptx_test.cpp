@@ -149,7 +149,7 @@ __global__ void uncommitted_kernel(unsigned* out, const unsigned* in) {
 TEST(uncommitted_copies_do_not_arrive) {
   alignas(16) const unsigned in[4] = {10, 11, 12, 13};
   unsigned out[1] = {};
-  EXPECT(problem<uncommitted_kernel>(1, 1, 16, out, &in[0]).empty());
+  EXPECT_CONTAINS(problem<uncommitted_kernel>(1, 1, 16, out, &in[0]), "exits with 1 cp.async that it never waited for");
   EXPECT(out[0] == 0xffffffffu);
 }
 
