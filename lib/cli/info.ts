@@ -4,7 +4,7 @@ import { loadRunConfig } from "../config/config.js";
 import { resolveStages } from "../config/stages.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import type { BackendReport } from "../native.js";
-import { planItems, planRun, type PlanItem } from "../train/memory_plan.js";
+import { planItems, plannedBytes, planRun, type PlanItem } from "../train/memory_plan.js";
 import { modelShape, readHeldOut, readTokenizer } from "../train/setup.js";
 import { TokenDataset } from "../data/dataset.js";
 import { collect } from "./arguments.js";
@@ -47,9 +47,13 @@ async function planOf(path: string, set: string[]): Promise<Plan> {
   await dataset.close();
   const shape = await modelShape(config, await readTokenizer(config));
   const heldOut = await readHeldOut(config, shape.vocab_size);
-  const items = planItems(device, planRun(device, shape, device.computeDType(config.precision), stages, heldOut));
-  const plannedBytes = items.reduce((sum, { bytes }) => sum + bytes, 0);
-  return { device: `${device.backend} (${device.name})`, items, plannedBytes, freeBytes: device.memory().freeBytes };
+  const plan = planRun(device, shape, device.computeDType(config.precision), stages, heldOut);
+  return {
+    device: `${device.backend} (${device.name})`,
+    items: planItems(device, plan),
+    plannedBytes: plannedBytes(device, plan),
+    freeBytes: device.memory().freeBytes,
+  };
 }
 
 function describe({ name, available, problem, versions, devices }: BackendReport): string {

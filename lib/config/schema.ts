@@ -44,7 +44,10 @@ const batch = z.strictObject({
     .describe("Positions per sequence: a stage of patch size K reads K * sequenceLength tokens per sequence."),
   microBatch: z
     .union([z.literal("auto"), positiveInteger], { error: 'expected "auto" or a positive integer' })
-    .describe("Sequences per forward and backward pass; gradients are summed up to a step. Default auto."),
+    .describe(
+      "Sequences per forward and backward pass; gradients are summed up to a step. auto: what suits the device and " +
+        "fits its memory.",
+    ),
 });
 
 const keepOptimizer = z

@@ -6,7 +6,7 @@ import { parameterLayout, parameterSpecs } from "../nn/parameters.js";
 import { passSpecs } from "../nn/pass.js";
 import type { Batch, PassShape } from "../nn/shape.js";
 import { adamwSpecs } from "../optim/adamw.js";
-import { microBatch } from "./micro_batch.js";
+import { microBatch, positionsPerPass } from "./micro_batch.js";
 
 /** Held-out sequences of T tokens, all on the device during the run. */
 export interface EvaluationSize {
@@ -29,14 +29,39 @@ export interface PlanItem {
   readonly bytes: number;
 }
 
+/** The share of a device's memory that a plan may take: the rest is for the libraries, and for others. */
+const usableShare = 0.9;
+
+/**
+ * Lays out a run, with the largest automatic micro-batches whose plan fits.
+ * @param usableBytes a plan's size; by default a share of all the device's memory, not of what is free just now, so
+ *   that a run's bits do not depend on its neighbours
+ */
 export function planRun(
   device: Device,
   config: LlamaConfig,
   dtype: "f32" | "bf16",
   stages: readonly ResolvedStage[],
   evaluation: EvaluationSize | null,
+  usableBytes = usableShare * device.memory().totalBytes,
 ): RunPlan {
-  const batches = stages.map((stage) => microBatch(stage, device.backend));
+  const shortest = Math.min(...stages.map(({ sequenceLength }) => sequenceLength));
+  for (let target = positionsPerPass[device.backend]; ; target /= 2) {
+    const plan = planPasses(device, config, dtype, stages, evaluation, target);
+    // Of the smallest micro-batches a plan that does not fit is returned, too: its allocation will say what is missing.
+    if (target <= shortest || plannedBytes(device, plan) <= usableBytes) return plan;
+  }
+}
+
+function planPasses(
+  device: Device,
+  config: LlamaConfig,
+  dtype: "f32" | "bf16",
+  stages: readonly ResolvedStage[],
+  evaluation: EvaluationSize | null,
+  targetPositions: number,
+): RunPlan {
+  const batches = stages.map((stage) => microBatch(stage, targetPositions));
   const ofTraining = Math.max(...batches.map(({ sequences, positions }) => sequences * positions));
   // One held-out sequence must fit a pass, whatever the stages' sequences are.
   const positions = Math.max(ofTraining, evaluation?.positions ?? 0);
@@ -54,6 +79,11 @@ function tokenSpecs(stages: readonly ResolvedStage[], evaluation: EvaluationSize
     step: new Spec("i32", [Math.max(...stages.map((stage) => stage.tokensPerStep))]),
     evaluation: evaluation && new Spec("i32", [evaluation.sequences * evaluation.positions]),
   };
+}
+
+/** The bytes of a run, all in all. */
+export function plannedBytes(device: Device, plan: RunPlan): number {
+  return planItems(device, plan).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Where every byte of a run goes, by group. */

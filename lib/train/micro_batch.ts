@@ -3,16 +3,16 @@ import type { BackendName } from "../native.js";
 import type { Batch } from "../nn/shape.js";
 
 /**
- * Positions that one pass aims at: enough to keep the device busy, few enough that a layer's activations stay near a
- * processor's cache, or leave a GPU room for the model.
+ * Positions that one pass aims at where memory allows: enough to keep the device busy, and on a processor few enough
+ * that a layer's activations stay near its cache.
  */
-const targetPositions: Record<BackendName, number> = { cpu: 4096, simt: 1024, cuda: 32768 };
+export const positionsPerPass: Readonly<Record<BackendName, number>> = { cpu: 4096, simt: 1024, cuda: 32768 };
 
-/** The micro-batch of a stage: its own setting, or the most sequences that divide the step within the target. */
-export function microBatch(stage: ResolvedStage, backend: BackendName): Batch {
+/** The micro-batch of a stage: its own setting, or the most sequences that divide the step within `target` positions. */
+export function microBatch(stage: ResolvedStage, target: number): Batch {
   const { sequencesPerStep, sequenceLength: positions, patchSize } = stage;
   if (stage.microBatch !== "auto") return { sequences: stage.microBatch, positions, patchSize };
-  let sequences = Math.min(sequencesPerStep, Math.max(1, Math.floor(targetPositions[backend] / positions)));
+  let sequences = Math.min(sequencesPerStep, Math.max(1, Math.floor(target / positions)));
   while (sequencesPerStep % sequences !== 0) sequences--;
   return { sequences, positions, patchSize };
 }

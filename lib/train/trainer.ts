@@ -238,7 +238,8 @@ export class Trainer {
     progress.flops += flops;
     progress.seconds += seconds;
     progress.time = addTime(progress.time, dataSeconds, parts, seconds);
-    if (energyBefore !== null) progress.energy = (progress.energy ?? 0) + (device.energy()! - energyBefore);
+    const energy = device.energy();
+    if (energyBefore !== null && energy !== null) progress.energy = (progress.energy ?? 0) + (energy - energyBefore);
     progress.data = loader.position;
     const valLoss = this.#evaluationDue(stage) ? await stepper.evaluate() : null;
     return {

@@ -55,10 +55,10 @@ class Context {
   virtual void copy_from_host(void* device, const void* host, size_t bytes) = 0;
   virtual void copy_to_host(void* host, const void* device, size_t bytes) = 0;
 
-  // A ticket for the end of all work enqueued so far. `reached` asks without waiting; `wait` blocks (any thread)
-  // and throws the Error of work that failed before the mark.
+  // A ticket for the end of all work enqueued so far. `reached` asks without waiting, and does not throw; `wait`
+  // blocks (any thread) and throws the Error of work that failed before the mark.
   virtual Ticket record() = 0;
-  virtual bool reached(Ticket ticket) = 0;
+  virtual bool reached(Ticket ticket) noexcept = 0;
   virtual void wait(Ticket ticket) = 0;
 
   // Notes the time at which the stream comes by, in `slot` (0 to kMarks - 1); part of a graph where one is

@@ -74,19 +74,26 @@ std::shared_ptr<Graph> Device::end_capture() {
 
 // Where the device has graphs, the operations are issued once into one; where that fails, so does the next wait.
 void Device::instantiate(Graph& graph) {
-  try {
-    if (!context_->begin_capture()) return;
-    std::exception_ptr failure;
+  std::exception_ptr failure;
+  const auto attempt = [&failure](const auto& part) {
     try {
-      for (const auto& operation : graph.operations_) operation(context_->kernels());
+      part();
     } catch (...) {
-      failure = std::current_exception();
+      if (!failure) failure = std::current_exception();
     }
-    graph.native_ = context_->end_capture();  // also after a failure: the stream must leave capture mode
-    if (failure) std::rethrow_exception(failure);
-  } catch (...) {
-    if (!failure_) failure_ = std::current_exception();
+  };
+  bool capturing = false;
+  attempt([&] { capturing = context_->begin_capture(); });
+  if (capturing) {
+    attempt([&] {
+      for (const auto& operation : graph.operations_) operation(context_->kernels());
+    });
+    // Also after a failure: the stream must leave capture mode.
+    attempt([&] { graph.native_ = context_->end_capture(); });
   }
+  if (!failure) return;
+  if (graph.native_) context_->destroy_graph(std::exchange(graph.native_, nullptr));  // a part of the operations only
+  if (!failure_) failure_ = failure;
 }
 
 void Device::launch(const std::shared_ptr<Graph>& graph) {
@@ -128,12 +135,13 @@ void Device::write(const std::shared_ptr<Storage>& owner, void* to, const void* 
   }
   std::memcpy(staging, host, bytes);
   queue_->enqueue([this, owner, to, staging, bytes] {
+    if (failure_) return host_memory_->free(staging);
     try {
-      if (!failure_) context_->copy_from_host(to, staging, bytes);
+      context_->copy_from_host(to, staging, bytes);
+      staging_.emplace_back(context_->record(), staging);
     } catch (...) {
-      failure_ = std::current_exception();
+      failure_ = std::current_exception();  // the block is left alone: the copy may be under way
     }
-    staging_.emplace_back(context_->record(), staging);
     release_staging();
   });
 }
@@ -155,7 +163,7 @@ void Device::finish(std::function<void()> issue, Done done) {
       if (!failure) issue();
       ticket = context_->record();
     } catch (...) {
-      failure = std::current_exception();
+      if (!failure) failure = std::current_exception();
     }
     waiter_->enqueue([this, ticket, failure, done] {
       std::exception_ptr outcome = failure;

@@ -1,11 +1,19 @@
 # The CPU backend, compiled once for every instruction set into a library of its own, so that no inline
 # function compiled for one set can be linked into another; the addon opens the best the processor runs.
-find_package(OpenMP REQUIRED COMPONENTS CXX)
+set(CPU_NOTE ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/nextpatch_cpu_baseline.missing)
+file(REMOVE ${CPU_NOTE})
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h)
 find_library(DNNL_LIBRARY NAMES dnnl)
 if(NOT DNNL_INCLUDE_DIR OR NOT DNNL_LIBRARY)
-  message(FATAL_ERROR "nextpatch's CPU backend needs oneDNN. On Debian or Ubuntu: apt-get install libdnnl-dev")
+  set(CPU_PROBLEM "the cpu backend needs oneDNN; on Debian or Ubuntu: apt-get install libdnnl-dev")
+  if(NOT TARGET nextpatch_cuda)
+    message(FATAL_ERROR "nextpatch: ${CPU_PROBLEM}")  # there would be nothing to compute on
+  endif()
+  message(STATUS "nextpatch: ${CPU_PROBLEM}")
+  file(WRITE ${CPU_NOTE} "${CPU_PROBLEM}, then npm run build:native\n")
+  return()
 endif()
+find_package(OpenMP REQUIRED COMPONENTS CXX)
 
 file(GLOB CPU_SOURCES CONFIGURE_DEPENDS native/cpu/*.cpp)
 function(add_cpu_backend isa)

@@ -21,6 +21,16 @@ Device describe(int index) {
   return device;
 }
 
+// Whether an allocation found memory; throws what else may be wrong.
+bool enough(cudaError_t error) {
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return false;
+  }
+  check(error, "allocate");
+  return true;
+}
+
 }  // namespace
 
 CudaContext::Owned::Owned(int index) : device(describe(index)) {
@@ -74,13 +84,7 @@ void CudaContext::enter() { use("open"); }
 void* CudaContext::allocate(size_t bytes) {
   use("allocate");
   void* data = nullptr;
-  const cudaError_t error = cudaMalloc(&data, bytes);
-  if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    return nullptr;
-  }
-  check(error, "allocate");
-  return data;
+  return enough(cudaMalloc(&data, bytes)) ? data : nullptr;
 }
 
 void CudaContext::free(void* data) {
@@ -92,9 +96,7 @@ void CudaContext::free(void* data) {
 void* CudaContext::allocate_host(size_t bytes) {
   use("allocate");
   void* data = nullptr;
-  if (cudaMallocHost(&data, bytes) == cudaSuccess) return data;
-  cudaGetLastError();
-  return nullptr;
+  return enough(cudaMallocHost(&data, bytes)) ? data : nullptr;
 }
 
 void CudaContext::free_host(void* data) {
@@ -127,14 +129,12 @@ Ticket CudaContext::record() {
   return ticket;
 }
 
-bool CudaContext::reached(Ticket ticket) {
-  use("reached");
-  const cudaError_t error = cudaEventQuery(event(ticket));
-  if (error == cudaErrorNotReady) {
-    cudaGetLastError();
-    return false;
-  }
-  return true;  // work that failed is over too: wait says how
+bool CudaContext::reached(Ticket ticket) noexcept {
+  // Work that failed is over too: wait says how.
+  if (cudaSetDevice(owned_.device.index) != cudaSuccess) return true;
+  if (cudaEventQuery(event(ticket)) != cudaErrorNotReady) return true;
+  cudaGetLastError();
+  return false;
 }
 
 void CudaContext::wait(Ticket ticket) {
@@ -186,7 +186,8 @@ double CudaContext::seconds_between(int first, int second) {
 // ---- Graphs -------------------------------------------------------------------------------------------
 
 bool CudaContext::begin_capture() {
-  check(cudaStreamBeginCapture(owned_.device.stream, cudaStreamCaptureModeThreadLocal), "capture");
+  // Relaxed: a kernel that is launched for the first time may be loaded meanwhile.
+  check(cudaStreamBeginCapture(owned_.device.stream, cudaStreamCaptureModeRelaxed), "capture");
   capturing_ = true;
   return true;
 }

@@ -28,7 +28,7 @@ class CudaContext final : public Context {
   void copy_from_host(void* device, const void* host, size_t bytes) override;
   void copy_to_host(void* host, const void* device, size_t bytes) override;
   Ticket record() override;
-  bool reached(Ticket ticket) override;
+  bool reached(Ticket ticket) noexcept override;
   void wait(Ticket ticket) override;
   void mark(int slot) override;
   double seconds_between(int first, int second) override;

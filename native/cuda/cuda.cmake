@@ -11,6 +11,9 @@ macro(skip_cuda why)
 endmacro()
 
 # ---- nvcc -----------------------------------------------------------------------------------------------
+# What was missing, or older, when this was last configured may have been installed since.
+unset(NVCC CACHE)
+unset(CUBLAS_PYTHON CACHE)
 find_program(NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
 if(NOT NVCC)
   skip_cuda("nvcc was not found. Install the CUDA toolkit 12.4 or later (https://developer.nvidia.com/cuda-downloads) \
@@ -25,6 +28,9 @@ if(NVCC_VERSION VERSION_LESS 12.4)
 endif()
 if(NOT DEFINED ENV{CUDACXX})
   set(ENV{CUDACXX} ${NVCC})
+endif()
+if(NOT CMAKE_CUDA_COMPILER)
+  unset(CMAKE_CUDA_COMPILER CACHE)
 endif()
 include(CheckLanguage)
 check_language(CUDA)

@@ -1,5 +1,7 @@
 #include <cublasLt.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <tuple>
 
@@ -113,7 +115,7 @@ class CublasLtGemm final : public Gemm {
  private:
   using Key = std::tuple<int64_t, int64_t, int64_t, bool, bool, DType, DType, uint32_t, uint32_t, uint32_t>;
 
-  // The heuristic's first choice, asked for once a shape.
+  // The heuristic's first choice that runs, asked for once a shape.
   Plan& find(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b) {
     const uint32_t align_a = alignment_of(a.data), align_b = alignment_of(b.data), align_c = alignment_of(c.data);
     const int64_t inner = transpose_a ? a.dim(0) : a.dim(1);
@@ -127,14 +129,18 @@ class CublasLtGemm final : public Gemm {
     preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, align_a);
     preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, align_c);
     preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, align_c);
-    cublasLtMatmulHeuristicResult_t found{};
+    // Parts of a sum that is split are added in f32, not in the result's bf16.
+    preference.set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+    std::array<cublasLtMatmulHeuristicResult_t, 8> found{};
     int count = 0;
-    check_blas(cublasLtMatmulAlgoGetHeuristic(handle_, made->description, made->first.value, made->second.value,
-                                              made->result.value, made->result.value, preference.value, 1, &found,
-                                              &count),
-               "cublasLtMatmulAlgoGetHeuristic");
-    if (count == 0) throw Error(ErrorKind::device, "matmul: cuBLASLt has no algorithm for this shape");
-    made->algorithm = found.algo;
+    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+        handle_, made->description, made->first.value, made->second.value, made->result.value, made->result.value,
+        preference.value, int(found.size()), found.data(), &count);
+    if (status != CUBLAS_STATUS_NOT_SUPPORTED) check_blas(status, "cublasLtMatmulAlgoGetHeuristic");
+    const auto end = found.begin() + (status == CUBLAS_STATUS_SUCCESS ? count : 0);
+    const auto best = std::find_if(found.begin(), end, [](const auto& r) { return r.state == CUBLAS_STATUS_SUCCESS; });
+    if (best == end) throw Error(ErrorKind::device, "matmul: cuBLASLt has no algorithm for this shape");
+    made->algorithm = best->algo;
     plan = std::move(made);
     return *plan;
   }

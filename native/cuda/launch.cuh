@@ -50,8 +50,11 @@ cudaError_t launch_kernel(void (*)(Params...), const Launch& at, typename NotDed
 template <auto Kernel, typename... Params>
 cudaError_t launch_kernel(void (*kernel)(Params...), const Launch& at, typename NotDeduced<Params>::type... args) {
   if (at.shared_bytes > kSharedBytesWithoutOptIn) {
-    const cudaError_t error =
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(at.shared_bytes));
+    // The limit is the kernel's, for all threads and graphs: to the most there is, so that nobody lowers it.
+    int device = 0, most = 0;
+    cudaError_t error = cudaGetDevice(&device);
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+    if (error == cudaSuccess) error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
     if (error != cudaSuccess) return error;
   }
   cudaLaunchConfig_t config{};

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "fault.h"
 #include "include/cuda_runtime.h"
 
 namespace {
@@ -22,6 +23,7 @@ size_t device_bytes() { return size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(
 cudaError_t cudaMalloc(void** data, size_t bytes) {
   std::lock_guard<std::mutex> lock(mutex);
   *data = nullptr;
+  if (const cudaError_t error = nextpatch::simt::fault()) return error;
   if (bytes > device_bytes() - allocated_bytes) return cudaErrorMemoryAllocation;
   // Exactly as large as asked for, aligned like the device's: a sanitizer sees the first byte behind it.
   if (bytes > 0 && posix_memalign(data, 256, bytes) != 0) return cudaErrorMemoryAllocation;
@@ -52,6 +54,7 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
 }
 
 cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
+  if (const cudaError_t error = nextpatch::simt::fault()) return error;
   return posix_memalign(data, 256, bytes) == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaMallocHost(void** data, size_t bytes) { return cudaHostAlloc(data, bytes, 0); }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "fault.h"
 #include "include/cuda_runtime.h"
 #include "runner.h"
 
@@ -31,7 +32,7 @@ namespace {
 
 std::mutex error_mutex;
 cudaError_t last_error = cudaSuccess;
-std::string launch_failure = "no kernel has failed";
+std::string launch_failure = "the kernel that NEXTPATCH_SIMT_FAULT names";
 
 cudaError_t remember(cudaError_t error) {
   if (error != cudaSuccess) {
@@ -73,7 +74,9 @@ cudaError_t cudaGetDeviceCount(int* count) {
   return cudaSuccess;
 }
 
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : remember(cudaErrorInvalidDevice); }
+cudaError_t cudaSetDevice(int device) {
+  return device == 0 ? nextpatch::simt::fault() : remember(cudaErrorInvalidDevice);
+}
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   if (device != 0) return remember(cudaErrorInvalidDevice);
@@ -144,8 +147,8 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
     return cudaSuccess;
   });
 }
-cudaError_t cudaEventQuery(cudaEvent_t) { return cudaSuccess; }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
+cudaError_t cudaEventQuery(cudaEvent_t) { return nextpatch::simt::fault(); }
+cudaError_t cudaEventSynchronize(cudaEvent_t) { return nextpatch::simt::fault(); }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
   *milliseconds = std::chrono::duration<float, std::milli>(end->recorded - start->recorded).count();
   return cudaSuccess;
@@ -166,6 +169,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+  if (const cudaError_t error = nextpatch::simt::fault()) return remember(error);
   for (const Work& work : executable->work)
     if (const cudaError_t error = work(); error != cudaSuccess) return remember(error);
   return cudaSuccess;
@@ -182,6 +186,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 namespace nextpatch::simt {
 
 cudaError_t enqueue(cudaStream_t stream, Work work) {
+  if (const cudaError_t error = fault()) return remember(error);
   if (!stream || !stream->capturing) return remember(work());
   stream->capturing->work.push_back(std::move(work));
   return cudaSuccess;
@@ -200,6 +205,7 @@ cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t s
   if (shared_bytes > std::max(kSharedBytesDefault, opted_in)) return remember(cudaErrorInvalidValue);
   return enqueue(stream, [&kernel, grid, block, shared_bytes, thread = std::move(thread)] {
     ++kernel.launches;
+    if (fault() != cudaSuccess || faults_now()) return cudaSuccess;
     const std::string problem = run_grid(kernel.name.c_str(), grid, block, shared_bytes, thread);
     if (problem.empty()) return cudaSuccess;
     std::lock_guard<std::mutex> lock(error_mutex);

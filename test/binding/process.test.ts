@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { describe, expect, it } from "@jest/globals";
+import { native } from "../../lib/native.js";
 import { backends, cases } from "../kernels/backends.js";
 
 const here = createRequire(import.meta.url);
@@ -14,10 +15,12 @@ interface Outcome {
 }
 
 /** Runs children/NAME.mjs to its end. */
-function run(name: string, args: readonly (string | number)[], flags: readonly string[] = []): Outcome {
+function run(
+  name: string, args: readonly (string | number)[], flags: readonly string[] = [], env: NodeJS.ProcessEnv = {},
+): Outcome {
   const child = spawnSync(
     process.execPath, [...flags, here.resolve(`./children/${name}.mjs`), ...args.map(String)],
-    { encoding: "utf8", timeout: 100_000, env: { ...process.env, NODE_OPTIONS: "" } });
+    { encoding: "utf8", timeout: 100_000, env: { ...process.env, NODE_OPTIONS: "", ...env } });
   return { status: child.status, signal: child.signal, output: child.stdout, errors: child.stderr };
 }
 
@@ -66,5 +69,19 @@ describe.each(backends)("a process with %s", (backend) => {
 
   it("outlives worker threads that are ended in the middle", () => {
     expect(result("workers", [backend, size])).toEqual([2 * size, 2 * size]);
+  });
+});
+
+// Whatever backends are under test: only simt's devices fault at will.
+const simt = native.backends().some(({ name, available }) => name === "simt" && available);
+
+(simt ? describe : describe.skip)("a process whose device faults", () => {
+  it.each([1, 2, 3, 4])("hears of it by errors, and ends as it likes, at launch %i", (launch) => {
+    const child = run("fault", ["simt"], [], { NEXTPATCH_SIMT_FAULT: String(launch) });
+    expect(child).toMatchObject({ status: 0, signal: null, errors: "" });
+    const { thrown, rejected } = JSON.parse(child.output) as { thrown: string[]; rejected: string[] };
+    expect(thrown.every((name) => name === "DeviceError")).toBe(true);
+    expect(rejected.length).toBeGreaterThan(0);
+    for (const message of rejected) expect(message).toContain("the kernel that NEXTPATCH_SIMT_FAULT names");
   });
 });

@@ -23,7 +23,7 @@ export interface Command {
 
 /** What was said on stderr besides the line that tells what is computed on. */
 export function complaint(stderr: string): string {
-  return stderr.replace(/^(computing on|cpu:) .*\n/, "");
+  return stderr.replace(/^(computing on|cpu:|cuda:) .*\n/, "");
 }
 
 /** Builds the package's TypeScript into a folder of its own before the tests of a file. */

@@ -5,7 +5,7 @@ import { resolveStages } from "../../lib/config/stages.js";
 import { planBytes } from "../../lib/nn/buffers.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { parameterLayout, parameterSpecs } from "../../lib/nn/parameters.js";
-import { planItems, planRun } from "../../lib/train/memory_plan.js";
+import { plannedBytes, planRun } from "../../lib/train/memory_plan.js";
 import { Stepper } from "../../lib/train/stepper.js";
 import { backends, open } from "../kernels/backends.js";
 
@@ -37,7 +37,7 @@ async function step(backend: (typeof backends)[number], precision: "fp32" | "bf1
   const { systemAllocations } = device.memory();
   await stepper.step(0, tokens, 1e-3);
   const grown = device.memory().systemAllocations - systemAllocations;
-  const planned = planItems(device, plan).reduce((sum, { bytes }) => sum + bytes, 0);
+  const planned = plannedBytes(device, plan);
   stepper.dispose();
   return { loss, gradNorm, gradient, used, planned, grown };
 }
@@ -80,6 +80,25 @@ describe("a memory plan", () => {
       return planBytes(planRun(device, config.model!, "f32", resolveStages(config, 4096), null).passes.layers);
     };
     expect(bytes(4, 4096)).toBe(bytes(1, 1024));
+  });
+
+  it("takes smaller micro-batches where memory is short, and the smallest where none fits", () => {
+    const device = open("cpu");
+    const config = parseRunConfig(
+      {
+        name: "plan", model: shape, data: { train: "none" }, stages: [{ patchSize: 1 }], train: { steps: 1 },
+        batch: { tokensPerStep: 4096, sequenceLength: 64 },
+      },
+      "plan",
+    );
+    const planOf = (usableBytes?: number) =>
+      planRun(device, config.model!, "f32", resolveStages(config, 4096), null, usableBytes);
+    const sequences = (usableBytes?: number) => planOf(usableBytes).batches[0]!.sequences;
+    const whole = plannedBytes(device, planOf());
+    expect(sequences()).toBe(64);
+    expect(sequences(whole)).toBe(64);
+    expect(sequences(whole - 1)).toBe(32);
+    expect(sequences(1)).toBe(1);
   });
 
   it("counts every parameter", () => {
