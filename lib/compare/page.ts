@@ -10,9 +10,14 @@ import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
 import { conditions, notes, readings, runTable } from "./words.js";
 
 /** What a loss is drawn against. */
-type Cost = { readonly key: "tokens" | "flops" | "seconds" } & Pick<Chart, "title" | "xLabel">;
+type Cost = {
+  readonly key: "tokens" | "flops" | "seconds";
+  /** Whether the chart ends above where the runs differ little: beside a patch stage's loss they all look alike. */
+  readonly near?: boolean;
+} & Pick<Chart, "title" | "xLabel">;
 
 const costs: readonly Cost[] = [
+  { key: "flops", xLabel: "FLOP", title: "Loss against FLOPs, towards the end", near: true },
   { key: "flops", xLabel: "FLOP", title: "Loss against FLOPs" },
   { key: "tokens", xLabel: "tokens", title: "Loss against tokens" },
   { key: "seconds", xLabel: "seconds of training", title: "Loss against training time" },
@@ -52,7 +57,7 @@ function overlaid({ comparison, plan }: CompareReport): { arm: Arm; run: RunResu
   ];
 }
 
-function lossChart(report: CompareReport, { key, ...words }: Cost): Chart {
+function lossChart(report: CompareReport, { key, near = false, ...words }: Cost): Chart {
   const arms = overlaid(report);
   const target = report.comparison.baseline.valLoss;
   const x = ascending(arms.flatMap(({ run }) => run.curve.map((point) => point[key])));
@@ -66,7 +71,16 @@ function lossChart(report: CompareReport, { key, ...words }: Cost): Chart {
   const marks = arms
     .flatMap(({ arm, run, color }) => stageEnds(arm, run).map((end) => ({ x: end[key], label: "K = 1", color })))
     .sort((a, b) => a.x - b.x);
-  return { ...words, yLabel: "nats per token", x, series: [...series, line], marks, height: 340 };
+  const top = near ? topOf(arms.map(({ run }) => run.valLoss)) : undefined;
+  return { ...words, yLabel: "nats per token", x, series: [...series, line], marks, height: 340, top };
+}
+
+/** A little above the final losses, and more the further they lie apart. */
+function topOf(losses: readonly number[]): number | undefined {
+  const known = losses.filter(Number.isFinite);
+  if (known.length === 0) return undefined;
+  const most = Math.max(...known);
+  return most + Math.max(0.25, 3 * (most - Math.min(...known)));
 }
 
 /** The last point of every stage but the last: each stage ends with an evaluation. */

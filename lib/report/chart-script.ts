@@ -22,7 +22,10 @@ export const chartScript = String.raw`
     if (value == null) return "–";
     return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(3) : short(value);
   };
-  const padded = (_, low, high) => low === null ? [0, 1] : uPlot.rangeNum(low, high, 0.12, true);
+  const padded = (low, high) => low === null ? [0, 1] : uPlot.rangeNum(low, high, 0.12, true);
+  // What the reader zooms into may lie above the top altogether.
+  const range = ({ top }) => (_, low, high) =>
+    top === undefined || !(low < top) ? padded(low, high) : [padded(low, top)[0], top];
 
   const drawMarks = (marks) => (u) => {
     const { ctx, bbox } = u;
@@ -72,7 +75,7 @@ export const chartScript = String.raw`
     const options = {
       width: element.clientWidth,
       height: chart.height,
-      scales: { x: { time: false }, y: { range: padded } },
+      scales: { x: { time: false }, y: { range: range(chart) } },
       axes: [
         axis(chart.xLabel, (_, ticks) => ticks.map(short)),
         { ...axis(chart.yLabel, (_, ticks) => ticks.map(short)), size: 64 },

@@ -29,6 +29,8 @@ export interface Chart {
   readonly series: readonly ChartSeries[];
   /** Vertical lines in ascending order, each with a label to its right; grey unless they belong to a series. */
   readonly marks: readonly { readonly x: number; readonly label: string; readonly color?: ChartSeries["color"] }[];
+  /** Where the plot ends above, whatever lines go on beyond it. Default: above all of them. */
+  readonly top?: number;
   /** Height in pixels of the plot. */
   readonly height: number;
 }

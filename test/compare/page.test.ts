@@ -51,8 +51,12 @@ function chartsOf(html: string): Chart[] {
 describe("the page", () => {
   it("draws the runs over each other against FLOPs, tokens and time, with the end of the patch stage", async () => {
     const charts = chartsOf(renderComparison(await report({ equal: true })));
-    expect(charts.map(({ xLabel }) => xLabel)).toEqual(["FLOP", "tokens", "seconds of training"]);
-    const [flops, tokens] = charts;
+    expect(charts.map(({ xLabel }) => xLabel)).toEqual(["FLOP", "FLOP", "tokens", "seconds of training"]);
+    const [near, flops, tokens] = charts;
+    // Final losses of 3, 3.5 and 2.5.
+    expect(near!.top).toBeCloseTo(3.5 + 3 * (3.5 - 2.5), 9);
+    expect({ ...near, title: "", top: 0 }).toEqual({ ...flops, title: "", top: 0 });
+    expect(flops!.top).toBeUndefined();
     expect(tokens!.x).toEqual([256, 512, 768]);
     expect(tokens!.series.map(({ label, values }) => [label, values])).toEqual([
       ["token-level", [5, 4, 3]], ["K = 4, fraction 0.6667", [6, 5, 3.5]],
