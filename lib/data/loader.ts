@@ -10,6 +10,7 @@
  * last one ended; if that is inside a longer block of the next stage, its beginning is skipped: the position is
  * rounded up to a whole block.
  */
+import { setImmediate } from "node:timers/promises";
 import { ConfigError, DataError } from "../errors.js";
 import type { TokenDataset } from "./dataset.js";
 import { Permutation } from "./permutation.js";
@@ -99,7 +100,8 @@ export class BlockLoader {
     const { tokens, next } = await ready;
     this.#waitSeconds += (performance.now() - start) / 1000;
     this.#position = next;
-    const batch = this.#read(next, count);
+    // Issuing the reads takes its time, too: first the caller gets its step going.
+    const batch = setImmediate().then(() => this.#read(next, count));
     batch.catch(() => undefined); // told by the call of next() that takes this batch, if one does
     this.#prefetched = { count, batch };
     return tokens;
@@ -125,20 +127,28 @@ export class BlockLoader {
 
   async #read(from: DataPosition, count: number): Promise<Batch> {
     const out = new Int32Array(count * this.blockTokens);
+    const reads: Promise<void>[] = [];
     let { epoch, tokens } = from;
     for (let done = 0; done < out.length; ) {
       const within = tokens % this.#unitTokens;
       const unit = this.#permutation(epoch).at((tokens - within) / this.#unitTokens);
       const length = Math.min(out.length - done, this.#unitTokens - within);
       const start = unit * this.#unitTokens + within;
-      const part = out.subarray(done, done + length);
-      await this.#dataset.read(start, part);
-      this.#dataset.checkVocabulary(part, start, this.#vocabSize);
+      reads.push(this.#readPart(start, out.subarray(done, done + length)));
       done += length;
       tokens += length;
       if (tokens === this.tokensPerEpoch) [epoch, tokens] = [epoch + 1, 0];
     }
+    // All at once: one after another, each would wait for its turn on cores that compute. Of failures, the first in
+    // the order of the data is told.
+    const failure = (await Promise.allSettled(reads)).find((read) => read.status === "rejected");
+    if (failure) throw failure.reason;
     return { tokens: out, next: { epoch, tokens } };
+  }
+
+  async #readPart(start: number, part: Int32Array): Promise<void> {
+    await this.#dataset.read(start, part);
+    this.#dataset.checkVocabulary(part, start, this.#vocabSize);
   }
 
   #permutation(epoch: number): Permutation {
