@@ -1,9 +1,10 @@
-/** Writes docs/config.md from the schema in lib/config/schema.ts: `npm run docs`. */
-import { writeFileSync } from "node:fs";
+/** Writes docs/config.md from the schema in lib/config/schema.ts, and the tables of docs/results.md: `npm run docs`. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
+import { withTables } from "./results_tables.js";
 
 interface Node {
   readonly type?: string;
@@ -115,5 +116,8 @@ function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node):
   return `${low}${low && most ? "," : ""}${exclusiveMaximum === undefined ? most : ` < ${exclusiveMaximum}`}`;
 }
 
-const page = fileURLToPath(new URL("config.md", import.meta.url));
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(page, configPage());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [config, results] = ["config.md", "results.md"].map((name) => new URL(name, import.meta.url));
+  writeFileSync(config!, configPage());
+  writeFileSync(results!, withTables(readFileSync(results!, "utf8")));
+}

@@ -37,7 +37,7 @@ tr { break-inside: avoid; }
 section + .charts { margin-top: 36px; }
 .scroll { overflow-x: auto; }
 table.numbers { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-table.numbers th, table.numbers td { padding: 6px 10px; border-bottom: 1px solid var(--border); text-align: right;
+table.numbers th, table.numbers td { padding: 6px 8px; border-bottom: 1px solid var(--border); text-align: right;
   white-space: nowrap; }
 table.numbers th { color: var(--muted); font-size: 13px; font-weight: 500; }
 table.numbers th:first-child, table.numbers td:first-child { text-align: left; }

@@ -1,11 +1,12 @@
 /** The documents say what the code does. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
 import { configPage } from "../../docs/generate.js";
+import { withTables } from "../../docs/results_tables.js";
 import { parseRunConfig } from "../../lib/config/config.js";
 import { builtCommand } from "../cli/built.js";
 import { writeShard } from "../train/made_run.js";
@@ -23,6 +24,20 @@ function block(language: string): string {
 describe("docs/config.md", () => {
   it("is what `npm run docs` writes", () => {
     expect(readFileSync(root("docs/config.md"), "utf8")).toBe(configPage());
+  });
+});
+
+describe("docs/results.md", () => {
+  const page = readFileSync(root("docs/results.md"), "utf8");
+
+  it("has the tables that `npm run docs` writes", () => {
+    expect(withTables(page.replace(/^\|.*\n/gm, ""))).toBe(page);
+  });
+
+  it("links to files that are there", () => {
+    const links = [...page.matchAll(/\]\((?!http)([^)#]+)/g)].map(([, link]) => link!);
+    expect(links.length).toBeGreaterThan(5);
+    for (const link of links) expect(existsSync(root(`docs/${link}`))).toBe(true);
   });
 });
 
