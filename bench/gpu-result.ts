@@ -48,7 +48,7 @@ export interface TrainRow {
 }
 
 export interface GpuResult {
-  /** As nvidia-smi names it. */
+  /** As CUDA names its first device. */
   readonly device: string;
   readonly date: string;
   readonly versions: Readonly<Record<string, string>>;
@@ -57,6 +57,20 @@ export interface GpuResult {
   readonly train: readonly TrainRow[];
   /** The result line of a short run in two stages; null where it was not run. */
   readonly twoStages: unknown;
+}
+
+/** `found`, and of the phases that it has no step of what `older` has. */
+export function merged(older: GpuResult, found: GpuResult): GpuResult {
+  const phases = new Set(found.steps.map(({ phase }) => phase));
+  const from = (phase: string) => (phases.has(phase) ? found : older);
+  return {
+    ...found,
+    versions: { ...older.versions, ...found.versions },
+    steps: [...older.steps.filter(({ phase }) => !phases.has(phase)), ...found.steps],
+    kernels: from("kernels").kernels,
+    train: from("train").train,
+    twoStages: from("train").twoStages,
+  };
 }
 
 /** What tells a kernel's timings apart. */

@@ -224,6 +224,8 @@ def main() -> None:
     torch.manual_seed(1)
     # Each shape is one compilation; past the limit PyTorch would quietly not compile.
     torch._dynamo.config.recompile_limit = 64
+    # Backward passes are repeated on one graph, so what forward has saved must not be given away to the first.
+    torch._functorch.config.donated_buffer = False
     bench = Bench(torch.device(args.device), {"f32": torch.float32, "bf16": torch.bfloat16}[like["dtype"]])
 
     kernels = []

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import {
-  kernelKey, pairKernels, parseStep, resultName, type GpuResult, type KernelRow,
+  kernelKey, merged, pairKernels, parseStep, resultName, type GpuResult, type KernelRow,
 } from "../../bench/gpu-result.js";
 import { regressions } from "../../bench/regression.js";
 
@@ -42,6 +42,25 @@ describe("pairKernels", () => {
   });
 });
 
+describe("merged", () => {
+  const step = (phase: string, name: string) => ({ phase, name, outcome: "passed" as const, seconds: 1 });
+
+  it("keeps of an older result the phases that did not run again", () => {
+    const older = { ...result([row("a", 1, 2)]), steps: [step("build", "native"), step("kernels", "kernels")] };
+    const found = { ...result(null), steps: [step("build", "native"), step("train", "train-1")], twoStages: { loss: 1 } };
+    const { kernels, steps, twoStages } = merged(older, found);
+    expect(kernels).toBe(older.kernels);
+    expect(steps.map(({ name }) => name)).toEqual(["kernels", "native", "train-1"]);
+    expect(twoStages).toEqual({ loss: 1 });
+  });
+
+  it("forgets what ran again and failed", () => {
+    const older = { ...result([row("a", 1, 2)]), steps: [step("kernels", "kernels")] };
+    const found = { ...result(null), steps: [{ ...step("kernels", "kernels"), outcome: "failed" as const }] };
+    expect(merged(older, found)).toMatchObject({ kernels: null, steps: [{ outcome: "failed" }] });
+  });
+});
+
 describe("regressions", () => {
   const committed = result([row("a", 1, 2), row("a", 4, 1.1), row("b", 1, null)]);
 
@@ -59,6 +78,11 @@ describe("regressions", () => {
     const lost = "a N=8 K=4: 1.10 x PyTorch committed, not measured now";
     expect(regressions(committed, result([row("a", 1, 2), row("a", 4, null)]))).toEqual([lost]);
     expect(regressions(committed, result(null))).toHaveLength(2);
+  });
+
+  it("lets pass a kernel whose peers were as slow as the host launched them", () => {
+    const bound = { ...row("a", 4, null), peers: [{ variant: "plain", seconds: 1, launchBound: true }] };
+    expect(regressions(committed, result([row("a", 1, 2), bound]))).toEqual([]);
   });
 
   it("refuses results of different devices", () => {
