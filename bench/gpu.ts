@@ -56,6 +56,7 @@ const train = [1, 4].flatMap((patchSize): TrainRow[] => {
   return [{ patchSize, nextpatch, pytorch, ratio: pytorch.length === 0 ? null : nextpatch.tokensPerSecond / best }];
 });
 
+const twoStages = output("two-stages");
 const torch = theirs?.torch ?? train.flatMap(({ pytorch }) => pytorch)[0]?.torch;
 const found: GpuResult = {
   device,
@@ -68,7 +69,7 @@ const found: GpuResult = {
   steps,
   kernels: ours && { dtype: ours.dtype, ceilings: ours.ceilings, rows: pairKernels(ours.kernels, theirs) },
   train,
-  twoStages: output("two-stages"),
+  twoStages,
 };
 mkdirSync(out, { recursive: true });
 const file = join(out, resultName(device));

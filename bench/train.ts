@@ -4,7 +4,7 @@
  *     npm run bench -- --python .venv-peers/bin/python [--rounds 3] [--threads 2] [--out bench/results/NAME.json]
  *
  * Every round times both once, so that a machine whose speed drifts moves both; what counts is the median of the
- * rounds' ratios. The peer runs the better of fp32 and bf16 autocast, eager and compiled: `--peers` names what to try.
+ * rounds' ratios. The peer runs the best of fp32, bf16 autocast, and that compiled.
  */
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
