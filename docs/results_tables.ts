@@ -1,5 +1,5 @@
 /** The tables of docs/results.md, out of the comparisons in docs/results: `npm run docs` writes them. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import type { Comparison } from "../lib/compare/readings.js";
 import { formatDelta, formatShare } from "../lib/compare/words.js";
 import { formatCount, formatLoss } from "../lib/report/format.js";
@@ -11,9 +11,13 @@ const runs = [
 /** The one whose sweep is shown. */
 const swept = "sotu-seed1";
 
-function read(name: string): Comparison {
-  return JSON.parse(readFileSync(new URL(`results/${name}/comparison.json`, import.meta.url), "utf8")) as Comparison;
+const results = new URL("results/", import.meta.url);
+
+function readJson(path: string): Comparison {
+  return JSON.parse(readFileSync(new URL(path, results), "utf8")) as Comparison;
 }
+
+const read = (name: string) => readJson(`${name}/comparison.json`);
 
 const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 const loss = (value: number, delta: number) => `${formatLoss(value)} (${formatDelta(delta)})`;
@@ -48,10 +52,30 @@ function sweepTable(): string[] {
   ];
 }
 
+/** A file a rate, named after it; the least loss of each column in bold. */
+function learningRateTable(): string[] {
+  const found = readdirSync(new URL("learning-rate/", results))
+    .map((file) => ({ rate: file.replace(/\.json$/, ""), ...readJson(`learning-rate/${file}`) }))
+    .sort((a, b) => Number(a.rate) - Number(b.rate));
+  const least = (arm: "baseline" | "patch") => Math.min(...found.map((one) => one[arm].valLoss));
+  const cell = (value: number, best: number) => (value === best ? `**${formatLoss(value)}**` : formatLoss(value));
+  const [baseline, patch] = [least("baseline"), least("patch")];
+  return [
+    row(["learning rate", "token-level", "staged"]),
+    "|---|---|---|",
+    ...found.map((one) => row([one.rate, cell(one.baseline.valLoss, baseline), cell(one.patch.valLoss, patch)])),
+  ];
+}
+
+const tables: Readonly<Record<string, () => string[]>> = {
+  runs: runsTable, sweep: sweepTable, "learning-rate": learningRateTable,
+};
+
 /** The page with its tables as the results are now, each between `<!-- its name -->` and `<!-- end -->`. */
 export function withTables(page: string): string {
-  const tables = { runs: runsTable, sweep: sweepTable };
-  return page.replace(/(<!-- (runs|sweep) -->\n)[^]*?(<!-- end -->)/g, (_, begin: string, name: string, end: string) =>
-    [begin, ...tables[name as keyof typeof tables]().map((line) => `${line}\n`), end].join(""),
-  );
+  return page.replace(/<!-- (\S+) -->\n[^]*?<!-- end -->/g, (_, name: string) => {
+    const table = tables[name];
+    if (table === undefined) throw new Error(`docs/results.md: no table ${name}, expected ${Object.keys(tables).join(", ")}`);
+    return [`<!-- ${name} -->`, ...table(), "<!-- end -->"].join("\n");
+  });
 }

@@ -31,7 +31,9 @@ describe("docs/results.md", () => {
   const page = readFileSync(root("docs/results.md"), "utf8");
 
   it("has the tables that `npm run docs` writes", () => {
-    expect(withTables(page.replace(/^\|.*\n/gm, ""))).toBe(page);
+    const emptied = page.replace(/(<!-- \S+ -->\n)[^]*?(<!-- end -->)/g, "$1$2");
+    expect(emptied.length).toBeLessThan(page.length);
+    expect(withTables(emptied)).toBe(page);
   });
 
   it("links to files that are there", () => {
