@@ -8,12 +8,12 @@
 
 #include <array>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 
 #include "../core/error.h"
 #include "cpu_kernels.h"
+#include "host_memory.h"
 
 namespace nextpatch::cpu {
 namespace {
@@ -22,26 +22,6 @@ int available_cores() {
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
   return get_nprocs();
-}
-
-// Memory that can be had without swapping; what the control group allows where it allows less.
-MemoryStatus memory_status() {
-  MemoryStatus status;
-  std::ifstream meminfo("/proc/meminfo");
-  std::string key, unit;
-  int64_t kib = 0;
-  while (meminfo >> key >> kib) {
-    if (key == "MemTotal:") status.total_bytes = kib * 1024;
-    if (key == "MemAvailable:") status.free_bytes = kib * 1024;
-    std::getline(meminfo, unit);
-  }
-  int64_t limit = 0, used = 0;
-  std::ifstream limit_file("/sys/fs/cgroup/memory.max"), used_file("/sys/fs/cgroup/memory.current");
-  if (limit_file >> limit && used_file >> used && limit < status.total_bytes) {
-    status.total_bytes = limit;
-    if (limit - used < status.free_bytes) status.free_bytes = limit > used ? limit - used : 0;
-  }
-  return status;
 }
 
 std::string processor_name() {
@@ -61,14 +41,10 @@ class CpuContext final : public Context {
   // OpenMP's thread count belongs to the thread that opens parallel regions.
   void enter() override { omp_set_num_threads(threads_); }
 
-  void* allocate(size_t bytes) override {
-    // Linux would promise more memory than there is and kill the process on use.
-    if (int64_t(bytes) > memory_status().free_bytes) return nullptr;
-    return std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-  }
-  void free(void* data) override { std::free(data); }
+  void* allocate(size_t bytes) override { return allocate_memory(bytes); }
+  void free(void* data) override { free_memory(data); }
   void* allocate_host(size_t bytes) override { return allocate(bytes); }
-  void free_host(void* data) override { std::free(data); }
+  void free_host(void* data) override { free_memory(data); }
   MemoryStatus memory() override { return memory_status(); }
 
   void copy_from_host(void* device, const void* host, size_t bytes) override {

@@ -109,7 +109,9 @@ void all_rows(const View& losses, const View& logits, const View& labels, const 
   const int64_t rows = logits.rows(), vocabulary = logits.cols(), size = labels.cols();
 #pragma omp parallel if (rows * vocabulary >= kParallelElements)
   {
-    std::vector<float> kept(static_cast<size_t>(size));
+    // Of the thread's own, so that a step takes no memory.
+    static thread_local std::vector<float> kept;
+    if (int64_t(kept.size()) < size) kept.resize(size_t(size));
 #pragma omp for schedule(static)
     for (int64_t row = 0; row < rows; ++row) {
       const Labels of_row{labels.as<int32_t>() + row * size, coefficients.as<float>(), size, vocabulary};

@@ -38,6 +38,8 @@ describe.each(grid)("matmul on $backend in $dtype", ({ backend, dtype }) => {
     [[1, 1, 1], [1, 997, 40], [3, 31, 123], [31, 40, 997], [123, 96, 40], [64, 128, 96], [997, 3, 1], [1, 1, 123]],
     [[1, 1, 1], [1, 97, 40], [3, 31, 23], [31, 40, 37], [17, 3, 1]],
   );
+  // On the CPU, b is put into blocks from 256 rows on where its columns fill them, from 1024 on where not.
+  const blocked = cases<readonly [number, number, number]>(backend, [[256, 128, 70], [1030, 72, 33]], []);
   const outs = dtype === "bf16" ? (["bf16", "f32"] as const) : (["f32"] as const);
   const flags = [false, true].flatMap((transposeA) =>
     [false, true].flatMap((transposeB) =>
@@ -52,7 +54,7 @@ describe.each(grid)("matmul on $backend in $dtype", ({ backend, dtype }) => {
     await memory.verify();
   }
 
-  describe.each(shapes)("[%i, %i] over %i", (m, n, k) => {
+  describe.each([...shapes, ...blocked])("[%i, %i] over %i", (m, n, k) => {
     it.each(flags)("transposeA $transposeA, transposeB $transposeB, accumulate $accumulate, to $out",
       (flag) => check({ m, n, k, ...flag }, {}));
   });
