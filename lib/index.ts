@@ -15,6 +15,7 @@ export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError 
 export { evaluate, type EvaluateOptions, type EvaluationResult } from "./evaluate.js";
 export { generate, type GenerateOptions, type Generation } from "./generate.js";
 export { parseLlamaConfig, type LlamaConfig } from "./hf/config.js";
+export { exportGguf, type ExportGgufOptions, type GgufExport } from "./hf/gguf.js";
 export { presets } from "./hf/presets.js";
 export { Tensor, type BackendReport, type DType, type MemoryCounters } from "./native.js";
 export { Decoder, type SamplingSettings } from "./nn/decoder.js";

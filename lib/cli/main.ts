@@ -6,6 +6,7 @@ import { ConfigError } from "../errors.js";
 import { registerBench } from "./bench.js";
 import { registerCompare } from "./compare.js";
 import { registerEval } from "./eval.js";
+import { registerExport } from "./export.js";
 import { registerGenerate } from "./generate.js";
 import { registerInfo } from "./info.js";
 import { createIo } from "./io.js";
@@ -32,7 +33,8 @@ const program = new Command("nextpatch")
 const flags = () => program.opts<{ json?: boolean; verbose?: boolean }>();
 const io = createIo(() => flags().json === true);
 for (const register of [
-  registerPrepare, registerTrain, registerEval, registerGenerate, registerCompare, registerBench, registerInfo,
+  registerPrepare, registerTrain, registerEval, registerGenerate, registerCompare, registerExport, registerBench,
+  registerInfo,
 ]) {
   register(program, io);
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { native, Tensor } from "../native.js";
 import type { Parameters } from "../nn/parameters.js";
+import { parameterDtype } from "./checkpoint-parameter.js";
 import { CheckpointTensors } from "./checkpoint-tensors.js";
 import { generationConfig, parseLlamaConfig, toHuggingFaceConfig, type LlamaConfig } from "./config.js";
 import { float16ToFloat32 } from "./float16.js";
@@ -49,19 +50,10 @@ export async function readModelFolder(folder: string): Promise<ModelSource> {
 
 async function loadParameters(tensors: CheckpointTensors, parameters: Parameters): Promise<void> {
   for (const { name, shape } of parameters.layout.slots) {
-    if (!tensors.has(name)) {
-      throw new CheckpointError(`${tensors.folder}: expected a tensor "${name}" of shape [${shape.join(", ")}], found none`);
-    }
-    const info = tensors.info(name);
-    if (info.shape.join() !== shape.join()) {
-      throw new CheckpointError(
-        `${tensors.folder}: ${name}: expected shape [${shape.join(", ")}], as config.json has it, ` +
-          `found [${info.shape.join(", ")}]`,
-      );
-    }
+    const dtype = parameterDtype(tensors, { name, shape });
     const target = parameters.view(parameters.master, name);
     const { buffer, byteOffset, byteLength } = await tensors.read(name);
-    switch (info.dtype) {
+    switch (dtype) {
       case "F32":
         target.write(new Float32Array(buffer, byteOffset, byteLength / 4));
         break;
@@ -74,8 +66,6 @@ async function loadParameters(tensors: CheckpointTensors, parameters: Parameters
         native.copy(target, half);
         break;
       }
-      default:
-        throw new CheckpointError(`${tensors.folder}: ${name}: expected F32, F16 or BF16, found ${info.dtype}`);
     }
   }
   parameters.refreshCompute();

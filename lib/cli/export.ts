@@ -1,0 +1,38 @@
+/** `nextpatch export`: a trained model for other programs. */
+import { Option, type Command } from "commander";
+import { exportGguf } from "../hf/gguf.js";
+import type { CliIo } from "./io.js";
+
+interface Flags {
+  readonly model: string;
+  readonly out: string;
+}
+
+export function registerExport(program: Command, io: CliIo): void {
+  program
+    .command("export")
+    .description("write a model as one file, for llama.cpp and what is built on it")
+    .requiredOption("--model <dir>", "model folder, with its tokenizer.json")
+    .addOption(new Option("--format <format>", "the file's format").choices(["gguf"]).makeOptionMandatory())
+    .requiredOption("--out <file>", "the file to write; an earlier export of that name is replaced")
+    .action(async ({ model, out }: Flags) => {
+      const interrupt = new AbortController();
+      const onInterrupt = (): void => interrupt.abort(new Error("interrupted"));
+      process.once("SIGINT", onInterrupt);
+      const progress = io.progress("export");
+      const onProgress = (bytes: number, total: number) => progress.update(bytes, total, size(bytes));
+      const result = await exportGguf(model, out, { onProgress, signal: interrupt.signal }).finally(() => {
+        progress.stop();
+        process.removeListener("SIGINT", onInterrupt);
+      });
+      const { file, bytes, tensors, parameters, dtype } = result;
+      io.result(
+        `${file}: ${size(bytes)}, ${tensors} tensors, ${(parameters / 1e6).toFixed(2)} M parameters in ${dtype}`,
+        result,
+      );
+    });
+}
+
+function size(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
