@@ -1,5 +1,5 @@
 /** From text to a model that writes: the commands in the order in which they are used. */
-import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { readMetrics } from "../../lib/report/metrics.js";
@@ -126,6 +126,26 @@ describe("the commands in turn", () => {
     expect((await json(...args, ...greedy, "--seed", "5"))["text"]).toBe((await json(...args, ...greedy))["text"]);
     const plain = await nextpatch(...args, "--seed", "3");
     expect(plain).toMatchObject({ code: 0, stdout: `The cat${first.text}\n` });
+  });
+
+  it("export writes a file, and says what is in it", async () => {
+    const args = ["export", "--model", "runs/small/model", "--format", "gguf", "--out", "small.gguf"];
+    const found = await json(...args);
+    expect(Object.keys(found)).toEqual(["file", "bytes", "tensors", "parameters", "dtype"]);
+    const file = readFileSync(path("small.gguf"));
+    expect(found).toMatchObject({ file: "small.gguf", bytes: file.byteLength, tensors: 21 });
+    const { code, stdout, stderr } = await nextpatch(...args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^export: 100%, \d/) });
+    expect(stdout).toMatch(/^small\.gguf: \d.* MB, 21 tensors, 0\.\d+ M parameters in (F32|BF16)\n$/);
+    expect(readFileSync(path("small.gguf")).equals(file)).toBe(true);
+    const bare = await nextpatch("export", "--model", "data", "--format", "gguf", "--out", "bare.gguf");
+    expect(bare).toMatchObject({ code: 1, stdout: "" });
+    expect(bare.stderr).toMatch(/^nextpatch: data\/config\.json: expected a model's configuration: .*\n$/);
+    rmSync(path("runs/small/model/tokenizer.json"));
+    const mute = await nextpatch(...args);
+    expect(mute).toMatchObject({ code: 2, stdout: "" });
+    expect(mute.stderr).toBe("nextpatch: runs/small/model/tokenizer.json: the model has no tokenizer\n");
+    copyFileSync(path("data/tokenizer.json"), path("runs/small/model/tokenizer.json"));
   });
 
   it("bench train prints the agreed keys", async () => {

@@ -6,8 +6,8 @@ import { builtCommand, complaint } from "./built.js";
 
 const nextpatch = builtCommand();
 
-const commands = [["prepare"], ["train"], ["eval"], ["generate"], ["compare"], ["bench"], ["bench", "train"],
-  ["bench", "kernels"], ["info"]];
+const commands = [["prepare"], ["train"], ["eval"], ["generate"], ["compare"], ["export"], ["bench"],
+  ["bench", "train"], ["bench", "kernels"], ["info"]];
 
 describe("nextpatch", () => {
   it("lists its commands, and tells its version", async () => {
@@ -39,6 +39,9 @@ describe("nextpatch", () => {
     { args: ["eval", "--model", "m", "--data", "x.bin", "--patch-size", "0"], says: /--patch-size.*'0' .*at least 1/ },
     { args: ["generate", "--model", "m", "--prompt", "a", "--top-p", "2"], says: /--top-p.*'2' .*from 0 to 1/ },
     { args: ["generate", "--model", "m", "--prompt", "a", "--device", "gpu"], says: /--device.*expected auto, cpu/ },
+    { args: ["export", "--model", "m", "--format", "ggml", "--out", "m.gguf"], says: /'ggml' .*choices are gguf/ },
+    { args: ["export", "--model", "m", "--out", "m.gguf"], says: /required option '--format <format>' not specified/ },
+    { args: ["export", "--model", "none", "--format", "gguf", "--out", "m.gguf"], says: /no model folder at none/ },
     { args: ["bench", "train", "--model", "huge"], says: /--model: expected tiny, .*got "huge"/ },
     { args: ["bench", "train", "--model", "{"], says: /--model: not JSON/ },
     { args: ["bench", "train", "--model", "tiny", "--patch-size", "3"], says: /tokensPerStep: expected a multiple/ },
