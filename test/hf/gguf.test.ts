@@ -250,10 +250,12 @@ describe("the tokenizer of an export", () => {
     const step = { type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false };
     return { type: "Sequence", pretokenizers: [step, { ...byteLevel, use_regex: false }] };
   };
-  const llama3 = split(
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|" +
-      "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-  );
+  /** Llama 3's expression and Qwen 2's differ in the digits alone. */
+  const words = (digits: string) => {
+    const before = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}`;
+    return split(`${before}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`);
+  };
+  const llama3 = words("\\p{N}{1,3}");
   const digits = { type: "Sequence", pretokenizers: [{ type: "Digits", individual_digits: true }, byteLevel] };
 
   it.each([
@@ -262,6 +264,7 @@ describe("the tokenizer of an export", () => {
     { pre_tokenizer: digits, ignore_merges: false, pre: "smollm" },
     { pre_tokenizer: llama3, ignore_merges: true, pre: "llama-bpe" },
     { pre_tokenizer: llama3, ignore_merges: false, pre: "dbrx" },
+    { pre_tokenizer: words("\\p{N}"), ignore_merges: false, pre: "qwen2" },
   ])("splits words by $pre", async ({ pre_tokenizer, ignore_merges, pre }) => {
     expect(await keys(madeTokenizer({ ...small, pre_tokenizer, model: { ignore_merges } }))).toMatchObject({ pre });
   });
