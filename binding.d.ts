@@ -7,7 +7,9 @@
  * `RangeError` (shape, value) that names the operation, the argument, what was expected and what came.
  */
 
+/** What a tensor's elements are; bf16 is the upper half of an f32. */
 export type DType = "f32" | "bf16" | "i32";
+/** The implementations of the operations; `simt` runs the CUDA sources on the host, for tests. */
 export type BackendName = "cpu" | "cuda" | "simt";
 
 /** What a tensor of each dtype is written from and read to; bf16 as its 16 raw bits. */
@@ -17,6 +19,7 @@ export interface ArrayOf {
   i32: Int32Array;
 }
 
+/** The memory of a device as `device.memory()` tells it. */
 export interface MemoryCounters {
   /** Memory of the device, and what of it is free, in bytes. */
   totalBytes: number;
@@ -32,6 +35,7 @@ export interface MemoryCounters {
   systemAllocations: number;
 }
 
+/** An opened device: its memory, and its in-order queue of operations. */
 export class Device {
   /**
    * A handle; all handles on one device with as many threads share its queue and its memory.
@@ -42,6 +46,8 @@ export class Device {
   constructor(backend: BackendName, index: number, threads: number);
   readonly backend: BackendName;
   readonly index: number;
+  /** Host threads as they were asked for; 0: all available cores. */
+  readonly threads: number;
   readonly name: string;
   /** Whether bf16 products run faster than f32 ones. */
   readonly nativeBf16: boolean;
@@ -66,12 +72,20 @@ export class Device {
 }
 
 /** Recorded operations: a CUDA graph on `cuda` (and `simt`), a list on `cpu`. Keeps the memory they touch. */
-export interface Graph {
+export class Graph {
+  /** Made by `Device.endCapture`. */
+  private constructor();
   /** Enqueues all of them. */
   launch(): void;
+  /** Lets go of the operations and of the memory they touch, once what is enqueued has run. */
   dispose(): void;
+  [Symbol.dispose](): void;
 }
 
+/**
+ * A handle on memory of a device: row-major elements, or a strided view of such. Its methods throw `TypeError` where it
+ * was disposed of, and `RangeError` for a shape or a place that does not fit.
+ */
 export class Tensor<D extends DType = DType> {
   /** Uninitialised memory. @throws OutOfMemoryError */
   constructor(device: Device, dtype: D, shape: readonly number[]);
@@ -81,20 +95,23 @@ export class Tensor<D extends DType = DType> {
   /** Elements. */
   readonly size: number;
   readonly byteLength: number;
+  /** Whether the elements lie one after another: not so in a view that `narrow` cut from the inside. */
+  readonly contiguous: boolean;
   readonly disposed: boolean;
-  /** The same memory in another shape of as many elements. */
+  /** The same memory in another shape of as many elements; of a contiguous tensor only. */
   reshape(shape: readonly number[]): Tensor<D>;
   /** The same memory, only `length` entries from `start` along `dimension`. */
   narrow(dimension: number, start: number, length: number): Tensor<D>;
-  /** Copies `data` (which may be changed at once) to the device. */
+  /** Copies `data` (which may be changed at once) to the device; to a contiguous tensor only. */
   write(data: ArrayOf[D]): void;
-  /** Waits for the operations before it and copies to the host. */
+  /** Waits for the operations before it and copies to the host; from a contiguous tensor only. */
   read(): Promise<ArrayOf[D]>;
   /** Lets go of the memory, which is freed with its last view and the last operation that uses it. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
 
+/** What `backends()` tells of a backend. */
 export interface BackendReport {
   name: BackendName;
   available: boolean;

@@ -6,10 +6,13 @@
  * Every call checks its arguments, enqueues its work on the device of its tensors and returns at once:
  * `await tensor.read()` or `await device.synchronize()` waits. The same inputs give the same bits.
  *
- * A wrong argument throws `TypeError` (kind, dtype, device) or `RangeError` (shape, value), memory that is not to be
- * had `OutOfMemoryError`. An id outside the vocabulary is seen only by the kernel: it counts as a row of zeros or as
- * an ignored label, and the next wait rejects with a `RangeError` that names it.
+ * A wrong argument throws `TypeError` (kind, dtype, device) or `RangeError` (shape, value) that names the operation,
+ * the argument, what was expected and what came; memory that is not to be had throws `OutOfMemoryError`. An id outside
+ * the vocabulary is seen only by the kernel: it counts as a row of zeros or as an ignored label, and the next wait
+ * rejects with a `RangeError` that names it.
  */
+import { Arguments, describe, list } from "./arguments.js";
+import { supportedHeadDims } from "./hf/config.js";
 import { native, Tensor } from "./native.js";
 
 export { Device, type DeviceSpec } from "./device.js";
@@ -18,6 +21,7 @@ export { Tensor, type ArrayOf, type DType } from "./native.js";
 
 /** The dtypes that the kernels compute in. */
 export type ComputeDType = "f32" | "bf16";
+const computeDTypes = ["f32", "bf16"] as const satisfies readonly ComputeDType[];
 
 // ---- Patch embedding ------------------------------------------------------------------------------------------
 
@@ -34,16 +38,17 @@ export type ComputeDType = "f32" | "bf16";
 export function patchEmbedding<D extends ComputeDType>(
   tokens: Tensor<"i32">, table: Tensor<D>, options: { patchSize: number; out?: Tensor<D> },
 ): Tensor<D> {
-  const { patchSize } = options;
-  if (!Number.isInteger(patchSize) || patchSize < 1 || tokens.size % patchSize !== 0) {
-    throw new RangeError(
-      `patchEmbedding: patchSize: expected a divisor of the ${tokens.size} tokens but got ${patchSize}`,
-    );
-  }
-  const [, cols] = dimensions("patchEmbedding", "table", table, 2);
-  const out = options.out ?? new Tensor(table.device, table.dtype, [tokens.size / patchSize, cols!]);
-  native.patchEmbeddingForward(out, flat(tokens), table);
-  return out;
+  const check = new Arguments("patchEmbedding");
+  check.tensor("tokens", tokens, { dtypes: ["i32"] });
+  const [, cols] = check.tensor("table", table, { dtypes: computeDTypes, shape: ["V", "C"] });
+  const { patchSize, out } = check.object("options", options);
+  const divides = (k: number): boolean => Number.isInteger(k) && k >= 1 && tokens.size % k === 0;
+  check.number("patchSize", patchSize, `a divisor of the ${tokens.size} tokens`, divides);
+  const shape = [tokens.size / patchSize, cols!];
+  if (out !== undefined) check.tensor("out", out, { dtypes: [table.dtype], shape });
+  const written = out ?? new Tensor(table.device, table.dtype, shape);
+  native.patchEmbeddingForward(written, flat(tokens), table);
+  return written;
 }
 
 export namespace patchEmbedding {
@@ -60,10 +65,15 @@ export namespace patchEmbedding {
   export function backward(
     dout: Tensor<ComputeDType>, tokens: Tensor<"i32">, target: { vocabulary: number } | { dtable: Tensor<"f32"> },
   ): Tensor<"f32"> {
-    const dtable = "dtable" in target
-      ? target.dtable
-      : zeros(dout, [target.vocabulary, dimensions("patchEmbedding.backward", "dout", dout, 2)[1]!]);
-    const [vocabulary] = dimensions("patchEmbedding.backward", "dtable", dtable, 2);
+    const check = new Arguments("patchEmbedding.backward");
+    const [rows, cols] = check.tensor("dout", dout, { dtypes: computeDTypes, shape: ["N", "C"] });
+    check.tensor("tokens", tokens, { dtypes: ["i32"] });
+    if (tokens.size % rows! !== 0) {
+      check.fail(RangeError, "tokens", `a multiple of the ${rows} rows of dout`, String(tokens.size));
+    }
+    const given: { vocabulary?: number; dtable?: Tensor<"f32"> } = check.object("target", target);
+    const { dtable = zeros(dout, [vocabularySize(check, given.vocabulary), cols!]) } = given;
+    const [vocabulary] = check.tensor("dtable", dtable, { dtypes: ["f32"], shape: ["V", cols!] });
     const elements = native.patchEmbeddingBackwardWorkspace(dout.device, tokens.size, vocabulary!);
     const workspace = new Tensor(dout.device, "i32", [elements]);
     native.patchEmbeddingBackward(dtable, dout, flat(tokens), workspace);
@@ -88,10 +98,12 @@ export namespace patchEmbedding {
 export function flashAttention<D extends ComputeDType>(
   q: Tensor<D>, k: Tensor<D>, v: Tensor<D>, options: { scale?: number } = {},
 ): { out: Tensor<D>; lse: Tensor<"f32"> } {
-  const [batch, queries, heads, headDim] = dimensions("flashAttention", "q", q, 4);
+  const check = new Arguments("flashAttention");
+  const { batch, queries, heads, headDim } = attentionSizes(check, q, k, v);
+  const scale = attentionScale(check, check.object("options", options).scale, headDim);
   const out = new Tensor(q.device, q.dtype, q.shape);
-  const lse = new Tensor(q.device, "f32", [batch!, heads!, queries!]);
-  native.attentionForward(out, lse, q, k, v, options.scale ?? 1 / Math.sqrt(headDim!));
+  const lse = new Tensor(q.device, "f32", [batch, heads, queries]);
+  native.attentionForward(out, lse, q, k, v, scale);
   return { out, lse };
 }
 
@@ -107,21 +119,56 @@ export namespace flashAttention {
     dout: Tensor<D>,
     saved: { q: Tensor<D>; k: Tensor<D>; v: Tensor<D>; out: Tensor<D>; lse: Tensor<"f32">; scale?: number },
   ): { dq: Tensor<D>; dk: Tensor<D>; dv: Tensor<D> } {
-    const { q, k, v, out, lse } = saved;
-    const [batch, queries, heads, headDim] = dimensions("flashAttention.backward", "q", q, 4);
-    const [, keys, kvHeads] = dimensions("flashAttention.backward", "k", k, 4);
-    const elements = native.attentionBackwardWorkspace(q.device, batch!, queries!, keys!, heads!, kvHeads!, headDim!);
+    const check = new Arguments("flashAttention.backward");
+    const { q, k, v, out, lse } = check.object("saved", saved);
+    const { batch, queries, keys, heads, kvHeads, headDim } = attentionSizes(check, q, k, v);
+    const results = { dtypes: [q.dtype], shape: [batch, queries, heads, headDim], strided: true };
+    check.tensor("dout", dout, results);
+    check.tensor("out", out, results);
+    check.tensor("lse", lse, { dtypes: ["f32"], shape: [batch, heads, queries] });
+    const scale = attentionScale(check, saved.scale, headDim);
+    const elements = native.attentionBackwardWorkspace(q.device, batch, queries, keys, heads, kvHeads, headDim);
     const workspace = new Tensor(q.device, "f32", [Math.max(elements, 1)]);
     const [dq, dk, dv] = [q, k, v].map((input) => new Tensor(input.device, input.dtype, input.shape));
-    const scale = saved.scale ?? 1 / Math.sqrt(headDim!);
     native.attentionBackward(dq!, dk!, dv!, dout, q, k, v, out, lse, workspace, scale);
     workspace.dispose();
     return { dq: dq!, dk: dk!, dv: dv! };
   }
 }
 
+interface AttentionSizes {
+  batch: number;
+  queries: number;
+  keys: number;
+  heads: number;
+  kvHeads: number;
+  headDim: number;
+}
+
+function attentionSizes(check: Arguments, q: Tensor, k: Tensor, v: Tensor): AttentionSizes {
+  const pattern = { dtypes: computeDTypes, shape: ["B", "Tq", "H", "D"], strided: true };
+  const [batch, queries, heads, headDim] = check.tensor("q", q, pattern) as [number, number, number, number];
+  if (!supportedHeadDims.includes(headDim)) {
+    check.fail(RangeError, "q", `a head dimension of ${supportedHeadDims.join(", ")}`, list(q.shape));
+  }
+  const dtypes = [q.dtype];
+  const kPattern = { dtypes, shape: [batch, "Tk", "G", headDim], strided: true };
+  const [, keys, kvHeads] = check.tensor("k", k, kPattern) as [number, number, number, number];
+  if (heads % kvHeads !== 0) {
+    check.fail(RangeError, "k", `a number of heads that divides the ${heads} of q`, list(k.shape));
+  }
+  check.tensor("v", v, { dtypes, shape: [batch, keys, kvHeads, headDim], strided: true });
+  return { batch, queries, keys, heads, kvHeads, headDim };
+}
+
+function attentionScale(check: Arguments, scale: number | undefined, headDim: number): number {
+  if (scale === undefined) return 1 / Math.sqrt(headDim);
+  return check.number("scale", scale, "a number from -1000000 to 1000000", (value) => Math.abs(value) <= 1e6);
+}
+
 // ---- Cross-entropy --------------------------------------------------------------------------------------------
 
+/** What `patchCrossEntropy` gives. */
 export interface PatchLoss {
   /** f32 [1]: the loss in nats. */
   loss: Tensor<"f32">;
@@ -141,7 +188,7 @@ export interface PatchLoss {
 export function patchCrossEntropy(
   logits: Tensor<ComputeDType>, labels: Tensor<"i32">, options: { weights?: ArrayLike<number> } = {},
 ): PatchLoss {
-  return nextPatchLoss("patchCrossEntropy", logits, labels, options.weights, false);
+  return nextPatchLoss("patchCrossEntropy", logits, labels, options, false);
 }
 
 export namespace patchCrossEntropy {
@@ -157,24 +204,21 @@ export namespace patchCrossEntropy {
   export function backward<D extends ComputeDType>(
     logits: Tensor<D>, labels: Tensor<"i32">, options: { weights?: ArrayLike<number> } = {},
   ): PatchLoss & { dlogits: Tensor<D> } {
-    const { loss, losses } = nextPatchLoss("patchCrossEntropy.backward", logits, labels, options.weights, true);
+    const { loss, losses } = nextPatchLoss("patchCrossEntropy.backward", logits, labels, options, true);
     return { loss, losses, dlogits: logits };
   }
 }
 
 function nextPatchLoss(
-  operation: string, logits: Tensor, labels: Tensor, weights: ArrayLike<number> | undefined, gradient: boolean,
+  operation: string, logits: Tensor, labels: Tensor, options: { weights?: ArrayLike<number> }, gradient: boolean,
 ): PatchLoss {
+  const check = new Arguments(operation);
+  const [rows] = check.tensor("logits", logits, { dtypes: computeDTypes, shape: ["N", "V"] });
+  const [, patchSize] = check.tensor("labels", labels, { dtypes: ["i32"], shape: [rows!, "K"] });
+  const weights = weightValues(check, check.object("options", options).weights, patchSize!);
   const { device } = logits;
-  const [rows] = dimensions(operation, "logits", logits, 2);
-  const [, patchSize] = dimensions(operation, "labels", labels, 2);
-  if (weights && weights.length !== patchSize) {
-    throw new RangeError(
-      `${operation}: weights: expected ${patchSize} numbers, one a label of a row, but got ${weights.length}`,
-    );
-  }
   const labelWeights = new Tensor(device, "f32", [patchSize!]);
-  labelWeights.write(weights ? Float32Array.from(weights) : new Float32Array(patchSize!).fill(1 / patchSize!));
+  labelWeights.write(weights);
   const coefficients = new Tensor(device, "f32", [patchSize!]);
   const losses = new Tensor(device, "f32", [rows!]);
   const loss = new Tensor(device, "f32", [1]);
@@ -186,14 +230,24 @@ function nextPatchLoss(
   return { loss, losses };
 }
 
+function weightValues(check: Arguments, weights: ArrayLike<number> | undefined, count: number): Float32Array {
+  if (weights === undefined) return new Float32Array(count).fill(1 / count);
+  const expected = `${count} numbers (one a label of a row)`;
+  if (typeof weights !== "object" || weights === null || typeof weights.length !== "number") {
+    return check.fail(TypeError, "weights", expected, describe(weights));
+  }
+  if (weights.length !== count) check.fail(RangeError, "weights", expected, String(weights.length));
+  const finite = (value: number): boolean => Number.isFinite(Math.fround(value));
+  return Float32Array.from(weights, (weight, i) => check.number(`weights[${i}]`, weight, "a finite number", finite));
+}
+
 // ---- Of all ---------------------------------------------------------------------------------------------------
 
-/** The shape of a tensor that must have so many dimensions, before outputs are made by it. */
-function dimensions(operation: string, name: string, tensor: Tensor, rank: number): number[] {
-  if (!(tensor instanceof Tensor)) throw new TypeError(`${operation}: ${name}: expected a Tensor`);
-  const { shape } = tensor;
-  if (shape.length === rank) return shape;
-  throw new RangeError(`${operation}: ${name}: expected ${rank} dimensions but got [${shape.join(", ")}]`);
+function vocabularySize(check: Arguments, vocabulary: number | undefined): number {
+  const largest = 2 ** 31 - 1; // ids are i32
+  const expected = `a whole number from 1 to ${largest}, or dtable`;
+  const holds = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= largest;
+  return check.number("vocabulary", vocabulary, expected, holds);
 }
 
 function flat(tensor: Tensor<"i32">): Tensor<"i32"> {

@@ -30,14 +30,17 @@ export const native = load();
 native.setErrorClasses({ TypeError, RangeError, DeviceError, OutOfMemoryError });
 
 // Configurable, since a process that loads this module twice (two realms, two copies of the package) has one addon.
-Object.defineProperty(native.Tensor.prototype, Symbol.dispose, {
-  configurable: true,
-  value(this: Binding.Tensor) {
-    this.dispose();
-  },
-});
+for (const { prototype } of [native.Tensor, native.Graph]) {
+  Object.defineProperty(prototype, Symbol.dispose, {
+    configurable: true,
+    value(this: { dispose(): void }) {
+      this.dispose();
+    },
+  });
+}
 
 /** A handle on memory of a device: dtype, shape, `write`, `read`, `dispose`. */
 export const Tensor = native.Tensor;
+/** Of an element type: `Tensor<"f32">`. */
 export type Tensor<D extends Binding.DType = Binding.DType> = Binding.Tensor<D>;
 export type { ArrayOf, BackendName, BackendReport, Device, DType, Graph, MemoryCounters } from "../binding.js";

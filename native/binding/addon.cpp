@@ -1,6 +1,7 @@
 // The addon's entry: its classes, its operations, and the state of one JavaScript environment.
 #include <napi.h>
 
+#include "describe.h"
 #include "device.h"
 #include "environment.h"
 #include "graph.h"
@@ -14,7 +15,8 @@ static void set_error_classes(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   for (const char* name : {"TypeError", "RangeError", "DeviceError", "OutOfMemoryError"}) {
     if (!info[0].IsObject() || !info[0].As<Napi::Object>().Get(name).IsFunction()) {
-      throw Napi::TypeError::New(env, std::string("setErrorClasses: expected a class ") + name);
+      throw Napi::TypeError::New(env, std::string("setErrorClasses: ") + name + ": expected a class but got " +
+                                         describe(info[0]));
     }
   }
   Environment::of(env).error_classes = Napi::Persistent(info[0].As<Napi::Object>());
@@ -24,9 +26,10 @@ Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   auto* environment = new Environment(env);
   env.SetInstanceData(environment);
   const Napi::Function device = DeviceHandle::define(env), tensor = Tensor::define(env);
+  const Napi::Function graph = GraphHandle::define(env);
   environment->device_class = Napi::Persistent(device);
   environment->tensor_class = Napi::Persistent(tensor);
-  environment->graph_class = Napi::Persistent(GraphHandle::define(env));
+  environment->graph_class = Napi::Persistent(graph);
   // process.exit runs no clean-up hooks, and the device's threads must not outlive the libraries they run in.
   const auto on_exit = Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
     Environment::of(info.Env()).close();
@@ -35,6 +38,7 @@ Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   process.Get("once").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), on_exit});
   exports.Set("Device", device);
   exports.Set("Tensor", tensor);
+  exports.Set("Graph", graph);
   exports.Set("setErrorClasses", Napi::Function::New(env, set_error_classes, "setErrorClasses"));
   exports.Set("backends", Napi::Function::New(env, backends, "backends"));
   export_basic(env, exports);

@@ -27,7 +27,7 @@ Argument Call::read_tensor(const char* name, int rank, bool strided) {
   const Napi::Value value = info_[position_++];
   Tensor* tensor = Tensor::from(value);
   if (!tensor) fail(ErrorKind::type, name, "a Tensor", describe(value));
-  if (tensor->disposed()) fail(ErrorKind::type, name, "a live tensor", "one that was disposed of");
+  if (tensor->disposed()) fail(ErrorKind::type, name, "a live tensor", "a disposed one");
   const View& view = tensor->view();
   if (rank && view.rank != rank) {
     fail(ErrorKind::range, name, std::to_string(rank) + (rank == 1 ? " dimension" : " dimensions"), shape_text(view));

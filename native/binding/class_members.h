@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include "../core/error.h"
+#include "describe.h"
 #include "errors.h"
 
 namespace nextpatch::binding {
@@ -16,7 +17,10 @@ napi_value call_member(napi_env env, napi_callback_info raw) {
     const Napi::CallbackInfo info(env, raw);
     return guarded(info.Env(), [&]() -> napi_value {
       T* self = T::from(info.This());
-      if (!self) throw Error(ErrorKind::type, std::string(T::kClassName) + ": called on an object of another class");
+      if (!self) {
+        const std::string name = T::kClassName;
+        throw Error(ErrorKind::type, name + ": receiver: expected a " + name + " but got " + describe(info.This()));
+      }
       return (self->*member)(info);
     });
   });

@@ -14,12 +14,15 @@ namespace {
 
 constexpr napi_type_tag kDeviceTag{0x6e65787470617463, 0x6465766963650001};
 
-int whole_number(const Napi::CallbackInfo& info, size_t position, const char* name, int low = 0, int high = 4096) {
+constexpr int kMaxCount = 4096;  // of devices and of threads
+
+// `name` with its operation: "Device: index".
+int whole_number(const Napi::CallbackInfo& info, size_t position, const char* name, int low, int high) {
   const Napi::Value value = info[position];
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
   if (!(number >= low && number <= high) || number != int(number)) {
     throw Error(value.IsNumber() ? ErrorKind::range : ErrorKind::type,
-                std::string("Device: ") + name + ": expected a whole number from " + std::to_string(low) + " to " +
+                std::string(name) + ": expected a whole number from " + std::to_string(low) + " to " +
                     std::to_string(high) + " but got " + describe(value));
   }
   return int(number);
@@ -31,6 +34,7 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
   return DefineClass(env, "Device",
                      {accessor<DeviceHandle, &DeviceHandle::backend>("backend"),
                       accessor<DeviceHandle, &DeviceHandle::index>("index"),
+                      accessor<DeviceHandle, &DeviceHandle::threads>("threads"),
                       accessor<DeviceHandle, &DeviceHandle::name>("name"),
                       accessor<DeviceHandle, &DeviceHandle::native_bf16>("nativeBf16"),
                       method<DeviceHandle, &DeviceHandle::memory>("memory"),
@@ -50,8 +54,8 @@ DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
       throw Error(ErrorKind::type, "Device: backend: expected a string but got " + describe(info[0]));
     }
     const std::string backend = info[0].As<Napi::String>().Utf8Value();
-    const int index = whole_number(info, 1, "index");
-    const int threads = whole_number(info, 2, "threads");
+    const int index = whole_number(info, 1, "Device: index", 0, kMaxCount);
+    const int threads = whole_number(info, 2, "Device: threads", 0, kMaxCount);
     device_ = Environment::of(info.Env()).open(backend, index, threads);
   });
 }
@@ -66,6 +70,9 @@ Napi::Value DeviceHandle::backend(const Napi::CallbackInfo& info) {
 }
 Napi::Value DeviceHandle::index(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), device_->index());
+}
+Napi::Value DeviceHandle::threads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), device_->threads());
 }
 Napi::Value DeviceHandle::name(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), device_->info().name);
@@ -113,14 +120,14 @@ Napi::Value DeviceHandle::synchronize(const Napi::CallbackInfo& info) {
 
 Napi::Value DeviceHandle::mark(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    device_->mark(whole_number(info, 0, "slot", 0, kMarks - 1));
+    device_->mark(whole_number(info, 0, "mark: slot", 0, kMarks - 1));
     return info.Env().Undefined();
   });
 }
 
 Napi::Value DeviceHandle::marks(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const int count = whole_number(info, 0, "count", 1, kMarks);
+    const int count = whole_number(info, 0, "marks: count", 1, kMarks);
     device_->require_no_capture("marks");
     auto settlement = Environment::of(info.Env()).promise([device = device_, count](Napi::Env env) -> Napi::Value {
       auto seconds = Napi::Float64Array::New(env, size_t(count));

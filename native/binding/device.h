@@ -23,6 +23,7 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
  private:
   Napi::Value backend(const Napi::CallbackInfo& info);
   Napi::Value index(const Napi::CallbackInfo& info);
+  Napi::Value threads(const Napi::CallbackInfo& info);
   Napi::Value name(const Napi::CallbackInfo& info);
   Napi::Value native_bf16(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);

@@ -18,7 +18,8 @@ thread_local const std::shared_ptr<Graph>* constructing_from = nullptr;
 
 Napi::Function GraphHandle::define(Napi::Env env) {
   return DefineClass(env, "Graph",
-                     {method<GraphHandle, &GraphHandle::launch>("launch"), method<GraphHandle, &GraphHandle::dispose>("dispose")});
+                     {method<GraphHandle, &GraphHandle::launch>("launch"),
+                      method<GraphHandle, &GraphHandle::dispose>("dispose")});
 }
 
 Napi::Value GraphHandle::create(Napi::Env env, std::shared_ptr<Graph> graph) {
@@ -30,7 +31,7 @@ GraphHandle::GraphHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   info.This().As<Napi::Object>().TypeTag(&kGraphTag);
   guarded(info.Env(), [&] {
     const auto* origin = std::exchange(constructing_from, nullptr);
-    if (!origin) throw Error(ErrorKind::type, "Graph: made by Device.endCapture only");
+    if (!origin) throw Error(ErrorKind::type, "Graph: constructor: expected a call of endCapture but got one of its own");
     graph_ = *origin;
   });
 }
@@ -42,7 +43,7 @@ GraphHandle* GraphHandle::from(const Napi::Value& value) {
 
 Napi::Value GraphHandle::launch(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    if (!graph_) throw Error(ErrorKind::type, "launch: the graph was disposed of");
+    if (!graph_) throw Error(ErrorKind::type, "launch: graph: expected a live graph but got a disposed one");
     graph_->device()->launch(graph_);
     return info.Env().Undefined();
   });

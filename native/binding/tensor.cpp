@@ -98,6 +98,7 @@ Napi::Function Tensor::define(Napi::Env env) {
                       accessor<Tensor, &Tensor::dtype>("dtype"),
                       accessor<Tensor, &Tensor::size>("size"),
                       accessor<Tensor, &Tensor::byte_length>("byteLength"),
+                      accessor<Tensor, &Tensor::is_contiguous>("contiguous"),
                       accessor<Tensor, &Tensor::is_disposed>("disposed"),
                       method<Tensor, &Tensor::reshape>("reshape"), method<Tensor, &Tensor::narrow>("narrow"),
                       method<Tensor, &Tensor::write>("write"), method<Tensor, &Tensor::read>("read"),
@@ -137,7 +138,14 @@ Tensor* Tensor::from(const Napi::Value& value) {
 }
 
 void Tensor::require_alive(const char* method) const {
-  if (!storage_) throw Error(ErrorKind::type, std::string(method) + ": the tensor was disposed of");
+  if (storage_) return;
+  throw Error(ErrorKind::type, std::string(method) + ": tensor: expected a live tensor but got a disposed one");
+}
+
+void Tensor::require_contiguous(const char* method) const {
+  if (view_.contiguous()) return;
+  throw Error(ErrorKind::range, std::string(method) + ": tensor: expected a contiguous tensor but got a strided view " +
+                                    "of shape " + shape_text(view_));
 }
 
 Napi::Object Tensor::sibling(Napi::Env env, const View& view) {
@@ -161,6 +169,9 @@ Napi::Value Tensor::size(const Napi::CallbackInfo& info) {
 Napi::Value Tensor::byte_length(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), double(view_.size()) * double(size_of(view_.dtype)));
 }
+Napi::Value Tensor::is_contiguous(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), view_.contiguous());
+}
 Napi::Value Tensor::is_disposed(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), disposed());
 }
@@ -174,7 +185,7 @@ Napi::Value Tensor::reshape(const Napi::CallbackInfo& info) {
       throw Error(ErrorKind::range, "reshape: shape: expected " + std::to_string(view_.size()) +
                                         " elements, as in " + shape_text(view_) + ", but got " + shape_text(view));
     }
-    if (!view_.contiguous()) throw Error(ErrorKind::range, "reshape: the tensor is not contiguous");
+    require_contiguous("reshape");
     return sibling(info.Env(), view);
   });
 }
@@ -198,17 +209,17 @@ Napi::Value Tensor::write(const Napi::CallbackInfo& info) {
     require_alive("write");
     const ArrayKind kind = array_kind(view_.dtype);
     if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != kind.type) {
-      throw Error(ErrorKind::type, std::string("write: expected a ") + kind.name + " for dtype " +
+      throw Error(ErrorKind::type, std::string("write: data: expected a ") + kind.name + " for dtype " +
                                        name_of(view_.dtype) + " but got " + describe(info[0]));
     }
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &data, nullptr, nullptr);
     if (int64_t(length) != view_.size()) {
-      throw Error(ErrorKind::range, "write: expected " + std::to_string(view_.size()) + " elements for shape " +
+      throw Error(ErrorKind::range, "write: data: expected " + std::to_string(view_.size()) + " elements for shape " +
                                         shape_text(view_) + " but got " + std::to_string(length));
     }
-    if (!view_.contiguous()) throw Error(ErrorKind::range, "write: the tensor is not contiguous");
+    require_contiguous("write");
     storage_->device()->write(storage_, view_.data, data, length * size_of(view_.dtype));
     return info.Env().Undefined();
   });
@@ -217,7 +228,7 @@ Napi::Value Tensor::write(const Napi::CallbackInfo& info) {
 Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     require_alive("read");
-    if (!view_.contiguous()) throw Error(ErrorKind::range, "read: the tensor is not contiguous");
+    require_contiguous("read");
     storage_->device()->require_no_capture("read");
     const size_t bytes = size_t(view_.size()) * size_of(view_.dtype);
     // By its JavaScript constructor, which throws where there is no memory; the native one ends the process.

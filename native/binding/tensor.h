@@ -30,6 +30,7 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   Napi::Value dtype(const Napi::CallbackInfo& info);
   Napi::Value size(const Napi::CallbackInfo& info);
   Napi::Value byte_length(const Napi::CallbackInfo& info);
+  Napi::Value is_contiguous(const Napi::CallbackInfo& info);
   Napi::Value is_disposed(const Napi::CallbackInfo& info);
   Napi::Value reshape(const Napi::CallbackInfo& info);
   Napi::Value narrow(const Napi::CallbackInfo& info);
@@ -37,8 +38,9 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
-  // Throws where the tensor was disposed of.
+  // Throw where the tensor was disposed of; where its elements do not lie one after another.
   void require_alive(const char* method) const;
+  void require_contiguous(const char* method) const;
   Napi::Object sibling(Napi::Env env, const View& view);
 
   std::shared_ptr<Storage> storage_;

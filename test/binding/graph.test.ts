@@ -73,6 +73,16 @@ describe.each(backends)("a graph on %s", (backend) => {
     expect(alone.memory().usedBytes).toBe(usedBytes);
   });
 
+  it("is disposed of by `using`, and made by a capture only", () => {
+    const total = filled(0);
+    const graph = record(() => native.fill(total, 1));
+    graph[Symbol.dispose]();
+    expect(failure(() => graph.launch())).toMatchObject({
+      name: "TypeError", message: "launch: graph: expected a live graph but got a disposed one",
+    });
+    expect(failure(() => Reflect.construct(native.Graph, [])).name).toBe("TypeError");
+  });
+
   it("may be disposed of while it is in the queue, and more than once", async () => {
     const [total, step] = [filled(0), filled(5)];
     const graph = record(() => native.sum(total, step, true));

@@ -56,6 +56,14 @@ describe.each(backends)("a process with %s", (backend) => {
     expect(after).toBe(before);
   });
 
+  it("tells the garbage collector what tensors hold", () => {
+    const { disposed, letGo } = result("accounted", [backend]) as Record<string, { peak: number; collections: number }>;
+    expect(disposed).toMatchObject({ peak: 1 });
+    expect(disposed!.collections).toBeLessThan(3); // what is freed must not press for collections
+    expect(letGo!.collections).toBeGreaterThan(3);
+    expect(letGo!.peak).toBeLessThan(50);
+  });
+
   it.each([["ends", 0], ["awaited", 0], ["exit", 0], ["throw", 1]])(
     "with work in its queue %s with code %i, time after time", (how, code) => {
       for (let time = 0; time < 8; ++time) {
