@@ -44,6 +44,11 @@ export class Arguments {
     return value;
   }
 
+  wholeNumber(name: string, value: unknown, low: number, high: number): number {
+    const holds = (number: number) => Number.isInteger(number) && number >= low && number <= high;
+    return this.number(name, value, `a whole number from ${low} to ${high}`, holds);
+  }
+
   /** An object of options. */
   object<T extends object>(name: string, value: T): T {
     if (typeof value !== "object" || value === null) this.fail(TypeError, name, "an object", describe(value));

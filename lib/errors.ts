@@ -1,11 +1,13 @@
 /**
- * The errors nextpatch throws beside `TypeError` and `RangeError` (a wrong argument of an operation).
- * Each names the thing at fault, what was expected and what came.
+ * The errors nextpatch throws beside `TypeError` (kind, dtype, device) and `RangeError` (shape, value), which are those
+ * of a wrong argument: their messages read `operation: argument: expected … but got …`, with both shapes where a shape
+ * is wrong. Each class here names the thing at fault, what was expected and what came.
  */
 
-/** A configuration (file, flag or option) that cannot be run; `problems` lists all of them, one line each. */
+/** A configuration (file, flag or option) that cannot be run. */
 export class ConfigError extends Error {
   override name = "ConfigError";
+  /** All problems that were found, one line each. */
   readonly problems: readonly string[];
   constructor(message: string, options?: ErrorOptions & { problems?: readonly string[] }) {
     super(message, options);
@@ -18,7 +20,7 @@ export class DataError extends Error {
   override name = "DataError";
 }
 
-/** A model folder or checkpoint that is damaged, incomplete or of another architecture. */
+/** A model folder or checkpoint that is missing, damaged, incomplete or of another architecture. */
 export class CheckpointError extends Error {
   override name = "CheckpointError";
 }

@@ -1,19 +1,24 @@
+import { describe } from "./arguments.js";
 import type { Tokenizer } from "./data/tokenizer.js";
 import { ConfigError } from "./errors.js";
 import { Decoder, type SamplingSettings } from "./nn/decoder.js";
 import type { Llama } from "./nn/llama.js";
 
+/** How a text is continued. Defaults: temperature 0.8, topK 0, topP 1, seed 1. */
 export interface GenerateOptions extends Partial<SamplingSettings> {
-  /** Tokens to add at most. Default 128. */
+  /** Tokens to add at most, at least 1. Default 128. */
   readonly maxTokens?: number;
   /** Told the text that each new token completes. */
   readonly onText?: (text: string) => void;
 }
 
+/** What `generate` wrote. */
 export interface Generation {
   /** What was added to the prompt. */
   readonly text: string;
+  /** Tokens of the prompt, without the end-of-text token before it. */
   readonly promptTokens: number;
+  /** Tokens that were added, without an end-of-text token that ended them. */
   readonly newTokens: number;
   /** Why it ended: the model ended the text, or there were enough tokens, or its context was full. */
   readonly finish: "end-of-text" | "max-tokens" | "context";
@@ -24,7 +29,9 @@ export interface Generation {
 /**
  * Continues a text. A prompt begins as a document does: behind the end-of-text token that separates the training
  * documents.
- * @throws ConfigError where the prompt fills the model's context or the tokenizer does not fit the model
+ * @throws ConfigError where the prompt fills the model's context, the tokenizer does not fit the model or `maxTokens` is
+ *   no such number; DataError where the tokenizer has no end-of-text token; TypeError or RangeError for sampling settings
+ *   that are none; DeviceError, OutOfMemoryError
  */
 export async function generate(
   model: Llama,
@@ -34,48 +41,56 @@ export async function generate(
 ): Promise<Generation> {
   const { maxTokens = 128, temperature = 0.8, topK = 0, topP = 1, seed = 1, onText } = options;
   const { vocab_size: vocabulary, max_position_embeddings: context } = model.config;
+  if (!Number.isSafeInteger(maxTokens) || maxTokens < 1) {
+    throw new ConfigError(`generate: maxTokens: expected a whole number of at least 1 but got ${describe(maxTokens)}`);
+  }
   if (tokenizer.vocabSize > vocabulary) {
-    throw new ConfigError(`the tokenizer has ${tokenizer.vocabSize} tokens, the model only ${vocabulary}`);
+    throw new ConfigError(
+      `generate: tokenizer: expected at most the model's ${vocabulary} tokens but got ${tokenizer.vocabSize}`,
+    );
   }
   const endOfText = tokenizer.endOfTextId;
-  const ids = Int32Array.from([endOfText, ...(await tokenizer.encode(prompt))]);
-  if (ids.length >= context) {
-    throw new ConfigError(`the prompt has ${ids.length} tokens, the model's context holds ${context}`);
+  const encoded = await tokenizer.encode(prompt);
+  if (encoded.length > context - 2) {
+    throw new ConfigError(
+      `generate: prompt: expected at most ${context - 2} tokens, since the model's context of ${context} also holds the ` +
+        `end-of-text token before them and a new one, but got ${encoded.length}`,
+    );
   }
+  const ids = Int32Array.from([endOfText, ...encoded]);
   const limit = Math.min(maxTokens, context - ids.length);
-  const decoder = new Decoder(model, ids.length + limit);
-  try {
-    const produced: number[] = [];
-    let shown = "";
-    let input = ids;
-    let start = performance.now();
-    let finish: Generation["finish"] = limit < maxTokens ? "context" : "max-tokens";
-    while (produced.length < limit) {
-      const next = await decoder.next(input, { temperature, topK, topP, seed });
-      if (produced.length === 0) start = performance.now();
-      if (next === endOfText) {
-        finish = "end-of-text";
-        break;
-      }
-      produced.push(next);
-      input = Int32Array.of(next);
-      if (onText) {
-        // A character may span tokens: a text that ends in a replacement character is not whole yet.
-        const text = await tokenizer.decode(produced);
-        if (text.endsWith("\ufffd") && produced.length < limit) continue;
-        onText(text.slice(shown.length));
-        shown = text;
-      }
+  using decoder = new Decoder(model, ids.length + limit);
+  const produced: number[] = [];
+  let shown = 0;
+  const show = (text: string) => {
+    if (text.length > shown) onText?.(text.slice(shown));
+    shown = text.length;
+  };
+  let input = ids;
+  let start = performance.now();
+  let finish: Generation["finish"] = limit < maxTokens ? "context" : "max-tokens";
+  while (produced.length < limit) {
+    const next = await decoder.next(input, { temperature, topK, topP, seed });
+    if (produced.length === 0) start = performance.now();
+    if (next === endOfText) {
+      finish = "end-of-text";
+      break;
     }
-    const seconds = (performance.now() - start) / 1000;
-    return {
-      text: await tokenizer.decode(produced),
-      promptTokens: ids.length - 1,
-      newTokens: produced.length,
-      finish,
-      tokensPerSecond: produced.length > 1 ? (produced.length - 1) / seconds : 0,
-    };
-  } finally {
-    decoder.dispose();
+    produced.push(next);
+    input = Int32Array.of(next);
+    if (onText === undefined) continue;
+    // A character may span tokens: a text that ends in a replacement character is not whole yet.
+    const text = await tokenizer.decode(produced);
+    if (!text.endsWith("\ufffd")) show(text);
   }
+  const seconds = (performance.now() - start) / 1000;
+  const text = await tokenizer.decode(produced);
+  show(text);
+  return {
+    text,
+    promptTokens: encoded.length,
+    newTokens: produced.length,
+    finish,
+    tokensPerSecond: produced.length > 1 ? (produced.length - 1) / seconds : 0,
+  };
 }

@@ -1,14 +1,21 @@
 /** The public API of `nextpatch`. */
 export { benchTrainStep, type TrainBenchOptions, type TrainBenchResult } from "./bench/train_step.js";
-export { compare, ComparisonInterrupted, type CompareFiles, type CompareOptions, type CompareReport } from "./compare/compare.js";
+export {
+  compare, ComparisonInterrupted, type CompareFiles, type CompareOptions, type CompareReport,
+} from "./compare/compare.js";
+export type { Environment } from "./compare/environment.js";
+export type { Arm, ComparisonPlan, PartFlops, PlanOptions, StagedArm } from "./compare/plan.js";
 export type { CompareProgress } from "./compare/progress.js";
 export type { Comparison, CostRatio, CurvePoint, RunResult, StagedResult, SweepResult } from "./compare/readings.js";
 export { parseSweep, type Sweep } from "./compare/sweep.js";
-export { loadRunConfig, parseRunConfig, type RunConfig } from "./config/config.js";
+export {
+  loadRunConfig, parseRunConfig, type BatchConfig, type OptimizerConfig, type RunConfig,
+} from "./config/config.js";
 export { resolveStages, type ResolvedStage } from "./config/stages.js";
 export { TokenDataset } from "./data/dataset.js";
 export { BlockLoader, type BlockLoaderOptions, type DataPosition } from "./data/loader.js";
-export { prepareDataset, type DatasetInfo, type PrepareOptions } from "./data/prepare.js";
+export { prepareDataset, type DatasetInfo, type PrepareOptions, type PrepareProgress } from "./data/prepare.js";
+export type { BytesPerToken, Shard } from "./data/shard.js";
 export { Tokenizer } from "./data/tokenizer.js";
 export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.js";
 export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";
@@ -16,12 +23,22 @@ export { evaluate, type EvaluateOptions, type EvaluationResult } from "./evaluat
 export { generate, type GenerateOptions, type Generation } from "./generate.js";
 export { parseLlamaConfig, type LlamaConfig } from "./hf/config.js";
 export { exportGguf, type ExportGgufOptions, type GgufExport } from "./hf/gguf.js";
-export { presets } from "./hf/presets.js";
-export { Tensor, type BackendReport, type DType, type MemoryCounters } from "./native.js";
+export type { ModelFolderExtras } from "./hf/model-folder.js";
+export type { Parameter } from "./hf/names.js";
+export { presets, type Preset, type PresetName } from "./hf/presets.js";
+export type { Llama3RopeScaling, LinearRopeScaling, RopeScaling } from "./hf/rope.js";
+export {
+  Tensor, type ArrayOf, type BackendName, type BackendReport, type DType, type Graph, type MemoryCounters,
+} from "./native.js";
 export { Decoder, type SamplingSettings } from "./nn/decoder.js";
 export { forwardFlops, stepFlops, trainingFlops, type PositionFlops } from "./nn/flops.js";
 export { Llama, type Placement } from "./nn/llama.js";
+export type { ParameterLayout, Parameters, Slot } from "./nn/parameters.js";
+export type { Batch } from "./nn/shape.js";
+export { TrainingPass, type TrainingBatch } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
 export { learningRate, type Schedule } from "./optim/schedule.js";
 export type { MetricsLine, TimeByPart } from "./report/metrics.js";
+export type { Report } from "./report/report.js";
+export type { PlanItem } from "./train/memory_plan.js";
 export { Trainer, type TrainerOptions } from "./train/trainer.js";

@@ -245,9 +245,7 @@ function weightValues(check: Arguments, weights: ArrayLike<number> | undefined, 
 
 function vocabularySize(check: Arguments, vocabulary: number | undefined): number {
   const largest = 2 ** 31 - 1; // ids are i32
-  const expected = `a whole number from 1 to ${largest}, or dtable`;
-  const holds = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= largest;
-  return check.number("vocabulary", vocabulary, expected, holds);
+  return check.wholeNumber("vocabulary", vocabulary, 1, largest);
 }
 
 function flat(tensor: Tensor<"i32">): Tensor<"i32"> {

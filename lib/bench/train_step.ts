@@ -6,22 +6,31 @@ import { planRun } from "../train/memory_plan.js";
 import { peakFlops } from "../train/peak.js";
 import { Stepper } from "../train/stepper.js";
 
+/** The training step to time. */
 export interface TrainBenchOptions {
   /** The `model` section of a run config: `{ preset }` or the keys of a Hugging Face LlamaConfig. */
   readonly model: Record<string, unknown>;
+  /** K: tokens a position stands for. */
   readonly patchSize: number;
+  /** T: positions of a sequence. */
   readonly sequenceLength: number;
+  /** Tokens of a step: a multiple of patchSize * sequenceLength. */
   readonly tokensPerStep: number;
+  /** Of activations and matrix products. */
   readonly precision: "auto" | "bf16" | "fp32";
   /** Timed steps, after two that warm up. Default 5. */
   readonly steps?: number;
   /** Sequences per pass. Default auto. */
   readonly microBatch?: number | "auto";
+  /** Told how many steps are done, warm-up included, and how many there are. */
   readonly onStep?: (done: number, of: number) => void;
 }
 
+/** What a training step takes. */
 export interface TrainBenchResult {
+  /** By the median step. */
   readonly tokensPerSecond: number;
+  /** By the median step. */
   readonly positionsPerSecond: number;
   /** Median. */
   readonly secondsPerStep: number;

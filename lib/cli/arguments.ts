@@ -1,6 +1,9 @@
 /** What flags' texts are turned into. */
+import { existsSync } from "node:fs";
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
+import { ConfigError } from "../errors.js";
+import { Llama } from "../nn/llama.js";
 import type { CliIo } from "./io.js";
 
 export interface PlacementFlags {
@@ -13,6 +16,12 @@ export function withPlacement(command: Command): Command {
   return command
     .option("--device <device>", "auto, cpu, cuda, cuda:N or simt", device, "auto")
     .addOption(new Option("--precision <precision>").choices(["auto", "bf16", "fp32"]).default("auto"));
+}
+
+/** The model that `--model` names, where the flags place it. */
+export async function loadModel(flags: PlacementFlags & { readonly model: string }, io: CliIo): Promise<Llama> {
+  if (!existsSync(flags.model)) throw new ConfigError(`--model: no model folder at ${flags.model}`);
+  return Llama.load(flags.model, openPlacement(flags, io));
 }
 
 /** Opens the device that the flags name, and says what `auto` chose. */

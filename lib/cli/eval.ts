@@ -1,8 +1,7 @@
 /** `nextpatch eval`: the mean loss of a model on token shards. */
 import type { Command } from "commander";
 import { evaluate } from "../evaluate.js";
-import { Llama } from "../nn/llama.js";
-import { openPlacement, wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
+import { loadModel, wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
 import type { CliIo } from "./io.js";
 
 interface Flags extends PlacementFlags {
@@ -19,9 +18,9 @@ export function registerEval(program: Command, io: CliIo): void {
     .requiredOption("--model <dir>", "model folder")
     .requiredOption("--data <file.bin...>", "token shards: files or patterns")
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
-    .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(2));
+    .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(1));
   withPlacement(command).action(async (flags: Flags) => {
-    using model = await Llama.load(flags.model, openPlacement(flags, io));
+    using model = await loadModel(flags, io);
     const progress = io.progress("eval");
     const { data, patchSize, sequenceLength } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };

@@ -5,8 +5,7 @@ import type { Command } from "commander";
 import { Tokenizer } from "../data/tokenizer.js";
 import { ConfigError } from "../errors.js";
 import { generate } from "../generate.js";
-import { Llama } from "../nn/llama.js";
-import { numberBetween, openPlacement, wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
+import { loadModel, numberBetween, wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
 import type { CliIo } from "./io.js";
 
 interface Flags extends PlacementFlags {
@@ -33,7 +32,7 @@ export function registerGenerate(program: Command, io: CliIo): void {
   withPlacement(command).action(async (flags: Flags) => {
     const path = join(flags.model, "tokenizer.json");
     if (existsSync(flags.model) && !existsSync(path)) throw new ConfigError(`${path}: the model has no tokenizer`);
-    using model = await Llama.load(flags.model, openPlacement(flags, io));
+    using model = await loadModel(flags, io);
     const tokenizer = await Tokenizer.fromFile(path);
     const stream = !io.json && process.stdout.isTTY;
     if (stream) process.stdout.write(flags.prompt);

@@ -12,9 +12,11 @@ import { planComparison, type Arm, type ComparisonPlan, type PlanOptions, type S
 import { ProgressCounter, type CompareProgress } from "./progress.js";
 import { compareRuns, runResult, type Comparison, type RunResult, type StagedResult } from "./readings.js";
 
+/** What is compared beyond the two runs, and who is told. */
 export interface CompareOptions extends PlanOptions {
   /** Told what a person wants to know: what `auto` chose, which run begins, goes on or is done already. */
   readonly log?: (message: string) => void;
+  /** Told after every step. */
   readonly onProgress?: (progress: CompareProgress) => void;
   /** Stops the work after the step that is under way; the next call goes on there. */
   readonly signal?: AbortSignal;

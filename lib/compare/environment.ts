@@ -10,6 +10,7 @@ import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
 import { writeText } from "../train/checkpoint.js";
 
+/** On what a run was measured. */
 export interface Environment {
   /** Backend and device: `cpu: AMD EPYC (2 cores, avx512_bf16)`. */
   readonly device: string;

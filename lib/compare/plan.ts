@@ -49,9 +49,13 @@ export interface StagedArm extends Arm {
   readonly fraction: number;
 }
 
+/** The runs of a comparison. */
 export interface ComparisonPlan {
+  /** Token-level. */
   readonly baseline: Arm;
+  /** In the config's two stages. */
   readonly patch: StagedArm;
+  /** In two stages, on as many tokens as the baseline's FLOPs pay for. */
   readonly equalCost: StagedArm | null;
   /** Sweep arms, the patch arm itself among them where the sweep comes to it. */
   readonly sweep: readonly StagedArm[];
@@ -62,9 +66,11 @@ export interface ComparisonPlan {
   readonly heldOutTokens: number;
 }
 
+/** Which runs a comparison has beyond the two. */
 export interface PlanOptions {
   /** Plan a staged run on as many tokens as the baseline's FLOPs pay for. */
   readonly equalCost?: boolean;
+  /** Plan a staged run for every combination of these values. */
   readonly sweep?: Sweep;
 }
 

@@ -52,6 +52,7 @@ export interface Comparison {
   readonly sweep?: readonly SweepResult[];
 }
 
+/** A staged run of a sweep, with its readings against the baseline. */
 export interface SweepResult extends StagedResult {
   readonly ratio: CostRatio;
   readonly valLossDelta: number;

@@ -55,9 +55,10 @@ const keepOptimizer = z
   .describe("Carry AdamW's moments into a new stage instead of starting it with fresh ones. Default false.");
 
 const labelWeights = z
-  .enum(["uniform", "inverse"])
+  .enum(["uniform", "1/i"])
   .describe(
-    "Weights of the K labels of a patch, summing to 1: 1/K each, or proportional to 1/distance. Default uniform.",
+    "Weights of the K labels of a patch, summing to 1: 1/K each, or of the label at distance i proportional to 1/i. " +
+      "Default uniform.",
   );
 
 const stage = z.strictObject({

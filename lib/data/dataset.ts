@@ -10,9 +10,11 @@ const NAMES_IN_ERROR = 8;
 
 /** The shards of one split, in the order of their names, as one stream of `tokenCount` tokens. */
 export class TokenDataset {
+  /** The open shards, in order. */
   readonly shards: readonly Shard[];
   /** `starts[i]` is the stream position of shard i's first token. */
   readonly #starts: readonly number[];
+  /** Tokens in all shards together. */
   readonly tokenCount: number;
 
   private constructor(shards: readonly Shard[]) {
@@ -29,8 +31,8 @@ export class TokenDataset {
 
   /**
    * Opens the shards that a path, a pattern such as `data/train_*.bin`, or a list of them names. `*` and `?` stand
-   * for characters of the file name, not of its folder. Throws DataError if a pattern matches nothing or a file is
-   * not a whole shard. The dataset holds the files open until `close()`.
+   * for characters of the file name, not of its folder. The dataset holds the files open until `close()`.
+   * @throws DataError if a pattern matches nothing or a file is not a whole shard
    */
   static async open(pathsOrPatterns: string | readonly string[]): Promise<TokenDataset> {
     const patterns = typeof pathsOrPatterns === "string" ? [pathsOrPatterns] : pathsOrPatterns;
@@ -46,11 +48,14 @@ export class TokenDataset {
     return new TokenDataset(shards);
   }
 
-  /** Fills `out` with the tokens from stream position `position` on, across shards. Throws RangeError past the end. */
+  /**
+   * Fills `out` with the tokens from stream position `position` on, across shards.
+   * @throws RangeError past the end, DataError where a file has become shorter
+   */
   async read(position: number, out: Int32Array): Promise<void> {
     if (!Number.isInteger(position) || position < 0 || position + out.length > this.tokenCount) {
       const range = `[${position}, ${position + out.length})`;
-      throw new RangeError(`tokens ${range} were asked for, the dataset holds ${this.tokenCount}`);
+      throw new RangeError(`TokenDataset.read: position: expected tokens of the ${this.tokenCount} there are but got ${range}`);
     }
     let done = 0;
     while (done < out.length) {
@@ -64,8 +69,8 @@ export class TokenDataset {
   }
 
   /**
-   * Throws DataError where one of `tokens`, read from stream position `start` on, is not in a vocabulary, naming file,
-   * token and place.
+   * Checks `tokens`, read from stream position `start` on.
+   * @throws DataError where one of them is not in a vocabulary of that size, naming file, token and place
    */
   checkVocabulary(tokens: Int32Array, start: number, vocabulary: number): void {
     let largest = 0;
@@ -83,8 +88,14 @@ export class TokenDataset {
     return { path: this.shards[index]!.path, position: position - this.#starts[index]! };
   }
 
+  /** Closes the files; nothing can be read after that. */
   async close(): Promise<void> {
     await Promise.all(this.shards.map((shard) => shard.close()));
+  }
+
+  /** `close()`, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   /** Index of the last shard that starts at or before `position`. */

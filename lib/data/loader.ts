@@ -21,7 +21,9 @@ export interface DataPosition {
   tokens: number;
 }
 
+/** What a stage reads, and in which order. */
 export interface BlockLoaderOptions {
+  /** Stays open: whoever opened it closes it, after the loader. */
   dataset: TokenDataset;
   /** Tokens per block in this stage: patchSize * sequenceLength. Must divide `unitTokens`. */
   blockTokens: number;
@@ -40,7 +42,9 @@ interface Batch {
   next: DataPosition;
 }
 
+/** The blocks of a stage, in an order that dataset, seed and unit alone decide; one batch is read ahead. */
 export class BlockLoader {
+  /** Tokens of a block. */
   readonly blockTokens: number;
   /** Tokens an epoch consumes: the dataset's, less those after its last whole unit. */
   readonly tokensPerEpoch: number;
@@ -51,8 +55,8 @@ export class BlockLoader {
   #position: DataPosition;
   #prefetched: { count: number; batch: Promise<Batch> } | undefined;
   #order: { epoch: number; permutation: Permutation } | undefined;
-  #waitSeconds = 0;
 
+  /** @throws ConfigError for sizes or a seed that cannot be, DataError for too few tokens or another data's position */
   constructor(options: BlockLoaderOptions) {
     const { dataset, blockTokens, unitTokens, vocabSize, seed } = options;
     requireCount("blockTokens", blockTokens);
@@ -82,23 +86,17 @@ export class BlockLoader {
     return { ...this.#position };
   }
 
-  /** Seconds that `next` has kept its callers waiting for data, in all. */
-  get waitSeconds(): number {
-    return this.#waitSeconds;
-  }
-
   /**
    * The next `count` blocks, one after another: count * blockTokens token ids. It may run over the end of an epoch.
    * The following batch, taken to be of the same count, is read in the background meanwhile. One call at a time.
-   * Throws DataError for a token id outside the vocabulary; the position then stays before the failed batch.
+   * @throws DataError for a token id outside the vocabulary (the position then stays before the failed batch), ConfigError
+   *   for a count that is no positive integer
    */
   async next(count: number): Promise<Int32Array> {
     requireCount("count", count);
-    const start = performance.now();
     const ready = this.#prefetched?.count === count ? this.#prefetched.batch : this.#read(this.#position, count);
     this.#prefetched = undefined;
     const { tokens, next } = await ready;
-    this.#waitSeconds += (performance.now() - start) / 1000;
     this.#position = next;
     // Issuing the reads takes its time, too: first the caller gets its step going.
     const batch = setImmediate().then(() => this.#read(next, count));
@@ -111,6 +109,11 @@ export class BlockLoader {
   async close(): Promise<void> {
     await this.#prefetched?.batch.catch(() => undefined);
     this.#prefetched = undefined;
+  }
+
+  /** `close()`, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   #startAt({ epoch, tokens }: DataPosition): DataPosition {

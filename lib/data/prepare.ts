@@ -20,16 +20,19 @@ const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 /** Share of the documents held out for validation unless said otherwise. */
 export const DEFAULT_VAL_FRACTION = 0.01;
 
+/** How far `prepareDataset` is. */
 export interface PrepareProgress {
   /** `tokenizer`: gathering text and training the tokenizer; `encode`: writing token shards. */
   phase: "tokenizer" | "encode";
-  /** Bytes of the source files read in this phase, and in all. */
+  /** Bytes of the source files read in this phase. */
   bytes: number;
+  /** Bytes of all source files. */
   totalBytes: number;
   /** Tokens written so far. */
   tokens: number;
 }
 
+/** What `prepareDataset` reads and where it writes. */
 export interface PrepareOptions {
   /** Source files (sources.ts says which kinds), taken in this order. */
   files: readonly string[];
@@ -39,10 +42,11 @@ export interface PrepareOptions {
   tokenizerPath?: string;
   /** Size of a byte-level BPE vocabulary to learn from the documents that are not held out. */
   trainTokenizerVocab?: number;
-  /** Share of the documents to hold out, above 0 and below 1. */
+  /** Share of the documents to hold out, above 0 and below 1. Default 0.01. */
   valFraction?: number;
-  /** Tokens per shard file. */
+  /** Tokens per shard file, at most 2^31 - 1. Default 100 million. */
   shardTokens?: number;
+  /** Told of every chunk that was read. */
   onProgress?: (progress: PrepareProgress) => void;
   /** Aborting it ends the work with its reason and leaves nothing behind. */
   signal?: AbortSignal;
@@ -50,8 +54,11 @@ export interface PrepareOptions {
 
 /** What dataset.json says. */
 export interface DatasetInfo {
+  /** One more than the largest token id. */
   vocabSize: number;
+  /** The token before every document. */
   endOfTextId: number;
+  /** Of the tokens in the shards. */
   dtype: "uint16" | "uint32";
   tokens: { train: number; val: number };
   documents: { train: number; val: number };
@@ -74,7 +81,7 @@ export interface DatasetInfo {
  * all cores; the files do not depend on how many. The folder is written aside and renamed: it is there whole or not
  * at all.
  *
- * Throws ConfigError for options that cannot be, DataError for sources or a tokenizer that cannot be used.
+ * @throws ConfigError for options that cannot be, DataError for sources or a tokenizer that cannot be used
  */
 export async function prepareDataset(options: PrepareOptions): Promise<DatasetInfo> {
   const { files, valFraction = DEFAULT_VAL_FRACTION, shardTokens = 100_000_000 } = options;

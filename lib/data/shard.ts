@@ -120,6 +120,7 @@ export class Shard {
   readonly bytesPerToken: BytesPerToken;
   #file: FileHandle;
 
+  /** Of a file that `openShard` has checked. */
   constructor(path: string, tokenCount: number, bytesPerToken: BytesPerToken, file: FileHandle) {
     this.path = path;
     this.tokenCount = tokenCount;
@@ -134,7 +135,9 @@ export class Shard {
   async read(position: number, out: Int32Array): Promise<void> {
     if (!Number.isInteger(position) || position < 0 || position + out.length > this.tokenCount) {
       const range = `[${position}, ${position + out.length})`;
-      throw new RangeError(`${this.path}: tokens ${range} were asked for, the shard holds ${this.tokenCount}`);
+      throw new RangeError(
+        `Shard.read: position: expected tokens of the ${this.tokenCount} of ${this.path} but got ${range}`,
+      );
     }
     // uint16 tokens are read into the upper half of `out` and widened in place: writing out[i] touches only bytes
     // of tokens that were already taken.
@@ -153,6 +156,7 @@ export class Shard {
     }
   }
 
+  /** Closes the file; nothing can be read after that. */
   async close(): Promise<void> {
     await this.#file.close();
   }

@@ -21,6 +21,7 @@ export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
   }
 }
 
+/** Text to token ids and back, as a `tokenizer.json` says. */
 export class Tokenizer {
   /** One more than the largest token id: the rows an embedding needs. */
   readonly vocabSize: number;
@@ -41,7 +42,7 @@ export class Tokenizer {
     this.vocabSize = largest + 1;
   }
 
-  /** Reads a tokenizer.json. Throws DataError if it is missing or not one. */
+  /** Reads a tokenizer.json. @throws DataError if it is missing or not one */
   static async fromFile(path: string): Promise<Tokenizer> {
     const json = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
       const reason = cause.code === "ENOENT" ? "no such file" : `cannot be read: ${cause.message}`;
@@ -50,7 +51,7 @@ export class Tokenizer {
     return Tokenizer.fromJson(json, path);
   }
 
-  /** Takes the text of a tokenizer.json; `name` stands for it in errors. */
+  /** Takes the text of a tokenizer.json; `name` stands for it in errors. @throws DataError if it is not one */
   static async fromJson(json: string, name = "tokenizer"): Promise<Tokenizer> {
     const { Tokenizer: Native } = await loadTokenizers();
     let native: NativeTokenizer;
@@ -65,7 +66,7 @@ export class Tokenizer {
     return new Tokenizer(name, json, native);
   }
 
-  /** Id of the token that ends a text (END_OF_TEXT_NAMES). Throws DataError if the vocabulary has none of them. */
+  /** Id of the token that ends a text (END_OF_TEXT_NAMES). @throws DataError if the vocabulary has none of them */
   get endOfTextId(): number {
     for (const name of END_OF_TEXT_NAMES) {
       const id = this.#native.tokenToId(name);

@@ -21,12 +21,13 @@ export interface ModelSource {
   close(): Promise<void>;
 }
 
+/** What is put beside a model in its folder. */
 export interface ModelFolderExtras {
   /** A `tokenizer.json` to put beside the model. */
   readonly tokenizer?: { readonly path: string; readonly endOfText: string; readonly maxLength: number };
 }
 
-/** Reads a folder's configuration. @throws CheckpointError, ConfigError */
+/** Reads a folder's configuration. @throws CheckpointError where it is none of a Llama, with all problems, one a line */
 export async function readModelConfig(folder: string): Promise<LlamaConfig> {
   const path = join(folder, "config.json");
   let json: unknown;
@@ -35,7 +36,11 @@ export async function readModelConfig(folder: string): Promise<LlamaConfig> {
   } catch (cause) {
     throw new CheckpointError(`${path}: expected a model's configuration: ${(cause as Error).message}`, { cause });
   }
-  return parseLlamaConfig(json, path);
+  try {
+    return parseLlamaConfig(json, path);
+  } catch (cause) {
+    throw new CheckpointError((cause as Error).message, { cause });
+  }
 }
 
 export async function readModelFolder(folder: string): Promise<ModelSource> {

@@ -21,6 +21,7 @@ const paper = (hidden_size: number, intermediate_size: number, layers: number, h
   num_attention_heads: heads,
 });
 
+/** The presets by name, as keys of a Hugging Face config: `Llama.create(presets.tiny)`. */
 export const presets = {
   tiny: {
     vocab_size: 4096,
@@ -35,6 +36,7 @@ export const presets = {
   "llama-2.7b": paper(2560, 6880, 32, 32),
 } as const satisfies Record<string, Preset>;
 
+/** A preset's name, as `model.preset` in a config may say. */
 export type PresetName = keyof typeof presets;
 
 /** The presets' names, smallest model first. */

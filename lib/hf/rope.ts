@@ -22,6 +22,7 @@ export interface Llama3RopeScaling {
   readonly original_max_position_embeddings: number;
 }
 
+/** How the rotary frequencies are stretched for a longer context. */
 export type RopeScaling = LinearRopeScaling | Llama3RopeScaling;
 
 /**

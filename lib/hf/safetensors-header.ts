@@ -25,18 +25,13 @@ export interface TensorEntry {
   readonly end: number;
 }
 
-/** A header that passed all checks; `tensors` is in the order of their bytes in the file. */
-export interface SafetensorsHeader {
-  readonly tensors: ReadonlyMap<string, TensorEntry>;
-  readonly metadata: Readonly<Record<string, string>>;
-}
-
 /**
  * Parses the JSON text of a header and checks it against the `dataBytes` that follow it in the file.
  * @param file the file's name, for messages
+ * @returns the tensors by name, in the order of their bytes in the file
  * @throws CheckpointError naming the file, the tensor, what was expected and what was found
  */
-export function parseHeader(text: string, dataBytes: number, file: string): SafetensorsHeader {
+export function parseHeader(text: string, dataBytes: number, file: string): ReadonlyMap<string, TensorEntry> {
   const fail = (problem: string): never => {
     throw new CheckpointError(`${file}: ${problem}`);
   };
@@ -50,10 +45,9 @@ export function parseHeader(text: string, dataBytes: number, file: string): Safe
   const duplicate = findDuplicateKey(text);
   if (duplicate !== undefined) fail(`the header has the key ${quote(duplicate)} twice, expected each key once`);
 
-  let metadata: Record<string, string> = {};
   const entries: [string, TensorEntry][] = [];
   for (const [name, value] of Object.entries(parsed)) {
-    if (name === metadataKey) metadata = checkMetadata(value, file);
+    if (name === metadataKey) checkMetadata(value, file);
     else entries.push([name, checkEntry(name, value, file)]);
   }
   // Keys may come in any order; the bytes may not. Empty tensors share an offset with the one after them.
@@ -70,15 +64,14 @@ export function parseHeader(text: string, dataBytes: number, file: string): Safe
     const what = expected > dataBytes ? "is cut short" : "has bytes that no tensor covers";
     fail(`the file ${what}: expected ${expected} bytes of tensors after the header, found ${dataBytes}`);
   }
-  return { tensors: new Map(entries), metadata };
+  return new Map(entries);
 }
 
-function checkMetadata(value: unknown, file: string): Record<string, string> {
+function checkMetadata(value: unknown, file: string): void {
   const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
   if (!isMap || !Object.values(value).every((item) => typeof item === "string")) {
     throw new CheckpointError(`${file}: ${metadataKey}: expected an object of strings, found ${quote(value)}`);
   }
-  return value as Record<string, string>;
 }
 
 function checkEntry(name: string, value: unknown, file: string): TensorEntry {

@@ -5,7 +5,7 @@
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { CheckpointError } from "../errors.js";
 import { bitsPerElement, byteSize, type SafetensorsDtype } from "./dtypes.js";
-import { maxHeaderBytes, metadataKey, parseHeader, type SafetensorsHeader } from "./safetensors-header.js";
+import { maxHeaderBytes, metadataKey, parseHeader, type TensorEntry } from "./safetensors-header.js";
 
 /** Element type and shape of a stored tensor. */
 export interface TensorInfo {
@@ -25,7 +25,7 @@ export class SafetensorsFile {
   private constructor(
     readonly path: string,
     private readonly handle: FileHandle,
-    private readonly header: SafetensorsHeader,
+    private readonly tensors: ReadonlyMap<string, TensorEntry>,
     private readonly dataBegin: number,
   ) {}
 
@@ -57,31 +57,26 @@ export class SafetensorsFile {
           `${path}: the file is cut short: expected ${dataBegin} bytes of header, found ${size}`,
         );
       }
-      const header = parseHeader(
+      const tensors = parseHeader(
         decodeUtf8(await readAt(handle, 8, dataBegin - 8, path), path),
         size - dataBegin,
         path,
       );
-      return new SafetensorsFile(path, handle, header, dataBegin);
+      return new SafetensorsFile(path, handle, tensors, dataBegin);
     } catch (error) {
       await handle.close();
       throw error;
     }
   }
 
-  /** The header's free text, for example `{ format: "pt" }`. */
-  get metadata(): Readonly<Record<string, string>> {
-    return this.header.metadata;
-  }
-
   /** The tensors' names, in the order of their bytes in the file. */
   names(): string[] {
-    return [...this.header.tensors.keys()];
+    return [...this.tensors.keys()];
   }
 
   /** Whether the file has a tensor of that name. */
   has(name: string): boolean {
-    return this.header.tensors.has(name);
+    return this.tensors.has(name);
   }
 
   /** Element type and shape of a tensor. @throws CheckpointError if there is none of that name */
@@ -105,7 +100,7 @@ export class SafetensorsFile {
   }
 
   private entry(name: string) {
-    const entry = this.header.tensors.get(name);
+    const entry = this.tensors.get(name);
     if (entry === undefined) throw new CheckpointError(`${this.path}: expected a tensor named "${name}", found none`);
     return entry;
   }

@@ -1,3 +1,5 @@
+import { types } from "node:util";
+import { Arguments, describe } from "../arguments.js";
 import { native, Tensor } from "../native.js";
 import { splitHeads } from "./attention.js";
 import { allocate, disposeAll, Spec, type Allocated } from "./buffers.js";
@@ -6,13 +8,15 @@ import { writeRotaryTable } from "./rotary_table.js";
 import { widths } from "./shape.js";
 import { modelWeights, type LayerWeights, type ModelWeights } from "./weights.js";
 
+/** How the next token is drawn. */
 export interface SamplingSettings {
-  /** 0: always the likeliest token. */
+  /** What the logits are divided by; 0: always the likeliest token. */
   readonly temperature: number;
   /** Only the so many likeliest tokens; 0: all. */
   readonly topK: number;
-  /** Only the smallest set of the likeliest tokens whose probabilities reach this sum; 1: all. */
+  /** Only the smallest set of the likeliest tokens whose probabilities reach this sum, from 0 to 1; 1: all. */
   readonly topP: number;
+  /** The same seed draws the same tokens; a whole number. */
   readonly seed: number;
 }
 
@@ -46,8 +50,14 @@ export class Decoder {
   readonly #weights: ModelWeights;
   #length = 0;
 
-  /** @param capacity the most tokens, prompt included, that will be held */
+  /**
+   * Takes the memory for the cache and for passes of up to `capacity` tokens.
+   * @param capacity the most tokens, prompt included, that will be held: at most the model's context
+   * @throws TypeError or RangeError for another capacity, OutOfMemoryError
+   */
   constructor(private readonly model: Llama, readonly capacity: number) {
+    const context = model.config.max_position_embeddings;
+    new Arguments("Decoder").wholeNumber("capacity", capacity, 1, context);
     this.#buffers = allocate(model.device, decoderSpecs(model, capacity));
     this.#weights = modelWeights(model.parameters, null);
     writeRotaryTable(this.#buffers.rotaryTable, model.config);
@@ -59,16 +69,14 @@ export class Decoder {
   }
 
   /**
-   * Appends tokens and draws the one after them.
-   * @throws RangeError where they do not fit the capacity
+   * Appends tokens and draws the one after them. One call at a time.
+   * @param tokens at least one
+   * @throws TypeError or RangeError for an argument that is wrong, more tokens than the capacity has room for, or (once the
+   *   device has seen it) an id outside the vocabulary; DeviceError
    */
   async next(tokens: Int32Array, sampling: SamplingSettings): Promise<number> {
+    const { temperature, topK, topP, seed } = this.#check(tokens, sampling);
     const count = tokens.length;
-    if (count === 0 || this.#length + count > this.capacity) {
-      throw new RangeError(
-        `Decoder.next: expected 1 to ${this.capacity - this.#length} tokens (of ${this.capacity}) but got ${count}`,
-      );
-    }
     const b = this.#buffers;
     const rows = (tensor: Tensor) => tensor.narrow(0, 0, count);
     const input = b.tokens.narrow(0, 0, count);
@@ -78,14 +86,35 @@ export class Decoder {
     this.#length += count;
     this.#normalise(this.#weights.norm.value, b.branch, count);
     this.#weights.head.forward(b.logits, b.normed.narrow(0, count - 1, 1));
-    const { temperature, topK, topP, seed } = sampling;
     native.sample(b.next, b.logits, b.workspace, temperature, topK, topP, seed, this.#length);
     const [next] = await b.next.read();
     return next!;
   }
 
+  /** Frees the cache; the model stays. */
   dispose(): void {
     disposeAll(this.#buffers);
+  }
+
+  /** `dispose()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Before anything is enqueued: a call that is refused leaves the cache as it was. */
+  #check(tokens: Int32Array, sampling: SamplingSettings): SamplingSettings {
+    const check = new Arguments("Decoder.next");
+    const room = this.capacity - this.#length;
+    const expected = `1 to ${room} tokens (of a capacity of ${this.capacity})`;
+    if (!types.isInt32Array(tokens)) check.fail(TypeError, "tokens", "an Int32Array", describe(tokens));
+    if (tokens.length === 0 || tokens.length > room) check.fail(RangeError, "tokens", expected, String(tokens.length));
+    const { temperature, topK, topP, seed } = check.object("sampling", sampling);
+    const within = (low: number, high: number) => (value: number) => value >= low && value <= high;
+    check.number("temperature", temperature, "a number from 0 to 1000000", within(0, 1e6));
+    check.number("topP", topP, "a number from 0 to 1", within(0, 1));
+    check.wholeNumber("topK", topK, 0, 2 ** 31 - 1);
+    check.wholeNumber("seed", seed, 0, Number.MAX_SAFE_INTEGER);
+    return sampling;
   }
 
   #layer(weights: LayerWeights, index: number, count: number): void {

@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
-import { ConfigError } from "../errors.js";
+import { CheckpointError } from "../errors.js";
 import { parseLlamaConfig, type LlamaConfig } from "../hf/config.js";
 import { readModelFolder, writeModelFolder, type ModelFolderExtras } from "../hf/model-folder.js";
 import { parameterCount } from "../hf/names.js";
 import { Parameters } from "./parameters.js";
 
-/** Where a model lives and in which precision it computes. */
+/** Where a model lives and in which precision it computes; both default to `auto`. */
 export interface Placement {
   readonly device?: Device | DeviceSpec;
   readonly precision?: PrecisionSpec;
@@ -19,7 +19,7 @@ export class Llama {
   /**
    * A model with random weights, from Hugging Face's initialisation.
    * @param config keys of a Hugging Face LlamaConfig
-   * @throws ConfigError, DeviceError, OutOfMemoryError
+   * @throws ConfigError for keys or a placement that cannot be, DeviceError, OutOfMemoryError
    */
   static create(config: Partial<LlamaConfig>, options: Placement & { seed?: number } = {}): Llama {
     const model = Llama.place(parseLlamaConfig(config, "model"), options);
@@ -29,10 +29,11 @@ export class Llama {
 
   /**
    * A model from a Hugging Face folder: `config.json` and `model.safetensors` (one file or an index of several).
-   * @throws CheckpointError where the folder is no whole Llama checkpoint
+   * @throws CheckpointError where the folder is missing, damaged, or holds another architecture; ConfigError,
+   *   DeviceError, OutOfMemoryError for the placement
    */
   static async load(folder: string, options: Placement = {}): Promise<Llama> {
-    if (!existsSync(folder)) throw new ConfigError(`no model folder at ${folder}`);
+    if (!existsSync(folder)) throw new CheckpointError(`no model folder at ${folder}`);
     const source = await readModelFolder(folder);
     try {
       const model = Llama.place(source.config, options);
@@ -53,7 +54,11 @@ export class Llama {
     return parameterCount(this.config);
   }
 
-  /** Writes a folder that `transformers`, vLLM and llama.cpp's converter load; in the model's precision. */
+  /**
+   * Writes a folder that `transformers`, vLLM and llama.cpp's converter load; in the model's precision.
+   * @param extras a tokenizer to put beside the model
+   * @throws DeviceError where the weights cannot be read, and the file system's own errors
+   */
   async save(folder: string, extras: ModelFolderExtras = {}): Promise<void> {
     await writeModelFolder(folder, this.parameters, extras);
   }
@@ -63,6 +68,7 @@ export class Llama {
     this.parameters.dispose();
   }
 
+  /** `dispose()`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -90,7 +90,7 @@ export class Parameters {
 
   slot(name: string): Slot {
     const slot = this.#slots.get(name);
-    if (slot === undefined) throw new RangeError(`no parameter is named ${name}`);
+    if (slot === undefined) throw new RangeError(`Parameters.slot: name: expected that of a parameter but got ${name}`);
     return slot;
   }
 

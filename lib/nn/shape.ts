@@ -18,7 +18,10 @@ export function widths(config: LlamaConfig) {
 
 /** How one pass cuts its positions: B sequences of T positions of K tokens. */
 export interface Batch {
+  /** B. */
   readonly sequences: number;
+  /** T: positions of a sequence. */
   readonly positions: number;
+  /** K: tokens of a position. */
   readonly patchSize: number;
 }

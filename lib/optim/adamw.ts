@@ -1,9 +1,13 @@
+import { Arguments, describe } from "../arguments.js";
 import { native, Tensor, type Device } from "../native.js";
 import { allocate, disposeAll, Spec, type Allocated } from "../nn/buffers.js";
-import type { Parameters, ParameterLayout } from "../nn/parameters.js";
+import { Parameters, type ParameterLayout } from "../nn/parameters.js";
 
+/** The settings of an update that are not the learning rate. */
 export interface AdamWSettings {
+  /** Decay rates of the averages of the gradient and of its square, each from 0 to below 1. */
   readonly betas: readonly [number, number];
+  /** Added to the denominator of the update. */
   readonly eps: number;
   /** Decoupled; of matrices only. */
   readonly weightDecay: number;
@@ -24,13 +28,24 @@ export function adamwSpecs(device: Device, layout: ParameterLayout) {
   };
 }
 
-/** AdamW over all parameters in one sweep, with global-norm clipping that never leaves the device. */
+/**
+ * AdamW over all parameters in one sweep, with global-norm clipping that never leaves the device. `TrainingPass` shows a
+ * loop with it.
+ */
 export class AdamW {
   readonly #tensors: Allocated<ReturnType<typeof adamwSpecs>>;
-  /** Steps taken since the state was fresh. */
+  /** Steps taken since the state was fresh, by which moments are corrected for their bias; may be set. */
   stepsTaken = 0;
 
+  /**
+   * Takes the memory for a gradient and two moments, in f32; the moments are zeros.
+   * @param parameters a model's `parameters`, which `step` updates
+   * @throws TypeError for what is none, OutOfMemoryError
+   */
   constructor(private readonly parameters: Parameters) {
+    if (!(parameters instanceof Parameters)) {
+      new Arguments("AdamW").fail(TypeError, "parameters", "a model's parameters", describe(parameters));
+    }
     this.#tensors = allocate(parameters.device, adamwSpecs(parameters.device, parameters.layout));
     this.reset();
   }
@@ -59,18 +74,33 @@ export class AdamW {
     this.stepsTaken = 0;
   }
 
+  /** Sets the gradient to zeros, before the first backward of a step. */
   zeroGradient(): void {
     native.fill(this.gradient, 0);
   }
 
-  /** Updates the parameters by the gradient. Where that is not finite, nothing changes and `norm` tells. */
+  /**
+   * Updates the parameters by the gradient. Where that is not finite, parameters and moments stay and `norm` tells: then
+   * `stepsTaken` is to be set back by one.
+   * @throws TypeError or RangeError for a rate or a setting that cannot be
+   */
   step(learningRate: number, settings: AdamWSettings): void {
     this.prepareStep(learningRate, settings);
     this.applyStep();
   }
 
   /** Puts the numbers of the next step on the device: the part of a step that differs from the one before. */
-  prepareStep(learningRate: number, { betas, eps, weightDecay, gradClip }: AdamWSettings): void {
+  prepareStep(learningRate: number, settings: AdamWSettings): void {
+    const check = new Arguments("AdamW.step");
+    check.number("learningRate", learningRate, "a finite number", Number.isFinite);
+    const { betas, eps, weightDecay, gradClip } = check.object("settings", settings);
+    const rates = check.object("betas", betas);
+    for (const i of [0, 1] as const) {
+      check.number(`betas[${i}]`, rates[i], "a number from 0 to below 1", (beta) => beta >= 0 && beta < 1);
+    }
+    check.number("eps", eps, "a number above 0", (value) => value > 0);
+    check.number("weightDecay", weightDecay, "a number of at least 0", (value) => value >= 0);
+    if (gradClip !== null) check.number("gradClip", gradClip, "a number above 0, or null", (value) => value > 0);
     this.stepsTaken++;
     const correction = (beta: number) => 1 - beta ** this.stepsTaken;
     this.#tensors.hyper.write(
@@ -88,7 +118,13 @@ export class AdamW {
     native.adamw(compute, master, firstMoment, secondMoment, gradient, norm, hyper, layout.decayed);
   }
 
+  /** Frees gradient and moments; the parameters stay. */
   dispose(): void {
     disposeAll(this.#tensors);
+  }
+
+  /** `dispose()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

@@ -28,7 +28,7 @@ export interface Schedule {
  */
 export function learningRate(schedule: Schedule, baseLr: number, step: number, steps: number): number {
   if (!Number.isInteger(step) || !Number.isInteger(steps) || step < 0 || step >= steps) {
-    throw new RangeError(`learningRate: expected 0 <= step < steps as integers, got step ${step} and steps ${steps}`);
+    throw new RangeError(`learningRate: step: expected a whole number from 0 to below ${steps} steps but got ${step}`);
   }
   const warmup = Math.min(schedule.warmupSteps, steps);
   if (step < warmup) return (baseLr * (step + 1)) / warmup;

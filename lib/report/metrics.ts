@@ -57,10 +57,9 @@ export class MetricsWriter {
   /**
    * Opens `path` to append to it, or creates it.
    * @param options.resumeAfter keep only the lines up to this step, as a run resumed from its checkpoint writes the
-   *   later ones again; without it the file begins empty
+   *   later ones again; 0 for a new run
    */
-  static async open(path: string, options: { resumeAfter?: number } = {}): Promise<MetricsWriter> {
-    if (options.resumeAfter === undefined) return new MetricsWriter(await open(path, "w"));
+  static async open(path: string, options: { resumeAfter: number }): Promise<MetricsWriter> {
     await truncateMetrics(path, options.resumeAfter);
     return new MetricsWriter(await open(path, "a"));
   }

@@ -20,6 +20,7 @@ import { Stepper } from "./stepper.js";
 /** Updates in a row without a finite gradient before a run is given up. */
 const maxSkippedUpdates = 10;
 
+/** How a run is opened. */
 export interface TrainerOptions {
   /** Go on with the run that `config.out` holds. */
   readonly resume?: boolean;

@@ -20,17 +20,17 @@ describe("switches", () => {
     expect(computed(await train(off))).toEqual(computed(await train()));
   });
 
-  it("labelWeights inverse weighs the label at distance i by 1/i, in the patch stage alone", async () => {
+  it("labelWeights 1/i weighs the label at distance i by 1/i, in the patch stage alone", async () => {
     const third = [1, 1 / 2, 1 / 3, 1 / 4].map((weight) => weight / (1 + 1 / 2 + 1 / 3 + 1 / 4));
-    labelWeightValues("inverse", 4).forEach((weight, index) => expect(weight).toBeCloseTo(third[index]!, 12));
+    labelWeightValues("1/i", 4).forEach((weight, index) => expect(weight).toBeCloseTo(third[index]!, 12));
     expect(labelWeightValues("uniform", 4)).toEqual([0.25, 0.25, 0.25, 0.25]);
-    expect(labelWeightValues("inverse", 1)).toEqual([1]);
+    expect(labelWeightValues("1/i", 1)).toEqual([1]);
 
     const uniform = await train();
-    const inverse = await train({ labelWeights: "inverse" });
-    expect(inverse[0]!.loss).not.toBe(uniform[0]!.loss);
+    const near = await train({ labelWeights: "1/i" });
+    expect(near[0]!.loss).not.toBe(uniform[0]!.loss);
     const stages = [{ patchSize: 1 }];
-    const [plain, weighted] = [await train({ stages }), await train({ stages, labelWeights: "inverse" })];
+    const [plain, weighted] = [await train({ stages }), await train({ stages, labelWeights: "1/i" })];
     expect(computed(weighted)).toEqual(computed(plain));
   });
 

@@ -91,7 +91,7 @@ describe("resolveStages", () => {
     const [first, second] = resolve({
       stages,
       keepOptimizer: true,
-      labelWeights: "inverse",
+      labelWeights: "1/i",
       schedule: { warmupSteps: 7 },
     });
     expect(first!.optimizer).toEqual({ lr: 1e-3, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 });
@@ -129,7 +129,7 @@ describe("resolveStages", () => {
 
 describe("labelWeightValues", () => {
   it.each([1, 2, 3, 12, 64])("sum to 1 for %i labels", (patchSize) => {
-    for (const kind of ["uniform", "inverse"] as const) {
+    for (const kind of ["uniform", "1/i"] as const) {
       const weights = labelWeightValues(kind, patchSize);
       expect(weights).toHaveLength(patchSize);
       expect(weights.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 14);

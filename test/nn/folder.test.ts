@@ -1,8 +1,8 @@
 /** Models from and to Hugging Face folders. */
-import { cpSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
-import { CheckpointError, ConfigError } from "../../lib/errors.js";
+import { CheckpointError } from "../../lib/errors.js";
 import { SafetensorsFile, writeSafetensors, type SafetensorsEntry } from "../../lib/hf/safetensors.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { temporaryFolder } from "../data/temporary.js";
@@ -93,7 +93,9 @@ describe.each(backends)("a model folder on %s", (backend) => {
   });
 
   it("that is not whole is refused, by the name of what is wrong", async () => {
-    await expect(Llama.load(path("none"), { device })).rejects.toThrow(ConfigError);
+    const missing = Llama.load(path("none"), { device });
+    await expect(missing).rejects.toThrow(new CheckpointError(`no model folder at ${path("none")}`));
+    await expect(missing).rejects.toBeInstanceOf(CheckpointError);
     await convert(fixture("gqa"), path("integers"), (name) => (name === "model.norm.weight" ? { dtype: "I32" } : {}));
     await expect(Llama.load(path("integers"), { device })).rejects.toThrow(
       /model\.norm\.weight: expected F32, F16 or BF16, found I32/,
@@ -108,5 +110,17 @@ describe.each(backends)("a model folder on %s", (backend) => {
     await expect(Llama.load(path("renamed"), { device })).rejects.toThrow(/expected a tensor "model\.norm\.weight"/);
     rmSync(path("renamed/model.safetensors"));
     await expect(Llama.load(path("renamed"), { device })).rejects.toThrow(CheckpointError);
+  });
+
+  it.each([
+    ["of another architecture", '{ "model_type": "mistral" }', /config\.json: model_type: expected "llama".* got "mistral"/],
+    ["that is no JSON", "{", /config\.json: expected a model's configuration/],
+    ["with two problems", '{ "hidden_act": "gelu", "head_dim": 7 }', /hidden_act: expected .*\n.*head_dim: expected one of/],
+  ])("with a configuration %s is a CheckpointError", async (_, config, message) => {
+    cpSync(fixture("gqa"), path("other"), { recursive: true });
+    writeFileSync(path("other/config.json"), config);
+    const loading = Llama.load(path("other"), { device });
+    await expect(loading).rejects.toThrow(message);
+    await expect(loading).rejects.toBeInstanceOf(CheckpointError);
   });
 });

@@ -29,7 +29,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-async function write(lines: readonly MetricsLine[], options?: { resumeAfter?: number }) {
+async function write(lines: readonly MetricsLine[], options = { resumeAfter: 0 }) {
   const writer = await MetricsWriter.open(path, options);
   for (const each of lines) await writer.append(each);
   await writer.close();
@@ -37,7 +37,7 @@ async function write(lines: readonly MetricsLine[], options?: { resumeAfter?: nu
 
 describe("metrics.jsonl", () => {
   it("holds one line per step, there when append resolves", async () => {
-    const writer = await MetricsWriter.open(path);
+    const writer = await MetricsWriter.open(path, { resumeAfter: 0 });
     await writer.append(line(1, { valLoss: 4.5, mfu: 0.4 }));
     expect(readFileSync(path, "utf8")).toBe(`${JSON.stringify(line(1, { valLoss: 4.5, mfu: 0.4 }))}\n`);
     await writer.append(line(2));

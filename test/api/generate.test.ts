@@ -1,0 +1,97 @@
+import { writeFileSync } from "node:fs";
+import { beforeEach, describe, expect, it } from "@jest/globals";
+import { trainTokenizer } from "../../lib/data/bpe.js";
+import { Tokenizer } from "../../lib/data/tokenizer.js";
+import { ConfigError } from "../../lib/errors.js";
+import { generate, type GenerateOptions } from "../../lib/generate.js";
+import { Llama } from "../../lib/nn/llama.js";
+import { temporaryFolder } from "../data/temporary.js";
+import { backends, open } from "../kernels/backends.js";
+
+const path = temporaryFolder();
+
+/** Words of a vocabulary of their own; end-of-text is not the first. */
+const words = JSON.stringify({
+  version: "1.0",
+  added_tokens: [{ id: 1, content: "<|endoftext|>", special: true, single_word: false, lstrip: false, rstrip: false,
+    normalized: false }],
+  pre_tokenizer: { type: "Whitespace" },
+  model: { type: "WordLevel", vocab: { word: 0, "<|endoftext|>": 1 }, unk_token: "word" },
+});
+
+describe.each(backends)("generate on %s", (backend) => {
+  /** Weights of zero: all tokens are as likely, and the first of them is drawn at temperature 0. */
+  const model = (vocab_size = 300, max_position_embeddings = 24) =>
+    Llama.create(
+      {
+        vocab_size, hidden_size: 64, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2,
+        max_position_embeddings, initializer_range: 0,
+      },
+      { device: open(backend), precision: "fp32" },
+    );
+  let bytes: Tokenizer;
+  beforeEach(async () => {
+    writeFileSync(path("corpus.txt"), "A corpus.");
+    bytes = await Tokenizer.fromJson(await trainTokenizer([path("corpus.txt")], 257)); // end-of-text is the first
+  });
+
+  it("ends after as many tokens as were asked for", async () => {
+    using zero = model();
+    const tokenizer = await Tokenizer.fromJson(words);
+    const result = await generate(zero, tokenizer, "one two", { maxTokens: 3, temperature: 0 });
+    expect(result).toMatchObject({ finish: "max-tokens", promptTokens: 2, newTokens: 3, text: "word word word" });
+    expect(result.tokensPerSecond).toBeGreaterThan(0);
+    const whole = await generate(zero, tokenizer, "one two", { maxTokens: 21, temperature: 0 });
+    expect(whole).toMatchObject({ finish: "max-tokens", newTokens: 21 }); // the context is full, and that was all
+  });
+
+  it("ends where the context is full", async () => {
+    using zero = model();
+    const result = await generate(zero, await Tokenizer.fromJson(words), "one two", { temperature: 0 });
+    expect(result).toMatchObject({ finish: "context", promptTokens: 2, newTokens: 24 - 3 });
+  });
+
+  it("ends where the model ends the text", async () => {
+    using zero = model();
+    const result = await generate(zero, bytes, "one two", { temperature: 0 });
+    expect(result).toMatchObject({ finish: "end-of-text", newTokens: 0, text: "", tokensPerSecond: 0 });
+  });
+
+  it("tells the text as it grows, in whole characters, and all of it", async () => {
+    using zero = model(257, 64);
+    // Bytes at random: most of those above 127 are parts of characters that never come.
+    for (const seed of [1, 2, 3, 4]) {
+      const pieces: string[] = [];
+      const options = { temperature: 1, seed, maxTokens: 40, onText: (piece: string) => pieces.push(piece) };
+      const { text } = await generate(zero, bytes, "a", options);
+      expect(text).toMatch(/\ufffd/);
+      expect(pieces.length).toBeGreaterThan(5);
+      expect(pieces.join("")).toBe(text);
+      for (const piece of pieces.slice(0, -1)) expect(piece).not.toMatch(/\ufffd$/);
+    }
+  });
+
+  it("takes the longest prompt that leaves room for a token, and no longer one", async () => {
+    using zero = model();
+    const tokenizer = await Tokenizer.fromJson(words);
+    const prompt = (length: number) => Array.from({ length }, () => "word").join(" ");
+    const result = await generate(zero, tokenizer, prompt(22), { temperature: 0 });
+    expect(result).toMatchObject({ finish: "context", newTokens: 1 });
+    const longer = generate(zero, tokenizer, prompt(23));
+    await expect(longer).rejects.toBeInstanceOf(ConfigError);
+    await expect(longer).rejects.toThrow(/^generate: prompt: expected at most 22 tokens, .* context of 24 .* but got 23$/);
+  });
+
+  it("refuses a tokenizer larger than the model, and settings that are none", async () => {
+    using small = model(256);
+    const larger = generate(small, bytes, "a");
+    await expect(larger).rejects.toBeInstanceOf(ConfigError);
+    await expect(larger).rejects.toThrow("generate: tokenizer: expected at most the model's 256 tokens but got 257");
+    using zero = model();
+    for (const maxTokens of [0, -1, 0.5, NaN, null, "3"]) {
+      const wrong = generate(zero, bytes, "a", { maxTokens } as GenerateOptions);
+      await expect(wrong).rejects.toThrow(/^generate: maxTokens: expected a whole number of at least 1 but got /);
+    }
+    await expect(generate(zero, bytes, "a", { topP: 2 })).rejects.toThrow(RangeError);
+  });
+});

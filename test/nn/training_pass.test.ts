@@ -1,0 +1,111 @@
+/** The loop of one's own: TrainingPass and AdamW compute what the trainer's steps do. */
+import { describe, expect, it } from "@jest/globals";
+import { main as loop } from "../../examples/loop.js";
+import { parseRunConfig } from "../../lib/config/config.js";
+import { resolveStages } from "../../lib/config/stages.js";
+import { Tensor } from "../../lib/native.js";
+import { Llama } from "../../lib/nn/llama.js";
+import { TrainingPass } from "../../lib/nn/training_pass.js";
+import { AdamW } from "../../lib/optim/adamw.js";
+import { planRun } from "../../lib/train/memory_plan.js";
+import { Stepper } from "../../lib/train/stepper.js";
+import { backends, cases, open } from "../kernels/backends.js";
+
+const shape = {
+  vocab_size: 131, hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2,
+  num_key_value_heads: 1, max_position_embeddings: 64,
+};
+const cut = { sequences: 2, positions: 12, patchSize: 4 };
+const half = cut.sequences * cut.positions * cut.patchSize;
+const tokens = Int32Array.from({ length: 2 * half }, (_, index) => (index * index + 7 * index) % 131);
+const settings = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 } as const;
+
+describe.each(backends)("TrainingPass on %s", (backend) => {
+  const device = open(backend);
+
+  it("takes the steps that the trainer takes, bit for bit", async () => {
+    const config = parseRunConfig(
+      {
+        name: "loop", model: shape, data: { train: "none" }, stages: [{ patchSize: 4 }], train: { steps: 3 },
+        batch: { tokensPerStep: tokens.length, sequenceLength: cut.positions, microBatch: cut.sequences },
+      },
+      "loop",
+    );
+    const stages = resolveStages(config, tokens.length);
+    using theirs = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+    const stepper = new Stepper(theirs, planRun(device, theirs.config, "f32", stages, null), stages, null);
+    using ours = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+    using optimizer = new AdamW(ours.parameters);
+    using pass = new TrainingPass(ours, optimizer.gradient, { ...cut, share: 1 / 2 });
+    for (let step = 0; step < 3; step++) {
+      const expected = await stepper.step(0, tokens, 1e-3);
+      optimizer.zeroGradient();
+      pass.run(tokens.subarray(0, half));
+      pass.run(tokens.subarray(half), { accumulate: true });
+      optimizer.step(1e-3, settings);
+      expect((await pass.loss.read())[0]).toBe(expected.loss);
+      expect((await optimizer.norm.read())[0]).toBe(expected.gradNorm);
+    }
+    expect(await ours.parameters.master.read()).toEqual(await theirs.parameters.master.read());
+    stepper.dispose();
+  });
+
+  it("weighs labels as it is told", async () => {
+    using model = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+    using optimizer = new AdamW(model.parameters);
+    const loss = async (labelWeights?: readonly number[]) => {
+      using pass = new TrainingPass(model, optimizer.gradient, { ...cut, ...(labelWeights && { labelWeights }) });
+      pass.run(tokens.subarray(0, half));
+      return (await pass.loss.read())[0]!;
+    };
+    expect(await loss([1 / 4, 1 / 4, 1 / 4, 1 / 4])).toBe(await loss());
+    expect(await loss([1 / 2, 1 / 2, 1 / 2, 1 / 2])).toBeCloseTo(2 * (await loss()), 5);
+    expect(await loss([1, 0, 0, 0])).not.toBe(await loss());
+  });
+
+  it("frees what it took", async () => {
+    using model = Llama.create(shape, { device, precision: "fp32" });
+    const optimizer = new AdamW(model.parameters);
+    const pass = new TrainingPass(model, optimizer.gradient, cut);
+    pass.run(tokens.subarray(0, half));
+    await device.synchronize();
+    const { usedBytes } = device.memory();
+    pass.dispose();
+    const between = device.memory().usedBytes;
+    expect(usedBytes - between).toBeGreaterThan(4 * half * shape.hidden_size);
+    optimizer.dispose();
+    expect(between - device.memory().usedBytes).toBeGreaterThan(3 * 4 * model.parameterCount);
+  });
+
+  it("says what is wrong with an argument", () => {
+    using model = Llama.create(shape, { device, precision: "fp32" });
+    using optimizer = new AdamW(model.parameters);
+    const { gradient } = optimizer;
+    const make = (batch: unknown, flat: unknown = gradient) => () => new TrainingPass(model, flat as never, batch as never);
+    expect(make(null)).toThrow("TrainingPass: batch: expected an object but got null");
+    expect(make({ ...cut, sequences: 0 })).toThrow(/^TrainingPass: sequences: expected a whole number from 1 .* but got 0$/);
+    expect(make({ ...cut, positions: 65 })).toThrow("TrainingPass: positions: expected a whole number from 2 to 64 but got 65");
+    expect(make({ ...cut, patchSize: "4" })).toThrow(TypeError);
+    expect(make({ ...cut, share: NaN })).toThrow("TrainingPass: share: expected a finite number but got NaN");
+    expect(make({ ...cut, labelWeights: [1] })).toThrow(/^TrainingPass: labelWeights: expected 4 numbers .* but got 1$/);
+    expect(make(cut, new Tensor(device, "f32", [3]))).toThrow(/^TrainingPass: gradient: expected shape \[\d+\] but got \[3\]$/);
+    using pass = new TrainingPass(model, gradient, cut);
+    expect(() => pass.run(tokens)).toThrow(`TrainingPass.run: tokens: expected sequences * positions * patchSize = ${half} ids`);
+    expect(() => pass.run([1] as never)).toThrow("TrainingPass.run: tokens: expected an Int32Array but got another object");
+    expect(() => new AdamW(model as never)).toThrow("AdamW: parameters: expected a model's parameters but got another object");
+    for (const [key, value] of Object.entries({ betas: [1, 0.9], eps: 0, weightDecay: -1, gradClip: 0 })) {
+      expect(() => optimizer.step(1e-3, { ...settings, [key]: value } as never)).toThrow(new RegExp(`^AdamW.step: ${key}`));
+    }
+    expect(() => optimizer.step(NaN, settings)).toThrow("AdamW.step: learningRate: expected a finite number but got NaN");
+    expect(optimizer.stepsTaken).toBe(0);
+  });
+
+  it("trains in the example's loop, in both of its stages", async () => {
+    if (cases(backend, [true], [false])[0] === false) return; // the steps above are enough for the simulated device
+    const losses = await loop(device);
+    expect(losses).toHaveLength(60);
+    expect(losses[0]).toBeCloseTo(Math.log(97), 1);
+    expect(losses[29]).toBeLessThan(2.2);
+    expect(losses[59]).toBeLessThan(1.5);
+  });
+});
