@@ -108,6 +108,8 @@ export class Tensor<D extends DType = DType> {
   read(): Promise<ArrayOf[D]>;
   /** Lets go of the memory, which is freed with its last view and the last operation that uses it. */
   dispose(): void;
+  /** Frees the memory after the last operation that uses it: disposes of this tensor and of all views of its memory. */
+  free(): void;
   [Symbol.dispose](): void;
 }
 

@@ -55,7 +55,9 @@ export class TokenDataset {
   async read(position: number, out: Int32Array): Promise<void> {
     if (!Number.isInteger(position) || position < 0 || position + out.length > this.tokenCount) {
       const range = `[${position}, ${position + out.length})`;
-      throw new RangeError(`TokenDataset.read: position: expected tokens of the ${this.tokenCount} there are but got ${range}`);
+      throw new RangeError(
+        `TokenDataset.read: position: expected tokens within [0, ${this.tokenCount}) but got ${range}`,
+      );
     }
     let done = 0;
     while (done < out.length) {

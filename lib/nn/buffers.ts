@@ -40,9 +40,9 @@ export function planBytes(specs: SpecTree): number {
   return bytes;
 }
 
-/** Disposes of all tensors of an allocated tree. */
+/** Frees all tensors of an allocated tree, with the views that were made of them. */
 export function disposeAll(tensors: unknown): void {
-  if (tensors instanceof Tensor) tensors.dispose();
+  if (tensors instanceof Tensor) tensors.free();
   else if (typeof tensors === "object" && tensors !== null) Object.values(tensors).forEach(disposeAll);
 }
 

@@ -1,7 +1,7 @@
 import type { LlamaConfig } from "../hf/config.js";
 import { parameterTable, type Parameter } from "../hf/names.js";
 import { native, type Device, type Tensor } from "../native.js";
-import { allocate, Spec, type Allocated } from "./buffers.js";
+import { allocate, disposeAll, Spec, type Allocated } from "./buffers.js";
 
 /** Elements to which the start of every parameter (or fused group) is aligned: 128 bytes in bf16. */
 const alignment = 64;
@@ -104,8 +104,8 @@ export class Parameters {
     return flat.narrow(0, first.offset, size).reshape([rows, ...rest]) as T;
   }
 
+  /** Frees the memory, with all views of it. */
   dispose(): void {
-    this.master.dispose();
-    this.#owned.compute?.dispose();
+    disposeAll(this.#owned);
   }
 }

@@ -17,7 +17,7 @@ constexpr double kMaxElements = double(int64_t(1) << 44);
 // What one Tensor hands to the constructor of another that shares its storage. Not through an argument, which
 // JavaScript could forge.
 struct Origin {
-  std::shared_ptr<Storage> storage;
+  std::shared_ptr<SharedStorage> shared;
   View view;
 };
 thread_local const Origin* constructing_from = nullptr;
@@ -86,6 +86,16 @@ ArrayKind array_kind(DType dtype) {
 
 }  // namespace
 
+SharedStorage::SharedStorage(Napi::Env env, std::shared_ptr<Storage> storage) : env_(env), storage_(std::move(storage)) {
+  Napi::MemoryManagement::AdjustExternalMemory(env_, int64_t(storage_->bytes()));
+}
+
+void SharedStorage::free() {
+  if (!storage_) return;
+  Napi::MemoryManagement::AdjustExternalMemory(env_, -int64_t(storage_->bytes()));
+  storage_.reset();
+}
+
 std::string shape_text(const View& view) {
   std::string text = "[";
   for (int i = 0; i < view.rank; ++i) text += (i ? ", " : "") + std::to_string(view.shape[i]);
@@ -102,7 +112,7 @@ Napi::Function Tensor::define(Napi::Env env) {
                       accessor<Tensor, &Tensor::is_disposed>("disposed"),
                       method<Tensor, &Tensor::reshape>("reshape"), method<Tensor, &Tensor::narrow>("narrow"),
                       method<Tensor, &Tensor::write>("write"), method<Tensor, &Tensor::read>("read"),
-                      method<Tensor, &Tensor::dispose>("dispose")});
+                      method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
 }
 
 // new Tensor(device, dtype, shape), or from native code (device) with `constructing_from`.
@@ -111,7 +121,7 @@ Tensor::Tensor(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   self.TypeTag(&kTensorTag);
   guarded(info.Env(), [&] {
     if (const Origin* origin = std::exchange(constructing_from, nullptr)) {
-      storage_ = origin->storage;
+      shared_ = origin->shared;
       view_ = origin->view;
     } else {
       DeviceHandle* device = DeviceHandle::from(info[0]);
@@ -119,17 +129,12 @@ Tensor::Tensor(const Napi::CallbackInfo& info) : ObjectWrap(info) {
       view_.dtype = parse_dtype(info[1]);
       parse_shape(info[2], "Tensor", &view_);
       const int64_t bytes = view_.size() * int64_t(size_of(view_.dtype));
-      storage_ = std::make_shared<Storage>(device->device(), size_t(bytes));
-      view_.data = storage_->data();
-      external_bytes_ = bytes;
-      Napi::MemoryManagement::AdjustExternalMemory(info.Env(), external_bytes_);
+      auto storage = std::make_shared<Storage>(device->device(), size_t(bytes));
+      view_.data = storage->data();
+      shared_ = std::make_shared<SharedStorage>(info.Env(), std::move(storage));
     }
     self.DefineProperty(Napi::PropertyDescriptor::Value("device", info[0], napi_enumerable));
   });
-}
-
-Tensor::~Tensor() {
-  if (external_bytes_) Napi::MemoryManagement::AdjustExternalMemory(Env(), -external_bytes_);
 }
 
 Tensor* Tensor::from(const Napi::Value& value) {
@@ -138,7 +143,7 @@ Tensor* Tensor::from(const Napi::Value& value) {
 }
 
 void Tensor::require_alive(const char* method) const {
-  if (storage_) return;
+  if (!disposed()) return;
   throw Error(ErrorKind::type, std::string(method) + ": tensor: expected a live tensor but got a disposed one");
 }
 
@@ -149,7 +154,7 @@ void Tensor::require_contiguous(const char* method) const {
 }
 
 Napi::Object Tensor::sibling(Napi::Env env, const View& view) {
-  const Origin origin{storage_, view};
+  const Origin origin{shared_, view};
   const Napi::Value device = Value().Get("device");
   constructing_from = &origin;
   return Environment::of(env).tensor_class.New({device});
@@ -220,7 +225,7 @@ Napi::Value Tensor::write(const Napi::CallbackInfo& info) {
                                         shape_text(view_) + " but got " + std::to_string(length));
     }
     require_contiguous("write");
-    storage_->device()->write(storage_, view_.data, data, length * size_of(view_.dtype));
+    storage()->device()->write(storage(), view_.data, data, length * size_of(view_.dtype));
     return info.Env().Undefined();
   });
 }
@@ -229,7 +234,8 @@ Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     require_alive("read");
     require_contiguous("read");
-    storage_->device()->require_no_capture("read");
+    const std::shared_ptr<Storage> owner = storage();  // the constructor below may be the user's, and dispose of it
+    owner->device()->require_no_capture("read");
     const size_t bytes = size_t(view_.size()) * size_of(view_.dtype);
     // By its JavaScript constructor, which throws where there is no memory; the native one ends the process.
     const auto constructor = info.Env().Global().Get("ArrayBuffer").As<Napi::Function>();
@@ -249,15 +255,18 @@ Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
       }
       return Napi::Float32Array::New(env, count, held->Value(), 0);
     });
-    storage_->device()->read(storage_, view_.data, buffer.Data(), bytes, settlement.done);
+    owner->device()->read(owner, view.data, buffer.Data(), bytes, settlement.done);
     return settlement.promise;
   });
 }
 
 Napi::Value Tensor::dispose(const Napi::CallbackInfo& info) {
-  storage_.reset();
-  if (external_bytes_) Napi::MemoryManagement::AdjustExternalMemory(info.Env(), -external_bytes_);
-  external_bytes_ = 0;
+  shared_.reset();
+  return info.Env().Undefined();
+}
+
+Napi::Value Tensor::free(const Napi::CallbackInfo& info) {
+  if (shared_) shared_->free();
   return info.Env().Undefined();
 }
 

@@ -11,18 +11,34 @@
 
 namespace nextpatch::binding {
 
+// What a tensor and all views of it share: the storage, until one of them frees it or the last lets go, and what the
+// garbage collector is told of it. JavaScript thread only.
+class SharedStorage {
+ public:
+  SharedStorage(Napi::Env env, std::shared_ptr<Storage> storage);
+  ~SharedStorage() { free(); }
+  SharedStorage(const SharedStorage&) = delete;
+  SharedStorage& operator=(const SharedStorage&) = delete;
+
+  const std::shared_ptr<Storage>& get() const { return storage_; }
+  void free();
+
+ private:
+  Napi::Env env_;
+  std::shared_ptr<Storage> storage_;
+};
+
 class Tensor : public Napi::ObjectWrap<Tensor> {
  public:
   static constexpr const char* kClassName = "Tensor";
   static Napi::Function define(Napi::Env env);
   explicit Tensor(const Napi::CallbackInfo& info);
-  ~Tensor();
 
   // The native tensor behind a JavaScript value, or nullptr where it is none, whatever its prototype.
   static Tensor* from(const Napi::Value& value);
 
-  bool disposed() const { return !storage_; }
-  const std::shared_ptr<Storage>& storage() const { return storage_; }
+  bool disposed() const { return !shared_ || !shared_->get(); }
+  const std::shared_ptr<Storage>& storage() const { return shared_->get(); }  // of a live tensor
   const View& view() const { return view_; }
 
  private:
@@ -37,15 +53,15 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   Napi::Value write(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
+  Napi::Value free(const Napi::CallbackInfo& info);
 
   // Throw where the tensor was disposed of; where its elements do not lie one after another.
   void require_alive(const char* method) const;
   void require_contiguous(const char* method) const;
   Napi::Object sibling(Napi::Env env, const View& view);
 
-  std::shared_ptr<Storage> storage_;
+  std::shared_ptr<SharedStorage> shared_;
   View view_;
-  int64_t external_bytes_ = 0;  // told to the garbage collector; 0 for a view
 };
 
 // "[2, 3]"

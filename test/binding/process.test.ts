@@ -57,11 +57,13 @@ describe.each(backends)("a process with %s", (backend) => {
   });
 
   it("tells the garbage collector what tensors hold", () => {
-    const { disposed, letGo } = result("accounted", [backend]) as Record<string, { peak: number; collections: number }>;
+    const { disposed, ...rest } = result("accounted", [backend]) as Record<string, { peak: number; collections: number }>;
     expect(disposed).toMatchObject({ peak: 1 });
     expect(disposed!.collections).toBeLessThan(3); // what is freed must not press for collections
-    expect(letGo!.collections).toBeGreaterThan(3);
-    expect(letGo!.peak).toBeLessThan(50);
+    for (const { collections, peak } of Object.values(rest)) {
+      expect(collections).toBeGreaterThan(3);
+      expect(peak).toBeLessThan(50);
+    }
   });
 
   it.each([["ends", 0], ["awaited", 0], ["exit", 0], ["throw", 1]])(

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { Device } from "../../lib/device.js";
 import { native, Tensor } from "../../lib/native.js";
 import { backends, open } from "../kernels/backends.js";
 import { bits } from "../kernels/memory.js";
@@ -41,6 +42,23 @@ describe.each(backends)("Tensor on %s", (backend) => {
     view.dispose();
     view.dispose();
     expect(view.disposed).toBe(true);
+  });
+
+  it("frees its memory under all views of it", async () => {
+    const alone = new Device(backend, 0, 3); // with threads that no other test asks for, so that the memory is its own
+    const tensor = new Tensor(alone, "f32", [1000]);
+    const view = tensor.narrow(0, 8, 80).reshape([8, 10]);
+    native.fill(view, 7);
+    const data = view.read();
+    view.free();
+    view.free();
+    expect([tensor.disposed, view.disposed]).toEqual([true, true]);
+    expect(failure(() => tensor.reshape([1000])).message)
+      .toBe("reshape: tensor: expected a live tensor but got a disposed one");
+    expect((await data).every((x) => x === 7)).toBe(true); // what was in the queue has run
+    expect(alone.memory().usedBytes).toBe(0);
+    tensor.dispose();
+    tensor.free();
   });
 
   it("is disposed of by `using`", () => {
@@ -129,6 +147,21 @@ describe.each(backends)("Tensor on %s", (backend) => {
       expect(error.name).toBe("TypeError");
       expect(error.message).toMatch(/^(reshape|narrow|write|read): tensor: expected a live tensor but got a disposed one$/);
     }
+  });
+
+  it("survives an ArrayBuffer that disposes of the tensor while it is read", async () => {
+    const tensor = new Tensor(device, "f32", [4]);
+    native.fill(tensor, 3);
+    const main = tensor.read.constructor("return globalThis")() as typeof globalThis; // where the addon looks for it
+    const { ArrayBuffer: original } = main;
+    main.ArrayBuffer = function (bytes: number) {
+      tensor.dispose();
+      return new original(bytes);
+    } as unknown as typeof ArrayBuffer;
+    const data = tensor.read();
+    main.ArrayBuffer = original;
+    expect(tensor.disposed).toBe(true);
+    expect([...(await data)]).toEqual([3, 3, 3, 3]);
   });
 
   it("survives a shape that disposes of the tensor while it is read", () => {

@@ -1,7 +1,7 @@
 /**
  * Makes 100 tensors of 16 MiB, one after another, and never asks for a collection. Prints the most of them that had
- * memory at a time and how many collections there were: first where they are disposed of, then where they are only let
- * go of, which the collector cares about by what it is told of their memory.
+ * memory at a time and how many collections there were: first where they are disposed of, then where they, or views
+ * of them, are only let go of, which the collector cares about by what it is told of their memory.
  */
 import { PerformanceObserver, constants } from "node:perf_hooks";
 import { setImmediate } from "node:timers/promises";
@@ -27,4 +27,8 @@ async function make(threads, finish) {
 
 const disposed = await make(1, (tensor) => tensor.dispose());
 const letGo = await make(2, () => undefined);
-console.log(JSON.stringify({ disposed, letGo }));
+const viewLetGo = await make(3, (tensor) => {
+  tensor.reshape([bytes / 8, 2]);
+  tensor.dispose();
+});
+console.log(JSON.stringify({ disposed, letGo, viewLetGo }));
