@@ -38,8 +38,8 @@ const positionsPerPass = 4096;
 
 /**
  * Mean loss over consecutive blocks of K * T tokens; a remainder is dropped.
- * @throws ConfigError for a patch size or a sequence length that cannot be; DataError where the data cannot be read, holds
- *   no block or a token the model does not know; DeviceError, OutOfMemoryError
+ * @throws ConfigError for a patch size or a sequence length that cannot be; DataError where the data cannot be read,
+ *   holds no block or a token the model does not know; DeviceError, OutOfMemoryError
  */
 export async function evaluate(model: Llama, options: EvaluateOptions): Promise<EvaluationResult> {
   const { config, device, parameters } = model;

@@ -29,9 +29,9 @@ export interface Generation {
 /**
  * Continues a text. A prompt begins as a document does: behind the end-of-text token that separates the training
  * documents.
- * @throws ConfigError where the prompt fills the model's context, the tokenizer does not fit the model or `maxTokens` is
- *   no such number; DataError where the tokenizer has no end-of-text token; TypeError or RangeError for sampling settings
- *   that are none; DeviceError, OutOfMemoryError
+ * @throws ConfigError where the prompt fills the model's context, the tokenizer does not fit the model or `maxTokens`
+ *   is no such number; DataError where the tokenizer has no end-of-text token; TypeError or RangeError for sampling
+ *   settings that are none; DeviceError, OutOfMemoryError
  */
 export async function generate(
   model: Llama,
@@ -53,8 +53,8 @@ export async function generate(
   const encoded = await tokenizer.encode(prompt);
   if (encoded.length > context - 2) {
     throw new ConfigError(
-      `generate: prompt: expected at most ${context - 2} tokens, since the model's context of ${context} also holds the ` +
-        `end-of-text token before them and a new one, but got ${encoded.length}`,
+      `generate: prompt: expected at most ${context - 2} tokens, since the model's context of ${context} also holds ` +
+        `the end-of-text token before them and a new one, but got ${encoded.length}`,
     );
   }
   const ids = Int32Array.from([endOfText, ...encoded]);

@@ -89,8 +89,8 @@ export class BlockLoader {
   /**
    * The next `count` blocks, one after another: count * blockTokens token ids. It may run over the end of an epoch.
    * The following batch, taken to be of the same count, is read in the background meanwhile. One call at a time.
-   * @throws DataError for a token id outside the vocabulary (the position then stays before the failed batch), ConfigError
-   *   for a count that is no positive integer
+   * @throws DataError for a token id outside the vocabulary (the position then stays before the failed batch),
+   *   ConfigError for a count that is no positive integer
    */
   async next(count: number): Promise<Int32Array> {
     requireCount("count", count);

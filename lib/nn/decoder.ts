@@ -71,8 +71,8 @@ export class Decoder {
   /**
    * Appends tokens and draws the one after them. One call at a time.
    * @param tokens at least one
-   * @throws TypeError or RangeError for an argument that is wrong, more tokens than the capacity has room for, or (once the
-   *   device has seen it) an id outside the vocabulary; DeviceError
+   * @throws TypeError or RangeError for an argument that is wrong, more tokens than the capacity has room for, or (once
+   *   the device has seen it) an id outside the vocabulary; DeviceError
    */
   async next(tokens: Int32Array, sampling: SamplingSettings): Promise<number> {
     const { temperature, topK, topP, seed } = this.#check(tokens, sampling);

@@ -79,7 +79,7 @@ describe.each(backends)("generate on %s", (backend) => {
     expect(result).toMatchObject({ finish: "context", newTokens: 1 });
     const longer = generate(zero, tokenizer, prompt(23));
     await expect(longer).rejects.toBeInstanceOf(ConfigError);
-    await expect(longer).rejects.toThrow(/^generate: prompt: expected at most 22 tokens, .* context of 24 .* but got 23$/);
+    await expect(longer).rejects.toThrow(/^generate: prompt: expected at most 22 .* context of 24 .* but got 23$/);
   });
 
   it("refuses a tokenizer larger than the model, and settings that are none", async () => {

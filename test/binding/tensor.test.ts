@@ -145,7 +145,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
     for (const error of [call("reshape", tensor, [24]), call("narrow", tensor, 0, 0, 1), call("read", tensor),
       call("write", tensor, new Float32Array(24))]) {
       expect(error.name).toBe("TypeError");
-      expect(error.message).toMatch(/^(reshape|narrow|write|read): tensor: expected a live tensor but got a disposed one$/);
+      expect(error.message).toMatch(/^\w+: tensor: expected a live tensor but got a disposed one$/);
     }
   });
 

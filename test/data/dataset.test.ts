@@ -28,11 +28,19 @@ describe("TokenDataset", () => {
         expect([...out]).toEqual(Array.from({ length }, (_, i) => from + i));
       }
     }
-    await expect(dataset.read(15, new Int32Array(2))).rejects.toThrow("TokenDataset.read: position: expected tokens within [0, 16) but got [15, 17)");
+    await expect(dataset.read(15, new Int32Array(2))).rejects
+      .toThrow("TokenDataset.read: position: expected tokens within [0, 16) but got [15, 17)");
     expect(dataset.locate(0)).toEqual({ path: path("train_000000.bin"), position: 0 });
     expect(dataset.locate(5)).toEqual({ path: path("train_000001.bin"), position: 0 });
     expect(dataset.locate(12)).toEqual({ path: path("train_000002.bin"), position: 6 });
     await dataset.close();
+  });
+
+  it("is closed by `await using`", async () => {
+    await countingShards([2]);
+    const dataset = await TokenDataset.open(path("train_*.bin"));
+    await dataset[Symbol.asyncDispose]();
+    await expect(dataset.read(0, new Int32Array(1))).rejects.toThrow(/closed/);
   });
 
   it("matches * and ? and nothing else as wild", async () => {

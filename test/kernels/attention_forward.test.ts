@@ -55,7 +55,7 @@ describe.each(grid)("attention on $backend in $dtype", ({ backend, dtype }) => {
     // a relative error: 2^-24 * 1e4.
     const got = await values(out);
     const worst = exact.out.reduce((most, x, i) => Math.max(most, Math.abs(x - got[i]!)), 0);
-    expect(worst).toBeLessThanOrEqual(dtype === "bf16" ? 2 ** -6 : 2e-2);
+    expect(worst).toBeLessThanOrEqual(dtype === "bf16" ? 2 ** -6 : 2 ** -24 * 1e4);
     expectClose(await values(lse), exact.lse);
     await memory.verify();
   });

@@ -81,22 +81,26 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
     using model = Llama.create(shape, { device, precision: "fp32" });
     using optimizer = new AdamW(model.parameters);
     const { gradient } = optimizer;
-    const make = (batch: unknown, flat: unknown = gradient) => () => new TrainingPass(model, flat as never, batch as never);
-    expect(make(null)).toThrow("TrainingPass: batch: expected an object but got null");
-    expect(make({ ...cut, sequences: 0 })).toThrow(/^TrainingPass: sequences: expected a whole number from 1 .* but got 0$/);
-    expect(make({ ...cut, positions: 65 })).toThrow("TrainingPass: positions: expected a whole number from 2 to 64 but got 65");
-    expect(make({ ...cut, patchSize: "4" })).toThrow(TypeError);
-    expect(make({ ...cut, share: NaN })).toThrow("TrainingPass: share: expected a finite number but got NaN");
-    expect(make({ ...cut, labelWeights: [1] })).toThrow(/^TrainingPass: labelWeights: expected 4 numbers .* but got 1$/);
-    expect(make(cut, new Tensor(device, "f32", [3]))).toThrow(/^TrainingPass: gradient: expected shape \[\d+\] but got \[3\]$/);
+    const refused = (body: () => unknown, message: string | RegExp) => expect(body).toThrow(message);
+    const make = (batch: unknown, flat: Tensor = gradient) => () =>
+      new TrainingPass(model, flat as Tensor<"f32">, batch as typeof cut);
+    refused(make(null), "TrainingPass: batch: expected an object but got null");
+    refused(make({ ...cut, sequences: 0 }), /^TrainingPass: sequences: expected a whole number from 1 .* but got 0$/);
+    refused(make({ ...cut, positions: 65 }), "positions: expected a whole number from 2 to 64 but got 65");
+    refused(make({ ...cut, patchSize: "4" }), /^TrainingPass: patchSize: expected .* but got the string "4"$/);
+    refused(make({ ...cut, share: NaN }), "TrainingPass: share: expected a finite number but got NaN");
+    refused(make({ ...cut, labelWeights: [1] }), /^TrainingPass: labelWeights: expected 4 numbers .* but got 1$/);
+    const small = new Tensor(device, "f32", [3]);
+    refused(make(cut, small), /^TrainingPass: gradient: expected shape \[\d+\] but got \[3\]$/);
     using pass = new TrainingPass(model, gradient, cut);
-    expect(() => pass.run(tokens)).toThrow(`TrainingPass.run: tokens: expected sequences * positions * patchSize = ${half} ids`);
-    expect(() => pass.run([1] as never)).toThrow("TrainingPass.run: tokens: expected an Int32Array but got another object");
-    expect(() => new AdamW(model as never)).toThrow("AdamW: parameters: expected a model's parameters but got another object");
+    refused(() => pass.run(tokens), `TrainingPass.run: tokens: expected sequences * positions * patchSize = ${half} ids`);
+    refused(() => pass.run([1] as never), "TrainingPass.run: tokens: expected an Int32Array but got another object");
+    refused(() => new AdamW(model as never), "AdamW: parameters: expected a model's parameters but got another object");
     for (const [key, value] of Object.entries({ betas: [1, 0.9], eps: 0, weightDecay: -1, gradClip: 0 })) {
-      expect(() => optimizer.step(1e-3, { ...settings, [key]: value } as never)).toThrow(new RegExp(`^AdamW.step: ${key}`));
+      const wrong = { ...settings, [key]: value } as typeof settings;
+      refused(() => optimizer.step(1e-3, wrong), new RegExp(`^AdamW.step: ${key}`));
     }
-    expect(() => optimizer.step(NaN, settings)).toThrow("AdamW.step: learningRate: expected a finite number but got NaN");
+    refused(() => optimizer.step(NaN, settings), "AdamW.step: learningRate: expected a finite number but got NaN");
     expect(optimizer.stepsTaken).toBe(0);
   });
 
