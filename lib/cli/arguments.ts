@@ -24,6 +24,27 @@ export async function loadModel(flags: PlacementFlags & { readonly model: string
   return Llama.load(flags.model, openPlacement(flags, io));
 }
 
+/** Flags that change a config's keys. */
+export interface OverrideFlags {
+  readonly set?: string[];
+  readonly device?: string;
+  readonly precision?: string;
+}
+
+/** `--set`, and `--device` and `--precision` for short, which go with every command that takes a config. */
+export function withOverrides(command: Command): Command {
+  return command
+    .option("--set <key=value>", "override a key of the config, as in --set batch.microBatch=4 (repeatable)", collect)
+    .option("--device <device>", "the same as --set device=...")
+    .option("--precision <precision>", "the same as --set precision=...");
+}
+
+/** The overrides that the flags come to, the short ones last. */
+export function overridesOf(flags: OverrideFlags): string[] {
+  const short = (["device", "precision"] as const).filter((key) => flags[key] !== undefined);
+  return [...(flags.set ?? []), ...short.map((key) => `${key}=${flags[key]}`)];
+}
+
 /** Opens the device that the flags name, and says what `auto` chose. */
 export function openPlacement({ device: spec, precision }: PlacementFlags, io: CliIo) {
   const device = Device.open(spec);
@@ -56,6 +77,6 @@ export function numberBetween(low: number, high: number): (text: string) => numb
 }
 
 /** Gathers a flag that may be repeated; `before` is undefined at its first time. */
-export function collect(text: string, before: string[] | undefined): string[] {
+function collect(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), text];
 }

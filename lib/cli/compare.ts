@@ -5,34 +5,26 @@ import { markdownTable, readingLines } from "../compare/markdown.js";
 import { parseSweep } from "../compare/sweep.js";
 import { runTable } from "../compare/words.js";
 import { loadRunConfig } from "../config/config.js";
-import { collect } from "./arguments.js";
+import { overridesOf, withOverrides, type OverrideFlags } from "./arguments.js";
 import type { CliIo } from "./io.js";
 
-interface Flags {
+interface Flags extends OverrideFlags {
   readonly equalCost?: boolean;
   readonly sweep?: string[];
-  readonly set?: string[];
-  readonly device?: string;
-  readonly precision?: string;
 }
 
 export function registerCompare(program: Command, io: CliIo): void {
-  program
+  const command = program
     .command("compare")
     .description("train token by token and in the config's two stages, and compare cost and loss; call again to go on")
     .argument("<config>", "the config, with two stages: a patchSize above 1, then 1")
     .option("--equal-cost", "also train in stages on as many tokens as the token-level run's FLOPs pay for")
-    .option("--sweep <axis...>", "also run every combination, as in --sweep patchSize=2,4,8 fraction=0.5,0.8")
-    .option("--set <key=value>", "override a key of the config (repeatable)", collect)
-    .option("--device <device>", "the same as --set device=...")
-    .option("--precision <precision>", "the same as --set precision=...")
-    .action(async (path: string, flags: Flags) => run(path, flags, io));
+    .option("--sweep <axis...>", "also run every combination, as in --sweep patchSize=2,4,8 fraction=0.5,0.8");
+  withOverrides(command).action(async (path: string, flags: Flags) => run(path, flags, io));
 }
 
 async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
-  const set = [...(flags.set ?? [])];
-  for (const key of ["device", "precision"] as const) if (flags[key] !== undefined) set.push(`${key}=${flags[key]}`);
-  const config = await loadRunConfig(path, { set });
+  const config = await loadRunConfig(path, { set: overridesOf(flags) });
   const sweep = flags.sweep && parseSweep(flags.sweep);
 
   const interrupt = new AbortController();

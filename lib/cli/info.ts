@@ -3,33 +3,36 @@ import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { resolveStages } from "../config/stages.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
+import { ConfigError } from "../errors.js";
 import type { BackendReport } from "../native.js";
 import { planItems, plannedBytes, planRun, type PlanItem } from "../train/memory_plan.js";
 import { modelShape, readHeldOut, readTokenizer } from "../train/setup.js";
 import { TokenDataset } from "../data/dataset.js";
-import { collect } from "./arguments.js";
+import { overridesOf, withOverrides, type OverrideFlags } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { planText } from "./plan_text.js";
 
-interface Flags {
+interface Flags extends OverrideFlags {
   readonly config?: string;
-  readonly set?: string[];
 }
 
 export function registerInfo(program: Command, io: CliIo): void {
-  program
+  const command = program
     .command("info")
     .description("devices, backends, versions, what is missing and what to do; with --config a memory plan")
-    .option("--config <file>", "a run config whose memory is to be planned")
-    .option("--set <key=value>", "override a key of the config (repeatable)", collect)
-    .action(async ({ config, set = [] }: Flags) => {
-      const found = backends();
-      const plan = config === undefined ? null : await planOf(config, set);
-      const machine = { platform: `${process.platform}-${process.arch}`, node: process.version };
-      const human = [`${machine.platform}, Node ${machine.node}`, ...found.map(describe)];
-      if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
-      io.result(human.join("\n"), { ...machine, backends: found, plan });
-    });
+    .option("--config <file>", "a run config whose memory is to be planned");
+  withOverrides(command).action(async ({ config, ...flags }: Flags) => {
+    const overrides = overridesOf(flags);
+    if (config === undefined && overrides.length > 0) {
+      throw new ConfigError(`expected a --config that ${overrides[0]} is to change, got none`);
+    }
+    const found = backends();
+    const plan = config === undefined ? null : await planOf(config, overrides);
+    const machine = { platform: `${process.platform}-${process.arch}`, node: process.version };
+    const human = [`${machine.platform}, Node ${machine.node}`, ...found.map(describe)];
+    if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
+    io.result(human.join("\n"), { ...machine, backends: found, plan });
+  });
 }
 
 interface Plan {
@@ -43,8 +46,8 @@ async function planOf(path: string, set: string[]): Promise<Plan> {
   const config = await loadRunConfig(path, { set });
   const device = Device.open(config.device as DeviceSpec);
   const dataset = await TokenDataset.open(config.data.train);
+  await dataset.close(); // its size is known
   const stages = resolveStages(config, dataset.tokenCount);
-  await dataset.close();
   const shape = await modelShape(config, await readTokenizer(config));
   const heldOut = await readHeldOut(config, shape.vocab_size);
   const plan = planRun(device, shape, device.computeDType(config.precision), stages, heldOut);

@@ -3,35 +3,27 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { formatDuration } from "../report/format.js";
-import type { MetricsLine } from "../report/metrics.js";
+import { readMetrics, type MetricsLine } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
-import { collect } from "./arguments.js";
+import { overridesOf, withOverrides, type OverrideFlags } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { planText } from "./plan_text.js";
 
-interface Flags {
+interface Flags extends OverrideFlags {
   readonly resume?: boolean;
-  readonly set?: string[];
-  readonly device?: string;
-  readonly precision?: string;
 }
 
 export function registerTrain(program: Command, io: CliIo): void {
-  program
+  const command = program
     .command("train")
     .description("run the stages of a config (YAML or JSON) and write a run folder")
     .argument("<config>", "the config; docs/config.md lists its keys")
-    .option("--resume", "go on from the run's latest checkpoint")
-    .option("--set <key=value>", "override a key, as in --set batch.microBatch=4 (repeatable)", collect)
-    .option("--device <device>", "the same as --set device=...")
-    .option("--precision <precision>", "the same as --set precision=...")
-    .action(async (path: string, flags: Flags) => train(path, flags, io));
+    .option("--resume", "go on from the run's latest checkpoint");
+  withOverrides(command).action(async (path: string, flags: Flags) => train(path, flags, io));
 }
 
 async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
-  const set = [...(flags.set ?? [])];
-  for (const key of ["device", "precision"] as const) if (flags[key] !== undefined) set.push(`${key}=${flags[key]}`);
-  const config = await loadRunConfig(path, { set });
+  const config = await loadRunConfig(path, { set: overridesOf(flags) });
   const trainer = await Trainer.open(config, { resume: flags.resume === true, log: io.log });
   io.log(describe(trainer));
   io.log(planText(trainer.memoryPlan, trainer.model.device.memory().freeBytes));
@@ -45,14 +37,10 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const signal of signals) process.once(signal, onInterrupt);
   const progress = io.progress("train");
-  let last: MetricsLine | undefined;
-  let valLoss: number | undefined;
   try {
     const pace = new Pace(trainer);
     for await (const line of trainer.run()) {
-      last = line;
-      valLoss = line.valLoss ?? valLoss;
-      progress.update(line.step, trainer.totalSteps, pace.note(line, valLoss));
+      progress.update(line.step, trainer.totalSteps, pace.note(line));
       if (interrupted) break;
     }
   } finally {
@@ -63,18 +51,23 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
   if (interrupted && trainer.step < trainer.totalSteps) {
     throw new Error(`interrupted at step ${trainer.step} of ${trainer.totalSteps}; go on with --resume`);
   }
-  const run = trainer.folder;
+  io.result(...(await summary(trainer)));
+}
+
+/** What the whole run came to, in words and as `--json` has it, whatever part of it this process trained. */
+async function summary({ folder, totalSteps, progress }: Trainer): Promise<[string, object]> {
+  const metrics = await readMetrics(join(folder, "metrics.jsonl"));
+  const { tokens, flops, seconds } = progress;
+  const valLoss = metrics.findLast((line) => line.valLoss !== undefined)?.valLoss ?? null;
   const result = {
-    run, model: join(run, "model"), report: join(run, "report.html"), steps: trainer.totalSteps,
-    tokens: last?.tokens ?? 0, flops: last?.flops ?? 0, seconds: last?.seconds ?? 0,
-    loss: last?.loss ?? null, valLoss: valLoss ?? null,
+    run: folder, model: join(folder, "model"), report: join(folder, "report.html"), steps: totalSteps,
+    tokens, flops, seconds, loss: metrics.at(-1)?.loss ?? null, valLoss,
   };
-  const validation = valLoss === undefined ? "" : `, validation loss ${valLoss.toFixed(4)}`;
-  io.result(
-    `${result.tokens} tokens in ${formatDuration(result.seconds)} of training${validation}\n` +
-      `model:  ${result.model}\nreport: ${result.report}`,
-    result,
-  );
+  const validation = valLoss === null ? "" : `, validation loss ${valLoss.toFixed(4)}`;
+  const words =
+    `${tokens} tokens in ${formatDuration(seconds)} of training${validation}\n` +
+    `model:  ${result.model}\nreport: ${result.report}`;
+  return [words, result];
 }
 
 function describe({ model, stages }: Trainer): string {
@@ -87,12 +80,16 @@ function describe({ model, stages }: Trainer): string {
 /** Estimates the time left: a stage's steps cost what its last ones did, those of another stage the same a position. */
 class Pace {
   #secondsPerPosition = 0;
-  #lastSeconds = 0;
-  #lastPositions = 0;
+  #lastSeconds: number;
+  #lastPositions: number;
+  #valLoss: number | undefined;
 
-  constructor(private readonly trainer: Trainer) {}
+  constructor(private readonly trainer: Trainer) {
+    ({ seconds: this.#lastSeconds, positions: this.#lastPositions } = trainer.progress);
+  }
 
-  note(line: MetricsLine, valLoss: number | undefined): string {
+  note(line: MetricsLine): string {
+    this.#valLoss = line.valLoss ?? this.#valLoss;
     const recent = (line.seconds - this.#lastSeconds) / (line.positions - this.#lastPositions);
     this.#secondsPerPosition = this.#secondsPerPosition === 0 ? recent : 0.9 * this.#secondsPerPosition + 0.1 * recent;
     [this.#lastSeconds, this.#lastPositions] = [line.seconds, line.positions];
@@ -104,7 +101,7 @@ class Pace {
       `step ${line.step}/${this.trainer.totalSteps}`,
       `K ${line.patchSize}`,
       `loss ${line.loss.toFixed(3)}`,
-      ...(valLoss === undefined ? [] : [`val ${valLoss.toFixed(3)}`]),
+      ...(this.#valLoss === undefined ? [] : [`val ${this.#valLoss.toFixed(3)}`]),
       `${Math.round(line.tokensPerSecond).toLocaleString("en")} tokens/s`,
       `ETA ${formatDuration(left * this.#secondsPerPosition)}`,
     ].join(" | ");

@@ -63,6 +63,12 @@ describe("the commands in turn", () => {
     expect(again.stderr).toMatch(/runs\/small: already holds a run; go on with it \(--resume\)/);
   });
 
+  it("train --resume of a finished run tells the run's numbers again, and makes its model where it is gone", async () => {
+    rmSync(path("runs/small/model"), { recursive: true });
+    expect(await json("train", "config.yaml", "--resume")).toEqual(trained);
+    expect(existsSync(path("runs/small/model/model.safetensors"))).toBe(true);
+  });
+
   it("train says on stderr what it does, and on stdout what it has left", async () => {
     const flags = ["--set", "out=runs/said", "--set", "device=auto"];
     const { code, stdout, stderr } = await nextpatch("train", "config.yaml", ...flags);
@@ -80,6 +86,11 @@ describe("the commands in turn", () => {
     expect(plan.items.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(plan.plannedBytes);
     const { plan: larger } = await json<Plan>("info", "--config", "config.yaml", "--set", "model.vocab_size=3000");
     expect(larger.plannedBytes).toBeGreaterThan(plan.plannedBytes);
+    const half = ["--device", "cpu", "--precision", "bf16"];
+    const { plan: in16 } = await json<Plan>("info", "--config", "config.yaml", ...half);
+    expect(in16.items.map(({ name }) => name)).toContain("weights (bf16)");
+    const { plan: in32 } = await json<Plan>("info", "--config", "config.yaml", "--precision", "fp32");
+    expect(in32.items.map(({ name }) => name)).not.toContain("weights (bf16)");
   });
 
   it("eval prints the agreed keys, alike at every call", async () => {

@@ -42,6 +42,8 @@ describe("nextpatch", () => {
     { args: ["export", "--model", "m", "--format", "ggml", "--out", "m.gguf"], says: /'ggml' .*choices are gguf/ },
     { args: ["export", "--model", "m", "--out", "m.gguf"], says: /required option '--format <format>' not specified/ },
     { args: ["export", "--model", "none", "--format", "gguf", "--out", "m.gguf"], says: /no model folder at none/ },
+    { args: ["info", "--device", "cpu"], says: /expected a --config that device=cpu is to change, got none/ },
+    { args: ["info", "--config", "none.yaml", "--device", "gpu"], says: /none\.yaml: cannot be read/ },
     { args: ["bench", "train", "--model", "huge"], says: /--model: expected tiny, .*got "huge"/ },
     { args: ["bench", "train", "--model", "{"], says: /--model: not JSON/ },
     { args: ["bench", "train", "--model", "tiny", "--patch-size", "3"], says: /tokensPerStep: expected a multiple/ },
