@@ -2,7 +2,7 @@ import { resolveStages } from "../config/stages.js";
 import { parseRunConfig } from "../config/config.js";
 import type { Device } from "../device.js";
 import { Llama } from "../nn/llama.js";
-import { planRun } from "../train/memory_plan.js";
+import { plannedBytes, planRun } from "../train/memory_plan.js";
 import { peakFlops } from "../train/peak.js";
 import { Stepper } from "../train/stepper.js";
 
@@ -36,13 +36,16 @@ export interface TrainBenchResult {
   readonly secondsPerStep: number;
   /** Model FLOP/s as a fraction of the device's peak; null where that is not known. */
   readonly mfu: number | null;
-  /** Most bytes of the device that were in use. */
+  /** Most bytes of the device that the run had in use at once; those of others in the process are left out. */
   readonly peakBytes: number;
 }
 
 const warmupSteps = 2;
 
-/** Times whole training steps (forward, backward, AdamW, the read-back of loss and norm) on random tokens. */
+/**
+ * Times whole training steps (forward, backward, AdamW, the read-back of loss and norm) on random tokens.
+ * @throws ConfigError for sizes that do not fit each other, DeviceError, OutOfMemoryError
+ */
 export async function benchTrainStep(device: Device, options: TrainBenchOptions): Promise<TrainBenchResult> {
   const { model: section, patchSize, sequenceLength, tokensPerStep, precision, microBatch = "auto" } = options;
   const timed = options.steps ?? 5;
@@ -57,9 +60,11 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
   const stage = stages[0]!;
   const dtype = device.computeDType(precision);
   const plan = planRun(device, config.model!, dtype, stages, null);
-  using model = Llama.create(config.model!, { device, precision });
-  const stepper = new Stepper(model, plan, stages, null);
   const peak = await peakFlops(device, dtype);
+  device.trim(); // what measuring left behind
+  const before = device.memory();
+  using model = Llama.create(config.model!, { device, precision });
+  using stepper = new Stepper(model, plan, stages, null);
   const times: number[] = [];
   for (let step = 0; step < warmupSteps + timed; step++) {
     const tokens = Int32Array.from({ length: tokensPerStep }, () => Math.floor(Math.random() * model.config.vocab_size));
@@ -68,8 +73,11 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
     if (step >= warmupSteps) times.push((performance.now() - start) / 1000);
     options.onStep?.(step + 1, warmupSteps + timed);
   }
-  const peakBytes = device.memory().peakUsedBytes;
-  stepper.dispose();
+  const after = device.memory();
+  // The device's peak may be older than the run; what the run holds at its end is then the most there was. Memory of
+  // others that is collected meanwhile makes either too small, but never less than what the run was laid out to take.
+  const most = after.peakUsedBytes > before.peakUsedBytes ? after.peakUsedBytes : after.usedBytes;
+  const peakBytes = Math.max(most - before.usedBytes, plannedBytes(device, plan));
   const seconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
   return {
     tokensPerSecond: tokensPerStep / seconds,
