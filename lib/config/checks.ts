@@ -20,7 +20,32 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
   checkLength(config.train, report);
   checkFractions(config.stages, report);
   checkSchedules(config, report);
-  config.stages.forEach((_, index) => checkBatch(config, index, model, report));
+  if (model !== null) checkContext(config, "model.max_position_embeddings", model.max_position_embeddings, report);
+  config.stages.forEach((_, index) => checkBatch(config, index, report));
+}
+
+/**
+ * Tells every sequence length that a model's context is too short for.
+ * @param context what the limit is called where it stands
+ * @param limit positions that the model was made for
+ */
+export function checkContext(
+  { batch, data, stages }: Pick<Parsed, "batch" | "data" | "stages">,
+  context: string,
+  limit: number,
+  report: Report,
+): void {
+  const own = stages.map((stage) => stage.batch?.sequenceLength);
+  // Held-out sequences have the length that stages share, too.
+  const shared = data.val !== undefined || own.includes(undefined);
+  const lengths: readonly (readonly [string, number | undefined])[] = [
+    ["batch", shared ? batch.sequenceLength : undefined],
+    ...own.map((length, index) => [`stages.${index}.batch`, length] as const),
+  ];
+  for (const [section, length] of lengths) {
+    if (length === undefined || length <= limit) continue;
+    report(`${section}.sequenceLength: expected at most ${context} (${limit}), got ${length}`);
+  }
 }
 
 function checkLength(train: Parsed["train"], report: Report): void {
@@ -62,17 +87,12 @@ function checkSchedules({ schedule, stages }: Parsed, report: Report): void {
   });
 }
 
-function checkBatch(config: Parsed, index: number, model: LlamaConfig | null, report: Report): void {
+function checkBatch(config: Parsed, index: number, report: Report): void {
   const stage = config.stages[index]!;
   const { tokensPerStep, sequenceLength, microBatch } = { ...config.batch, ...stage.batch };
   const at = (key: keyof Parsed["batch"]) =>
     `${stage.batch?.[key] === undefined ? "" : `stages.${index}.`}batch.${key}`;
 
-  const maxPositions = model?.max_position_embeddings ?? Number.POSITIVE_INFINITY;
-  if (sequenceLength > maxPositions && (index === 0 || stage.batch?.sequenceLength !== undefined)) {
-    const limit = `model.max_position_embeddings (${maxPositions})`;
-    report(`${at("sequenceLength")}: expected at most ${limit}, got ${sequenceLength}`);
-  }
   const tokensPerSequence = stage.patchSize * sequenceLength;
   const unit = config.data.shuffleTokens;
   if (unit !== undefined && unit % tokensPerSequence !== 0) {

@@ -1,5 +1,6 @@
 /** What a run begins with: its data, its model's shape, its tokenizer. */
 import { join } from "node:path";
+import { checkContext } from "../config/checks.js";
 import type { RunConfig } from "../config/config.js";
 import { TokenDataset } from "../data/dataset.js";
 import { Tokenizer } from "../data/tokenizer.js";
@@ -31,7 +32,11 @@ const decisive = [
   "head_dim", "tie_word_embeddings",
 ] as const satisfies readonly (keyof LlamaConfig)[];
 
-/** The model's shape: the config's, or that of the checkpoint it begins with. */
+/**
+ * The model's shape: the config's, or that of the checkpoint it begins with.
+ * @throws ConfigError where there is no model, or the checkpoint's context is shorter than the run's sequences
+ * @throws CheckpointError where the checkpoint cannot be read, or differs from the config's model
+ */
 export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | null): Promise<LlamaConfig> {
   if (!("from" in config.init)) {
     if (config.model === null) throw new ConfigError("model: expected a model, or init.from with a checkpoint");
@@ -40,11 +45,16 @@ export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | nu
     return { ...config.model, bos_token_id: tokenizer.endOfTextId, eos_token_id: tokenizer.endOfTextId };
   }
   const found = await readModelConfig(config.init.from);
+  const path = join(config.init.from, "config.json");
+  const problems: string[] = [];
+  const context = `max_position_embeddings of ${path}`;
+  checkContext(config, context, found.max_position_embeddings, (problem) => problems.push(problem));
+  if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
   if (config.model === null) return found;
   for (const key of decisive) {
     if (found[key] === config.model[key]) continue;
     throw new CheckpointError(
-      `${join(config.init.from, "config.json")}: ${key} is ${found[key]}, the run's model section says ` +
+      `${path}: ${key} is ${found[key]}, the run's model section says ` +
         `${config.model[key]}; leave the section out to take the checkpoint's`,
     );
   }

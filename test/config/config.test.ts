@@ -198,6 +198,15 @@ describe("problems", () => {
       "batch.sequenceLength: expected at most model.max_position_embeddings (2048), got 4096",
     ],
     [
+      "held-out sequences longer than the model's positions, where every stage has shorter ones of its own",
+      {
+        data: { train: "train.bin", val: "val.bin" },
+        stages: [{ patchSize: 1, batch: { sequenceLength: 1024 } }],
+        batch: { tokensPerStep: 4096, sequenceLength: 4096 },
+      },
+      "batch.sequenceLength: expected at most model.max_position_embeddings (2048), got 4096",
+    ],
+    [
       "two lengths",
       { train: { steps: 3, epochs: 1 } },
       "train: expected exactly one of tokens, epochs or steps, got epochs and steps " +
