@@ -20,8 +20,19 @@ export type SpecTree = Spec | null | readonly SpecTree[] | { readonly [key: stri
 export type Allocated<S> =
   S extends Spec<infer D> ? Tensor<D> : S extends null ? null : { readonly [K in keyof S]: Allocated<S[K]> };
 
+/** Takes the memory of all tensors of a tree, or none. @throws OutOfMemoryError */
 export function allocate<S extends SpecTree>(device: Device, specs: S): Allocated<S> {
-  return map(specs, (spec) => new Tensor(device, spec.dtype, spec.shape)) as Allocated<S>;
+  const taken: Tensor[] = [];
+  try {
+    return map(specs, (spec) => {
+      const tensor = new Tensor(device, spec.dtype, spec.shape);
+      taken.push(tensor);
+      return tensor;
+    }) as Allocated<S>;
+  } catch (error) {
+    disposeAll(taken);
+    throw error;
+  }
 }
 
 /** A smaller tree over the memory of a larger one of the same form: each tensor takes the first elements. */

@@ -37,7 +37,12 @@ export class Llama {
     const source = await readModelFolder(folder);
     try {
       const model = Llama.place(source.config, options);
-      await source.load(model.parameters);
+      try {
+        await source.load(model.parameters);
+      } catch (error) {
+        model.dispose();
+        throw error;
+      }
       return model;
     } finally {
       await source.close();

@@ -39,12 +39,12 @@ export interface StepResult {
   readonly seconds: PartSeconds | null;
 }
 
-/** Whole training steps of every stage of a plan, over memory that is taken once. */
+/** Whole training steps of every stage of a plan, over memory that is taken once, by the constructor. */
 export class Stepper {
   readonly optimizer: AdamW;
   readonly #buffers: Allocated<RunPlan["passes"]>;
   readonly #tokens: Allocated<RunPlan["tokens"]>;
-  readonly #passes: readonly StagePass[];
+  readonly #passes: readonly StagePass[] = [];
   readonly #evaluation: Evaluation | null = null;
 
   constructor(
@@ -55,27 +55,33 @@ export class Stepper {
   ) {
     const { device, parameters, config } = model;
     this.optimizer = new AdamW(parameters);
-    this.#buffers = allocate(device, plan.passes);
-    this.#tokens = allocate(device, plan.tokens);
-    writeRotaryTable(this.#buffers.rotaryTable, config);
-    const weights = modelWeights(parameters, this.optimizer.gradient);
-    this.#passes = stages.map((stage, index) => {
-      const batch = plan.batches[index]!;
-      const count = stage.sequencesPerStep / batch.sequences;
-      const labelWeights = stage.labelWeights.map((weight) => weight / count);
-      const size = batch.sequences * batch.positions * batch.patchSize;
-      return {
-        pass: new Pass(plan.shape, batch, weights, this.#buffers, labelWeights, true),
-        parts: Array.from({ length: count }, (_, part) => this.#tokens.step.narrow(0, part * size, size)),
-        warm: false,
-        graph: null,
-        clock: null,
-      };
-    });
-    if (heldOut === null || this.#tokens.evaluation === null) return;
-    this.#tokens.evaluation.write(heldOut.tokens);
-    const { sequences, positions } = heldOut;
-    this.#evaluation = new Evaluation(plan.shape, weights, this.#buffers, this.#tokens.evaluation, sequences, positions);
+    try {
+      this.#buffers = allocate(device, plan.passes);
+      this.#tokens = allocate(device, plan.tokens);
+      writeRotaryTable(this.#buffers.rotaryTable, config);
+      const weights = modelWeights(parameters, this.optimizer.gradient);
+      this.#passes = stages.map((stage, index) => {
+        const batch = plan.batches[index]!;
+        const count = stage.sequencesPerStep / batch.sequences;
+        const labelWeights = stage.labelWeights.map((weight) => weight / count);
+        const size = batch.sequences * batch.positions * batch.patchSize;
+        return {
+          pass: new Pass(plan.shape, batch, weights, this.#buffers, labelWeights, true),
+          parts: Array.from({ length: count }, (_, part) => this.#tokens.step.narrow(0, part * size, size)),
+          warm: false,
+          graph: null,
+          clock: null,
+        };
+      });
+      const { evaluation } = this.#tokens;
+      if (heldOut === null || evaluation === null) return;
+      evaluation.write(heldOut.tokens);
+      const { sequences, positions } = heldOut;
+      this.#evaluation = new Evaluation(plan.shape, weights, this.#buffers, evaluation, sequences, positions);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** Floating-point operations of one step of a stage, forward and backward. */
@@ -110,6 +116,7 @@ export class Stepper {
       return;
     }
     const { device } = this.model;
+    // docs/cuda.md says what the variable is for.
     const record = stage.warm && process.env.NEXTPATCH_GRAPHS !== "0";
     if (record) device.beginCapture();
     try {
@@ -136,10 +143,15 @@ export class Stepper {
     return this.#evaluation === null ? null : this.#evaluation.loss();
   }
 
+  /** Frees all memory but the model's. */
   dispose(): void {
     for (const { graph } of this.#passes) graph?.dispose();
     disposeAll(this.#buffers);
     disposeAll(this.#tokens);
     this.optimizer.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
