@@ -2,7 +2,7 @@
  * A model as a Hugging Face folder: `config.json`, `model.safetensors`, `generation_config.json` and, where there is
  * one, the tokenizer.
  */
-import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { native, Tensor } from "../native.js";
@@ -43,6 +43,7 @@ export async function readModelConfig(folder: string): Promise<LlamaConfig> {
   }
 }
 
+/** Opens a folder: its configuration, and the weights to be loaded. @throws CheckpointError, ConfigError */
 export async function readModelFolder(folder: string): Promise<ModelSource> {
   const config = await readModelConfig(folder);
   const tensors = await CheckpointTensors.open(folder);
@@ -90,6 +91,7 @@ export function parameterEntries(parameters: Parameters, flat: Tensor): Safetens
   }));
 }
 
+/** Writes a model's folder, made where it is missing; when it resolves, every file in it is on the disk. */
 export async function writeModelFolder(
   folder: string,
   parameters: Parameters,
@@ -104,7 +106,7 @@ export async function writeModelFolder(
   const entries = parameterEntries(parameters, parameters.compute);
   await writeSafetensors(join(folder, "model.safetensors"), entries, { format: "pt" });
   if (tokenizer === undefined) return;
-  await copyFile(tokenizer.path, join(folder, "tokenizer.json"));
+  await writeFile(join(folder, "tokenizer.json"), await readFile(tokenizer.path), { flush: true });
   await json("tokenizer_config.json", {
     tokenizer_class: "PreTrainedTokenizerFast",
     bos_token: tokenizer.endOfText,
