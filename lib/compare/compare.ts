@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
-import { writeText } from "../train/checkpoint.js";
+import { writeText } from "../train/durable.js";
 import { armMetrics, armState, runArm, type ArmState } from "./arm_run.js";
 import {
   checkSameEnvironment, readEnvironment, recordedEnvironment, recordEnvironment, type Environment,

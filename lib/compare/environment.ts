@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import type { RunConfig } from "../config/config.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
-import { writeText } from "../train/checkpoint.js";
+import { writeText } from "../train/durable.js";
 
 /** On what a run was measured. */
 export interface Environment {

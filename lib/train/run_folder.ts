@@ -1,10 +1,12 @@
 /** The folder a run leaves: config.json, metrics.jsonl, report.html, checkpoints/, latest, model/. */
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { ConfigError } from "../errors.js";
-import { changedKeys, latestCheckpoint, replaceFolder, writeText } from "./checkpoint.js";
+import { latestCheckpoint } from "./checkpoint.js";
+import { changedKeys } from "./config_hash.js";
+import { makeFolder, recoverFolder, writeFolder, writeText } from "./durable.js";
 
 export class RunFolder {
   private constructor(readonly path: string) {}
@@ -31,20 +33,21 @@ export class RunFolder {
         `${config.out}: already holds a run; go on with it (--resume), name another folder (--set out=...) or delete it`,
       );
     }
-    await mkdir(folder.checkpoints, { recursive: true });
+    await makeFolder(folder.checkpoints);
     await folder.writeConfig(config);
     return folder;
   }
 
   /**
-   * The folder of a run to go on with.
+   * The folder of a run to go on with, and its newest checkpoint. What a process killed while it replaced a folder has
+   * moved aside is put back.
    * @throws ConfigError where there is none, or its config computes something else
+   * @throws CheckpointError where `latest` names no checkpoint that is there
    */
   static async reopen(config: RunConfig): Promise<{ folder: RunFolder; checkpoint: string | null }> {
     const path = join(config.out, "config.json");
     if (!existsSync(path)) throw new ConfigError(`--resume: ${config.out} holds no run (no ${path})`);
-    const before = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
-    const changed = changedKeys(before, config);
+    const changed = changedKeys(await readWritten(path), config);
     if (changed.length > 0) {
       throw new ConfigError(
         `--resume: the config differs from the run's in ${changed.join(", ")}; ` +
@@ -52,22 +55,33 @@ export class RunFolder {
       );
     }
     const folder = new RunFolder(config.out);
-    await mkdir(folder.checkpoints, { recursive: true });
+    await makeFolder(folder.checkpoints);
+    await recoverFolder(folder.model);
+    const checkpoint = await latestCheckpoint(config.out);
     await folder.writeConfig(config);
-    return { folder, checkpoint: await latestCheckpoint(config.out) };
+    return { folder, checkpoint };
   }
 
   private async writeConfig(config: RunConfig): Promise<void> {
     await writeText(join(this.path, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
   }
 
-  /** Writes `model/` through `write`, aside first. */
+  /** Writes `model/` through `write`, which makes the folder that it is given. */
   async replaceModel(write: (folder: string) => Promise<void>): Promise<void> {
-    const aside = join(this.path, ".model.part");
-    await rm(aside, { recursive: true, force: true });
-    await write(aside);
-    await replaceFolder(aside, this.model);
+    await writeFolder(this.model, write);
   }
+}
+
+/** The config that a run wrote. */
+async function readWritten(path: string): Promise<object> {
+  let config: unknown;
+  try {
+    config = JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    throw new ConfigError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
+  }
+  if (typeof config === "object" && config !== null) return config;
+  throw new ConfigError(`${path}: expected a run's config, found ${JSON.stringify(config)}`);
 }
 
 /** The `tokenizer.json` beside the training shards or the model a run begins with, if there is one. */

@@ -1,131 +1,76 @@
 import type { RunConfig } from "../config/config.js";
-import { resolveStages, type ResolvedStage } from "../config/stages.js";
-import { TokenDataset } from "../data/dataset.js";
-import { BlockLoader, type DataPosition } from "../data/loader.js";
-import { Device, type DeviceSpec } from "../device.js";
+import type { ResolvedStage } from "../config/stages.js";
+import { BlockLoader } from "../data/loader.js";
 import { DeviceError } from "../errors.js";
-import type { ModelFolderExtras } from "../hf/model-folder.js";
-import { Llama } from "../nn/llama.js";
+import type { Llama } from "../nn/llama.js";
 import { learningRate } from "../optim/schedule.js";
-import { MetricsWriter, readMetrics, type MetricsLine, type TimeByPart } from "../report/metrics.js";
+import { MetricsWriter, readMetrics, type MetricsLine } from "../report/metrics.js";
 import { renderReport, type Report } from "../report/report.js";
-import { configHash, loadTrainerTensors, readTrainerState, writeCheckpoint, writeText } from "./checkpoint.js";
-import { planItems, planRun, type PlanItem, type RunPlan } from "./memory_plan.js";
-import { peakFlops } from "./peak.js";
-import { RunFolder } from "./run_folder.js";
-import { modelShape, readHeldOut, readTokenizer } from "./setup.js";
-import type { PartSeconds } from "./step_clock.js";
-import { Stepper } from "./stepper.js";
+import { writeCheckpoint } from "./checkpoint.js";
+import { configHash } from "./config_hash.js";
+import { writeText } from "./durable.js";
+import { planItems, type PlanItem } from "./memory_plan.js";
+import { openRun, type OpenRun } from "./open_run.js";
+import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
 
 /** Updates in a row without a finite gradient before a run is given up. */
 const maxSkippedUpdates = 10;
 
 /** How a run is opened. */
 export interface TrainerOptions {
-  /** Go on with the run that `config.out` holds. */
+  /** Go on with the run that `config.out` holds. Default: begin a new one there. */
   readonly resume?: boolean;
   /** Told what a person wants to know: what `auto` chose, where a run goes on, an update that was skipped. */
   readonly log?: (message: string) => void;
 }
 
-/** Everything that `Trainer.open` opens. */
-interface Parts {
-  readonly config: RunConfig;
-  readonly model: Llama;
-  readonly stages: readonly ResolvedStage[];
-  readonly folder: RunFolder;
-  readonly plan: RunPlan;
-  readonly dataset: TokenDataset;
-  readonly stepper: Stepper;
-  readonly extras: ModelFolderExtras;
-  /** FLOP/s that MFU is a fraction of. */
-  readonly peak: number | null;
-  readonly log: (message: string) => void;
-}
-
-interface Progress {
-  step: number;
-  tokens: number;
-  positions: number;
-  flops: number;
-  seconds: number;
-  time: TimeByPart;
-  /** Joules; null where the device does not count them. */
-  energy: number | null;
-  data: DataPosition;
-}
-
 /**
  * Trains a model through its stages and keeps the run's folder. `run()` yields a metrics line a step:
  *
- *     const trainer = await Trainer.open(await loadRunConfig("config.yaml"));
+ *     await using trainer = await Trainer.open(await loadRunConfig("config.yaml"));
  *     for await (const { step, loss } of trainer.run()) console.log(step, loss);
- *     await trainer.close();
+ *
+ * Without `await using`, `close()` ends it.
  */
 export class Trainer {
-  readonly #parts: Parts;
-  readonly #progress: Progress = {
-    step: 0, tokens: 0, positions: 0, flops: 0, seconds: 0, time: noTime, energy: null,
-    data: { epoch: 0, tokens: 0 },
-  };
+  readonly #run: OpenRun;
+  readonly #log: (message: string) => void;
+  #progress: TrainerProgress;
   #skipped = 0;
 
-  private constructor(parts: Parts) {
-    this.#parts = parts;
+  private constructor(run: OpenRun, log: (message: string) => void) {
+    this.#run = run;
+    this.#log = log;
+    this.#progress = run.progress;
   }
 
   /**
-   * Opens device, data and model, takes all memory, and makes (or reopens) the run's folder.
-   * @throws ConfigError, DataError, CheckpointError, DeviceError, OutOfMemoryError
+   * Opens device, data and model, takes all memory, and makes (or reopens) the run's folder. Where it fails it leaves
+   * nothing open.
+   * @throws ConfigError where the config cannot be run with this data, the folder already holds a run, or, to resume,
+   *   holds none or one whose config computes something else
+   * @throws DataError where the shards are missing or damaged, or hold no held-out sequence
+   * @throws CheckpointError where the checkpoint, or the model of `init.from`, is damaged or of another run
+   * @throws DeviceError, OutOfMemoryError where the device is missing, or the plan does not fit its memory
    */
   static async open(config: RunConfig, options: TrainerOptions = {}): Promise<Trainer> {
     const log = options.log ?? (() => undefined);
-    const device = Device.open(config.device as DeviceSpec);
-    if (config.device === "auto") log(`device: auto chose ${device.backend}: ${device.name}`);
-    const dtype = device.computeDType(config.precision);
-    if (config.precision === "auto") log(`precision: auto chose ${dtype === "bf16" ? "bf16" : "fp32"}`);
-
-    const dataset = await TokenDataset.open(config.data.train);
-    try {
-      const stages = resolveStages(config, dataset.tokenCount);
-      const tokenizer = await readTokenizer(config);
-      const shape = await modelShape(config, tokenizer);
-      const heldOut = await readHeldOut(config, shape.vocab_size);
-      const plan = planRun(device, shape, dtype, stages, heldOut);
-      const { folder, checkpoint } = options.resume
-        ? await RunFolder.reopen(config)
-        : { folder: await RunFolder.create(config), checkpoint: null };
-      const placement = { device, precision: config.precision };
-      const model =
-        "from" in config.init
-          ? await Llama.load(config.init.from, placement)
-          : Llama.create(shape, { ...placement, seed: config.init.seed });
-      const peak = await peakFlops(device, dtype);
-      device.trim(); // what loading and measuring left behind
-      const stepper = new Stepper(model, plan, stages, heldOut);
-      const maxLength = shape.max_position_embeddings;
-      const extras = tokenizer ? { tokenizer: { ...tokenizer, maxLength } } : {};
-      const trainer = new Trainer({ config, model, stages, folder, plan, dataset, stepper, extras, peak, log });
-      if (checkpoint) await trainer.#restore(checkpoint);
-      else if (options.resume) log(`${config.out} has no checkpoint yet: beginning at step 0`);
-      return trainer;
-    } catch (error) {
-      await dataset.close();
-      throw error;
-    }
+    return new Trainer(await openRun(config, options.resume === true, log), log);
   }
 
+  /** The model that is trained, on its device. It is the trainer's: `close` frees it. */
   get model(): Llama {
-    return this.#parts.model;
+    return this.#run.model;
   }
 
+  /** The stages in their order, each with its overrides applied and its length in steps. */
   get stages(): readonly ResolvedStage[] {
-    return this.#parts.stages;
+    return this.#run.stages;
   }
 
   /** The run's folder. */
   get folder(): string {
-    return this.#parts.folder.path;
+    return this.#run.folder.path;
   }
 
   /** Steps of all stages. */
@@ -138,18 +83,26 @@ export class Trainer {
     return this.#progress.step;
   }
 
+  /** What the run has done and what that took, since its beginning: what was trained before a resumption counts. */
+  get progress(): TrainerProgress {
+    return this.#progress;
+  }
+
   /** Where every planned byte goes. */
   get memoryPlan(): PlanItem[] {
-    return planItems(this.model.device, this.#parts.plan);
+    return planItems(this.model.device, this.#run.plan);
   }
 
   /**
-   * Trains to the end, and leaves the model and the report. Where the caller breaks off the loop, it leaves a
-   * checkpoint of the last step.
-   * @throws DataError, DeviceError
+   * Trains to the end and yields each step's metrics line, which then stands in `metrics.jsonl`. With the last line
+   * the model and the report are in their places. Where the caller breaks off the loop, a checkpoint of the last step
+   * is left. A finished run yields nothing; its model and its report are written again.
+   * @throws DataError where a shard cannot be read or holds a token that the model does not know
+   * @throws DeviceError where the device fails, or ten updates in a row had no finite gradient
+   * @throws Error of the file system where the run's folder cannot be written, a full disk say
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
-    const { config, folder, stepper } = this.#parts;
+    const { config, folder, stepper } = this.#run;
     const metrics = await MetricsWriter.open(folder.metrics, { resumeAfter: this.step });
     let saved = this.step;
     const save = async (stage: number) => {
@@ -157,6 +110,8 @@ export class Trainer {
       saved = this.step;
     };
     try {
+      // Killed between its last checkpoint and its model, or robbed of the model since.
+      if (this.step === this.totalSteps) await this.#finish();
       for (const stage of this.stages) {
         const end = stage.firstStep + stage.steps;
         if (this.step >= end) continue;
@@ -167,7 +122,10 @@ export class Trainer {
             const line = await this.#trainStep(stage, loader);
             await metrics.append(line);
             this.#checkFinite(line);
-            if (this.step % config.checkpoint.everySteps === 0 || this.step === this.totalSteps) await save(stage.index);
+            const last = this.step === this.totalSteps;
+            if (this.step % config.checkpoint.everySteps === 0 || last) await save(stage.index);
+            // Before the line is told, so that whoever stops listening then has it all.
+            if (last) await this.#finish();
             yield line;
           }
         } finally {
@@ -178,13 +136,14 @@ export class Trainer {
     } finally {
       await metrics.close();
     }
-    await folder.replaceModel((path) => this.model.save(path, this.#parts.extras));
-    await this.writeReport();
   }
 
-  /** Rewrites `report.html` from the metrics so far. */
+  /**
+   * Rewrites `report.html` from the metrics so far.
+   * @param sample text that the model wrote, to be shown
+   */
   async writeReport(sample?: Report["sample"]): Promise<void> {
-    const { folder, config } = this.#parts;
+    const { folder, config } = this.#run;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
       config,
@@ -197,19 +156,21 @@ export class Trainer {
     await writeText(folder.report, html);
   }
 
-  /** Frees all memory and closes the data. */
+  /** Lets go of all memory, the model's too, and closes the data. Once is enough; more often does no harm. */
   async close(): Promise<void> {
-    const { dataset, stepper, model } = this.#parts;
-    await dataset.close();
-    stepper.dispose();
-    model.dispose();
+    await this.#run.close();
+  }
+
+  /** The same as `close`, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   #loader(stage: ResolvedStage): BlockLoader {
-    const { config } = this.#parts;
+    const { config } = this.#run;
     const blockTokens = (s: ResolvedStage) => s.patchSize * s.sequenceLength;
     return new BlockLoader({
-      dataset: this.#parts.dataset,
+      dataset: this.#run.dataset,
       blockTokens: blockTokens(stage),
       unitTokens: config.data.shuffleTokens ?? Math.max(...this.stages.map(blockTokens)),
       vocabSize: this.model.config.vocab_size,
@@ -219,51 +180,30 @@ export class Trainer {
   }
 
   async #trainStep(stage: ResolvedStage, loader: BlockLoader): Promise<MetricsLine> {
-    const { stepper, peak } = this.#parts;
-    const progress = this.#progress;
+    const { stepper, peak } = this.#run;
     const { device } = this.model;
     const energyBefore = device.energy();
     const start = performance.now();
     const lr = learningRate(
-      stage.schedule, stage.optimizer.lr, progress.step - stage.scheduleFirstStep, stage.scheduleSteps,
+      stage.schedule, stage.optimizer.lr, this.step - stage.scheduleFirstStep, stage.scheduleSteps,
     );
     const tokens = await loader.next(stage.sequencesPerStep);
     const dataSeconds = (performance.now() - start) / 1000;
     const { loss, gradNorm, seconds: parts } = await stepper.step(stage.index, tokens, lr);
     const seconds = (performance.now() - start) / 1000;
+    const energyAfter = device.energy();
+    const energy = energyBefore === null || energyAfter === null ? null : energyAfter - energyBefore;
     const flops = stepper.flopsPerStep(stage);
-
-    progress.step++;
-    progress.tokens += stage.tokensPerStep;
-    progress.positions += stage.positionsPerStep;
-    progress.flops += flops;
-    progress.seconds += seconds;
-    progress.time = addTime(progress.time, dataSeconds, parts, seconds);
-    const energy = device.energy();
-    if (energyBefore !== null && energy !== null) progress.energy = (progress.energy ?? 0) + (energy - energyBefore);
-    progress.data = loader.position;
-    const valLoss = this.#evaluationDue(stage) ? await stepper.evaluate() : null;
-    return {
-      step: progress.step,
-      stage: stage.index,
-      patchSize: stage.patchSize,
-      tokens: progress.tokens,
-      positions: progress.positions,
-      loss,
-      lr,
-      gradNorm,
-      seconds: progress.seconds,
-      tokensPerSecond: stage.tokensPerStep / seconds,
-      flops: progress.flops,
-      mfu: peak && flops / seconds / peak,
-      time: progress.time,
-      ...(progress.energy === null ? {} : { energy: progress.energy }),
-      ...(valLoss === null ? {} : { valLoss }),
+    const record: StepRecord = {
+      lr, loss, gradNorm, flops, seconds, dataSeconds, parts, energy, data: loader.position,
     };
+    this.#progress = advance(this.#progress, stage, record);
+    const valLoss = this.#evaluationDue(stage) ? await stepper.evaluate() : null;
+    return metricsLine(this.#progress, stage, record, peak, valLoss);
   }
 
   #evaluationDue(stage: ResolvedStage): boolean {
-    const every = this.#parts.config.eval?.everySteps ?? Number.POSITIVE_INFINITY;
+    const every = this.#run.config.eval?.everySteps ?? Number.POSITIVE_INFINITY;
     return this.step % every === 0 || this.step === stage.firstStep + stage.steps;
   }
 
@@ -274,7 +214,7 @@ export class Trainer {
       return;
     }
     this.#skipped++;
-    this.#parts.log(`step ${step}: loss ${loss}, gradient norm ${gradNorm}: the update was skipped`);
+    this.#log(`step ${step}: loss ${loss}, gradient norm ${gradNorm}: the update was skipped`);
     if (this.#skipped < maxSkippedUpdates) return;
     throw new DeviceError(
       `training diverged: ${maxSkippedUpdates} updates in a row had no finite gradient (last at step ${step}); ` +
@@ -283,7 +223,7 @@ export class Trainer {
   }
 
   async #save(stage: number): Promise<void> {
-    const { config, folder, stepper, extras } = this.#parts;
+    const { config, folder, stepper, extras } = this.#run;
     const state = {
       ...this.#progress,
       stage,
@@ -297,28 +237,8 @@ export class Trainer {
     await this.writeReport();
   }
 
-  async #restore(checkpoint: string): Promise<void> {
-    const { optimizer } = this.#parts.stepper;
-    const { optimizerSteps, step, tokens, positions, flops, seconds, time, energy, data } = await readTrainerState(checkpoint);
-    await loadTrainerTensors(checkpoint, this.model.parameters, optimizer);
-    Object.assign(this.#progress, { step, tokens, positions, flops, seconds, time, energy, data });
-    optimizer.stepsTaken = optimizerSteps;
-    this.#parts.log(`going on from ${checkpoint}: step ${step} of ${this.totalSteps}`);
+  async #finish(): Promise<void> {
+    await this.#run.folder.replaceModel((path) => this.model.save(path, this.#run.extras));
+    await this.writeReport();
   }
-}
-
-const noTime: TimeByPart = { data: 0, embedding: 0, transformer: 0, head: 0, optimizer: 0, idle: 0 };
-
-/** Adds a step's seconds; what neither the data nor the device took, the device was idle. */
-function addTime(before: TimeByPart, data: number, parts: PartSeconds | null, seconds: number): TimeByPart {
-  const { embedding, transformer, head, optimizer } = parts ?? { ...noTime, transformer: seconds - data };
-  const idle = Math.max(0, seconds - data - embedding - transformer - head - optimizer);
-  return {
-    data: before.data + data,
-    embedding: before.embedding + embedding,
-    transformer: before.transformer + transformer,
-    head: before.head + head,
-    optimizer: before.optimizer + optimizer,
-    idle: before.idle + idle,
-  };
 }

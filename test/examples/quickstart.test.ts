@@ -111,6 +111,17 @@ describe("quickstart", () => {
     expect(resumed.validation).toEqual(whole.validation);
     expect(resumed.sample.text).toBe(whole.sample.text);
   });
+
+  it("is done, and says so, where it is interrupted in its last step", async () => {
+    const interrupt = new AbortController();
+    const { run, sample } = await quickstart({
+      ...options(writeDocuments()),
+      signal: interrupt.signal,
+      onStep: ({ step }) => step === 9 && interrupt.abort(new Error("too late")),
+    });
+    expect(existsSync(join(run, "model/model.safetensors"))).toBe(true);
+    expect(sample.newTokens).toBeGreaterThan(0);
+  });
 });
 
 describe("sotu-tiny.yaml", () => {

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { CheckpointError } from "../../lib/errors.js";
+import { CheckpointError, ConfigError } from "../../lib/errors.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { temporaryFolder } from "../data/temporary.js";
 import { madeConfig, runTo, writeMadeData } from "./made_run.js";
@@ -63,12 +63,47 @@ describe("checkpoints", () => {
     await expect(resumed).rejects.toThrow(problem);
   });
 
+  it.each([
+    { what: "no data position", change: { data: undefined }, problem: /data: required, but missing/ },
+    { what: "half a data position", change: { data: { epoch: 0 } }, problem: /data\.tokens: required, but missing/ },
+    { what: "no times", change: { time: undefined }, problem: /time: required, but missing/ },
+    { what: "no energy", change: { energy: undefined }, problem: /energy: required, but missing/ },
+    { what: "a step that is none", change: { step: 2.5 }, problem: /step: expected an integer, got 2\.5/ },
+    { what: "fewer tokens than none", change: { tokens: -1 }, problem: /tokens: expected a number of at least 0, got -1/ },
+    { what: "half a hash", change: { configHash: "ab" }, problem: /configHash: expected a SHA-256 .*, got "ab"/ },
+    { what: "a step after the last", change: { step: 13 }, problem: /step: expected 12, .* found 13/ },
+    { what: "another stage", change: { stage: 1 }, problem: /stage: expected 0, .* found 1/ },
+    { what: "another step's tokens", change: { tokens: 1024 }, problem: /tokens: expected 768, .* found 1024/ },
+    { what: "another seed", change: { seed: 2 }, problem: /seed: expected 1, .* found 2/ },
+    { what: "another config's hash", change: { configHash: "0".repeat(64) }, problem: /configHash: expected [^0].* found 0/ },
+  ])("whose state has $what are refused by file and key", async ({ change, problem }) => {
+    const config = madeConfig(path());
+    await runTo(config, { until: 3 });
+    const file = path("run/checkpoints/step-00000003/trainer/state.json");
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...change }));
+    const resumed = runTo(config, { resume: true });
+    await expect(resumed).rejects.toThrow(CheckpointError);
+    await expect(resumed).rejects.toThrow(problem);
+    await expect(resumed).rejects.toThrow(file);
+  });
+
+  it("of another run are refused", async () => {
+    await runTo(madeConfig(path()), { until: 3 });
+    await runTo(madeConfig(path(), { out: path("other"), optimizer: { lr: 1e-3 } }), { until: 3 });
+    const place = path("run/checkpoints/step-00000003");
+    rmSync(place, { recursive: true });
+    renameSync(path("other/checkpoints/step-00000003"), place);
+    await expect(runTo(madeConfig(path()), { resume: true })).rejects.toThrow(/state\.json: configHash: expected /);
+  });
+
   it("that are gone are told by the pointer to them", async () => {
     const config = madeConfig(path());
     await runTo(config, { until: 3 });
     rmSync(path("run/checkpoints/step-00000003"), { recursive: true });
     const resumed = runTo(config, { resume: true });
     await expect(resumed).rejects.toThrow(/latest: names step-00000003, but there is no folder/);
+    writeFileSync(path("run/latest"), "");
+    await expect(runTo(config, { resume: true })).rejects.toThrow(/latest: expected a checkpoint's name, .* found ""/);
   });
 
   it("are what another run may begin with", async () => {
@@ -80,6 +115,12 @@ describe("checkpoints", () => {
     const larger = { ...madeConfig(path()).model, vocab_size: 97 };
     const mismatch = madeConfig(path(), { model: larger, init: { from }, out: path("wrong") });
     await expect(runTo(mismatch)).rejects.toThrow(/vocab_size is 96, the run's model section says 97/);
+    const long = { batch: { tokensPerStep: 512, sequenceLength: 128 } };
+    const longer = madeConfig(path(), { ...long, model: undefined, init: { from }, out: path("long") });
+    await expect(runTo(longer)).rejects.toThrow(ConfigError);
+    await expect(runTo(longer)).rejects.toThrow(
+      /^batch\.sequenceLength: expected at most max_position_embeddings of .*model\/config\.json \(64\), got 128$/,
+    );
     truncateSync(path("run/model/model.safetensors"), 9000);
     const damaged = madeConfig(path(), { model: undefined, init: { from }, out: path("damaged") });
     await expect(runTo(damaged)).rejects.toThrow(CheckpointError);

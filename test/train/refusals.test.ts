@@ -1,15 +1,20 @@
 /** What a run is not begun, or not gone on, with. */
 import { readFileSync, truncateSync } from "node:fs";
-import { beforeEach, describe, expect, it } from "@jest/globals";
-import { ConfigError, DataError, DeviceError } from "../../lib/errors.js";
-import { backends } from "../../lib/device.js";
+import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
+import { TokenDataset } from "../../lib/data/dataset.js";
+import { ConfigError, DataError, DeviceError, OutOfMemoryError } from "../../lib/errors.js";
+import { backends, Device } from "../../lib/device.js";
+import { allocate, Spec } from "../../lib/nn/buffers.js";
+import { Llama } from "../../lib/nn/llama.js";
 import { readMetrics } from "../../lib/report/metrics.js";
+import { Stepper } from "../../lib/train/stepper.js";
 import { Trainer } from "../../lib/train/trainer.js";
 import { temporaryFolder } from "../data/temporary.js";
 import { madeConfig, runTo, writeMadeData, writeShard } from "./made_run.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeMadeData(path()));
+afterEach(() => jest.restoreAllMocks());
 
 describe("a run that cannot be", () => {
   it("names the token that the model does not know, and where it stands", async () => {
@@ -55,6 +60,30 @@ describe("a run that cannot be", () => {
     await expect(runTo(madeConfig(path(), { out: path("cut") }))).rejects.toThrow(/train\.bin: cut short/);
     const missing = madeConfig(path(), { data: { train: path("none_*.bin") }, eval: undefined, out: path("missing") });
     await expect(runTo(missing)).rejects.toThrow(/none_\*\.bin/);
+  });
+
+  it("leaves nothing open, wherever opening it failed", async () => {
+    const config = madeConfig(path());
+    await runTo(config, { until: 3 });
+    const disposals = [jest.spyOn(Llama.prototype, "dispose"), jest.spyOn(Stepper.prototype, "dispose")];
+    const closed = jest.spyOn(TokenDataset.prototype, "close");
+    const counts = () => [...disposals, closed].map(({ mock }) => mock.calls.length);
+    truncateSync(path("run/checkpoints/step-00000003/trainer/exp_avg_sq.safetensors"), 5000);
+    await expect(Trainer.open(config, { resume: true })).rejects.toThrow(/exp_avg_sq/);
+    expect(counts()).toEqual([1, 1, 2]); // of the datasets one is held out, and closed when it is read
+    const from = path("run/checkpoints/step-00000003");
+    truncateSync(`${from}/model.safetensors`, 5000);
+    const begun = madeConfig(path(), { model: undefined, init: { from }, out: path("two") });
+    await expect(Trainer.open(begun)).rejects.toThrow(/model\.safetensors/);
+    expect(counts()).toEqual([1, 1, 4]);
+  });
+
+  it("takes all its memory or none", () => {
+    const device = Device.open("cpu");
+    const used = device.memory().usedBytes;
+    const tooLarge = new Spec("f32", [Math.ceil(device.memory().totalBytes)]);
+    expect(() => allocate(device, { small: new Spec("f32", [1000]), tooLarge })).toThrow(OutOfMemoryError);
+    expect(device.memory().usedBytes).toBe(used);
   });
 
   const cuda = backends().find(({ name }) => name === "cuda");

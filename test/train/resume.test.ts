@@ -1,7 +1,8 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { ConfigError } from "../../lib/errors.js";
 import { readMetrics } from "../../lib/report/metrics.js";
+import { Trainer } from "../../lib/train/trainer.js";
 import { temporaryFolder } from "../data/temporary.js";
 import { computed, madeConfig, runTo, writeMadeData } from "./made_run.js";
 
@@ -72,12 +73,20 @@ describe("a run that is broken off and resumed", () => {
   it("refuses a config that computes something else, and takes one that does not", async () => {
     await runTo(madeConfig(path()), { until: 2 });
     const other = madeConfig(path(), { optimizer: { lr: 1e-3 }, seed: 3 });
-    await expect(runTo(other, { resume: true })).rejects.toThrow(/differs from the run's in .*optimizer.*seed/);
+    await expect(runTo(other, { resume: true })).rejects.toThrow(/differs from the run's in optimizer\.lr, seed, init\.seed;/);
     await expect(runTo(other, { resume: true })).rejects.toThrow(ConfigError);
     await expect(runTo(madeConfig(path()))).rejects.toThrow(/already holds a run/);
     await expect(runTo(madeConfig(path(), { out: path("none") }), { resume: true })).rejects.toThrow(/holds no run/);
-    const lines = await runTo(madeConfig(path(), { checkpoint: { everySteps: 3 } }), { resume: true, until: 3 });
+    const free = {
+      name: "renamed", checkpoint: { everySteps: 3, keep: 1 }, eval: { everySteps: 2, sequences: 4 }, device: "auto",
+    };
+    const lines = await runTo(madeConfig(path(), free), { resume: true, until: 3 });
     expect(lines).toHaveLength(1);
+    renameSync(path("run"), path("moved"));
+    expect(await runTo(madeConfig(path(), { out: path("moved") }), { resume: true, until: 4 })).toHaveLength(1);
+    writeFileSync(path("moved/config.json"), "{");
+    const damaged = runTo(madeConfig(path(), { out: path("moved") }), { resume: true });
+    await expect(damaged).rejects.toThrow(/moved\/config\.json: cannot be read: /);
   });
 
   it("has nothing left to do after the end, and says the same", async () => {
@@ -86,5 +95,29 @@ describe("a run that is broken off and resumed", () => {
     expect(await runTo(madeConfig(path()), { resume: true })).toEqual([]);
     expect(bytes("run/model/model.safetensors").equals(before)).toBe(true);
     expect(await readMetrics(path("run/metrics.jsonl"))).toHaveLength(12);
+    // Killed just before the model was in its place, it has that left to do.
+    rmSync(path("run/model"), { recursive: true });
+    expect(await runTo(madeConfig(path()), { resume: true })).toEqual([]);
+    expect(bytes("run/model/model.safetensors").equals(before)).toBe(true);
+  });
+
+  it("has everything where it is broken off at its last step", async () => {
+    const lines = await runTo(madeConfig(path()), { until: 12 });
+    expect(lines).toHaveLength(12);
+    const last = bytes("run/checkpoints/step-00000012/model.safetensors");
+    expect(bytes("run/model/model.safetensors").equals(last)).toBe(true);
+    expect(existsSync(path("run/report.html"))).toBe(true);
+  });
+
+  it("knows what was trained before", async () => {
+    const config = madeConfig(path());
+    await runTo(config, { until: 3 });
+    await using trainer = await Trainer.open(config, { resume: true });
+    const { step, tokens, positions, flops, seconds, time, energy } = trainer.progress;
+    const last = (await readMetrics(path("run/metrics.jsonl"))).at(-1)!;
+    expect({ step, tokens, positions, flops, seconds, time, energy }).toEqual({
+      step: 3, tokens: 768, positions: 192, flops: last.flops, seconds: last.seconds, time: last.time, energy: null,
+    });
+    await trainer.close(); // `await using` closes it again, which does no harm
   });
 });

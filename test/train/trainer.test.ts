@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import { beforeEach, describe, expect, it } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
+import { Device } from "../../lib/device.js";
 import { evaluate } from "../../lib/evaluate.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { readMetrics } from "../../lib/report/metrics.js";
@@ -9,6 +10,7 @@ import { computed, madeConfig, runTo, writeMadeData } from "./made_run.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeMadeData(path()));
+afterEach(() => jest.restoreAllMocks());
 
 const modelBytes = (run: string) => readFileSync(path(`${run}/model/model.safetensors`));
 
@@ -68,6 +70,21 @@ describe("a run in two stages", () => {
     expect(modelBytes("again").equals(modelBytes("run"))).toBe(true);
     const otherSeed = await runTo(madeConfig(path(), { precision, out: path("other"), seed: 2 }));
     expect(otherSeed[0]!.loss).not.toBe(first[0]!.loss);
+  });
+
+  it("computes the same bits without graphs, which NEXTPATCH_GRAPHS=0 turns off", async () => {
+    const captures = jest.spyOn(Device.prototype, "beginCapture");
+    const recorded = await runTo(madeConfig(path()));
+    expect(captures).toHaveBeenCalledTimes(2); // one a stage
+    process.env["NEXTPATCH_GRAPHS"] = "0";
+    try {
+      expect(computed(await runTo(madeConfig(path(), { out: path("again") })))).toEqual(computed(recorded));
+    } finally {
+      delete process.env["NEXTPATCH_GRAPHS"];
+    }
+    expect(captures).toHaveBeenCalledTimes(2);
+    expect(modelBytes("again").equals(modelBytes("run"))).toBe(true);
+    expect(readFileSync("docs/cuda.md", "utf8")).toContain("`NEXTPATCH_GRAPHS=0`");
   });
 
   it("computes the same up to rounding with another number of threads", async () => {

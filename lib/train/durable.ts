@@ -1,0 +1,101 @@
+/**
+ * Files and folders that a crash leaves whole: written aside, synced, renamed, and their names synced too.
+ *
+ * A file is replaced in one step. A folder `NAME` that replaces another takes two renames: `NAME` to `.NAME.old`, then
+ * `.NAME.part` to `NAME` (Linux could exchange the two names at once, but Node has no call for it). Nothing is done
+ * between them; a reader that comes just then finds no folder, never a half one, and a process killed just then leaves
+ * `.NAME.old` whole, which `recoverFolder` puts back.
+ */
+import { existsSync, renameSync } from "node:fs";
+import { mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+
+const asideOf = (target: string, state: "part" | "old" | "gone") =>
+  join(dirname(target), `.${basename(target)}.${state}`);
+
+/** Makes a folder and those above it that are missing. */
+export async function makeFolder(path: string): Promise<void> {
+  const topmost = await mkdir(path, { recursive: true });
+  if (topmost === undefined) return;
+  const last = dirname(resolve(topmost));
+  for (let above = dirname(resolve(path)); ; above = dirname(above)) {
+    await syncFolder(above);
+    if (above === last) return;
+  }
+}
+
+/** Replaces a small text file. */
+export async function writeText(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.part`, text, { flush: true });
+  await rename(`${path}.part`, path);
+  await syncFolder(dirname(path));
+}
+
+/**
+ * Writes a folder, in the place of what stood there before.
+ * @param write makes the folder that it is given, and syncs the files in it
+ */
+export async function writeFolder(target: string, write: (folder: string) => Promise<void>): Promise<void> {
+  await recoverFolder(target);
+  const part = asideOf(target, "part");
+  const old = asideOf(target, "old");
+  for (const left of [part, old]) await rm(left, { recursive: true, force: true });
+  try {
+    await write(part);
+    await syncFolders(part);
+  } catch (error) {
+    await rm(part, { recursive: true, force: true });
+    throw error;
+  }
+  const replaces = existsSync(target);
+  if (replaces) renameSync(target, old);
+  try {
+    renameSync(part, target);
+  } catch (error) {
+    if (replaces) renameSync(old, target);
+    throw error;
+  }
+  await syncFolder(dirname(target));
+  await rm(old, { recursive: true, force: true });
+}
+
+/** Puts a folder back that a process was about to replace when it was killed. */
+export async function recoverFolder(target: string): Promise<void> {
+  const old = asideOf(target, "old");
+  if (existsSync(target) || !existsSync(old)) return;
+  renameSync(old, target);
+  await syncFolder(dirname(target));
+}
+
+/** Deletes a folder. Its name goes first: nobody finds a half of it. */
+export async function removeFolder(target: string): Promise<void> {
+  const gone = asideOf(target, "gone");
+  await rm(gone, { recursive: true, force: true });
+  await rename(target, gone);
+  await rm(gone, { recursive: true, force: true });
+}
+
+/** Deletes what killed processes have left aside of folders whose names match. */
+export async function removeLeftovers(parent: string, names: RegExp): Promise<void> {
+  for (const entry of await readdir(parent)) {
+    const name = /^\.(.+)\.(part|old|gone)$/.exec(entry)?.[1];
+    if (name !== undefined && names.test(name)) await rm(join(parent, entry), { recursive: true, force: true });
+  }
+}
+
+/** Syncs the names in a folder, and in those below it. */
+async function syncFolders(path: string): Promise<void> {
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) await syncFolders(join(path, entry.name));
+  }
+  await syncFolder(path);
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

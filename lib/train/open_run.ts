@@ -1,0 +1,104 @@
+/** Opens everything that a run needs, and closes it again. */
+import type { RunConfig } from "../config/config.js";
+import { resolveStages, type ResolvedStage } from "../config/stages.js";
+import { TokenDataset } from "../data/dataset.js";
+import { Device, type DeviceSpec } from "../device.js";
+import type { ModelFolderExtras } from "../hf/model-folder.js";
+import { Llama } from "../nn/llama.js";
+import { loadTrainerTensors } from "./checkpoint.js";
+import { Cleanup } from "./cleanup.js";
+import { planRun, type RunPlan } from "./memory_plan.js";
+import { peakFlops } from "./peak.js";
+import { noProgress, type TrainerProgress } from "./progress.js";
+import { RunFolder } from "./run_folder.js";
+import { modelShape, readHeldOut, readTokenizer } from "./setup.js";
+import { Stepper } from "./stepper.js";
+import { readTrainerState } from "./trainer_state.js";
+
+/** An opened run. */
+export interface OpenRun {
+  readonly config: RunConfig;
+  readonly model: Llama;
+  readonly stages: readonly ResolvedStage[];
+  readonly folder: RunFolder;
+  readonly plan: RunPlan;
+  readonly dataset: TokenDataset;
+  readonly stepper: Stepper;
+  readonly extras: ModelFolderExtras;
+  /** FLOP/s that MFU is a fraction of; null where it is not known. */
+  readonly peak: number | null;
+  /** Where the run stands: at its beginning, or at the checkpoint that was loaded. */
+  readonly progress: TrainerProgress;
+  /** Lets go of all memory and closes the data. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Opens device, data and model, takes all memory, and makes the run's folder or goes on from its checkpoint. Where
+ * that fails, nothing stays open.
+ * @throws ConfigError, DataError, CheckpointError, DeviceError, OutOfMemoryError
+ */
+export async function openRun(
+  config: RunConfig,
+  resume: boolean,
+  log: (message: string) => void,
+): Promise<OpenRun> {
+  const cleanup = new Cleanup();
+  try {
+    return await open(config, resume, log, cleanup);
+  } catch (error) {
+    await cleanup.run().catch(() => undefined); // what failed first is told
+    throw error;
+  }
+}
+
+async function open(
+  config: RunConfig,
+  resume: boolean,
+  log: (message: string) => void,
+  cleanup: Cleanup,
+): Promise<OpenRun> {
+  const device = Device.open(config.device as DeviceSpec);
+  if (config.device === "auto") log(`device: auto chose ${device.backend}: ${device.name}`);
+  const dtype = device.computeDType(config.precision);
+  if (config.precision === "auto") log(`precision: auto chose ${dtype === "bf16" ? "bf16" : "fp32"}`);
+
+  const dataset = await TokenDataset.open(config.data.train);
+  cleanup.add(() => dataset.close());
+  const stages = resolveStages(config, dataset.tokenCount);
+  const tokenizer = await readTokenizer(config);
+  const shape = await modelShape(config, tokenizer);
+  const heldOut = await readHeldOut(config, shape.vocab_size);
+  const plan = planRun(device, shape, dtype, stages, heldOut);
+
+  const { folder, checkpoint } = resume
+    ? await RunFolder.reopen(config)
+    : { folder: await RunFolder.create(config), checkpoint: null };
+  const state = checkpoint === null ? null : await readTrainerState(checkpoint, config, stages);
+
+  const peak = await peakFlops(device, dtype);
+  const placement = { device, precision: config.precision };
+  const model =
+    "from" in config.init
+      ? await Llama.load(config.init.from, placement)
+      : Llama.create(shape, { ...placement, seed: config.init.seed });
+  cleanup.add(() => model.dispose());
+  device.trim(); // what measuring and loading left behind
+  const stepper = new Stepper(model, plan, stages, heldOut);
+  cleanup.add(() => stepper.dispose());
+
+  let progress = noProgress;
+  if (checkpoint !== null && state !== null) {
+    const { step, tokens, positions, flops, seconds, time, energy, data } = state;
+    progress = { step, tokens, positions, flops, seconds, time, energy, data };
+    await loadTrainerTensors(checkpoint, model.parameters, stepper.optimizer);
+    stepper.optimizer.stepsTaken = state.optimizerSteps;
+    const total = stages.reduce((sum, { steps }) => sum + steps, 0);
+    log(`going on from ${checkpoint}: step ${step} of ${total}`);
+  } else if (resume) {
+    log(`${config.out} has no checkpoint yet: beginning at step 0`);
+  }
+  const extras = tokenizer ? { tokenizer: { ...tokenizer, maxLength: shape.max_position_embeddings } } : {};
+  const close = () => cleanup.run();
+  return { config, model, stages, folder, plan, dataset, stepper, extras, peak, progress, close };
+}
