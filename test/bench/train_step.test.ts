@@ -11,7 +11,7 @@ import { Stepper } from "../../lib/train/stepper.js";
 
 // Rates of a machine that others use at the same time: one disturbance may be, but not every time.
 jest.retryTimes(2);
-afterEach(() => jest.restoreAllMocks());
+afterEach(() => void jest.restoreAllMocks());
 
 const device = Device.open("cpu");
 const options = (hidden: number): TrainBenchOptions => ({

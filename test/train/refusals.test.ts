@@ -14,7 +14,7 @@ import { madeConfig, runTo, writeMadeData, writeShard } from "./made_run.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeMadeData(path()));
-afterEach(() => jest.restoreAllMocks());
+afterEach(() => void jest.restoreAllMocks());
 
 describe("a run that cannot be", () => {
   it("names the token that the model does not know, and where it stands", async () => {

@@ -10,7 +10,7 @@ import { computed, madeConfig, runTo, writeMadeData } from "./made_run.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeMadeData(path()));
-afterEach(() => jest.restoreAllMocks());
+afterEach(() => void jest.restoreAllMocks());
 
 const modelBytes = (run: string) => readFileSync(path(`${run}/model/model.safetensors`));
 
