@@ -41,4 +41,5 @@ export { learningRate, type Schedule } from "./optim/schedule.js";
 export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";
+export type { TrainerProgress } from "./train/progress.js";
 export { Trainer, type TrainerOptions } from "./train/trainer.js";

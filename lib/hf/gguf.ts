@@ -10,6 +10,7 @@ import { checkGgufTarget, writeGguf } from "./gguf-writer.js";
 import { readModelConfig } from "./model-folder.js";
 import { parameterCount } from "./names.js";
 
+/** How `exportGguf` reports, and is stopped. */
 export interface ExportGgufOptions {
   /** Told the bytes written and the bytes in all after every tensor. */
   readonly onProgress?: (bytes: number, totalBytes: number) => void;
@@ -17,6 +18,7 @@ export interface ExportGgufOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What `exportGguf` has written. */
 export interface GgufExport {
   readonly file: string;
   /** The file's size. */
