@@ -2,6 +2,8 @@
 import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "@jest/globals";
+import type { KernelBenchResult } from "../../lib/bench/kernels.js";
+import { backends } from "../../lib/device.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { writeShard } from "../train/made_run.js";
 import { builtCommand, complaint } from "./built.js";
@@ -168,6 +170,24 @@ describe("the commands in turn", () => {
     const found = await json("bench", "train", "--model", JSON.stringify(model), "--patch-size", "4", ...flags);
     expect(Object.keys(found)).toEqual(["tokensPerSecond", "positionsPerSecond", "secondsPerStep", "mfu", "peakBytes"]);
     expect(Object.values(found).every((value) => typeof value === "number" && value > 0)).toBe(true);
+  });
+
+  it("bench kernels prints the agreed keys", async () => {
+    // cpu's shapes take a quarter of a minute, and more beside other tests.
+    const device = backends().some(({ name, available }) => name === "simt" && available) ? "simt" : "cpu";
+    const found = await json<KernelBenchResult>("bench", "kernels", "--device", device, "--precision", "fp32");
+    expect(Object.keys(found)).toEqual(["device", "backend", "dtype", "ceilings", "kernels"]);
+    expect(found).toMatchObject({ backend: device, dtype: "f32" });
+    expect(Object.keys(found.ceilings)).toEqual(["bytesPerSecond", "flopsPerSecond"]);
+    expect(new Set(found.kernels.map(({ name }) => name)).size).toBe(15);
+    for (const kernel of found.kernels) {
+      const { name, bytes, seconds, bound } = kernel;
+      expect(Object.keys(kernel)).toEqual([
+        "name", "shape", "seconds", "bytes", "flops", "bytesPerSecond", "flopsPerSecond", "fractionOfCeiling", "bound",
+      ]);
+      expect([name, bytes > 0, kernel.bytesPerSecond * seconds]).toEqual([name, true, expect.closeTo(bytes, 3)]);
+      expect(["memory", "compute"]).toContain(bound);
+    }
   });
 
   it.each(["SIGINT", "SIGTERM"] as const)("%s ends training after the step, and --resume goes on", async (signal) => {

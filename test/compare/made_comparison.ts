@@ -1,5 +1,6 @@
 /** Small comparisons on made tokens, for tests. */
 import { join } from "node:path";
+import type { Comparison, RunResult } from "../../lib/compare/readings.js";
 import type { RunConfig } from "../../lib/config/config.js";
 import type { BackendName } from "../../lib/native.js";
 import { madeConfig, madeTokens, writeShard } from "../train/made_run.js";
@@ -33,4 +34,15 @@ export function tinyConfig(folder: string, device: BackendName, changes: Record<
     device,
     ...changes,
   });
+}
+
+/** What must be the same bits whenever a comparison is made again: all but the times. */
+export function computed({ baseline, patch, equalCost, valLossDelta, ratio, equalLoss }: Comparison) {
+  const run = ({ curve, tokens, flops, valLoss }: RunResult) => ({
+    tokens, flops, valLoss, curve: curve.map(({ seconds: _, ...point }) => point),
+  });
+  return {
+    baseline: run(baseline), patch: run(patch), equalCost: equalCost && run(equalCost), valLossDelta,
+    ratio: ratio.flops, equalLoss: equalLoss?.flops,
+  };
 }

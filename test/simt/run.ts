@@ -21,11 +21,12 @@ const minutes = 60_000;
 const operations = testsIn("test/kernels").filter((file) => !file.endsWith("/reference.test.ts"));
 /** Tests of what is made of them, those that take longest first. */
 const uses = [
+  "test/compare/backends.test.ts",
   "test/train/backends.test.ts",
-  "test/nn/parity.test.ts",
-  "test/nn/decoder.test.ts",
+  ...["parity", "decoder", "accumulation", "folder"].map((name) => `test/nn/${name}.test.ts`),
   "test/api/kernels.test.ts",
-  ...["arguments", "device", "graph", "tensor"].map((name) => `test/binding/${name}.test.ts`),
+  "test/bench/kernels.test.ts",
+  ...["process", "arguments", "device", "graph", "tensor"].map((name) => `test/binding/${name}.test.ts`),
 ];
 
 /** Other orders than that of the numbers. */
