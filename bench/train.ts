@@ -1,29 +1,12 @@
 /**
- * Whole training steps, ours and PyTorch's (Hugging Face Llama), in turn on one machine:
+ * Whole training steps on the CPU, ours and PyTorch's (Hugging Face Llama).
  *
- *     npm run bench -- --python .venv-peers/bin/python [--rounds 3] [--threads 2] [--out bench/results/NAME.json]
- *
- * Every round times both once, so that a machine whose speed drifts moves both; what counts is the median of the
- * rounds' ratios. The peer runs the best of fp32, bf16 autocast, and that compiled.
+ * Every round times ours and each of the peer's variants once, so that a machine whose speed drifts moves all of them;
+ * what counts is the median over the rounds, and of a ratio the median of the rounds' ratios.
  */
-import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { availableParallelism, cpus } from "node:os";
-import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
-
-const { values: flags } = parseArgs({
-  options: {
-    python: { type: "string" },
-    rounds: { type: "string", default: "3" },
-    steps: { type: "string", default: "3" },
-    threads: { type: "string", default: String(availableParallelism()) },
-    out: { type: "string" },
-  },
-});
-if (flags.python === undefined) {
-  throw new Error("--python: expected the Python of a venv with bench/peers/requirements.txt installed");
-}
+import { median } from "../lib/bench/kernels_timing.js";
+import type { TrainBenchResult } from "../lib/bench/train_step.js";
+import { nextpatch, runPeer, type Peer } from "./peer.js";
 
 const model = {
   hidden_size: 256, intermediate_size: 688, num_hidden_layers: 6, num_attention_heads: 4, vocab_size: 8192,
@@ -31,90 +14,139 @@ const model = {
 const sequenceLength = 256;
 const tokensPerStep = 16384;
 
-interface Timing {
-  readonly secondsPerStep: number;
+/** `bench/peers/torch_train.py`'s result, as far as it is read; the rest is kept as it is. */
+export interface TorchStep {
   readonly tokensPerSecond: number;
+  readonly microBatch: number;
+  readonly lossImplementation: string;
 }
 
-const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-const environment = { ...process.env, OMP_NUM_THREADS: flags.threads };
-
-function lastJson(command: string, args: readonly string[]): Timing & Record<string, unknown> {
-  const stdio: ["ignore", "pipe", "ignore"] = ["ignore", "pipe", "ignore"];
-  const text = execFileSync(command, args, { encoding: "utf8", env: environment, stdio });
-  return JSON.parse(text.trim().split("\n").at(-1)!) as Timing & Record<string, unknown>;
+/** A variant of the peer, with what it searched before the rounds. */
+export interface Variant {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly search: TorchStep;
 }
 
-function ours(patchSize: number): Timing {
-  return lastJson(process.execPath, [
-    file("../dist/cli/main.js"), "bench", "train", "--json", "--model", JSON.stringify(model),
-    "--patch-size", String(patchSize), "--sequence-length", String(sequenceLength),
-    "--tokens-per-step", String(tokensPerStep), "--steps", flags.steps, "--device", "cpu",
-  ]);
+export interface VariantRow extends Variant {
+  /** A result a round. */
+  readonly rounds: readonly TorchStep[];
+  readonly tokensPerSecond: number;
+  /** Our tokens a second by the variant's. */
+  readonly ratio: number;
 }
 
-/** The peer's variants; each finds its own best micro-batch and form of the loss once, before the rounds. */
-const variants = [
-  ["--precision", "fp32"],
-  ["--precision", "bf16"],
-  ["--precision", "bf16", "--compile"],
-] as const;
-
-function peer(patchSize: number, extra: readonly string[]): Timing & Record<string, unknown> {
-  return lastJson(flags.python!, [
-    file("peers/torch_train.py"), "--hidden", "256", "--intermediate", "688", "--layers", "6", "--heads", "4",
-    "--vocab", "8192", "--patch-size", String(patchSize), "--sequence-length", String(sequenceLength),
-    "--tokens-per-step", String(tokensPerStep), "--threads", flags.threads, "--steps", flags.steps, ...extra,
-  ]);
+export interface TrainRow {
+  readonly patchSize: number;
+  readonly nextpatch: { readonly rounds: readonly TrainBenchResult[]; readonly tokensPerSecond: number };
+  /** The fastest first; empty without a peer. */
+  readonly pytorch: readonly VariantRow[];
 }
 
-/** The fastest variant, with its micro-batch and loss pinned so that the rounds need not search again. */
-function bestPeer(patchSize: number): { args: string[]; timing: Timing } {
-  const found: { args: string[]; timing: Timing }[] = [];
-  for (const variant of variants) {
-    const compiled = (variant as readonly string[]).includes("--compile");
-    // Compiling every choice takes minutes on a processor: the compiled variant takes what was best without.
-    const pinned = compiled ? found.at(-1)!.args.slice(2) : [];
-    const timing = peer(patchSize, [...variant, ...pinned]);
-    const choice = ["--micro-batch", String(timing.microBatch), "--loss", String(timing.lossImplementation)];
-    found.push({ args: [...variant.slice(0, 2), ...choice, ...variant.slice(2)], timing });
-    log(`  PyTorch ${variant.join(" ")}: ${Math.round(timing.tokensPerSecond)} tokens/s (${choice.join(" ")})`);
-  }
-  return found.reduce((best, next) => (next.timing.tokensPerSecond > best.timing.tokensPerSecond ? next : best));
+export interface TrainComparison {
+  readonly what: string;
+  readonly model: Readonly<Record<string, number>>;
+  readonly sequenceLength: number;
+  readonly tokensPerStep: number;
+  readonly rows: readonly TrainRow[];
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
+export interface TrainOptions {
+  readonly peer: Peer | null;
+  readonly threads: number;
+  readonly rounds: number;
+  readonly steps: number;
+  readonly log: (message: string) => void;
 }
 
-function log(message: string): void {
-  process.stderr.write(`${message}\n`);
+export function trainComparison(options: TrainOptions): TrainComparison {
+  const rows = [1, 4].map((patchSize) => measure(patchSize, options));
+  return { what: "training step: forward, backward, clipping, AdamW", model, sequenceLength, tokensPerStep, rows };
 }
 
-const rows = [1, 4].map((patchSize) => {
-  log(`K = ${patchSize}: the peer's best variant`);
-  const { args } = bestPeer(patchSize);
-  const rounds = Array.from({ length: Number(flags.rounds) }, (_, round) => {
-    const a = ours(patchSize).tokensPerSecond;
-    const b = peer(patchSize, args).tokensPerSecond;
-    log(`  round ${round + 1}: nextpatch ${Math.round(a)}, PyTorch ${Math.round(b)} tokens/s, ratio ${(a / b).toFixed(2)}`);
-    return { nextpatch: a, pytorch: b, ratio: a / b };
+function measure(patchSize: number, { peer, threads, rounds, steps, log }: TrainOptions): TrainRow {
+  const ours = () => nextpatch<TrainBenchResult>([
+    "bench", "train", "--model", JSON.stringify(model), "--patch-size", String(patchSize),
+    "--sequence-length", String(sequenceLength), "--tokens-per-step", String(tokensPerStep), "--steps", String(steps),
+  ], threads);
+  const theirs = (args: readonly string[]) => runPeer<TorchStep>(peer!, "torch_train.py", [
+    "--hidden", String(model.hidden_size), "--intermediate", String(model.intermediate_size),
+    "--layers", String(model.num_hidden_layers), "--heads", String(model.num_attention_heads),
+    "--vocab", String(model.vocab_size), "--patch-size", String(patchSize),
+    "--sequence-length", String(sequenceLength), "--tokens-per-step", String(tokensPerStep),
+    "--steps", String(steps), ...args,
+  ], threads);
+
+  log(`training, K = ${patchSize}`);
+  const sequences = tokensPerStep / (patchSize * sequenceLength);
+  const variants = peer === null ? [] : searchVariants(theirs, sequences, log);
+  const timed = Array.from({ length: rounds }, (_, round) => {
+    const found = { ours: ours(), theirs: variants.map(({ args }) => theirs(args)) };
+    const speeds = [found.ours, ...found.theirs].map(({ tokensPerSecond }) => Math.round(tokensPerSecond));
+    log(`  round ${round + 1}, tokens/s: ${["nextpatch", ...variants.map(({ name }) => name)]
+      .map((name, i) => `${name} ${speeds[i]}`).join(", ")}`);
+    return found;
   });
-  const of = (key: keyof (typeof rounds)[number]) => median(rounds.map((round) => round[key]));
-  return {
-    patchSize, peer: args.join(" "), nextpatchTokensPerSecond: of("nextpatch"), pytorchTokensPerSecond: of("pytorch"),
-    ratio: of("ratio"), rounds,
-  };
-});
+  return trainRow(patchSize, timed.map((round) => round.ours), variants, timed.map((round) => round.theirs));
+}
 
-const result = {
-  what: "training step: forward, backward, clipping, AdamW",
-  machine: { processor: cpus()[0]!.model, threads: Number(flags.threads), node: process.version },
-  model, sequenceLength, tokensPerStep, rows,
-};
-if (flags.out !== undefined) writeFileSync(flags.out, `${JSON.stringify(result, null, 2)}\n`);
-process.stdout.write("| K | nextpatch tokens/s | PyTorch tokens/s | ratio | the peer's best variant |\n|---|---|---|---|---|\n");
-for (const { patchSize, peer: args, nextpatchTokensPerSecond: a, pytorchTokensPerSecond: b, ratio } of rows) {
-  process.stdout.write(`| ${patchSize} | ${Math.round(a)} | ${Math.round(b)} | ${ratio.toFixed(2)} | ${args} |\n`);
+/**
+ * The peer's variants, each with the micro-batch and form of the loss that are fastest. The compiled one, of which every
+ * choice costs a minute of compilation, takes the loss that was best without, and of the micro-batches that one and the
+ * next larger.
+ */
+function searchVariants(
+  time: (args: readonly string[]) => TorchStep, sequences: number, log: TrainOptions["log"],
+): Variant[] {
+  const search = (name: string, args: readonly string[], choices: readonly string[] = []): Variant => {
+    const found = time([...args, ...choices]);
+    const { microBatch, lossImplementation, tokensPerSecond } = found;
+    const chosen = ["--micro-batch", String(microBatch), "--loss", lossImplementation];
+    log(`  PyTorch, ${name}: ${Math.round(tokensPerSecond)} tokens/s with ${chosen.join(" ")}`);
+    return { name, args: [...args, ...chosen], search: found };
+  };
+  const eager = search("bf16 autocast", ["--precision", "bf16"]);
+  const { microBatch, lossImplementation } = eager.search;
+  const sizes = [microBatch, 2 * microBatch].filter((size) => sequences % size === 0);
+  return [
+    search("fp32", ["--precision", "fp32"]),
+    eager,
+    search("bf16 autocast, compiled", ["--precision", "bf16", "--compile"],
+      ["--micro-batch", sizes.join(","), "--loss", lossImplementation]),
+  ];
+}
+
+/** @param theirs a round's results, one for each variant */
+export function trainRow(
+  patchSize: number, ours: readonly TrainBenchResult[], variants: readonly Variant[],
+  theirs: readonly (readonly TorchStep[])[],
+): TrainRow {
+  const pytorch = variants.map((variant, i): VariantRow => {
+    const rounds = theirs.map((round) => round[i]!);
+    return {
+      ...variant, rounds,
+      tokensPerSecond: median(rounds.map(({ tokensPerSecond }) => tokensPerSecond)),
+      ratio: median(rounds.map(({ tokensPerSecond }, round) => ours[round]!.tokensPerSecond / tokensPerSecond)),
+    };
+  });
+  return {
+    patchSize,
+    nextpatch: { rounds: ours, tokensPerSecond: median(ours.map(({ tokensPerSecond }) => tokensPerSecond)) },
+    pytorch: pytorch.sort((a, b) => b.tokensPerSecond - a.tokensPerSecond),
+  };
+}
+
+/** A table in Markdown, a row for each of the peer's variants, the fastest first. */
+export function trainLines({ rows }: TrainComparison): string[] {
+  return [
+    "| K | nextpatch tokens/s | PyTorch tokens/s | ratio | the peer's variant |",
+    "|---|---|---|---|---|",
+    ...rows.flatMap(({ patchSize, nextpatch: ours, pytorch }) => {
+      const start = `| ${patchSize} | ${Math.round(ours.tokensPerSecond)}`;
+      if (pytorch.length === 0) return [`${start} | – | – | – |`];
+      return pytorch.map(({ name, tokensPerSecond, ratio, search: { microBatch, lossImplementation } }) =>
+        `${start} | ${Math.round(tokensPerSecond)} | ${ratio.toFixed(2)} |` +
+          ` ${name}, micro-batch ${microBatch}, ${lossImplementation} |`);
+    }),
+  ];
 }

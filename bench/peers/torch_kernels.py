@@ -25,6 +25,8 @@ import torch
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from freed_memory import keep_freed_memory
+
 BATCH_SECONDS = 0.05
 BATCHES = 5
 ROTATED_BYTES = {"cuda": 256 << 20, "cpu": 64 << 20}
@@ -217,6 +219,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, help="default: PyTorch's own choice")
     args = parser.parse_args()
+    keep_freed_memory()
     with open(args.like, encoding="utf8") as file:
         like = json.load(file)
     if args.threads:

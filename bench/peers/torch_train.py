@@ -4,8 +4,8 @@
         --patch-size 4 --sequence-length 256 --tokens-per-step 16384 --precision bf16 --threads 2
 
 A step is: embed, average K embeddings in fp32, transformer (SDPA), head, loss, backward, over as many micro-batches
-as the step's tokens need; then clip to norm 1 and a fused AdamW update. With `--micro-batch auto` and `--loss auto`
-it times the choices first and runs the fastest. Tokens are uniformly random: only time is measured.
+as the step's tokens need; then clip to norm 1 and a fused AdamW update. With several or `auto` for `--micro-batch` and
+with `--loss auto` it times the choices first and runs the fastest. Tokens are uniformly random: only time is measured.
 
 Prints one JSON object on stdout: `secondsPerStep` is the median of `steps`, `loss` the last step's, in nats per token;
 `tried` has what was timed before, in seconds per token of one forward and backward pass.
@@ -13,7 +13,6 @@ Prints one JSON object on stdout: `secondsPerStep` is the median of `steps`, `lo
 
 import argparse
 import contextlib
-import ctypes
 import json
 import math
 import statistics
@@ -24,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama import modeling_llama
+
+from freed_memory import keep_freed_memory
 
 # While it is traced for torch.compile, transformers builds a causal mask, and a mask keeps SDPA from its flash kernels.
 # All sequences here are whole, so none is needed: without one SDPA is told that attention is causal.
@@ -49,20 +50,6 @@ LOSSES = {
     "one_log_softmax": one_log_softmax,
     "one_logsumexp": one_logsumexp,
 }
-
-
-def keep_freed_memory() -> None:
-    """Has glibc keep large blocks for reuse, which it else maps and unmaps each time: 5 to 10 per cent on CPU.
-
-    What jemalloc or tcmalloc are preloaded for, without installing either. The constants are those of malloc.h.
-    """
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "mallopt"):
-        return
-    trim_threshold, top_pad, mmap_max = -1, -2, -4
-    libc.mallopt(mmap_max, 0)
-    libc.mallopt(trim_threshold, 2**31 - 1)
-    libc.mallopt(top_pad, 64 << 20)
 
 
 class Step:
@@ -156,8 +143,8 @@ def choose(step: Step, ids: torch.Tensor) -> tuple[int, str, list[dict]]:
     Sizes grow until one is a quarter slower than the best, or memory ends.
     """
     args, tried = step.args, []
-    sizes = [args.micro_batch]
-    if args.micro_batch == "auto":
+    sizes = args.micro_batch
+    if sizes == "auto":
         sizes = [size for size in (1, 2, 4, 8, 16, 32, 64, 128) if ids.shape[0] % size == 0]
     names = list(LOSSES) if args.loss == "auto" else [args.loss]
     if len(sizes) == 1 and len(names) == 1:
@@ -178,15 +165,16 @@ def choose(step: Step, ids: torch.Tensor) -> tuple[int, str, list[dict]]:
 
 
 def parse() -> argparse.Namespace:
-    def micro_batch(text: str) -> int | str:
-        return text if text == "auto" else int(text)
+    def micro_batches(text: str) -> list[int] | str:
+        return text if text == "auto" else [int(size) for size in text.split(",")]
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("hidden", "intermediate", "layers", "heads", "vocab", "sequence-length", "tokens-per-step"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--kv-heads", type=int, help="default: as many as --heads")
     parser.add_argument("--patch-size", type=int, default=1)
-    parser.add_argument("--micro-batch", type=micro_batch, default="auto", help="sequences, or auto")
+    parser.add_argument("--micro-batch", type=micro_batches, default="auto",
+                        help="sequences, several sizes to choose from (8,16), or auto")
     parser.add_argument("--loss", choices=[*LOSSES, "auto"], default="auto")
     parser.add_argument("--precision", choices=["fp32", "bf16", "bf16-pure"], default="fp32",
                         help="bf16: autocast over fp32 weights; bf16-pure: weights and moments in bf16")
@@ -201,8 +189,9 @@ def parse() -> argparse.Namespace:
         parser.error(f"--tokens-per-step {args.tokens_per_step} is not a multiple of"
                      f" patch-size * sequence-length = {per_sequence}")
     sequences = args.tokens_per_step // per_sequence
-    if args.micro_batch != "auto" and sequences % args.micro_batch:
-        parser.error(f"--micro-batch {args.micro_batch} does not divide the step's {sequences} sequences")
+    for size in args.micro_batch if args.micro_batch != "auto" else []:
+        if sequences % size:
+            parser.error(f"--micro-batch {size} does not divide the step's {sequences} sequences")
     return args
 
 

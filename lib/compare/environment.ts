@@ -66,7 +66,8 @@ export async function readEnvironment(
 /** The package's manifest, from lib/ as from dist/. */
 const packageJson = () => new URL("../../package.json", import.meta.url);
 
-async function readCommit(): Promise<string | null> {
+/** @see Environment.commit */
+export async function readCommit(): Promise<string | null> {
   try {
     const describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"];
     const { stdout } = await promisify(execFile)("git", describe);
