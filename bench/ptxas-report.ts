@@ -1,17 +1,24 @@
 /**
- * What the compiler makes of every kernel, without a GPU: `npm run check:cuda`.
+ * What the compiler makes of every kernel, without a GPU:
  *
- * Compiles each .cu file for sm_80 and sm_90a and prints registers, static shared memory, stack and spills a kernel.
- * Fails on spills in the attention, cross-entropy and embedding kernels (elsewhere they are a warning), and where an
- * attention kernel on tensor cores lacks their instructions or accesses of 16 bytes. Without nvcc: skipped.
+ *     npm run check:cuda [-- --out bench/results/ptxas-cuda-13.0.txt]
+ *
+ * Compiles each .cu file for sm_80 and sm_90a and prints registers, static shared memory, stack and spills a kernel,
+ * the instructions of the attention kernels' PTX, and, where cuobjdump is on the PATH (it comes with the CUDA toolkit),
+ * those of the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels
+ * (elsewhere they are a warning), and where an attention kernel on tensor cores lacks their instructions or accesses of
+ * 16 bytes. Without nvcc: skipped. --out takes what is printed.
  */
 import { execFile, execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { countInstructions, parseUse, shortName, type InstructionCounts, type KernelUse } from "./ptxas.js";
+import { parseArgs, promisify } from "node:util";
+import {
+  countInstructions, countSass, parseUse, sassInstructions, shortName, type InstructionCounts, type KernelUse,
+  type SassCounts,
+} from "./ptxas.js";
 
 /** Files whose kernels must not spill. */
 const hot = /^(attention|cross_entropy|patch_embedding)/;
@@ -27,6 +34,7 @@ interface FileReport {
   readonly file: string;
   readonly uses: readonly KernelUse[];
   readonly counts: ReadonlyMap<string, InstructionCounts> | null;
+  readonly sass: readonly SassCounts[];
 }
 
 async function compile(file: string, nvcc: string, scratch: string): Promise<FileReport> {
@@ -36,9 +44,12 @@ async function compile(file: string, nvcc: string, scratch: string): Promise<Fil
   const object = [...flags, "-Xptxas", "-v", ...architectures, "-c", "-o", `${output}.o`, source];
   // -v goes to stderr; a message to stdout would be the host compiler's.
   const { stderr } = await run(nvcc, object, options);
-  if (!tensorCore.has(file)) return { file, uses: parseUse(stderr), counts: null };
+  const uses = parseUse(stderr);
+  const dumped = cuobjdump && hot.test(file) ? await run("cuobjdump", ["--dump-sass", `${output}.o`], options) : null;
+  const sass = dumped === null ? [] : countSass(dumped.stdout);
+  if (!tensorCore.has(file)) return { file, uses, counts: null, sass };
   await run(nvcc, [...flags, "-ptx", "-arch=compute_80", "-o", `${output}.ptx`, source], options);
-  return { file, uses: parseUse(stderr), counts: countInstructions(readFileSync(`${output}.ptx`, "utf8")) };
+  return { file, uses, counts: countInstructions(readFileSync(`${output}.ptx`, "utf8")), sass };
 }
 
 async function compileAll(nvcc: string): Promise<FileReport[]> {
@@ -71,12 +82,17 @@ function readable(symbols: readonly string[]): Map<string, string> {
   }
 }
 
+const printed: string[] = [];
+function print(line: string): void {
+  printed.push(`${line.trimEnd()}\n`);
+  process.stdout.write(printed.at(-1)!);
+}
+
 function printTable(rows: readonly (readonly (string | number)[])[]): void {
   const cells = rows.map((row) => row.map(String));
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
   for (const row of cells) {
-    const line = row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ");
-    process.stdout.write(`${line.trimEnd()}\n`);
+    print(row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  "));
   }
 }
 
@@ -113,15 +129,33 @@ function report(files: readonly FileReport[]): { failures: string[]; warnings: s
       });
     }
   }
-  process.stdout.write("\n");
+  print("");
   printTable(counted);
+
+  const sass = files.flatMap((file) => file.sass);
+  print("");
+  if (sass.length === 0) print("instructions of the machine code: not counted, no cuobjdump");
+  else {
+    const rows = sass.map(({ symbol, architecture, counts }) => [names.get(symbol) ?? symbol, architecture, ...counts]);
+    printTable([["kernel (machine code)", "architecture", ...sassInstructions], ...rows]);
+  }
   return { failures, warnings };
 }
 
+/** What a tool says of its version; null where it is not there. */
+function versionOf(tool: string): string | null {
+  try {
+    return execFileSync(tool, ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  } catch {
+    return null;
+  }
+}
+
+const { out } = parseArgs({ options: { out: { type: "string" } } }).values;
 const nvcc = process.env.NVCC ?? "nvcc";
-try {
-  execFileSync(nvcc, ["--version"], { stdio: "ignore" });
-} catch {
+const cuobjdump = versionOf("cuobjdump") !== null;
+const version = versionOf(nvcc);
+if (version === null) {
   process.stdout.write("skipped: no nvcc\n");
   process.exit(0);
 }
@@ -130,7 +164,9 @@ const files = await compileAll(nvcc).catch((error: Error) => {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
 });
+print(`nvcc ${/release .*/.exec(version)?.[0] ?? version.trim()}: ${flags.join(" ")}\n`);
 const { failures, warnings } = report(files);
+if (out !== undefined) writeFileSync(out, printed.join(""));
 for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
 for (const failure of failures) process.stderr.write(`failed: ${failure}\n`);
 process.stderr.write(`compiled in ${Math.round((performance.now() - start) / 1000)} s\n`);

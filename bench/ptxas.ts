@@ -1,4 +1,4 @@
-/** Reading what NVIDIA's compiler says of kernels: `ptxas -v`'s report, and the instructions of its PTX. */
+/** Reading what NVIDIA's compiler makes of kernels: `ptxas -v`'s report, and instructions in PTX and machine code. */
 
 /** What a kernel takes of a multiprocessor, as ptxas reports it; bytes but for the registers. */
 export interface KernelUse {
@@ -66,6 +66,38 @@ export function countInstructions(ptx: string): Map<string, InstructionCounts> {
       return [/^[\w$]+/.exec(text)![0], counts] as const;
     }),
   );
+}
+
+/**
+ * Instructions of the machine code that are counted: tensor cores, ldmatrix, cp.async, accesses of 16 bytes by one
+ * thread, and of its local memory (spills are there, and arrays that are indexed at run time).
+ */
+export const sassInstructions = ["HMMA", "LDSM", "LDGSTS", "LDG.128", "STG.128", "LDS.128", "STS.128", "LDL", "STL"];
+
+/** A kernel's counts in one architecture, in the order of `sassInstructions`. */
+export interface SassCounts {
+  readonly symbol: string;
+  readonly architecture: string;
+  readonly counts: readonly number[];
+}
+
+/** The kernels in what `cuobjdump --dump-sass` prints. */
+export function countSass(text: string): SassCounts[] {
+  return text.split(/^\s*code for (?=sm_)/m).slice(1).flatMap((part) => {
+    const architecture = /^\w+/.exec(part)![0];
+    return part.split(/^\s*Function : /m).slice(1).map((body) => {
+      const lines = body.matchAll(/^\s*\/\*[0-9a-f]+\*\/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)/gm);
+      const opcodes = [...lines].map(([, opcode]) => opcode!);
+      const counts = sassInstructions.map((wanted) => {
+        const [name, width] = wanted.split(".");
+        return opcodes.filter((opcode) => {
+          const parts = opcode.split(".");
+          return parts[0] === name && (width === undefined || parts.includes(width));
+        }).length;
+      });
+      return { symbol: /^\S+/.exec(body)![0], architecture, counts };
+    });
+  });
 }
 
 /** `attention_forward_kernel<64>` of a demangled signature: namespaces and parameters are left out. */

@@ -19,7 +19,7 @@ export const chartScript = String.raw`
     return +(value / 1000 ** power).toPrecision(4) + " " + " kMGTPEZ"[power];
   };
   const exact = (value) => {
-    if (value == null) return "–";
+    if (value == null) return "";
     return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(3) : short(value);
   };
   const padded = (low, high) => low === null ? [0, 1] : uPlot.rangeNum(low, high, 0.12, true);
@@ -77,13 +77,14 @@ export const chartScript = String.raw`
       height: chart.height,
       scales: { x: { time: false }, y: { range: range(chart) } },
       axes: [
-        axis(chart.xLabel, (_, ticks) => ticks.map(short)),
+        { ...axis(chart.xLabel, (_, ticks) => ticks.map(short)), size: 32 },
         { ...axis(chart.yLabel, (_, ticks) => ticks.map(short)), size: 64 },
       ],
       series: [{ label: chart.xLabel, value: (_, value) => exact(value) }, ...chart.series.map(line)],
       // Charts over the same quantity share the cursor.
       cursor: { sync: { key: chart.xLabel, scales: ["x", null] }, drag: { x: true, y: false } },
-      legend: { live: true },
+      // By the colour's name: the legend is made once, in whatever colour scheme.
+      legend: { live: true, markers: { width: 0, fill: (_, i) => "var(--" + chart.series[i - 1].color + ")" } },
       hooks: { draw: [drawMarks(chart.marks)] },
     };
     const plot = new uPlot(options, [chart.x, ...chart.series.map(({ values }) => values)], element);

@@ -27,15 +27,22 @@ figure.small { grid-column: span 2; }
 .chart { width: 100%; }
 .note { margin: 8px 0 0; color: var(--muted); font-size: 13px; max-width: 82ch; }
 .u-legend { font-size: 12px; text-align: left; font-variant-numeric: tabular-nums; }
+.u-inline tbody { display: flex; flex-wrap: wrap; }
 .small .u-legend { min-height: 50px; }
-.u-legend .u-marker { border-radius: 2px; }
+.u-legend th { font-weight: 500; }
+.u-inline.u-live th::after { content: none; }
+.u-legend .u-marker { border-radius: 2px; print-color-adjust: exact; }
+/* What the lines are drawn against belongs to the values under the pointer: it comes last, and with them. */
+.u-legend .u-series:first-child { order: 1; visibility: hidden; }
+.u-legend .u-series:first-child .u-marker { display: none; }
+.chart:hover .u-legend .u-series:first-child { visibility: visible; }
 .u-select { background: color-mix(in srgb, var(--blue) 15%, transparent); }
 .u-hz .u-cursor-x, .u-hz .u-cursor-y { border-color: var(--muted); }
 section { margin-top: 36px; }
 h2 { break-after: avoid; }
 tr { break-inside: avoid; }
 section + .charts { margin-top: 36px; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; break-inside: avoid; }
 table.numbers { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 table.numbers th, table.numbers td { padding: 6px 8px; border-bottom: 1px solid var(--border); text-align: right;
   white-space: nowrap; }
@@ -52,6 +59,8 @@ pre b { color: var(--blue); }
 @media (max-width: 760px) { figure.small { grid-column: span 6; } }
 @media print {
   main { max-width: none; padding: 0; }
+  .figures { grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); gap: 8px; }
+  .figures dd { font-size: 18px; }
   pre { max-height: none; overflow: visible; }
   .scroll { overflow: visible; }
   table.numbers { font-size: 10px; }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { countInstructions, parseUse, shortName } from "../../bench/ptxas.js";
+import { countInstructions, countSass, parseUse, sassInstructions, shortName } from "../../bench/ptxas.js";
 
 describe("parseUse", () => {
   const text = [
@@ -56,6 +56,46 @@ describe("countInstructions", () => {
       _Z1av: { mma: 1, ldmatrix: 1, cpAsync: 1, shared16: 1, global16: 3 },
       _Z1bv: { mma: 0, ldmatrix: 0, cpAsync: 0, shared16: 0, global16: 0 },
     });
+  });
+});
+
+describe("countSass", () => {
+  it("counts the machine instructions of each kernel and architecture", () => {
+    const dump = `
+Fatbin elf code:
+================
+arch = sm_80
+host = linux
+
+	code for sm_80
+		Function : _Z1av
+	.headerflags	@"EF_CUDA_TEXMODE_UNIFIED EF_CUDA_64BIT_ADDRESS EF_CUDA_SM80"
+        /*0000*/                   MOV R1, c[0x0][0x28] ;            /* 0x00000a0000017a02 */
+                                                                     /* 0x000fe40000000f00 */
+        /*0010*/                   HMMA.16816.F32.BF16 R4, R8, R10, R4 ;
+        /*0020*/              @!P0 LDG.E.128.CONSTANT R4, [R2.64] ;
+        /*0030*/                   LDG.E R4, [R2.64] ;
+        /*0040*/              @UP0 LDSM.16.MT88.4 R4, [R2] ;
+        /*0050*/                   LDGSTS.E.BYPASS.128 [R2], [R4.64] ;
+        /*0060*/                   STL [R1], R4 ;
+	..........
+		Function : _Z1bv
+        /*0000*/               @P1 STG.E.128 [R2.64], R4 ;
+
+	code for sm_90a
+		Function : _Z1av
+        /*0000*/                   LDS.128 R4, [R2] ;
+        /*0010*/                   STS.128 [R2], R4 ;
+        /*0020*/                   LDL.LU R4, [R1] ;
+`;
+    const kernel = (symbol: string, architecture: string, ...instructions: string[]) => ({
+      symbol, architecture, counts: sassInstructions.map((name) => (instructions.includes(name) ? 1 : 0)),
+    });
+    expect(countSass(dump)).toEqual([
+      kernel("_Z1av", "sm_80", "HMMA", "LDG.128", "LDSM", "LDGSTS", "STL"),
+      kernel("_Z1bv", "sm_80", "STG.128"),
+      kernel("_Z1av", "sm_90a", "LDS.128", "STS.128", "LDL"),
+    ]);
   });
 });
 
