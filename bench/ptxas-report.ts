@@ -164,7 +164,8 @@ const files = await compileAll(nvcc).catch((error: Error) => {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
 });
-print(`nvcc ${/release .*/.exec(version)?.[0] ?? version.trim()}: ${flags.join(" ")}\n`);
+print(`nvcc ${/release .*/.exec(version)?.[0] ?? version.trim()}: ${flags.join(" ")}`);
+print("");
 const { failures, warnings } = report(files);
 if (out !== undefined) writeFileSync(out, printed.join(""));
 for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);

@@ -77,6 +77,10 @@ async function main(): Promise<number> {
   }
   const folder = mkdtempSync(join(tmpdir(), "nextpatch-browser-"));
   if (screenshots !== undefined) mkdirSync(screenshots, { recursive: true });
+  const limit = setTimeout(() => {
+    process.stderr.write("browser: FAILED: not done in 5 minutes\n");
+    process.exit(1);
+  }, 300_000);
   const chromium = new Chromium();
   let failed = 0;
   try {
@@ -93,6 +97,7 @@ async function main(): Promise<number> {
     }
   } finally {
     await chromium.close();
+    clearTimeout(limit);
     rmSync(folder, { recursive: true, force: true });
   }
   process.stdout.write(`browser: ${failed > 0 ? `FAILED: ${failed} views` : "passed"}\n`);

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# The simt runtime's own tests: barriers, shuffles, streams and the twins of the PTX instructions.
+# Builds in build-simt-test/. test/simt/sanitize.sh runs them under sanitizers.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+build=$PWD/build-simt-test
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DNEXTPATCH_TESTS=ON >/dev/null
+if [ -f "$build/Release/nextpatch_simt.missing" ]; then
+  cat "$build/Release/nextpatch_simt.missing" >&2
+  exit 1
+fi
+cmake --build "$build" --target simt_test --parallel "$(nproc)"
+"$build/simt_test"
