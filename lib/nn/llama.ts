@@ -60,7 +60,7 @@ export class Llama {
   }
 
   /**
-   * Writes a folder that `transformers`, vLLM and llama.cpp's converter load; in the model's precision.
+   * Writes a Hugging Face model folder, in the model's precision (bench/peers/check_hf_load.py loads it in transformers).
    * @param extras a tokenizer to put beside the model
    * @throws DeviceError where the weights cannot be read, and the file system's own errors
    */
