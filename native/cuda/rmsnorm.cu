@@ -1,5 +1,12 @@
 // RMSNorm with the residual add before it, and its gradient.
+//
+// Both are bound by memory: what counts is that many loads are on their way at once. A block's 8 warps share out
+// its rows, 1, 2, 4 or 8 warps a row, the fewest that hold a row in kHeld packs a thread (a warp a row up to C = 1024
+// in bf16, all eight at 8192), so that all threads are busy at any width. A thread loads all its packs of a row, of
+// every input, before the sum over the row makes it wait, and goes on from registers. Only what a row has beyond
+// that is read from memory twice. Without wide accesses it is always eight warps a row.
 #include <algorithm>
+#include <type_traits>
 
 #include "block_reduce.cuh"
 #include "cuda_kernels.h"
@@ -11,117 +18,300 @@
 namespace nextpatch::cuda {
 namespace {
 
-constexpr int kWarps = 4;  // rows a block of the forward works on
-constexpr int kForwardThreads = kWarps * 32;
-constexpr int kBackwardThreads = 256;
-constexpr size_t kScratchBytes = kBackwardThreads / 32 * sizeof(float);
-constexpr int64_t kSlices = 512;  // of the rows, each with a sum of its own for the weight's gradient
+constexpr int kWarps = 8;
+constexpr int kThreads = kWarps * 32;
+constexpr int kHeld = 4;  // packs of a row that a thread keeps in registers
 
-// One warp a row. The second read of the row comes from the cache.
+// Sums of the rows' gradients in the weight, one a block of the backward pass: 4 for each of 132 multiprocessors.
+constexpr int64_t kSlices = 528;
+constexpr int kDweightColumns = 32, kDweightWarps = 32;
+
+// A thread's place where RowWarps warps share a row.
+template <int RowWarps>
+struct RowThread {
+  static constexpr int kRows = kWarps / RowWarps;  // a block has at once
+  static constexpr int kRowThreads = RowWarps * 32;
+
+  int row = int(threadIdx.x) / kRowThreads;     // of the block's
+  int thread = int(threadIdx.x) % kRowThreads;  // of the row's
+};
+
+// Every thread of a row receives the sum over the row, in a fixed order. All of the block call it; `scratch`:
+// kWarps floats, which must not be those of the call before.
+template <int RowWarps>
+__device__ __forceinline__ float row_sum(float value, float* scratch) {
+  value = warp_sum(value);
+  if constexpr (RowWarps == 1) return value;
+  const int warp = int(threadIdx.x) / 32;
+  if (threadIdx.x % 32 == 0) scratch[warp] = value;
+  __syncthreads();
+  float sum = 0;
+#pragma unroll
+  for (int i = 0; i < RowWarps; ++i) sum += scratch[warp / RowWarps * RowWarps + i];
+  return sum;
+}
+
+// ---- Forward ------------------------------------------------------------------------------------------
+
 template <typename T, int Width>
-__global__ void __launch_bounds__(kForwardThreads)
+__device__ __forceinline__ Pack<T, Width> added(const Pack<T, Width>& a, const Pack<T, Width>& b) {
+  Pack<T, Width> sum;
+#pragma unroll
+  for (int j = 0; j < Width; ++j) sum.at[j] = from_float<T>(to_float(a.at[j]) + to_float(b.at[j]));
+  return sum;
+}
+
+template <typename T, int Width>
+__device__ __forceinline__ float sum_of_squares(const Pack<T, Width>& pack) {
+  float sum = 0;
+#pragma unroll
+  for (int j = 0; j < Width; ++j) sum += to_float(pack.at[j]) * to_float(pack.at[j]);
+  return sum;
+}
+
+template <typename T, int Width>
+__device__ __forceinline__ Pack<T, Width> normed(const Pack<T, Width>& pack, const Pack<T, Width>& weight,
+                                                 float scale) {
+  Pack<T, Width> out;
+#pragma unroll
+  for (int j = 0; j < Width; ++j) out.at[j] = from_float<T>(to_float(pack.at[j]) * scale * to_float(weight.at[j]));
+  return out;
+}
+
+template <typename T, int Width, int RowWarps>
+__global__ void __launch_bounds__(kThreads, 3)
 rmsnorm_forward_kernel(T* out, T* sum, float* rstd, const T* x, const T* add, const T* weight, int64_t rows,
                        int64_t cols, float epsilon) {
-  const int64_t row = int64_t(blockIdx.x) * kWarps + threadIdx.x / 32;
-  if (row >= rows) return;
-  const int lane = int(threadIdx.x) % 32;
-  x += row * cols;
+  using At = RowThread<RowWarps>;
+  constexpr int kStep = At::kRowThreads * Width;  // from a thread's pack to its next
+  const At at;
+  const int64_t row = int64_t(blockIdx.x) * At::kRows + at.row;
+  // The thread's first element, and where the row ends, counted from there.
+  const int64_t first = at.thread * Width, end = (row < rows ? cols : 0) - first;
+  x += row * cols + first;
+  out += row * cols + first;
+  weight += first;
   if (add) {
-    add += row * cols;
-    sum += row * cols;
+    add += row * cols + first;
+    sum += row * cols + first;
+  }
+
+  Word<T, Width> values[kHeld], others[kHeld], weights[kHeld];
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i) {
+    if (i * kStep >= end) continue;
+    values[i] = load_word<T, Width>(x + i * kStep);
+    if (add) others[i] = load_word<T, Width>(add + i * kStep);
+    weights[i] = load_word<T, Width>(weight + i * kStep);
   }
   float squares = 0;
-  for (int64_t i = lane * Width; i < cols; i += 32 * Width) {
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i) {
+    if (i * kStep >= end) continue;
+    auto value = unpacked<T, Width>(values[i]);
+    if (add) {
+      value = added(value, unpacked<T, Width>(others[i]));
+      values[i] = packed(value);
+      store(sum + i * kStep, value);
+    }
+    squares += sum_of_squares(value);
+  }
+#pragma unroll 1
+  for (int64_t i = kHeld * kStep; i < end; i += kStep) {
     auto value = load<T, Width>(x + i);
     if (add) {
-      const auto other = load<T, Width>(add + i);
-#pragma unroll
-      for (int j = 0; j < Width; ++j) value.at[j] = from_float<T>(to_float(value.at[j]) + to_float(other.at[j]));
+      value = added(value, load<T, Width>(add + i));
       store(sum + i, value);
     }
-#pragma unroll
-    for (int j = 0; j < Width; ++j) squares += to_float(value.at[j]) * to_float(value.at[j]);
+    squares += sum_of_squares(value);
   }
-  const float scale = rsqrtf(warp_sum(squares) / float(cols) + epsilon);
-  if (lane == 0) rstd[row] = scale;
-  const T* const normed = add ? sum : x;
-  for (int64_t i = lane * Width; i < cols; i += 32 * Width) {
-    auto value = load<T, Width>(normed + i);
-    const auto factor = load<T, Width>(weight + i);
+
+  const float scale = rsqrtf(row_sum<RowWarps>(squares, shared_memory<float>()) / float(cols) + epsilon);
+  if (at.thread == 0 && row < rows) rstd[row] = scale;
 #pragma unroll
-    for (int j = 0; j < Width; ++j)
-      value.at[j] = from_float<T>(to_float(value.at[j]) * scale * to_float(factor.at[j]));
-    store(out + row * cols + i, value);
-  }
+  for (int i = 0; i < kHeld; ++i)
+    if (i * kStep < end)
+      store(out + i * kStep, normed(unpacked<T, Width>(values[i]), unpacked<T, Width>(weights[i]), scale));
+  const T* const summed = add ? sum : x;
+#pragma unroll 1
+  for (int64_t i = kHeld * kStep; i < end; i += kStep)
+    store(out + i, normed(load<T, Width>(summed + i), load<T, Width>(weight + i), scale));
 }
 
-// One block a slice of rows, one row after another; slices[slice, cols] = the slice's gradient in the
-// weight. A column belongs to one thread throughout, which sums it in shared memory, or where that is too
-// small in the slice itself.
+// ---- Backward -----------------------------------------------------------------------------------------
+
+// What a pack of a row adds to the sum over the row.
 template <typename T, int Width>
-__global__ void __launch_bounds__(kBackwardThreads)
+__device__ __forceinline__ float dot_of(const Pack<T, Width>& dout, const Pack<T, Width>& sum,
+                                        const Pack<T, Width>& weight) {
+  float dot = 0;
+#pragma unroll
+  for (int j = 0; j < Width; ++j) dot += to_float(dout.at[j]) * to_float(weight.at[j]) * to_float(sum.at[j]);
+  return dot;
+}
+
+// `dx`: what is there, if the gradient is added to it.
+template <typename T, int Width>
+__device__ __forceinline__ Pack<T, Width> gradient(const Pack<T, Width>& dx, const Pack<T, Width>& dout,
+                                                   const Pack<T, Width>& sum, const Pack<T, Width>& weight,
+                                                   float scale, float dot, bool accumulate) {
+  Pack<T, Width> out;
+#pragma unroll
+  for (int j = 0; j < Width; ++j) {
+    const float here = scale * (to_float(dout.at[j]) * to_float(weight.at[j]) - to_float(sum.at[j]) * dot);
+    out.at[j] = from_float<T>(accumulate ? to_float(dx.at[j]) + here : here);
+  }
+  return out;
+}
+
+// slices[block, cols]: the gradient in the weight of the block's rows. A column of a row is one thread's throughout:
+// each thread sums its own over the rows it sees, and the block joins those of its threads.
+// Shared memory: 2 * kWarps floats, then At::kRows rows of the columns that threads hold.
+template <typename T, int Width, int RowWarps>
+__global__ void __launch_bounds__(kThreads, 2)
 rmsnorm_backward_kernel(T* dx, float* slices, const T* dout, const T* sum, const float* rstd, const T* weight,
-                        int64_t rows, int64_t cols, bool accumulate, bool in_shared) {
+                        int64_t rows, int64_t cols, bool accumulate) {
+  using At = RowThread<RowWarps>;
+  constexpr int kStep = At::kRowThreads * Width;
+  const At at;
   float* const scratch = shared_memory<float>();
   float* const slice = slices + int64_t(blockIdx.x) * cols;
-  float* const dweight = in_shared ? shared_memory<float>(kScratchBytes) : slice;
-  for (int64_t row = blockIdx.x; row < rows; row += gridDim.x) {
-    const T* const dout_row = dout + row * cols;
-    const T* const sum_row = sum + row * cols;
-    const float scale = rstd[row];
-    float dot = 0;
-    for (int64_t i = int64_t(threadIdx.x) * Width; i < cols; i += kBackwardThreads * Width) {
-      const auto d = load<T, Width>(dout_row + i), s = load<T, Width>(sum_row + i), w = load<T, Width>(weight + i);
+  const int64_t first = at.thread * Width;
+  weight += first;
+
+  float dweight[kHeld][Width] = {};
+  int step = 0;
+#pragma unroll 1
+  for (int64_t first_row = int64_t(blockIdx.x) * At::kRows; first_row < rows;
+       first_row += int64_t(gridDim.x) * At::kRows, ++step) {
+    const int64_t row = first_row + at.row, end = (row < rows ? cols : 0) - first;
+    const T* const row_dout = dout + row * cols + first;
+    const T* const row_sums = sum + row * cols + first;
+    T* const row_dx = dx + row * cols + first;
+    const float scale = row < rows ? rstd[row] : 0;
+    Word<T, Width> d[kHeld], s[kHeld], before[kHeld];
 #pragma unroll
-      for (int j = 0; j < Width; ++j) dot += to_float(d.at[j]) * to_float(w.at[j]) * to_float(s.at[j]);
+    for (int i = 0; i < kHeld; ++i) {
+      if (i * kStep >= end) continue;
+      d[i] = load_word<T, Width>(row_dout + i * kStep);
+      s[i] = load_word<T, Width>(row_sums + i * kStep);
+      if (accumulate) before[i] = load_word<T, Width>(row_dx + i * kStep);
     }
-    dot = block_sum(dot, scratch) * scale * scale / float(cols);
-    for (int64_t i = int64_t(threadIdx.x) * Width; i < cols; i += kBackwardThreads * Width) {
-      const auto d = load<T, Width>(dout_row + i), s = load<T, Width>(sum_row + i), w = load<T, Width>(weight + i);
-      Pack<T, Width> gradient{};
-      if (accumulate) gradient = load<T, Width>(dx + row * cols + i);
+    float dot = 0;
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i)
+      if (i * kStep < end)
+        dot += dot_of(unpacked<T, Width>(d[i]), unpacked<T, Width>(s[i]), load<T, Width>(weight + i * kStep));
+#pragma unroll 1
+    for (int64_t i = kHeld * kStep; i < end; i += kStep)
+      dot += dot_of(load<T, Width>(row_dout + i), load<T, Width>(row_sums + i), load<T, Width>(weight + i));
+    dot = row_sum<RowWarps>(dot, scratch + step % 2 * kWarps) * scale * scale / float(cols);
+
+#pragma unroll
+    for (int i = 0; i < kHeld; ++i) {
+      if (i * kStep >= end) continue;
+      // The weight once more, from the cache: registers are short.
+      const auto near_w = load<T, Width>(weight + i * kStep);
+      const auto near_d = unpacked<T, Width>(d[i]), near_s = unpacked<T, Width>(s[i]);
+      store(row_dx + i * kStep,
+            gradient(unpacked<T, Width>(before[i]), near_d, near_s, near_w, scale, dot, accumulate));
+#pragma unroll
+      for (int j = 0; j < Width; ++j) dweight[i][j] += to_float(near_d.at[j]) * to_float(near_s.at[j]) * scale;
+    }
+    // Beyond the registers all warps have the same row, and the sums are in the slice itself.
+#pragma unroll 1
+    for (int64_t i = kHeld * kStep; i < end; i += kStep) {
+      const auto far_d = load<T, Width>(row_dout + i), far_s = load<T, Width>(row_sums + i);
+      Pack<T, Width> far_before{};
+      if (accumulate) far_before = load<T, Width>(row_dx + i);
+      store(row_dx + i, gradient(far_before, far_d, far_s, load<T, Width>(weight + i), scale, dot, accumulate));
 #pragma unroll
       for (int j = 0; j < Width; ++j) {
-        const float from_here = scale * (to_float(d.at[j]) * to_float(w.at[j]) - to_float(s.at[j]) * dot);
-        gradient.at[j] = from_float<T>(accumulate ? to_float(gradient.at[j]) + from_here : from_here);
-        const float in_weight = to_float(d.at[j]) * to_float(s.at[j]) * scale;
-        dweight[i + j] = row == blockIdx.x ? in_weight : dweight[i + j] + in_weight;
+        float* const total = slice + first + i + j;
+        const float here = to_float(far_d.at[j]) * to_float(far_s.at[j]) * scale;
+        *total = step == 0 ? here : *total + here;
       }
-      store(dx + row * cols + i, gradient);
     }
   }
-  if (!in_shared) return;
+
+  const int held = int(min(cols, int64_t(kHeld * kStep)));
+  float* const totals = shared_memory<float>(2 * kWarps * sizeof(float));
+#pragma unroll
+  for (int i = 0; i < kHeld; ++i)
+#pragma unroll
+    for (int j = 0; j < Width; ++j)
+      if (i * kStep + first < held) totals[at.row * held + i * kStep + int(first) + j] = dweight[i][j];
   __syncthreads();
-  for (int64_t i = threadIdx.x; i < cols; i += kBackwardThreads) slice[i] = dweight[i];
+  for (int col = int(threadIdx.x); col < held; col += kThreads) {
+    float total = 0;
+#pragma unroll
+    for (int i = 0; i < At::kRows; ++i) total += totals[i * held + col];
+    slice[col] = total;
+  }
 }
 
-// dweight[cols] += the sum of slices[count, cols], in order.
-__global__ void __launch_bounds__(kBackwardThreads)
-rmsnorm_dweight_kernel(float* dweight, const float* slices, int64_t cols, int64_t count) {
-  const int64_t col = int64_t(blockIdx.x) * kBackwardThreads + threadIdx.x;
-  if (col >= cols) return;
+// One block: dweight[32 columns] += the sum of slices[count, cols]: every kDweightWarps-th by a warp, then the warps'.
+__global__ void __launch_bounds__(kDweightWarps * 32)
+rmsnorm_dweight_kernel(float* dweight, const float* slices, int64_t cols, int count) {
+  const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
+  const int64_t col = int64_t(blockIdx.x) * kDweightColumns + lane;
+  float* const sums = shared_memory<float>();
   float sum = 0;
-  for (int64_t slice = 0; slice < count; ++slice) sum += slices[slice * cols + col];
+  if (col < cols) {
+#pragma unroll 8
+    for (int slice = warp; slice < count; slice += kDweightWarps) sum += slices[slice * cols + col];
+  }
+  sums[warp * kDweightColumns + lane] = sum;
+  __syncthreads();
+  if (warp != 0 || col >= cols) return;
+  sum = 0;
+  for (int i = 0; i < kDweightWarps; ++i) sum += sums[i * kDweightColumns + lane];
   dweight[col] += sum;
 }
 
-template <typename T, int Width>
-void backward(const Device& device, const View& dx, const View& dout, const View& sum, const View& rstd,
-              const View& weight, float* slices, int64_t count, bool accumulate) {
-  const size_t sum_bytes = size_t(dout.cols()) * sizeof(float);
-  const bool in_shared = kScratchBytes + sum_bytes <= kSharedBytesWithoutOptIn;
-  const Launch at{unsigned(count), kBackwardThreads, kScratchBytes + (in_shared ? sum_bytes : 0), device.stream};
-  launch<rmsnorm_backward_kernel<T, Width>>("rmsnorm_backward", at, dx.as<T>(), slices, dout.as<T>(), sum.as<T>(),
-                                            rstd.as<float>(), weight.as<T>(), dout.rows(), dout.cols(), accumulate,
-                                            in_shared);
+// ---- Launching ----------------------------------------------------------------------------------------
+
+// Calls f(std::integral_constant<int, RowWarps>()).
+template <int Width, typename F>
+void with_row_warps(int64_t cols, const F& f) {
+  const int64_t held_by_warp = 32 * kHeld * Width;
+  if (Width == 1 || cols > 4 * held_by_warp) return f(std::integral_constant<int, 8>());
+  if constexpr (Width > 1) {
+    if (cols > 2 * held_by_warp) return f(std::integral_constant<int, 4>());
+    if (cols > held_by_warp) return f(std::integral_constant<int, 2>());
+    f(std::integral_constant<int, 1>());
+  }
 }
 
 template <typename T, int Width>
 void forward(const Device& device, const View& out, const View& sum, const View& rstd, const View& x,
              const View& add, const View& weight, float epsilon) {
-  const Launch at{blocks_for(x.rows(), kWarps), kForwardThreads, 0, device.stream};
-  launch<rmsnorm_forward_kernel<T, Width>>("rmsnorm_forward", at, out.as<T>(), sum.as<T>(), rstd.as<float>(),
-                                           x.as<T>(), add.as<T>(), weight.as<T>(), x.rows(), x.cols(), epsilon);
+  with_row_warps<Width>(x.cols(), [&](auto row_warps) {
+    constexpr int kRowWarps = decltype(row_warps)::value;
+    const Launch at{blocks_for(x.rows(), RowThread<kRowWarps>::kRows), kThreads, kWarps * sizeof(float), device.stream};
+    launch<rmsnorm_forward_kernel<T, Width, kRowWarps>>("rmsnorm_forward", at, out.as<T>(), sum.as<T>(),
+                                                        rstd.as<float>(), x.as<T>(), add.as<T>(), weight.as<T>(),
+                                                        x.rows(), x.cols(), epsilon);
+  });
+}
+
+template <typename T, int Width>
+void backward(const Device& device, const View& dx, const View& dweight, const View& dout, const View& sum,
+              const View& rstd, const View& weight, float* slices, bool accumulate) {
+  const int64_t rows = dout.rows(), cols = dout.cols();
+  unsigned count = 0;
+  with_row_warps<Width>(cols, [&](auto row_warps) {
+    constexpr int kRowWarps = decltype(row_warps)::value, kRows = RowThread<kRowWarps>::kRows;
+    const int64_t held = std::min<int64_t>(cols, kHeld * kRowWarps * 32 * Width);
+    const size_t shared_bytes = size_t(2 * kWarps + kRows * held) * sizeof(float);
+    count = std::min(blocks_for(rows, kRows), unsigned(kSlices));
+    launch<rmsnorm_backward_kernel<T, Width, kRowWarps>>(
+        "rmsnorm_backward", {count, kThreads, shared_bytes, device.stream}, dx.as<T>(), slices, dout.as<T>(),
+        sum.as<T>(), rstd.as<float>(), weight.as<T>(), rows, cols, accumulate);
+  });
+  const Launch joined{blocks_for(cols, kDweightColumns), kDweightWarps * 32,
+                      kDweightWarps * kDweightColumns * sizeof(float), device.stream};
+  launch<rmsnorm_dweight_kernel>("rmsnorm_backward", joined, dweight.as<float>(), slices, cols, count);
 }
 
 }  // namespace
@@ -142,20 +332,18 @@ void CudaKernels::rmsnorm_forward(const View& out, const View& sum, const View& 
 
 void CudaKernels::rmsnorm_backward(const View& dx, const View& dweight, const View& dout, const View& sum,
                                    const View& rstd, const View& weight, const View& workspace, bool accumulate) {
-  const int64_t cols = dout.cols(), slices = std::min(dout.rows(), kSlices);
-  if (slices == 0) return;
-  float* const sums = workspace.as<float>();
+  if (dout.rows() == 0) return;
+  float* const slices = workspace.as<float>();
   with_type(dout.dtype, [&](auto type) {
     using T = decltype(type);
-    const bool wide = cols % kWidth<T> == 0 && aligned_16(dx.as<T>(), dout.as<T>(), sum.as<T>(), weight.as<T>());
+    const bool wide = dout.cols() % kWidth<T> == 0 &&
+                      aligned_16(dx.as<T>(), dout.as<T>(), sum.as<T>(), weight.as<T>());
     if (wide) {
-      backward<T, kWidth<T>>(device_, dx, dout, sum, rstd, weight, sums, slices, accumulate);
+      backward<T, kWidth<T>>(device_, dx, dweight, dout, sum, rstd, weight, slices, accumulate);
     } else {
-      backward<T, 1>(device_, dx, dout, sum, rstd, weight, sums, slices, accumulate);
+      backward<T, 1>(device_, dx, dweight, dout, sum, rstd, weight, slices, accumulate);
     }
   });
-  const Launch at{blocks_for(cols, kBackwardThreads), kBackwardThreads, 0, device_.stream};
-  launch<rmsnorm_dweight_kernel>("rmsnorm_backward", at, dweight.as<float>(), sums, cols, slices);
 }
 
 int64_t CudaKernels::rmsnorm_backward_workspace(int64_t rows, int64_t cols) const {

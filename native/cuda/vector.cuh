@@ -56,21 +56,40 @@ struct Words<2> {
   using type = unsigned short;
 };
 
+// A pack as it is in memory. What is held while other work is done is held so: compilers give every half of a
+// register a register of its own otherwise.
 template <typename T, int Width>
-__device__ __forceinline__ Pack<T, Width> load(const T* from) {
-  using Word = typename Words<sizeof(T) * Width>::type;
-  const Word word = *reinterpret_cast<const Word*>(from);
+using Word = typename Words<sizeof(T) * Width>::type;
+
+template <typename T, int Width>
+__device__ __forceinline__ Word<T, Width> load_word(const T* from) {
+  return *reinterpret_cast<const Word<T, Width>*>(from);
+}
+template <typename T, int Width>
+__device__ __forceinline__ Pack<T, Width> unpacked(const Word<T, Width>& word) {
   Pack<T, Width> pack;
   memcpy(&pack, &word, sizeof word);
   return pack;
 }
+template <typename T, int Width>
+__device__ __forceinline__ Word<T, Width> packed(const Pack<T, Width>& pack) {
+  Word<T, Width> word;
+  memcpy(&word, &pack, sizeof word);
+  return word;
+}
+template <typename T, int Width>
+__device__ __forceinline__ Pack<T, Width> load(const T* from) {
+  return unpacked<T, Width>(load_word<T, Width>(from));
+}
 // To global memory only: a plain store of 16 bytes may be split by the compiler, this one is not.
 template <typename T, int Width>
 __device__ __forceinline__ void store(T* to, const Pack<T, Width>& pack) {
-  using Word = typename Words<sizeof(T) * Width>::type;
-  Word word;
-  memcpy(&word, &pack, sizeof word);
-  __stwb(reinterpret_cast<Word*>(to), word);
+  __stwb(reinterpret_cast<Word<T, Width>*>(to), packed(pack));
+}
+// As store, for what need not stay in the cache: makes room before other lines do.
+template <typename T, int Width>
+__device__ __forceinline__ void store_streaming(T* to, const Pack<T, Width>& pack) {
+  __stcs(reinterpret_cast<Word<T, Width>*>(to), packed(pack));
 }
 
 // Host: whether all of the pointers are 16-byte aligned.

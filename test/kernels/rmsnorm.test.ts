@@ -52,8 +52,8 @@ function backward(memory: Memory, n: number, c: number, dtype: ComputeDType, acc
 describe.each(grid)("RMSNorm on $backend in $dtype", ({ backend, dtype }) => {
   const round = rounding[dtype];
   const shapes = cases<readonly [number, number]>(
-    backend, [[1, 32], [3, 40], [31, 96], [123, 64], [3, 997], [123, 33], [3, 4096], [2, 12_296]],
-    [[1, 32], [3, 40], [31, 33], [2, 12_296]]);
+    backend, [[1, 32], [3, 40], [31, 96], [123, 64], [3, 997], [123, 33], [3, 4096], [2, 12_296], [19, 520], [5, 1544]],
+    [[1, 32], [3, 40], [31, 33], [2, 12_296], [19, 520], [5, 1544], [2, 2056]]);
   const grown = shapes.flatMap(([n, c]) => [64, 61].map((guard) => ({ n, c, guard })));
 
   it.each(grown)("[$n, $c] with the residual, guard $guard", async ({ n, c, guard }) => {
@@ -109,6 +109,19 @@ describe.each(grid)("RMSNorm on $backend in $dtype", ({ backend, dtype }) => {
       const [dx, dweight] = backward(memory, n, c, dtype, accumulate);
       const dx0 = accumulate ? normals(n * c, 5, dtype) : null;
       const exact = rmsNormBackward(dout, x, rstd, weight, dx0, normals(c, 6));
+      expectClose(await values(dx!), exact.dx, exact.dx.map(round));
+      expectClose(await values(dweight!), exact.dweight);
+      await memory.verify();
+    });
+
+  it.each([[4300, 8, 64], [530, 1030, 61]])(
+    "sums the weight's gradient over %d rows, of %d columns, more than there are partial sums, guard %d",
+    async (n, c, guard) => {
+      const memory = new Memory(open(backend), { guard });
+      const { x, weight, dout } = inputs(n, c, dtype);
+      const { rstd } = rmsNorm(x, null, weight, EPSILON);
+      const [dx, dweight] = backward(memory, n, c, dtype, false);
+      const exact = rmsNormBackward(dout, x, rstd, weight, null, normals(c, 6));
       expectClose(await values(dx!), exact.dx, exact.dx.map(round));
       expectClose(await values(dweight!), exact.dweight);
       await memory.verify();
