@@ -1,8 +1,18 @@
-// The gradient of the patch embedding in its table. The occurrences of all tokens, ordered by token, are cut
-// into slices of equal length, so that a token that is everywhere costs no more than as many rare ones. A warp
-// sums the rows of its part of a slice and adds each token's sum to the table at once, but for the tokens it
-// shares with its neighbours: those sums are joined in order, by the block within a slice and by a second
-// kernel between slices. Each element of the table is added to once.
+// The gradient of the patch embedding in its table. The occurrences of all tokens, ordered by token, are cut into
+// slices of equal length, so that a token that is everywhere costs no more than as many rare ones. A warp sums the
+// rows of its part of a slice and adds each token's sum to the table at once, but for the tokens it shares with its
+// neighbours: those sums are joined in order, by the block within a slice and by another kernel between slices. Each
+// element of the table is added to once.
+//
+// Most of what moves is the table: of 8192 tokens some 7000 are different, and each one's row, f32, is read and
+// written, four times the bytes of dout. A row that is waited for before the next is asked for would cost a latency
+// of memory a token; so a warp asks for the rows of dout of 8 occurrences and for the table's rows of the tokens that
+// end among them, all at once, before it adds. What that has to reach (Little's law): 3.35 TB/s times some 0.7 us
+// are 2.3 MB on their way, 18 KB on each of an H100's 132 multiprocessors. A warp's 8 occurrences of 128 columns are
+// 8 * 256 bytes of dout in bf16 and up to 8 * 512 of the table, 6 KB, in at most 128 registers a thread: 16 warps on
+// a multiprocessor ask for up to 96 KB, and have enough on its way while half of them wait for tokens or neighbours.
+// A block is 8 warps; there are about 16 blocks for each of 132 multiprocessors, so that the last to end is a small
+// part of the whole, as far as that leaves a warp 8 occurrences: 1024 blocks for 8192 tokens and 1024 columns.
 #include <algorithm>
 
 #include "cuda_kernels.h"
@@ -18,17 +28,24 @@ namespace {
 constexpr const char* kOperation = "patch_embedding_backward";
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * 32;
-constexpr int kAhead = 8;  // rows on their way to a warp at once
+constexpr int kMostWidth = 4;  // columns of a lane: 16 bytes of the table
+constexpr int kMostColumns = 32 * kMostWidth;
+constexpr int64_t kBlocks = 16 * 132;
+constexpr int kLeastRows = 8;  // occurrences of a warp; there are multiples of it
+
+// Occurrences whose rows are on their way to a warp at once.
+template <typename T>
+constexpr int kAhead = 16 / sizeof(T);
 
 // The positions ordered by token.
 struct Occurrences {
-  TokenKeys keys;
-  const int* order;
-  int size;
+  const int* order;   // the positions
+  const int* sorted;  // their tokens
+  int size, vocabulary;
 
   // -1 outside the order.
-  __device__ int token(int64_t i) const { return i < 0 || i >= size ? -1 : keys(order[i]); }
-  __device__ bool in_table(int token) const { return token < keys.vocabulary; }
+  __device__ int token(int64_t i) const { return i < 0 || i >= size ? -1 : sorted[i]; }
+  __device__ bool in_table(int token) const { return unsigned(token) < unsigned(vocabulary); }
 };
 
 // What a warp shares with its neighbours: a token each, or -1.
@@ -38,19 +55,6 @@ struct Open {
   bool through;  // the head goes on behind them as well
 };
 
-// to[Width] += total * scale
-template <int Width>
-__device__ __forceinline__ void add_to(float* to, const float (&total)[Width], float scale) {
-  constexpr int kStep = Width < 4 ? Width : 4;
-#pragma unroll
-  for (int i = 0; i < Width; i += kStep) {
-    auto sum = load<float, kStep>(to + i);
-#pragma unroll
-    for (int j = 0; j < kStep; ++j) sum.at[j] += total[i + j] * scale;
-    store(to + i, sum);
-  }
-}
-
 // One block: a slice of kWarps * rows occurrences and 32 * Width columns.
 // partials[slices, 2, cols]: of each slice the sum of the token that begins before it, and of the one that
 // goes on behind it.
@@ -58,7 +62,7 @@ template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads, 2)
 patch_embedding_sum_kernel(float* dtable, float* partials, const T* dout, Occurrences occurrences, int64_t cols,
                            int patch, int rows) {
-  constexpr int kColumns = 32 * Width;
+  constexpr int kColumns = 32 * Width, kGroup = kAhead<T>;
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   const int tiles = int((cols + kColumns - 1) / kColumns);
   const int64_t slice = blockIdx.x / tiles, first_col = int64_t(blockIdx.x % tiles) * kColumns;
@@ -70,58 +74,66 @@ patch_embedding_sum_kernel(float* dtable, float* partials, const T* dout, Occurr
   const int64_t begin = (slice * kWarps + warp) * rows, end = min(begin + rows, int64_t(occurrences.size));
   const int64_t col = first_col + lane * Width;
   const bool in_cols = col < cols;
+  const int own = warp * kColumns + lane * Width;
   Open open{-1, -1, false};
   if (begin < end) {
-    int token = occurrences.token(begin);
-    bool is_head = token == occurrences.token(begin - 1);
+    bool is_head = occurrences.token(begin - 1) == occurrences.token(begin);
+    bool ended = false;  // the token of the last occurrence does not go on
+    int token = -1;
     float total[Width] = {};
     const auto keep = [&](float* sums) {
 #pragma unroll
-      for (int i = 0; i < Width; ++i) sums[warp * kColumns + lane * Width + i] = total[i];
-    };
-    const auto close = [&] {
-      if (is_head) {
-        keep(heads);
-        open.head = token;
-      } else if (in_cols && occurrences.in_table(token)) {
-        add_to(dtable + token * cols + col, total, scale);
-      }
-      is_head = false;
+      for (int i = 0; i < Width; ++i) sums[own + i] = total[i];
     };
     for (int64_t batch = begin; batch < end; batch += 32) {
       const int count = int(min(int64_t(32), end - batch));
-      const int position = lane < count ? occurrences.order[batch + lane] : 0;
-      const int batch_token = occurrences.keys(position), batch_row = position / patch;
+      const int of_lane = lane < count ? occurrences.sorted[batch + lane] : -1;
+      const int row_of_lane = lane < count ? occurrences.order[batch + lane] / patch : 0;
+      // A bit an occurrence: its token ends with it; and is then added to the table.
+      const unsigned ends = __ballot_sync(kAllLanes, lane < count && of_lane != occurrences.token(batch + lane + 1));
+      unsigned adds = ends & __ballot_sync(kAllLanes, occurrences.in_table(of_lane));
+      if (is_head) adds &= ~(ends & (0u - ends));  // the first to end is the head
 #pragma unroll 1
-      for (int at = 0; at < count; at += kAhead) {
-        Pack<T, Width> packs[kAhead];
+      for (int at = 0; at < count; at += kGroup) {
+        Word<T, Width> douts[kGroup];
+        Pack<float, Width> in_table[kGroup];
 #pragma unroll
-        for (int i = 0; i < kAhead; ++i) {
-          const int64_t row = __shfl_sync(kAllLanes, batch_row, at + i);
-          if (in_cols && at + i < count) packs[i] = load<T, Width>(dout + row * cols + col);
+        for (int i = 0; i < kGroup; ++i) {
+          const int64_t row = __shfl_sync(kAllLanes, row_of_lane, at + i);
+          const int64_t table_row = __shfl_sync(kAllLanes, of_lane, at + i);
+          if (in_cols && at + i < count) douts[i] = load_word<T, Width>(dout + row * cols + col);
+          if (in_cols && adds >> (at + i) & 1) in_table[i] = load<float, Width>(dtable + table_row * cols + col);
         }
 #pragma unroll
-        for (int i = 0; i < kAhead; ++i) {
-          const int next = __shfl_sync(kAllLanes, batch_token, at + i);
+        for (int i = 0; i < kGroup; ++i) {
+          token = __shfl_sync(kAllLanes, of_lane, min(at + i, count - 1));
           if (at + i >= count) continue;
-          if (next != token) {
-            close();
-            token = next;
+          if (in_cols) {
+            const auto pack = unpacked<T, Width>(douts[i]);
 #pragma unroll
-            for (int j = 0; j < Width; ++j) total[j] = 0;
+            for (int j = 0; j < Width; ++j) total[j] += to_float(pack.at[j]);
           }
-          if (!in_cols) continue;
+          ended = ends >> (at + i) & 1;
+          if (!ended) continue;
+          if (is_head) {
+            keep(heads);
+            open.head = token;
+            is_head = false;
+          } else if (in_cols && adds >> (at + i) & 1) {
 #pragma unroll
-          for (int j = 0; j < Width; ++j) total[j] += to_float(packs[i].at[j]);
+            for (int j = 0; j < Width; ++j) in_table[i].at[j] += total[j] * scale;
+            store(dtable + token * cols + col, in_table[i]);
+          }
+#pragma unroll
+          for (int j = 0; j < Width; ++j) total[j] = 0;
         }
       }
     }
-    if (token != occurrences.token(end)) {
-      close();
-    } else if (is_head) {
-      close();
+    if (!ended && is_head) {
+      keep(heads);
+      open.head = token;
       open.through = true;
-    } else {
+    } else if (!ended) {
       keep(tails);
       open.tail = token;
     }
@@ -129,20 +141,30 @@ patch_embedding_sum_kernel(float* dtable, float* partials, const T* dout, Occurr
   if (lane == 0) opens[warp] = open;
   __syncthreads();
 
-  // One thread a column.
+  // One thread a column. What is in the table for the tokens that several warps share and that end here, all on its
+  // way before the first is added to.
   const int64_t own_col = first_col + threadIdx.x;
   if (int(threadIdx.x) >= kColumns || own_col >= cols) return;
+  float in_table[kWarps];
+  bool began_here = false;
+#pragma unroll
+  for (int w = 0; w < kWarps; ++w) {
+    const Open shared = opens[w];
+    if (began_here && !shared.through && occurrences.in_table(shared.head))
+      in_table[w] = dtable[shared.head * cols + own_col];
+    began_here |= shared.tail >= 0;
+  }
   float* const of_slice = partials + slice * 2 * cols + own_col;
   float sum = 0;
-  bool began_here = false;
-#pragma unroll 1
+  began_here = false;
+#pragma unroll
   for (int w = 0; w < kWarps; ++w) {
     const Open shared = opens[w];
     if (shared.head >= 0) {
       sum += heads[w * kColumns + threadIdx.x];
       if (!shared.through && !began_here) of_slice[0] = sum;
       if (!shared.through && began_here && occurrences.in_table(shared.head))
-        dtable[shared.head * cols + own_col] += sum * scale;
+        dtable[shared.head * cols + own_col] = in_table[w] + sum * scale;
     }
     if (shared.tail >= 0) {
       sum = tails[w * kColumns + threadIdx.x];
@@ -163,6 +185,7 @@ patch_embedding_join_kernel(float* dtable, const float* partials, Occurrences oc
   const int token = occurrences.token(end);
   if (occurrences.token(end - 1) != token || occurrences.token(begin - 1) == token) return;
   if (col >= cols || !occurrences.in_table(token)) return;
+  const float in_table = dtable[token * cols + col];
   // Of the slices behind, those that begin with the token.
   int last = slice + 1, beyond = slices;
   while (beyond - last > 1) {
@@ -177,19 +200,28 @@ patch_embedding_join_kernel(float* dtable, const float* partials, Occurrences oc
   float sum = partials[slice * stride + cols + col];
 #pragma unroll 8
   for (int64_t i = slice + 1; i <= last; ++i) sum += partials[i * stride + col];
-  dtable[token * cols + col] += sum * (1.0f / float(patch));
+  dtable[token * cols + col] = in_table + sum * (1.0f / float(patch));
 }
 
-// Occurrences of a warp: in proportion to the columns, so that there are at most 4 partial sums a token,
-// however wide the table: a slice of 256 occurrences to 256 columns leaves two rows of them.
-constexpr int64_t kPartialsPerToken = 4;
-int64_t rows_for(int64_t cols) { return 32 * ((cols + kThreads - 1) / kThreads); }
+// Occurrences of a warp, a multiple of kLeastRows: few enough for kBlocks blocks, but at least as many as there are tiles
+// of kMostColumns columns, which bounds the partial sums whatever the columns. With x = size / (kWarps * rows), of
+// which slices is the next integer, there are none up to x = 1, and fewer than 2x slices beyond:
+//   2 * slices * cols < 4x * cols <= size * (cols / 2) / rows <= min(kMostColumns / 2 * size, 4 * kMostColumns * kBlocks)
+int64_t rows_for(int64_t size, int64_t cols) {
+  const int64_t tiles = (cols + kMostColumns - 1) / kMostColumns;
+  const int64_t blocks = kBlocks * kWarps;
+  const int64_t least = std::max(tiles, (size * tiles + blocks - 1) / blocks);
+  return (least + kLeastRows - 1) / kLeastRows * kLeastRows;
+}
+int64_t most_partials(int64_t size) {
+  return std::min(kMostColumns / 2 * size, 4 * kMostColumns * kBlocks);
+}
 
 template <typename T, int Width>
 void backward(const Device& device, const View& dtable, const View& dout, const Occurrences& occurrences,
               float* partials) {
-  const int64_t cols = dout.cols(), rows = rows_for(cols), slice_size = rows * kWarps;
-  const int64_t slices = (occurrences.size + slice_size - 1) / slice_size, patch = occurrences.size / dout.rows();
+  const int64_t size = occurrences.size, cols = dout.cols(), rows = rows_for(size, cols), slice_size = rows * kWarps;
+  const int64_t slices = (size + slice_size - 1) / slice_size, patch = size / dout.rows();
   const size_t shared_bytes = 2 * kThreads * Width * sizeof(float) + kWarps * sizeof(Open);
   launch<patch_embedding_sum_kernel<T, Width>>(
       kOperation, {unsigned(slices * blocks_for(cols, 32 * Width)), kThreads, shared_bytes, device.stream},
@@ -203,28 +235,28 @@ void backward(const Device& device, const View& dtable, const View& dout, const 
 
 void CudaKernels::patch_embedding_backward(const View& dtable, const View& dout, const View& tokens,
                                            const View& workspace) {
-  const int64_t size = tokens.size(), vocabulary = dtable.rows();
+  const int64_t size = tokens.size();
   if (size == 0 || dtable.size() == 0) return;
-  const OrderPlan plan(size, vocabulary);
-  const TokenKeys keys{tokens.as<int>(), int(vocabulary)};
+  const TokenKeys keys{tokens.as<int>(), int(dtable.rows())};
   int* const order = workspace.as<int>();
+  int* const sorted = order + size;
   // What ordering needs is free again when the partial sums are written.
-  int* const rest = order + size;
-  order_by_token(kOperation, plan, keys, int(size), order, rest, rest + size, device_.bad_id, device_.stream);
-  const Occurrences occurrences{keys, order, int(size)};
+  int* const rest = sorted + size;
+  order_by_token(kOperation, keys, int(size), order, sorted, rest, device_.bad_id, device_.stream);
+  const Occurrences occurrences{order, sorted, int(size), keys.vocabulary};
   float* const partials = reinterpret_cast<float*>(rest);
   with_type(dout.dtype, [&](auto type) {
     using T = decltype(type);
-    if (dout.cols() % kWidth<T> == 0 && aligned_16(dtable.as<float>(), dout.as<T>())) {
-      backward<T, kWidth<T>>(device_, dtable, dout, occurrences, partials);
+    if (dout.cols() % kMostWidth == 0 && aligned_16(dtable.as<float>(), dout.as<T>())) {
+      backward<T, kMostWidth>(device_, dtable, dout, occurrences, partials);
     } else {
       backward<T, 1>(device_, dtable, dout, occurrences, partials);
     }
   });
 }
 
-int64_t CudaKernels::patch_embedding_backward_workspace(int64_t tokens, int64_t vocabulary) const {
-  return tokens + std::max(kPartialsPerToken * tokens, tokens + OrderPlan(tokens, vocabulary).scratch());
+int64_t CudaKernels::patch_embedding_backward_workspace(int64_t tokens, int64_t) const {
+  return 2 * tokens + std::max(tokens, most_partials(tokens));
 }
 
 }  // namespace nextpatch::cuda

@@ -16,9 +16,9 @@ interface Shape {
 const all: Shape[] = [
   { n: 1, k: 1, c: 32, v: 997 }, { n: 3, k: 4, c: 40, v: 997 }, { n: 31, k: 3, c: 96, v: 31 },
   { n: 123, k: 8, c: 64, v: 997 }, { n: 123, k: 4, c: 33, v: 3 }, { n: 31, k: 1, c: 7, v: 1 },
-  { n: 700, k: 2, c: 48, v: 600 },
+  { n: 700, k: 2, c: 48, v: 600 }, { n: 70, k: 1, c: 132, v: 2100 },
 ];
-const few = [all[0]!, all[1]!, { n: 13, k: 3, c: 33, v: 5 }, { n: 700, k: 2, c: 48, v: 600 }];
+const few = [all[0]!, all[1]!, { n: 13, k: 3, c: 33, v: 5 }, ...all.slice(-2)];
 
 function forward(memory: Memory, { n, k, c, v }: Shape, dtype: ComputeDType, tokens: Int32Array): Tensor {
   const out = memory.output(dtype, [n, c]);
@@ -60,9 +60,18 @@ describe.each(grid)("patch embedding on $backend in $dtype", ({ backend, dtype }
 
   it("adds up a token that fills all patches", async () => {
     const memory = new Memory(device);
-    const shape = { n: 31, k: 4, c: 40, v: 5 };
-    const tokens = new Int32Array(31 * 4).fill(3);
-    const expected = patchEmbeddingBackward(normals(200, 2), normals(31 * 40, 3, dtype), tokens, 31);
+    const shape = { n: 61, k: 4, c: 40, v: 5 };
+    const tokens = new Int32Array(61 * 4).fill(3);
+    const expected = patchEmbeddingBackward(normals(200, 2), normals(61 * 40, 3, dtype), tokens, 61);
+    expectClose(await values(backward(memory, shape, dtype, tokens)), expected);
+    await memory.verify();
+  });
+
+  it("adds up a token that is every other one of all patches, between others", async () => {
+    const memory = new Memory(device);
+    const shape = { n: 97, k: 3, c: 40, v: 50 };
+    const tokens = integers(97 * 3, 50, 7).map((token, i) => (i % 2 === 0 ? 17 : token));
+    const expected = patchEmbeddingBackward(normals(2000, 2), normals(97 * 40, 3, dtype), tokens, 97);
     expectClose(await values(backward(memory, shape, dtype, tokens)), expected);
     await memory.verify();
   });
