@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "../core/view.h"
+#include "attention_order.h"
 
 namespace nextpatch::cuda {
 
@@ -35,6 +36,17 @@ struct AttentionShape {
   // Query i sees the keys j <= i + offset.
   __host__ __device__ int offset() const { return keys - queries; }
 };
+
+// The blocks that have `tile_rows` queries of a head each, and read all of the pair's keys and values.
+inline AttentionOrder order_by_queries(const AttentionShape& shape, int tile_rows, int64_t element_bytes) {
+  return AttentionOrder(shape.batch, shape.kv_heads, shape.group(), (shape.queries + tile_rows - 1) / tile_rows,
+                        2 * element_bytes * shape.keys * shape.head_dim);
+}
+// The blocks that have `tile_rows` keys each, and read all of the pair's queries and dout.
+inline AttentionOrder order_by_keys(const AttentionShape& shape, int tile_rows, int64_t element_bytes) {
+  return AttentionOrder(shape.batch, shape.kv_heads, 1, (shape.keys + tile_rows - 1) / tile_rows,
+                        2 * element_bytes * shape.queries * shape.head_dim * shape.group());
+}
 
 inline AttentionShape attention_shape(const View& q, const View& k, float scale) {
   return {int(q.dim(0)), int(q.dim(1)), int(k.dim(1)), int(q.dim(2)), int(k.dim(2)), int(q.dim(3)), scale};

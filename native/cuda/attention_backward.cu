@@ -39,16 +39,19 @@ __device__ __forceinline__ void start_statistics(float* to, const float* from) {
   for (int i = int(threadIdx.x) * 4; i < Queries; i += Threads * 4) cp_async_16(to + i, from + i);
 }
 
-// Grid: key heads, sequences, tiles of keys.
+// One block: a tile of keys of a key head.
 template <int D>
 __global__ void __launch_bounds__(KeyGradient<D>::kThreads)
 attention_dkdv_kernel(Heads<bf16> dk, Heads<bf16> dv, Heads<const bf16> dout, Heads<const bf16> q,
-                      Heads<const bf16> k, Heads<const bf16> v, RowStatistics statistics, AttentionShape shape) {
+                      Heads<const bf16> k, Heads<const bf16> v, RowStatistics statistics, AttentionShape shape,
+                      AttentionOrder order) {
   constexpr KeyGradientTile kTile = KeyGradient<D>::kTile;
   constexpr int kThreads = KeyGradient<D>::kThreads, kSlabs = KeyGradient<D>::kSlabs;
-  // The first keys are seen by the most queries: theirs begin first, as in the forward pass.
-  const int first_key = int(blockIdx.z) * kTile.rows;
-  const int kv_head = int(blockIdx.x), batch = int(blockIdx.y), first_head = kv_head * shape.group();
+  const AttentionBlock block = order.block();
+  if (!block.exists) return;
+  // The first keys are seen by the most queries: theirs begin first.
+  const int first_key = block.tile * kTile.rows;
+  const int kv_head = block.kv_head, batch = block.batch, first_head = kv_head * shape.group();
   const int keys = min(kTile.rows, shape.keys - first_key);
   const int first_tile = max(0, first_key - shape.offset()) / kTile.queries;
   const int end_tile = (shape.queries + kTile.queries - 1) / kTile.queries;
@@ -146,16 +149,18 @@ struct QueryGradient {
   static_assert(kRowPadding % kTile.rows == 0, "a block's statistics lie within the padding");
 };
 
-// Grid: heads, sequences, tiles of queries.
+// One block: a tile of queries of a head.
 template <int D>
 __global__ void __launch_bounds__(QueryGradient<D>::kThreads)
 attention_dq_kernel(Heads<bf16> dq, Heads<const bf16> dout, Heads<const bf16> q, Heads<const bf16> k,
-                    Heads<const bf16> v, RowStatistics statistics, AttentionShape shape) {
+                    Heads<const bf16> v, RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
   constexpr QueryGradientTile kTile = QueryGradient<D>::kTile;
   constexpr int kThreads = QueryGradient<D>::kThreads, kSlabs = QueryGradient<D>::kSlabs;
+  const AttentionBlock block = order.block();
+  if (!block.exists) return;
   // The last queries see the most keys.
-  const int first_row = int(gridDim.z - 1 - blockIdx.z) * kTile.rows;
-  const int head = int(blockIdx.x), batch = int(blockIdx.y), kv_head = head / shape.group();
+  const int first_row = (order.last_tile() - block.tile) * kTile.rows;
+  const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kTile.rows, shape.queries - first_row);
   const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
   const int key_tiles = (seen_keys + kTile.keys - 1) / kTile.keys;
@@ -225,15 +230,14 @@ void backward(const Device& device, const AttentionShape& shape, const View& dq,
   using Queries = QueryGradient<D>;
   const auto q_heads = heads_of<const bf16>(q), k_heads = heads_of<const bf16>(k), v_heads = heads_of<const bf16>(v);
   const auto dout_heads = heads_of<const bf16>(dout);
-  const unsigned batch = unsigned(shape.batch);
-  const Launch by_keys{{unsigned(shape.kv_heads), batch, blocks_for(shape.keys, Keys::kTile.rows)},
-                       Keys::kThreads, Keys::kSharedBytes, device.stream};
+  const AttentionOrder key_order = order_by_keys(shape, Keys::kTile.rows, sizeof(bf16));
+  const Launch by_keys{key_order.grid, Keys::kThreads, Keys::kSharedBytes, device.stream};
   launch<attention_dkdv_kernel<D>>("attention_backward", by_keys, heads_of<bf16>(dk), heads_of<bf16>(dv), dout_heads,
-                                   q_heads, k_heads, v_heads, statistics, shape);
-  const Launch by_queries{{unsigned(shape.heads), batch, blocks_for(shape.queries, Queries::kTile.rows)},
-                          Queries::kThreads, Queries::kSharedBytes, device.stream};
+                                   q_heads, k_heads, v_heads, statistics, shape, key_order);
+  const AttentionOrder query_order = order_by_queries(shape, Queries::kTile.rows, sizeof(bf16));
+  const Launch by_queries{query_order.grid, Queries::kThreads, Queries::kSharedBytes, device.stream};
   launch<attention_dq_kernel<D>>("attention_backward", by_queries, heads_of<bf16>(dq), dout_heads, q_heads, k_heads,
-                                 v_heads, statistics, shape);
+                                 v_heads, statistics, shape, query_order);
 }
 
 }  // namespace

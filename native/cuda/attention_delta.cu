@@ -13,13 +13,14 @@ constexpr int kThreads = 128;
 constexpr int kLanes = 4;  // of a row
 constexpr int kRows = kThreads / kLanes;
 
-// Grid: tiles of padded queries, heads, sequences. Both outputs as in RowStatistics.
+// One block: kRows padded queries of a head. Both outputs as in RowStatistics.
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads)
 attention_delta_kernel(float* lse_out, float* delta, Heads<const T> dout, Heads<const T> out, const float* lse,
                        AttentionShape shape, int padded, float lse_unit) {
-  const int row = int(blockIdx.x) * kRows + int(threadIdx.x) / kLanes, lane = int(threadIdx.x) % kLanes;
-  const int head = int(blockIdx.y), batch = int(blockIdx.z);
+  const int tiles = padded / kRows, head_index = int(blockIdx.x) / tiles;
+  const int head = head_index % shape.heads, batch = head_index / shape.heads;
+  const int row = int(blockIdx.x) % tiles * kRows + int(threadIdx.x) / kLanes, lane = int(threadIdx.x) % kLanes;
   const bool exists = row < shape.queries;
   float sum = 0;
   if (exists) {
@@ -34,17 +35,18 @@ attention_delta_kernel(float* lse_out, float* delta, Heads<const T> dout, Heads<
   sum += __shfl_xor_sync(kAllLanes, sum, 1);
   sum += __shfl_xor_sync(kAllLanes, sum, 2);
   if (lane != 0) return;
-  const int64_t head_index = int64_t(batch) * shape.heads + head;
-  const float log_sum = exists ? lse[head_index * shape.queries + row] : -INFINITY;
+  const float log_sum = exists ? lse[int64_t(head_index) * shape.queries + row] : -INFINITY;
+  const int64_t at = int64_t(head_index) * padded + row;
   // exp(score - inf) = 0: such a row takes no part, without a test in the kernels.
-  lse_out[head_index * padded + row] = log_sum == -INFINITY ? INFINITY : log_sum * lse_unit;
-  delta[head_index * padded + row] = sum;
+  lse_out[at] = log_sum == -INFINITY ? INFINITY : log_sum * lse_unit;
+  delta[at] = sum;
 }
 
 template <typename T, int Width>
 void attention_delta(const Device& device, const AttentionShape& shape, float* lse_out, float* delta, int padded,
                      const View& dout, const View& out, const View& lse, float lse_unit) {
-  const Launch at{{unsigned(padded / kRows), unsigned(shape.heads), unsigned(shape.batch)}, kThreads, 0, device.stream};
+  const unsigned blocks = unsigned(padded / kRows) * unsigned(shape.heads) * unsigned(shape.batch);
+  const Launch at{blocks, kThreads, 0, device.stream};
   launch<attention_delta_kernel<T, Width>>("attention_backward", at, lse_out, delta, heads_of<const T>(dout),
                                            heads_of<const T>(out), lse.as<const float>(), shape, padded, lse_unit);
 }

@@ -22,16 +22,18 @@ struct Forward {
   static_assert(kSharedBytes <= kMostSharedBytes);
 };
 
-// Grid: heads, sequences, tiles of queries.
+// One block: a tile of queries of a head.
 template <int D>
 __global__ void __launch_bounds__(Forward<D>::kThreads)
 attention_forward_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads<const bf16> k, Heads<const bf16> v,
-                         AttentionShape shape) {
+                         AttentionShape shape, AttentionOrder order) {
   constexpr ForwardTile kTile = Forward<D>::kTile;
   constexpr int kThreads = Forward<D>::kThreads, kSlabs = Forward<D>::kSlabs;
-  // The last queries see the most keys: theirs begin first, in all heads, so that the short blocks fill the end.
-  const int first_row = int(gridDim.z - 1 - blockIdx.z) * kTile.rows;
-  const int head = int(blockIdx.x), batch = int(blockIdx.y), kv_head = head / shape.group();
+  const AttentionBlock block = order.block();
+  if (!block.exists) return;
+  // The last queries see the most keys: theirs begin first.
+  const int first_row = (order.last_tile() - block.tile) * kTile.rows;
+  const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kTile.rows, shape.queries - first_row);
   const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
   const int key_tiles = (seen_keys + kTile.keys - 1) / kTile.keys;
@@ -39,14 +41,18 @@ attention_forward_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads
   bf16* const q_tile = shared_memory<bf16>();
   bf16* const ring = q_tile + kTile.rows * D;
 
+  const bf16* const k_rows = k.at(batch, kv_head, 0);
+  const bf16* const v_rows = v.at(batch, kv_head, 0);
+
   // The ring receives K and V tiles in turn: step 2j is K of tile j, step 2j + 1 its V.
   int filled = 0;
   const auto start = [&](int step) {
     if (step < 2 * key_tiles) {
-      const Heads<const bf16>& source = step % 2 == 0 ? k : v;
+      const int64_t stride = step % 2 == 0 ? k.row_stride : v.row_stride;
       const int first_key = step / 2 * kTile.keys;
-      start_tile<D, kTile.keys, kThreads>(ring + filled * kTile.keys * D, source.at(batch, kv_head, first_key),
-                                          int(source.row_stride), shape.keys - first_key);
+      start_tile<D, kTile.keys, kThreads>(ring + filled * kTile.keys * D,
+                                          (step % 2 == 0 ? k_rows : v_rows) + first_key * stride, int(stride),
+                                          shape.keys - first_key);
     }
     cp_async_commit();
     filled = filled + 1 == kTile.slots ? 0 : filled + 1;
@@ -113,11 +119,11 @@ void CudaKernels::attention_forward(const View& out, const View& lse, const View
   with_head_dim(shape.head_dim, [&](auto dim) {
     constexpr int kDim = decltype(dim)::value;
     using Config = Forward<kDim>;
-    const Launch at{{unsigned(shape.heads), unsigned(shape.batch), blocks_for(shape.queries, Config::kTile.rows)},
-                    Config::kThreads, Config::kSharedBytes, device_.stream};
+    const AttentionOrder order = order_by_queries(shape, Config::kTile.rows, sizeof(bf16));
+    const Launch at{order.grid, Config::kThreads, Config::kSharedBytes, device_.stream};
     launch<attention_forward_kernel<kDim>>("attention_forward", at, heads_of<bf16>(out), lse.as<float>(),
                                            heads_of<const bf16>(q), heads_of<const bf16>(k), heads_of<const bf16>(v),
-                                           shape);
+                                           shape, order);
   });
 }
 

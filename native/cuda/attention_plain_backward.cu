@@ -33,13 +33,15 @@ __device__ __forceinline__ void recompute(const PlainTile& p_tile, const PlainTi
   }
 }
 
-// Grid: tiles of queries, heads, sequences. Shared: q, dout, k, v; P, dS.
+// One block: a tile of queries of a head. Shared: q, dout, k, v; P, dS.
 template <typename T>
 __global__ void __launch_bounds__(kPlainThreads)
 attention_plain_dq_kernel(Heads<T> dq, Heads<const T> dout, Heads<const T> q, Heads<const T> k, Heads<const T> v,
-                          RowStatistics statistics, AttentionShape shape) {
-  const int dim = shape.head_dim, first_row = int(blockIdx.x) * kPlainTile;
-  const int head = int(blockIdx.y), batch = int(blockIdx.z), kv_head = head / shape.group();
+                          RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
+  const AttentionBlock block = order.block();
+  if (!block.exists) return;
+  const int dim = shape.head_dim, first_row = (order.last_tile() - block.tile) * kPlainTile;
+  const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kPlainTile, shape.queries - first_row);
   const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
   const PlainTile q_tile = tile_at(0, dim), dout_tile = tile_at(1, dim);
@@ -64,13 +66,15 @@ attention_plain_dq_kernel(Heads<T> dq, Heads<const T> dout, Heads<const T> q, He
   write_sums(dq, batch, head, first_row, rows, sum, factor, dim);
 }
 
-// Grid: tiles of keys, key heads, sequences. Shared: as for dq. The heads of the group are summed in order.
+// One block: a tile of keys of a key head. Shared: as for dq. The heads of the group are summed in order.
 template <typename T>
-__global__ void __launch_bounds__(kPlainThreads)
+__global__ void __launch_bounds__(kPlainThreads, 4)
 attention_plain_dkdv_kernel(Heads<T> dk, Heads<T> dv, Heads<const T> dout, Heads<const T> q, Heads<const T> k,
-                            Heads<const T> v, RowStatistics statistics, AttentionShape shape) {
-  const int dim = shape.head_dim, first_key = int(blockIdx.x) * kPlainTile;
-  const int kv_head = int(blockIdx.y), batch = int(blockIdx.z);
+                            Heads<const T> v, RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
+  const AttentionBlock block = order.block();
+  if (!block.exists) return;
+  const int dim = shape.head_dim, first_key = block.tile * kPlainTile;
+  const int kv_head = block.kv_head, batch = block.batch;
   const int keys = min(kPlainTile, shape.keys - first_key);
   const PlainTile q_tile = tile_at(0, dim), dout_tile = tile_at(1, dim);
   const PlainTile k_tile = tile_at(2, dim), v_tile = tile_at(3, dim);
@@ -106,19 +110,19 @@ void plain_attention_backward(const Device& device, const AttentionShape& shape,
                               const View& dv, const View& dout, const View& q, const View& k, const View& v,
                               const RowStatistics& statistics) {
   const size_t bytes = plain_shared_bytes(4, 2, shape.head_dim);
-  const unsigned batch = unsigned(shape.batch);
-  const Launch by_keys{{blocks_for(shape.keys, kPlainTile), unsigned(shape.kv_heads), batch}, kPlainThreads, bytes,
-                       device.stream};
-  const Launch by_queries{{blocks_for(shape.queries, kPlainTile), unsigned(shape.heads), batch}, kPlainThreads, bytes,
-                          device.stream};
+  const AttentionOrder key_order = order_by_keys(shape, kPlainTile, size_of(q.dtype));
+  const AttentionOrder query_order = order_by_queries(shape, kPlainTile, size_of(q.dtype));
+  const Launch by_keys{key_order.grid, kPlainThreads, bytes, device.stream};
+  const Launch by_queries{query_order.grid, kPlainThreads, bytes, device.stream};
   with_type(q.dtype, [&](auto type) {
     using T = decltype(type);
     const auto q_heads = heads_of<const T>(q), k_heads = heads_of<const T>(k), v_heads = heads_of<const T>(v);
     const auto dout_heads = heads_of<const T>(dout);
     launch<attention_plain_dkdv_kernel<T>>("attention_backward", by_keys, heads_of<T>(dk), heads_of<T>(dv),
-                                           dout_heads, q_heads, k_heads, v_heads, statistics, shape);
+                                           dout_heads, q_heads, k_heads, v_heads, statistics, shape,
+                                           key_order);
     launch<attention_plain_dq_kernel<T>>("attention_backward", by_queries, heads_of<T>(dq), dout_heads, q_heads,
-                                         k_heads, v_heads, statistics, shape);
+                                         k_heads, v_heads, statistics, shape, query_order);
   });
 }
 

@@ -7,13 +7,15 @@
 namespace nextpatch::cuda {
 namespace {
 
-// Grid: tiles of queries, heads, sequences. Shared: q, k, v; scores.
+// One block: a tile of queries of a head. Shared: q, k, v; scores.
 template <typename T>
 __global__ void __launch_bounds__(kPlainThreads)
 attention_plain_kernel(Heads<T> out, float* lse, Heads<const T> q, Heads<const T> k, Heads<const T> v,
-                       AttentionShape shape) {
-  const int dim = shape.head_dim, first_row = int(blockIdx.x) * kPlainTile;
-  const int head = int(blockIdx.y), batch = int(blockIdx.z), kv_head = head / shape.group();
+                       AttentionShape shape, AttentionOrder order) {
+  const AttentionBlock block = order.block();
+  if (!block.exists) return;
+  const int dim = shape.head_dim, first_row = (order.last_tile() - block.tile) * kPlainTile;
+  const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kPlainTile, shape.queries - first_row);
   const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
   const PlainTile q_tile = tile_at(0, dim), k_tile = tile_at(1, dim), v_tile = tile_at(2, dim);
@@ -76,12 +78,13 @@ attention_plain_kernel(Heads<T> out, float* lse, Heads<const T> q, Heads<const T
 
 void plain_attention_forward(const Device& device, const AttentionShape& shape, const View& out, const View& lse,
                              const View& q, const View& k, const View& v) {
-  const Launch at{{blocks_for(shape.queries, kPlainTile), unsigned(shape.heads), unsigned(shape.batch)}, kPlainThreads,
-                  plain_shared_bytes(3, 1, shape.head_dim), device.stream};
+  const AttentionOrder order = order_by_queries(shape, kPlainTile, size_of(q.dtype));
+  const Launch at{order.grid, kPlainThreads, plain_shared_bytes(3, 1, shape.head_dim), device.stream};
   with_type(q.dtype, [&](auto type) {
     using T = decltype(type);
     launch<attention_plain_kernel<T>>("attention_forward", at, heads_of<T>(out), lse.as<float>(),
-                                      heads_of<const T>(q), heads_of<const T>(k), heads_of<const T>(v), shape);
+                                      heads_of<const T>(q), heads_of<const T>(k), heads_of<const T>(v), shape,
+                                      order);
   });
 }
 

@@ -46,8 +46,9 @@ class OnlineSoftmax {
         largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
         largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
         // A row that has seen no key yet: any finite number gives exp2(-inf) = 0, not NaN.
-        const float shift = largest == -INFINITY ? 0 : largest * scale;
-        const float rescale = exp2_approx(max_[slab][half] * scale - shift);
+        // The product rounded by itself, so that a largest that stays rescales by exactly 1.
+        const float shift = largest == -INFINITY ? 0 : __fmul_rn(largest, scale);
+        const float rescale = exp2_approx(__fmul_rn(max_[slab][half], scale) - shift);
         max_[slab][half] = largest;
         sum_[slab][half] *= rescale;
 #pragma unroll
@@ -82,7 +83,7 @@ class OnlineSoftmax {
 
   // log of the sum of exponentials; -inf for a row without keys.
   __device__ __forceinline__ float log_sum_exp(int slab, int half, float scale) const {
-    return sum_[slab][half] == 0 ? -INFINITY : kLn2 * (max_[slab][half] * scale + log2f(sum_[slab][half]));
+    return sum_[slab][half] == 0 ? -INFINITY : kLn2 * (__fmul_rn(max_[slab][half], scale) + log2f(sum_[slab][half]));
   }
 
  private:

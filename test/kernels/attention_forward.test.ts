@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { native } from "../../lib/native.js";
+import { native, Tensor } from "../../lib/native.js";
 import { dataOf, enqueueForward, problems, scaleOf, title } from "./attention_problem.js";
 import { grid, open } from "./backends.js";
 import { expectClose, expectSameBits } from "./compare.js";
@@ -58,6 +58,22 @@ describe.each(grid)("attention on $backend in $dtype", ({ backend, dtype }) => {
     expect(worst).toBeLessThanOrEqual(dtype === "bf16" ? 2 ** -6 : 2 ** -24 * 1e4);
     expectClose(await values(lse), exact.lse);
     await memory.verify();
+  });
+
+  // Recorded, not run: what a launch may ask for is checked as it is recorded, and this many blocks take simt minutes.
+  it("can be launched for more sequences than a grid has in its second dimension", async () => {
+    const [batch, headDim] = [65_536, 32];
+    const tensor = (): Tensor => new Tensor(device, dtype, [batch, 1, 1, headDim]);
+    const [out, q, k, v, dout, dq, dk, dv] = Array.from({ length: 8 }, tensor);
+    const lse = new Tensor(device, "f32", [batch, 1, 1]);
+    const elements = native.attentionBackwardWorkspace(device, batch, 1, 1, 1, 1, headDim);
+    const workspace = new Tensor(device, "f32", [elements]);
+    device.beginCapture();
+    native.attentionForward(out!, lse, q!, k!, v!, 1);
+    native.attentionBackward(dq!, dk!, dv!, dout!, q!, k!, v!, out!, lse, workspace, 1);
+    device.endCapture().dispose();
+    await device.synchronize();
+    for (const made of [out, q, k, v, dout, dq, dk, dv, lse, workspace]) made!.dispose();
   });
 
   it("gives the same bits again", () => {
