@@ -60,7 +60,10 @@ export class Device {
   synchronize(): Promise<void>;
   /** Notes the time at which the queue comes by, in one of 4096 slots; part of a graph where one is captured. */
   mark(slot: number): void;
-  /** Waits, then tells the times noted in the first `count` slots, in seconds since that in slot 0. */
+  /**
+   * Waits, then tells the times noted in the first `count` slots, in seconds since that in slot 0.
+   * @throws RangeError where one of them was never marked
+   */
   marks(count: number): Promise<Float64Array>;
   /**
    * From here to `endCapture`, operations are checked and recorded instead of run. `write`, `read` and `synchronize`

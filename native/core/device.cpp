@@ -106,6 +106,7 @@ void Device::launch(const std::shared_ptr<Graph>& graph) {
       } else {
         for (const auto& operation : graph->operations_) operation(context_->kernels());
       }
+      for (const int slot : graph->marks_) marked_[size_t(slot)] = true;
     } catch (...) {
       failure_ = std::current_exception();
     }
@@ -123,7 +124,22 @@ void Device::require_no_capture(const char* what) const {
 }
 
 void Device::mark(int slot) {
-  run([context = context_.get(), slot](Kernels&) { context->mark(slot); }, {});
+  const bool captured = capture_ != nullptr;  // then it is the launch that marks
+  if (captured) capture_->marks_.push_back(slot);
+  run(
+      [this, slot, captured](Kernels&) {
+        context_->mark(slot);
+        if (!captured) marked_[size_t(slot)] = true;
+      },
+      {});
+}
+
+double Device::seconds_between(int first, int second) {
+  for (const int slot : {first, second}) {
+    if (!marked_[size_t(slot)])
+      throw Error(ErrorKind::range, "mark: slot " + std::to_string(slot) + " was never marked");
+  }
+  return context_->seconds_between(first, second);
 }
 
 void Device::write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes) {

@@ -1,6 +1,8 @@
 // An opened device: its memory, and its queue of operations, which run in order on a thread of their own.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -47,6 +49,7 @@ class Graph {
   std::shared_ptr<Device> device_;
   std::vector<std::function<void(Kernels&)>> operations_;
   std::vector<std::shared_ptr<Storage>> owned_;
+  std::vector<int> marks_;  // slots that a launch marks
   void* native_ = nullptr;  // queue thread only
 };
 
@@ -81,9 +84,10 @@ class Device : public std::enable_shared_from_this<Device> {
   // Runs a graph's operations, after all that came before.
   void launch(const std::shared_ptr<Graph>& graph);
 
-  // Notes the time at which the queue comes by; seconds_between is to be asked after a wait.
+  // Notes the time at which the queue comes by; seconds_between is to be asked after a wait, and throws an Error
+  // where a slot was never marked.
   void mark(int slot);
-  double seconds_between(int first, int second) { return context_->seconds_between(first, second); }
+  double seconds_between(int first, int second);
 
   // Copies `bytes` from `host` (which may be changed as soon as this returns) to `to`.
   void write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
@@ -114,6 +118,7 @@ class Device : public std::enable_shared_from_this<Device> {
   // Both are touched on the queue thread only.
   std::exception_ptr failure_;
   std::vector<std::pair<Ticket, void*>> staging_;  // host blocks of copies that may still be under way
+  std::array<std::atomic<bool>, kMarks> marked_{};  // slots that the queue has come by
   // Waits for the stream so that the queue need not; destroyed after the queue, which feeds it.
   std::unique_ptr<Worker> waiter_;
   std::unique_ptr<Worker> queue_;

@@ -54,20 +54,3 @@ KernelRecord::KernelRecord(const char* pretty_function)
 KernelRecord* first_kernel() { return first(); }
 
 }  // namespace nextpatch::simt
-
-#define NEXTPATCH_EXPORT extern "C" __attribute__((visibility("default")))
-
-// One line a kernel: its name, a tab, its launches so far. Valid until the calling thread's next call.
-NEXTPATCH_EXPORT const char* nextpatch_simt_kernels() {
-  thread_local std::string lines;
-  lines = nextpatch::simt::report();
-  return lines.c_str();
-}
-
-// "forward", "reverse" or "random:SEED", for all later launches; false for anything else.
-NEXTPATCH_EXPORT bool nextpatch_simt_set_schedule(const char* text) {
-  nextpatch::simt::Schedule schedule;
-  if (!nextpatch::simt::parse_schedule(text, &schedule)) return false;
-  nextpatch::simt::set_schedule(schedule);
-  return true;
-}

@@ -187,6 +187,26 @@ describe.each(backends)("marks on %s", (backend) => {
     graph.dispose();
   });
 
+  it("are refused where a slot was never marked, or only by a graph that was not launched", async () => {
+    const alone = new Device(backend, 0, 4); // with threads that no other test asks for, so that nothing is marked
+    const refused = async (slot: number): Promise<void> => {
+      const error = await alone.marks(slot + 1).then(() => null, (reason: Error) => reason);
+      expect(error).toBeInstanceOf(RangeError);
+      expect(error!.message).toBe(`mark: slot ${slot} was never marked`);
+    };
+    await refused(0);
+    alone.mark(0);
+    expect([...(await alone.marks(1))]).toEqual([0]);
+    await refused(1);
+    alone.beginCapture();
+    alone.mark(1);
+    const graph = alone.endCapture();
+    await refused(1);
+    graph.launch();
+    expect((await alone.marks(2))[1]).toBeGreaterThan(0);
+    graph.dispose();
+  });
+
   it.each([-1, 4096, 0.5, "0"])("are in slots 0 to 4095: not in %p", (slot) => {
     expect(failure(() => device.mark(slot as number)).name).toMatch(/^(Range|Type)Error$/);
   });

@@ -82,6 +82,19 @@ describe.each(grid)("matmul on $backend in $dtype", ({ backend, dtype }) => {
     await memory.verify();
   });
 
+  // Sums so long that they may be split between blocks: every part must be counted once, the last, uneven one too.
+  it.each([4097, 8200, 33000])("counts every one of %i products of ones", async (k) => {
+    const [m, n] = cases<readonly [number, number]>(backend, [[128, 192]], [[8, 16]])[0]!;
+    const memory = new Memory(open(backend));
+    const ones = (rows: number, cols: number) => memory.input(dtype, [rows, cols], new Float64Array(rows * cols).fill(1));
+    const forward = memory.output("f32", [m, n]);
+    native.matmul(forward, ones(m, k), ones(n, k), false, true, false);
+    const weightGradient = memory.output("f32", [m, n]);
+    native.matmul(weightGradient, ones(k, m), ones(k, n), true, false, false);
+    for (const out of [forward, weightGradient]) expect(new Set(await values(out))).toEqual(new Set([k]));
+    await memory.verify();
+  });
+
   // The library that multiplies may cut a product differently for another number of threads.
   it.each(flags)("gives the same bits again: transposeA $transposeA, transposeB $transposeB, $accumulate, to $out",
     (flag) => {
