@@ -24,12 +24,14 @@ export interface MemoryCounters {
   /** Memory of the device, and what of it is free, in bytes. */
   totalBytes: number;
   freeBytes: number;
-  /** Bytes in live tensors now, and the most there have been. */
+  /** Bytes in use now, by live tensors and the workspace, and the most there have been. */
   usedBytes: number;
   peakUsedBytes: number;
-  /** Bytes taken from the system: live tensors and cached blocks. */
+  /** Bytes that matrix products work in, as long as the device is open (on `cuda`). */
+  workspaceBytes: number;
+  /** Bytes taken from the system: those in use and cached blocks. */
   reservedBytes: number;
-  /** Bytes of host memory that copies to the device pass through. */
+  /** Bytes of host memory, page-locked where that means something, that copies pass through. */
   stagingBytes: number;
   /** Calls to the system's allocators so far; a training loop stops adding to it after its first step. */
   systemAllocations: number;
@@ -66,8 +68,8 @@ export class Device {
    */
   marks(count: number): Promise<Float64Array>;
   /**
-   * From here to `endCapture`, operations are checked and recorded instead of run. `write`, `read` and `synchronize`
-   * throw meanwhile.
+   * From here to `endCapture`, operations are checked and recorded instead of run. `write`, `prefetch`, `read` and
+   * `synchronize` throw meanwhile.
    */
   beginCapture(): void;
   /** The operations since `beginCapture`, to be run over the same memory as often as wanted. */
@@ -107,6 +109,13 @@ export class Tensor<D extends DType = DType> {
   narrow(dimension: number, start: number, length: number): Tensor<D>;
   /** Copies `data` (which may be changed at once) to the device; to a contiguous tensor only. */
   write(data: ArrayOf[D]): void;
+  /**
+   * As `write`, but the data crosses to the device while operations enqueued before still run, those on this tensor
+   * too; only the copy from where it arrives has its turn after them. That takes the memory of the tensor once more,
+   * from the first time on until it is freed. On `cpu`, where nothing has to cross, it is `write`.
+   * @throws OutOfMemoryError
+   */
+  prefetch(data: ArrayOf[D]): void;
   /** Waits for the operations before it and copies to the host; from a contiguous tensor only. */
   read(): Promise<ArrayOf[D]>;
   /** Lets go of the memory, which is freed with its last view and the last operation that uses it. */

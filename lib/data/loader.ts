@@ -86,6 +86,11 @@ export class BlockLoader {
     return { ...this.#position };
   }
 
+  /** The tokens that `next` will probably give out next, as they come: they do not count as given out. */
+  get ahead(): Promise<Int32Array> | null {
+    return this.#prefetched?.batch.then(({ tokens }) => tokens) ?? null;
+  }
+
   /**
    * The next `count` blocks, one after another: count * blockTokens token ids. It may run over the end of an epoch.
    * The following batch, taken to be of the same count, is read in the background meanwhile. One call at a time.

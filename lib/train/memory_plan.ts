@@ -93,6 +93,7 @@ export function planItems(device: Device, plan: RunPlan): PlanItem[] {
   const weights = parameterSpecs(layout, dtype);
   const { gradient, firstMoment, secondMoment, ...rest } = adamwSpecs(device, layout);
   const { layers, head, scratch, embeddingWorkspace, ...stream } = plan.passes;
+  const { workspaceBytes } = device.memory();
   return [
     { name: "master weights (fp32)", bytes: planBytes(weights.master) },
     ...(weights.compute ? [{ name: "weights (bf16)", bytes: planBytes(weights.compute) }] : []),
@@ -104,5 +105,8 @@ export function planItems(device: Device, plan: RunPlan): PlanItem[] {
     { name: "backward scratch", bytes: planBytes([scratch, embeddingWorkspace]) },
     { name: "optimizer scratch", bytes: planBytes(rest) },
     { name: "tokens of a step, held-out tokens", bytes: planBytes(plan.tokens) },
+    ...(workspaceBytes > 0 ? [{ name: "matrix products: workspace", bytes: workspaceBytes }] : []),
+    // On the CPU nothing has to cross.
+    ...(device.backend === "cpu" ? [] : [{ name: "tokens of the next step", bytes: planBytes(plan.tokens.step) }]),
   ];
 }

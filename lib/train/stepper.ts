@@ -46,6 +46,8 @@ export class Stepper {
   readonly #tokens: Allocated<RunPlan["tokens"]>;
   readonly #passes: readonly StagePass[] = [];
   readonly #evaluation: Evaluation | null = null;
+  /** The tokens that were prefetched, until a step takes them. */
+  #prefetched: Int32Array | null = null;
 
   constructor(
     private readonly model: Llama,
@@ -58,6 +60,8 @@ export class Stepper {
     try {
       this.#buffers = allocate(device, plan.passes);
       this.#tokens = allocate(device, plan.tokens);
+      // Takes the memory of it now. Twice, for one step's tokens are on their way while the host still holds the last's.
+      for (let i = 0; i < 2; ++i) this.#tokens.step.prefetch(new Int32Array(this.#tokens.step.size));
       writeRotaryTable(this.#buffers.rotaryTable, config);
       const weights = modelWeights(parameters, this.optimizer.gradient);
       this.#passes = stages.map((stage, index) => {
@@ -92,18 +96,30 @@ export class Stepper {
   /**
    * One update. Where the gradient is not finite the parameters stay as they are.
    * @param tokens the step's tokens, sequence by sequence
+   * @param next what the next step's tokens probably will be: they cross to the device, once they are there, while this
+   *   step runs. It may as well get others, and they may fail to come.
    */
-  async step(stageIndex: number, tokens: Int32Array, learningRate: number): Promise<StepResult> {
+  async step(
+    stageIndex: number, tokens: Int32Array, learningRate: number, next: Promise<Int32Array> | null = null,
+  ): Promise<StepResult> {
     const stagePass = this.#passes[stageIndex]!;
     const { pass } = stagePass;
-    this.#tokens.step.narrow(0, 0, tokens.length).write(tokens);
+    if (tokens !== this.#prefetched) this.#tokens.step.narrow(0, 0, tokens.length).write(tokens);
+    this.#prefetched = null;
     this.optimizer.prepareStep(learningRate, this.stages[stageIndex]!.optimizer);
     this.#run(stagePass);
+    // Only now: it must come behind the step in the queue. Where it fails, the step that wants the tokens will say so.
+    next?.then((ahead) => this.#prefetch(ahead)).catch(() => undefined);
     const readings = [pass.loss.read(), this.optimizer.norm.read(), stagePass.clock!.read()] as const;
     const [[loss], [gradNorm], seconds] = await Promise.all(readings);
     // An update that was skipped left the moments: their bias correction must not count it.
     if (!Number.isFinite(gradNorm)) this.optimizer.stepsTaken--;
     return { loss: loss!, gradNorm: gradNorm!, seconds };
+  }
+
+  #prefetch(tokens: Int32Array): void {
+    this.#tokens.step.narrow(0, 0, tokens.length).prefetch(tokens);
+    this.#prefetched = tokens;
   }
 
   /**

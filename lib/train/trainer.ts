@@ -189,7 +189,7 @@ export class Trainer {
     );
     const tokens = await loader.next(stage.sequencesPerStep);
     const dataSeconds = (performance.now() - start) / 1000;
-    const { loss, gradNorm, seconds: parts } = await stepper.step(stage.index, tokens, lr);
+    const { loss, gradNorm, seconds: parts } = await stepper.step(stage.index, tokens, lr, loader.ahead);
     const seconds = (performance.now() - start) / 1000;
     const energyAfter = device.energy();
     const energy = energyBefore === null || energyAfter === null ? null : energyAfter - energyBefore;

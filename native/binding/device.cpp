@@ -91,6 +91,7 @@ Napi::Value DeviceHandle::memory(const Napi::CallbackInfo& info) {
     out.Set("freeBytes", double(status.free_bytes));
     out.Set("usedBytes", double(counters.used_bytes));
     out.Set("peakUsedBytes", double(counters.peak_used_bytes));
+    out.Set("workspaceBytes", double(device_->workspace_bytes()));
     out.Set("reservedBytes", double(counters.reserved_bytes));
     out.Set("stagingBytes", double(host.reserved_bytes));
     out.Set("systemAllocations", double(counters.system_allocations + host.system_allocations));

@@ -46,6 +46,7 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
   }
   double elements = 1;
   view->rank = int(array.Length());
+  view->shape = view->stride = {};  // of a reshape, of more dimensions perhaps
   for (uint32_t i = 0; i < array.Length(); ++i) {
     const Napi::Value item = array[i];
     const double size = item.IsNumber() ? item.As<Napi::Number>().DoubleValue() : -1;
@@ -111,7 +112,8 @@ Napi::Function Tensor::define(Napi::Env env) {
                       accessor<Tensor, &Tensor::is_contiguous>("contiguous"),
                       accessor<Tensor, &Tensor::is_disposed>("disposed"),
                       method<Tensor, &Tensor::reshape>("reshape"), method<Tensor, &Tensor::narrow>("narrow"),
-                      method<Tensor, &Tensor::write>("write"), method<Tensor, &Tensor::read>("read"),
+                      method<Tensor, &Tensor::write>("write"),
+                      method<Tensor, &Tensor::prefetch>("prefetch"), method<Tensor, &Tensor::read>("read"),
                       method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
 }
 
@@ -209,23 +211,27 @@ Napi::Value Tensor::narrow(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value Tensor::write(const Napi::CallbackInfo& info) {
+Napi::Value Tensor::write(const Napi::CallbackInfo& info) { return fill_from(info, "write", &Device::write); }
+Napi::Value Tensor::prefetch(const Napi::CallbackInfo& info) { return fill_from(info, "prefetch", &Device::prefetch); }
+
+Napi::Value Tensor::fill_from(const Napi::CallbackInfo& info, const char* method, Copy copy) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    require_alive("write");
+    require_alive(method);
+    const std::string where = std::string(method) + ": ";
     const ArrayKind kind = array_kind(view_.dtype);
     if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != kind.type) {
-      throw Error(ErrorKind::type, std::string("write: data: expected a ") + kind.name + " for dtype " +
-                                       name_of(view_.dtype) + " but got " + describe(info[0]));
+      throw Error(ErrorKind::type, where + "data: expected a " + kind.name + " for dtype " + name_of(view_.dtype) +
+                                       " but got " + describe(info[0]));
     }
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &data, nullptr, nullptr);
     if (int64_t(length) != view_.size()) {
-      throw Error(ErrorKind::range, "write: data: expected " + std::to_string(view_.size()) + " elements for shape " +
+      throw Error(ErrorKind::range, where + "data: expected " + std::to_string(view_.size()) + " elements for shape " +
                                         shape_text(view_) + " but got " + std::to_string(length));
     }
-    require_contiguous("write");
-    storage()->device()->write(storage(), view_.data, data, length * size_of(view_.dtype));
+    require_contiguous(method);
+    ((*storage()->device()).*copy)(storage(), view_.data, data, length * size_of(view_.dtype));
     return info.Env().Undefined();
   });
 }

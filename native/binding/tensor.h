@@ -51,6 +51,7 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   Napi::Value reshape(const Napi::CallbackInfo& info);
   Napi::Value narrow(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value prefetch(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
   Napi::Value free(const Napi::CallbackInfo& info);
@@ -58,6 +59,9 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   // Throw where the tensor was disposed of; where its elements do not lie one after another.
   void require_alive(const char* method) const;
   void require_contiguous(const char* method) const;
+  // Hands the typed array that a method was given to `copy`, after all checks.
+  using Copy = void (Device::*)(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
+  Napi::Value fill_from(const Napi::CallbackInfo& info, const char* method, Copy copy);
   Napi::Object sibling(Napi::Env env, const View& view);
 
   std::shared_ptr<SharedStorage> shared_;

@@ -17,7 +17,10 @@ size_t rounded(size_t bytes) {
 Allocator::Allocator(Allocate allocate, Free free)
     : system_allocate_(std::move(allocate)), system_free_(std::move(free)) {}
 
-Allocator::~Allocator() { trim(); }
+Allocator::~Allocator() {
+  trim_locked();
+  for (const auto& [data, size] : in_use_) system_free_(data);
+}
 
 void* Allocator::allocate(size_t bytes) {
   const size_t size = rounded(bytes);

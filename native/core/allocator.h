@@ -24,6 +24,7 @@ class Allocator {
   using Free = std::function<void(void*)>;
 
   Allocator(Allocate allocate, Free free);
+  // Gives all blocks back, those in use too: their users are gone.
   ~Allocator();
   Allocator(const Allocator&) = delete;
   Allocator& operator=(const Allocator&) = delete;

@@ -30,13 +30,18 @@ using Ticket = uint64_t;
 // Slots for the times of a context's stream.
 constexpr int kMarks = 4096;
 
-// An opened device. All methods but allocate*, free*, memory, energy, reached and wait are called on the device's
-// queue thread only, so a context needs no lock of its own for them.
+// An opened device. All methods but allocate*, free*, memory, energy, asynchronous, seconds_between and wait are called
+// on the device's queue thread only, so a context needs no lock of its own for them.
 class Context {
  public:
   virtual ~Context() = default;
 
   virtual Kernels& kernels() = 0;
+
+  // Device memory that matrix products work in: so many bytes, given once, before the first operation. It is the
+  // device's to take, so that it is counted and planned like all other.
+  virtual size_t workspace_bytes() const { return 0; }
+  virtual void use_workspace(void* /*data*/) {}
 
   // Called once on the queue thread before the first operation.
   virtual void enter() {}
@@ -51,14 +56,22 @@ class Context {
   // Joules used since the device was switched on, by its own counter; NaN where it has none. Any thread.
   virtual double energy() { return std::nan(""); }
 
-  // Copies in the order of the stream. The host side stays untouched until a ticket recorded after it.
+  // Whether work, copies included, goes on after the call that enqueued it has returned.
+  virtual bool asynchronous() const { return false; }
+
+  // Copies in the order of the stream. Where the context is asynchronous, `host` is of allocate_host, and left alone
+  // until a ticket recorded after the copy.
   virtual void copy_from_host(void* device, const void* host, size_t bytes) = 0;
   virtual void copy_to_host(void* host, const void* device, size_t bytes) = 0;
 
-  // A ticket for the end of all work enqueued so far. `reached` asks without waiting, and does not throw; `wait`
-  // blocks (any thread) and throws the Error of work that failed before the mark.
+  // As copy_from_host, in two steps: to `arrival`, beside the stream's work, and from there to `device` in the
+  // stream's order. `arrival` is device memory of as many bytes that nothing but uploads uses; `fresh` before its
+  // first, when operations on what lay there before may still run. Asynchronous contexts only.
+  virtual void upload(void* /*device*/, void* /*arrival*/, const void* /*host*/, size_t /*bytes*/, bool /*fresh*/) {}
+
+  // A ticket for the end of all work enqueued so far. `wait` blocks (any thread) and throws the Error of work that
+  // failed before the mark.
   virtual Ticket record() = 0;
-  virtual bool reached(Ticket ticket) noexcept = 0;
   virtual void wait(Ticket ticket) = 0;
 
   // Notes the time at which the stream comes by, in `slot` (0 to kMarks - 1); part of a graph where one is

@@ -1,21 +1,23 @@
 #include "device.h"
 
+#include <unistd.h>
+
 #include <cstring>
 #include <utility>
 
 #include "error.h"
 
 namespace nextpatch {
+namespace {
 
-Storage::Storage(std::shared_ptr<Device> device, size_t bytes) : device_(std::move(device)), bytes_(bytes) {
-  data_ = device_->memory().allocate(bytes);
-  if (data_) return;
-  const MemoryStatus status = device_->memory_status();
-  throw Error::out_of_memory("out of memory on " + device_->info().name + ": asked for " +
-                                 std::to_string(bytes) + " bytes, " + std::to_string(status.free_bytes) +
-                                 " of " + std::to_string(status.total_bytes) + " are free",
-                             int64_t(bytes), status.free_bytes);
-}
+// Blocks of writes go back with the next read or synchronize, so that a loop's need of them does not hang on how fast
+// the device is; a model that is written without a wait in between must not need its whole size of them.
+constexpr size_t kMostSentBytes = size_t(64) << 20;
+
+}  // namespace
+
+Storage::Storage(std::shared_ptr<Device> device, size_t bytes)
+    : device_(std::move(device)), bytes_(bytes), data_(device_->allocate(bytes)) {}
 
 Storage::~Storage() { device_->memory().free(data_); }
 
@@ -29,8 +31,19 @@ Device::Device(std::string backend, int index, int threads, DeviceInfo info, std
   memory_ = std::make_unique<Allocator>([c](size_t n) { return c->allocate(n); }, [c](void* p) { c->free(p); });
   host_memory_ = std::make_unique<Allocator>([c](size_t n) { return c->allocate_host(n); },
                                              [c](void* p) { c->free_host(p); });
+  if (const size_t bytes = context_->workspace_bytes()) context_->use_workspace(allocate(bytes));
   waiter_ = std::make_unique<Worker>();
   queue_ = std::make_unique<Worker>([c] { c->enter(); });
+}
+
+void* Device::allocate(size_t bytes) {
+  void* data = memory_->allocate(bytes);
+  if (data) return data;
+  const MemoryStatus status = context_->memory();
+  throw Error::out_of_memory("out of memory on " + info_.name + ": asked for " + std::to_string(bytes) + " bytes, " +
+                                 std::to_string(status.free_bytes) + " of " + std::to_string(status.total_bytes) +
+                                 " are free",
+                             int64_t(bytes), status.free_bytes);
 }
 
 void Device::close() {
@@ -38,10 +51,7 @@ void Device::close() {
   waiter_->close();
 }
 
-Device::~Device() {
-  close();
-  for (const auto& [ticket, block] : staging_) host_memory_->free(block);
-}
+Device::~Device() { close(); }
 
 void Device::run(std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned) {
   if (capture_) {
@@ -142,37 +152,85 @@ double Device::seconds_between(int first, int second) {
   return context_->seconds_between(first, second);
 }
 
+void* Device::staging(size_t bytes) {
+  void* block = host_memory_->allocate(bytes);
+  if (block) return block;
+  const int64_t free_bytes = int64_t(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  throw Error::out_of_memory("out of host memory for a copy of " + std::to_string(bytes) + " bytes: " +
+                                 std::to_string(free_bytes) + " are free",
+                             int64_t(bytes), free_bytes);
+}
+
 void Device::write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes) {
   require_no_capture("write");
-  void* staging = host_memory_->allocate(bytes);
-  if (!staging) {
-    throw Error::out_of_memory("out of host memory for a copy of " + std::to_string(bytes) + " bytes",
-                               int64_t(bytes), 0);
-  }
-  std::memcpy(staging, host, bytes);
-  queue_->enqueue([this, owner, to, staging, bytes] {
-    if (failure_) return host_memory_->free(staging);
+  send(host, bytes, [this, owner, to, bytes](const void* block) { context_->copy_from_host(to, block, bytes); });
+}
+
+void Device::prefetch(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes) {
+  require_no_capture("prefetch");
+  if (!context_->asynchronous()) return write(owner, to, host, bytes);
+  if (!owner->arrival_) owner->arrival_ = std::make_shared<Storage>(shared_from_this(), owner->bytes());
+  send(host, bytes, [this, owner, arrival = owner->arrival_, to, bytes](const void* block) {
+    context_->upload(to, arrival->data(), block, bytes, arrival->fresh_);
+    arrival->fresh_ = false;
+  });
+}
+
+// Keeps the data in a block until the copy out of it is over. Where the copy fails the block is left alone until the
+// device is closed: it may be under way.
+void Device::send(const void* host, size_t bytes, std::function<void(const void*)> copy) {
+  void* const block = staging(bytes);
+  std::memcpy(block, host, bytes);
+  queue_->enqueue([this, block, bytes, copy = std::move(copy)] {
+    if (failure_) return host_memory_->free(block);
     try {
-      context_->copy_from_host(to, staging, bytes);
-      staging_.emplace_back(context_->record(), staging);
+      copy(block);
+      if (!context_->asynchronous()) return host_memory_->free(block);
+      const Ticket ticket = context_->record();
+      waiter_->enqueue([this, ticket, block, bytes] {
+        sent_.push_back(block);
+        sent_bytes_ += bytes;
+        if (sent_bytes_ < kMostSentBytes) return;
+        try {
+          context_->wait(ticket);
+        } catch (...) {
+          if (!waited_failure_) waited_failure_ = std::current_exception();
+        }
+        release_sent();
+      });
     } catch (...) {
-      failure_ = std::current_exception();  // the block is left alone: the copy may be under way
+      failure_ = std::current_exception();
     }
-    release_staging();
   });
 }
 
 void Device::read(const std::shared_ptr<Storage>& owner, const void* from, void* host, size_t bytes, Done done) {
-  finish([this, owner, from, host, bytes] { context_->copy_to_host(host, from, bytes); }, std::move(done));
+  if (!context_->asynchronous()) {
+    finish([this, owner, from, host, bytes] { context_->copy_to_host(host, from, bytes); }, {}, std::move(done));
+    return;
+  }
+  void* block = nullptr;
+  try {
+    block = staging(bytes);
+  } catch (...) {
+    return done(std::current_exception());
+  }
+  finish([this, owner, from, block, bytes] { context_->copy_to_host(block, from, bytes); },
+         [this, host, block, bytes](bool intact) {
+           if (intact) std::memcpy(host, block, bytes);
+           host_memory_->free(block);
+         },
+         std::move(done));
 }
 
 void Device::synchronize(Done done) {
-  finish([] {}, std::move(done));
+  finish([] {}, {}, std::move(done));
 }
 
-// Issues the last operation, then hands over to the waiter: the queue goes on while the stream drains.
-void Device::finish(std::function<void()> issue, Done done) {
-  queue_->enqueue([this, issue = std::move(issue), done = std::move(done)] {
+// Issues the last operation, then hands over to the waiter: the queue goes on while the stream drains. `arrived` is
+// told, before `done`, whether all went well.
+void Device::finish(std::function<void()> issue, std::function<void(bool)> arrived, Done done) {
+  queue_->enqueue([this, issue = std::move(issue), arrived = std::move(arrived), done = std::move(done)] {
     std::exception_ptr failure = std::exchange(failure_, nullptr);
     Ticket ticket = 0;
     try {
@@ -181,29 +239,25 @@ void Device::finish(std::function<void()> issue, Done done) {
     } catch (...) {
       if (!failure) failure = std::current_exception();
     }
-    waiter_->enqueue([this, ticket, failure, done] {
+    waiter_->enqueue([this, ticket, failure, arrived, done] {
       std::exception_ptr outcome = failure;
+      if (std::exception_ptr earlier = std::exchange(waited_failure_, nullptr); !outcome) outcome = earlier;
       try {
         context_->wait(ticket);
       } catch (...) {
         if (!outcome) outcome = std::current_exception();
       }
+      release_sent();
+      if (arrived) arrived(!outcome);
       done(outcome);
     });
-    release_staging();
   });
 }
 
-void Device::release_staging() {
-  size_t kept = 0;
-  for (const auto& entry : staging_) {
-    if (context_->reached(entry.first)) {
-      host_memory_->free(entry.second);
-    } else {
-      staging_[kept++] = entry;
-    }
-  }
-  staging_.resize(kept);
+void Device::release_sent() {
+  for (void* block : sent_) host_memory_->free(block);
+  sent_.clear();
+  sent_bytes_ = 0;
 }
 
 }  // namespace nextpatch

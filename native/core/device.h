@@ -1,4 +1,13 @@
 // An opened device: its memory, and its queue of operations, which run in order on a thread of their own.
+//
+// A device that computes while the queue goes on (asynchronous) has three hands: the queue thread issues, the stream
+// computes, the waiter thread waits for the stream. No copy holds up another:
+// - write: the data is copied to page-locked memory at once; the stream takes it from there in its order.
+// - prefetch: so does a second stream, which carries the data to memory of the device beside the tensor (its arrival)
+//   while operations enqueued before still run; the stream copies it to the tensor in its order, over the device's own
+//   fast memory. The arrival and the tensor are a double buffer of which the operations, and graphs of them, know one
+//   address. The next upload waits, on the device, for the copy that empties the arrival.
+// - read: the stream copies to page-locked memory; the waiter, which has waited, from there to the caller's.
 #pragma once
 
 #include <array>
@@ -32,9 +41,12 @@ class Storage {
   const std::shared_ptr<Device>& device() const { return device_; }
 
  private:
+  friend class Device;
   std::shared_ptr<Device> device_;
   size_t bytes_;
   void* data_;
+  std::shared_ptr<Storage> arrival_;  // made by the first prefetch; touched by the caller's thread only
+  bool fresh_ = true;                 // of an arrival: nothing was uploaded to it yet; queue thread only
 };
 
 // Operations recorded once, to be run again and again over the same memory: as a graph of the device where it
@@ -68,6 +80,10 @@ class Device : public std::enable_shared_from_this<Device> {
   const Kernels& kernels() const { return context_->kernels(); }
   Allocator& memory() { return *memory_; }
   Allocator& host_memory() { return *host_memory_; }
+  // Memory of the device; throws an Error where there is not enough. It goes back by memory().free.
+  void* allocate(size_t bytes);
+  // Of the memory in use, what matrix products work in as long as the device is open.
+  size_t workspace_bytes() const { return context_->workspace_bytes(); }
   MemoryStatus memory_status() { return context_->memory(); }
   double energy() { return context_->energy(); }
 
@@ -91,8 +107,11 @@ class Device : public std::enable_shared_from_this<Device> {
 
   // Copies `bytes` from `host` (which may be changed as soon as this returns) to `to`.
   void write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
+  // As write, but the transfer runs beside operations enqueued before. Takes owner->bytes() of memory the first time;
+  // a write where the device is not asynchronous.
+  void prefetch(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
 
-  // Copies from `from` to `host`, which must live until `done` is called (on a thread of the device).
+  // Copies from `from` to `host`, which must live until `done` is called (on a thread of the device, or this one).
   void read(const std::shared_ptr<Storage>& owner, const void* from, void* host, size_t bytes, Done done);
 
   // Ends the device's threads; operations that have not begun, and all that come, are dropped.
@@ -103,9 +122,12 @@ class Device : public std::enable_shared_from_this<Device> {
 
  private:
   friend class Graph;
-  void finish(std::function<void()> issue, Done done);
+  // Page-locked memory for a copy; throws an Error where there is none.
+  void* staging(size_t bytes);
+  void send(const void* host, size_t bytes, std::function<void(const void*)> copy);
+  void finish(std::function<void()> issue, std::function<void(bool)> arrived, Done done);
   void instantiate(Graph& graph);
-  void release_staging();
+  void release_sent();
 
   std::string backend_;
   int index_;
@@ -115,9 +137,12 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unique_ptr<Allocator> memory_;
   std::unique_ptr<Allocator> host_memory_;
   std::shared_ptr<Graph> capture_;  // what is being recorded; touched by the caller's thread only
-  // Both are touched on the queue thread only.
-  std::exception_ptr failure_;
-  std::vector<std::pair<Ticket, void*>> staging_;  // host blocks of copies that may still be under way
+  std::exception_ptr failure_;         // of an operation, as it was issued; queue thread only
+  // Of the waiter only: a failure of the stream that no caller has heard of yet, and blocks of writes and prefetches
+  // that it has not seen the end of.
+  std::exception_ptr waited_failure_;
+  std::vector<void*> sent_;
+  size_t sent_bytes_ = 0;
   std::array<std::atomic<bool>, kMarks> marked_{};  // slots that the queue has come by
   // Waits for the stream so that the queue need not; destroyed after the queue, which feeds it.
   std::unique_ptr<Worker> waiter_;

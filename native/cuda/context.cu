@@ -1,4 +1,4 @@
-// An opened GPU: its stream, its memory, tickets and times in its work, captured graphs.
+// An opened GPU: its streams, its memory, tickets and times in its work, captured graphs.
 #include "context.h"
 
 #include <algorithm>
@@ -33,9 +33,11 @@ bool enough(cudaError_t error) {
 
 }  // namespace
 
-CudaContext::Owned::Owned(int index) : device(describe(index)) {
+CudaContext::Owned::Owned(int index) : Owned() {
+  device = describe(index);
   check(cudaSetDevice(index), "open", "cudaSetDevice failed");
-  check(cudaStreamCreateWithFlags(&device.stream, cudaStreamNonBlocking), "open", "cudaStreamCreate failed");
+  for (cudaStream_t* stream : {&device.stream, &copies})
+    check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "open", "cudaStreamCreate failed");
   void* host = nullptr;
   check(cudaHostAlloc(&host, sizeof(BadId), cudaHostAllocMapped), "open", "cudaHostAlloc failed");
   bad_id = static_cast<BadId*>(host);
@@ -43,19 +45,28 @@ CudaContext::Owned::Owned(int index) : device(describe(index)) {
   void* mapped = nullptr;
   check(cudaHostGetDevicePointer(&mapped, host, 0), "open", "cudaHostGetDevicePointer failed");
   device.bad_id = static_cast<BadId*>(mapped);
+  for (cudaEvent_t* event : {&arrived, &departed})
+    check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "open", "cudaEventCreate failed");
+  // The thread that waits for one of these sleeps: spinning would take a core from the loader for the whole step, to
+  // hear of its end some tens of microseconds earlier.
   for (cudaEvent_t& event : events)
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "open", "cudaEventCreate failed");
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync), "open",
+          "cudaEventCreate failed");
 }
 
 CudaContext::Owned::~Owned() {
   cudaSetDevice(device.index);
-  if (device.stream) cudaStreamSynchronize(device.stream);
+  for (cudaStream_t stream : {copies, device.stream})
+    if (stream) cudaStreamSynchronize(stream);
+  for (cudaEvent_t event : {arrived, departed})
+    if (event) cudaEventDestroy(event);
   for (cudaEvent_t event : events)
     if (event) cudaEventDestroy(event);
   for (cudaEvent_t mark : marks)
     if (mark) cudaEventDestroy(mark);
   if (bad_id) cudaFreeHost(const_cast<BadId*>(bad_id));
-  if (device.stream) cudaStreamDestroy(device.stream);
+  for (cudaStream_t stream : {copies, device.stream})
+    if (stream) cudaStreamDestroy(stream);
 }
 
 #if NEXTPATCH_SIMT
@@ -118,6 +129,17 @@ void CudaContext::copy_to_host(void* host, const void* device, size_t bytes) {
   check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, owned_.device.stream), "copy to host");
 }
 
+void CudaContext::upload(void* device, void* arrival, const void* host, size_t bytes, bool fresh) {
+  const cudaStream_t stream = owned_.device.stream, copies = owned_.copies;
+  if (fresh) check(cudaEventRecord(owned_.departed, stream), "upload");
+  check(cudaStreamWaitEvent(copies, owned_.departed, 0), "upload");
+  check(cudaMemcpyAsync(arrival, host, bytes, cudaMemcpyHostToDevice, copies), "upload");
+  check(cudaEventRecord(owned_.arrived, copies), "upload");
+  check(cudaStreamWaitEvent(stream, owned_.arrived, 0), "upload");
+  check(cudaMemcpyAsync(device, arrival, bytes, cudaMemcpyDeviceToDevice, stream), "upload");
+  check(cudaEventRecord(owned_.departed, stream), "upload");
+}
+
 // ---- Tickets --------------------------------------------------------------------------------------------
 
 // Ticket n is the n-th mark, held by event n % kEvents. An event that marks again later is reached later
@@ -127,14 +149,6 @@ Ticket CudaContext::record() {
   const Ticket ticket = ++last_ticket_;
   check(cudaEventRecord(owned_.events[ticket % kEvents], owned_.device.stream), "record");
   return ticket;
-}
-
-bool CudaContext::reached(Ticket ticket) noexcept {
-  // Work that failed is over too: wait says how.
-  if (cudaSetDevice(owned_.device.index) != cudaSuccess) return true;
-  if (cudaEventQuery(event(ticket)) != cudaErrorNotReady) return true;
-  cudaGetLastError();
-  return false;
 }
 
 void CudaContext::wait(Ticket ticket) {

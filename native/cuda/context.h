@@ -16,6 +16,8 @@ class CudaContext final : public Context {
   explicit CudaContext(int index);
 
   Kernels& kernels() override { return kernels_; }
+  size_t workspace_bytes() const override { return kernels_.workspace_bytes(); }
+  void use_workspace(void* data) override { kernels_.use_workspace(data); }
   void enter() override;
   void* allocate(size_t bytes) override;
   void free(void* data) override;
@@ -27,8 +29,9 @@ class CudaContext final : public Context {
 #endif
   void copy_from_host(void* device, const void* host, size_t bytes) override;
   void copy_to_host(void* host, const void* device, size_t bytes) override;
+  bool asynchronous() const override { return true; }
+  void upload(void* device, void* arrival, const void* host, size_t bytes, bool fresh) override;
   Ticket record() override;
-  bool reached(Ticket ticket) noexcept override;
   void wait(Ticket ticket) override;
   void mark(int slot) override;
   double seconds_between(int first, int second) override;
@@ -40,15 +43,22 @@ class CudaContext final : public Context {
  private:
   static constexpr int kEvents = 64;
 
-  // Freed in one place, also when opening fails half-way.
+  // Freed in one place, also when opening fails half-way: a destructor runs once any constructor, here that without
+  // arguments, to which the other delegates, is through.
   struct Owned {
     explicit Owned(int index);
     ~Owned();
     Owned(const Owned&) = delete;
     Device device;
-    BadId* bad_id = nullptr;  // as the host sees it
+    cudaStream_t copies = nullptr;   // carries uploads beside device.stream
+    cudaEvent_t arrived = nullptr;   // the last upload has come to its arrival
+    cudaEvent_t departed = nullptr;  // and has been copied from there
+    BadId* bad_id = nullptr;         // as the host sees it
     cudaEvent_t events[kEvents] = {};
     cudaEvent_t marks[kMarks] = {};  // made when first used
+
+   private:
+    Owned() = default;
   };
 
   void use(const char* operation) const;

@@ -28,6 +28,10 @@ class CudaKernels final : public Kernels {
   explicit CudaKernels(const Device& device);
   ~CudaKernels() override;
 
+  // As Context's.
+  size_t workspace_bytes() const;
+  void use_workspace(void* data);
+
   void fill(const View& out, float value) override;
   void copy(const View& out, const View& in) override;
   void normal(const View& out, float std, uint64_t seed, uint64_t offset) override;

@@ -1,4 +1,7 @@
 // Matrix products: cuBLASLt's on GPUs (gemm_cublaslt.cpp), plain loops under simt (../simt/gemm.cpp).
+//
+// There are no epilogues: a Llama's linear layers have no bias, and none that cuBLASLt offers is the SwiGLU of two
+// halves of a row or an RMSNorm, while a residual is added by the norm's kernel as it reads the row anyway.
 #pragma once
 
 #include <memory>
@@ -16,6 +19,10 @@ class Gemm {
   // As Kernels::matmul. f32 inputs are multiplied in f32 (no TF32), bf16 ones summed in f32.
   virtual void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                       bool accumulate) = 0;
+
+  // As Context's.
+  virtual size_t workspace_bytes() const = 0;
+  virtual void use_workspace(void* data) = 0;
 };
 
 std::unique_ptr<Gemm> make_gemm(const Device& device);

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <unordered_map>
 
@@ -14,9 +15,16 @@ namespace {
 std::mutex mutex;
 std::unordered_map<void*, size_t> allocations;
 size_t allocated_bytes = 0;
+std::map<const char*, size_t> host_blocks;
 
 // Half of the host's memory is the device's, so that a test that asks for too much is refused in time.
 size_t device_bytes() { return size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(_SC_PAGESIZE)) / 2; }
+
+// Page-locked memory of a block: NEXTPATCH_SIMT_PINNED_BYTES at most, for a test of what comes of a lack of it.
+size_t host_block_bytes() {
+  const char* const limit = std::getenv("NEXTPATCH_SIMT_PINNED_BYTES");
+  return limit ? std::strtoull(limit, nullptr, 10) : SIZE_MAX;
+}
 
 }  // namespace
 
@@ -37,6 +45,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
 
 cudaError_t cudaFree(void* data) {
   if (!data) return cudaSuccess;
+  nextpatch::simt::finish_copies();
   std::lock_guard<std::mutex> lock(mutex);
   const auto found = allocations.find(data);
   if (found == allocations.end()) return cudaErrorInvalidValue;
@@ -55,14 +64,27 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
 
 cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
   if (const cudaError_t error = nextpatch::simt::fault()) return error;
-  return posix_memalign(data, 256, bytes) == 0 ? cudaSuccess : cudaErrorMemoryAllocation;
+  std::lock_guard<std::mutex> lock(mutex);
+  if (bytes > host_block_bytes() || posix_memalign(data, 256, bytes) != 0) return cudaErrorMemoryAllocation;
+  host_blocks[static_cast<const char*>(*data)] = bytes;
+  return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** data, size_t bytes) { return cudaHostAlloc(data, bytes, 0); }
 cudaError_t cudaFreeHost(void* data) {
+  nextpatch::simt::finish_copies();
+  std::lock_guard<std::mutex> lock(mutex);
+  host_blocks.erase(static_cast<const char*>(data));
   std::free(data);
   return cudaSuccess;
 }
 cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsigned) {
   *device = host;
   return cudaSuccess;
+}
+
+bool nextpatch::simt::page_locked(const void* data) {
+  std::lock_guard<std::mutex> lock(mutex);
+  const char* const byte = static_cast<const char*>(data);
+  const auto behind = host_blocks.upper_bound(byte);
+  return behind != host_blocks.begin() && byte < std::prev(behind)->first + std::prev(behind)->second;
 }

@@ -3,8 +3,10 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,9 +25,44 @@ struct CUgraphExec_st {
 };
 struct CUstream_st {
   std::unique_ptr<CUgraph_st> capturing;
+  std::deque<std::function<void()>> late;  // copies, and what was enqueued behind them
 };
+
+namespace {
+
+// Guards all that is late. Any thread may wait for late work and so do it; only the stream's own adds to it.
+std::mutex late_mutex;
+
+std::set<CUstream_st*>& streams() {
+  static auto& streams = *new std::set<CUstream_st*>;
+  return streams;
+}
+
+void do_next(CUstream_st* stream) {
+  const auto work = std::move(stream->late.front());
+  stream->late.pop_front();
+  work();
+}
+
+void finish(CUstream_st* stream) {
+  std::lock_guard<std::mutex> lock(late_mutex);
+  while (stream && !stream->late.empty()) do_next(stream);
+}
+
+// Where an event was recorded.
+struct Point {
+  CUstream_st* late_in = nullptr;  // the stream that has yet to come by
+  std::chrono::steady_clock::time_point reached;
+};
+
+void reach(Point& point) {
+  while (point.late_in) do_next(point.late_in);
+}
+
+}  // namespace
+
 struct CUevent_st {
-  std::chrono::steady_clock::time_point recorded;
+  std::shared_ptr<Point> point = std::make_shared<Point>();
 };
 
 namespace {
@@ -53,7 +90,6 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice: return "invalid device ordinal";
-    case cudaErrorNotReady: return "device not ready";
     case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
     case cudaErrorLaunchFailure: break;
   }
@@ -96,22 +132,47 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
   return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) { return cudaRuntimeGetVersion(version); }
-cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
+cudaError_t cudaDeviceSynchronize() {
+  nextpatch::simt::finish_copies();
+  return cudaSuccess;
+}
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   *stream = new CUstream_st;
+  std::lock_guard<std::mutex> lock(late_mutex);
+  streams().insert(*stream);
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  finish(stream);
+  {
+    std::lock_guard<std::mutex> lock(late_mutex);
+    streams().erase(stream);
+  }
   delete stream;
   return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  return stream && stream->capturing ? remember(cudaErrorStreamCaptureUnsupported) : cudaSuccess;
+  if (stream && stream->capturing) return remember(cudaErrorStreamCaptureUnsupported);
+  finish(stream);
+  return cudaSuccess;
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) { return cudaSuccess; }
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  std::lock_guard<std::mutex> lock(late_mutex);
+  if (event->point->late_in) stream->late.push_back([point = event->point] { reach(*point); });
+  return cudaSuccess;
+}
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  using nextpatch::simt::page_locked;
+  const bool late = stream && !stream->capturing &&
+                    ((kind == cudaMemcpyHostToDevice && page_locked(from)) ||
+                     (kind == cudaMemcpyDeviceToHost && page_locked(to)) || kind == cudaMemcpyDeviceToDevice);
+  if (late && nextpatch::simt::fault() == cudaSuccess) {
+    std::lock_guard<std::mutex> lock(late_mutex);
+    stream->late.push_back([=] { std::memmove(to, from, bytes); });
+    return cudaSuccess;
+  }
   return nextpatch::simt::enqueue(stream, [=] {
     std::memmove(to, from, bytes);
     return cudaSuccess;
@@ -142,15 +203,32 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
   const bool capturing = stream && stream->capturing, external = flags == cudaEventRecordExternal;
   if (external && !capturing) return remember(cudaErrorInvalidValue);
   if (capturing && !external) return cudaSuccess;
-  return nextpatch::simt::enqueue(stream, [=] {
-    event->recorded = std::chrono::steady_clock::now();
-    return cudaSuccess;
-  });
+  if (const cudaError_t error = nextpatch::simt::fault()) return remember(error);
+  const auto come_by = [event](CUstream_st* late_in) {
+    event->point = std::make_shared<Point>(Point{late_in, std::chrono::steady_clock::now()});
+  };
+  std::lock_guard<std::mutex> lock(late_mutex);
+  if (capturing) {
+    stream->capturing->work.push_back([come_by] {
+      std::lock_guard<std::mutex> lock(late_mutex);
+      come_by(nullptr);
+      return cudaSuccess;
+    });
+  } else if (stream && !stream->late.empty()) {
+    come_by(stream);
+    stream->late.push_back([point = event->point] { *point = {nullptr, std::chrono::steady_clock::now()}; });
+  } else {
+    come_by(nullptr);
+  }
+  return cudaSuccess;
 }
-cudaError_t cudaEventQuery(cudaEvent_t) { return nextpatch::simt::fault(); }
-cudaError_t cudaEventSynchronize(cudaEvent_t) { return nextpatch::simt::fault(); }
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  std::lock_guard<std::mutex> lock(late_mutex);
+  reach(*event->point);
+  return nextpatch::simt::fault();
+}
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
-  *milliseconds = std::chrono::duration<float, std::milli>(end->recorded - start->recorded).count();
+  *milliseconds = std::chrono::duration<float, std::milli>(end->point->reached - start->point->reached).count();
   return cudaSuccess;
 }
 
@@ -168,8 +246,9 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
   *executable = new CUgraphExec_st{graph->work};
   return cudaSuccess;
 }
-cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (const cudaError_t error = nextpatch::simt::fault()) return remember(error);
+  finish(stream);
   for (const Work& work : executable->work)
     if (const cudaError_t error = work(); error != cudaSuccess) return remember(error);
   return cudaSuccess;
@@ -185,11 +264,20 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 
 namespace nextpatch::simt {
 
+void finish_copies() {
+  std::lock_guard<std::mutex> lock(late_mutex);
+  for (CUstream_st* stream : streams())
+    while (!stream->late.empty()) do_next(stream);
+}
+
 cudaError_t enqueue(cudaStream_t stream, Work work) {
   if (const cudaError_t error = fault()) return remember(error);
-  if (!stream || !stream->capturing) return remember(work());
-  stream->capturing->work.push_back(std::move(work));
-  return cudaSuccess;
+  if (stream && stream->capturing) {
+    stream->capturing->work.push_back(std::move(work));
+    return cudaSuccess;
+  }
+  finish(stream);
+  return remember(work());
 }
 
 cudaError_t check_opt_in(size_t shared_bytes) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import { Device } from "../../lib/device.js";
 import { DeviceError, OutOfMemoryError } from "../../lib/errors.js";
 import { native, Tensor } from "../../lib/native.js";
 import { backends, cases, open } from "../kernels/backends.js";
@@ -96,6 +97,62 @@ describe.each(backends)("Device on %s", (backend) => {
     device.trim();
     expect(device.memory().reservedBytes).toBeLessThan(reservedBytes);
     expect(device.memory().usedBytes).toBe(usedBytes);
+  });
+
+  it("prefetches in the order of the queue, over the tensor's memory once more at most", async () => {
+    const alone = new Device(backend, 0, 5); // with threads that no other test asks for, so that the memory is its own
+    const [size, rounds] = [1000, 12];
+    const tensor = new Tensor(alone, "i32", [size]);
+    const copied = new Tensor(alone, "i32", [size]);
+    const { usedBytes } = alone.memory();
+    const data = new Int32Array(size);
+    const reads: Promise<Int32Array>[] = [];
+    for (let round = 0; round < rounds; ++round) {
+      if (round % 4 === 3) tensor.write(data.fill(round));
+      else tensor.prefetch(data.fill(round));
+      if (round % 3 === 2) native.copy(copied, tensor);
+      reads.push(tensor.read());
+    }
+    data.fill(-1); // may be changed at once
+    const found = await Promise.all(reads);
+    expect(found.map((read) => [...new Set(read)])).toEqual(Array.from({ length: rounds }, (_, round) => [round]));
+    expect(new Set(await copied.read())).toEqual(new Set([11]));
+    const more = alone.memory().usedBytes - usedBytes;
+    expect(more).toBeGreaterThanOrEqual(backend === "cpu" ? 0 : 4 * size);
+    expect(more).toBeLessThan(backend === "cpu" ? 1 : 4 * size + 512);
+    const view = tensor.narrow(0, 10, 2);
+    view.prefetch(Int32Array.of(7, 8));
+    expect([...(await tensor.read()).slice(9, 13)]).toEqual([11, 7, 8, 11]);
+    for (const each of [tensor, view, copied]) each.dispose();
+    await alone.synchronize();
+    expect(alone.memory().usedBytes).toBe(alone.memory().workspaceBytes);
+  });
+
+  it("prefetches to memory that earlier operations used for something else", async () => {
+    const alone = new Device(backend, 0, 6);
+    const out = new Tensor(alone, "f32", [256]);
+    for (let round = 0; round < 10; ++round) {
+      const [left, right] = [new Tensor(alone, "f32", [256]), new Tensor(alone, "f32", [256])];
+      left.prefetch(new Float32Array(256).fill(round));
+      native.copy(right, left);
+      left.dispose(); // its blocks are the next round's, in another role
+      native.copy(out, right);
+      right.dispose();
+      const again = new Tensor(alone, "f32", [256]);
+      again.prefetch(new Float32Array(256).fill(-1));
+      again.dispose();
+      expect(new Set(await out.read())).toEqual(new Set([round]));
+    }
+  });
+
+  it("reads by way of page-locked memory where copies go on beside the queue", async () => {
+    const alone = new Device(backend, 0, 7);
+    const tensor = new Tensor(alone, "f32", [50_000]);
+    native.fill(tensor, 2);
+    expect(alone.memory().stagingBytes).toBe(0);
+    expect((await tensor.read())[49_999]).toBe(2);
+    if (backend === "cpu") expect(alone.memory().stagingBytes).toBe(0);
+    else expect(alone.memory().stagingBytes).toBeGreaterThanOrEqual(200_000);
   });
 
   it("runs operations in order, and keeps tensors that the queue still needs", async () => {

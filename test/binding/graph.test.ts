@@ -118,12 +118,13 @@ describe.each(backends)("a graph on %s", (backend) => {
     const graph = record(() => {
       for (const body of [
         () => tensor.write(Float32Array.of(9)), () => tensor.read(), () => device.synchronize(),
-        () => device.marks(1), () => earlier.launch(), () => device.beginCapture(),
+        () => tensor.prefetch(Float32Array.of(9)), () => device.marks(1), () => earlier.launch(), () => device.beginCapture(),
       ]) refused.push(failure(body));
       native.fill(tensor, 3);
     });
     for (const error of refused) expect(error).toBeInstanceOf(DeviceError);
-    expect(refused.slice(0, 3).map(({ message }) => message.split(":")[0])).toEqual(["write", "read", "synchronize"]);
+    expect(refused.slice(0, 4).map(({ message }) => message.split(":")[0]))
+      .toEqual(["write", "read", "synchronize", "prefetch"]);
     expect([...(await tensor.read())]).toEqual([1]);
     graph.launch();
     expect([...(await tensor.read())]).toEqual([3]);

@@ -85,6 +85,26 @@ describe.each(backends)("a process with %s", (backend) => {
 // Whatever backends are under test: only simt's devices fault at will.
 const simt = native.backends().some(({ name, available }) => name === "simt" && available);
 
+(simt ? describe : describe.skip)("a process without page-locked memory for a copy", () => {
+  it("hears how much it asked for and how much the host has", () => {
+    const child = run("pinned", ["simt"], [], { NEXTPATCH_SIMT_PINNED_BYTES: "1000000" });
+    expect(child).toMatchObject({ status: 0, signal: null, errors: "" });
+    const { failures, alive } = JSON.parse(child.output) as { failures: [string, string][]; alive: number[] };
+    expect(failures).toHaveLength(3);
+    for (const [name, message] of failures) {
+      expect(name).toBe("OutOfMemoryError");
+      expect(message).toMatch(/^out of host memory for a copy of 4000000 bytes: [1-9]\d* are free$/);
+    }
+    expect(alive).toEqual([1, 2, 3, 4]);
+  });
+
+  it("is refused the device where it cannot be opened", () => {
+    const child = run("pinned", ["simt"], [], { NEXTPATCH_SIMT_PINNED_BYTES: "1" });
+    expect(child).toMatchObject({ status: 1, signal: null });
+    expect(child.errors).toContain("open: cudaHostAlloc failed: out of memory");
+  });
+});
+
 (simt ? describe : describe.skip)("a process whose device faults", () => {
   it.each([1, 2, 3, 4])("hears of it by errors, and ends as it likes, at launch %i", (launch) => {
     const child = run("fault", ["simt"], [], { NEXTPATCH_SIMT_FAULT: String(launch) });

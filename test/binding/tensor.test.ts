@@ -61,6 +61,14 @@ describe.each(backends)("Tensor on %s", (backend) => {
     tensor.free();
   });
 
+  it("is a tensor like any other after a reshape to fewer dimensions", async () => {
+    const row = new Tensor(device, "f32", [2, 3]).narrow(0, 1, 1).reshape([3]);
+    const values = new Tensor(device, "f32", [3]);
+    values.write(Float32Array.of(1, 2, 3));
+    native.copy(row, values);
+    expect([...(await row.read())]).toEqual([1, 2, 3]);
+  });
+
   it("is disposed of by `using`", () => {
     const tensor = new Tensor(device, "f32", [1]);
     tensor[Symbol.dispose]();
@@ -114,7 +122,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
   it("methods say what is wrong with their arguments", () => {
     const tensor = new Tensor(device, "f32", [4, 6]);
     const view = tensor.narrow(1, 1, 2);
-    const call = (method: "reshape" | "narrow" | "write" | "read", on: Tensor, ...args: unknown[]): Error =>
+    const call = (method: "reshape" | "narrow" | "write" | "prefetch" | "read", on: Tensor, ...args: unknown[]): Error =>
       failure(() => Reflect.apply(on[method] as (...args: unknown[]) => unknown, on, args));
     const range = [
       call("reshape", tensor, [5, 5]), call("reshape", tensor, []), call("reshape", tensor, [24, 1.5]),
@@ -123,27 +131,28 @@ describe.each(backends)("Tensor on %s", (backend) => {
       call("narrow", tensor, 0, NaN, 1), call("narrow", tensor, 0, 0, 2 ** 60), call("narrow", tensor),
       call("narrow", tensor, "0", 0, 1), call("narrow", tensor, Symbol("0"), 0, 1),
       call("write", tensor, new Float32Array(23)), call("write", view, new Float32Array(8)), call("read", view),
+      call("prefetch", tensor, new Float32Array(25)), call("prefetch", view, new Float32Array(8)),
     ];
     for (const error of range) {
       expect(error.name).toBe("RangeError");
-      expect(error.message).toMatch(/^(reshape|narrow|write|read): \w+: expected .+ but got /);
+      expect(error.message).toMatch(/^(reshape|narrow|write|prefetch|read): \w+: expected .+ but got /);
     }
     const type = [
       call("reshape", tensor), call("reshape", tensor, "24"), call("write", tensor), call("write", tensor, [1, 2]),
       call("write", tensor, new Float64Array(24)), call("write", tensor, new ArrayBuffer(96)),
       call("write", tensor, new DataView(new ArrayBuffer(96))),
-      call("write", tensor, new Proxy(new Float32Array(24), {})),
+      call("write", tensor, new Proxy(new Float32Array(24), {})), call("prefetch", tensor, new Int32Array(24)),
     ];
     for (const error of type) {
       expect(error.name).toBe("TypeError");
-      expect(error.message).toMatch(/^(reshape|write): \w+: expected .+ but got /);
+      expect(error.message).toMatch(/^(reshape|write|prefetch): \w+: expected .+ but got /);
     }
     const detached = new Float32Array(24);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
     expect(call("write", tensor, detached).name).toBe("RangeError");
     tensor.dispose();
     for (const error of [call("reshape", tensor, [24]), call("narrow", tensor, 0, 0, 1), call("read", tensor),
-      call("write", tensor, new Float32Array(24))]) {
+      call("write", tensor, new Float32Array(24)), call("prefetch", tensor, new Float32Array(24))]) {
       expect(error.name).toBe("TypeError");
       expect(error.message).toMatch(/^\w+: tensor: expected a live tensor but got a disposed one$/);
     }

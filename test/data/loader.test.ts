@@ -113,6 +113,21 @@ describe("BlockLoader", () => {
     await dataset.close();
   });
 
+  it("shows the batch it reads ahead, which does not count as given out", async () => {
+    const dataset = await counting(16 * 8);
+    const loader = new BlockLoader({ ...settings, dataset });
+    expect(loader.ahead).toBeNull();
+    await loader.next(2);
+    const { position } = loader;
+    const ahead = await loader.ahead;
+    expect(loader.position).toEqual(position);
+    expect(await loader.next(2)).toBe(ahead);
+    expect(loader.position).not.toEqual(position);
+    await loader.close();
+    expect(loader.ahead).toBeNull();
+    await dataset.close();
+  });
+
   it("names a token outside the vocabulary, its file and place, when its batch is due", async () => {
     const dataset = await counting(64);
     const loader = new BlockLoader({ ...settings, dataset, vocabSize: 63 });

@@ -28,6 +28,7 @@ async function step(backend: (typeof backends)[number], precision: "fp32" | "bf1
   );
   const stages = resolveStages(config, tokens.length);
   const plan = planRun(device, config.model!, precision === "bf16" ? "bf16" : "f32", stages, null);
+  await device.synchronize(); // what other steps have used is free
   const before = device.memory().usedBytes;
   using model = Llama.create(shape, { device, precision, seed: 5 });
   const stepper = new Stepper(model, plan, stages, null);

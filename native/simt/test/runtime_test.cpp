@@ -1,4 +1,4 @@
-// The stand-in for the CUDA runtime: launches' limits, graphs, memory, the list of kernels.
+// The stand-in for the CUDA runtime: launches' limits, streams, graphs, memory, the list of kernels.
 #include "check.h"
 #include "launch.h"
 
@@ -43,6 +43,57 @@ TEST(launch_limits) {
   EXPECT(launch(48 * 1024) == cudaSuccess);
   EXPECT(launch(48 * 1024 + 1) == cudaErrorInvalidValue);
   static_cast<void>(cudaGetLastError());
+}
+
+TEST(copies_are_as_late_as_those_who_wait_for_them_allow) {
+  cudaStream_t compute = nullptr, copies = nullptr;
+  cudaEvent_t arrived = nullptr, done = nullptr;
+  for (cudaStream_t* stream : {&compute, &copies})
+    EXPECT(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking) == cudaSuccess);
+  for (cudaEvent_t* event : {&arrived, &done})
+    EXPECT(cudaEventCreateWithFlags(event, cudaEventDisableTiming) == cudaSuccess);
+  void *host = nullptr, *device = nullptr;
+  EXPECT(cudaMallocHost(&host, sizeof(float)) == cudaSuccess);
+  EXPECT(cudaMalloc(&device, sizeof(float)) == cudaSuccess);
+  float &from = *static_cast<float*>(host), &to = *static_cast<float*>(device);
+  const auto send = [&](float value, cudaStream_t stream) {
+    from = value;
+    EXPECT(cudaMemcpyAsync(device, host, sizeof(float), cudaMemcpyHostToDevice, stream) == cudaSuccess);
+  };
+
+  send(1, copies);
+  EXPECT(cudaEventRecord(arrived, copies) == cudaSuccess);
+  EXPECT(cudaStreamWaitEvent(compute, arrived, 0) == cudaSuccess);
+  EXPECT(to != 1);  // nobody needs it yet
+  cuda::launch<add_kernel>("test", {1, 1, 0, compute}, &to, 10.0f);
+  EXPECT(to == 11);
+
+  send(2, copies);
+  cuda::launch<add_kernel>("test", {1, 1, 0, compute}, &to, 10.0f);
+  EXPECT(to == 21);  // a wait was forgotten
+  EXPECT(cudaStreamSynchronize(copies) == cudaSuccess && to == 2);
+
+  send(3, copies);
+  from = 4;  // before anyone has waited: it is this that arrives
+  EXPECT(cudaEventRecord(arrived, copies) == cudaSuccess && cudaEventSynchronize(arrived) == cudaSuccess && to == 4);
+
+  // Back and forth: each stream waits for what the other has done so far, not for what comes later.
+  send(5, copies);
+  EXPECT(cudaEventRecord(arrived, copies) == cudaSuccess && cudaStreamWaitEvent(compute, arrived, 0) == cudaSuccess);
+  EXPECT(cudaMemcpyAsync(host, device, sizeof(float), cudaMemcpyDeviceToHost, compute) == cudaSuccess);
+  EXPECT(cudaEventRecord(done, compute) == cudaSuccess && cudaStreamWaitEvent(copies, done, 0) == cudaSuccess);
+  send(6, copies);
+  EXPECT(cudaEventRecord(arrived, copies) == cudaSuccess && cudaStreamWaitEvent(compute, arrived, 0) == cudaSuccess);
+  EXPECT(cudaEventSynchronize(done) == cudaSuccess && to == 6 && from == 6);  // 5 was overwritten as it lay on the host
+  EXPECT(cudaFreeHost(host) == cudaSuccess);
+  EXPECT(cudaFree(device) == cudaSuccess);
+
+  // Other memory of the host is copied at once.
+  float pageable = 7, result = 0;
+  EXPECT(cudaMemcpyAsync(&result, &pageable, sizeof(float), cudaMemcpyDeviceToHost, compute) == cudaSuccess);
+  EXPECT(result == 7);
+  for (cudaEvent_t event : {arrived, done}) EXPECT(cudaEventDestroy(event) == cudaSuccess);
+  for (cudaStream_t stream : {compute, copies}) EXPECT(cudaStreamDestroy(stream) == cudaSuccess);
 }
 
 TEST(graphs_record_and_replay) {

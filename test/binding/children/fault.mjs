@@ -18,6 +18,7 @@ for (let round = 0; round < 4; ++round) {
   attempt(() => native.fill(x, round));
   attempt(() => native.normal(table, 0.02, round, 0));
   attempt(() => x.write(new Float32Array(64)));
+  attempt(() => x.prefetch(new Float32Array(64)));
   attempt(() => waits.push(x.read()));
   attempt(() => new Tensor(device, "f32", [1000 + round]).dispose());
   attempt(() => {

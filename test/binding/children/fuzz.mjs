@@ -58,7 +58,7 @@ function argument() {
 
 const functions = Object.entries(native).filter(([name, value]) =>
   typeof value === "function" && !["backends", "setErrorClasses", "Device", "Tensor"].includes(name));
-const methods = ["reshape", "narrow", "write", "read", "dispose"];
+const methods = ["reshape", "narrow", "write", "prefetch", "read", "dispose"];
 const typed = ["TypeError", "RangeError", "OutOfMemoryError", "DeviceError"];
 const counts = { succeeded: 0, failed: 0 };
 const wrong = [];

@@ -1,5 +1,6 @@
-// The part of the CUDA runtime API that native/cuda uses, on host memory. Streams are in order and run what
-// is enqueued at once; captured graphs run when launched.
+// The part of the CUDA runtime API that native/cuda uses, on host memory. Streams are in order and run what is
+// enqueued at once, but for copies between page-locked and device memory and within it: as late as the stream's next
+// kernel, or whoever waits for them, allows, so that a wait that is missing shows. Captured graphs run when launched.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,6 @@ enum cudaError_t {
   cudaErrorInsufficientDriver = 35,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
-  cudaErrorNotReady = 600,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
 };
@@ -60,7 +60,7 @@ using cudaEvent_t = struct CUevent_st*;
 using cudaGraph_t = struct CUgraph_st*;
 using cudaGraphExec_t = struct CUgraphExec_st*;
 constexpr unsigned cudaStreamNonBlocking = 1;
-constexpr unsigned cudaEventDisableTiming = 2;
+constexpr unsigned cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
 enum cudaStreamCaptureMode {
   cudaStreamCaptureModeGlobal,
   cudaStreamCaptureModeThreadLocal,
@@ -79,7 +79,6 @@ cudaError_t cudaEventDestroy(cudaEvent_t event);
 constexpr unsigned cudaEventRecordDefault = 0, cudaEventRecordExternal = 1;
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags);
-cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end);
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
@@ -93,6 +92,12 @@ namespace nextpatch::simt {
 
 // Runs `work` as the stream's next piece of work, or adds it to the graph that is being captured.
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
+
+// Ends all copies that are late: memory is about to be freed.
+void finish_copies();
+
+// Whether the memory is cudaHostAlloc's or cudaMallocHost's.
+bool page_locked(const void* data);
 
 struct KernelRecord;
 
