@@ -21,8 +21,8 @@ const minutes = 60_000;
 const operations = testsIn("test/kernels").filter((file) => !file.endsWith("/reference.test.ts"));
 /** Tests of what is made of them, those that take longest first. */
 const uses = [
-  "test/compare/backends.test.ts",
   "test/train/backends.test.ts",
+  "test/compare/backends.test.ts",
   ...["parity", "decoder", "accumulation", "folder"].map((name) => `test/nn/${name}.test.ts`),
   "test/api/kernels.test.ts",
   "test/bench/kernels.test.ts",
