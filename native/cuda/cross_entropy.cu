@@ -20,8 +20,25 @@ namespace nextpatch::cuda {
 namespace {
 
 constexpr int kMaxThreads = 1024;
-constexpr int kHeld = 4;   // packs a thread keeps in registers
 constexpr int kAhead = 8;  // packs a thread has on their way to shared memory
+
+// How a block is made for its number of threads: the packs that a thread keeps in registers, and the blocks that are
+// to fit a multiprocessor, so that one's loads fill the other's pauses. Neither changes a bit. Three blocks of 512
+// leave a thread 40 registers: loops are not unrolled for that.
+template <int Threads>
+struct Plan;
+template <>
+struct Plan<128> {
+  static constexpr int kHeld = 4, kBlocks = 8;
+};
+template <>
+struct Plan<512> {
+  static constexpr int kHeld = 2, kBlocks = 3;
+};
+template <>
+struct Plan<1024> {
+  static constexpr int kHeld = 4, kBlocks = 1;
+};
 constexpr float kLog2E = 1.44269504f;
 
 // The block's shared memory behind the row's packs.
@@ -107,6 +124,7 @@ struct Labels {
   __device__ float weight_once(int j) const {
     const int id = ids[j];
     float weight = 0;
+#pragma unroll 1
     for (int i = 0; i < count; ++i) {
       if (ids[i] != id) continue;
       if (i < j) return 0;
@@ -123,6 +141,7 @@ __device__ void read_labels(const Labels& labels, const T* logits, Scratch* scra
   float* const kept = reinterpret_cast<float*>(scratch + 1);
   float weight = 0;
   int counts = 0;
+#pragma unroll 1
   for (int j = lane; j < labels.count; j += 32) {
     const int id = labels.ids[j];
     if (labels.in_vocabulary(j)) {
@@ -142,27 +161,28 @@ __device__ void read_labels(const Labels& labels, const T* logits, Scratch* scra
 }
 
 // shared_packs: a thread's packs in shared memory.
-template <typename T>
-__global__ void __launch_bounds__(kMaxThreads, 1)
+template <typename T, int Threads>
+__global__ void __launch_bounds__(Threads, Plan<Threads>::kBlocks)
 cross_entropy_kernel(float* losses, T* logits, const int* ids, const float* coefficients, int vocabulary, int patch,
                      int shared_packs, bool gradient, BadId* bad) {
   using RowPack = typename Row<T>::RowPack;
-  const int threads = int(blockDim.x), thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32;
+  constexpr int kHeld = Plan<Threads>::kHeld;
+  const int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32;
   const Row<T> row(logits + int64_t(blockIdx.x) * vocabulary, vocabulary);
   const Labels labels{ids + int64_t(blockIdx.x) * patch, coefficients, patch, vocabulary};
   // A thread reads from shared memory only what it has copied there itself: no barrier is needed.
   T* const shared = shared_memory<T>() + thread * kWidth<T>;
-  Scratch* const scratch = shared_memory<Scratch>(size_t(shared_packs) * threads * sizeof(RowPack));
-  const int first_shared = thread + kHeld * threads, first_beyond = first_shared + shared_packs * threads;
+  Scratch* const scratch = shared_memory<Scratch>(size_t(shared_packs) * Threads * sizeof(RowPack));
+  const int first_shared = thread + kHeld * Threads, first_beyond = first_shared + shared_packs * Threads;
 
-  RowPack held[kHeld];
+  Word<T, kWidth<T>> held[kHeld];
 #pragma unroll
   for (int i = 0; i < kHeld; ++i)
-    if (thread + i * threads < row.packs) held[i] = load<T, kWidth<T>>(row.pack(thread + i * threads));
-  const auto copied = [&](int i) { return load<T, kWidth<T>>(shared + i * threads * kWidth<T>); };
+    if (thread + i * Threads < row.packs) held[i] = load_word<T, kWidth<T>>(row.pack(thread + i * Threads));
+  const auto copied = [&](int i) { return load<T, kWidth<T>>(shared + i * Threads * kWidth<T>); };
   const auto copy = [&](int i) {
-    const int p = first_shared + i * threads;
-    if (i < shared_packs && p < row.packs) cp_async_16(shared + i * threads * kWidth<T>, row.pack(p));
+    const int p = first_shared + i * Threads;
+    if (i < shared_packs && p < row.packs) cp_async_16(shared + i * Threads * kWidth<T>, row.pack(p));
     cp_async_commit();
   };
 #pragma unroll 1  // else its addresses cost registers that are not there
@@ -178,13 +198,14 @@ cross_entropy_kernel(float* losses, T* logits, const int* ids, const float* coef
   }
 #pragma unroll
   for (int i = 0; i < kHeld; ++i)
-    if (thread + i * threads < row.packs) softmax.add(held[i]);
+    if (thread + i * Threads < row.packs) softmax.add(unpacked<T, kWidth<T>>(held[i]));
+#pragma unroll 1
   for (int i = 0; i < shared_packs; ++i) {
     cp_async_wait<kAhead - 1>();
-    if (first_shared + i * threads < row.packs) softmax.add(copied(i));
+    if (first_shared + i * Threads < row.packs) softmax.add(copied(i));
     copy(i + kAhead);
   }
-  for_packs(row, first_beyond, threads, [&](int, const RowPack& pack) { softmax.add(pack); });
+  for_packs(row, first_beyond, Threads, [&](int, const RowPack& pack) { softmax.add(pack); });
 
   softmax = softmax.over_warp();
   if (lane == 0) {
@@ -193,7 +214,7 @@ cross_entropy_kernel(float* losses, T* logits, const int* ids, const float* coef
   }
   __syncthreads();
   softmax = Softmax{};
-  if (lane < threads / 32) {
+  if (lane < Threads / 32) {
     softmax.largest = scratch->largest[lane];
     softmax.sum = scratch->sum[lane];
   }
@@ -205,6 +226,7 @@ cross_entropy_kernel(float* losses, T* logits, const int* ids, const float* coef
   if (warp == 0) {
     const float log_sum = logf(softmax.sum);
     float loss = 0;
+#pragma unroll 1
     for (int j = lane; counts && j < patch; j += 32)
       if (labels.in_vocabulary(j)) loss += coefficients[j] * (largest - kept[j] + log_sum);
     loss = warp_sum(loss);
@@ -221,15 +243,18 @@ cross_entropy_kernel(float* losses, T* logits, const int* ids, const float* coef
   if (thread < row.edges()) store(row.edge(thread), gradient_in(edge));
 #pragma unroll
   for (int i = 0; i < kHeld; ++i)
-    if (thread + i * threads < row.packs) store(row.pack(thread + i * threads), gradient_in(held[i]));
-  for (int i = 0; i < shared_packs && first_shared + i * threads < row.packs; ++i)
-    store(row.pack(first_shared + i * threads), gradient_in(copied(i)));
-  for_packs(row, first_beyond, threads, [&](int p, const RowPack& pack) { store(row.pack(p), gradient_in(pack)); });
+    if (thread + i * Threads < row.packs)
+      store(row.pack(thread + i * Threads), gradient_in(unpacked<T, kWidth<T>>(held[i])));
+#pragma unroll 1
+  for (int i = 0; i < shared_packs && first_shared + i * Threads < row.packs; ++i)
+    store(row.pack(first_shared + i * Threads), gradient_in(copied(i)));
+  for_packs(row, first_beyond, Threads, [&](int p, const RowPack& pack) { store(row.pack(p), gradient_in(pack)); });
 
   // The labels' elements once more, from the logit and not from the rounded softmax: the difference of two
   // near values is rounded once. The lines are still in the cache.
   __syncthreads();
   if (warp != 0 || !counts) return;
+#pragma unroll 1
   for (int j = lane; j < patch; j += 32) {
     if (!labels.in_vocabulary(j)) continue;
     const float weight = labels.weight_once(j);
@@ -237,10 +262,18 @@ cross_entropy_kernel(float* losses, T* logits, const int* ids, const float* coef
   }
 }
 
-// A function of the shape alone, as the order of the additions follows from it.
-int threads_for(int64_t packs) {
-  if (packs <= 128 * kHeld) return 128;       // all in registers
-  return packs <= 7168 ? 512 : kMaxThreads;  // 112 KB: two rows fit one multiprocessor
+template <typename T, int Threads>
+void cross_entropy(const Device& device, const View& losses, const View& logits, const View& labels,
+                   const View& coefficients, bool gradient) {
+  const int64_t packs = logits.cols() / kWidth<T>;
+  const int64_t scratch_bytes = int64_t(sizeof(Scratch)) + labels.cols() * int64_t(sizeof(float));
+  const int64_t room = (int64_t(device.shared_bytes) - scratch_bytes) / (Threads * 16);
+  const int64_t wanted = (packs + Threads - 1) / Threads - Plan<Threads>::kHeld;
+  const int64_t shared_packs = std::max<int64_t>(0, std::min(wanted, room));
+  const Launch at{unsigned(losses.size()), Threads, size_t(shared_packs * Threads * 16 + scratch_bytes), device.stream};
+  launch<cross_entropy_kernel<T, Threads>>("cross_entropy", at, losses.as<float>(), logits.as<T>(), labels.as<int>(),
+                                           coefficients.as<float>(), logits.cols(), labels.cols(), shared_packs,
+                                           gradient, device.bad_id);
 }
 
 }  // namespace
@@ -249,16 +282,15 @@ void CudaKernels::cross_entropy(const View& losses, const View& logits, const Vi
                                 bool gradient) {
   with_type(logits.dtype, [&](auto type) {
     using T = decltype(type);
-    const int64_t packs = logits.cols() / kWidth<T>, threads = threads_for(packs);
-    const int64_t scratch_bytes = int64_t(sizeof(Scratch)) + labels.cols() * int64_t(sizeof(float));
-    const int64_t room = (int64_t(device_.shared_bytes) - scratch_bytes) / (threads * 16);
-    const int64_t wanted = (packs + threads - 1) / threads - kHeld;
-    const int64_t shared_packs = std::max<int64_t>(0, std::min(wanted, room));
-    const Launch at{unsigned(losses.size()), unsigned(threads), size_t(shared_packs * threads * 16 + scratch_bytes),
-                    device_.stream};
-    launch<cross_entropy_kernel<T>>("cross_entropy", at, losses.as<float>(), logits.as<T>(), labels.as<int>(),
-                                    coefficients.as<float>(), logits.cols(), labels.cols(), shared_packs, gradient,
-                                    device_.bad_id);
+    // A function of the shape alone, as the order of the additions follows from it.
+    const int64_t packs = logits.cols() / kWidth<T>;
+    if (packs <= 128 * Plan<128>::kHeld) {  // all in registers
+      cuda::cross_entropy<T, 128>(device_, losses, logits, labels, coefficients, gradient);
+    } else if (packs <= 7168) {  // 112 KB: two rows fit one multiprocessor
+      cuda::cross_entropy<T, 512>(device_, losses, logits, labels, coefficients, gradient);
+    } else {
+      cuda::cross_entropy<T, 1024>(device_, losses, logits, labels, coefficients, gradient);
+    }
   });
 }
 
