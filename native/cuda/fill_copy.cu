@@ -1,4 +1,5 @@
-// Constants and conversions: bound by memory, so all that matters is wide accesses.
+// Constants and conversions: bound by memory, so all that matters is wide accesses, each of a warp to one run of
+// memory, and enough of them on their way at once.
 #include "cuda_kernels.h"
 #include "dispatch.h"
 #include "launch.cuh"
@@ -44,30 +45,31 @@ __device__ __forceinline__ int convert<int, int>(int x) {
   return x;
 }
 
-constexpr int kCopyWidth = 8;
+// Elements of a pack: 16 bytes of the wider type.
+template <typename To, typename From>
+constexpr int kCopyWidth = kWidth<To> < kWidth<From> ? kWidth<To> : kWidth<From>;
+constexpr int kCopyPacks = 4;  // of a thread, kThreads apart
 
 template <typename To, typename From>
 __global__ void __launch_bounds__(kThreads) copy_kernel(To* out, const From* in, int64_t size) {
-  const int64_t i = (int64_t(blockIdx.x) * kThreads + threadIdx.x) * kCopyWidth;
-  if (i + kCopyWidth <= size) {
-    constexpr int from_width = kWidth<From> < kCopyWidth ? kWidth<From> : kCopyWidth;
-    constexpr int to_width = kWidth<To> < kCopyWidth ? kWidth<To> : kCopyWidth;
-    To values[kCopyWidth];
+  constexpr int kPack = kCopyWidth<To, From>, kStep = kThreads * kPack;
+  const int64_t first = int64_t(blockIdx.x) * kStep * kCopyPacks + threadIdx.x * kPack;
+  Word<From, kPack> words[kCopyPacks];
 #pragma unroll
-    for (int j = 0; j < kCopyWidth; j += from_width) {
-      const auto pack = load<From, from_width>(in + i + j);
+  for (int i = 0; i < kCopyPacks; ++i)
+    if (first + i * kStep + kPack <= size) words[i] = load_word<From, kPack>(in + first + i * kStep);
 #pragma unroll
-      for (int lane = 0; lane < from_width; ++lane) values[j + lane] = convert<To>(pack.at[lane]);
+  for (int i = 0; i < kCopyPacks; ++i) {
+    const int64_t at = first + i * kStep;
+    if (at + kPack <= size) {
+      const auto pack = unpacked<From, kPack>(words[i]);
+      Pack<To, kPack> converted;
+#pragma unroll
+      for (int lane = 0; lane < kPack; ++lane) converted.at[lane] = convert<To>(pack.at[lane]);
+      store(out + at, converted);
+    } else {
+      for (int64_t j = at; j < size; ++j) out[j] = convert<To>(in[j]);
     }
-#pragma unroll
-    for (int j = 0; j < kCopyWidth; j += to_width) {
-      Pack<To, to_width> pack;
-#pragma unroll
-      for (int lane = 0; lane < to_width; ++lane) pack.at[lane] = values[j + lane];
-      store(out + i + j, pack);
-    }
-  } else {
-    for (int64_t j = i; j < size; ++j) out[j] = convert<To>(in[j]);
   }
 }
 
@@ -97,7 +99,7 @@ template <typename To, typename From>
 void copy(const Device& device, const View& out, const View& in) {
   const int64_t size = out.size();
   if (out.contiguous() && in.contiguous() && aligned_16(out.as<To>(), in.as<From>())) {
-    const Launch at{blocks_for(size, kThreads * kCopyWidth), kThreads, 0, device.stream};
+    const Launch at{blocks_for(size, kThreads * kCopyWidth<To, From> * kCopyPacks), kThreads, 0, device.stream};
     launch<copy_kernel<To, From>>("copy", at, out.as<To>(), in.as<From>(), size);
     return;
   }

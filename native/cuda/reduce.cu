@@ -1,5 +1,5 @@
 // Sums over whole tensors. Each is cut into a fixed number of slices, so that neither the device nor the
-// schedule can change the order of the additions.
+// schedule can change the order of the additions. A thread adds in order what it has loaded kAhead at a time.
 #include <algorithm>
 
 #include "block_reduce.cuh"
@@ -13,30 +13,47 @@ namespace {
 
 constexpr int kThreads = 512;
 constexpr int kSlices = 1024;
+constexpr int kAhead = 4;  // packs on their way to a thread at once
 constexpr size_t kScratchBytes = kThreads / 32 * sizeof(double);
 
 // One block. out = (accumulate ? out : 0) + the sum.
 __global__ void __launch_bounds__(kThreads) sum_kernel(float* out, const float* in, int64_t size, bool accumulate) {
   double sum = 0;
-  for (int64_t i = threadIdx.x; i < size; i += kThreads) sum += in[i];
+  int64_t i = threadIdx.x;
+  for (; i + (kAhead - 1) * kThreads < size; i += kAhead * kThreads) {
+    float values[kAhead];
+#pragma unroll
+    for (int j = 0; j < kAhead; ++j) values[j] = in[i + j * kThreads];
+#pragma unroll
+    for (int j = 0; j < kAhead; ++j) sum += values[j];
+  }
+  for (; i < size; i += kThreads) sum += in[i];
   sum = block_sum(sum, shared_memory<double>());
   if (threadIdx.x == 0) out[0] = float(accumulate ? out[0] + sum : sum);
+}
+
+template <int Width>
+__device__ __forceinline__ void add_squares(float& sum, const Pack<float, Width>& pack) {
+#pragma unroll
+  for (int lane = 0; lane < Width; ++lane) sum += pack.at[lane] * pack.at[lane];
 }
 
 // slices[b] = the sum of squares of the b-th packs modulo the number of blocks.
 template <int Width>
 __global__ void __launch_bounds__(kThreads) square_sums_kernel(float* slices, const float* in, int64_t size) {
-  const int64_t stride = int64_t(gridDim.x) * kThreads * Width;
+  const int64_t stride = int64_t(gridDim.x) * kThreads, packs = size / Width;
   float sum = 0;
-  for (int64_t i = (int64_t(blockIdx.x) * kThreads + threadIdx.x) * Width; i < size; i += stride) {
-    if (i + Width <= size) {
-      const auto pack = load<float, Width>(in + i);
+  int64_t p = int64_t(blockIdx.x) * kThreads + threadIdx.x;
+  for (; p + (kAhead - 1) * stride < packs; p += kAhead * stride) {
+    Pack<float, Width> ahead[kAhead];
 #pragma unroll
-      for (int lane = 0; lane < Width; ++lane) sum += pack.at[lane] * pack.at[lane];
-    } else {
-      for (int64_t j = i; j < size; ++j) sum += in[j] * in[j];
-    }
+    for (int j = 0; j < kAhead; ++j) ahead[j] = load<float, Width>(in + (p + j * stride) * Width);
+#pragma unroll
+    for (int j = 0; j < kAhead; ++j) add_squares(sum, ahead[j]);
   }
+  for (; p < packs; p += stride) add_squares(sum, load<float, Width>(in + p * Width));
+  if (p == packs)  // whose turn it is has what is left of less than a pack
+    for (int64_t i = packs * Width; i < size; ++i) sum += in[i] * in[i];
   sum = block_sum(sum, shared_memory<float>());
   if (threadIdx.x == 0) slices[blockIdx.x] = sum;
 }

@@ -32,7 +32,7 @@ describe.each(backends)("fill on %s", (backend) => {
 });
 
 describe.each(backends)("copy on %s", (backend) => {
-  const rows = cases(backend, [1, 3, 123], [1, 3]);
+  const rows = [1, 3, 500];
   const pairs = [["f32", "f32"], ["f32", "bf16"], ["bf16", "f32"], ["bf16", "bf16"], ["i32", "i32"]] as const;
 
   it.each(pairs.flatMap(([to, from]) => rows.flatMap((n) => guards.map((guard) => ({ to, from, n, guard })))))(

@@ -37,6 +37,16 @@ describe.each(backends)("reductions on %s", (backend) => {
     await memory.verify();
   });
 
+  it("gradient norm of more than the slices of the sum have in one turn", async () => {
+    const size = 2 ** 23 + 2 ** 21 + 5;
+    const memory = new Memory(open(backend));
+    const [out, grad] = [memory.output("f32", [1]), memory.output("f32", [size])];
+    native.fill(grad, 1); // whatever the order, no sum is rounded
+    native.gradNorm(out, grad, memory.workspace("f32", native.gradNormWorkspace(memory.device, size)));
+    expect([...(await values(out))]).toEqual([Math.fround(Math.sqrt(size))]);
+    await memory.verify();
+  });
+
   it("takes tensors of any rank", async () => {
     const memory = new Memory(open(backend));
     const out = memory.output("f32", [1]);
