@@ -7,22 +7,23 @@
 
 namespace nextpatch::cuda {
 
-// The bad id of the lowest index that was seen since the host last looked. In page-locked host memory that
-// the device writes to, so that looking costs no copy; devices write to it only when something is wrong.
+// Of the bad token ids, and of the bad labels, that were seen since the host last looked, those of the lowest index.
+// In page-locked host memory that the device writes to, so that looking costs no copy; devices write to it only when
+// something is wrong.
 struct BadId {
   static constexpr unsigned long long kNone = ~0ull;
-  enum What : int { token_id, label };
+  enum What : int { token_id, label, kKinds };
 
-  unsigned long long first;  // index << 32 | id
-  int vocabulary;
-  int what;
+  struct Kind {
+    unsigned long long first;  // index << 32 | id
+    int vocabulary;
+  } kinds[kKinds];
 };
 
 // `index`: of the id in its tensor.
 __device__ inline void report_bad_id(BadId* bad, BadId::What what, int64_t index, int32_t id, int64_t vocabulary) {
-  bad->vocabulary = int(vocabulary);
-  bad->what = what;
-  atomicMin(&bad->first, (unsigned long long)(index) << 32 | uint32_t(id));
+  bad->kinds[what].vocabulary = int(vocabulary);
+  atomicMin(&bad->kinds[what].first, (unsigned long long)(index) << 32 | uint32_t(id));
 }
 
 // Labels that stand for "no label here", as in PyTorch and Hugging Face.

@@ -15,8 +15,6 @@ Device describe(int index) {
   check(cudaGetDeviceProperties(&properties, index), "open", "cudaGetDeviceProperties failed");
   Device device;
   device.index = index;
-  device.compute_capability = 10 * properties.major + properties.minor;
-  device.multiprocessors = properties.multiProcessorCount;
   device.shared_bytes = properties.sharedMemPerBlockOptin;
   return device;
 }
@@ -41,7 +39,7 @@ CudaContext::Owned::Owned(int index) : Owned() {
   void* host = nullptr;
   check(cudaHostAlloc(&host, sizeof(BadId), cudaHostAllocMapped), "open", "cudaHostAlloc failed");
   bad_id = static_cast<BadId*>(host);
-  bad_id->first = BadId::kNone;
+  for (BadId::Kind& kind : bad_id->kinds) kind.first = BadId::kNone;
   void* mapped = nullptr;
   check(cudaHostGetDevicePointer(&mapped, host, 0), "open", "cudaHostGetDevicePointer failed");
   device.bad_id = static_cast<BadId*>(mapped);
@@ -163,21 +161,22 @@ cudaEvent_t CudaContext::event(Ticket ticket) {
 }
 
 void CudaContext::report_bad_id() {
-  unsigned long long first;
-  int vocabulary, what;
+  // A bad token says why its label is bad, so it comes first.
+  const char* const names[BadId::kKinds] = {"token id ", "label "};
+  std::string message;
   {
     std::lock_guard<std::mutex> lock(marks_);
-    volatile BadId* const bad = owned_.bad_id;
-    first = bad->first;
-    if (first == BadId::kNone) return;
-    vocabulary = bad->vocabulary;
-    what = bad->what;
-    bad->first = BadId::kNone;
+    for (int what = 0; what < BadId::kKinds; ++what) {
+      volatile BadId::Kind& kind = owned_.bad_id->kinds[what];
+      const unsigned long long first = kind.first;
+      if (first == BadId::kNone) continue;
+      if (message.empty())
+        message = names[what] + std::to_string(int32_t(uint32_t(first))) + " at index " + std::to_string(first >> 32) +
+                  " is outside the vocabulary of " + std::to_string(kind.vocabulary);
+      kind.first = BadId::kNone;
+    }
   }
-  throw Error(ErrorKind::range, std::string(what == BadId::label ? "label " : "token id ") +
-                                    std::to_string(int32_t(uint32_t(first))) + " at index " +
-                                    std::to_string(first >> 32) + " is outside the vocabulary of " +
-                                    std::to_string(vocabulary));
+  if (!message.empty()) throw Error(ErrorKind::range, message);
 }
 
 // ---- Times ----------------------------------------------------------------------------------------------

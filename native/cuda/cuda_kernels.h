@@ -17,10 +17,8 @@ struct BadId;
 struct Device {
   int index = 0;
   cudaStream_t stream = nullptr;
-  int compute_capability = 80;  // 10 * major + minor
-  int multiprocessors = 0;
-  size_t shared_bytes = 0;    // the most dynamic shared memory of a block, opted in
-  BadId* bad_id = nullptr;    // where kernels report ids outside the vocabulary
+  size_t shared_bytes = 0;  // the most dynamic shared memory of a block, opted in
+  BadId* bad_id = nullptr;  // where kernels report ids outside the vocabulary
 };
 
 class CudaKernels final : public Kernels {

@@ -122,7 +122,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   cudaMemGetInfo(&free_bytes, &properties->totalGlobalMem);
   properties->major = 9;
   properties->minor = 0;
-  properties->multiProcessorCount = 4;
   properties->sharedMemPerBlockOptin = nextpatch::simt::kSharedBytesOptIn;
   return cudaSuccess;
 }

@@ -99,6 +99,20 @@ describe.each(grid)("cross-entropy on $backend in $dtype", ({ backend, dtype }) 
     }
   });
 
+  it("names a bad token by its own vocabulary where a label is bad too, then nothing", async () => {
+    const memory = new Memory(device);
+    const [out, losses] = [memory.output(dtype, [2, 8]), memory.output("f32", [1])];
+    const table = memory.input(dtype, [11, 8], normals(88, 1, dtype));
+    const logits = memory.input(dtype, [1, 97], normals(97, 1, dtype));
+    const [tokens, labels] = [memory.input("i32", [2], [3, 12]), memory.input("i32", [1, 1], [98])];
+    const coefficients = memory.input("f32", [1], [1]);
+    native.patchEmbeddingForward(out, tokens, table);
+    native.crossEntropy(losses, logits, labels, coefficients, false);
+    await expect(device.synchronize()).rejects.toThrow("token id 12 at index 1 is outside the vocabulary of 11");
+    await device.synchronize();
+    await memory.verify();
+  });
+
   it("does not overflow for large logits", async () => {
     const memory = new Memory(device);
     const big = rounding[dtype](3e4);
