@@ -46,7 +46,7 @@ class AttentionOrder {
       : kv_heads_(unsigned(kv_heads)), heads_(unsigned(heads)), pairs_(unsigned(batch * kv_heads)) {
     const int64_t most = std::max<int64_t>(1, kGroupBytes / std::max<int64_t>(1, shared_bytes));
     const int64_t pairs = batch * kv_heads, groups = (pairs + most - 1) / most;
-    group_ = groups == 0 ? 0 : unsigned((pairs + groups - 1) / groups);
+    group_ = unsigned((pairs + groups - 1) / groups);
     // Neither y nor z comes to the limit of 65535: that many groups would be of a terabyte.
     grid = dim3(group_ * unsigned(heads), unsigned(tiles), unsigned(groups));
   }

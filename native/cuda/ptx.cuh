@@ -23,15 +23,10 @@ namespace nextpatch::cuda {
 //   d[0], d[1]: (g, t), (g, t+1)   d[2], d[3]: row g+8
 NEXTPATCH_PTX void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
 
-// Warp: loads 1, 2 or 4 matrices of 8 x 8 16-bit elements from shared memory. Lane 8i + j gives the address
-// of row j of matrix i (16 bytes, 16-byte aligned); lanes beyond the last matrix may give any. Register i of
-// lane l receives elements (l/4, 2 (l%4)) and (l/4, 2 (l%4) + 1) of matrix i, the first in the low half;
-// _trans: of its transpose.
-NEXTPATCH_PTX void ldmatrix_x1(uint32_t (&r)[1], const void* row);
-NEXTPATCH_PTX void ldmatrix_x2(uint32_t (&r)[2], const void* row);
+// Warp: loads 4 matrices of 8 x 8 16-bit elements from shared memory. Lane 8i + j gives the address of row j of
+// matrix i (16 bytes, 16-byte aligned). Register i of lane l receives elements (l/4, 2 (l%4)) and
+// (l/4, 2 (l%4) + 1) of matrix i, the first in the low half; _trans: of its transpose.
 NEXTPATCH_PTX void ldmatrix_x4(uint32_t (&r)[4], const void* row);
-NEXTPATCH_PTX void ldmatrix_x1_trans(uint32_t (&r)[1], const void* row);
-NEXTPATCH_PTX void ldmatrix_x2_trans(uint32_t (&r)[2], const void* row);
 NEXTPATCH_PTX void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row);
 
 // ---- Asynchronous copies ------------------------------------------------------------------------------
@@ -75,29 +70,9 @@ NEXTPATCH_PTX void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], cons
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-NEXTPATCH_PTX void ldmatrix_x1(uint32_t (&r)[1], const void* row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
-               : "=r"(r[0]) : "r"(shared_address(row)) : "memory");
-}
-
-NEXTPATCH_PTX void ldmatrix_x2(uint32_t (&r)[2], const void* row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0,%1}, [%2];"
-               : "=r"(r[0]), "=r"(r[1]) : "r"(shared_address(row)) : "memory");
-}
-
 NEXTPATCH_PTX void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(row)) : "memory");
-}
-
-NEXTPATCH_PTX void ldmatrix_x1_trans(uint32_t (&r)[1], const void* row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x1.trans.shared.b16 {%0}, [%1];"
-               : "=r"(r[0]) : "r"(shared_address(row)) : "memory");
-}
-
-NEXTPATCH_PTX void ldmatrix_x2_trans(uint32_t (&r)[2], const void* row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
-               : "=r"(r[0]), "=r"(r[1]) : "r"(shared_address(row)) : "memory");
 }
 
 NEXTPATCH_PTX void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row) {

@@ -48,15 +48,13 @@ struct Ldmatrix {
   const char* what;
   uint32_t* registers;
   const void* row;
-  int matrices;
   bool transposed;
 };
 
 // Lanes 8i to 8i+7 give the addresses of the rows of matrix i: 8 elements of 16 bits each. Lane l receives
 // elements 2 (l % 4) and the next of row l / 4; transposed: of column l / 4.
 void ldmatrix(Ldmatrix* const* lanes, unsigned) {
-  const int matrices = lanes[0]->matrices;
-  for (int i = 0; i < matrices; ++i) {
+  for (int i = 0; i < 4; ++i) {
     uint16_t elements[8][8];
     for (int row = 0; row < 8; ++row) {
       const void* address = lanes[i * 8 + row]->row;
@@ -73,8 +71,8 @@ void ldmatrix(Ldmatrix* const* lanes, unsigned) {
   }
 }
 
-void meet_at_ldmatrix(const char* what, uint32_t* registers, const void* row, int matrices, bool transposed) {
-  Ldmatrix lane{what, registers, row, matrices, transposed};
+void meet_at_ldmatrix(const char* what, uint32_t* registers, const void* row, bool transposed) {
+  Ldmatrix lane{what, registers, row, transposed};
   simt::meet<Ldmatrix>(what, 0xffffffffu, lane, ldmatrix);
 }
 
@@ -85,18 +83,8 @@ void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b
   simt::meet<Mma>("mma.m16n8k16", 0xffffffffu, lane, mma);
 }
 
-void ldmatrix_x1(uint32_t (&r)[1], const void* row) { meet_at_ldmatrix("ldmatrix.x1", r, row, 1, false); }
-void ldmatrix_x2(uint32_t (&r)[2], const void* row) { meet_at_ldmatrix("ldmatrix.x2", r, row, 2, false); }
-void ldmatrix_x4(uint32_t (&r)[4], const void* row) { meet_at_ldmatrix("ldmatrix.x4", r, row, 4, false); }
-void ldmatrix_x1_trans(uint32_t (&r)[1], const void* row) {
-  meet_at_ldmatrix("ldmatrix.x1.trans", r, row, 1, true);
-}
-void ldmatrix_x2_trans(uint32_t (&r)[2], const void* row) {
-  meet_at_ldmatrix("ldmatrix.x2.trans", r, row, 2, true);
-}
-void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row) {
-  meet_at_ldmatrix("ldmatrix.x4.trans", r, row, 4, true);
-}
+void ldmatrix_x4(uint32_t (&r)[4], const void* row) { meet_at_ldmatrix("ldmatrix.x4", r, row, false); }
+void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row) { meet_at_ldmatrix("ldmatrix.x4.trans", r, row, true); }
 
 void cp_async_16(void* shared, const void* global, bool in_bounds) {
   simt::copy_async(shared, global, 16, in_bounds ? 16 : 0);

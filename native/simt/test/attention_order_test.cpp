@@ -33,7 +33,6 @@ TEST(attention_order_has_every_tile_of_every_head_once) {
       {3, 2, 1, 4, kGroupBytes + 1},  // a pair that does not fit is a group of its own
       {70'000, 1, 1, 1, 64},          // more sequences than a grid's y or z holds
       {3, 1, 2, 3, 0},                // nothing shared: no keys
-      {0, 1, 2, 3, 64},
   };
   for (const auto& [batch, kv_heads, heads, tiles, shared_bytes] : shapes) {
     const AttentionOrder order(batch, kv_heads, heads, tiles, shared_bytes);
