@@ -26,6 +26,7 @@ struct CUgraphExec_st {
 struct CUstream_st {
   std::unique_ptr<CUgraph_st> capturing;
   std::deque<std::function<void()>> late;  // copies, and what was enqueued behind them
+  bool early = true;                       // whether the last copy from the host was
 };
 
 namespace {
@@ -164,9 +165,10 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   using nextpatch::simt::page_locked;
-  const bool late = stream && !stream->capturing &&
-                    ((kind == cudaMemcpyHostToDevice && page_locked(from)) ||
-                     (kind == cudaMemcpyDeviceToHost && page_locked(to)) || kind == cudaMemcpyDeviceToDevice);
+  bool late = stream && !stream->capturing &&
+              ((kind == cudaMemcpyHostToDevice && page_locked(from)) ||
+               (kind == cudaMemcpyDeviceToHost && page_locked(to)) || kind == cudaMemcpyDeviceToDevice);
+  if (late && kind == cudaMemcpyHostToDevice) late = std::exchange(stream->early, !stream->early);
   if (late && nextpatch::simt::fault() == cudaSuccess) {
     std::lock_guard<std::mutex> lock(late_mutex);
     stream->late.push_back([=] { std::memmove(to, from, bytes); });

@@ -128,6 +128,13 @@ describe.each(backends)("Device on %s", (backend) => {
     expect(alone.memory().usedBytes).toBe(alone.memory().workspaceBytes);
   });
 
+  it("prefetches one part of a tensor after the other", async () => {
+    const alone = new Device(backend, 0, 8);
+    const tensor = new Tensor(alone, "i32", [1000]);
+    for (const part of [0, 1, 2, 3, 4]) tensor.narrow(0, part * 200, 200).prefetch(new Int32Array(200).fill(part));
+    expect([...(await tensor.read())]).toEqual(Array.from({ length: 1000 }, (_, i) => Math.floor(i / 200)));
+  });
+
   it("prefetches to memory that earlier operations used for something else", async () => {
     const alone = new Device(backend, 0, 6);
     const out = new Tensor(alone, "f32", [256]);

@@ -52,8 +52,9 @@ TEST(copies_are_as_late_as_those_who_wait_for_them_allow) {
     EXPECT(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking) == cudaSuccess);
   for (cudaEvent_t* event : {&arrived, &done})
     EXPECT(cudaEventCreateWithFlags(event, cudaEventDisableTiming) == cudaSuccess);
-  void *host = nullptr, *device = nullptr;
-  EXPECT(cudaMallocHost(&host, sizeof(float)) == cudaSuccess);
+  void *host = nullptr, *result = nullptr, *device = nullptr;
+  for (void** data : {&host, &result}) EXPECT(cudaMallocHost(data, sizeof(float)) == cudaSuccess);
+  *static_cast<float*>(result) = 0;
   EXPECT(cudaMalloc(&device, sizeof(float)) == cudaSuccess);
   float &from = *static_cast<float*>(host), &to = *static_cast<float*>(device);
   const auto send = [&](float value, cudaStream_t stream) {
@@ -69,29 +70,31 @@ TEST(copies_are_as_late_as_those_who_wait_for_them_allow) {
   EXPECT(to == 11);
 
   send(2, copies);
-  cuda::launch<add_kernel>("test", {1, 1, 0, compute}, &to, 10.0f);
-  EXPECT(to == 21);  // a wait was forgotten
-  EXPECT(cudaStreamSynchronize(copies) == cudaSuccess && to == 2);
+  EXPECT(to == 2);  // the early one: nothing that it had to wait for
 
   send(3, copies);
-  from = 4;  // before anyone has waited: it is this that arrives
-  EXPECT(cudaEventRecord(arrived, copies) == cudaSuccess && cudaEventSynchronize(arrived) == cudaSuccess && to == 4);
+  cuda::launch<add_kernel>("test", {1, 1, 0, compute}, &to, 10.0f);
+  EXPECT(to == 12);  // a wait was forgotten
+  EXPECT(cudaStreamSynchronize(copies) == cudaSuccess && to == 3);
 
-  // Back and forth: each stream waits for what the other has done so far, not for what comes later.
+  // Back and forth: an early copy waits for what the other stream had done so far, which waited for a late one.
+  send(4, copies);
   send(5, copies);
   EXPECT(cudaEventRecord(arrived, copies) == cudaSuccess && cudaStreamWaitEvent(compute, arrived, 0) == cudaSuccess);
-  EXPECT(cudaMemcpyAsync(host, device, sizeof(float), cudaMemcpyDeviceToHost, compute) == cudaSuccess);
+  EXPECT(cudaMemcpyAsync(result, device, sizeof(float), cudaMemcpyDeviceToHost, compute) == cudaSuccess);
   EXPECT(cudaEventRecord(done, compute) == cudaSuccess && cudaStreamWaitEvent(copies, done, 0) == cudaSuccess);
+  EXPECT(*static_cast<float*>(result) == 0 && to == 4);
   send(6, copies);
-  EXPECT(cudaEventRecord(arrived, copies) == cudaSuccess && cudaStreamWaitEvent(compute, arrived, 0) == cudaSuccess);
-  EXPECT(cudaEventSynchronize(done) == cudaSuccess && to == 6 && from == 6);  // 5 was overwritten as it lay on the host
+  EXPECT(*static_cast<float*>(result) == 6);  // 5 was overwritten as it lay on the host
+  EXPECT(cudaEventSynchronize(done) == cudaSuccess && to == 6);
+  EXPECT(cudaFreeHost(result) == cudaSuccess);
   EXPECT(cudaFreeHost(host) == cudaSuccess);
   EXPECT(cudaFree(device) == cudaSuccess);
 
   // Other memory of the host is copied at once.
-  float pageable = 7, result = 0;
-  EXPECT(cudaMemcpyAsync(&result, &pageable, sizeof(float), cudaMemcpyDeviceToHost, compute) == cudaSuccess);
-  EXPECT(result == 7);
+  float pageable = 7, copy = 0;
+  EXPECT(cudaMemcpyAsync(&copy, &pageable, sizeof(float), cudaMemcpyDeviceToHost, compute) == cudaSuccess);
+  EXPECT(copy == 7);
   for (cudaEvent_t event : {arrived, done}) EXPECT(cudaEventDestroy(event) == cudaSuccess);
   for (cudaStream_t stream : {compute, copies}) EXPECT(cudaStreamDestroy(stream) == cudaSuccess);
 }

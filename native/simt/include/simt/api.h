@@ -1,6 +1,7 @@
 // The part of the CUDA runtime API that native/cuda uses, on host memory. Streams are in order and run what is
 // enqueued at once, but for copies between page-locked and device memory and within it: as late as the stream's next
-// kernel, or whoever waits for them, allows, so that a wait that is missing shows. Captured graphs run when launched.
+// kernel, or whoever waits for them, allows, so that a wait that is missing shows. Every second copy from the host is
+// early instead, as the wait may be missing on either side. Captured graphs run when launched.
 #pragma once
 
 #include <cstddef>
