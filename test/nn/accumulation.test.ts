@@ -29,6 +29,7 @@ async function step(backend: (typeof backends)[number], precision: "fp32" | "bf1
   const stages = resolveStages(config, tokens.length);
   const plan = planRun(device, config.model!, precision === "bf16" ? "bf16" : "f32", stages, null);
   await device.synchronize(); // what other steps have used is free
+  device.trim(); // a cached block may be somewhat larger than what is asked for
   const before = device.memory().usedBytes;
   using model = Llama.create(shape, { device, precision, seed: 5 });
   const stepper = new Stepper(model, plan, stages, null);
@@ -38,7 +39,7 @@ async function step(backend: (typeof backends)[number], precision: "fp32" | "bf1
   const { systemAllocations } = device.memory();
   await stepper.step(0, tokens, 1e-3);
   const grown = device.memory().systemAllocations - systemAllocations;
-  const planned = plannedBytes(device, plan);
+  const planned = plannedBytes(device, plan) - device.memory().workspaceBytes; // which was there before
   stepper.dispose();
   return { loss, gradNorm, gradient, used, planned, grown };
 }
