@@ -55,33 +55,53 @@ struct Cut {
   __device__ bool keeps(unsigned other, int64_t i) const { return other > rank || (other == rank && i <= id); }
 };
 
-// The first position in that order at which f, summed over all that is kept, reaches `share`: by bisection
-// over ranks, then over the ids of those of equal rank.
+// The largest number of `bits` bits, an even number, that is accepted, of which 0 is one: accept(sum of f(i) over the
+// i with in(i, number)). What is accepted is so for all smaller numbers; two bits a pass over the row.
+template <typename F, typename In, typename Accept>
+__device__ unsigned find_largest(const Row& row, int bits, const F& f, const In& in, const Accept& accept) {
+  unsigned found = 0;
+#pragma unroll 1
+  for (int shift = bits - 2; shift >= 0; shift -= 2) {
+    double sums[3] = {};
+#pragma unroll 1
+    for (int64_t i = threadIdx.x; i < row.size; i += kThreads) {
+      const double value = f(i);
+#pragma unroll
+      for (unsigned j = 0; j < 3; ++j)
+        if (in(i, found | (j + 1) << shift)) sums[j] += value;
+    }
+    unsigned accepted = 0;
+#pragma unroll
+    for (unsigned j = 0; j < 3; ++j)
+      if (accept(block_sum(sums[j], row.scratch))) accepted = j + 1;
+    found |= accepted << shift;
+  }
+  return found;
+}
+
+// The first position in that order at which f, summed over all that is kept, reaches `share`: first its rank, then
+// its id among those of equal rank.
 template <typename F>
 __device__ Cut find_cut(const Row& row, double share, const F& f) {
-  unsigned rank = 0;
-  for (unsigned bit = 0x80000000u; bit != 0; bit >>= 1) {
-    const unsigned trial = rank | bit;
-    const double reached = row.total([&](int64_t i) { return rank_of(row.scores[i]) >= trial ? f(i) : 0.0; });
-    if (reached >= share) rank = trial;
-  }
-  int64_t low = 0, high = row.size - 1;
-  while (low < high) {
-    const int64_t middle = (low + high) / 2;
-    const Cut cut{rank, middle};
-    const double reached = row.total([&](int64_t i) { return cut.keeps(rank_of(row.scores[i]), i) ? f(i) : 0.0; });
-    if (reached >= share) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return {rank, low};
+  const unsigned rank = find_largest(
+      row, 32, f, [&](int64_t i, unsigned least) { return rank_of(row.scores[i]) >= least; },
+      [&](double reached) { return reached >= share; });
+  int bits = 2;
+  while (row.size > int64_t(1) << bits) bits += 2;
+  // The most ids that do not reach it yet: the next one does.
+  const unsigned ids = find_largest(
+      row, bits, f,
+      [&](int64_t i, unsigned end) {
+        const unsigned other = rank_of(row.scores[i]);
+        return other > rank || (other == rank && i < end);
+      },
+      [&](double reached) { return reached < share; });
+  return {rank, min(int64_t(ids), row.size - 1)};
 }
 
 // One block a row of logits; scores[rows, size] is workspace.
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
 sample_kernel(int* out, const T* logits, float* scores, int64_t size, Sampling sampling) {
   double* const scratch = shared_memory<double>();
   logits += int64_t(blockIdx.x) * size;
