@@ -230,11 +230,12 @@ void Device::synchronize(Done done) {
 // Issues the last operation, then hands over to the waiter: the queue goes on while the stream drains. `arrived` is
 // told, before `done`, whether all went well.
 void Device::finish(std::function<void()> issue, std::function<void(bool)> arrived, Done done) {
-  queue_->enqueue([this, issue = std::move(issue), arrived = std::move(arrived), done = std::move(done)] {
+  queue_->enqueue([this, issue = std::move(issue), arrived = std::move(arrived), done = std::move(done)]() mutable {
     std::exception_ptr failure = std::exchange(failure_, nullptr);
     Ticket ticket = 0;
     try {
       if (!failure) issue();
+      issue = nullptr;  // what it owned is free before the caller hears of the end
       ticket = context_->record();
     } catch (...) {
       if (!failure) failure = std::current_exception();
