@@ -1,5 +1,7 @@
 // Constants and conversions: bound by memory, so all that matters is wide accesses, each of a warp to one run of
 // memory, and enough of them on their way at once.
+#include <type_traits>
+
 #include "cuda_kernels.h"
 #include "dispatch.h"
 #include "launch.cuh"
@@ -35,14 +37,14 @@ void fill(const Device& device, const View& out, T value) {
   }
 }
 
-// i32 has no arithmetic: it is copied as f32 is, bit for bit.
+// Equal dtypes are copied bit for bit.
 template <typename To, typename From>
 __device__ __forceinline__ To convert(From x) {
-  return from_float<To>(to_float(x));
-}
-template <>
-__device__ __forceinline__ int convert<int, int>(int x) {
-  return x;
+  if constexpr (std::is_same_v<To, From>) {
+    return x;
+  } else {
+    return from_float<To>(to_float(x));
+  }
 }
 
 // Elements of a pack: 16 bytes of the wider type.

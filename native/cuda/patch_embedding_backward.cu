@@ -203,10 +203,11 @@ patch_embedding_join_kernel(float* dtable, const float* partials, Occurrences oc
   dtable[token * cols + col] = in_table + sum * (1.0f / float(patch));
 }
 
-// Occurrences of a warp, a multiple of kLeastRows: few enough for kBlocks blocks, but at least as many as there are tiles
-// of kMostColumns columns, which bounds the partial sums whatever the columns. With x = size / (kWarps * rows), of
-// which slices is the next integer, there are none up to x = 1, and fewer than 2x slices beyond:
-//   2 * slices * cols < 4x * cols <= size * (cols / 2) / rows <= min(kMostColumns / 2 * size, 4 * kMostColumns * kBlocks)
+// Occurrences of a warp, a multiple of kLeastRows: few enough for kBlocks blocks, but at least as many as there are
+// tiles of kMostColumns columns, which bounds the partial sums whatever the columns. With x = size / (kWarps * rows),
+// of which `slices` is the next integer, there are none up to x = 1, and fewer than 2x slices beyond:
+//   2 * slices * cols < 4x * cols = size * cols / (2 * rows)
+//                     <= min(kMostColumns / 2 * size, 4 * kMostColumns * kBlocks)
 int64_t rows_for(int64_t size, int64_t cols) {
   const int64_t tiles = (cols + kMostColumns - 1) / kMostColumns;
   const int64_t blocks = kBlocks * kWarps;

@@ -236,11 +236,18 @@ rmsnorm_backward_kernel(T* dx, float* slices, const T* dout, const T* sum, const
 
   const int held = int(min(cols, int64_t(kHeld * kStep)));
   float* const totals = shared_memory<float>(2 * kWarps * sizeof(float));
+  constexpr int kPart = Width < 4 ? Width : 4;  // in one access, else lanes meet on the same banks
 #pragma unroll
-  for (int i = 0; i < kHeld; ++i)
+  for (int i = 0; i < kHeld; ++i) {
+    if (i * kStep + first >= held) continue;
 #pragma unroll
-    for (int j = 0; j < Width; ++j)
-      if (i * kStep + first < held) totals[at.row * held + i * kStep + int(first) + j] = dweight[i][j];
+    for (int j = 0; j < Width; j += kPart) {
+      Pack<float, kPart> part;
+#pragma unroll
+      for (int lane = 0; lane < kPart; ++lane) part.at[lane] = dweight[i][j + lane];
+      *reinterpret_cast<Pack<float, kPart>*>(totals + at.row * held + i * kStep + first + j) = part;
+    }
+  }
   __syncthreads();
   for (int col = int(threadIdx.x); col < held; col += kThreads) {
     float total = 0;
