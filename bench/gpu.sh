@@ -79,7 +79,7 @@ phase_build() {
   step native npm run --silent build:native
   step typescript npx --no-install tsc -p tsconfig.build.json
   step info "${NEXTPATCH[@]}" info --json
-  step check-cuda npx --no-install tsx bench/ptxas-report.ts
+  step check-cuda npx --no-install tsx bench/ptxas_report.ts
 }
 
 phase_test() {
@@ -180,6 +180,6 @@ for PHASE in "${phases[@]}"; do
   esac
 done
 if [[ -z $NO_GPU ]]; then
-  npx --no-install tsx bench/gpu.ts --parts "$PARTS" --out "$OUT" || failed=1
+  npx --no-install tsx bench/gpu/collect.ts --parts "$PARTS" --out "$OUT" || failed=1
 fi
 exit "$failed"

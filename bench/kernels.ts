@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Ceilings } from "../lib/bench/ceilings.js";
-import type { KernelBenchResult } from "../lib/bench/kernels.js";
-import { pairKernels, kernelKey, type KernelRow, type TorchKernels } from "./gpu-result.js";
+import type { KernelBenchResult } from "../lib/bench/kernels/run.js";
+import { pairKernels, kernelKey, type KernelRow, type TorchKernels } from "./pairing.js";
 import { nextpatch, runPeer, type Peer } from "./peer.js";
 
 export interface KernelComparison {

@@ -4,7 +4,7 @@
  * Every round times ours and each of the peer's variants once, so that a machine whose speed drifts moves all of them;
  * what counts is the median over the rounds, and of a ratio the median of the rounds' ratios.
  */
-import { median } from "../lib/bench/kernels_timing.js";
+import { median } from "../lib/bench/kernels/timing.js";
 import type { TrainBenchResult } from "../lib/bench/train_step.js";
 import { nextpatch, runPeer, type Peer } from "./peer.js";
 

@@ -1,12 +1,11 @@
 /** The public API of `nextpatch`. */
 export { benchTrainStep, type TrainBenchOptions, type TrainBenchResult } from "./bench/train_step.js";
-export {
-  compare, ComparisonInterrupted, type CompareFiles, type CompareOptions, type CompareReport,
-} from "./compare/compare.js";
+export { compare, ComparisonInterrupted, type CompareFiles, type CompareOptions } from "./compare/compare.js";
 export type { Environment } from "./compare/environment.js";
 export type { Arm, ComparisonPlan, PartFlops, PlanOptions, StagedArm } from "./compare/plan.js";
 export type { CompareProgress } from "./compare/progress.js";
 export type { Comparison, CostRatio, CurvePoint, RunResult, StagedResult, SweepResult } from "./compare/readings.js";
+export type { CompareReport } from "./compare/report.js";
 export { parseSweep, type Sweep } from "./compare/sweep.js";
 export {
   loadRunConfig, parseRunConfig, type BatchConfig, type OptimizerConfig, type RunConfig,
@@ -21,12 +20,12 @@ export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.
 export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";
 export { evaluate, type EvaluateOptions, type EvaluationResult } from "./evaluate.js";
 export { generate, type GenerateOptions, type Generation } from "./generate.js";
-export { parseLlamaConfig, type LlamaConfig } from "./hf/config.js";
-export { exportGguf, type ExportGgufOptions, type GgufExport } from "./hf/gguf.js";
-export type { ModelFolderExtras } from "./hf/model-folder.js";
+export { parseLlamaConfig } from "./hf/config.js";
+export { exportGguf, type ExportGgufOptions, type GgufExport } from "./gguf/export.js";
+export type { ModelFolderExtras } from "./nn/model_folder.js";
 export type { Parameter } from "./hf/names.js";
 export { presets, type Preset, type PresetName } from "./hf/presets.js";
-export type { Llama3RopeScaling, LinearRopeScaling, RopeScaling } from "./hf/rope.js";
+export type { LlamaConfig, Llama3RopeScaling, LinearRopeScaling, RopeScaling } from "./hf/llama_config.js";
 export {
   Tensor, type ArrayOf, type BackendName, type BackendReport, type DType, type Graph, type MemoryCounters,
 } from "./native.js";
@@ -37,7 +36,7 @@ export type { ParameterLayout, Parameters, Slot } from "./nn/parameters.js";
 export type { Batch } from "./nn/shape.js";
 export { TrainingPass, type TrainingBatch } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
-export { learningRate, type Schedule } from "./optim/schedule.js";
+export { learningRate, type Schedule } from "./config/schedule.js";
 export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";

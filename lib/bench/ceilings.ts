@@ -1,7 +1,7 @@
 import { bytesOf } from "../device.js";
 import { native, Tensor, type Device } from "../native.js";
-import { RandomTensors } from "./kernels_tensors.js";
-import { timeCalls, type TimingOptions } from "./kernels_timing.js";
+import { RandomTensors } from "./kernels/tensors.js";
+import { timeCalls, type TimingOptions } from "./kernels/timing.js";
 
 /** What this device was measured to reach, here and now: the best batch of each. */
 export interface Ceilings {

@@ -1,8 +1,8 @@
 /** `nextpatch bench`: how fast this machine trains. */
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { benchKernels } from "../bench/kernels.js";
-import { kernelTable } from "../bench/kernels_table.js";
+import { benchKernels } from "../bench/kernels/run.js";
+import { kernelTable } from "../bench/kernels/table.js";
 import { benchTrainStep } from "../bench/train_step.js";
 import { Device } from "../device.js";
 import { ConfigError } from "../errors.js";

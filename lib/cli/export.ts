@@ -1,6 +1,6 @@
 /** `nextpatch export`: a trained model for other programs. */
 import { Option, type Command } from "commander";
-import { exportGguf } from "../hf/gguf.js";
+import { exportGguf } from "../gguf/export.js";
 import type { CliIo } from "./io.js";
 
 interface Flags {

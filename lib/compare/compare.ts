@@ -11,6 +11,7 @@ import { renderComparison } from "./page.js";
 import { planComparison, type Arm, type ComparisonPlan, type PlanOptions, type StagedArm } from "./plan.js";
 import { ProgressCounter, type CompareProgress } from "./progress.js";
 import { compareRuns, runResult, type Comparison, type RunResult, type StagedResult } from "./readings.js";
+import type { CompareReport } from "./report.js";
 
 /** What is compared beyond the two runs, and who is told. */
 export interface CompareOptions extends PlanOptions {
@@ -20,15 +21,6 @@ export interface CompareOptions extends PlanOptions {
   readonly onProgress?: (progress: CompareProgress) => void;
   /** Stops the work after the step that is under way; the next call goes on there. */
   readonly signal?: AbortSignal;
-}
-
-/** A finished comparison with what a page about it tells. */
-export interface CompareReport {
-  readonly comparison: Comparison;
-  readonly plan: ComparisonPlan;
-  readonly config: RunConfig;
-  /** Of every arm, in the plan's order, as it was when the arm began. */
-  readonly environments: readonly Environment[];
 }
 
 /** The files that a comparison leaves in `config.out`, beside the folders of its runs. */

@@ -1,7 +1,7 @@
 /** `comparison.md`: the same numbers as the page, for where a page cannot go. */
 import { stringify } from "yaml";
 import { formatCount, formatDuration, formatLoss } from "../report/format.js";
-import type { CompareReport } from "./compare.js";
+import type { CompareReport } from "./report.js";
 import type { CurvePoint, RunResult } from "./readings.js";
 import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
 import { conditions, namedRuns, notes, readings, runTable } from "./words.js";

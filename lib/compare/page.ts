@@ -3,7 +3,7 @@ import { stringify } from "yaml";
 import { escapeHtml } from "../report/format.js";
 import { factTable, figureList, numberTable } from "../report/html.js";
 import { renderPage, type Chart, type ChartSeries } from "../report/page.js";
-import type { CompareReport } from "./compare.js";
+import type { CompareReport } from "./report.js";
 import type { Arm } from "./plan.js";
 import type { CurvePoint, RunResult } from "./readings.js";
 import { timeFinding, timeNote, timeTable } from "./time_by_part.js";

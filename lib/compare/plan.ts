@@ -4,7 +4,7 @@ import type { RunConfig } from "../config/config.js";
 import { resolveStages, type ResolvedStage } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { ConfigError } from "../errors.js";
-import type { LlamaConfig } from "../hf/config.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
 import { forwardFlops, stepFlops } from "../nn/flops.js";
 import { modelShape, readTokenizer } from "../train/setup.js";
 import { deriveConfig } from "./derive.js";

@@ -1,7 +1,7 @@
 /** Where the training time of both runs went, and which parts keep its ratio above that of the FLOPs. */
 import { formatDuration } from "../report/format.js";
 import type { TimeByPart } from "../report/metrics.js";
-import type { CompareReport } from "./compare.js";
+import type { CompareReport } from "./report.js";
 import { formatShare } from "./words.js";
 
 /** A part of the training step in the token-level and in the staged run. */

@@ -1,7 +1,7 @@
 /** A comparison in words and rows, for the page, the Markdown and the terminal alike. */
 import type { Figure } from "../report/html.js";
 import { formatCount, formatDuration, formatLoss } from "../report/format.js";
-import type { CompareReport } from "./compare.js";
+import type { CompareReport } from "./report.js";
 import type { Comparison, RunResult } from "./readings.js";
 
 /** `0.502×`: a share of the baseline. */

@@ -1,6 +1,6 @@
 /** What the fields of a run config must fulfil together. */
 import type { z } from "zod";
-import type { LlamaConfig } from "../hf/config.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
 import type { runConfigSchema } from "./schema.js";
 
 type Parsed = z.output<typeof runConfigSchema>;

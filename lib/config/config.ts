@@ -6,7 +6,7 @@ import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import type { z } from "zod";
 import { ConfigError } from "../errors.js";
-import type { LlamaConfig } from "../hf/config.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
 import { checkConfig } from "./checks.js";
 import { readModelSection } from "./model.js";
 import { applyOverrides } from "./overrides.js";

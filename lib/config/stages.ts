@@ -1,6 +1,6 @@
 /** From shares to steps: what each stage of a run config comes to. */
 import { ConfigError } from "../errors.js";
-import type { Schedule } from "../optim/schedule.js";
+import type { Schedule } from "./schedule.js";
 import type { BatchConfig, OptimizerConfig, RunConfig } from "./config.js";
 
 /** A stage with its overrides applied and its length in steps. */

@@ -4,32 +4,8 @@
  */
 import { ConfigError } from "../errors.js";
 import { Fields } from "./fields.js";
-import { readRope, type RopeScaling } from "./rope.js";
-
-/** A complete Llama configuration: every default filled in. Keys are Hugging Face's. */
-export interface LlamaConfig {
-  readonly vocab_size: number;
-  readonly hidden_size: number;
-  /** Width of the SwiGLU. */
-  readonly intermediate_size: number;
-  readonly num_hidden_layers: number;
-  readonly num_attention_heads: number;
-  /** Heads of keys and values; fewer than `num_attention_heads` is grouped-query attention. */
-  readonly num_key_value_heads: number;
-  readonly head_dim: number;
-  readonly rms_norm_eps: number;
-  readonly rope_theta: number;
-  /** How the rotary frequencies are stretched for a longer context; null: not at all. */
-  readonly rope_scaling: RopeScaling | null;
-  readonly max_position_embeddings: number;
-  /** Whether the head is the embedding's own matrix. */
-  readonly tie_word_embeddings: boolean;
-  /** Standard deviation of the normal distribution that matrices are initialised from. */
-  readonly initializer_range: number;
-  readonly bos_token_id: number | null;
-  readonly eos_token_id: number | readonly number[] | null;
-  readonly pad_token_id: number | null;
-}
+import type { LlamaConfig } from "./llama_config.js";
+import { readRope } from "./rope.js";
 
 /** The head dimensions that the attention kernels are made for. */
 export const supportedHeadDims: readonly number[] = [32, 48, 64, 80, 96, 128];

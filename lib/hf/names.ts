@@ -1,5 +1,5 @@
 /** The one table of a Llama model's parameters: Hugging Face's tensor names, shapes and order. */
-import type { LlamaConfig } from "./config.js";
+import type { LlamaConfig } from "./llama_config.js";
 
 /** A parameter tensor. Weight decay applies to a matrix, not to a vector (the weight of a norm). */
 export interface Parameter {

@@ -2,28 +2,8 @@
  * Rotary position embedding: reading its settings and computing its frequencies.
  * Source: transformers 5.17, modeling_rope_utils.py (`convert_rope_params_to_dict`, `ROPE_INIT_FUNCTIONS`).
  */
-import type { LlamaConfig } from "./config.js";
 import type { Fields } from "./fields.js";
-
-/** All frequencies divided by `factor`. */
-export interface LinearRopeScaling {
-  readonly rope_type: "linear";
-  readonly factor: number;
-}
-
-/** Llama 3.1's: low frequencies divided by `factor`, high ones kept, those between interpolated. */
-export interface Llama3RopeScaling {
-  readonly rope_type: "llama3";
-  readonly factor: number;
-  /** Wavelengths above `original_max_position_embeddings / low_freq_factor` positions are stretched whole. */
-  readonly low_freq_factor: number;
-  /** Wavelengths below `original_max_position_embeddings / high_freq_factor` positions are kept. */
-  readonly high_freq_factor: number;
-  readonly original_max_position_embeddings: number;
-}
-
-/** How the rotary frequencies are stretched for a longer context. */
-export type RopeScaling = LinearRopeScaling | Llama3RopeScaling;
+import type { LlamaConfig, RopeScaling } from "./llama_config.js";
 
 /**
  * Reads `rope_theta` and `rope_scaling` (transformers 4) or `rope_parameters` (transformers 5) with transformers'

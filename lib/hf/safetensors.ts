@@ -1,11 +1,11 @@
 /**
  * Reads and writes safetensors files without ever holding more than one tensor in memory.
- * The format's rules are in safetensors-header.ts.
+ * The format's rules are in safetensors_header.ts.
  */
 import { type FileHandle, open, rm } from "node:fs/promises";
 import { CheckpointError } from "../errors.js";
 import { bitsPerElement, byteSize, type SafetensorsDtype } from "./dtypes.js";
-import { maxHeaderBytes, metadataKey, parseHeader, type TensorEntry } from "./safetensors-header.js";
+import { maxHeaderBytes, metadataKey, parseHeader, type TensorEntry } from "./safetensors_header.js";
 
 /** Element type and shape of a stored tensor. */
 export interface TensorInfo {

@@ -1,4 +1,4 @@
-import type { LlamaConfig } from "../hf/config.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
 import { widths } from "./shape.js";
 
 /** Floating-point operations of one training step's parts, per position; a multiply-add counts as two. */

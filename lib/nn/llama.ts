@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
 import { CheckpointError } from "../errors.js";
-import { parseLlamaConfig, type LlamaConfig } from "../hf/config.js";
-import { readModelFolder, writeModelFolder, type ModelFolderExtras } from "../hf/model-folder.js";
+import { parseLlamaConfig } from "../hf/config.js";
+import { readModelFolder, writeModelFolder, type ModelFolderExtras } from "./model_folder.js";
 import { parameterCount } from "../hf/names.js";
 import { Parameters } from "./parameters.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
 
 /** Where a model lives and in which precision it computes; both default to `auto`. */
 export interface Placement {

@@ -1,4 +1,4 @@
-import type { LlamaConfig } from "../hf/config.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterTable, type Parameter } from "../hf/names.js";
 import { native, type Device, type Tensor } from "../native.js";
 import { allocate, disposeAll, Spec, type Allocated } from "./buffers.js";

@@ -1,4 +1,4 @@
-import type { LlamaConfig } from "../hf/config.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
 import { ropeInverseFrequencies } from "../hf/rope.js";
 import { native, Tensor } from "../native.js";
 

@@ -1,4 +1,4 @@
-import type { LlamaConfig } from "../hf/config.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
 
 /** What the shape of every buffer of one pass follows from. */
 export interface PassShape {

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { chartScript } from "./chart-script.js";
+import { chartScript } from "./chart_script.js";
 import { escapeHtml, scriptJson } from "./format.js";
 import { style } from "./style.js";
 

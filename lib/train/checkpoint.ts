@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.js";
-import { parameterEntries, writeModelFolder, type ModelFolderExtras } from "../hf/model-folder.js";
+import { parameterEntries, writeModelFolder, type ModelFolderExtras } from "../nn/model_folder.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
 import type { Tensor } from "../native.js";
 import type { Parameters } from "../nn/parameters.js";

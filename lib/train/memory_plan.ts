@@ -1,5 +1,5 @@
 import type { ResolvedStage } from "../config/stages.js";
-import type { LlamaConfig } from "../hf/config.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
 import type { Device } from "../native.js";
 import { planBytes, Spec } from "../nn/buffers.js";
 import { parameterLayout, parameterSpecs } from "../nn/parameters.js";

@@ -3,7 +3,7 @@ import type { RunConfig } from "../config/config.js";
 import { resolveStages, type ResolvedStage } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { Device, type DeviceSpec } from "../device.js";
-import type { ModelFolderExtras } from "../hf/model-folder.js";
+import type { ModelFolderExtras } from "../nn/model_folder.js";
 import { Llama } from "../nn/llama.js";
 import { loadTrainerTensors } from "./checkpoint.js";
 import { Cleanup } from "./cleanup.js";

@@ -3,7 +3,7 @@ import type { ResolvedStage } from "../config/stages.js";
 import { BlockLoader } from "../data/loader.js";
 import { DeviceError } from "../errors.js";
 import type { Llama } from "../nn/llama.js";
-import { learningRate } from "../optim/schedule.js";
+import { learningRate } from "../config/schedule.js";
 import { MetricsWriter, readMetrics, type MetricsLine } from "../report/metrics.js";
 import { renderReport, type Report } from "../report/report.js";
 import { writeCheckpoint } from "./checkpoint.js";

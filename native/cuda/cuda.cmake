@@ -80,7 +80,7 @@ endif()
 message(STATUS "nextpatch: the cuda backend is built by CUDA ${NVCC_VERSION} with ${CUBLASLT_LIBRARY}")
 
 # ---- The library ----------------------------------------------------------------------------------------
-file(GLOB CUDA_SOURCES CONFIGURE_DEPENDS ${CUDA_DIR}/*.cu ${CUDA_DIR}/*.cpp)
+file(GLOB_RECURSE CUDA_SOURCES CONFIGURE_DEPENDS ${CUDA_DIR}/*.cu ${CUDA_DIR}/*.cpp)
 add_library(nextpatch_cuda MODULE ${CUDA_SOURCES})
 set_target_properties(nextpatch_cuda PROPERTIES PREFIX "" CUDA_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden)
 # System headers: the wheels' and the toolkit's are not ours to warn about.

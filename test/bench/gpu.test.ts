@@ -1,8 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import {
-  kernelKey, merged, pairKernels, parseStep, resultName, type GpuResult, type KernelRow,
-} from "../../bench/gpu-result.js";
-import { regressions } from "../../bench/regression.js";
+import { merged, parseStep, resultName, type GpuResult } from "../../bench/gpu/result.js";
+import { regressions } from "../../bench/gpu/regression.js";
+import { kernelKey, pairKernels, type KernelRow } from "../../bench/pairing.js";
 
 function row(name: string, K: number, ratio: number | null, seconds = 2): KernelRow {
   return {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
-import { benchKernels, type KernelBenchResult } from "../../lib/bench/kernels.js";
-import { kernelCases } from "../../lib/bench/kernels_cases.js";
-import { costs, touchedRows } from "../../lib/bench/kernels_cost.js";
-import { benchShapes, rotatedSets } from "../../lib/bench/kernels_shapes.js";
-import { kernelTable } from "../../lib/bench/kernels_table.js";
-import { RandomTensors } from "../../lib/bench/kernels_tensors.js";
-import { median, timeCalls } from "../../lib/bench/kernels_timing.js";
+import { benchKernels, type KernelBenchResult } from "../../lib/bench/kernels/run.js";
+import { kernelCases } from "../../lib/bench/kernels/cases.js";
+import { costs, touchedRows } from "../../lib/bench/kernels/cost.js";
+import { benchShapes, rotatedSets } from "../../lib/bench/kernels/shapes.js";
+import { kernelTable } from "../../lib/bench/kernels/table.js";
+import { RandomTensors } from "../../lib/bench/kernels/tensors.js";
+import { median, timeCalls } from "../../lib/bench/kernels/timing.js";
 import { Device } from "../../lib/device.js";
 import { native, Tensor } from "../../lib/native.js";
 import { backends } from "../kernels/backends.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import type { KernelRow } from "../../bench/gpu-result.js";
+import type { KernelRow } from "../../bench/pairing.js";
 import { kernelLines } from "../../bench/kernels.js";
 import { findPeer, lastJson } from "../../bench/peer.js";
 import { trainLines, trainRow, type TorchStep, type Variant } from "../../bench/train.js";

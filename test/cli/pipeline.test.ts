@@ -2,7 +2,7 @@
 import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import type { KernelBenchResult } from "../../lib/bench/kernels.js";
+import type { KernelBenchResult } from "../../lib/bench/kernels/run.js";
 import { backends } from "../../lib/device.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { writeShard } from "../train/made_run.js";

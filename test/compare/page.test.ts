@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import type { CompareReport } from "../../lib/compare/compare.js";
+import type { CompareReport } from "../../lib/compare/report.js";
 import type { Environment } from "../../lib/compare/environment.js";
 import { markdownTable, renderMarkdown } from "../../lib/compare/markdown.js";
 import { renderComparison } from "../../lib/compare/page.js";

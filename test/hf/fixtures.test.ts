@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
-import { CheckpointTensors } from "../../lib/hf/checkpoint-tensors.js";
+import { CheckpointTensors } from "../../lib/hf/checkpoint_tensors.js";
 import { parseLlamaConfig } from "../../lib/hf/config.js";
 import { parameterCount, parameterTable } from "../../lib/hf/names.js";
 

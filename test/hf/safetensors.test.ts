@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { CheckpointError } from "../../lib/errors.js";
-import { CheckpointTensors } from "../../lib/hf/checkpoint-tensors.js";
+import { CheckpointTensors } from "../../lib/hf/checkpoint_tensors.js";
 import { type SafetensorsEntry, SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 
 let folder: string;

@@ -8,11 +8,10 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import {
-  exportGguf, generate, Llama, parseRunConfig, prepareDataset, Tokenizer, Trainer, type LlamaConfig,
-} from "../../lib/index.js";
+import { exportGguf, generate, Llama, parseRunConfig, prepareDataset, Tokenizer, Trainer } from "../../lib/index.js";
 import { openEngine } from "./engine.js";
 import { preTokenizers, texts } from "./texts.js";
+import type { LlamaConfig } from "../../lib/hf/llama_config.js";
 
 const [, , entry, folder] = process.argv as [string, string, string, string];
 const path = (name: string) => join(folder, name);

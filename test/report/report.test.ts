@@ -2,7 +2,7 @@ import { createContext, runInContext } from "node:vm";
 import { describe, expect, it } from "@jest/globals";
 import { parseRunConfig } from "../../lib/config/config.js";
 import { resolveStages } from "../../lib/config/stages.js";
-import { chartScript } from "../../lib/report/chart-script.js";
+import { chartScript } from "../../lib/report/chart_script.js";
 import { formatCount, formatDuration, scriptJson } from "../../lib/report/format.js";
 import type { MetricsLine } from "../../lib/report/metrics.js";
 import type { Chart } from "../../lib/report/page.js";

@@ -1,5 +1,5 @@
 // The order of attention's blocks: every block's work is there once, and goes by groups and tiles.
-#include "../../cuda/attention_order.h"
+#include "../../cuda/attention/order.h"
 
 #include <algorithm>
 #include <tuple>

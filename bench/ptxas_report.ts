@@ -1,0 +1,174 @@
+/**
+ * What the compiler makes of every kernel, without a GPU:
+ *
+ *     npm run check:cuda [-- --out bench/results/ptxas-cuda-13.0.txt]
+ *
+ * Compiles each .cu file for sm_80 and sm_90a and prints registers, static shared memory, stack and spills a kernel,
+ * the instructions of the attention kernels' PTX, and, where cuobjdump is on the PATH (it comes with the CUDA toolkit),
+ * those of the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels
+ * (elsewhere they are a warning), and where an attention kernel on tensor cores lacks their instructions or accesses of
+ * 16 bytes. Without nvcc: skipped. --out takes what is printed.
+ */
+import { execFile, execFileSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs, promisify } from "node:util";
+import {
+  countInstructions, countSass, parseUse, sassInstructions, shortName, type InstructionCounts, type KernelUse,
+  type SassCounts,
+} from "./ptxas.js";
+
+/** Files whose kernels must not spill. */
+const hot = /^(attention|cross_entropy|patch_embedding)/;
+/** Files all of whose kernels run on tensor cores; those for f32 and unaligned tensors have files of their own. */
+const tensorCore = new Set(["attention/forward.cu", "attention/backward.cu"]);
+
+const folder = fileURLToPath(new URL("../native/cuda", import.meta.url));
+const flags = ["-std=c++17", "-lineinfo"];
+const architectures = ["80", "90a"].map((name) => `-gencode=arch=compute_${name},code=sm_${name}`);
+const run = promisify(execFile);
+
+interface FileReport {
+  readonly file: string;
+  readonly uses: readonly KernelUse[];
+  readonly counts: ReadonlyMap<string, InstructionCounts> | null;
+  readonly sass: readonly SassCounts[];
+}
+
+async function compile(file: string, nvcc: string, scratch: string): Promise<FileReport> {
+  const source = join(folder, file);
+  const output = join(scratch, file.replace("/", "_"));
+  const options = { maxBuffer: 64 * 2 ** 20 };
+  const object = [...flags, "-Xptxas", "-v", ...architectures, "-c", "-o", `${output}.o`, source];
+  // -v goes to stderr; a message to stdout would be the host compiler's.
+  const { stderr } = await run(nvcc, object, options);
+  const uses = parseUse(stderr);
+  const dumped = cuobjdump && hot.test(file) ? await run("cuobjdump", ["--dump-sass", `${output}.o`], options) : null;
+  const sass = dumped === null ? [] : countSass(dumped.stdout);
+  if (!tensorCore.has(file)) return { file, uses, counts: null, sass };
+  await run(nvcc, [...flags, "-ptx", "-arch=compute_80", "-o", `${output}.ptx`, source], options);
+  return { file, uses, counts: countInstructions(readFileSync(`${output}.ptx`, "utf8")), sass };
+}
+
+async function compileAll(nvcc: string): Promise<FileReport[]> {
+  const scratch = mkdtempSync(join(tmpdir(), "nextpatch-ptxas-"));
+  try {
+    const files = readdirSync(folder, { encoding: "utf8", recursive: true }).filter((name) => name.endsWith(".cu")).sort();
+    const queue = [...files.entries()];
+    const reports: FileReport[] = [];
+    const worker = async () => {
+      for (let next = queue.shift(); next; next = queue.shift()) {
+        const [index, file] = next;
+        reports[index] = await compile(file, nvcc, scratch);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(availableParallelism(), files.length) }, worker));
+    return reports;
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Names for people; the symbols themselves where c++filt is missing. */
+function readable(symbols: readonly string[]): Map<string, string> {
+  try {
+    const text = execFileSync("c++filt", { input: symbols.join("\n"), encoding: "utf8" });
+    const names = text.split("\n").map(shortName);
+    return new Map(symbols.map((symbol, i) => [symbol, names[i]!]));
+  } catch {
+    return new Map(symbols.map((symbol) => [symbol, symbol]));
+  }
+}
+
+const printed: string[] = [];
+function print(line: string): void {
+  printed.push(`${line.trimEnd()}\n`);
+  process.stdout.write(printed.at(-1)!);
+}
+
+function printTable(rows: readonly (readonly (string | number)[])[]): void {
+  const cells = rows.map((row) => row.map(String));
+  const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
+  for (const row of cells) {
+    print(row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  "));
+  }
+}
+
+function report(files: readonly FileReport[]): { failures: string[]; warnings: string[] } {
+  const failures: string[] = [];
+  const warnings: string[] = [];
+  const names = readable(files.flatMap(({ uses }) => uses.map(({ symbol }) => symbol)));
+  const rows: (string | number)[][] = [["kernel", "architecture", "registers", "shared", "stack", "spilled"]];
+  for (const { file, uses } of files) {
+    const order = ({ architecture, symbol }: KernelUse) => `${architecture} ${names.get(symbol)}`;
+    const sorted = [...uses].sort((a, b) => order(a).localeCompare(order(b), "en", { numeric: true }));
+    for (const use of sorted) {
+      const spilled = use.spillStores + use.spillLoads;
+      const name = names.get(use.symbol)!;
+      rows.push([name, use.architecture, use.registers, use.staticShared, use.stack, spilled]);
+      if (spilled === 0) continue;
+      const bytes = `${use.spillStores} bytes and loads ${use.spillLoads}`;
+      const message = `${file}: ${name} (${use.architecture}) spills ${bytes}`;
+      (hot.test(file) ? failures : warnings).push(message);
+    }
+  }
+  printTable(rows);
+
+  const header = ["kernel (PTX for sm_80)", "mma", "ldmatrix", "cp.async", "shared 16 B", "global 16 B"];
+  const counted: (string | number)[][] = [header];
+  for (const { file, counts } of files) {
+    if (counts === null) continue;
+    if (counts.size === 0) failures.push(`${file}: no kernel`);
+    for (const [symbol, { mma, ldmatrix, cpAsync, shared16, global16 }] of counts) {
+      const row = [mma, ldmatrix, cpAsync, shared16, global16];
+      counted.push([names.get(symbol) ?? symbol, ...row]);
+      row.forEach((count, i) => {
+        if (count === 0) failures.push(`${file}: ${names.get(symbol) ?? symbol} has no instruction: ${header[i + 1]}`);
+      });
+    }
+  }
+  print("");
+  printTable(counted);
+
+  const sass = files.flatMap((file) => file.sass);
+  print("");
+  if (sass.length === 0) print("instructions of the machine code: not counted, no cuobjdump");
+  else {
+    const rows = sass.map(({ symbol, architecture, counts }) => [names.get(symbol) ?? symbol, architecture, ...counts]);
+    printTable([["kernel (machine code)", "architecture", ...sassInstructions], ...rows]);
+  }
+  return { failures, warnings };
+}
+
+/** What a tool says of its version; null where it is not there. */
+function versionOf(tool: string): string | null {
+  try {
+    return execFileSync(tool, ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  } catch {
+    return null;
+  }
+}
+
+const { out } = parseArgs({ options: { out: { type: "string" } } }).values;
+const nvcc = process.env.NVCC ?? "nvcc";
+const cuobjdump = versionOf("cuobjdump") !== null;
+const version = versionOf(nvcc);
+if (version === null) {
+  process.stdout.write("skipped: no nvcc\n");
+  process.exit(0);
+}
+const start = performance.now();
+const files = await compileAll(nvcc).catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
+});
+print(`nvcc ${/release .*/.exec(version)?.[0] ?? version.trim()}: ${flags.join(" ")}`);
+print("");
+const { failures, warnings } = report(files);
+if (out !== undefined) writeFileSync(out, printed.join(""));
+for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
+for (const failure of failures) process.stderr.write(`failed: ${failure}\n`);
+process.stderr.write(`compiled in ${Math.round((performance.now() - start) / 1000)} s\n`);
+if (failures.length > 0) process.exitCode = 1;

@@ -1,0 +1,62 @@
+import type { Device } from "../../native.js";
+
+/** How long and how often is timed. */
+export interface TimingOptions {
+  /** Seconds that a timed batch of calls lasts at least. */
+  readonly batchSeconds: number;
+  /** Batches; the median of their means counts. */
+  readonly batches: number;
+}
+
+/** Operations in one recorded graph at most: what a batch needs beyond that is replayed. */
+const graphCalls = 256;
+
+/**
+ * Seconds a call, one number a batch. The calls are recorded once (a CUDA graph on a GPU, which leaves no gaps between
+ * launches) and the graph is launched as often as a batch needs; the wall clock runs from the first launch until the
+ * device has finished. A batch is long against a launch and the final wait, so the clock of the host will do.
+ *
+ * @param calls what to time, in turn: each enqueues one call, on inputs of its own
+ */
+export async function timeCalls(
+  device: Device,
+  calls: readonly (() => void)[],
+  { batchSeconds, batches }: TimingOptions,
+): Promise<number[]> {
+  const all = () => calls.forEach((call) => call());
+  all(); // the first time is not like the others: products look for an algorithm, memory is touched
+  const once = await elapsed(device, all);
+  const most = Math.max(1, Math.floor(graphCalls / calls.length));
+  const rounds = Math.min(most, Math.max(1, Math.ceil(batchSeconds / once)));
+  device.beginCapture();
+  for (let round = 0; round < rounds; round++) all();
+  const graph = device.endCapture();
+  try {
+    const estimate = await elapsed(device, () => graph.launch());
+    const launches = Math.max(1, Math.ceil(batchSeconds / estimate));
+    const times: number[] = [];
+    for (let batch = 0; batch < batches; batch++) {
+      const seconds = await elapsed(device, () => {
+        for (let launch = 0; launch < launches; launch++) graph.launch();
+      });
+      times.push(seconds / (launches * rounds * calls.length));
+    }
+    return times;
+  } finally {
+    graph.dispose();
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+async function elapsed(device: Device, enqueue: () => void): Promise<number> {
+  await device.synchronize();
+  const start = performance.now();
+  enqueue();
+  await device.synchronize();
+  return (performance.now() - start) / 1000;
+}

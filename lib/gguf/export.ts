@@ -1,0 +1,66 @@
+/** Export of a Hugging Face model folder as one GGUF file, which llama.cpp and what is built on it run. */
+import { existsSync } from "node:fs";
+import { ConfigError } from "../errors.js";
+import { CheckpointTensors } from "../hf/checkpoint_tensors.js";
+import { ggufTensorBytes, type GgmlType } from "./format.js";
+import { generalMetadata, llamaMetadata } from "./metadata.js";
+import { ggufTensors, type GgufTensor } from "./tensors.js";
+import { tokenizerMetadata } from "./tokenizer.js";
+import { checkGgufTarget, writeGguf } from "./writer.js";
+import { readModelConfig } from "../hf/model_config.js";
+import { parameterCount } from "../hf/names.js";
+
+/** How `exportGguf` reports, and is stopped. */
+export interface ExportGgufOptions {
+  /** Told the bytes written and the bytes in all after every tensor. */
+  readonly onProgress?: (bytes: number, totalBytes: number) => void;
+  /** Ends the export with the signal's reason; nothing is left then. */
+  readonly signal?: AbortSignal;
+}
+
+/** What `exportGguf` has written. */
+export interface GgufExport {
+  readonly file: string;
+  /** The file's size. */
+  readonly bytes: number;
+  readonly tensors: number;
+  /** How many numbers the model learned; a tied head counts once. */
+  readonly parameters: number;
+  /** What most of the matrices' elements are, as in the checkpoint; norms are F32 always. */
+  readonly dtype: "F32" | "F16" | "BF16";
+}
+
+/**
+ * Writes a model folder as a GGUF file (version 3, architecture `llama`) with its tokenizer. Matrices keep the
+ * checkpoint's element type; one tensor at a time is in memory. The file is written aside, synced and renamed.
+ *
+ * The tokenizer must be a byte-level BPE, such as `prepareDataset` trains. An exported model begins a prompt behind the
+ * end-of-text token, as `generate` does, where that is its token to begin with.
+ * @param folder a Hugging Face folder of a `LlamaForCausalLM`, such as a run's `model/`
+ * @param file the file to write; its name without `.gguf` becomes the model's. An earlier GGUF file is replaced
+ * @throws ConfigError where there is no such folder, no tokenizer in it, or `file` is something else already
+ * @throws CheckpointError where the folder is no whole Llama, or llama.cpp has no tokenizer that gives the same ids
+ */
+export async function exportGguf(folder: string, file: string, options: ExportGgufOptions = {}): Promise<GgufExport> {
+  if (!existsSync(folder)) throw new ConfigError(`no model folder at ${folder}`);
+  await checkGgufTarget(file);
+  const config = await readModelConfig(folder);
+  const tokenizer = await tokenizerMetadata(folder, config);
+  const source = await CheckpointTensors.open(folder);
+  try {
+    const tensors = ggufTensors(config, source);
+    const dtype = mostlyOf(tensors);
+    const metadata = { ...generalMetadata(file, dtype), ...llamaMetadata(config), ...tokenizer };
+    const bytes = await writeGguf(file, metadata, tensors, options.onProgress, options.signal);
+    return { file, bytes, tensors: tensors.length, parameters: parameterCount(config), dtype };
+  } finally {
+    await source.close();
+  }
+}
+
+/** The element type that takes the most bytes of the file. */
+function mostlyOf(tensors: readonly GgufTensor[]): GgmlType {
+  const bytes = { F32: 0, F16: 0, BF16: 0 };
+  for (const tensor of tensors) bytes[tensor.type] += ggufTensorBytes(tensor);
+  return (Object.keys(bytes) as GgmlType[]).reduce((most, type) => (bytes[type] > bytes[most] ? type : most));
+}

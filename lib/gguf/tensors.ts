@@ -1,0 +1,93 @@
+/**
+ * A Llama's tensors as llama.cpp names and lays them out. A row-major [rows, columns] of safetensors is what ggml
+ * calls columns x rows, so that a matrix goes as it is, but for the rows of the queries and keys.
+ */
+import type { LlamaConfig } from "../hf/llama_config.js";
+import { type CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
+import { float16ToFloat32 } from "../hf/dtypes.js";
+import type { GgufTensorInfo } from "./format.js";
+import { parameterTable, type Parameter } from "../hf/names.js";
+import { ropeInverseFrequencies } from "../hf/rope.js";
+
+/** A tensor to be written. `data` is asked for when its turn comes, so that one tensor at a time is in memory. */
+export interface GgufTensor extends GgufTensorInfo {
+  /** The elements, little-endian and row-major. */
+  readonly data: () => Promise<Uint8Array>;
+}
+
+const outerNames: Readonly<Record<string, string>> = {
+  "model.embed_tokens": "token_embd",
+  "model.norm": "output_norm",
+  lm_head: "output",
+};
+
+const layerNames: Readonly<Record<string, string>> = {
+  "self_attn.q_proj": "attn_q",
+  "self_attn.k_proj": "attn_k",
+  "self_attn.v_proj": "attn_v",
+  "self_attn.o_proj": "attn_output",
+  "mlp.gate_proj": "ffn_gate",
+  "mlp.up_proj": "ffn_up",
+  "mlp.down_proj": "ffn_down",
+  input_layernorm: "attn_norm",
+  post_attention_layernorm: "ffn_norm",
+};
+
+/** llama.cpp's name of a parameter of `parameterTable`. */
+export function ggufName(name: string): string {
+  const [, layer, part] = /^(?:model\.layers\.(\d+)\.)?(.+)\.weight$/.exec(name)!;
+  return layer === undefined ? `${outerNames[part!]}.weight` : `blk.${layer}.${layerNames[part!]}.weight`;
+}
+
+/**
+ * All tensors of a model, matrices in the checkpoint's element type and norms in fp32.
+ * @throws CheckpointError naming a tensor that is missing or wrong; on `data()` where the file cannot be read
+ */
+export function ggufTensors(config: LlamaConfig, tensors: CheckpointTensors): GgufTensor[] {
+  const table = parameterTable(config).map((parameter) => ggufTensor(parameter, config, tensors));
+  return config.rope_scaling?.rope_type === "llama3" ? [...table, ropeFactors(config)] : table;
+}
+
+function ggufTensor(parameter: Parameter, config: LlamaConfig, tensors: CheckpointTensors): GgufTensor {
+  const { name, shape, kind } = parameter;
+  const dtype = parameterDtype(tensors, parameter);
+  const read = () => tensors.read(name);
+  const info = { name: ggufName(name), shape };
+  // llama.cpp multiplies by norms in fp32 alone.
+  if (kind === "vector") return { ...info, type: "F32", data: async () => widen(await read(), dtype) };
+  if (!/\.[qk]_proj\.weight$/.test(name)) return { ...info, type: dtype, data: read };
+  const rows = shape[0]!;
+  return { ...info, type: dtype, data: async () => interleaveRows(await read(), rows, config.head_dim) };
+}
+
+/** fp32 bytes of fp16, bf16 or fp32 ones. */
+function widen(bytes: Uint8Array, dtype: "F32" | "F16" | "BF16"): Uint8Array {
+  if (dtype === "F32") return bytes;
+  const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
+  const floats = dtype === "F16" ? float16ToFloat32(halves) : Uint32Array.from(halves, (bits) => bits << 16);
+  return new Uint8Array(floats.buffer);
+}
+
+/**
+ * Reorders the rows of a projection to queries or keys from Hugging Face's layout to llama.cpp's. The rotary embedding
+ * turns dimension i of a head together with i + headDim / 2 in the one, 2 i together with 2 i + 1 in the other.
+ */
+export function interleaveRows(bytes: Uint8Array, rows: number, headDim: number): Uint8Array {
+  const rowBytes = bytes.byteLength / rows;
+  const result = new Uint8Array(bytes.byteLength);
+  for (let row = 0; row < rows; row++) {
+    const within = row % headDim;
+    const from = row - within + (within >> 1) + (within & 1) * (headDim / 2);
+    result.set(bytes.subarray(from * rowBytes, (from + 1) * rowBytes), row * rowBytes);
+  }
+  return result;
+}
+
+/** What llama.cpp divides each rotary frequency by, fp32 [head_dim / 2]. */
+function ropeFactors(config: LlamaConfig): GgufTensor {
+  const plain = ropeInverseFrequencies({ ...config, rope_scaling: null });
+  const scaled = ropeInverseFrequencies(config);
+  const factors = plain.map((frequency, pair) => frequency / scaled[pair]!);
+  const data = async () => new Uint8Array(factors.buffer);
+  return { name: "rope_freqs.weight", type: "F32", shape: [factors.length], data };
+}

@@ -1,0 +1,92 @@
+/** A tokenizer.json as GGUF metadata: byte-level BPE, which llama.cpp calls `gpt2`. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Tokenizer } from "../data/tokenizer.js";
+import { CheckpointError, ConfigError } from "../errors.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
+import { integers, text, texts, type GgufMetadata } from "./format.js";
+import { ggufPreTokenizer, type PreTokenizer } from "./pre_tokenizer.js";
+import { textBounds, type PostProcessor } from "./text_bounds.js";
+
+/** llama.cpp's kinds of tokens. */
+const normal = 1;
+const control = 3;
+const userDefined = 4;
+const unused = 5;
+
+/** The parts of a tokenizer.json that matter here; `tokenizers` has checked that it is one. */
+interface TokenizerJson {
+  readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly special: boolean }[];
+  readonly normalizer?: object | null;
+  readonly pre_tokenizer?: PreTokenizer | null;
+  readonly post_processor?: PostProcessor | null;
+  readonly model: {
+    readonly type: string;
+    readonly vocab: Readonly<Record<string, number>>;
+    readonly merges: readonly (string | readonly [string, string])[];
+    readonly byte_fallback?: boolean;
+    readonly ignore_merges?: boolean;
+    readonly continuing_subword_prefix?: string | null;
+    readonly end_of_word_suffix?: string | null;
+  };
+}
+
+/**
+ * The tokenizer of a model folder. It has as many tokens as the model's embedding has rows: ids without a token are
+ * named [PAD…] and marked as unused.
+ * @throws ConfigError where there is no tokenizer.json, DataError where it is none, CheckpointError where llama.cpp has
+ * none that gives the same ids, or it does not fit the model
+ */
+export async function tokenizerMetadata(folder: string, config: LlamaConfig): Promise<GgufMetadata> {
+  const path = join(folder, "tokenizer.json");
+  if (!existsSync(path)) throw new ConfigError(`${path}: the model has no tokenizer`);
+  const tokenizer = await Tokenizer.fromFile(path);
+  if (tokenizer.vocabSize > config.vocab_size) {
+    throw new CheckpointError(`${path}: has ${tokenizer.vocabSize} tokens, the model only ${config.vocab_size}`);
+  }
+  const json = JSON.parse(tokenizer.json) as TokenizerJson;
+  const preTokenizer = checkedPreTokenizer(json, path);
+  const { tokens, types } = tokenList(json, config.vocab_size);
+  const merges = json.model.merges.map((pair) => (typeof pair === "string" ? pair : pair.join(" ")));
+  return {
+    "tokenizer.ggml.model": text("gpt2"),
+    "tokenizer.ggml.pre": text(preTokenizer),
+    "tokenizer.ggml.tokens": texts(tokens),
+    "tokenizer.ggml.token_type": integers(types),
+    "tokenizer.ggml.merges": texts(merges),
+    ...(await textBounds(folder, config, tokenizer, tokens, json.post_processor ?? null)),
+  };
+}
+
+/** llama.cpp's name for the pre-tokenizer. @throws CheckpointError where its tokenizer would give other ids */
+function checkedPreTokenizer({ model, normalizer, pre_tokenizer: found }: TokenizerJson, path: string): string {
+  const refuse = (key: string, value: unknown): never => {
+    throw new CheckpointError(
+      `${path}: ${key}: found ${JSON.stringify(value)}, but GGUF can only take a byte-level BPE without a normalizer ` +
+        "that splits words as GPT-2, SmolLM, Llama 3 or Qwen 2 does",
+    );
+  };
+  if (model.type !== "BPE") refuse("model.type", model.type);
+  for (const key of ["byte_fallback", "continuing_subword_prefix", "end_of_word_suffix"] as const) {
+    if (model[key]) refuse(`model.${key}`, model[key]);
+  }
+  if (normalizer) refuse("normalizer", normalizer);
+  const ignoreMerges = model.ignore_merges === true;
+  const key = ignoreMerges ? "pre_tokenizer, with model.ignore_merges" : "pre_tokenizer";
+  return ggufPreTokenizer(found ?? null, ignoreMerges) ?? refuse(key, found ?? null);
+}
+
+/** Every id's token and its kind, for ids from 0 to below `size`. */
+function tokenList({ model, added_tokens: added = [] }: TokenizerJson, size: number) {
+  const tokens = Array.from({ length: size }, (_, id) => `[PAD${id}]`);
+  const types = new Array<number>(size).fill(unused);
+  const put = (token: string, id: number, type: number): void => {
+    tokens[id] = token;
+    types[id] = type;
+  };
+  for (const [token, id] of Object.entries(model.vocab)) put(token, id, normal);
+  for (const { content, id, special } of added) {
+    put(content, model.vocab[content] ?? id, special ? control : userDefined);
+  }
+  return { tokens, types };
+}

@@ -1,0 +1,72 @@
+/** Writes a GGUF file aside, syncs it and renames it: a reader finds the old file or the new one, never a half. */
+import { randomBytes } from "node:crypto";
+import { mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { CheckpointError, ConfigError } from "../errors.js";
+import { aligned, encodeGgufHead, ggufTensorBytes, type GgufMetadata } from "./format.js";
+import type { GgufTensor } from "./tensors.js";
+
+/** Throws ConfigError unless `file` is free to take a model: there is nothing of that name, or an earlier GGUF file. */
+export async function checkGgufTarget(file: string): Promise<void> {
+  const found = await stat(file).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return null;
+    throw new ConfigError(`${file}: cannot be written: ${cause.message}`, { cause });
+  });
+  if (found === null) return;
+  if (!found.isFile()) throw new ConfigError(`${file}: expected a file to write, found a folder or a device`);
+  const handle = await open(file, "r");
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0).finally(() => handle.close());
+  if (buffer.toString("latin1", 0, bytesRead) === "GGUF") return;
+  throw new ConfigError(`${file}: is there already and is no GGUF file; only an earlier export is replaced`);
+}
+
+/**
+ * Writes tensors, one at a time in memory, and returns the file's size in bytes. On failure nothing new is left.
+ * @param onProgress told the bytes written and the bytes in all after every tensor
+ */
+export async function writeGguf(
+  file: string,
+  metadata: GgufMetadata,
+  tensors: readonly GgufTensor[],
+  onProgress?: (bytes: number, totalBytes: number) => void,
+  signal?: AbortSignal,
+): Promise<number> {
+  const target = await realpath(file).catch(() => resolve(file)); // a link to a file stays a link
+  const aside = join(dirname(target), `.${basename(target)}.${randomBytes(4).toString("hex")}`);
+  const head = encodeGgufHead(metadata, tensors);
+  const total = tensors.reduce((sum, tensor) => sum + aligned(ggufTensorBytes(tensor)), head.byteLength);
+  await mkdir(dirname(target), { recursive: true });
+  const handle = await open(aside, "wx");
+  try {
+    await handle.writeFile(head);
+    let written = head.byteLength;
+    for (const tensor of tensors) {
+      signal?.throwIfAborted();
+      const bytes = await tensor.data();
+      const expected = ggufTensorBytes(tensor);
+      if (bytes.byteLength !== expected) {
+        throw new CheckpointError(`${file}: ${tensor.name}: expected ${expected} bytes, found ${bytes.byteLength}`);
+      }
+      await handle.writeFile(bytes);
+      await handle.writeFile(new Uint8Array(aligned(expected) - expected));
+      written += aligned(expected);
+      onProgress?.(written, total);
+    }
+    await handle.sync();
+    await handle.close();
+    await checkGgufTarget(target);
+    await rename(aside, target);
+  } catch (error) {
+    await handle.close();
+    await rm(aside, { force: true });
+    throw error;
+  }
+  await syncFolder(dirname(target));
+  return total;
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  await handle.sync();
+  await handle.close();
+}

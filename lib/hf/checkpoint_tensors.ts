@@ -1,0 +1,137 @@
+/**
+ * The tensors of a Hugging Face model folder, whether it holds one `model.safetensors` or several files named by
+ * `model.safetensors.index.json` (`{"weight_map": {"TENSOR": "model-00001-of-00002.safetensors"}}`).
+ */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { CheckpointError } from "../errors.js";
+import type { Parameter } from "./names.js";
+import { SafetensorsFile, type TensorInfo } from "./safetensors.js";
+
+const singleFile = "model.safetensors";
+const indexFile = "model.safetensors.index.json";
+
+/** An open model folder: its tensors by name, each read from the file that holds it. */
+export class CheckpointTensors {
+  private constructor(
+    readonly folder: string,
+    private readonly fileOf: ReadonlyMap<string, SafetensorsFile>,
+    private readonly files: readonly SafetensorsFile[],
+  ) {}
+
+  /**
+   * Opens a folder's `model.safetensors`, or else the files of its index.
+   * @throws CheckpointError if it has neither, a file is damaged, or a file lacks a tensor the index places there
+   */
+  static async open(folder: string): Promise<CheckpointTensors> {
+    const single = join(folder, singleFile);
+    if (existsSync(single)) {
+      const file = await SafetensorsFile.open(single);
+      return new CheckpointTensors(folder, new Map(file.names().map((name) => [name, file])), [file]);
+    }
+    const index = join(folder, indexFile);
+    if (!existsSync(index)) {
+      throw new CheckpointError(`${folder}: expected ${singleFile} or ${indexFile}, found neither`);
+    }
+    return CheckpointTensors.openIndex(folder, await readWeightMap(index), index);
+  }
+
+  private static async openIndex(folder: string, weightMap: ReadonlyMap<string, string>, index: string) {
+    const files = new Map<string, SafetensorsFile>();
+    const fileOf = new Map<string, SafetensorsFile>();
+    try {
+      for (const [name, fileName] of weightMap) {
+        const file = files.get(fileName) ?? (await SafetensorsFile.open(join(folder, fileName)));
+        files.set(fileName, file);
+        if (!file.has(name)) {
+          throw new CheckpointError(
+            `${index}: expected tensor "${name}" in ${fileName}, found none of that name there`,
+          );
+        }
+        fileOf.set(name, file);
+      }
+    } catch (error) {
+      await Promise.all([...files.values()].map((file) => file.close()));
+      throw error;
+    }
+    return new CheckpointTensors(folder, fileOf, [...files.values()]);
+  }
+
+  /** The names of all tensors. */
+  names(): string[] {
+    return [...this.fileOf.keys()];
+  }
+
+  /** Whether there is a tensor of that name. */
+  has(name: string): boolean {
+    return this.fileOf.has(name);
+  }
+
+  /** Element type and shape of a tensor. @throws CheckpointError if there is none of that name */
+  info(name: string): TensorInfo {
+    return this.file(name).info(name);
+  }
+
+  /** One tensor's bytes, little-endian and row-major. @throws CheckpointError if there is none of that name */
+  async read(name: string): Promise<Uint8Array> {
+    return this.file(name).read(name);
+  }
+
+  /** Closes all files. */
+  async close(): Promise<void> {
+    await Promise.all(this.files.map((file) => file.close()));
+  }
+
+  private file(name: string): SafetensorsFile {
+    const file = this.fileOf.get(name);
+    if (file === undefined) throw new CheckpointError(`${this.folder}: expected a tensor named "${name}", found none`);
+    return file;
+  }
+}
+
+async function readWeightMap(index: string): Promise<ReadonlyMap<string, string>> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(await readFile(index, "utf8"));
+  } catch (cause) {
+    throw new CheckpointError(`${index}: cannot be read as JSON: ${(cause as Error).message}`, { cause });
+  }
+  const map = (parsed as { weight_map?: unknown } | null)?.weight_map;
+  if (typeof map !== "object" || map === null || Array.isArray(map)) {
+    throw new CheckpointError(
+      `${index}: weight_map: expected an object of tensor names and files, found ${typeof map}`,
+    );
+  }
+  for (const [name, file] of Object.entries(map)) {
+    // A path would let an index reach outside its folder.
+    if (typeof file !== "string" || file !== basename(file)) {
+      throw new CheckpointError(
+        `${index}: weight_map["${name}"]: expected the name of a file in the folder, found ${JSON.stringify(file)}`,
+      );
+    }
+  }
+  return new Map(Object.entries(map as Record<string, string>));
+}
+
+/** The element types that parameters are read from. */
+export type ParameterDtype = "F32" | "F16" | "BF16";
+
+/** The element type of a parameter. @throws CheckpointError naming a tensor that is missing, misshapen or no float */
+export function parameterDtype(tensors: CheckpointTensors, { name, shape }: Omit<Parameter, "kind">): ParameterDtype {
+  if (!tensors.has(name)) {
+    const expected = `"${name}" of shape [${shape.join(", ")}]`;
+    throw new CheckpointError(`${tensors.folder}: expected a tensor ${expected}, found none`);
+  }
+  const { dtype, shape: found } = tensors.info(name);
+  if (found.join() !== shape.join()) {
+    throw new CheckpointError(
+      `${tensors.folder}: ${name}: expected shape [${shape.join(", ")}], as config.json has it, ` +
+        `found [${found.join(", ")}]`,
+    );
+  }
+  if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
+    throw new CheckpointError(`${tensors.folder}: ${name}: expected F32, F16 or BF16, found ${dtype}`);
+  }
+  return dtype;
+}

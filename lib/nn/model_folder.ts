@@ -1,0 +1,102 @@
+/**
+ * A model as a Hugging Face folder: `config.json`, `model.safetensors`, `generation_config.json` and, where there is
+ * one, the tokenizer.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { native, Tensor } from "../native.js";
+import type { Parameters } from "./parameters.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
+import { readModelConfig } from "../hf/model_config.js";
+import { CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
+import { generationConfig, toHuggingFaceConfig } from "../hf/config.js";
+import { float16ToFloat32 } from "../hf/dtypes.js";
+import { writeSafetensors, type SafetensorsEntry } from "../hf/safetensors.js";
+
+/** An opened model folder, whose weights have not been read yet. */
+export interface ModelSource {
+  readonly config: LlamaConfig;
+  /** Reads all weights into a model's parameters. @throws CheckpointError naming a tensor that is missing or wrong */
+  load(parameters: Parameters): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What is put beside a model in its folder. */
+export interface ModelFolderExtras {
+  /** A `tokenizer.json` to put beside the model. */
+  readonly tokenizer?: { readonly path: string; readonly endOfText: string; readonly maxLength: number };
+}
+
+/** Opens a folder: its configuration, and the weights to be loaded. @throws CheckpointError, ConfigError */
+export async function readModelFolder(folder: string): Promise<ModelSource> {
+  const config = await readModelConfig(folder);
+  const tensors = await CheckpointTensors.open(folder);
+  return {
+    config,
+    load: (parameters) => loadParameters(tensors, parameters),
+    close: () => tensors.close(),
+  };
+}
+
+async function loadParameters(tensors: CheckpointTensors, parameters: Parameters): Promise<void> {
+  for (const { name, shape } of parameters.layout.slots) {
+    const dtype = parameterDtype(tensors, { name, shape });
+    const target = parameters.view(parameters.master, name);
+    const { buffer, byteOffset, byteLength } = await tensors.read(name);
+    switch (dtype) {
+      case "F32":
+        target.write(new Float32Array(buffer, byteOffset, byteLength / 4));
+        break;
+      case "F16":
+        target.write(float16ToFloat32(new Uint16Array(buffer, byteOffset, byteLength / 2)));
+        break;
+      case "BF16": {
+        using half = new Tensor(parameters.device, "bf16", shape);
+        half.write(new Uint16Array(buffer, byteOffset, byteLength / 2));
+        native.copy(target, half);
+        break;
+      }
+    }
+  }
+  parameters.refreshCompute();
+  await parameters.device.synchronize();
+}
+
+/** The parameters as safetensors entries, each read from the device when its turn comes. */
+export function parameterEntries(parameters: Parameters, flat: Tensor): SafetensorsEntry[] {
+  return parameters.layout.slots.map(({ name, shape }) => ({
+    name,
+    shape,
+    dtype: flat.dtype === "bf16" ? "BF16" : "F32",
+    data: async () => {
+      const { buffer, byteOffset, byteLength } = await parameters.view(flat, name).read();
+      return new Uint8Array(buffer, byteOffset, byteLength);
+    },
+  }));
+}
+
+/** Writes a model's folder, made where it is missing; when it resolves, every file in it is on the disk. */
+export async function writeModelFolder(
+  folder: string,
+  parameters: Parameters,
+  { tokenizer }: ModelFolderExtras,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const json = (name: string, value: unknown) =>
+    writeFile(join(folder, name), `${JSON.stringify(value, null, 2)}\n`, { flush: true });
+  const dtype = parameters.dtype === "bf16" ? "bfloat16" : "float32";
+  await json("config.json", toHuggingFaceConfig(parameters.config, dtype));
+  await json("generation_config.json", generationConfig(parameters.config));
+  const entries = parameterEntries(parameters, parameters.compute);
+  await writeSafetensors(join(folder, "model.safetensors"), entries, { format: "pt" });
+  if (tokenizer === undefined) return;
+  await writeFile(join(folder, "tokenizer.json"), await readFile(tokenizer.path), { flush: true });
+  await json("tokenizer_config.json", {
+    tokenizer_class: "PreTrainedTokenizerFast",
+    bos_token: tokenizer.endOfText,
+    eos_token: tokenizer.endOfText,
+    add_bos_token: false,
+    model_max_length: tokenizer.maxLength,
+    clean_up_tokenization_spaces: false,
+  });
+}

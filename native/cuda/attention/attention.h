@@ -1,0 +1,110 @@
+// What the attention kernels are given. H query heads in groups share G key heads, D elements each.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <type_traits>
+
+#include "../../core/view.h"
+#include "order.h"
+
+namespace nextpatch::cuda {
+
+// A tensor [B, T, heads, D], D contiguous; strides in elements.
+template <typename T>
+struct Heads {
+  T* data;
+  int64_t batch_stride, row_stride, head_stride;
+
+  // One position of one head.
+  __device__ T* at(int batch, int head, int row) const {
+    return data + batch * batch_stride + head * head_stride + row * row_stride;
+  }
+};
+
+template <typename T>
+Heads<T> heads_of(const View& x) {
+  return {x.as<T>(), x.stride[0], x.stride[1], x.stride[2]};
+}
+
+struct AttentionShape {
+  int batch, queries, keys, heads, kv_heads, head_dim;
+  float scale;
+
+  __host__ __device__ int group() const { return heads / kv_heads; }
+  // Query i sees the keys j <= i + offset.
+  __host__ __device__ int offset() const { return keys - queries; }
+};
+
+// The blocks that have `tile_rows` queries of a head each, and read all of the pair's keys and values.
+inline AttentionOrder order_by_queries(const AttentionShape& shape, int tile_rows, int64_t element_bytes) {
+  return AttentionOrder(shape.batch, shape.kv_heads, shape.group(), (shape.queries + tile_rows - 1) / tile_rows,
+                        2 * element_bytes * shape.keys * shape.head_dim);
+}
+// The blocks that have `tile_rows` keys each, and read all of the pair's queries and dout.
+inline AttentionOrder order_by_keys(const AttentionShape& shape, int tile_rows, int64_t element_bytes) {
+  return AttentionOrder(shape.batch, shape.kv_heads, 1, (shape.keys + tile_rows - 1) / tile_rows,
+                        2 * element_bytes * shape.queries * shape.head_dim * shape.group());
+}
+
+inline AttentionShape attention_shape(const View& q, const View& k, float scale) {
+  return {int(q.dim(0)), int(q.dim(1)), int(k.dim(1)), int(q.dim(2)), int(k.dim(2)), int(q.dim(3)), scale};
+}
+
+// On tensor cores scores are kept in units of log2: exp(scale * s) = exp2(scale * kLog2e * s).
+constexpr float kLog2e = 1.4426950408889634f;
+constexpr float kLn2 = 0.6931471805599453f;
+
+// Whether 16-byte accesses reach every row of a bf16 tensor, and 32 bits hold offsets within a tile of rows.
+inline bool rows_aligned_16(const View& x) {
+  if (reinterpret_cast<uintptr_t>(x.data) % 16 != 0) return false;
+  for (int i = 0; i < 3; ++i)
+    if (x.dim(i) > 1 && x.stride[i] % 8 != 0) return false;  // nothing steps along a dimension of 1
+  return x.dim(1) == 1 || x.stride[1] <= INT32_MAX / 128;
+}
+
+// Whether the tensor-core kernels can take the tensors: bf16 rows that 16-byte accesses reach, and scores
+// whose order the scale does not turn.
+template <typename... Views>
+bool on_tensor_cores(float scale, const Views&... views) {
+  return scale > 0 && ((views.dtype == DType::bf16 && rows_aligned_16(views)) && ...);
+}
+
+// What the backward kernels need of every query, made by one pass over out and dout; see
+// delta.cu. Rows are padded to a multiple of kRowPadding for the kernels' tiles.
+struct RowStatistics {
+  const float* lse;    // [B, H, padded], times lse_unit; +inf where a query sees no key or does not exist
+  const float* delta;  // [B, H, padded], the sum of dout * out over D; 0 where a query does not exist
+  int padded;
+};
+constexpr int kRowPadding = 128;
+
+inline int64_t padded_queries(int64_t queries) {
+  return (queries + kRowPadding - 1) / kRowPadding * kRowPadding;
+}
+
+struct Device;
+
+// Writes both arrays into the workspace. lse_unit: kLog2e for exponentials by exp2, 1 by exp.
+RowStatistics row_statistics(const Device& device, const AttentionShape& shape, const View& dout, const View& out,
+                             const View& lse, const View& workspace, float lse_unit);
+
+// The kernels for f32, and for any strides and alignment.
+void plain_attention_forward(const Device& device, const AttentionShape& shape, const View& out, const View& lse,
+                             const View& q, const View& k, const View& v);
+void plain_attention_backward(const Device& device, const AttentionShape& shape, const View& dq, const View& dk,
+                              const View& dv, const View& dout, const View& q, const View& k, const View& v,
+                              const RowStatistics& rows);
+
+// Calls f with the head dimension as a constant.
+template <int... Dims, typename F>
+void with_one_of(int head_dim, const F& f) {
+  ((head_dim == Dims ? f(std::integral_constant<int, Dims>()) : void()), ...);
+}
+template <typename F>
+void with_head_dim(int head_dim, const F& f) {
+  with_one_of<32, 48, 64, 80, 96, 128>(head_dim, f);
+}
+
+}  // namespace nextpatch::cuda
