@@ -148,7 +148,12 @@ export function copy(out: Tensor, source: Tensor): void;
 export function normal(out: Tensor, std: number, seed: number, offset: number): void;
 export function rotaryTable(table: Tensor, inverseFrequencies: Tensor): void;
 export function matmul(
-  c: Tensor, a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean, accumulate: boolean,
+  c: Tensor,
+  a: Tensor,
+  b: Tensor,
+  transposeA: boolean,
+  transposeB: boolean,
+  accumulate: boolean,
 ): void;
 export function sum(out: Tensor, values: Tensor, accumulate: boolean): void;
 
@@ -156,23 +161,48 @@ export function patchEmbeddingForward(out: Tensor, tokens: Tensor, table: Tensor
 export function patchEmbeddingBackward(dtable: Tensor, dout: Tensor, tokens: Tensor, workspace: Tensor): void;
 export function patchEmbeddingBackwardWorkspace(device: Device, tokens: number, vocabulary: number): number;
 export function rmsNormForward(
-  out: Tensor, sum: Tensor | null, rstd: Tensor, x: Tensor, add: Tensor | null, weight: Tensor, epsilon: number,
+  out: Tensor,
+  sum: Tensor | null,
+  rstd: Tensor,
+  x: Tensor,
+  add: Tensor | null,
+  weight: Tensor,
+  epsilon: number,
 ): void;
 export function rmsNormBackward(
-  dx: Tensor, dweight: Tensor, dout: Tensor, sum: Tensor, rstd: Tensor, weight: Tensor, workspace: Tensor,
+  dx: Tensor,
+  dweight: Tensor,
+  dout: Tensor,
+  sum: Tensor,
+  rstd: Tensor,
+  weight: Tensor,
+  workspace: Tensor,
   accumulate: boolean,
 ): void;
 export function rmsNormBackwardWorkspace(device: Device, rows: number, cols: number): number;
 export function rotary(x: Tensor, table: Tensor, offset: number, inverse: boolean): void;
-export function attentionForward(
-  out: Tensor, lse: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: number,
-): void;
+export function attentionForward(out: Tensor, lse: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: number): void;
 export function attentionBackward(
-  dq: Tensor, dk: Tensor, dv: Tensor, dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor,
-  workspace: Tensor, scale: number,
+  dq: Tensor,
+  dk: Tensor,
+  dv: Tensor,
+  dout: Tensor,
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  out: Tensor,
+  lse: Tensor,
+  workspace: Tensor,
+  scale: number,
 ): void;
 export function attentionBackwardWorkspace(
-  device: Device, batch: number, queries: number, keys: number, heads: number, kvHeads: number, headDim: number,
+  device: Device,
+  batch: number,
+  queries: number,
+  keys: number,
+  heads: number,
+  kvHeads: number,
+  headDim: number,
 ): number;
 export function swigluForward(out: Tensor, gateUp: Tensor): void;
 export function swigluBackward(dgateUp: Tensor, dout: Tensor, gateUp: Tensor): void;
@@ -180,15 +210,32 @@ export function swigluBackward(dgateUp: Tensor, dout: Tensor, gateUp: Tensor): v
 export function patchLabels(labels: Tensor, tokens: Tensor, positions: number): void;
 export function labelCoefficients(coefficients: Tensor, labels: Tensor, weights: Tensor): void;
 export function crossEntropy(
-  losses: Tensor, logits: Tensor, labels: Tensor, coefficients: Tensor, gradient: boolean,
+  losses: Tensor,
+  logits: Tensor,
+  labels: Tensor,
+  coefficients: Tensor,
+  gradient: boolean,
 ): void;
 export function gradNorm(norm: Tensor, grad: Tensor, workspace: Tensor): void;
 export function gradNormWorkspace(device: Device, size: number): number;
 export function adamw(
-  param: Tensor, master: Tensor, m: Tensor, v: Tensor, grad: Tensor, norm: Tensor, hyper: Tensor, decayed: number,
+  param: Tensor,
+  master: Tensor,
+  m: Tensor,
+  v: Tensor,
+  grad: Tensor,
+  norm: Tensor,
+  hyper: Tensor,
+  decayed: number,
 ): void;
 export function sample(
-  out: Tensor, logits: Tensor, workspace: Tensor, temperature: number, topK: number, topP: number, seed: number,
+  out: Tensor,
+  logits: Tensor,
+  workspace: Tensor,
+  temperature: number,
+  topK: number,
+  topP: number,
+  seed: number,
   counter: number,
 ): void;
 export function sampleWorkspace(device: Device, rows: number, vocabulary: number): number;

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Ceilings } from "../lib/bench/ceilings.js";
 import type { KernelBenchResult } from "../lib/bench/kernels/run.js";
-import { pairKernels, kernelKey, type KernelRow, type TorchKernels } from "./pairing.js";
-import { nextpatch, runPeer, type Peer } from "./peer.js";
+import { type KernelRow, kernelKey, pairKernels, type TorchKernels } from "./pairing.js";
+import { nextpatch, type Peer, runPeer } from "./peer.js";
 
 export interface KernelComparison {
   readonly dtype: string;
@@ -13,9 +13,15 @@ export interface KernelComparison {
   readonly rows: readonly KernelRow[];
 }
 
-export function kernelComparison(
-  { peer, threads, log }: { peer: Peer | null; threads: number; log: (message: string) => void },
-): KernelComparison {
+export function kernelComparison({
+  peer,
+  threads,
+  log,
+}: {
+  peer: Peer | null;
+  threads: number;
+  log: (message: string) => void;
+}): KernelComparison {
   log("kernels: nextpatch");
   const ours = nextpatch<KernelBenchResult>(["bench", "kernels"], threads);
   let theirs: TorchKernels | null = null;

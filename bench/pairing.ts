@@ -24,7 +24,9 @@ export interface TorchKernels {
 
 /** What tells a kernel's timings apart. */
 export function kernelKey({ name, shape }: Pick<KernelTiming, "name" | "shape">): string {
-  return `${name} ${Object.entries(shape).map(([letter, size]) => `${letter}=${size}`).join(" ")}`;
+  return `${name} ${Object.entries(shape)
+    .map(([letter, size]) => `${letter}=${size}`)
+    .join(" ")}`;
 }
 
 /** Our kernels, each with PyTorch's variants of it. */

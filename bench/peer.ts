@@ -35,7 +35,10 @@ export function lastJson<T>(command: string, args: readonly string[], env: NodeJ
   let text: string;
   try {
     text = execFileSync(command, args, {
-      encoding: "utf8", env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"], maxBuffer: 2 ** 28,
+      encoding: "utf8",
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+      maxBuffer: 2 ** 28,
     });
   } catch (error) {
     const { stderr, message } = error as Error & { stderr: string | null };

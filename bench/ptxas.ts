@@ -25,9 +25,13 @@ export function parseUse(text: string): KernelUse[] {
       throw new Error(`ptxas: expected an entry function with its registers and stack, got: ${part.slice(0, 300)}`);
     }
     return {
-      symbol, architecture, registers: Number(registers),
+      symbol,
+      architecture,
+      registers: Number(registers),
       staticShared: Number(/(\d+) bytes smem/.exec(part)?.[1] ?? 0),
-      stack: Number(frame[1]), spillStores: Number(frame[2]), spillLoads: Number(frame[3]),
+      stack: Number(frame[1]),
+      spillStores: Number(frame[2]),
+      spillLoads: Number(frame[3]),
     };
   });
 }
@@ -60,8 +64,11 @@ export function countInstructions(ptx: string): Map<string, InstructionCounts> {
       const body = text.split(/^\.(?:visible|weak|func|global)/m)[0]!;
       const count = (pattern: RegExp) => body.match(pattern)?.length ?? 0;
       const counts = {
-        mma: count(patterns.mma), ldmatrix: count(patterns.ldmatrix), cpAsync: count(patterns.cpAsync),
-        shared16: count(patterns.shared16), global16: count(patterns.global16),
+        mma: count(patterns.mma),
+        ldmatrix: count(patterns.ldmatrix),
+        cpAsync: count(patterns.cpAsync),
+        shared16: count(patterns.shared16),
+        global16: count(patterns.global16),
       };
       return [/^[\w$]+/.exec(text)![0], counts] as const;
     }),
@@ -83,21 +90,27 @@ export interface SassCounts {
 
 /** The kernels in what `cuobjdump --dump-sass` prints. */
 export function countSass(text: string): SassCounts[] {
-  return text.split(/^\s*code for (?=sm_)/m).slice(1).flatMap((part) => {
-    const architecture = /^\w+/.exec(part)![0];
-    return part.split(/^\s*Function : /m).slice(1).map((body) => {
-      const lines = body.matchAll(/^\s*\/\*[0-9a-f]+\*\/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)/gm);
-      const opcodes = [...lines].map(([, opcode]) => opcode!);
-      const counts = sassInstructions.map((wanted) => {
-        const [name, width] = wanted.split(".");
-        return opcodes.filter((opcode) => {
-          const parts = opcode.split(".");
-          return parts[0] === name && (width === undefined || parts.includes(width));
-        }).length;
-      });
-      return { symbol: /^\S+/.exec(body)![0], architecture, counts };
+  return text
+    .split(/^\s*code for (?=sm_)/m)
+    .slice(1)
+    .flatMap((part) => {
+      const architecture = /^\w+/.exec(part)![0];
+      return part
+        .split(/^\s*Function : /m)
+        .slice(1)
+        .map((body) => {
+          const lines = body.matchAll(/^\s*\/\*[0-9a-f]+\*\/\s+(?:@!?U?P\w+\s+)?([A-Z][\w.]*)/gm);
+          const opcodes = [...lines].map(([, opcode]) => opcode!);
+          const counts = sassInstructions.map((wanted) => {
+            const [name, width] = wanted.split(".");
+            return opcodes.filter((opcode) => {
+              const parts = opcode.split(".");
+              return parts[0] === name && (width === undefined || parts.includes(width));
+            }).length;
+          });
+          return { symbol: /^\S+/.exec(body)![0], architecture, counts };
+        });
     });
-  });
 }
 
 /** `attention_forward_kernel<64>` of a demangled signature: namespaces and parameters are left out. */

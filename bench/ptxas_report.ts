@@ -16,8 +16,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import {
-  countInstructions, countSass, parseUse, sassInstructions, shortName, type InstructionCounts, type KernelUse,
+  countInstructions,
+  countSass,
+  type InstructionCounts,
+  type KernelUse,
+  parseUse,
   type SassCounts,
+  sassInstructions,
+  shortName,
 } from "./ptxas.js";
 
 /** Files whose kernels must not spill. */
@@ -55,7 +61,9 @@ async function compile(file: string, nvcc: string, scratch: string): Promise<Fil
 async function compileAll(nvcc: string): Promise<FileReport[]> {
   const scratch = mkdtempSync(join(tmpdir(), "nextpatch-ptxas-"));
   try {
-    const files = readdirSync(folder, { encoding: "utf8", recursive: true }).filter((name) => name.endsWith(".cu")).sort();
+    const files = readdirSync(folder, { encoding: "utf8", recursive: true })
+      .filter((name) => name.endsWith(".cu"))
+      .sort();
     const queue = [...files.entries()];
     const reports: FileReport[] = [];
     const worker = async () => {

@@ -43,13 +43,15 @@ const train = trainComparison({ peer, threads, rounds, steps, log });
 print(["", ...trainLines(train)]);
 
 const result = {
-  date, commit: await readCommit(),
+  date,
+  commit: await readCommit(),
   machine: { processor: cpus()[0]!.model.trim(), threads },
   versions: {
     node: process.version,
     nextpatch: native.backends().find(({ name }) => name === "cpu")!.versions,
     pytorch: peer?.versions ?? null,
   },
-  kernels, train,
+  kernels,
+  train,
 };
 if (flags.out !== undefined) writeFileSync(flags.out, `${JSON.stringify(result, null, 1)}\n`);

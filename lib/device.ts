@@ -44,7 +44,12 @@ function parse(spec: string): { backend: BackendName; index: number } {
   if (spec !== "auto") {
     throw new ConfigError(`device: expected auto, cpu, cuda, cuda:N or simt but got ${JSON.stringify(spec)}`);
   }
-  const available = new Set(native.backends().filter((b) => b.available).map((b) => b.name));
+  const available = new Set(
+    native
+      .backends()
+      .filter((b) => b.available)
+      .map((b) => b.name),
+  );
   for (const backend of ["cuda", "cpu"] as const) if (available.has(backend)) return { backend, index: 0 };
   const problems = native.backends().map((b) => `${b.name}: ${b.problem}`);
   throw new DeviceError(`no device to compute on. ${problems.join("; ")}`);

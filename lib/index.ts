@@ -1,6 +1,6 @@
 /** The public API of `nextpatch`. */
 export { benchTrainStep, type TrainBenchOptions, type TrainBenchResult } from "./bench/train_step.js";
-export { compare, ComparisonInterrupted, type CompareFiles, type CompareOptions } from "./compare/compare.js";
+export { type CompareFiles, type CompareOptions, ComparisonInterrupted, compare } from "./compare/compare.js";
 export type { Environment } from "./compare/environment.js";
 export type { Arm, ComparisonPlan, PartFlops, PlanOptions, StagedArm } from "./compare/plan.js";
 export type { CompareProgress } from "./compare/progress.js";
@@ -8,35 +8,45 @@ export type { Comparison, CostRatio, CurvePoint, RunResult, StagedResult, SweepR
 export type { CompareReport } from "./compare/report.js";
 export { parseSweep, type Sweep } from "./compare/sweep.js";
 export {
-  loadRunConfig, parseRunConfig, type BatchConfig, type OptimizerConfig, type RunConfig,
+  type BatchConfig,
+  loadRunConfig,
+  type OptimizerConfig,
+  parseRunConfig,
+  type RunConfig,
 } from "./config/config.js";
-export { resolveStages, type ResolvedStage } from "./config/stages.js";
+export { learningRate, type Schedule } from "./config/schedule.js";
+export { type ResolvedStage, resolveStages } from "./config/stages.js";
 export { TokenDataset } from "./data/dataset.js";
 export { BlockLoader, type BlockLoaderOptions, type DataPosition } from "./data/loader.js";
-export { prepareDataset, type DatasetInfo, type PrepareOptions, type PrepareProgress } from "./data/prepare.js";
+export { type DatasetInfo, type PrepareOptions, type PrepareProgress, prepareDataset } from "./data/prepare.js";
 export type { BytesPerToken, Shard } from "./data/shard.js";
 export { Tokenizer } from "./data/tokenizer.js";
 export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.js";
 export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";
-export { evaluate, type EvaluateOptions, type EvaluationResult } from "./evaluate.js";
-export { generate, type GenerateOptions, type Generation } from "./generate.js";
+export { type EvaluateOptions, type EvaluationResult, evaluate } from "./evaluate.js";
+export { type GenerateOptions, type Generation, generate } from "./generate.js";
+export { type ExportGgufOptions, exportGguf, type GgufExport } from "./gguf/export.js";
 export { parseLlamaConfig } from "./hf/config.js";
-export { exportGguf, type ExportGgufOptions, type GgufExport } from "./gguf/export.js";
-export type { ModelFolderExtras } from "./nn/model_folder.js";
+export type { LinearRopeScaling, Llama3RopeScaling, LlamaConfig, RopeScaling } from "./hf/llama_config.js";
 export type { Parameter } from "./hf/names.js";
-export { presets, type Preset, type PresetName } from "./hf/presets.js";
-export type { LlamaConfig, Llama3RopeScaling, LinearRopeScaling, RopeScaling } from "./hf/llama_config.js";
+export { type Preset, type PresetName, presets } from "./hf/presets.js";
 export {
-  Tensor, type ArrayOf, type BackendName, type BackendReport, type DType, type Graph, type MemoryCounters,
+  type ArrayOf,
+  type BackendName,
+  type BackendReport,
+  type DType,
+  type Graph,
+  type MemoryCounters,
+  Tensor,
 } from "./native.js";
 export { Decoder, type SamplingSettings } from "./nn/decoder.js";
-export { forwardFlops, stepFlops, trainingFlops, type PositionFlops } from "./nn/flops.js";
+export { forwardFlops, type PositionFlops, stepFlops, trainingFlops } from "./nn/flops.js";
 export { Llama, type Placement } from "./nn/llama.js";
+export type { ModelFolderExtras } from "./nn/model_folder.js";
 export type { ParameterLayout, Parameters, Slot } from "./nn/parameters.js";
 export type { Batch } from "./nn/shape.js";
-export { TrainingPass, type TrainingBatch } from "./nn/training_pass.js";
+export { type TrainingBatch, TrainingPass } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
-export { learningRate, type Schedule } from "./config/schedule.js";
 export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";

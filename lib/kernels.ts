@@ -17,7 +17,7 @@ import { native, Tensor } from "./native.js";
 
 export { Device, type DeviceSpec } from "./device.js";
 export { DeviceError, OutOfMemoryError } from "./errors.js";
-export { Tensor, type ArrayOf, type DType } from "./native.js";
+export { type ArrayOf, type DType, Tensor } from "./native.js";
 
 /** The dtypes that the kernels compute in. */
 export type ComputeDType = "f32" | "bf16";
@@ -36,7 +36,9 @@ const computeDTypes = ["f32", "bf16"] as const satisfies readonly ComputeDType[]
  * @returns dt [N, C]
  */
 export function patchEmbedding<D extends ComputeDType>(
-  tokens: Tensor<"i32">, table: Tensor<D>, options: { patchSize: number; out?: Tensor<D> },
+  tokens: Tensor<"i32">,
+  table: Tensor<D>,
+  options: { patchSize: number; out?: Tensor<D> },
 ): Tensor<D> {
   const check = new Arguments("patchEmbedding");
   check.tensor("tokens", tokens, { dtypes: ["i32"] });
@@ -63,7 +65,9 @@ export namespace patchEmbedding {
    * @returns f32 [V, C]
    */
   export function backward(
-    dout: Tensor<ComputeDType>, tokens: Tensor<"i32">, target: { vocabulary: number } | { dtable: Tensor<"f32"> },
+    dout: Tensor<ComputeDType>,
+    tokens: Tensor<"i32">,
+    target: { vocabulary: number } | { dtable: Tensor<"f32"> },
   ): Tensor<"f32"> {
     const check = new Arguments("patchEmbedding.backward");
     const [rows, cols] = check.tensor("dout", dout, { dtypes: computeDTypes, shape: ["N", "C"] });
@@ -96,7 +100,10 @@ export namespace patchEmbedding {
  * @returns `out` dt [B, Tq, H, D], and `lse` f32 [B, H, Tq], the log of the sum of the exponentials of a query's scores
  */
 export function flashAttention<D extends ComputeDType>(
-  q: Tensor<D>, k: Tensor<D>, v: Tensor<D>, options: { scale?: number } = {},
+  q: Tensor<D>,
+  k: Tensor<D>,
+  v: Tensor<D>,
+  options: { scale?: number } = {},
 ): { out: Tensor<D>; lse: Tensor<"f32"> } {
   const check = new Arguments("flashAttention");
   const { batch, queries, heads, headDim } = attentionSizes(check, q, k, v);
@@ -186,7 +193,9 @@ export interface PatchLoss {
  * @param options.weights K numbers; 1/K each where left out
  */
 export function patchCrossEntropy(
-  logits: Tensor<ComputeDType>, labels: Tensor<"i32">, options: { weights?: ArrayLike<number> } = {},
+  logits: Tensor<ComputeDType>,
+  labels: Tensor<"i32">,
+  options: { weights?: ArrayLike<number> } = {},
 ): PatchLoss {
   return nextPatchLoss("patchCrossEntropy", logits, labels, options, false);
 }
@@ -202,7 +211,9 @@ export namespace patchCrossEntropy {
    * @returns the loss as from the forward, which need not be called before, and `dlogits` dt [N, V]
    */
   export function backward<D extends ComputeDType>(
-    logits: Tensor<D>, labels: Tensor<"i32">, options: { weights?: ArrayLike<number> } = {},
+    logits: Tensor<D>,
+    labels: Tensor<"i32">,
+    options: { weights?: ArrayLike<number> } = {},
   ): PatchLoss & { dlogits: Tensor<D> } {
     const { loss, losses } = nextPatchLoss("patchCrossEntropy.backward", logits, labels, options, true);
     return { loss, losses, dlogits: logits };
@@ -210,7 +221,11 @@ export namespace patchCrossEntropy {
 }
 
 function nextPatchLoss(
-  operation: string, logits: Tensor, labels: Tensor, options: { weights?: ArrayLike<number> }, gradient: boolean,
+  operation: string,
+  logits: Tensor,
+  labels: Tensor,
+  options: { weights?: ArrayLike<number> },
+  gradient: boolean,
 ): PatchLoss {
   const check = new Arguments(operation);
   const [rows] = check.tensor("logits", logits, { dtypes: computeDTypes, shape: ["N", "V"] });

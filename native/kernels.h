@@ -89,14 +89,13 @@ class Kernels {
   // sum[N,C] = x[N,C] + add[N,C]; out[N,C] = sum * rstd * weight[C]; rstd[N] f32 = 1/sqrt(mean(sum^2)+eps).
   // All dt but rstd. Without `add`, `sum` is absent too and x stands for it. sum may alias x or add.
   // The statistics are taken from the rounded sum.
-  virtual void rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x,
-                               const View& add, const View& weight, float epsilon) = 0;
+  virtual void rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add,
+                               const View& weight, float epsilon) = 0;
 
   // dx[N,C] dt = (accumulate ? dx : 0) + gradient in sum; dweight[C] f32 += gradient in the weight.
   // dout, sum [N,C] dt; rstd[N] f32; workspace f32.
   virtual void rmsnorm_backward(const View& dx, const View& dweight, const View& dout, const View& sum,
-                                const View& rstd, const View& weight, const View& workspace,
-                                bool accumulate) = 0;
+                                const View& rstd, const View& weight, const View& workspace, bool accumulate) = 0;
   virtual int64_t rmsnorm_backward_workspace(int64_t rows, int64_t cols) const = 0;
 
   // ---- Rotary embedding ---------------------------------------------------------------------------
@@ -112,13 +111,13 @@ class Kernels {
   // head h / (H/G). The mask is aligned at the end: query i sees keys j <= i + Tk - Tq (with Tq == Tk the
   // usual triangle; with Tq = 1 a decoding step). A query that sees no key gives zeros and lse = -inf.
   // q[B,Tq,H,D], k, v[B,Tk,G,D], out: dt, strided. lse[B,H,Tq] f32: log of the sum of exponentials.
-  virtual void attention_forward(const View& out, const View& lse, const View& q, const View& k,
-                                 const View& v, float scale) = 0;
+  virtual void attention_forward(const View& out, const View& lse, const View& q, const View& k, const View& v,
+                                 float scale) = 0;
 
   // dq, dk, dv, all dt and strided like q, k, v, from dout (like out). workspace f32.
-  virtual void attention_backward(const View& dq, const View& dk, const View& dv, const View& dout,
-                                  const View& q, const View& k, const View& v, const View& out,
-                                  const View& lse, const View& workspace, float scale) = 0;
+  virtual void attention_backward(const View& dq, const View& dk, const View& dv, const View& dout, const View& q,
+                                  const View& k, const View& v, const View& out, const View& lse, const View& workspace,
+                                  float scale) = 0;
   virtual int64_t attention_backward_workspace(int64_t batch, int64_t queries, int64_t keys, int64_t heads,
                                                int64_t kv_heads, int64_t head_dim) const = 0;
 
@@ -144,8 +143,8 @@ class Kernels {
   // labels[R,K] that are not -100; then, if `gradient`, logits[R,V] dt are overwritten by the loss's
   // gradient in them (softmax * sum of the coefficients - sum of coefficients at each label, labels that
   // repeat add up; rounded once to dt). One pass over memory for both.
-  virtual void cross_entropy(const View& losses, const View& logits, const View& labels,
-                             const View& coefficients, bool gradient) = 0;
+  virtual void cross_entropy(const View& losses, const View& logits, const View& labels, const View& coefficients,
+                             bool gradient) = 0;
 
   // out[1] f32 = (accumulate ? out : 0) + sum of in[n] f32, in a fixed order.
   virtual void sum(const View& out, const View& in, bool accumulate) = 0;
@@ -159,14 +158,13 @@ class Kernels {
   // One AdamW step over all parameters at once: master, m, v, grad [n] f32; param[n] dt receives the
   // rounded master (f32: param is master itself). hyper f32 as AdamWHyper. Clips by norm[1] f32 (of the
   // unclipped gradient). The first `decayed` elements are decayed. If norm is not finite, nothing changes.
-  virtual void adamw(const View& param, const View& master, const View& m, const View& v,
-                     const View& grad, const View& norm, const View& hyper, int64_t decayed) = 0;
+  virtual void adamw(const View& param, const View& master, const View& m, const View& v, const View& grad,
+                     const View& norm, const View& hyper, int64_t decayed) = 0;
 
   // ---- Sampling -----------------------------------------------------------------------------------
 
   // out[B] i32 drawn from logits[B,V] dt; row b uses draw counter + b. workspace f32.
-  virtual void sample(const View& out, const View& logits, const View& workspace,
-                      const Sampling& sampling) = 0;
+  virtual void sample(const View& out, const View& logits, const View& workspace, const Sampling& sampling) = 0;
   virtual int64_t sample_workspace(int64_t rows, int64_t vocabulary) const = 0;
 };
 

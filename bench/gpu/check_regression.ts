@@ -9,8 +9,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import type { GpuResult } from "./result.js";
 import { regressions } from "./regression.js";
+import type { GpuResult } from "./result.js";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,

@@ -8,8 +8,8 @@ import { parseArgs } from "node:util";
 import type { KernelBenchResult } from "../../lib/bench/kernels/run.js";
 import type { TrainBenchResult } from "../../lib/bench/train_step.js";
 import type { BackendReport } from "../../lib/native.js";
-import { merged, parseStep, resultName, type GpuResult, type Step, type TorchTrain, type TrainRow } from "./result.js";
 import { kernelKey, pairKernels, type TorchKernels } from "../pairing.js";
+import { type GpuResult, merged, parseStep, resultName, type Step, type TorchTrain, type TrainRow } from "./result.js";
 
 const { values: flags } = parseArgs({
   options: { parts: { type: "string" }, out: { type: "string" } },
@@ -19,12 +19,20 @@ const { parts, out } = flags as { parts: string; out: string };
 let steps: Step[] = ["build", "test", "sanitize", "kernels", "train"]
   .map((phase) => join(parts, `${phase}.steps`))
   .filter(existsSync)
-  .flatMap((file) => readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map(parseStep));
+  .flatMap((file) =>
+    readFileSync(file, "utf8")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map(parseStep),
+  );
 
 /** What a step printed; null unless it passed. A step that printed something else has failed after all. */
 function output<T>(name: string): T | null {
   if (!steps.some((step) => step.name === name && step.outcome === "passed")) return null;
-  const line = readFileSync(join(parts, `${name}.out`), "utf8").trim().split("\n").at(-1)!;
+  const line = readFileSync(join(parts, `${name}.out`), "utf8")
+    .trim()
+    .split("\n")
+    .at(-1)!;
   try {
     return JSON.parse(line) as T;
   } catch {

@@ -1,5 +1,5 @@
-import type { GpuResult } from "./result.js";
 import { kernelKey } from "../pairing.js";
+import type { GpuResult } from "./result.js";
 
 /** The part of its time by which a kernel may be slower: timings differ by a few per cent from run to run. */
 export const tolerance = 0.1;

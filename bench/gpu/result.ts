@@ -63,5 +63,8 @@ export function parseStep(line: string): Step {
 
 /** The name of a device's result: `nvidia-h200.json`. */
 export function resultName(device: string): string {
-  return `${device.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "")}.json`;
+  return `${device
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-|-$/g, "")}.json`;
 }

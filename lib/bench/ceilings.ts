@@ -1,7 +1,7 @@
 import { bytesOf } from "../device.js";
-import { native, Tensor, type Device } from "../native.js";
+import { type Device, native, type Tensor } from "../native.js";
 import { RandomTensors } from "./kernels/tensors.js";
-import { timeCalls, type TimingOptions } from "./kernels/timing.js";
+import { type TimingOptions, timeCalls } from "./kernels/timing.js";
 
 /** What this device was measured to reach, here and now: the best batch of each. */
 export interface Ceilings {
@@ -19,11 +19,7 @@ const sizes = {
 } as const;
 
 /** Measures the two ceilings that kernels are held against. */
-export async function measureCeilings(
-  device: Device,
-  dtype: "f32" | "bf16",
-  timing: TimingOptions,
-): Promise<Ceilings> {
+export async function measureCeilings(device: Device, dtype: "f32" | "bf16", timing: TimingOptions): Promise<Ceilings> {
   const { bytes, rows } = sizes[device.backend];
   const tensors = new RandomTensors(device);
   try {

@@ -1,5 +1,5 @@
-import { resolveStages } from "../config/stages.js";
 import { parseRunConfig } from "../config/config.js";
+import { resolveStages } from "../config/stages.js";
 import type { Device } from "../device.js";
 import { Llama } from "../nn/llama.js";
 import { plannedBytes, planRun } from "../train/memory_plan.js";
@@ -51,8 +51,13 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
   const timed = options.steps ?? 5;
   const config = parseRunConfig(
     {
-      name: "bench", model: section, data: { train: "none" }, stages: [{ patchSize }],
-      batch: { tokensPerStep, sequenceLength, microBatch }, train: { steps: warmupSteps + timed }, precision,
+      name: "bench",
+      model: section,
+      data: { train: "none" },
+      stages: [{ patchSize }],
+      batch: { tokensPerStep, sequenceLength, microBatch },
+      train: { steps: warmupSteps + timed },
+      precision,
     },
     "bench train",
   );
@@ -67,7 +72,9 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
   using stepper = new Stepper(model, plan, stages, null);
   const times: number[] = [];
   for (let step = 0; step < warmupSteps + timed; step++) {
-    const tokens = Int32Array.from({ length: tokensPerStep }, () => Math.floor(Math.random() * model.config.vocab_size));
+    const tokens = Int32Array.from({ length: tokensPerStep }, () =>
+      Math.floor(Math.random() * model.config.vocab_size),
+    );
     const start = performance.now();
     await stepper.step(0, tokens, 1e-4);
     if (step >= warmupSteps) times.push((performance.now() - start) / 1000);

@@ -1,6 +1,6 @@
 /** What flags' texts are turned into. */
 import { existsSync } from "node:fs";
-import { InvalidArgumentError, Option, type Command } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
 import { Llama } from "../nn/llama.js";

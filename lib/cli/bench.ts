@@ -7,7 +7,7 @@ import { benchTrainStep } from "../bench/train_step.js";
 import { Device } from "../device.js";
 import { ConfigError } from "../errors.js";
 import { presetNames } from "../hf/presets.js";
-import { wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
+import { type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
 
 interface Flags extends PlacementFlags {
@@ -33,7 +33,8 @@ function registerKernels(bench: Command, io: CliIo): void {
     const device = open(flags, io);
     const progress = io.progress("bench kernels");
     const result = await benchKernels(device, {
-      precision: flags.precision, onKernel: (done, of, name) => progress.update(done, of, name),
+      precision: flags.precision,
+      onKernel: (done, of, name) => progress.update(done, of, name),
     }).finally(() => progress.stop());
     io.result(kernelTable(result), result);
   });
@@ -54,8 +55,12 @@ function registerTrainStep(bench: Command, io: CliIo): void {
     const device = open(flags, io);
     const progress = io.progress("bench train");
     const result = await benchTrainStep(device, {
-      model, patchSize: flags.patchSize, sequenceLength: flags.sequenceLength,
-      tokensPerStep: flags.tokensPerStep, precision: flags.precision, steps: flags.steps,
+      model,
+      patchSize: flags.patchSize,
+      sequenceLength: flags.sequenceLength,
+      tokensPerStep: flags.tokensPerStep,
+      precision: flags.precision,
+      steps: flags.steps,
       microBatch: flags.microBatch ?? "auto",
       onStep: (done, of) => progress.update(done, of, `step ${done}/${of}`),
     }).finally(() => progress.stop());

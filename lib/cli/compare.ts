@@ -1,11 +1,11 @@
 /** `nextpatch compare`: what patch-level training costs and what it loses or wins, measured. */
 import type { Command } from "commander";
-import { compare, ComparisonInterrupted } from "../compare/compare.js";
+import { ComparisonInterrupted, compare } from "../compare/compare.js";
 import { markdownTable, readingLines } from "../compare/markdown.js";
 import { parseSweep } from "../compare/sweep.js";
 import { runTable } from "../compare/words.js";
 import { loadRunConfig } from "../config/config.js";
-import { overridesOf, withOverrides, type OverrideFlags } from "./arguments.js";
+import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
 
 interface Flags extends OverrideFlags {

@@ -1,7 +1,7 @@
 /** `nextpatch eval`: the mean loss of a model on token shards. */
 import type { Command } from "commander";
 import { evaluate } from "../evaluate.js";
-import { loadModel, wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
+import { loadModel, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
 
 interface Flags extends PlacementFlags {
@@ -25,7 +25,10 @@ export function registerEval(program: Command, io: CliIo): void {
     const { data, patchSize, sequenceLength } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };
     const result = await evaluate(model, {
-      data, patchSize, ...length, onProgress: (done, of) => progress.update(done, of, `block ${done}/${of}`),
+      data,
+      patchSize,
+      ...length,
+      onProgress: (done, of) => progress.update(done, of, `block ${done}/${of}`),
     }).finally(() => progress.stop());
     io.result(
       `loss ${result.loss.toFixed(6)} nats a token, perplexity ${result.perplexity.toFixed(4)}, ` +

@@ -1,5 +1,5 @@
 /** `nextpatch export`: a trained model for other programs. */
-import { Option, type Command } from "commander";
+import { type Command, Option } from "commander";
 import { exportGguf } from "../gguf/export.js";
 import type { CliIo } from "./io.js";
 

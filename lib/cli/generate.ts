@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import { Tokenizer } from "../data/tokenizer.js";
 import { ConfigError } from "../errors.js";
 import { generate } from "../generate.js";
-import { loadModel, numberBetween, wholeNumber, withPlacement, type PlacementFlags } from "./arguments.js";
+import { loadModel, numberBetween, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
 
 interface Flags extends PlacementFlags {

@@ -2,13 +2,13 @@
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { resolveStages } from "../config/stages.js";
+import { TokenDataset } from "../data/dataset.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
 import type { BackendReport } from "../native.js";
-import { planItems, plannedBytes, planRun, type PlanItem } from "../train/memory_plan.js";
+import { type PlanItem, planItems, plannedBytes, planRun } from "../train/memory_plan.js";
 import { modelShape, readHeldOut, readTokenizer } from "../train/setup.js";
-import { TokenDataset } from "../data/dataset.js";
-import { overridesOf, withOverrides, type OverrideFlags } from "./arguments.js";
+import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { planText } from "./plan_text.js";
 

@@ -33,13 +33,16 @@ export function createIo(json: () => boolean): CliIo {
 }
 
 function bar(label: string): Progress {
-  const view = new cliProgress.SingleBar({
-    format: `${label} {bar} {percentage}% {note}`,
-    stream: process.stderr,
-    hideCursor: true,
-    barsize: 24,
-    clearOnComplete: false,
-  }, cliProgress.Presets.shades_classic);
+  const view = new cliProgress.SingleBar(
+    {
+      format: `${label} {bar} {percentage}% {note}`,
+      stream: process.stderr,
+      hideCursor: true,
+      barsize: 24,
+      clearOnComplete: false,
+    },
+    cliProgress.Presets.shades_classic,
+  );
   let started = false;
   return {
     update(done, total, note = "") {

@@ -33,7 +33,13 @@ const program = new Command("nextpatch")
 const flags = () => program.opts<{ json?: boolean; verbose?: boolean }>();
 const io = createIo(() => flags().json === true);
 for (const register of [
-  registerPrepare, registerTrain, registerEval, registerGenerate, registerCompare, registerExport, registerBench,
+  registerPrepare,
+  registerTrain,
+  registerEval,
+  registerGenerate,
+  registerCompare,
+  registerExport,
+  registerBench,
   registerInfo,
 ]) {
   register(program, io);

@@ -1,8 +1,9 @@
 /** `nextpatch prepare`: text to token shards. */
-import { InvalidArgumentError } from "commander";
+
 import type { Command } from "commander";
-import { DEFAULT_VAL_FRACTION, prepareDataset } from "../data/prepare.js";
+import { InvalidArgumentError } from "commander";
 import type { DatasetInfo, PrepareProgress } from "../data/prepare.js";
+import { DEFAULT_VAL_FRACTION, prepareDataset } from "../data/prepare.js";
 import { ConfigError } from "../errors.js";
 import type { CliIo } from "./io.js";
 
@@ -19,7 +20,7 @@ interface Flags {
 export function registerPrepare(program: Command, io: CliIo): void {
   program
     .command("prepare")
-    .description("turn text, JSONL (\"text\" field) or Parquet into token shards; .gz and .zst are read as they are")
+    .description('turn text, JSONL ("text" field) or Parquet into token shards; .gz and .zst are read as they are')
     .argument("<files...>", "source files, taken in this order")
     .requiredOption("--out <dir>", "folder for the dataset; an earlier dataset in it is replaced")
     .option("--tokenizer <tokenizer.json>", "encode with this tokenizer")
@@ -32,9 +33,10 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
   if (flags.tokenizer !== undefined && flags.trainTokenizer !== undefined) {
     throw new ConfigError("--tokenizer and --train-tokenizer exclude each other");
   }
-  const tokenizer = flags.tokenizer === undefined
-    ? { trainTokenizerVocab: flags.trainTokenizer ?? DEFAULT_VOCAB }
-    : { tokenizerPath: flags.tokenizer };
+  const tokenizer =
+    flags.tokenizer === undefined
+      ? { trainTokenizerVocab: flags.trainTokenizer ?? DEFAULT_VOCAB }
+      : { tokenizerPath: flags.tokenizer };
   if (flags.tokenizer === undefined && flags.trainTokenizer === undefined) {
     io.log(`no tokenizer named: training one of ${DEFAULT_VOCAB} tokens (--tokenizer or --train-tokenizer to choose)`);
   }

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { formatDuration } from "../report/format.js";
-import { readMetrics, type MetricsLine } from "../report/metrics.js";
+import { type MetricsLine, readMetrics } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
-import { overridesOf, withOverrides, type OverrideFlags } from "./arguments.js";
+import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { planText } from "./plan_text.js";
 
@@ -60,8 +60,15 @@ async function summary({ folder, totalSteps, progress }: Trainer): Promise<[stri
   const { tokens, flops, seconds } = progress;
   const valLoss = metrics.findLast((line) => line.valLoss !== undefined)?.valLoss ?? null;
   const result = {
-    run: folder, model: join(folder, "model"), report: join(folder, "report.html"), steps: totalSteps,
-    tokens, flops, seconds, loss: metrics.at(-1)?.loss ?? null, valLoss,
+    run: folder,
+    model: join(folder, "model"),
+    report: join(folder, "report.html"),
+    steps: totalSteps,
+    tokens,
+    flops,
+    seconds,
+    loss: metrics.at(-1)?.loss ?? null,
+    valLoss,
   };
   const validation = valLoss === null ? "" : `, validation loss ${valLoss.toFixed(4)}`;
   const words =

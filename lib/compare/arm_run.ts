@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "../errors.js";
-import { readMetrics, type MetricsLine } from "../report/metrics.js";
+import { type MetricsLine, readMetrics } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
 import { differences } from "./derive.js";
 import type { Arm } from "./plan.js";

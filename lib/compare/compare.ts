@@ -2,15 +2,19 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { writeText } from "../train/durable.js";
-import { armMetrics, armState, runArm, type ArmState } from "./arm_run.js";
+import { type ArmState, armMetrics, armState, runArm } from "./arm_run.js";
 import {
-  checkSameEnvironment, readEnvironment, recordedEnvironment, recordEnvironment, type Environment,
+  checkSameEnvironment,
+  type Environment,
+  readEnvironment,
+  recordEnvironment,
+  recordedEnvironment,
 } from "./environment.js";
 import { renderMarkdown } from "./markdown.js";
 import { renderComparison } from "./page.js";
-import { planComparison, type Arm, type ComparisonPlan, type PlanOptions, type StagedArm } from "./plan.js";
-import { ProgressCounter, type CompareProgress } from "./progress.js";
-import { compareRuns, runResult, type Comparison, type RunResult, type StagedResult } from "./readings.js";
+import { type Arm, type ComparisonPlan, type PlanOptions, planComparison, type StagedArm } from "./plan.js";
+import { type CompareProgress, ProgressCounter } from "./progress.js";
+import { type Comparison, compareRuns, type RunResult, runResult, type StagedResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
 
 /** What is compared beyond the two runs, and who is told. */
@@ -112,7 +116,9 @@ async function writeFiles(report: CompareReport): Promise<CompareFiles> {
   const { out } = report.config;
   await mkdir(out, { recursive: true });
   const files = {
-    html: join(out, "comparison.html"), markdown: join(out, "comparison.md"), json: join(out, "comparison.json"),
+    html: join(out, "comparison.html"),
+    markdown: join(out, "comparison.md"),
+    json: join(out, "comparison.json"),
   };
   await writeText(files.json, `${JSON.stringify(report.comparison)}\n`);
   await writeText(files.markdown, renderMarkdown(report));

@@ -37,7 +37,12 @@ export interface Environment {
 
 /** What decides the seconds or the bits of a run; the rest is told. */
 const decisive = [
-  "device", "precision", "threads", "processor", "trainTokens", "valTokens",
+  "device",
+  "precision",
+  "threads",
+  "processor",
+  "trainTokens",
+  "valTokens",
 ] as const satisfies readonly (keyof Environment)[];
 
 /** Reads the environment of a run of this config, on data of so many tokens. @throws DeviceError */

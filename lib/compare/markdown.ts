@@ -1,8 +1,8 @@
 /** `comparison.md`: the same numbers as the page, for where a page cannot go. */
 import { stringify } from "yaml";
 import { formatCount, formatDuration, formatLoss } from "../report/format.js";
-import type { CompareReport } from "./report.js";
 import type { CurvePoint, RunResult } from "./readings.js";
+import type { CompareReport } from "./report.js";
 import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
 import { conditions, namedRuns, notes, readings, runTable } from "./words.js";
 
@@ -64,7 +64,9 @@ function timeLines(report: CompareReport): string {
 
 /** A line for every reading: name, value, and the numbers that it rests on. */
 function figureLines(report: CompareReport): string {
-  return readings(report).map(({ name, value, detail }) => `- ${name}: ${value} (${detail})`).join("\n");
+  return readings(report)
+    .map(({ name, value, detail }) => `- ${name}: ${value} (${detail})`)
+    .join("\n");
 }
 
 function curveTable({ curve }: RunResult): string {
@@ -72,7 +74,10 @@ function curveTable({ curve }: RunResult): string {
   // Counted from the end, so that the last point is shown.
   const shown = curve.filter((_, index) => (curve.length - 1 - index) % every === 0);
   const row = ({ tokens, flops, seconds, valLoss }: CurvePoint) => [
-    formatCount(tokens), formatCount(flops), formatDuration(seconds), formatLoss(valLoss),
+    formatCount(tokens),
+    formatCount(flops),
+    formatDuration(seconds),
+    formatLoss(valLoss),
   ];
   return markdownTable(["Tokens", "FLOP", "Time", "Loss"], shown.map(row));
 }

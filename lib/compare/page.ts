@@ -2,10 +2,10 @@
 import { stringify } from "yaml";
 import { escapeHtml } from "../report/format.js";
 import { factTable, figureList, numberTable } from "../report/html.js";
-import { renderPage, type Chart, type ChartSeries } from "../report/page.js";
-import type { CompareReport } from "./report.js";
+import { type Chart, type ChartSeries, renderPage } from "../report/page.js";
 import type { Arm } from "./plan.js";
 import type { CurvePoint, RunResult } from "./readings.js";
+import type { CompareReport } from "./report.js";
 import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
 import { conditions, notes, readings, runTable } from "./words.js";
 
@@ -51,9 +51,7 @@ function overlaid({ comparison, plan }: CompareReport): { arm: Arm; run: RunResu
   return [
     { arm: plan.baseline, run: comparison.baseline, color: "blue" },
     { arm: plan.patch, run: comparison.patch, color: "orange" },
-    ...(comparison.equalCost
-      ? [{ arm: plan.equalCost!, run: comparison.equalCost, color: "green" as const }]
-      : []),
+    ...(comparison.equalCost ? [{ arm: plan.equalCost!, run: comparison.equalCost, color: "green" as const }] : []),
   ];
 }
 
@@ -61,12 +59,17 @@ function lossChart(report: CompareReport, { key, near = false, ...words }: Cost)
   const arms = overlaid(report);
   const target = report.comparison.baseline.valLoss;
   const x = ascending(arms.flatMap(({ run }) => run.curve.map((point) => point[key])));
-  const series = arms.map(({ arm, run, color }): ChartSeries => ({
-    label: arm.label,
-    color,
-    values: valuesAt(x, run.curve.map((point) => [point[key], point.valLoss])),
-    dots: run.curve.length <= 60,
-  }));
+  const series = arms.map(
+    ({ arm, run, color }): ChartSeries => ({
+      label: arm.label,
+      color,
+      values: valuesAt(
+        x,
+        run.curve.map((point) => [point[key], point.valLoss]),
+      ),
+      dots: run.curve.length <= 60,
+    }),
+  );
   const line: ChartSeries = { label: "token-level, final", color: "grey", values: x.map(() => finite(target)) };
   const marks = arms
     .flatMap(({ arm, run, color }) => stageEnds(arm, run).map((end) => ({ x: end[key], label: "K = 1", color })))
@@ -105,12 +108,17 @@ function sweepChart({ comparison }: CompareReport): Chart {
   const x = ascending([1, ...sweep.map(share)]);
   const colors = ["orange", "green", "purple", "grey"] as const;
   const sizes = [...new Set(sweep.map(({ patchSize }) => patchSize))];
-  const perSize = sizes.map((size, index): ChartSeries => ({
-    label: `K = ${size}`,
-    color: colors[index % colors.length]!,
-    values: valuesAt(x, sweep.filter(({ patchSize }) => patchSize === size).map((run) => [share(run), run.valLoss])),
-    dots: true,
-  }));
+  const perSize = sizes.map(
+    (size, index): ChartSeries => ({
+      label: `K = ${size}`,
+      color: colors[index % colors.length]!,
+      values: valuesAt(
+        x,
+        sweep.filter(({ patchSize }) => patchSize === size).map((run) => [share(run), run.valLoss]),
+      ),
+      dots: true,
+    }),
+  );
   const alone = valuesAt(x, [[1, baseline.valLoss]]);
   const own: ChartSeries = { label: "token-level", color: "blue", values: alone, dots: true };
   return {

@@ -1,7 +1,7 @@
 /** What a comparison runs: its arms, each an ordinary run with a config and a folder of its own. */
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
-import { resolveStages, type ResolvedStage } from "../config/stages.js";
+import { type ResolvedStage, resolveStages } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { ConfigError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
@@ -96,7 +96,9 @@ export async function planComparison(config: RunConfig, options: PlanOptions = {
   const unit = config.data.shuffleTokens ?? longestBlock(patch.stages);
   // The baseline reads the very tokens of the staged run, in the same order: shuffled by the same units.
   const baselineChanges = {
-    stages: [{ patchSize: 1 }], train: { tokens: patch.tokens }, data: { ...config.data, shuffleTokens: unit },
+    stages: [{ patchSize: 1 }],
+    train: { tokens: patch.tokens },
+    data: { ...config.data, shuffleTokens: unit },
     ...name("token-level", "baseline"),
   };
   const baseline = makeArm(deriveConfig(config, baselineChanges, "token-level"), "token-level", shape, availableTokens);

@@ -1,6 +1,6 @@
 import { formatDuration, formatLoss } from "../report/format.js";
 import type { MetricsLine } from "../report/metrics.js";
-import { flopsAt, type Arm } from "./plan.js";
+import { type Arm, flopsAt } from "./plan.js";
 
 /** How far a comparison is. */
 export interface CompareProgress {

@@ -1,8 +1,9 @@
 /** A comparison in words and rows, for the page, the Markdown and the terminal alike. */
-import type { Figure } from "../report/html.js";
+
 import { formatCount, formatDuration, formatLoss } from "../report/format.js";
-import type { CompareReport } from "./report.js";
+import type { Figure } from "../report/html.js";
 import type { Comparison, RunResult } from "./readings.js";
+import type { CompareReport } from "./report.js";
 
 /** `0.502×`: a share of the baseline. */
 export function formatShare(share: number): string {
@@ -70,7 +71,16 @@ function equalLossFigure({ baseline, patch, equalCost, equalLoss }: Comparison):
 }
 
 const tableHeadings = [
-  "Run", "Tokens", "Passes", "FLOP", "Time", "Validation loss", "Perplexity", "Loss difference", "FLOP ×", "Time ×",
+  "Run",
+  "Tokens",
+  "Passes",
+  "FLOP",
+  "Time",
+  "Validation loss",
+  "Perplexity",
+  "Loss difference",
+  "FLOP ×",
+  "Time ×",
 ];
 
 /** A row for every run; with energy where it was counted. */
@@ -118,7 +128,14 @@ export function conditions({ environments, config, plan }: CompareReport): [stri
     ["Threads", each(({ threads }) => (threads === null ? "all cores" : `OMP_NUM_THREADS=${threads}`))],
     ["System", each(({ system, node }) => `${system}, Node ${node}`)],
     ["nextpatch", each(({ nextpatch }) => nextpatch)],
-    ["Libraries", each(({ libraries }) => Object.entries(libraries).map((entry) => entry.join(" ")).join(", "))],
+    [
+      "Libraries",
+      each(({ libraries }) =>
+        Object.entries(libraries)
+          .map((entry) => entry.join(" "))
+          .join(", "),
+      ),
+    ],
     ["Commit", each(({ commit }) => commit ?? "no repository")],
     ["Begun", each(({ date }) => date)],
     ["Training data", `${text(config.data.train)}: ${plan.availableTokens} tokens`],

@@ -1,9 +1,9 @@
 /** The model section of a run config: a preset, the keys of a Hugging Face config, or both. */
 import { meaningfulKeys, readLlamaConfig } from "../hf/config.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
 import { type PresetName, presetNames, presets } from "../hf/presets.js";
 import { nearestKey } from "./nearest.js";
 import { show } from "./problems.js";
-import type { LlamaConfig } from "../hf/llama_config.js";
 
 /** Keys without which a model section describes no model; a preset has them. */
 const requiredKeys = [

@@ -1,7 +1,7 @@
 /** From shares to steps: what each stage of a run config comes to. */
 import { ConfigError } from "../errors.js";
-import type { Schedule } from "./schedule.js";
 import type { BatchConfig, OptimizerConfig, RunConfig } from "./config.js";
+import type { Schedule } from "./schedule.js";
 
 /** A stage with its overrides applied and its length in steps. */
 export interface ResolvedStage {

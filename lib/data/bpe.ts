@@ -62,8 +62,10 @@ export async function trainTokenizer(
     if (!vocab.has(left + right)) vocab.set(left + right, vocab.size);
   }
   if (vocab.size < vocabSize) {
-    throw new DataError(`the corpus is too small for a vocabulary of ${vocabSize}: it gives ${kept.length} merges, ` +
-      `a vocabulary of ${vocab.size}`);
+    throw new DataError(
+      `the corpus is too small for a vocabulary of ${vocabSize}: it gives ${kept.length} merges, ` +
+        `a vocabulary of ${vocab.size}`,
+    );
   }
   return JSON.stringify({
     version: "1.0",
@@ -94,8 +96,10 @@ export async function trainTokenizer(
 /** Throws ConfigError for a vocabulary size that cannot be trained. */
 export function checkTrainedVocab(vocabSize: number): void {
   if (!Number.isInteger(vocabSize) || vocabSize < MIN_TRAINED_VOCAB || vocabSize > MAX_TRAINED_VOCAB) {
-    throw new ConfigError(`a trained vocabulary has ${MIN_TRAINED_VOCAB} to ${MAX_TRAINED_VOCAB} tokens ` +
-      `(end-of-text, 256 bytes, merges), got ${vocabSize}`);
+    throw new ConfigError(
+      `a trained vocabulary has ${MIN_TRAINED_VOCAB} to ${MAX_TRAINED_VOCAB} tokens ` +
+        `(end-of-text, 256 bytes, merges), got ${vocabSize}`,
+    );
   }
 }
 

@@ -2,8 +2,8 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DataError } from "../errors.js";
-import { openShard } from "./shard.js";
 import type { Shard } from "./shard.js";
+import { openShard } from "./shard.js";
 
 /** How many names of a folder an error lists. */
 const NAMES_IN_ERROR = 8;
@@ -80,8 +80,10 @@ export class TokenDataset {
     if (largest < vocabulary) return;
     const index = tokens.findIndex((token) => token >>> 0 >= vocabulary);
     const { path, position } = this.locate(start + index);
-    throw new DataError(`${path}: token ${tokens[index]! >>> 0} at position ${position} is outside the model's ` +
-      `vocabulary of ${vocabulary}`);
+    throw new DataError(
+      `${path}: token ${tokens[index]! >>> 0} at position ${position} is outside the model's ` +
+        `vocabulary of ${vocabulary}`,
+    );
   }
 
   /** The shard file that holds a stream position, and the position in it. */
@@ -124,8 +126,10 @@ async function expandPattern(pattern: string): Promise<string[]> {
     const reason = cause.code === "ENOENT" ? "does not exist" : `cannot be read: ${cause.message}`;
     throw new DataError(`${pattern} matches no file: the folder ${folder} ${reason}`, { cause });
   });
-  const source = name.replace(/[^*?]/g, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)
-    .replaceAll("*", ".*").replaceAll("?", ".");
+  const source = name
+    .replace(/[^*?]/g, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
   const expression = new RegExp(`^${source}$`, "su");
   const matches = names.filter((candidate) => expression.test(candidate));
   if (matches.length === 0) throw new DataError(`${pattern} matches no file: ${folder} ${describe(names)}`);

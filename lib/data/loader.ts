@@ -64,13 +64,17 @@ export class BlockLoader {
     requireCount("vocabSize", vocabSize);
     if (!Number.isSafeInteger(seed)) throw new ConfigError(`seed must be an integer, got ${seed}`);
     if (unitTokens % blockTokens !== 0) {
-      throw new ConfigError(`blocks of ${blockTokens} tokens do not divide the longest stage's ${unitTokens}: every ` +
-        "stage's patchSize * sequenceLength must divide the largest of them");
+      throw new ConfigError(
+        `blocks of ${blockTokens} tokens do not divide the longest stage's ${unitTokens}: every ` +
+          "stage's patchSize * sequenceLength must divide the largest of them",
+      );
     }
     const units = Math.floor(dataset.tokenCount / unitTokens);
     if (units === 0) {
-      throw new DataError(`the dataset has ${dataset.tokenCount} tokens, fewer than one block of ${unitTokens} ` +
-        `(first shard: ${dataset.shards[0]!.path})`);
+      throw new DataError(
+        `the dataset has ${dataset.tokenCount} tokens, fewer than one block of ${unitTokens} ` +
+          `(first shard: ${dataset.shards[0]!.path})`,
+      );
     }
     this.blockTokens = blockTokens;
     this.tokensPerEpoch = units * unitTokens;
@@ -126,8 +130,10 @@ export class BlockLoader {
       throw new DataError(`not a data position: epoch ${epoch}, tokens ${tokens}`);
     }
     if (tokens > this.tokensPerEpoch) {
-      throw new DataError(`data position ${tokens} lies past the epoch's ${this.tokensPerEpoch} tokens: ` +
-        "this is not the data the position was saved with");
+      throw new DataError(
+        `data position ${tokens} lies past the epoch's ${this.tokensPerEpoch} tokens: ` +
+          "this is not the data the position was saved with",
+      );
     }
     const rounded = Math.ceil(tokens / this.blockTokens) * this.blockTokens;
     return rounded < this.tokensPerEpoch ? { epoch, tokens: rounded } : { epoch: epoch + 1, tokens: 0 };

@@ -19,8 +19,10 @@ export async function checkOutFolder(out: string): Promise<void> {
   });
   const foreign = names.find((name) => !DATASET_FILE.test(name));
   if (foreign !== undefined || (names.length > 0 && !names.includes("dataset.json"))) {
-    throw new ConfigError(`${out} is not empty (it holds ${foreign ?? names[0]}): a dataset goes into a new or empty ` +
-      "folder, or replaces an earlier dataset");
+    throw new ConfigError(
+      `${out} is not empty (it holds ${foreign ?? names[0]}): a dataset goes into a new or empty ` +
+        "folder, or replaces an earlier dataset",
+    );
   }
 }
 
@@ -46,10 +48,13 @@ export async function writeFolderAside<T>(out: string, fill: (folder: string) =>
 
 /** Puts `folder` in the place of `target`, whose former content, if any, waits under the name `old` meanwhile. */
 async function replace(target: string, folder: string, old: string): Promise<void> {
-  const existed = await rename(target, old).then(() => true, (error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return false;
-    throw error;
-  });
+  const existed = await rename(target, old).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return false;
+      throw error;
+    },
+  );
   try {
     await rename(folder, target);
   } catch (error) {

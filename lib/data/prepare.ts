@@ -6,9 +6,9 @@ import { ConfigError, DataError } from "../errors.js";
 import { checkTrainedVocab, trainTokenizer } from "./bpe.js";
 import { checkOutFolder, writeFolderAside } from "./outfolder.js";
 import { MAX_SHARD_TOKENS } from "./shard.js";
-import { readDocuments, sourceFormat } from "./sources.js";
 import type { TextPiece } from "./sources.js";
-import { SplitWriter, moveTail } from "./split.js";
+import { readDocuments, sourceFormat } from "./sources.js";
+import { moveTail, SplitWriter } from "./split.js";
 import { Tokenizer } from "./tokenizer.js";
 
 /** Text handed to the tokenizer's threads at a time, in UTF-16 units per core: enough to keep them busy. */

@@ -9,8 +9,9 @@
  *
  * The other words are zero. Source: karpathy/llm.c, `dev/data/data_common.py` (GPT-2 and Llama-3 variants).
  */
-import { open, rename, rm, stat } from "node:fs/promises";
+
 import type { FileHandle } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { DataError } from "../errors.js";
 
 /** Size of the header in bytes. */
@@ -184,16 +185,20 @@ async function readHeader(
   size: number,
 ): Promise<{ tokenCount: number; bytesPerToken: BytesPerToken }> {
   if (size < SHARD_HEADER_BYTES) {
-    throw new DataError(`${path}: too short for a token shard: the header alone is ${SHARD_HEADER_BYTES} bytes, ` +
-      `the file has ${size}`);
+    throw new DataError(
+      `${path}: too short for a token shard: the header alone is ${SHARD_HEADER_BYTES} bytes, ` +
+        `the file has ${size}`,
+    );
   }
   const header = Buffer.alloc(12);
   await file.read(header, 0, header.length, 0);
   const [magic, version, tokenCount] = [header.readInt32LE(0), header.readInt32LE(4), header.readInt32LE(8)];
   const variant = VARIANTS.find((v) => v.magic === magic);
   if (variant === undefined) {
-    throw new DataError(`${path}: not a token shard: its first word is ${magic}, expected 20240520 (uint16 tokens) ` +
-      "or 20240801 (uint32 tokens); `nextpatch prepare` makes shards from text");
+    throw new DataError(
+      `${path}: not a token shard: its first word is ${magic}, expected 20240520 (uint16 tokens) ` +
+        "or 20240801 (uint32 tokens); `nextpatch prepare` makes shards from text",
+    );
   }
   if (version !== variant.version) {
     throw new DataError(`${path}: shard version ${version}, expected ${variant.version} with magic ${magic}`);
@@ -202,8 +207,10 @@ async function readHeader(
   const expected = SHARD_HEADER_BYTES + tokenCount * variant.bytesPerToken;
   if (size !== expected) {
     const fault = size < expected ? "cut short" : "longer than its header says";
-    throw new DataError(`${path}: ${fault}: ${tokenCount} uint${variant.bytesPerToken * 8} tokens make ` +
-      `${expected} bytes, the file has ${size}`);
+    throw new DataError(
+      `${path}: ${fault}: ${tokenCount} uint${variant.bytesPerToken * 8} tokens make ` +
+        `${expected} bytes, the file has ${size}`,
+    );
   }
   return { tokenCount, bytesPerToken: variant.bytesPerToken };
 }

@@ -11,7 +11,7 @@
  */
 import { createReadStream } from "node:fs";
 import { basename, extname } from "node:path";
-import { Readable, pipeline } from "node:stream";
+import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { DataError } from "../errors.js";
 import { readParquetTexts } from "./parquet.js";
@@ -49,8 +49,10 @@ export function sourceFormat(file: string): { format: Format; compression: Compr
   const inner = compression === "none" ? name : name.slice(0, -extname(name).length);
   const format = FORMATS[extname(inner)];
   if (format === undefined || (format === "parquet" && compression !== "none")) {
-    throw new DataError(`${file}: files of type ${extname(inner)}${inner === name ? "" : extname(name)} are not ` +
-      `supported, expected ${SUPPORTED}`);
+    throw new DataError(
+      `${file}: files of type ${extname(inner)}${inner === name ? "" : extname(name)} are not ` +
+        `supported, expected ${SUPPORTED}`,
+    );
   }
   return { format, compression };
 }

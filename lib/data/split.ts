@@ -2,8 +2,8 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { TokenDataset } from "./dataset.js";
-import { ShardWriter } from "./shard.js";
 import type { BytesPerToken } from "./shard.js";
+import { ShardWriter } from "./shard.js";
 
 /** Tokens moved at a time when a split is cut. */
 const COPY_TOKENS = 1 << 20;

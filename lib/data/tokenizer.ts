@@ -15,9 +15,11 @@ export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
   try {
     return await import("tokenizers");
   } catch (cause) {
-    throw new DataError(`the package "tokenizers" could not be loaded on ${process.platform}-${process.arch}: ` +
-      `${firstLine(cause)}. Reinstall with \`npm ci\`; it brings prebuilt binaries for Linux, macOS and Windows.`,
-    { cause });
+    throw new DataError(
+      `the package "tokenizers" could not be loaded on ${process.platform}-${process.arch}: ` +
+        `${firstLine(cause)}. Reinstall with \`npm ci\`; it brings prebuilt binaries for Linux, macOS and Windows.`,
+      { cause },
+    );
   }
 }
 

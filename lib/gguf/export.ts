@@ -2,13 +2,13 @@
 import { existsSync } from "node:fs";
 import { ConfigError } from "../errors.js";
 import { CheckpointTensors } from "../hf/checkpoint_tensors.js";
-import { ggufTensorBytes, type GgmlType } from "./format.js";
-import { generalMetadata, llamaMetadata } from "./metadata.js";
-import { ggufTensors, type GgufTensor } from "./tensors.js";
-import { tokenizerMetadata } from "./tokenizer.js";
-import { checkGgufTarget, writeGguf } from "./writer.js";
 import { readModelConfig } from "../hf/model_config.js";
 import { parameterCount } from "../hf/names.js";
+import { type GgmlType, ggufTensorBytes } from "./format.js";
+import { generalMetadata, llamaMetadata } from "./metadata.js";
+import { type GgufTensor, ggufTensors } from "./tensors.js";
+import { tokenizerMetadata } from "./tokenizer.js";
+import { checkGgufTarget, writeGguf } from "./writer.js";
 
 /** How `exportGguf` reports, and is stopped. */
 export interface ExportGgufOptions {

@@ -1,7 +1,7 @@
 /** A Llama's shape as GGUF metadata, by the keys that llama.cpp reads for its architecture `llama`. */
 import { basename } from "node:path";
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { f32, ggufAlignment, text, u32, type GgmlType, type GgufMetadata } from "./format.js";
+import { f32, type GgmlType, type GgufMetadata, ggufAlignment, text, u32 } from "./format.js";
 
 /** llama.cpp's numbers for what a file's matrices mostly are (`llama_ftype`). */
 const fileTypes: Readonly<Record<GgmlType, number>> = { F32: 0, F16: 1, BF16: 32 };

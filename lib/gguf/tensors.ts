@@ -2,12 +2,13 @@
  * A Llama's tensors as llama.cpp names and lays them out. A row-major [rows, columns] of safetensors is what ggml
  * calls columns x rows, so that a matrix goes as it is, but for the rows of the queries and keys.
  */
-import type { LlamaConfig } from "../hf/llama_config.js";
+
 import { type CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
 import { float16ToFloat32 } from "../hf/dtypes.js";
-import type { GgufTensorInfo } from "./format.js";
-import { parameterTable, type Parameter } from "../hf/names.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
+import { type Parameter, parameterTable } from "../hf/names.js";
 import { ropeInverseFrequencies } from "../hf/rope.js";
+import type { GgufTensorInfo } from "./format.js";
 
 /** A tensor to be written. `data` is asked for when its turn comes, so that one tensor at a time is in memory. */
 export interface GgufTensor extends GgufTensorInfo {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Tokenizer } from "../data/tokenizer.js";
 import { CheckpointError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { bool, u32, type GgufMetadata } from "./format.js";
+import { bool, type GgufMetadata, u32 } from "./format.js";
 
 /** The parts of a tokenizer.json's `post_processor` that matter here. */
 export interface PostProcessor {

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { Tokenizer } from "../data/tokenizer.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { integers, text, texts, type GgufMetadata } from "./format.js";
+import { type GgufMetadata, integers, text, texts } from "./format.js";
 import { ggufPreTokenizer, type PreTokenizer } from "./pre_tokenizer.js";
-import { textBounds, type PostProcessor } from "./text_bounds.js";
+import { type PostProcessor, textBounds } from "./text_bounds.js";
 
 /** llama.cpp's kinds of tokens. */
 const normal = 1;

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { CheckpointError, ConfigError } from "../errors.js";
-import { aligned, encodeGgufHead, ggufTensorBytes, type GgufMetadata } from "./format.js";
+import { aligned, encodeGgufHead, type GgufMetadata, ggufTensorBytes } from "./format.js";
 import type { GgufTensor } from "./tensors.js";
 
 /** Throws ConfigError unless `file` is free to take a model: there is nothing of that name, or an earlier GGUF file. */

@@ -1,7 +1,7 @@
 import { native, type Tensor } from "../native.js";
 import { Spec } from "./buffers.js";
 import type { Linear } from "./linear.js";
-import { widths, type Batch, type PassShape } from "./shape.js";
+import { type Batch, type PassShape, widths } from "./shape.js";
 
 /** What attention keeps for its backward. */
 export function attentionSpecs({ config, dtype, positions }: PassShape) {
@@ -98,7 +98,17 @@ export class Attention {
     const { dqkv, dattended: flat, attentionWorkspace } = this.scratch!;
     this.weights.output.backward(flat, dout, this.buffers.attended);
     native.attentionBackward(
-      dq, dk, dv, dattended, q, k, v, this.#attended, this.#lse, attentionWorkspace, this.#scale,
+      dq,
+      dk,
+      dv,
+      dattended,
+      q,
+      k,
+      v,
+      this.#attended,
+      this.#lse,
+      attentionWorkspace,
+      this.#scale,
     );
     native.rotary(dqk, this.rotaryTable, 0, true);
     this.weights.qkv.backward(dx, dqkv, this.x);

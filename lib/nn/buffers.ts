@@ -3,11 +3,14 @@
  * trees up, and `allocate` turns them into tensors of the same tree. What is printed is what is allocated.
  */
 import { bytesOf } from "../device.js";
-import { Tensor, type Device, type DType } from "../native.js";
+import { type Device, type DType, Tensor } from "../native.js";
 
 /** A tensor to be: its dtype and shape. */
 export class Spec<D extends DType = DType> {
-  constructor(readonly dtype: D, readonly shape: readonly number[]) {}
+  constructor(
+    readonly dtype: D,
+    readonly shape: readonly number[],
+  ) {}
 
   get bytes(): number {
     return this.shape.reduce((product, size) => product * size, bytesOf(this.dtype));

@@ -1,12 +1,12 @@
 import { types } from "node:util";
 import { Arguments, describe } from "../arguments.js";
-import { native, Tensor } from "../native.js";
+import { native, type Tensor } from "../native.js";
 import { splitHeads } from "./attention.js";
-import { allocate, disposeAll, Spec, type Allocated } from "./buffers.js";
+import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
 import type { Llama } from "./llama.js";
 import { writeRotaryTable } from "./rotary_table.js";
 import { widths } from "./shape.js";
-import { modelWeights, type LayerWeights, type ModelWeights } from "./weights.js";
+import { type LayerWeights, type ModelWeights, modelWeights } from "./weights.js";
 
 /** How the next token is drawn. */
 export interface SamplingSettings {
@@ -55,7 +55,10 @@ export class Decoder {
    * @param capacity the most tokens, prompt included, that will be held: at most the model's context
    * @throws TypeError or RangeError for another capacity, OutOfMemoryError
    */
-  constructor(private readonly model: Llama, readonly capacity: number) {
+  constructor(
+    private readonly model: Llama,
+    readonly capacity: number,
+  ) {
     const context = model.config.max_position_embeddings;
     new Arguments("Decoder").wholeNumber("capacity", capacity, 1, context);
     this.#buffers = allocate(model.device, decoderSpecs(model, capacity));
@@ -147,7 +150,13 @@ export class Decoder {
     const stream = rows(b.stream);
     const add = branch && rows(branch);
     native.rmsNormForward(
-      rows(b.normed), add && stream, b.rstd.narrow(0, 0, count), stream, add, weight, this.model.config.rms_norm_eps,
+      rows(b.normed),
+      add && stream,
+      b.rstd.narrow(0, 0, count),
+      stream,
+      add,
+      weight,
+      this.model.config.rms_norm_eps,
     );
   }
 }

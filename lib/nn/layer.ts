@@ -1,9 +1,9 @@
 import type { Tensor } from "../native.js";
-import { Attention, attentionSpecs, type AttentionScratch } from "./attention.js";
-import { Spec, type Allocated } from "./buffers.js";
+import { Attention, type AttentionScratch, attentionSpecs } from "./attention.js";
+import { type Allocated, Spec } from "./buffers.js";
 import { Mlp, mlpSpecs } from "./mlp.js";
 import { RmsNorm, rmsNormSpecs } from "./rms_norm.js";
-import { widths, type Batch, type PassShape } from "./shape.js";
+import { type Batch, type PassShape, widths } from "./shape.js";
 import type { LayerWeights } from "./weights.js";
 
 /** What one layer keeps for its backward. The first has the embedding as its stream: nothing is added to it yet. */
@@ -57,16 +57,28 @@ export class Layer {
     branch: Tensor,
   ) {
     const epsilon = shape.config.rms_norm_eps;
-    const workspace = scratch && scratch.normWorkspace;
+    const workspace = scratch?.normWorkspace ?? null;
     const attentionScratch: AttentionScratch | null = scratch;
     this.#attentionNorm = new RmsNorm(weights.attentionNorm, epsilon, buffers.attentionNorm, x, pending, workspace);
     this.#attention = new Attention(
-      shape, batch, weights, buffers.attention, attentionScratch, rotaryTable, this.#attentionNorm.out, branch,
+      shape,
+      batch,
+      weights,
+      buffers.attention,
+      attentionScratch,
+      rotaryTable,
+      this.#attentionNorm.out,
+      branch,
     );
     this.#mlpNorm = new RmsNorm(
-      weights.mlpNorm, epsilon, buffers.mlpNorm, this.#attentionNorm.stream, branch, workspace,
+      weights.mlpNorm,
+      epsilon,
+      buffers.mlpNorm,
+      this.#attentionNorm.stream,
+      branch,
+      workspace,
     );
-    this.#mlp = new Mlp(weights, buffers.mlp, scratch && scratch.dactivated, this.#mlpNorm.out, branch);
+    this.#mlp = new Mlp(weights, buffers.mlp, scratch?.dactivated ?? null, this.#mlpNorm.out, branch);
   }
 
   /** dt [N, C]: the stream without the branch that this layer leaves. */

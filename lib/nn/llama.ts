@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
 import { CheckpointError } from "../errors.js";
 import { parseLlamaConfig } from "../hf/config.js";
-import { readModelFolder, writeModelFolder, type ModelFolderExtras } from "./model_folder.js";
-import { parameterCount } from "../hf/names.js";
-import { Parameters } from "./parameters.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
+import { parameterCount } from "../hf/names.js";
+import { type ModelFolderExtras, readModelFolder, writeModelFolder } from "./model_folder.js";
+import { Parameters } from "./parameters.js";
 
 /** Where a model lives and in which precision it computes; both default to `auto`. */
 export interface Placement {
@@ -15,7 +15,11 @@ export interface Placement {
 
 /** A Llama model: its configuration and its parameters on a device. */
 export class Llama {
-  private constructor(readonly config: LlamaConfig, readonly device: Device, readonly parameters: Parameters) {}
+  private constructor(
+    readonly config: LlamaConfig,
+    readonly device: Device,
+    readonly parameters: Parameters,
+  ) {}
 
   /**
    * A model with random weights, from Hugging Face's initialisation.

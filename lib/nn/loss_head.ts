@@ -1,5 +1,5 @@
 import { native, Tensor } from "../native.js";
-import { Spec, type Allocated } from "./buffers.js";
+import { type Allocated, Spec } from "./buffers.js";
 import type { Linear } from "./linear.js";
 import type { Batch, PassShape } from "./shape.js";
 

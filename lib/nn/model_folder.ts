@@ -4,14 +4,14 @@
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { native, Tensor } from "../native.js";
-import type { Parameters } from "./parameters.js";
-import type { LlamaConfig } from "../hf/llama_config.js";
-import { readModelConfig } from "../hf/model_config.js";
 import { CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
 import { generationConfig, toHuggingFaceConfig } from "../hf/config.js";
 import { float16ToFloat32 } from "../hf/dtypes.js";
-import { writeSafetensors, type SafetensorsEntry } from "../hf/safetensors.js";
+import type { LlamaConfig } from "../hf/llama_config.js";
+import { readModelConfig } from "../hf/model_config.js";
+import { type SafetensorsEntry, writeSafetensors } from "../hf/safetensors.js";
+import { native, Tensor } from "../native.js";
+import type { Parameters } from "./parameters.js";
 
 /** An opened model folder, whose weights have not been read yet. */
 export interface ModelSource {

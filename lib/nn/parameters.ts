@@ -1,7 +1,7 @@
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { parameterTable, type Parameter } from "../hf/names.js";
-import { native, type Device, type Tensor } from "../native.js";
-import { allocate, disposeAll, Spec, type Allocated } from "./buffers.js";
+import { type Parameter, parameterTable } from "../hf/names.js";
+import { type Device, native, type Tensor } from "../native.js";
+import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
 
 /** Elements to which the start of every parameter (or fused group) is aligned: 128 bytes in bf16. */
 const alignment = 64;
@@ -63,7 +63,11 @@ export class Parameters {
   readonly #owned: Allocated<ReturnType<typeof parameterSpecs>>;
   readonly #slots: Map<string, Slot>;
 
-  constructor(readonly config: LlamaConfig, readonly device: Device, dtype: "f32" | "bf16") {
+  constructor(
+    readonly config: LlamaConfig,
+    readonly device: Device,
+    dtype: "f32" | "bf16",
+  ) {
     this.layout = parameterLayout(config);
     this.dtype = dtype;
     this.#owned = allocate(device, parameterSpecs(this.layout, dtype));

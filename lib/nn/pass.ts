@@ -1,6 +1,6 @@
-import { native, type Device, type Tensor } from "../native.js";
-import { reuse, Spec, type Allocated } from "./buffers.js";
-import { Layer, layerSpecs, scratchSpecs, type Scratch } from "./layer.js";
+import { type Device, native, type Tensor } from "../native.js";
+import { type Allocated, reuse, Spec } from "./buffers.js";
+import { Layer, layerSpecs, type Scratch, scratchSpecs } from "./layer.js";
 import { chunkRows, LossHead, lossHeadSpecs } from "./loss_head.js";
 import { PatchEmbedding } from "./patch_embedding.js";
 import { RmsNorm, rmsNormSpecs } from "./rms_norm.js";
@@ -73,14 +73,22 @@ export class Pass {
     this.#layers = weights.layers.map((layerWeights, index) => {
       const pending = index > 0 ? used.branch : null;
       const layer = new Layer(
-        own, batch, layerWeights, used.layers[index]!, scratch, used.rotaryTable, stream, pending, used.branch,
+        own,
+        batch,
+        layerWeights,
+        used.layers[index]!,
+        scratch,
+        used.rotaryTable,
+        stream,
+        pending,
+        used.branch,
       );
       stream = layer.stream;
       return layer;
     });
     const epsilon = shape.config.rms_norm_eps;
-    this.#norm = new RmsNorm(weights.norm, epsilon, used.norm, stream, used.branch, scratch && scratch.normWorkspace);
-    const dhidden = scratch && scratch.dnormed;
+    this.#norm = new RmsNorm(weights.norm, epsilon, used.norm, stream, used.branch, scratch?.normWorkspace ?? null);
+    const dhidden = scratch?.dnormed ?? null;
     this.#head = new LossHead(batch, weights.head, used.head, this.#norm.out, dhidden, this.#tokens, labelWeights);
   }
 

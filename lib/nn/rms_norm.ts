@@ -48,7 +48,14 @@ export class RmsNorm {
   backward(dstream: Tensor, dout: Tensor, accumulate: boolean): void {
     const { value, gradient } = this.weight;
     native.rmsNormBackward(
-      dstream, gradient!, dout, this.stream, this.buffers.rstd, value, this.workspace!, accumulate,
+      dstream,
+      gradient!,
+      dout,
+      this.stream,
+      this.buffers.rstd,
+      value,
+      this.workspace!,
+      accumulate,
     );
   }
 }

@@ -1,7 +1,7 @@
 import { types } from "node:util";
 import { Arguments, describe } from "../arguments.js";
-import { Tensor } from "../native.js";
-import { allocate, disposeAll, Spec, type Allocated } from "./buffers.js";
+import type { Tensor } from "../native.js";
+import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
 import type { Llama } from "./llama.js";
 import { Pass, passSpecs } from "./pass.js";
 import { writeRotaryTable } from "./rotary_table.js";
@@ -57,8 +57,12 @@ export class TrainingPass {
     this.#buffers = allocate(device, specs(model, cut));
     writeRotaryTable(this.#buffers.pass.rotaryTable, config);
     this.#pass = new Pass(
-      { config, dtype: parameters.dtype, positions: sequences * positions }, cut, modelWeights(parameters, gradient),
-      this.#buffers.pass, weights.map((weight) => weight * share), true,
+      { config, dtype: parameters.dtype, positions: sequences * positions },
+      cut,
+      modelWeights(parameters, gradient),
+      this.#buffers.pass,
+      weights.map((weight) => weight * share),
+      true,
     );
   }
 

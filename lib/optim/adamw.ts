@@ -1,7 +1,7 @@
 import { Arguments, describe } from "../arguments.js";
-import { native, Tensor, type Device } from "../native.js";
-import { allocate, disposeAll, Spec, type Allocated } from "../nn/buffers.js";
-import { Parameters, type ParameterLayout } from "../nn/parameters.js";
+import { type Device, native, type Tensor } from "../native.js";
+import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
+import { type ParameterLayout, Parameters } from "../nn/parameters.js";
 
 /** The settings of an update that are not the learning rate. */
 export interface AdamWSettings {
@@ -105,7 +105,14 @@ export class AdamW {
     const correction = (beta: number) => 1 - beta ** this.stepsTaken;
     this.#tensors.hyper.write(
       Float32Array.of(
-        learningRate, betas[0], betas[1], eps, weightDecay, correction(betas[0]), correction(betas[1]), gradClip ?? 0,
+        learningRate,
+        betas[0],
+        betas[1],
+        eps,
+        weightDecay,
+        correction(betas[0]),
+        correction(betas[1]),
+        gradClip ?? 0,
       ),
     );
   }

@@ -2,7 +2,7 @@
  * The script of a page: draws each chart of `#charts` (JSON, see page.ts) into its element with uPlot. It runs in the
  * reader's browser, so it stands here as text.
  */
-export const chartScript = String.raw`
+export const chartScript = `
 (() => {
   const charts = JSON.parse(document.getElementById("charts").textContent);
   const root = document.documentElement;

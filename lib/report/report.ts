@@ -111,11 +111,13 @@ function marks({ stages }: Report): Chart["marks"] {
 /** One line per stage, because the losses of two patch sizes are two quantities, and one for validation. */
 function lossChart(report: Report, shown: readonly MetricsLine[]): Chart {
   const colors = ["blue", "orange", "purple"] as const;
-  const training = report.stages.map(({ index, patchSize }): ChartSeries => ({
-    label: `Training, stage ${index + 1} (${patchSize === 1 ? "next token" : `next patch of ${patchSize}`})`,
-    color: colors[index % colors.length]!,
-    values: shown.map((line) => (line.stage === index ? rounded(line.loss) : null)),
-  }));
+  const training = report.stages.map(
+    ({ index, patchSize }): ChartSeries => ({
+      label: `Training, stage ${index + 1} (${patchSize === 1 ? "next token" : `next patch of ${patchSize}`})`,
+      color: colors[index % colors.length]!,
+      values: shown.map((line) => (line.stage === index ? rounded(line.loss) : null)),
+    }),
+  );
   const validation: ChartSeries = {
     label: "Validation (next token)",
     color: "green",

@@ -3,9 +3,9 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError } from "../errors.js";
-import { parameterEntries, writeModelFolder, type ModelFolderExtras } from "../nn/model_folder.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
 import type { Tensor } from "../native.js";
+import { type ModelFolderExtras, parameterEntries, writeModelFolder } from "../nn/model_folder.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { AdamW } from "../optim/adamw.js";
 import { recoverFolder, removeFolder, removeLeftovers, writeFolder, writeText } from "./durable.js";
@@ -46,7 +46,10 @@ export async function writeCheckpoint(
     await writeFile(statePath(aside), `${JSON.stringify(state, null, 2)}\n`, { flush: true });
   });
   await writeText(join(folder, "..", "latest"), `${name}\n`);
-  const old = (await readdir(folder)).filter((entry) => namePattern.test(entry)).sort().slice(0, -keep);
+  const old = (await readdir(folder))
+    .filter((entry) => namePattern.test(entry))
+    .sort()
+    .slice(0, -keep);
   for (const entry of old) await removeFolder(join(folder, entry));
   await removeLeftovers(folder, namePattern);
 }

@@ -1,5 +1,5 @@
-import { DataError } from "../errors.js";
 import type { TokenDataset } from "../data/dataset.js";
+import { DataError } from "../errors.js";
 import type { Tensor } from "../native.js";
 import { Pass, type PassBuffers } from "../nn/pass.js";
 import type { PassShape } from "../nn/shape.js";

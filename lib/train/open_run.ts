@@ -1,10 +1,10 @@
 /** Opens everything that a run needs, and closes it again. */
 import type { RunConfig } from "../config/config.js";
-import { resolveStages, type ResolvedStage } from "../config/stages.js";
+import { type ResolvedStage, resolveStages } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { Device, type DeviceSpec } from "../device.js";
-import type { ModelFolderExtras } from "../nn/model_folder.js";
 import { Llama } from "../nn/llama.js";
+import type { ModelFolderExtras } from "../nn/model_folder.js";
 import { loadTrainerTensors } from "./checkpoint.js";
 import { Cleanup } from "./cleanup.js";
 import { planRun, type RunPlan } from "./memory_plan.js";
@@ -38,11 +38,7 @@ export interface OpenRun {
  * that fails, nothing stays open.
  * @throws ConfigError, DataError, CheckpointError, DeviceError, OutOfMemoryError
  */
-export async function openRun(
-  config: RunConfig,
-  resume: boolean,
-  log: (message: string) => void,
-): Promise<OpenRun> {
+export async function openRun(config: RunConfig, resume: boolean, log: (message: string) => void): Promise<OpenRun> {
   const cleanup = new Cleanup();
   try {
     return await open(config, resume, log, cleanup);

@@ -1,4 +1,4 @@
-import { native, Tensor, type Device } from "../native.js";
+import { type Device, native, Tensor } from "../native.js";
 
 /** Dense bf16 peaks in FLOP/s from NVIDIA's data sheets: what MFU is conventionally a fraction of. */
 const dataSheet: readonly (readonly [RegExp, number])[] = [

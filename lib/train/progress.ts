@@ -47,7 +47,14 @@ const noTime: TimeByPart = { data: 0, embedding: 0, transformer: 0, head: 0, opt
 
 /** The progress of a run that has not begun. */
 export const noProgress: TrainerProgress = {
-  step: 0, tokens: 0, positions: 0, flops: 0, seconds: 0, time: noTime, energy: null, data: { epoch: 0, tokens: 0 },
+  step: 0,
+  tokens: 0,
+  positions: 0,
+  flops: 0,
+  seconds: 0,
+  time: noTime,
+  energy: null,
+  data: { epoch: 0, tokens: 0 },
 };
 
 /** The progress after one more step. */

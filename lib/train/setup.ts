@@ -28,8 +28,14 @@ export async function readTokenizer(config: RunConfig): Promise<RunTokenizer | n
 
 /** Keys of a model's shape in which a config and the checkpoint it begins with must agree. */
 const decisive = [
-  "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-  "head_dim", "tie_word_embeddings",
+  "vocab_size",
+  "hidden_size",
+  "intermediate_size",
+  "num_hidden_layers",
+  "num_attention_heads",
+  "num_key_value_heads",
+  "head_dim",
+  "tie_word_embeddings",
 ] as const satisfies readonly (keyof LlamaConfig)[];
 
 /**

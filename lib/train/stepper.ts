@@ -1,6 +1,6 @@
 import type { ResolvedStage } from "../config/stages.js";
 import type { Graph, Tensor } from "../native.js";
-import { allocate, disposeAll, type Allocated } from "../nn/buffers.js";
+import { type Allocated, allocate, disposeAll } from "../nn/buffers.js";
 import { stepFlops } from "../nn/flops.js";
 import type { Llama } from "../nn/llama.js";
 import { Pass } from "../nn/pass.js";
@@ -9,7 +9,7 @@ import { modelWeights } from "../nn/weights.js";
 import { AdamW } from "../optim/adamw.js";
 import { Evaluation } from "./evaluation.js";
 import type { RunPlan } from "./memory_plan.js";
-import { StepClock, type PartSeconds } from "./step_clock.js";
+import { type PartSeconds, StepClock } from "./step_clock.js";
 
 /** Held-out sequences of `positions` tokens each. */
 export interface HeldOut {
@@ -100,7 +100,10 @@ export class Stepper {
    *   step runs. It may as well get others, and they may fail to come.
    */
   async step(
-    stageIndex: number, tokens: Int32Array, learningRate: number, next: Promise<Int32Array> | null = null,
+    stageIndex: number,
+    tokens: Int32Array,
+    learningRate: number,
+    next: Promise<Int32Array> | null = null,
   ): Promise<StepResult> {
     const stagePass = this.#passes[stageIndex]!;
     const { pass } = stagePass;

@@ -1,16 +1,16 @@
 import type { RunConfig } from "../config/config.js";
+import { learningRate } from "../config/schedule.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { BlockLoader } from "../data/loader.js";
 import { DeviceError } from "../errors.js";
 import type { Llama } from "../nn/llama.js";
-import { learningRate } from "../config/schedule.js";
-import { MetricsWriter, readMetrics, type MetricsLine } from "../report/metrics.js";
-import { renderReport, type Report } from "../report/report.js";
+import { type MetricsLine, MetricsWriter, readMetrics } from "../report/metrics.js";
+import { type Report, renderReport } from "../report/report.js";
 import { writeCheckpoint } from "./checkpoint.js";
 import { configHash } from "./config_hash.js";
 import { writeText } from "./durable.js";
-import { planItems, type PlanItem } from "./memory_plan.js";
-import { openRun, type OpenRun } from "./open_run.js";
+import { type PlanItem, planItems } from "./memory_plan.js";
+import { type OpenRun, openRun } from "./open_run.js";
 import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
 
 /** Updates in a row without a finite gradient before a run is given up. */
@@ -185,7 +185,10 @@ export class Trainer {
     const energyBefore = device.energy();
     const start = performance.now();
     const lr = learningRate(
-      stage.schedule, stage.optimizer.lr, this.step - stage.scheduleFirstStep, stage.scheduleSteps,
+      stage.schedule,
+      stage.optimizer.lr,
+      this.step - stage.scheduleFirstStep,
+      stage.scheduleSteps,
     );
     const tokens = await loader.next(stage.sequencesPerStep);
     const dataSeconds = (performance.now() - start) / 1000;
@@ -195,7 +198,15 @@ export class Trainer {
     const energy = energyBefore === null || energyAfter === null ? null : energyAfter - energyBefore;
     const flops = stepper.flopsPerStep(stage);
     const record: StepRecord = {
-      lr, loss, gradNorm, flops, seconds, dataSeconds, parts, energy, data: loader.position,
+      lr,
+      loss,
+      gradNorm,
+      flops,
+      seconds,
+      dataSeconds,
+      parts,
+      energy,
+      data: loader.position,
     };
     this.#progress = advance(this.#progress, stage, record);
     const valLoss = this.#evaluationDue(stage) ? await stepper.evaluate() : null;
@@ -232,7 +243,12 @@ export class Trainer {
       configHash: configHash(config),
     };
     await writeCheckpoint(
-      folder.checkpoints, this.model.parameters, stepper.optimizer, state, extras, config.checkpoint.keep,
+      folder.checkpoints,
+      this.model.parameters,
+      stepper.optimizer,
+      state,
+      extras,
+      config.checkpoint.keep,
     );
     await this.writeReport();
   }

@@ -21,7 +21,12 @@ const stateSchema = z.object({
   flops: amount,
   seconds: amount,
   time: z.object({
-    data: amount, embedding: amount, transformer: amount, head: amount, optimizer: amount, idle: amount,
+    data: amount,
+    embedding: amount,
+    transformer: amount,
+    head: amount,
+    optimizer: amount,
+    idle: amount,
   }),
   /** Joules, where the device counts them. */
   energy: amount.nullable(),

@@ -15,8 +15,8 @@ static void set_error_classes(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   for (const char* name : {"TypeError", "RangeError", "DeviceError", "OutOfMemoryError"}) {
     if (!info[0].IsObject() || !info[0].As<Napi::Object>().Get(name).IsFunction()) {
-      throw Napi::TypeError::New(env, std::string("setErrorClasses: ") + name + ": expected a class but got " +
-                                         describe(info[0]));
+      throw Napi::TypeError::New(
+          env, std::string("setErrorClasses: ") + name + ": expected a class but got " + describe(info[0]));
     }
   }
   Environment::of(env).error_classes = Napi::Persistent(info[0].As<Napi::Object>());
@@ -31,9 +31,8 @@ Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   environment->tensor_class = Napi::Persistent(tensor);
   environment->graph_class = Napi::Persistent(graph);
   // process.exit runs no clean-up hooks, and the device's threads must not outlive the libraries they run in.
-  const auto on_exit = Napi::Function::New(env, [](const Napi::CallbackInfo& info) {
-    Environment::of(info.Env()).close();
-  });
+  const auto on_exit =
+      Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Environment::of(info.Env()).close(); });
   const auto process = env.Global().Get("process").As<Napi::Object>();
   process.Get("once").As<Napi::Function>().Call(process, {Napi::String::New(env, "exit"), on_exit});
   exports.Set("Device", device);

@@ -110,8 +110,7 @@ void Call::shape(const Argument& argument, std::initializer_list<int64_t> expect
   if (!argument) return;
   View wanted;
   for (const int64_t size : expected) wanted.shape[wanted.rank++] = size;
-  if (argument.view.rank == wanted.rank &&
-      std::equal(expected.begin(), expected.end(), argument.view.shape.begin())) {
+  if (argument.view.rank == wanted.rank && std::equal(expected.begin(), expected.end(), argument.view.shape.begin())) {
     return;
   }
   fail(ErrorKind::range, argument.name, "shape " + shape_text(wanted), shape_text(argument.view));
@@ -127,8 +126,6 @@ void Call::require(bool holds, const Argument& argument, const std::string& expe
   if (!holds) fail(ErrorKind::range, argument.name, expected, shape_text(argument.view));
 }
 
-void Call::run(std::function<void(Kernels&)> operation) {
-  device_->run(std::move(operation), std::move(storages_));
-}
+void Call::run(std::function<void(Kernels&)> operation) { device_->run(std::move(operation), std::move(storages_)); }
 
 }  // namespace nextpatch::binding

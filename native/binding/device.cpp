@@ -31,20 +31,17 @@ int whole_number(const Napi::CallbackInfo& info, size_t position, const char* na
 }  // namespace
 
 Napi::Function DeviceHandle::define(Napi::Env env) {
-  return DefineClass(env, "Device",
-                     {accessor<DeviceHandle, &DeviceHandle::backend>("backend"),
-                      accessor<DeviceHandle, &DeviceHandle::index>("index"),
-                      accessor<DeviceHandle, &DeviceHandle::threads>("threads"),
-                      accessor<DeviceHandle, &DeviceHandle::name>("name"),
-                      accessor<DeviceHandle, &DeviceHandle::native_bf16>("nativeBf16"),
-                      method<DeviceHandle, &DeviceHandle::memory>("memory"),
-                      method<DeviceHandle, &DeviceHandle::energy>("energy"),
-                      method<DeviceHandle, &DeviceHandle::trim>("trim"),
-                      method<DeviceHandle, &DeviceHandle::synchronize>("synchronize"),
-                      method<DeviceHandle, &DeviceHandle::mark>("mark"),
-                      method<DeviceHandle, &DeviceHandle::marks>("marks"),
-                      method<DeviceHandle, &DeviceHandle::begin_capture>("beginCapture"),
-                      method<DeviceHandle, &DeviceHandle::end_capture>("endCapture")});
+  return DefineClass(
+      env, "Device",
+      {accessor<DeviceHandle, &DeviceHandle::backend>("backend"), accessor<DeviceHandle, &DeviceHandle::index>("index"),
+       accessor<DeviceHandle, &DeviceHandle::threads>("threads"), accessor<DeviceHandle, &DeviceHandle::name>("name"),
+       accessor<DeviceHandle, &DeviceHandle::native_bf16>("nativeBf16"),
+       method<DeviceHandle, &DeviceHandle::memory>("memory"), method<DeviceHandle, &DeviceHandle::energy>("energy"),
+       method<DeviceHandle, &DeviceHandle::trim>("trim"),
+       method<DeviceHandle, &DeviceHandle::synchronize>("synchronize"),
+       method<DeviceHandle, &DeviceHandle::mark>("mark"), method<DeviceHandle, &DeviceHandle::marks>("marks"),
+       method<DeviceHandle, &DeviceHandle::begin_capture>("beginCapture"),
+       method<DeviceHandle, &DeviceHandle::end_capture>("endCapture")});
 }
 
 DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {

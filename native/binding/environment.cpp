@@ -13,8 +13,7 @@ struct Environment::Message {
   std::exception_ptr failure;
 };
 
-Environment::Environment(Napi::Env env)
-    : env_(env), channel_(Channel::New(env, "nextpatch", 0, 1, this)) {
+Environment::Environment(Napi::Env env) : env_(env), channel_(Channel::New(env, "nextpatch", 0, 1, this)) {
   channel_.Unref(env);
   // Runs before the channel's own clean-up, which was registered above it: no device thread may find the
   // channel gone.

@@ -17,9 +17,9 @@ thread_local const std::shared_ptr<Graph>* constructing_from = nullptr;
 }  // namespace
 
 Napi::Function GraphHandle::define(Napi::Env env) {
-  return DefineClass(env, "Graph",
-                     {method<GraphHandle, &GraphHandle::launch>("launch"),
-                      method<GraphHandle, &GraphHandle::dispose>("dispose")});
+  return DefineClass(
+      env, "Graph",
+      {method<GraphHandle, &GraphHandle::launch>("launch"), method<GraphHandle, &GraphHandle::dispose>("dispose")});
 }
 
 Napi::Value GraphHandle::create(Napi::Env env, std::shared_ptr<Graph> graph) {
@@ -31,7 +31,8 @@ GraphHandle::GraphHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   info.This().As<Napi::Object>().TypeTag(&kGraphTag);
   guarded(info.Env(), [&] {
     const auto* origin = std::exchange(constructing_from, nullptr);
-    if (!origin) throw Error(ErrorKind::type, "Graph: constructor: expected a call of endCapture but got one of its own");
+    if (!origin)
+      throw Error(ErrorKind::type, "Graph: constructor: expected a call of endCapture but got one of its own");
     graph_ = *origin;
   });
 }

@@ -109,9 +109,8 @@ void attention_forward(Call& call) {
   const Argument q = call.strided("q", 4), k = call.strided("k", 4), v = call.strided("v", 4);
   const double scale = call.number("scale", -1e6, 1e6);
   check_attention(call, out, lse, q, k, v);
-  call.run([=](Kernels& kernels) {
-    kernels.attention_forward(out.view, lse.view, q.view, k.view, v.view, float(scale));
-  });
+  call.run(
+      [=](Kernels& kernels) { kernels.attention_forward(out.view, lse.view, q.view, k.view, v.view, float(scale)); });
 }
 
 void attention_backward(Call& call) {

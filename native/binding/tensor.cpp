@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "device.h"
 #include "class_members.h"
 #include "describe.h"
+#include "device.h"
 #include "environment.h"
 #include "errors.h"
 
@@ -39,7 +39,8 @@ void set_strides(View* view) {
 
 void parse_shape(const Napi::Value& value, const char* method, View* view) {
   const std::string where = std::string(method) + ": shape: ";
-  if (!value.IsArray()) throw Error(ErrorKind::type, where + "expected an array of whole numbers but got " + describe(value));
+  if (!value.IsArray())
+    throw Error(ErrorKind::type, where + "expected an array of whole numbers but got " + describe(value));
   const auto array = value.As<Napi::Array>();
   if (array.Length() == 0 || array.Length() > kMaxRank) {
     throw Error(ErrorKind::range, where + "expected 1 to 4 dimensions but got " + std::to_string(array.Length()));
@@ -87,7 +88,8 @@ ArrayKind array_kind(DType dtype) {
 
 }  // namespace
 
-SharedStorage::SharedStorage(Napi::Env env, std::shared_ptr<Storage> storage) : env_(env), storage_(std::move(storage)) {
+SharedStorage::SharedStorage(Napi::Env env, std::shared_ptr<Storage> storage)
+    : env_(env), storage_(std::move(storage)) {
   Napi::MemoryManagement::AdjustExternalMemory(env_, int64_t(storage_->bytes()));
 }
 
@@ -105,14 +107,11 @@ std::string shape_text(const View& view) {
 
 Napi::Function Tensor::define(Napi::Env env) {
   return DefineClass(env, "Tensor",
-                     {accessor<Tensor, &Tensor::shape>("shape"),
-                      accessor<Tensor, &Tensor::dtype>("dtype"),
-                      accessor<Tensor, &Tensor::size>("size"),
-                      accessor<Tensor, &Tensor::byte_length>("byteLength"),
+                     {accessor<Tensor, &Tensor::shape>("shape"), accessor<Tensor, &Tensor::dtype>("dtype"),
+                      accessor<Tensor, &Tensor::size>("size"), accessor<Tensor, &Tensor::byte_length>("byteLength"),
                       accessor<Tensor, &Tensor::is_contiguous>("contiguous"),
-                      accessor<Tensor, &Tensor::is_disposed>("disposed"),
-                      method<Tensor, &Tensor::reshape>("reshape"), method<Tensor, &Tensor::narrow>("narrow"),
-                      method<Tensor, &Tensor::write>("write"),
+                      accessor<Tensor, &Tensor::is_disposed>("disposed"), method<Tensor, &Tensor::reshape>("reshape"),
+                      method<Tensor, &Tensor::narrow>("narrow"), method<Tensor, &Tensor::write>("write"),
                       method<Tensor, &Tensor::prefetch>("prefetch"), method<Tensor, &Tensor::read>("read"),
                       method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
 }
@@ -170,18 +169,14 @@ Napi::Value Tensor::shape(const Napi::CallbackInfo& info) {
 Napi::Value Tensor::dtype(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), name_of(view_.dtype));
 }
-Napi::Value Tensor::size(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), double(view_.size()));
-}
+Napi::Value Tensor::size(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), double(view_.size())); }
 Napi::Value Tensor::byte_length(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), double(view_.size()) * double(size_of(view_.dtype)));
 }
 Napi::Value Tensor::is_contiguous(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), view_.contiguous());
 }
-Napi::Value Tensor::is_disposed(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), disposed());
-}
+Napi::Value Tensor::is_disposed(const Napi::CallbackInfo& info) { return Napi::Boolean::New(info.Env(), disposed()); }
 
 Napi::Value Tensor::reshape(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
@@ -189,8 +184,8 @@ Napi::Value Tensor::reshape(const Napi::CallbackInfo& info) {
     View view = view_;
     parse_shape(info[0], "reshape", &view);
     if (view.size() != view_.size()) {
-      throw Error(ErrorKind::range, "reshape: shape: expected " + std::to_string(view_.size()) +
-                                        " elements, as in " + shape_text(view_) + ", but got " + shape_text(view));
+      throw Error(ErrorKind::range, "reshape: shape: expected " + std::to_string(view_.size()) + " elements, as in " +
+                                        shape_text(view_) + ", but got " + shape_text(view));
     }
     require_contiguous("reshape");
     return sibling(info.Env(), view);

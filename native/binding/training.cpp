@@ -65,9 +65,8 @@ void adamw(Call& call) {
   for (const Argument& other : {master, m, v, grad}) call.shape(other, {param.dim(0)});
   call.shape(norm, {1});
   call.shape(hyper, {kAdamWHyperSize});
-  call.run([=](Kernels& k) {
-    k.adamw(param.view, master.view, m.view, v.view, grad.view, norm.view, hyper.view, decayed);
-  });
+  call.run(
+      [=](Kernels& k) { k.adamw(param.view, master.view, m.view, v.view, grad.view, norm.view, hyper.view, decayed); });
 }
 
 void sample(Call& call) {

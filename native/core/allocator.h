@@ -12,10 +12,10 @@
 namespace nextpatch {
 
 struct AllocatorCounters {
-  int64_t used_bytes = 0;           // in tensors that are alive
-  int64_t peak_used_bytes = 0;      // the most used_bytes has been
-  int64_t reserved_bytes = 0;       // taken from the system: used and cached
-  int64_t system_allocations = 0;   // calls to the system's allocator so far
+  int64_t used_bytes = 0;          // in tensors that are alive
+  int64_t peak_used_bytes = 0;     // the most used_bytes has been
+  int64_t reserved_bytes = 0;      // taken from the system: used and cached
+  int64_t system_allocations = 0;  // calls to the system's allocator so far
 };
 
 class Allocator {
@@ -43,8 +43,8 @@ class Allocator {
   mutable std::mutex mutex_;
   Allocate system_allocate_;
   Free system_free_;
-  std::multimap<size_t, void*> cached_;         // free blocks by size
-  std::unordered_map<void*, size_t> in_use_;    // block -> its size
+  std::multimap<size_t, void*> cached_;       // free blocks by size
+  std::unordered_map<void*, size_t> in_use_;  // block -> its size
   AllocatorCounters counters_;
 };
 

@@ -14,9 +14,9 @@
 namespace nextpatch {
 
 struct DeviceInfo {
-  std::string name;            // "NVIDIA H200", "AMD EPYC (2 threads, AVX-512 BF16)"
-  int64_t total_bytes = 0;     // memory of the device
-  bool native_bf16 = false;    // bf16 products run faster than f32 ones
+  std::string name;          // "NVIDIA H200", "AMD EPYC (2 threads, AVX-512 BF16)"
+  int64_t total_bytes = 0;   // memory of the device
+  bool native_bf16 = false;  // bf16 products run faster than f32 ones
 };
 
 struct MemoryStatus {

@@ -29,8 +29,8 @@ Device::Device(std::string backend, int index, int threads, DeviceInfo info, std
       context_(std::move(context)) {
   Context* c = context_.get();
   memory_ = std::make_unique<Allocator>([c](size_t n) { return c->allocate(n); }, [c](void* p) { c->free(p); });
-  host_memory_ = std::make_unique<Allocator>([c](size_t n) { return c->allocate_host(n); },
-                                             [c](void* p) { c->free_host(p); });
+  host_memory_ =
+      std::make_unique<Allocator>([c](size_t n) { return c->allocate_host(n); }, [c](void* p) { c->free_host(p); });
   if (const size_t bytes = context_->workspace_bytes()) context_->use_workspace(allocate(bytes));
   waiter_ = std::make_unique<Worker>();
   queue_ = std::make_unique<Worker>([c] { c->enter(); });
@@ -156,8 +156,8 @@ void* Device::staging(size_t bytes) {
   void* block = host_memory_->allocate(bytes);
   if (block) return block;
   const int64_t free_bytes = int64_t(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-  throw Error::out_of_memory("out of host memory for a copy of " + std::to_string(bytes) + " bytes: " +
-                                 std::to_string(free_bytes) + " are free",
+  throw Error::out_of_memory("out of host memory for a copy of " + std::to_string(bytes) +
+                                 " bytes: " + std::to_string(free_bytes) + " are free",
                              int64_t(bytes), free_bytes);
 }
 

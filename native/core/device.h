@@ -137,7 +137,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unique_ptr<Allocator> memory_;
   std::unique_ptr<Allocator> host_memory_;
   std::shared_ptr<Graph> capture_;  // what is being recorded; touched by the caller's thread only
-  std::exception_ptr failure_;         // of an operation, as it was issued; queue thread only
+  std::exception_ptr failure_;      // of an operation, as it was issued; queue thread only
   // Of the waiter only: a failure of the stream that no caller has heard of yet, and blocks of writes and prefetches
   // that it has not seen the end of.
   std::exception_ptr waited_failure_;

@@ -28,8 +28,7 @@ struct State {
 // Elements [begin, end), `keep` = 1 - learning_rate * weight_decay of the weight left standing. When the
 // parameters are the master weights themselves, `param` is nullptr.
 template <typename T>
-void update(T* param, const State& state, int64_t begin, int64_t end, const AdamWHyper& hyper, float clip,
-            float keep) {
+void update(T* param, const State& state, int64_t begin, int64_t end, const AdamWHyper& hyper, float clip, float keep) {
   const float step = hyper.learning_rate / hyper.bias_correction1;
   const float inverse_root = 1.0f / std::sqrt(hyper.bias_correction2);
   for_lanes(end - begin, [=](int64_t offset, auto lanes) {

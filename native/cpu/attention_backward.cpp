@@ -39,9 +39,7 @@ struct Shape {
 
 // The workspace: first every thread's packed keys, then the gradients of keys and values. With a single
 // share those are a thread's own, written out before its next unit; else every unit's, kept to be added.
-int64_t gradient_slots(const Shape& shape, int threads) {
-  return shape.shares() == 1 ? threads : shape.units();
-}
+int64_t gradient_slots(const Shape& shape, int threads) { return shape.shares() == 1 ? threads : shape.units(); }
 
 template <typename Word>
 struct Scratch {
@@ -54,12 +52,12 @@ struct Scratch {
   Word dout_transposed[kMaxHeadDim * kTile / k];  // transposed
   float lse[kTile];                               // in units of log2
   float delta[kTile];
-  float scores[kTile * kTile];                    // [query][key]
-  float dp[kTile * kTile];                        // [query][key]
-  Word p[kTile * kTile / k];                      // row groups along the queries
-  Word ds[kTile * kTile / k];                     // row groups along the queries
-  Word ds_rows[kTile * kTile / k];                // rows: [query][key/k]; of floats, ds serves
-  float dq[kTile * kMaxHeadDim];                  // [query][D]
+  float scores[kTile * kTile];      // [query][key]
+  float dp[kTile * kTile];          // [query][key]
+  Word p[kTile * kTile / k];        // row groups along the queries
+  Word ds[kTile * kTile / k];       // row groups along the queries
+  Word ds_rows[kTile * kTile / k];  // rows: [query][key/k]; of floats, ds serves
+  float dq[kTile * kMaxHeadDim];    // [query][D]
 };
 
 // A unit's keys and values, packed, and their gradients; all by tile.
@@ -79,8 +77,7 @@ inline void store_row(Pair* out, Reg x) { store(reinterpret_cast<bf16*>(out), (V
 #endif
 
 template <typename T, typename Word = typename Operand<T>::Word>
-void pack_keys(Scratch<Word>& s, const Keys<Word>& keys, const Rows<T>& k, const Rows<T>& v,
-               const Shape& shape) {
+void pack_keys(Scratch<Word>& s, const Keys<Word>& keys, const Rows<T>& k, const Rows<T>& v, const Shape& shape) {
   const int dim = int(shape.dim), words = dim / kPerWord<Word>;
   for (int64_t key = 0; key < shape.keys; key += kTile) {
     const int count = int(std::min<int64_t>(kTile, shape.keys - key));
@@ -96,8 +93,8 @@ void pack_keys(Scratch<Word>& s, const Keys<Word>& keys, const Rows<T>& k, const
 }
 
 template <typename T, typename Word = typename Operand<T>::Word>
-void pack_queries(Scratch<Word>& s, const Rows<T>& q, const Rows<T>& dout, const Rows<T>& out,
-                  const float* lse, int64_t first, int count, int dim) {
+void pack_queries(Scratch<Word>& s, const Rows<T>& q, const Rows<T>& dout, const Rows<T>& out, const float* lse,
+                  int64_t first, int count, int dim) {
   constexpr int k = kPerWord<Word>;
   pack_rows(s.q, q.at(first), q.stride, count, dim);
   group_rows(s.groups, s.q, dim);
@@ -143,8 +140,7 @@ void softmax_backward(Scratch<Word>& s, int queries, int keys, int64_t offset, f
 
 // One tile of keys for the tile of queries in s.
 template <typename Word>
-void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int dim, int64_t offset,
-            float scale) {
+void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int dim, int64_t offset, float scale) {
   constexpr int k = kPerWord<Word>;
   queries = round_up(queries, kRowBlock);
   keys = round_up(keys, kRegLanes);
@@ -169,10 +165,10 @@ void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int
   for (int j = 0; j < keys; j += step) {
     const int begin = int(std::clamp<int64_t>(j - offset, 0, queries)) / 2 * 2;
     const int end = std::min(j + step, keys), group = begin / k;
-    const Product<Word> dv{tile.dv, kTile, s.dout_transposed + group, kTile / k, s.p + group * kTile, kTile,
-                           (queries - begin) / k};
-    const Product<Word> dk{tile.dk, kTile, s.q_transposed + group, kTile / k, s.ds + group * kTile, kTile,
-                           (queries - begin) / k};
+    const Product<Word> dv{
+        tile.dv, kTile, s.dout_transposed + group, kTile / k, s.p + group * kTile, kTile, (queries - begin) / k};
+    const Product<Word> dk{
+        tile.dk, kTile, s.q_transposed + group, kTile / k, s.ds + group * kTile, kTile, (queries - begin) / k};
     multiply<Onto::sum>(dv, 0, dim, j, end);
     multiply<Onto::sum>(dk, 0, dim, j, end);
   }
@@ -193,8 +189,7 @@ struct Arguments {
 
 // Writes dk and dv of tile `tile` of keys from their sums.
 template <typename T>
-void write_keys(const Shape& shape, const Arguments& x, int64_t b, int64_t g, int64_t tile, float* dk,
-                float* dv) {
+void write_keys(const Shape& shape, const Arguments& x, int64_t b, int64_t g, int64_t tile, float* dk, float* dv) {
   const int64_t key = tile * kTile;
   const int count = int(std::min<int64_t>(kTile, shape.keys - key)), dim = int(shape.dim);
   write_transposed<T>({x.dk, b, g}, key, count, dk, dim, x.scale);
@@ -226,8 +221,8 @@ void backward_unit(const Shape& shape, const Arguments& x, int64_t b, int64_t g,
       const int64_t seen = first + count + shape.offset();  // by the last query
       for (int64_t key = 0; key < seen; key += kTile) {
         const int64_t at = key * words;
-        const Keys<Word> tile{keys.k_columns + at, keys.v_columns + at, keys.k_groups + at,
-                              keys.dk + key * dim, keys.dv + key * dim};
+        const Keys<Word> tile{keys.k_columns + at, keys.v_columns + at, keys.k_groups + at, keys.dk + key * dim,
+                              keys.dv + key * dim};
         attend(s, tile, count, int(std::min<int64_t>(kTile, seen - key)), dim, first + shape.offset() - key,
                x.scale * kLog2E);
       }
@@ -274,9 +269,9 @@ void backward(const Shape& shape, const Arguments& x, float* workspace, int thre
 }  // namespace
 }  // namespace attention
 
-void CpuKernels::attention_backward(const View& dq, const View& dk, const View& dv, const View& dout,
-                                    const View& q, const View& k, const View& v, const View& out,
-                                    const View& lse, const View& workspace, float scale) {
+void CpuKernels::attention_backward(const View& dq, const View& dk, const View& dv, const View& dout, const View& q,
+                                    const View& k, const View& v, const View& out, const View& lse,
+                                    const View& workspace, float scale) {
   const attention::Shape shape{q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3)};
   const attention::Arguments x{dq, dk, dv, dout, q, k, v, out, lse, scale};
   if (q.dtype == DType::bf16)

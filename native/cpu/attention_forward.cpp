@@ -75,8 +75,7 @@ void softmax_step(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries
 
 // One tile of keys for one tile of queries; query i of the tile sees the tile's keys j <= i + offset.
 template <typename Word>
-void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int dim, int64_t offset,
-            float scale) {
+void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int dim, int64_t offset, float scale) {
   keys = round_up(keys, kRowBlock);
   queries = round_up(queries, kRegLanes);
   const int words = dim / kPerWord<Word>;
@@ -95,16 +94,16 @@ void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int 
   for (int i = 0; i < queries; i += step) {
     const int end = std::min(i + step, queries);
     const int seen = int(std::clamp<int64_t>(end + offset, 0, keys));
-    const Product<Word> pv{tile.out, kTile, s.v, kTile / kPerWord<Word>, s.p, kTile,
-                           round_up(seen, 2) / kPerWord<Word>, s.rescale};
+    const Product<Word> pv{tile.out, kTile, s.v, kTile / kPerWord<Word>, s.p, kTile, round_up(seen, 2) / kPerWord<Word>,
+                           s.rescale};
     multiply<Onto::rescaled>(pv, 0, dim, i, end);
   }
 }
 
 // The queries [begin, end) of one head, at most kBlockTiles tiles of them.
 template <typename T>
-void forward_block(const Rows<T>& out, float* lse, const Rows<T>& q, const Rows<T>& k, const Rows<T>& v,
-                   int64_t begin, int64_t end, int64_t offset, int dim, float scale) {
+void forward_block(const Rows<T>& out, float* lse, const Rows<T>& q, const Rows<T>& k, const Rows<T>& v, int64_t begin,
+                   int64_t end, int64_t offset, int dim, float scale) {
   using Word = typename Operand<T>::Word;
   Scratch<Word>& s = thread_scratch<Scratch<Word>>();
   const int words = dim / kPerWord<Word>, groups = kTile / kPerWord<Word>;
@@ -145,16 +144,14 @@ void forward_block(const Rows<T>& out, float* lse, const Rows<T>& q, const Rows<
     for (int i = 0; i < kTile; i += kRegLanes) {
       const Reg sum = reg_load(tile.sum + i);
       const Reg inverse = sum == 0.f ? Reg{} : 1.f / sum;
-      for (int d = 0; d < dim; ++d)
-        reg_store(tile.out + d * kTile + i, reg_load(tile.out + d * kTile + i) * inverse);
+      for (int d = 0; d < dim; ++d) reg_store(tile.out + d * kTile + i, reg_load(tile.out + d * kTile + i) * inverse);
     }
     write_transposed(out, first, queries_of(t), tile.out, dim, 1.f);
   }
 }
 
 template <typename T>
-void forward(const View& out, const View& lse, const View& q, const View& k, const View& v, float scale,
-             int threads) {
+void forward(const View& out, const View& lse, const View& q, const View& k, const View& v, float scale, int threads) {
   const int64_t batch = q.dim(0), queries = q.dim(1), heads = q.dim(2), group = heads / k.dim(2);
   const int64_t offset = k.dim(1) - queries;
   const int64_t blocks = divide_up(queries, kBlockTiles * kTile);
@@ -165,16 +162,16 @@ void forward(const View& out, const View& lse, const View& q, const View& k, con
     const int64_t b = unit % (batch * heads) / heads, h = unit % heads;
     const int64_t begin = block * kBlockTiles * kTile;
     forward_block<T>({out, b, h}, lse.as<float>() + (b * heads + h) * queries, {q, b, h}, {k, b, h / group},
-                     {v, b, h / group}, begin, std::min(queries, begin + kBlockTiles * kTile), offset,
-                     int(q.dim(3)), scale);
+                     {v, b, h / group}, begin, std::min(queries, begin + kBlockTiles * kTile), offset, int(q.dim(3)),
+                     scale);
   }
 }
 
 }  // namespace
 }  // namespace attention
 
-void CpuKernels::attention_forward(const View& out, const View& lse, const View& q, const View& k,
-                                   const View& v, float scale) {
+void CpuKernels::attention_forward(const View& out, const View& lse, const View& q, const View& k, const View& v,
+                                   float scale) {
   if (q.dtype == DType::bf16)
     attention::forward<bf16>(out, lse, q, k, v, scale, threads_);
   else

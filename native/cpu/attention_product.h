@@ -34,8 +34,7 @@ struct Operand<bf16> {
 inline Reg multiply_add(float a, const float* b, Reg sum) { return reg_splat(a) * reg_load(b) + sum; }
 #if defined(__AVX512BF16__) && defined(__AVX512BW__)
 inline Reg multiply_add(Pair a, const Pair* b, Reg sum) {
-  return (Reg)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(int(a.bits)),
-                               (__m512bh)_mm512_loadu_si512(b));
+  return (Reg)_mm512_dpbf16_ps((__m512)sum, (__m512bh)_mm512_set1_epi32(int(a.bits)), (__m512bh)_mm512_loadu_si512(b));
 }
 #endif
 
@@ -81,8 +80,7 @@ inline void multiply_block(const Product<Word>& p, int row, int col) {
 #pragma GCC unroll 8
     for (int m = 0; m < M; ++m)
 #pragma GCC unroll 8
-      for (int n = 0; n < N; ++n)
-        sum[m][n] = multiply_add(a[m * p.lda + w], b + n * kRegLanes, sum[m][n]);
+      for (int n = 0; n < N; ++n) sum[m][n] = multiply_add(a[m * p.lda + w], b + n * kRegLanes, sum[m][n]);
   }
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m)

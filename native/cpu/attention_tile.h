@@ -84,8 +84,7 @@ inline void pack_rows(float* out, const bf16* in, int64_t stride, int count, int
 }
 inline void pack_rows(Pair* out, const bf16* in, int64_t stride, int count, int dim) {
   for (int i = 0; i < count; ++i)
-    for (int d = 0; d < dim; d += kLanes)
-      std::memcpy(out + (i * dim + d) / 2, in + i * stride + d, sizeof(HalfVec));
+    for (int d = 0; d < dim; d += kLanes) std::memcpy(out + (i * dim + d) / 2, in + i * stride + d, sizeof(HalfVec));
   std::fill(out + count * dim / 2, out + kTile * dim / 2, Pair{0});
 }
 

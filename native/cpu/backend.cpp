@@ -1,8 +1,8 @@
 // The CPU as a device: plain host memory, work done in place on the queue thread and its OpenMP team.
 #include "../core/backend.h"
 
-#include <oneapi/dnnl/dnnl.h>
 #include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
 #include <sched.h>
 #include <sys/sysinfo.h>
 
@@ -47,12 +47,8 @@ class CpuContext final : public Context {
   void free_host(void* data) override { free_memory(data); }
   MemoryStatus memory() override { return memory_status(); }
 
-  void copy_from_host(void* device, const void* host, size_t bytes) override {
-    std::memcpy(device, host, bytes);
-  }
-  void copy_to_host(void* host, const void* device, size_t bytes) override {
-    std::memcpy(host, device, bytes);
-  }
+  void copy_from_host(void* device, const void* host, size_t bytes) override { std::memcpy(device, host, bytes); }
+  void copy_to_host(void* host, const void* device, size_t bytes) override { std::memcpy(host, device, bytes); }
 
   // Work is done when its call returns, so every mark is reached.
   Ticket record() override { return 0; }
@@ -76,8 +72,7 @@ class CpuBackend final : public Backend {
   std::vector<std::pair<std::string, std::string>> versions() const override {
     const dnnl_version_t* v = dnnl_version();
     return {{"instructions", NEXTPATCH_ISA},
-            {"oneDNN", std::to_string(v->major) + "." + std::to_string(v->minor) + "." +
-                           std::to_string(v->patch)},
+            {"oneDNN", std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch)},
             {"OpenMP", std::to_string(_OPENMP)}};
   }
 

@@ -35,17 +35,13 @@ LogSumExp log_sum_exp(const T* logits, int64_t size) {
     const int64_t count = std::min(kGroup, size - begin);
     const T* group = logits + begin;
     Vec group_max = splat(largest);
-    for_lanes(count, [&](int64_t i, auto lanes) {
-      group_max = max(group_max, load(group + i, lanes, -INFINITY));
-    });
+    for_lanes(count, [&](int64_t i, auto lanes) { group_max = max(group_max, load(group + i, lanes, -INFINITY)); });
     const float group_largest = reduce_max(group_max);
     if (group_largest > largest) {
       sum *= std::exp(largest - group_largest);
       largest = group_largest;
     }
-    sum += sum_lanes(count, [=](int64_t i, auto lanes) {
-      return exp(load(group + i, lanes, -INFINITY) - largest);
-    });
+    sum += sum_lanes(count, [=](int64_t i, auto lanes) { return exp(load(group + i, lanes, -INFINITY) - largest); });
   }
   return {largest, std::log(reduce_add(sum))};
 }
@@ -104,8 +100,8 @@ float row_loss(T* logits, const Labels& labels, float* kept, bool gradient) {
 }
 
 template <typename T>
-void all_rows(const View& losses, const View& logits, const View& labels, const View& coefficients,
-              bool gradient, BadIds& bad) {
+void all_rows(const View& losses, const View& logits, const View& labels, const View& coefficients, bool gradient,
+              BadIds& bad) {
   const int64_t rows = logits.rows(), vocabulary = logits.cols(), size = labels.cols();
 #pragma omp parallel if (rows * vocabulary >= kParallelElements)
   {
@@ -124,12 +120,11 @@ void all_rows(const View& losses, const View& logits, const View& labels, const 
 
 }  // namespace
 
-void CpuKernels::cross_entropy(const View& losses, const View& logits, const View& labels,
-                               const View& coefficients, bool gradient) {
+void CpuKernels::cross_entropy(const View& losses, const View& logits, const View& labels, const View& coefficients,
+                               bool gradient) {
   BadIds bad;
-  with_type(logits.dtype, [&](auto type) {
-    all_rows<decltype(type)>(losses, logits, labels, coefficients, gradient, bad);
-  });
+  with_type(logits.dtype,
+            [&](auto type) { all_rows<decltype(type)>(losses, logits, labels, coefficients, gradient, bad); });
   bad.report("label", labels.as<int32_t>(), logits.cols());
 }
 

@@ -42,15 +42,12 @@ void copy_as(const View& out, const View& in) {
   To* to = out.as<To>();
   const From* from = in.as<From>();
   if (out.contiguous() && in.contiguous()) {
-    parallel_blocks(out.size(), [=](int64_t begin, int64_t end) {
-      convert(to + begin, from + begin, end - begin);
-    });
+    parallel_blocks(out.size(), [=](int64_t begin, int64_t end) { convert(to + begin, from + begin, end - begin); });
     return;
   }
   const int64_t cols = out.cols();
-  parallel_for(out.rows(), cols, [&](int64_t row) {
-    convert(to + row_offset(out, row), from + row_offset(in, row), cols);
-  });
+  parallel_for(out.rows(), cols,
+               [&](int64_t row) { convert(to + row_offset(out, row), from + row_offset(in, row), cols); });
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ void products(const View& c, const View& a, const View& b, bool accumulate) {
     const int64_t end = std::min(n, (task + 1) * kOutputs);
     for (int64_t j = task * kOutputs; j < end; ++j) {
       const In* row = b.as<In>() + j * k;
-      const float dot = reduce_add(
-          sum_lanes(k, [=](int64_t i, auto lanes) { return load(x + i, lanes) * load(row + i, lanes); }));
+      const float dot =
+          reduce_add(sum_lanes(k, [=](int64_t i, auto lanes) { return load(x + i, lanes) * load(row + i, lanes); }));
       Out& to = c.as<Out>()[j];
       assign(to, accumulate ? to_float(to) + dot : dot);
     }

@@ -84,8 +84,8 @@ struct CpuKernels::Products {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   std::map<Problem, Product> made;
-  bool has_bf16 = true;        // until oneDNN says otherwise
-  std::vector<float> wide[3];  // c, a, b in f32 where it has no bf16 products: below AVX-512
+  bool has_bf16 = true;                // until oneDNN says otherwise
+  std::vector<float> wide[3];          // c, a, b in f32 where it has no bf16 products: below AVX-512
   std::unique_ptr<void, Free> blocks;  // the b of the product that runs
   size_t blocks_bytes = 0;
 
@@ -141,8 +141,8 @@ struct CpuKernels::Products {
       product.blocking->primitive.execute(stream, product.b, blocked);
     }
     const dnnl::memory& read_b = product.blocking ? product.blocking->blocked : product.b;
-    product.primitive.execute(
-        stream, {{DNNL_ARG_SRC, product.a}, {DNNL_ARG_WEIGHTS, read_b}, {DNNL_ARG_DST, product.c}});
+    product.primitive.execute(stream,
+                              {{DNNL_ARG_SRC, product.a}, {DNNL_ARG_WEIGHTS, read_b}, {DNNL_ARG_DST, product.c}});
     stream.wait();
   }
 
@@ -188,8 +188,8 @@ CpuKernels::~CpuKernels() { delete products_; }
 
 void CpuKernels::matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                         bool accumulate) {
-  const Problem problem{c.shape[0], c.shape[1], transpose_a ? a.shape[0] : a.shape[1], a.dtype, c.dtype,
-                        transpose_a, transpose_b, accumulate};
+  const Problem problem{c.shape[0],  c.shape[1], transpose_a ? a.shape[0] : a.shape[1], a.dtype, c.dtype, transpose_a,
+                        transpose_b, accumulate};
   if (c.size() == 0) return;
   if (problem.k == 0) {
     if (!accumulate) fill(c, 0);

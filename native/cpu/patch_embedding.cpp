@@ -62,8 +62,8 @@ constexpr int64_t kColumns = kColumnVecs * kLanes;
 constexpr int64_t kTaskOccurrences = 256;
 
 template <typename T>
-void add_token(float* to, const T* dout, const int32_t* first, const int32_t* last, int64_t patch,
-               int64_t stride, int64_t cols) {
+void add_token(float* to, const T* dout, const int32_t* first, const int32_t* last, int64_t patch, int64_t stride,
+               int64_t cols) {
   const float scale = 1.0f / float(patch);
   if (cols == kColumns) {
     Vec total[kColumnVecs] = {};
@@ -71,8 +71,7 @@ void add_token(float* to, const T* dout, const int32_t* first, const int32_t* la
       const T* row = dout + *at / patch * stride;
       for (int v = 0; v < kColumnVecs; ++v) total[v] += load(row + v * kLanes);
     }
-    for (int v = 0; v < kColumnVecs; ++v)
-      store(to + v * kLanes, load(to + v * kLanes) + total[v] * scale);
+    for (int v = 0; v < kColumnVecs; ++v) store(to + v * kLanes, load(to + v * kLanes) + total[v] * scale);
     return;
   }
   for_lanes(cols, [=](int64_t i, auto lanes) {
@@ -85,8 +84,7 @@ void add_token(float* to, const T* dout, const int32_t* first, const int32_t* la
 // Tasks are (occurrences, columns), so that even a batch of one token only is shared out; each element of
 // the table is written by one task, whichever thread takes it.
 template <typename T>
-void backward(const View& dtable, const View& dout, const int32_t* ids, int64_t patch,
-              const Occurrences& occurrences) {
+void backward(const View& dtable, const View& dout, const int32_t* ids, int64_t patch, const Occurrences& occurrences) {
   const int64_t cols = dtable.cols();
   const int64_t column_tasks = (cols + kColumns - 1) / kColumns;
   const int64_t tasks = (occurrences.count + kTaskOccurrences - 1) / kTaskOccurrences * column_tasks;

@@ -23,8 +23,7 @@ double reduce(const float* in, int64_t size, const F& value) {
     for (int64_t block = slice * blocks_per_slice; block < last; ++block) {
       const float* from = in + block * kBlock;
       const int64_t count = std::min(kBlock, size - block * kBlock);
-      sums[slice] +=
-          reduce_add(sum_lanes(count, [&](int64_t i, auto lanes) { return value(load(from + i, lanes)); }));
+      sums[slice] += reduce_add(sum_lanes(count, [&](int64_t i, auto lanes) { return value(load(from + i, lanes)); }));
     }
   });
   double total = 0;

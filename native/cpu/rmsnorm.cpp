@@ -13,8 +13,8 @@ namespace {
 constexpr int64_t kRowBlock = 64;
 
 template <typename T>
-void forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add,
-             const View& weight, float epsilon) {
+void forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add, const View& weight,
+             float epsilon) {
   const int64_t cols = x.cols();
   const T* w = weight.as<T>();
   parallel_for(x.rows(), cols * 4, [&](int64_t row) {
@@ -38,15 +38,13 @@ void forward(const View& out, const View& sum, const View& rstd, const View& x, 
     const float r = 1.0f / std::sqrt(reduce_add(squares) / float(cols) + epsilon);
     rstd.as<float>()[row] = r;
     T* to = out.as<T>() + row * cols;
-    for_lanes(cols, [=](int64_t i, auto lanes) {
-      store(to + i, load(from + i, lanes) * r * load(w + i, lanes), lanes);
-    });
+    for_lanes(cols,
+              [=](int64_t i, auto lanes) { store(to + i, load(from + i, lanes) * r * load(w + i, lanes), lanes); });
   });
 }
 
 template <typename T, bool accumulate>
-void backward_row(T* dx, float* dweight, const T* dout, const T* sum, const T* weight, float rstd,
-                  int64_t cols) {
+void backward_row(T* dx, float* dweight, const T* dout, const T* sum, const T* weight, float rstd, int64_t cols) {
   const Vec dot = sum_lanes(cols, [=](int64_t i, auto lanes) {
     return load(dout + i, lanes) * load(weight + i, lanes) * load(sum + i, lanes);
   });
@@ -62,29 +60,27 @@ void backward_row(T* dx, float* dweight, const T* dout, const T* sum, const T* w
 }
 
 template <typename T, bool accumulate>
-void backward(const View& dx, const View& dout, const View& sum, const View& rstd, const View& weight,
-              float* partial) {
+void backward(const View& dx, const View& dout, const View& sum, const View& rstd, const View& weight, float* partial) {
   const int64_t rows = sum.rows(), cols = sum.cols();
   parallel_for((rows + kRowBlock - 1) / kRowBlock, kRowBlock * cols * 4, [&](int64_t block) {
     float* dweight = partial + block * cols;
     std::fill(dweight, dweight + cols, 0.0f);
     const int64_t end = std::min(rows, (block + 1) * kRowBlock);
     for (int64_t row = block * kRowBlock; row < end; ++row)
-      backward_row<T, accumulate>(dx.as<T>() + row * cols, dweight, dout.as<T>() + row * cols,
-                                  sum.as<T>() + row * cols, weight.as<T>(), rstd.as<float>()[row], cols);
+      backward_row<T, accumulate>(dx.as<T>() + row * cols, dweight, dout.as<T>() + row * cols, sum.as<T>() + row * cols,
+                                  weight.as<T>(), rstd.as<float>()[row], cols);
   });
 }
 
 }  // namespace
 
-void CpuKernels::rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x,
-                                 const View& add, const View& weight, float epsilon) {
+void CpuKernels::rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add,
+                                 const View& weight, float epsilon) {
   with_type(x.dtype, [&](auto type) { forward<decltype(type)>(out, sum, rstd, x, add, weight, epsilon); });
 }
 
 void CpuKernels::rmsnorm_backward(const View& dx, const View& dweight, const View& dout, const View& sum,
-                                  const View& rstd, const View& weight, const View& workspace,
-                                  bool accumulate) {
+                                  const View& rstd, const View& weight, const View& workspace, bool accumulate) {
   float* partial = workspace.as<float>();
   with_type(dx.dtype, [&](auto type) {
     using T = decltype(type);
@@ -98,8 +94,7 @@ void CpuKernels::rmsnorm_backward(const View& dx, const View& dweight, const Vie
     const int64_t column = group * kLanes;
     for_lanes(std::min<int64_t>(kLanes, cols - column), [=](int64_t, auto lanes) {
       Vec gradient = {};
-      for (int64_t block = 0; block < blocks; ++block)
-        gradient += load(partial + block * cols + column, lanes);
+      for (int64_t block = 0; block < blocks; ++block) gradient += load(partial + block * cols + column, lanes);
       store(total + column, load(total + column, lanes) + gradient, lanes);
     });
   });

@@ -83,9 +83,7 @@ int32_t draw(const T* logits, int64_t size, const Scratch& row, const Sampling& 
     last = last_candidate(row, size, total, sampling);
     lowest = row.scores[last];
   }
-  const auto candidate = [&](int64_t i) {
-    return row.scores[i] > lowest || (row.scores[i] == lowest && i <= last);
-  };
+  const auto candidate = [&](int64_t i) { return row.scores[i] > lowest || (row.scores[i] == lowest && i <= last); };
   total = 0;
   for (int64_t i = 0; i < size; ++i)
     if (candidate(i)) total += row.weights[i];
@@ -101,16 +99,15 @@ int32_t draw(const T* logits, int64_t size, const Scratch& row, const Sampling& 
 
 }  // namespace
 
-void CpuKernels::sample(const View& out, const View& logits, const View& workspace,
-                        const Sampling& sampling) {
+void CpuKernels::sample(const View& out, const View& logits, const View& workspace, const Sampling& sampling) {
   const int64_t rows = logits.rows(), vocabulary = logits.cols();
   with_type(logits.dtype, [&](auto type) {
     using T = decltype(type);
     parallel_for(rows, vocabulary * 4, [&](int64_t row) {
       float* room = workspace.as<float>() + row * 3 * vocabulary;
       const Scratch scratch{room, room + vocabulary, reinterpret_cast<int32_t*>(room + 2 * vocabulary)};
-      out.as<int32_t>()[row] = draw(logits.as<T>() + row * vocabulary, vocabulary, scratch, sampling,
-                                    sampling.counter + uint64_t(row));
+      out.as<int32_t>()[row] =
+          draw(logits.as<T>() + row * vocabulary, vocabulary, scratch, sampling, sampling.counter + uint64_t(row));
     });
   });
 }

@@ -52,9 +52,8 @@ __device__ __forceinline__ void step(T* param, const AdamWState& state, int64_t 
 }
 
 template <typename T, int Width>
-__global__ void __launch_bounds__(kThreads)
-adamw_kernel(T* param, AdamWState state, const float* norm, const float* hyper_values, int64_t size,
-             int64_t decayed) {
+__global__ void __launch_bounds__(kThreads) adamw_kernel(T* param, AdamWState state, const float* norm,
+                                                         const float* hyper_values, int64_t size, int64_t decayed) {
   AdamWHyper hyper;
   hyper.learning_rate = hyper_values[offsetof(AdamWHyper, learning_rate) / 4];
   hyper.beta1 = hyper_values[offsetof(AdamWHyper, beta1) / 4];
@@ -87,12 +86,10 @@ void CudaKernels::adamw(const View& param, const View& master, const View& m, co
     const int64_t size = param.size();
     if (aligned_16(param.as<T>(), state.master, state.m, state.v, state.grad)) {
       const Launch at{blocks_for(size, kThreads * 4), kThreads, 0, device_.stream};
-      launch<adamw_kernel<T, 4>>("adamw", at, param.as<T>(), state, norm.as<float>(), hyper.as<float>(), size,
-                                 decayed);
+      launch<adamw_kernel<T, 4>>("adamw", at, param.as<T>(), state, norm.as<float>(), hyper.as<float>(), size, decayed);
     } else {
       const Launch at{blocks_for(size, kThreads), kThreads, 0, device_.stream};
-      launch<adamw_kernel<T, 1>>("adamw", at, param.as<T>(), state, norm.as<float>(), hyper.as<float>(), size,
-                                 decayed);
+      launch<adamw_kernel<T, 1>>("adamw", at, param.as<T>(), state, norm.as<float>(), hyper.as<float>(), size, decayed);
     }
   });
 }

@@ -34,11 +34,13 @@ std::string driver_version() {
 [[noreturn]] void no_device(cudaError_t error) {
   cudaGetLastError();
   if (error == cudaErrorNoDevice)
-    throw Error(ErrorKind::device, "the NVIDIA driver finds no GPU (nvidia-smi lists those it finds; "
-                                   "CUDA_VISIBLE_DEVICES may hide some)");
+    throw Error(ErrorKind::device,
+                "the NVIDIA driver finds no GPU (nvidia-smi lists those it finds; "
+                "CUDA_VISIBLE_DEVICES may hide some)");
   if (error == cudaErrorInsufficientDriver && driver_version() == "none")
-    throw Error(ErrorKind::device, "no NVIDIA driver is installed (in a container: it was not started with "
-                                   "--gpus all)");
+    throw Error(ErrorKind::device,
+                "no NVIDIA driver is installed (in a container: it was not started with "
+                "--gpus all)");
   if (error == cudaErrorInsufficientDriver)
     throw Error(ErrorKind::device, "the NVIDIA driver is too old: it supports CUDA " + driver_version() +
                                        ", this build needs " + runtime_version());

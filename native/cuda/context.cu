@@ -80,8 +80,7 @@ std::string pci_bus_id(int index) {
 
 }  // namespace
 
-CudaContext::CudaContext(int index)
-    : owned_(index), kernels_(owned_.device), energy_(pci_bus_id(index).c_str()) {}
+CudaContext::CudaContext(int index) : owned_(index), kernels_(owned_.device), energy_(pci_bus_id(index).c_str()) {}
 #endif
 
 void CudaContext::use(const char* operation) const {

@@ -44,8 +44,8 @@ constexpr float kLog2E = 1.44269504f;
 // The block's shared memory behind the row's packs.
 struct Scratch {
   float largest[kMaxThreads / 32], sum[kMaxThreads / 32];  // of each warp
-  float weight;  // the coefficients of the row's labels added up
-  int counts;    // whether there is a label of which the coefficient is not 0
+  float weight;                                            // the coefficients of the row's labels added up
+  int counts;                                              // whether there is a label of which the coefficient is not 0
   // then float logit[K]: the logits at the labels, which the gradient overwrites
 };
 
@@ -163,8 +163,8 @@ __device__ void read_labels(const Labels& labels, const T* logits, Scratch* scra
 // shared_packs: a thread's packs in shared memory.
 template <typename T, int Threads>
 __global__ void __launch_bounds__(Threads, Plan<Threads>::kBlocks)
-cross_entropy_kernel(float* losses, T* logits, const int* ids, const float* coefficients, int vocabulary, int patch,
-                     int shared_packs, bool gradient, BadId* bad) {
+    cross_entropy_kernel(float* losses, T* logits, const int* ids, const float* coefficients, int vocabulary, int patch,
+                         int shared_packs, bool gradient, BadId* bad) {
   using RowPack = typename Row<T>::RowPack;
   constexpr int kHeld = Plan<Threads>::kHeld;
   const int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32;

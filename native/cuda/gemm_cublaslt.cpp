@@ -62,8 +62,7 @@ struct Plan {
   cublasLtMatmulAlgo_t algorithm{};
 
   Plan(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b)
-      : first(b.dtype, b.dim(1), b.dim(0)), second(a.dtype, a.dim(1), a.dim(0)),
-        result(c.dtype, c.dim(1), c.dim(0)) {
+      : first(b.dtype, b.dim(1), b.dim(0)), second(a.dtype, a.dim(1), a.dim(0)), result(c.dtype, c.dim(1), c.dim(0)) {
     check_blas(cublasLtMatmulDescCreate(&description, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
     const cublasOperation_t of_first = transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
     const cublasOperation_t of_second = transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -101,9 +100,9 @@ class CublasLtGemm final : public Gemm {
     }
     const float alpha = 1, beta = accumulate ? 1 : 0;
     Plan& plan = find(c, a, b, transpose_a, transpose_b);
-    check_blas(cublasLtMatmul(handle_, plan.description, &alpha, b.data, plan.first.value, a.data,
-                              plan.second.value, &beta, c.data, plan.result.value, c.data, plan.result.value,
-                              &plan.algorithm, workspace_, kWorkspaceBytes, stream_),
+    check_blas(cublasLtMatmul(handle_, plan.description, &alpha, b.data, plan.first.value, a.data, plan.second.value,
+                              &beta, c.data, plan.result.value, c.data, plan.result.value, &plan.algorithm, workspace_,
+                              kWorkspaceBytes, stream_),
                "cublasLtMatmul");
   }
 

@@ -13,7 +13,7 @@ constexpr int kCountThreads = 1024;
 
 // positions: patches a sequence; patch: tokens a patch.
 __global__ void __launch_bounds__(kThreads)
-patch_labels_kernel(int* labels, const int* tokens, int64_t size, int64_t positions, int64_t patch) {
+    patch_labels_kernel(int* labels, const int* tokens, int64_t size, int64_t positions, int64_t patch) {
   const int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= size) return;
   const bool last = i / patch % positions == positions - 1;
@@ -22,7 +22,7 @@ patch_labels_kernel(int* labels, const int* tokens, int64_t size, int64_t positi
 
 // Block j counts the labels at offset j.
 __global__ void __launch_bounds__(kCountThreads)
-label_coefficients_kernel(float* coefficients, const int* labels, const float* weights, int64_t rows) {
+    label_coefficients_kernel(float* coefficients, const int* labels, const float* weights, int64_t rows) {
   const int64_t patch = gridDim.x, offset = blockIdx.x;
   int count = 0;
   for (int64_t row = threadIdx.x; row < rows; row += kCountThreads)

@@ -10,7 +10,7 @@ constexpr int kThreads = 256;
 
 // One thread per Philox counter: the up to four elements of `out` that it covers.
 __global__ void __launch_bounds__(kThreads)
-normal_kernel(float* out, int64_t size, float std, uint64_t seed, uint64_t offset) {
+    normal_kernel(float* out, int64_t size, float std, uint64_t seed, uint64_t offset) {
   const uint64_t counter = offset / 4 + uint64_t(blockIdx.x) * kThreads + threadIdx.x;
   const PhiloxWords words = philox(seed, counter);
 #pragma unroll

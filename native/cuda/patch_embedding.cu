@@ -20,8 +20,8 @@ constexpr int kRows = 2;    // of `out` to a thread
 // One warp: 32 * Width columns of kRows rows of out[rows, cols]. segments: such warps to a row.
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-patch_embedding_forward_kernel(T* out, const int* tokens, const T* table, int64_t rows, int64_t cols, int patch,
-                               int vocabulary, unsigned segments, BadId* bad) {
+    patch_embedding_forward_kernel(T* out, const int* tokens, const T* table, int64_t rows, int64_t cols, int patch,
+                                   int vocabulary, unsigned segments, BadId* bad) {
   const unsigned warp = blockIdx.x * kWarps + threadIdx.x / 32;
   const int64_t first_row = int64_t(warp / segments) * kRows;
   const int64_t col = (int64_t(warp % segments) * 32 + threadIdx.x % 32) * Width;

@@ -60,8 +60,8 @@ struct Open {
 // goes on behind it.
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads, 2)
-patch_embedding_sum_kernel(float* dtable, float* partials, const T* dout, Occurrences occurrences, int64_t cols,
-                           int patch, int rows) {
+    patch_embedding_sum_kernel(float* dtable, float* partials, const T* dout, Occurrences occurrences, int64_t cols,
+                               int patch, int rows) {
   constexpr int kColumns = 32 * Width, kGroup = kAhead<T>;
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   const int tiles = int((cols + kColumns - 1) / kColumns);
@@ -176,8 +176,8 @@ patch_embedding_sum_kernel(float* dtable, float* partials, const T* dout, Occurr
 
 // One block: the token that begins in a slice and goes on behind it, one thread a column.
 __global__ void __launch_bounds__(kThreads)
-patch_embedding_join_kernel(float* dtable, const float* partials, Occurrences occurrences, int64_t cols, int patch,
-                            int64_t slice_size, int slices) {
+    patch_embedding_join_kernel(float* dtable, const float* partials, Occurrences occurrences, int64_t cols, int patch,
+                                int64_t slice_size, int slices) {
   const int tiles = int((cols + kThreads - 1) / kThreads);
   const int slice = int(blockIdx.x) / tiles;
   const int64_t col = int64_t(int(blockIdx.x) % tiles) * kThreads + threadIdx.x;
@@ -214,9 +214,7 @@ int64_t rows_for(int64_t size, int64_t cols) {
   const int64_t least = std::max(tiles, (size * tiles + blocks - 1) / blocks);
   return (least + kLeastRows - 1) / kLeastRows * kLeastRows;
 }
-int64_t most_partials(int64_t size) {
-  return std::min(kMostColumns / 2 * size, 4 * kMostColumns * kBlocks);
-}
+int64_t most_partials(int64_t size) { return std::min(kMostColumns / 2 * size, 4 * kMostColumns * kBlocks); }
 
 template <typename T, int Width>
 void backward(const Device& device, const View& dtable, const View& dout, const Occurrences& occurrences,
@@ -227,9 +225,9 @@ void backward(const Device& device, const View& dtable, const View& dout, const 
   launch<patch_embedding_sum_kernel<T, Width>>(
       kOperation, {unsigned(slices * blocks_for(cols, 32 * Width)), kThreads, shared_bytes, device.stream},
       dtable.as<float>(), partials, dout.as<T>(), occurrences, cols, patch, rows);
-  launch<patch_embedding_join_kernel>(
-      kOperation, {unsigned((slices - 1) * blocks_for(cols, kThreads)), kThreads, 0, device.stream},
-      dtable.as<float>(), partials, occurrences, cols, patch, slice_size, slices);
+  launch<patch_embedding_join_kernel>(kOperation,
+                                      {unsigned((slices - 1) * blocks_for(cols, kThreads)), kThreads, 0, device.stream},
+                                      dtable.as<float>(), partials, occurrences, cols, patch, slice_size, slices);
 }
 
 }  // namespace

@@ -19,8 +19,8 @@ namespace {
 
 constexpr int kOrderThreads = 1024;
 constexpr int kOrderWarps = kOrderThreads / 32;
-constexpr int kSortWarps = 16;  // of them sort: each has counts of its own in shared memory
-constexpr int kSortAhead = 4;   // positions on their way to a lane at once
+constexpr int kSortWarps = 16;      // of them sort: each has counts of its own in shared memory
+constexpr int kSortAhead = 4;       // positions on their way to a lane at once
 constexpr int kMostBucketBits = 7;  // 128 blocks
 constexpr int kMostDigitBits = 10;  // a bucket is sorted in one pass up to a vocabulary of 2^17 - 1
 constexpr int kLeastInBucket = 64;  // on average, below which there are fewer buckets
@@ -193,8 +193,8 @@ __device__ inline void sort_pass(int* to, int* sorted, const int* from, int size
 
 // One block a bucket. order[size]: the positions; sorted[size]: their tokens; other[size]: workspace.
 __global__ void __launch_bounds__(kOrderThreads)
-patch_embedding_order_kernel(int* order, int* sorted, int* other, TokenKeys keys, int size, OrderPlan plan,
-                             BadId* bad) {
+    patch_embedding_order_kernel(int* order, int* sorted, int* other, TokenKeys keys, int size, OrderPlan plan,
+                                 BadId* bad) {
   int* const scratch = shared_memory<int>();
   // The passes take turns so that the last one writes `order`.
   int* from = plan.passes % 2 == 1 ? other : order;

@@ -72,26 +72,28 @@ NEXTPATCH_PTX void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], cons
 
 NEXTPATCH_PTX void ldmatrix_x4(uint32_t (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(row)) : "memory");
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(shared_address(row))
+               : "memory");
 }
 
 NEXTPATCH_PTX void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(shared_address(row)) : "memory");
-}
-
-NEXTPATCH_PTX void cp_async_16(void* shared, const void* global, bool in_bounds) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
-               :: "r"(shared_address(shared)), "l"(__cvta_generic_to_global(global)), "r"(in_bounds ? 16 : 0)
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"(shared_address(row))
                : "memory");
 }
 
-NEXTPATCH_PTX void cp_async_commit() {
-  asm volatile("cp.async.commit_group;" ::: "memory");
+NEXTPATCH_PTX void cp_async_16(void* shared, const void* global, bool in_bounds) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)),
+               "l"(__cvta_generic_to_global(global)), "r"(in_bounds ? 16 : 0)
+               : "memory");
 }
 
+NEXTPATCH_PTX void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
 NEXTPATCH_PTX void named_barrier(int id, int threads) {
-  asm volatile("bar.sync %0, %1;" :: "r"(id), "r"(threads) : "memory");
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
 NEXTPATCH_PTX float exp2_approx(float x) {
@@ -102,7 +104,7 @@ NEXTPATCH_PTX float exp2_approx(float x) {
 
 template <int groups_left>
 NEXTPATCH_PTX void cp_async_wait() {
-  asm volatile("cp.async.wait_group %0;" :: "n"(groups_left) : "memory");
+  asm volatile("cp.async.wait_group %0;" ::"n"(groups_left) : "memory");
 }
 
 #endif

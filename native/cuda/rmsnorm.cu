@@ -80,8 +80,8 @@ __device__ __forceinline__ Pack<T, Width> normed(const Pack<T, Width>& pack, con
 
 template <typename T, int Width, int RowWarps>
 __global__ void __launch_bounds__(kThreads, 3)
-rmsnorm_forward_kernel(T* out, T* sum, float* rstd, const T* x, const T* add, const T* weight, int64_t rows,
-                       int64_t cols, float epsilon) {
+    rmsnorm_forward_kernel(T* out, T* sum, float* rstd, const T* x, const T* add, const T* weight, int64_t rows,
+                           int64_t cols, float epsilon) {
   using At = RowThread<RowWarps>;
   constexpr int kStep = At::kRowThreads * Width;  // from a thread's pack to its next
   const At at;
@@ -153,8 +153,8 @@ __device__ __forceinline__ float dot_of(const Pack<T, Width>& dout, const Pack<T
 // `dx`: what is there, if the gradient is added to it.
 template <typename T, int Width>
 __device__ __forceinline__ Pack<T, Width> gradient(const Pack<T, Width>& dx, const Pack<T, Width>& dout,
-                                                   const Pack<T, Width>& sum, const Pack<T, Width>& weight,
-                                                   float scale, float dot, bool accumulate) {
+                                                   const Pack<T, Width>& sum, const Pack<T, Width>& weight, float scale,
+                                                   float dot, bool accumulate) {
   Pack<T, Width> out;
 #pragma unroll
   for (int j = 0; j < Width; ++j) {
@@ -169,8 +169,8 @@ __device__ __forceinline__ Pack<T, Width> gradient(const Pack<T, Width>& dx, con
 // Shared memory: 2 * kWarps floats, then At::kRows rows of the columns that threads hold.
 template <typename T, int Width, int RowWarps>
 __global__ void __launch_bounds__(kThreads, 2)
-rmsnorm_backward_kernel(T* dx, float* slices, const T* dout, const T* sum, const float* rstd, const T* weight,
-                        int64_t rows, int64_t cols, bool accumulate) {
+    rmsnorm_backward_kernel(T* dx, float* slices, const T* dout, const T* sum, const float* rstd, const T* weight,
+                            int64_t rows, int64_t cols, bool accumulate) {
   using At = RowThread<RowWarps>;
   constexpr int kStep = At::kRowThreads * Width;
   const At at;
@@ -259,7 +259,7 @@ rmsnorm_backward_kernel(T* dx, float* slices, const T* dout, const T* sum, const
 
 // One block: dweight[32 columns] += the sum of slices[count, cols]: every kDweightWarps-th by a warp, then the warps'.
 __global__ void __launch_bounds__(kDweightWarps * 32)
-rmsnorm_dweight_kernel(float* dweight, const float* slices, int64_t cols, int count) {
+    rmsnorm_dweight_kernel(float* dweight, const float* slices, int64_t cols, int count) {
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   const int64_t col = int64_t(blockIdx.x) * kDweightColumns + lane;
   float* const sums = shared_memory<float>();
@@ -291,8 +291,8 @@ void with_row_warps(int64_t cols, const F& f) {
 }
 
 template <typename T, int Width>
-void forward(const Device& device, const View& out, const View& sum, const View& rstd, const View& x,
-             const View& add, const View& weight, float epsilon) {
+void forward(const Device& device, const View& out, const View& sum, const View& rstd, const View& x, const View& add,
+             const View& weight, float epsilon) {
   with_row_warps<Width>(x.cols(), [&](auto row_warps) {
     constexpr int kRowWarps = decltype(row_warps)::value;
     const Launch at{blocks_for(x.rows(), RowThread<kRowWarps>::kRows), kThreads, kWarps * sizeof(float), device.stream};
@@ -323,12 +323,12 @@ void backward(const Device& device, const View& dx, const View& dweight, const V
 
 }  // namespace
 
-void CudaKernels::rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x,
-                                  const View& add, const View& weight, float epsilon) {
+void CudaKernels::rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add,
+                                  const View& weight, float epsilon) {
   with_type(x.dtype, [&](auto type) {
     using T = decltype(type);
-    const bool wide = x.cols() % kWidth<T> == 0 &&
-                      aligned_16(out.as<T>(), sum.as<T>(), x.as<T>(), add.as<T>(), weight.as<T>());
+    const bool wide =
+        x.cols() % kWidth<T> == 0 && aligned_16(out.as<T>(), sum.as<T>(), x.as<T>(), add.as<T>(), weight.as<T>());
     if (wide) {
       forward<T, kWidth<T>>(device_, out, sum, rstd, x, add, weight, epsilon);
     } else {
@@ -343,8 +343,7 @@ void CudaKernels::rmsnorm_backward(const View& dx, const View& dweight, const Vi
   float* const slices = workspace.as<float>();
   with_type(dout.dtype, [&](auto type) {
     using T = decltype(type);
-    const bool wide = dout.cols() % kWidth<T> == 0 &&
-                      aligned_16(dx.as<T>(), dout.as<T>(), sum.as<T>(), weight.as<T>());
+    const bool wide = dout.cols() % kWidth<T> == 0 && aligned_16(dx.as<T>(), dout.as<T>(), sum.as<T>(), weight.as<T>());
     if (wide) {
       backward<T, kWidth<T>>(device_, dx, dweight, dout, sum, rstd, weight, slices, accumulate);
     } else {

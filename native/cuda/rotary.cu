@@ -10,7 +10,7 @@ namespace {
 constexpr int kThreads = 256;
 
 __global__ void __launch_bounds__(kThreads)
-rotary_table_kernel(float* table, const float* inverse_frequencies, int64_t size, int half) {
+    rotary_table_kernel(float* table, const float* inverse_frequencies, int64_t size, int half) {
   const int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= size) return;
   const float angle = float(i / half) * inverse_frequencies[i % half];
@@ -33,7 +33,7 @@ __device__ __forceinline__ Pack<float, 2> load_turn(const float* from) {
 // One thread: Width elements of the lower half of one head, and those they turn with.
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads)
-rotary_kernel(T* x, const float* table, int64_t offset, float direction, int64_t size, RotaryShape shape) {
+    rotary_kernel(T* x, const float* table, int64_t offset, float direction, int64_t size, RotaryShape shape) {
   const int64_t thread = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (thread >= size) return;
   const int64_t chunks = shape.half / Width;
@@ -41,8 +41,8 @@ rotary_kernel(T* x, const float* table, int64_t offset, float direction, int64_t
   const int64_t head = thread / chunks % shape.heads;
   const int64_t row = thread / chunks / shape.heads;
   const int64_t position = row % shape.positions, sequence = row / shape.positions;
-  T* const low = x + sequence * shape.batch_stride + position * shape.position_stride + head * shape.head_stride +
-                 first;
+  T* const low =
+      x + sequence * shape.batch_stride + position * shape.position_stride + head * shape.head_stride + first;
   T* const high = low + shape.half;
   const float* const turn = table + ((position + offset) * shape.half + first) * 2;
   auto a = load<T, Width>(low), b = load<T, Width>(high);

@@ -102,7 +102,7 @@ __device__ Cut find_cut(const Row& row, double share, const F& f) {
 // One block a row of logits; scores[rows, size] is workspace.
 template <typename T>
 __global__ void __launch_bounds__(kThreads, 1)
-sample_kernel(int* out, const T* logits, float* scores, int64_t size, Sampling sampling) {
+    sample_kernel(int* out, const T* logits, float* scores, int64_t size, Sampling sampling) {
   double* const scratch = shared_memory<double>();
   logits += int64_t(blockIdx.x) * size;
   scores += int64_t(blockIdx.x) * size;

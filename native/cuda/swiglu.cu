@@ -14,7 +14,7 @@ __device__ __forceinline__ float sigmoid(float x) { return 1.0f / (1.0f + __expf
 // One thread: Width elements of one row of out[N,I].
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads)
-swiglu_forward_kernel(T* out, const T* gate_up, int64_t size, int64_t cols) {
+    swiglu_forward_kernel(T* out, const T* gate_up, int64_t size, int64_t cols) {
   const int64_t i = (int64_t(blockIdx.x) * kThreads + threadIdx.x) * Width;
   if (i >= size) return;
   const int64_t row = i / cols;
@@ -32,7 +32,7 @@ swiglu_forward_kernel(T* out, const T* gate_up, int64_t size, int64_t cols) {
 // dgate_up may be gate_up: each thread has read what it overwrites.
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads)
-swiglu_backward_kernel(T* dgate_up, const T* dout, const T* gate_up, int64_t size, int64_t cols) {
+    swiglu_backward_kernel(T* dgate_up, const T* dout, const T* gate_up, int64_t size, int64_t cols) {
   const int64_t i = (int64_t(blockIdx.x) * kThreads + threadIdx.x) * Width;
   if (i >= size) return;
   const int64_t at = i + i / cols * cols;
@@ -75,8 +75,8 @@ void CudaKernels::swiglu_backward(const View& dgate_up, const View& dout, const 
                                                    gate_up.as<T>(), size, cols);
     } else {
       const Launch at{blocks_for(size, kThreads), kThreads, 0, device_.stream};
-      launch<swiglu_backward_kernel<T, 1>>("swiglu_backward", at, dgate_up.as<T>(), dout.as<T>(), gate_up.as<T>(),
-                                           size, cols);
+      launch<swiglu_backward_kernel<T, 1>>("swiglu_backward", at, dgate_up.as<T>(), dout.as<T>(), gate_up.as<T>(), size,
+                                           cols);
     }
   });
 }

@@ -48,8 +48,10 @@ std::string Block::deadlock() const {
   size_t done = 0;
   const Thread* first = nullptr;
   for (const Thread& thread : threads) {
-    if (thread.state == Thread::State::done) ++done;
-    else if (!first) first = &thread;
+    if (thread.state == Thread::State::done)
+      ++done;
+    else if (!first)
+      first = &thread;
   }
   if (!first) return {};
   std::string why = "thread " + text(first->index) + ": waits for ever at " + first->waits_at;
@@ -63,8 +65,8 @@ std::string Block::deadlock() const {
   }
   if (!in_warp) {
     const Barrier& barrier = barriers[first->waits_for];
-    why += " (barrier " + std::to_string(first->waits_for) + "): " + std::to_string(barrier.waiting.size()) +
-           " of " + std::to_string(barrier.expected) + " threads came";
+    why += " (barrier " + std::to_string(first->waits_for) + "): " + std::to_string(barrier.waiting.size()) + " of " +
+           std::to_string(barrier.expected) + " threads came";
   }
   return why + "; of the block's " + std::to_string(threads.size()) + " threads " + std::to_string(done) +
          " have exited";

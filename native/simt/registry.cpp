@@ -38,8 +38,7 @@ struct ReportAtExit {
     if (!file || !*file) return;
     const int to = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     const std::string lines = report();
-    if (to < 0 || write(to, lines.data(), lines.size()) != ssize_t(lines.size()))
-      perror("NEXTPATCH_SIMT_REPORT");
+    if (to < 0 || write(to, lines.data(), lines.size()) != ssize_t(lines.size())) perror("NEXTPATCH_SIMT_REPORT");
     if (to >= 0) close(to);
   }
 } report_at_exit;

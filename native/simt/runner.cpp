@@ -61,8 +61,7 @@ class Runner {
     random_.seed(schedule.seed);
   }
 
-  std::string run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes,
-                  const std::function<void()>& thread) {
+  std::string run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread) {
     std::lock_guard<std::mutex> lock(mutex_);
     thread_ = &thread;
     std::string().swap(problem_);  // a buffer kept here would be exchanged with, and lost on, a stopped fiber

@@ -84,15 +84,24 @@ cudaError_t remember(cudaError_t error) {
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
-    case cudaSuccess: return "no error";
-    case cudaErrorInvalidValue: return "invalid argument";
-    case cudaErrorMemoryAllocation: return "out of memory";
-    case cudaErrorInvalidConfiguration: return "invalid configuration argument";
-    case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient for CUDA runtime version";
-    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
-    case cudaErrorInvalidDevice: return "invalid device ordinal";
-    case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
-    case cudaErrorLaunchFailure: break;
+    case cudaSuccess:
+      return "no error";
+    case cudaErrorInvalidValue:
+      return "invalid argument";
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorInvalidConfiguration:
+      return "invalid configuration argument";
+    case cudaErrorInsufficientDriver:
+      return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorInvalidDevice:
+      return "invalid device ordinal";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    case cudaErrorLaunchFailure:
+      break;
   }
   // Kept for the thread that asks: another launch may fail meanwhile.
   thread_local std::string text;
@@ -288,8 +297,8 @@ cudaError_t check_opt_in(size_t shared_bytes) {
 cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t shared_bytes, size_t opted_in,
                            cudaStream_t stream, std::function<void()> thread) {
   const uint64_t threads = uint64_t(block.x) * block.y * block.z;
-  const bool grid_fits = grid.x > 0 && grid.x <= 0x7fffffffu && grid.y > 0 && grid.y <= 65535 && grid.z > 0 &&
-                         grid.z <= 65535;
+  const bool grid_fits =
+      grid.x > 0 && grid.x <= 0x7fffffffu && grid.y > 0 && grid.y <= 65535 && grid.z > 0 && grid.z <= 65535;
   if (!grid_fits || threads == 0 || threads > 1024 || block.z > 64) return remember(cudaErrorInvalidConfiguration);
   if (shared_bytes > std::max(kSharedBytesDefault, opted_in)) return remember(cudaErrorInvalidValue);
   return enqueue(stream, [&kernel, grid, block, shared_bytes, thread = std::move(thread)] {

@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { ConfigError, DataError } from "../../lib/errors.js";
-import { evaluate, type EvaluateOptions } from "../../lib/evaluate.js";
+import { type EvaluateOptions, evaluate } from "../../lib/evaluate.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { temporaryFolder } from "../data/temporary.js";
 import { backends, open } from "../kernels/backends.js";
@@ -9,7 +9,12 @@ import { writeShard } from "../train/made_run.js";
 
 const path = temporaryFolder();
 const data = () => path("tokens.bin");
-beforeEach(() => writeShard(data(), Array.from({ length: 100 }, (_, i) => i % 50)));
+beforeEach(() =>
+  writeShard(
+    data(),
+    Array.from({ length: 100 }, (_, i) => i % 50),
+  ),
+);
 
 /** Whether this process has the shard open. */
 function isOpen(): boolean {
@@ -27,14 +32,20 @@ describe.each(backends)("evaluate on %s", (backend) => {
   const model = (vocab_size = 64) =>
     Llama.create(
       {
-        vocab_size, hidden_size: 64, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2,
-        max_position_embeddings: 16, initializer_range: 0,
+        vocab_size,
+        hidden_size: 64,
+        intermediate_size: 64,
+        num_hidden_layers: 1,
+        num_attention_heads: 2,
+        max_position_embeddings: 16,
+        initializer_range: 0,
       },
       { device: open(backend), precision: "fp32" },
     );
 
   it.each([
-    { patchSize: 1, sequenceLength: 2, blocks: 50 }, { patchSize: 4, sequenceLength: 12, blocks: 2 },
+    { patchSize: 1, sequenceLength: 2, blocks: 50 },
+    { patchSize: 4, sequenceLength: 12, blocks: 2 },
     { blocks: 6 },
   ])("reads whole blocks: %p", async ({ blocks, ...options }) => {
     using zero = model();
@@ -57,7 +68,10 @@ describe.each(backends)("evaluate on %s", (backend) => {
       await expect(evaluation).rejects.toThrow(message);
     };
     for (const sequenceLength of [1, 17, 0, 2.5, NaN, "8" as never, null as never]) {
-      await refused({ sequenceLength }, "evaluate: sequenceLength: expected a whole number from 2 to the model's context");
+      await refused(
+        { sequenceLength },
+        "evaluate: sequenceLength: expected a whole number from 2 to the model's context",
+      );
     }
     for (const patchSize of [0, -1, 1.5, NaN, "1" as never, null as never]) {
       await refused({ patchSize }, "evaluate: patchSize: expected a whole number of at least 1 but got");

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import { trainTokenizer } from "../../lib/data/bpe.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
 import { ConfigError } from "../../lib/errors.js";
-import { generate, type GenerateOptions } from "../../lib/generate.js";
+import { type GenerateOptions, generate } from "../../lib/generate.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { temporaryFolder } from "../data/temporary.js";
 import { backends, open } from "../kernels/backends.js";
@@ -13,8 +13,17 @@ const path = temporaryFolder();
 /** Words of a vocabulary of their own; end-of-text is not the first. */
 const words = JSON.stringify({
   version: "1.0",
-  added_tokens: [{ id: 1, content: "<|endoftext|>", special: true, single_word: false, lstrip: false, rstrip: false,
-    normalized: false }],
+  added_tokens: [
+    {
+      id: 1,
+      content: "<|endoftext|>",
+      special: true,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+    },
+  ],
   pre_tokenizer: { type: "Whitespace" },
   model: { type: "WordLevel", vocab: { word: 0, "<|endoftext|>": 1 }, unk_token: "word" },
 });
@@ -24,8 +33,13 @@ describe.each(backends)("generate on %s", (backend) => {
   const model = (vocab_size = 300, max_position_embeddings = 24) =>
     Llama.create(
       {
-        vocab_size, hidden_size: 64, intermediate_size: 64, num_hidden_layers: 1, num_attention_heads: 2,
-        max_position_embeddings, initializer_range: 0,
+        vocab_size,
+        hidden_size: 64,
+        intermediate_size: 64,
+        num_hidden_layers: 1,
+        num_attention_heads: 2,
+        max_position_embeddings,
+        initializer_range: 0,
       },
       { device: open(backend), precision: "fp32" },
     );

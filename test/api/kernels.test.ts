@@ -29,10 +29,13 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
 
   /** The gradient of f in x along a direction, by central differences, against `gradient` along it. */
   async function checkAlong(
-    x: Float64Array, direction: Float64Array, gradient: ArrayLike<number>, f: (x: Float64Array) => Promise<number>,
+    x: Float64Array,
+    direction: Float64Array,
+    gradient: ArrayLike<number>,
+    f: (x: Float64Array) => Promise<number>,
   ): Promise<void> {
     const at = (step: number): Promise<number> => f(x.map((value, i) => value + step * direction[i]!));
-    const slope = (await at(STEP) - await at(-STEP)) / (2 * STEP);
+    const slope = ((await at(STEP)) - (await at(-STEP))) / (2 * STEP);
     expect(Math.abs(slope)).toBeGreaterThan(0.01);
     expect(relativeError([dot(gradient, direction)], [slope])).toBeLessThan(DIFFERENCE_ERROR);
   }
@@ -68,7 +71,12 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
       const upstream = f32([n, c], dout);
       const alone = await patchEmbedding.backward(upstream, i32([n * k], ids), { vocabulary: v }).read();
       expect(patchEmbedding.backward(upstream, i32([n * k], ids), { dtable })).toBe(dtable);
-      expect(relativeError(await dtable.read(), alone.map((x, i) => x + normals(v * c, 5)[i]!))).toBeLessThan(1e-6);
+      expect(
+        relativeError(
+          await dtable.read(),
+          alone.map((x, i) => x + normals(v * c, 5)[i]!),
+        ),
+      ).toBeLessThan(1e-6);
     });
 
     it("sums tokens that are everywhere and tokens that are rare", async () => {
@@ -91,15 +99,17 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
 
     it("names a tensor of the wrong rank, shape, dtype or kind", () => {
       const tokens = i32([n * k], ids);
-      expect(() => patchEmbedding(tokens, f32([v * c], table), { patchSize: k }))
-        .toThrow("patchEmbedding: table: expected shape [V, C] but got [440]");
+      expect(() => patchEmbedding(tokens, f32([v * c], table), { patchSize: k })).toThrow(
+        "patchEmbedding: table: expected shape [V, C] but got [440]",
+      );
       const out = new Tensor(device, "f32", [n, c + 1]);
       expect(() => patchEmbedding(tokens, f32([v, c], table), { patchSize: k, out })).toThrow("[6, 40]");
       const bf16 = new Tensor(device, "bf16", [v, c]) as unknown as Tensor<"f32">;
       expect(() => patchEmbedding.backward(f32([n, c], dout), tokens, { dtable: bf16 })).toThrow(TypeError);
       const nothing = null as unknown as Tensor<"f32">;
-      expect(() => patchEmbedding(tokens, nothing, { patchSize: k }))
-        .toThrow(new TypeError("patchEmbedding: table: expected a Tensor but got null"));
+      expect(() => patchEmbedding(tokens, nothing, { patchSize: k })).toThrow(
+        new TypeError("patchEmbedding: table: expected a Tensor but got null"),
+      );
     });
 
     it("reports an id outside the table when it is waited for", async () => {
@@ -113,7 +123,9 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
     const inputs = [normals(b * t * h * d, 11), normals(b * t * g * d, 12), normals(b * t * g * d, 13)] as const;
     const dout = normals(b * t * h * d, 14, "f32", 0.2);
     const tensors = (values: readonly Float64Array[]) => ({
-      q: f32([b, t, h, d], values[0]!), k: f32([b, t, g, d], values[1]!), v: f32([b, t, g, d], values[2]!),
+      q: f32([b, t, h, d], values[0]!),
+      k: f32([b, t, g, d], values[1]!),
+      v: f32([b, t, g, d], values[2]!),
     });
 
     it.each([undefined, 0.1])("has the gradient that central differences have, scale %p", async (scale) => {
@@ -124,10 +136,15 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
       const { dq, dk, dv } = flashAttention.backward(upstream, { q, k, v, out, lse, scale });
       for (const [i, gradient] of [dq, dk, dv].entries()) {
         const values = await gradient.read();
-        await checkAlong(inputs[i]!, Float64Array.from(values, (x) => x / Math.hypot(...values)), values, async (x) => {
-          const moved = tensors(inputs.map((input, j) => (i === j ? x : input)));
-          return dot(await flashAttention(moved.q, moved.k, moved.v, { scale }).out.read(), dout);
-        });
+        await checkAlong(
+          inputs[i]!,
+          Float64Array.from(values, (x) => x / Math.hypot(...values)),
+          values,
+          async (x) => {
+            const moved = tensors(inputs.map((input, j) => (i === j ? x : input)));
+            return dot(await flashAttention(moved.q, moved.k, moved.v, { scale }).out.read(), dout);
+          },
+        );
       }
     });
 
@@ -139,10 +156,12 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
 
     it("names a tensor of the wrong rank or shape", () => {
       const { q, k, v } = tensors(inputs);
-      expect(() => flashAttention(q.reshape([t, h * d]), k, v))
-        .toThrow(`flashAttention: q: expected shape [B, Tq, H, D] but got [${t}, ${h * d}]`);
-      expect(() => flashAttention(q, k, v.narrow(1, 0, 3)))
-        .toThrow(new RangeError(`flashAttention: v: expected shape [1, ${t}, ${g}, ${d}] but got [1, 3, ${g}, ${d}]`));
+      expect(() => flashAttention(q.reshape([t, h * d]), k, v)).toThrow(
+        `flashAttention: q: expected shape [B, Tq, H, D] but got [${t}, ${h * d}]`,
+      );
+      expect(() => flashAttention(q, k, v.narrow(1, 0, 3))).toThrow(
+        new RangeError(`flashAttention: v: expected shape [1, ${t}, ${g}, ${d}] but got [1, 3, ${g}, ${d}]`),
+      );
     });
   });
 
@@ -153,19 +172,25 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
     const loss = async (values: ArrayLike<number>, weights?: readonly number[]): Promise<number> =>
       (await patchCrossEntropy(f32([n, v], values), i32([n, k], ids), { weights }).loss.read())[0]!;
 
-    it.each([undefined, [1, 0.5, 0, 0.25]])("has the gradient that central differences have, weights %p",
+    it.each([undefined, [1, 0.5, 0, 0.25]])(
+      "has the gradient that central differences have, weights %p",
       async (weights) => {
         const logits = f32([n, v], scores);
         const result = patchCrossEntropy.backward(logits, i32([n, k], ids), { weights });
         expect(result.dlogits).toBe(logits);
         const gradient = await result.dlogits.read();
-        await checkAlong(scores, Float64Array.from(gradient, (x) => x / Math.hypot(...gradient)), gradient,
-          (x) => loss(x, weights));
+        await checkAlong(
+          scores,
+          Float64Array.from(gradient, (x) => x / Math.hypot(...gradient)),
+          gradient,
+          (x) => loss(x, weights),
+        );
         expect((await result.loss.read())[0]).toBe(await loss(scores, weights));
         const losses = await result.losses.read();
         const total = losses.reduce((sum, x) => sum + x, 0);
         expect(relativeError([total], [await loss(scores, weights)])).toBeLessThan(1e-6);
-      });
+      },
+    );
 
     it("leaves the logits alone in the forward", async () => {
       const logits = f32([n, v], scores);
@@ -186,10 +211,12 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
 
     it("names weights of the wrong number and labels of the wrong shape", () => {
       const logits = f32([n, v], scores);
-      expect(() => patchCrossEntropy(logits, i32([n, k], ids), { weights: [1] }))
-        .toThrow("patchCrossEntropy: weights: expected 4 numbers (one a label of a row) but got 1");
-      expect(() => patchCrossEntropy.backward(logits, i32([n * k], ids)))
-        .toThrow("patchCrossEntropy.backward: labels: expected shape [5, K] but got [20]");
+      expect(() => patchCrossEntropy(logits, i32([n, k], ids), { weights: [1] })).toThrow(
+        "patchCrossEntropy: weights: expected 4 numbers (one a label of a row) but got 1",
+      );
+      expect(() => patchCrossEntropy.backward(logits, i32([n * k], ids))).toThrow(
+        "patchCrossEntropy.backward: labels: expected shape [5, K] but got [20]",
+      );
       expect(() => patchCrossEntropy(logits, i32([k, n], ids))).toThrow(RangeError);
     });
   });
@@ -207,6 +234,13 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
 });
 
 it("exports the kernels and what they need", () => {
-  expect(Object.keys(api).sort()).toEqual(
-    ["Device", "DeviceError", "OutOfMemoryError", "Tensor", "flashAttention", "patchCrossEntropy", "patchEmbedding"]);
+  expect(Object.keys(api).sort()).toEqual([
+    "Device",
+    "DeviceError",
+    "OutOfMemoryError",
+    "Tensor",
+    "flashAttention",
+    "patchCrossEntropy",
+    "patchEmbedding",
+  ]);
 });

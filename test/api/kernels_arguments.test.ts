@@ -1,6 +1,6 @@
 /** Every argument of every kernel wrong in every way: the error names the operation, the argument and the fault. */
 import { describe, expect, it } from "@jest/globals";
-import { flashAttention, patchCrossEntropy, patchEmbedding, Tensor, type DType } from "../../lib/kernels.js";
+import { type DType, flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "../../lib/kernels.js";
 import { failure } from "../binding/failure.js";
 import { backends, open } from "../kernels/backends.js";
 
@@ -31,41 +31,61 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
 
   const operations: Operation[] = [
     {
-      name: "patchEmbedding", free: ["table.0"],
+      name: "patchEmbedding",
+      free: ["table.0"],
       values: { tokens, table: tensor("f32", 9, 8), patchSize: 2, out: tensor("f32", 3, 8) },
       call: ({ tokens, table, ...rest }) =>
         untyped(patchEmbedding)(tokens, table, "options" in rest ? rest.options : rest),
     },
-    ...([
-      [{ dtable: tensor("f32", 9, 8) }, ["dtable.0"]], [{ vocabulary: 9 }, ["dout.1"]],
-    ] as const).map(([target, free]): Operation => ({
-      name: "patchEmbedding.backward", free, values: { dout, tokens, ...target },
-      call: ({ dout, tokens, ...rest }) =>
-        untyped(patchEmbedding.backward)(dout, tokens, "target" in rest ? rest.target : rest),
-    })),
+    ...(
+      [
+        [{ dtable: tensor("f32", 9, 8) }, ["dtable.0"]],
+        [{ vocabulary: 9 }, ["dout.1"]],
+      ] as const
+    ).map(
+      ([target, free]): Operation => ({
+        name: "patchEmbedding.backward",
+        free,
+        values: { dout, tokens, ...target },
+        call: ({ dout, tokens, ...rest }) =>
+          untyped(patchEmbedding.backward)(dout, tokens, "target" in rest ? rest.target : rest),
+      }),
+    ),
     {
-      name: "flashAttention", free: ["q.1"], values: { q, k, v, scale: 1 },
+      name: "flashAttention",
+      free: ["q.1"],
+      values: { q, k, v, scale: 1 },
       call: ({ q, k, v, ...rest }) => untyped(flashAttention)(q, k, v, "options" in rest ? rest.options : rest),
     },
     {
-      name: "flashAttention.backward", free: [],
+      name: "flashAttention.backward",
+      free: [],
       values: {
-        dout: tensor("f32", 1, 5, 4, 32), q, k, v, out: tensor("f32", 1, 5, 4, 32), lse: tensor("f32", 1, 4, 5),
+        dout: tensor("f32", 1, 5, 4, 32),
+        q,
+        k,
+        v,
+        out: tensor("f32", 1, 5, 4, 32),
+        lse: tensor("f32", 1, 4, 5),
         scale: 1,
       },
       call: ({ dout, ...rest }) => untyped(flashAttention.backward)(dout, "saved" in rest ? rest.saved : rest),
     },
-    ...[patchCrossEntropy, patchCrossEntropy.backward].map((kernel): Operation => ({
-      name: kernel === patchCrossEntropy ? "patchCrossEntropy" : "patchCrossEntropy.backward",
-      free: ["logits.1"], values: { logits, labels, weights: [1, 1] },
-      call: ({ logits, labels, ...rest }) => untyped(kernel)(logits, labels, "options" in rest ? rest.options : rest),
-    })),
+    ...[patchCrossEntropy, patchCrossEntropy.backward].map(
+      (kernel): Operation => ({
+        name: kernel === patchCrossEntropy ? "patchCrossEntropy" : "patchCrossEntropy.backward",
+        free: ["logits.1"],
+        values: { logits, labels, weights: [1, 1] },
+        call: ({ logits, labels, ...rest }) => untyped(kernel)(logits, labels, "options" in rest ? rest.options : rest),
+      }),
+    ),
   ];
   const optional = new Set(["out", "dtable", "scale", "weights"]);
   const cases = operations.flatMap((operation) =>
     Object.entries(operation.values).map(([name, value]) => {
       return { operation, name, value, title: `${operation.name}: ${name}` };
-    }));
+    }),
+  );
   const tensors = cases.flatMap(({ value, ...rest }) => (value instanceof Tensor ? [{ ...rest, value }] : []));
 
   /** The error of a call with one argument replaced, which must name operation, argument, expected and given. */
@@ -92,8 +112,10 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
   it.each([
     ["patchEmbedding", "options", [undefined, null, 3, "text"]],
     ["patchEmbedding.backward", "target", [undefined, null, 3]],
-    ["flashAttention", "options", [null, 3, "text"]], ["flashAttention.backward", "saved", [undefined, null, 3]],
-    ["patchCrossEntropy", "options", [null, 3]], ["patchCrossEntropy.backward", "options", [null, 3]],
+    ["flashAttention", "options", [null, 3, "text"]],
+    ["flashAttention.backward", "saved", [undefined, null, 3]],
+    ["patchCrossEntropy", "options", [null, 3]],
+    ["patchCrossEntropy.backward", "options", [null, 3]],
   ] as const)("%s: %s that are no object", (name, argument, junk) => {
     for (const operation of operations.filter((candidate) => candidate.name === name)) {
       for (const wrong of junk) expect(replaced(operation, argument, wrong).name).toBe("TypeError");
@@ -114,7 +136,8 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
   it.each(tensors)("$title: another dtype", ({ operation, name, value }) => {
     for (const dtype of ["f32", "bf16", "i32"] as const) {
       // The first tensor that may be f32 or bf16 decides for the others.
-      const decides = name === Object.keys(operation.values).find((key) => ["table", "q", "logits"].includes(key)) ||
+      const decides =
+        name === Object.keys(operation.values).find((key) => ["table", "q", "logits"].includes(key)) ||
         (name === "dout" && operation.name === "patchEmbedding.backward");
       if (dtype === value.dtype || (decides && dtype === "bf16")) continue;
       expect(replaced(operation, name, tensor(dtype, ...value.shape)).name).toBe("TypeError");
@@ -132,8 +155,10 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
       const other = tensor(value.dtype, ...value.shape.with(dimension, size + 1));
       const values = { ...operation.values, [name]: other };
       if (operation.free.includes(`${name}.${dimension}`)) operation.call(values);
-      else expect(failure(() => operation.call(values)).message).toMatch(
-        new RegExp(`^${operation.name}: \\w+: expected .+ but got .+$`));
+      else
+        expect(failure(() => operation.call(values)).message).toMatch(
+          new RegExp(`^${operation.name}: \\w+: expected .+ but got .+$`),
+        );
     }
   });
 
@@ -142,14 +167,21 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
     const error = failure(() => operation.call({ ...operation.values, [name]: strange }));
     if (Object.values(operation.values).filter((other) => other instanceof Tensor).length === 1) return;
     expect(error.name).toBe("TypeError");
-    expect(error.message).toMatch(new RegExp(`^${operation.name}: \\w+: expected a tensor on the device of \\w+, ` +
-      `${backend}:0 .*, but got one on ${backend}:0`));
+    expect(error.message).toMatch(
+      new RegExp(
+        `^${operation.name}: \\w+: expected a tensor on the device of \\w+, ` +
+          `${backend}:0 .*, but got one on ${backend}:0`,
+      ),
+    );
   });
 
   it.each(tensors)("$title: rows that lie apart", ({ operation, name, value: { dtype, shape } }) => {
     const last = shape.length - 1;
-    const view = tensor(dtype, ...(last === 0 ? [shape[0]!, 2] : shape.with(last, shape[last]! + 1)))
-      .narrow(last === 0 ? 1 : last, 0, last === 0 ? 1 : shape[last]!);
+    const view = tensor(dtype, ...(last === 0 ? [shape[0]!, 2] : shape.with(last, shape[last]! + 1))).narrow(
+      last === 0 ? 1 : last,
+      0,
+      last === 0 ? 1 : shape[last]!,
+    );
     if (shape.length === 4) operation.call({ ...operation.values, [name]: view });
     else expect(replaced(operation, name, view).message).toContain("a contiguous tensor but got a strided view");
   });

@@ -1,6 +1,6 @@
-import { describe, expect, it } from "@jest/globals";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { describe, expect, it } from "@jest/globals";
 
 /** The sources of the messages, with string literals that are continued on the next line made whole. */
 const sources = ["native/core", "native/cuda"]

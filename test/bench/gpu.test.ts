@@ -1,12 +1,21 @@
 import { describe, expect, it } from "@jest/globals";
-import { merged, parseStep, resultName, type GpuResult } from "../../bench/gpu/result.js";
 import { regressions } from "../../bench/gpu/regression.js";
-import { kernelKey, pairKernels, type KernelRow } from "../../bench/pairing.js";
+import { type GpuResult, merged, parseStep, resultName } from "../../bench/gpu/result.js";
+import { type KernelRow, kernelKey, pairKernels } from "../../bench/pairing.js";
 
 function row(name: string, K: number, ratio: number | null, seconds = 2): KernelRow {
   return {
-    name, shape: { N: 8, K }, seconds, bytes: 1, flops: 0, bytesPerSecond: 1, flopsPerSecond: 0,
-    fractionOfCeiling: 0.5, bound: "memory", peers: [], ratio,
+    name,
+    shape: { N: 8, K },
+    seconds,
+    bytes: 1,
+    flops: 0,
+    bytesPerSecond: 1,
+    flopsPerSecond: 0,
+    fractionOfCeiling: 0.5,
+    bound: "memory",
+    peers: [],
+    ratio,
   };
 }
 
@@ -46,7 +55,11 @@ describe("merged", () => {
 
   it("keeps of an older result the phases that did not run again", () => {
     const older = { ...result([row("a", 1, 2)]), steps: [step("build", "native"), step("kernels", "kernels")] };
-    const found = { ...result(null), steps: [step("build", "native"), step("train", "train-1")], twoStages: { loss: 1 } };
+    const found = {
+      ...result(null),
+      steps: [step("build", "native"), step("train", "train-1")],
+      twoStages: { loss: 1 },
+    };
     const { kernels, steps, twoStages } = merged(older, found);
     expect(kernels).toBe(older.kernels);
     expect(steps.map(({ name }) => name)).toEqual(["kernels", "native", "train-1"]);
@@ -93,8 +106,13 @@ describe("parseStep", () => {
   it("reads an outcome and its reason", () => {
     const [phase, name] = ["test", "test-cpu"];
     expect(parseStep("test\ttest-cpu\tpassed\t12\t")).toEqual({ phase, name, outcome: "passed", seconds: 12 });
-    expect(parseStep("test\ttest-cpu\tfailed\t1\texit code 1"))
-      .toEqual({ phase, name, outcome: "failed", seconds: 1, reason: "exit code 1" });
+    expect(parseStep("test\ttest-cpu\tfailed\t1\texit code 1")).toEqual({
+      phase,
+      name,
+      outcome: "failed",
+      seconds: 1,
+      reason: "exit code 1",
+    });
   });
 
   it("refuses anything else", () => {

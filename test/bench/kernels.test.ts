@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
-import { benchKernels, type KernelBenchResult } from "../../lib/bench/kernels/run.js";
 import { kernelCases } from "../../lib/bench/kernels/cases.js";
 import { costs, touchedRows } from "../../lib/bench/kernels/cost.js";
+import { benchKernels, type KernelBenchResult } from "../../lib/bench/kernels/run.js";
 import { benchShapes, rotatedSets } from "../../lib/bench/kernels/shapes.js";
 import { kernelTable } from "../../lib/bench/kernels/table.js";
 import { RandomTensors } from "../../lib/bench/kernels/tensors.js";
@@ -42,15 +42,28 @@ describe("the cases", () => {
   it("cover the operations of a training step", () => {
     const names = new Set(kernelCases(benchShapes("cpu"), "f32").map(({ name }) => name));
     expect([...names].sort()).toEqual([
-      "adamw", "attention_backward", "attention_forward", "copy", "cross_entropy", "fill", "grad_norm", "matmul",
-      "patch_embedding_backward", "patch_embedding_forward", "rmsnorm_backward", "rmsnorm_forward", "rotary",
-      "swiglu_backward", "swiglu_forward",
+      "adamw",
+      "attention_backward",
+      "attention_forward",
+      "copy",
+      "cross_entropy",
+      "fill",
+      "grad_norm",
+      "matmul",
+      "patch_embedding_backward",
+      "patch_embedding_forward",
+      "rmsnorm_backward",
+      "rmsnorm_forward",
+      "rotary",
+      "swiglu_backward",
+      "swiglu_forward",
     ]);
   });
 
   it("rotate inputs over as many sets as a cache could hold, within bounds", () => {
-    expect([rotatedSets(100, 1000), rotatedSets(1001, 1000), rotatedSets(1, 1000), rotatedSets(5, 0)])
-      .toEqual([10, 1, 32, 1]);
+    expect([rotatedSets(100, 1000), rotatedSets(1001, 1000), rotatedSets(1, 1000), rotatedSets(5, 0)]).toEqual([
+      10, 1, 32, 1,
+    ]);
   });
 
   it.each(backends)("%s: run on the smallest shapes and leave nothing behind", async (backend) => {
@@ -90,11 +103,21 @@ describe("timeCalls", () => {
 
 it("the table has the ceilings and a line for every kernel", () => {
   const result: KernelBenchResult = {
-    device: "d", backend: "cpu", dtype: "bf16", ceilings: { bytesPerSecond: 2e9, flopsPerSecond: 3e12 },
+    device: "d",
+    backend: "cpu",
+    dtype: "bf16",
+    ceilings: { bytesPerSecond: 2e9, flopsPerSecond: 3e12 },
     kernels: [
       {
-        name: "matmul", shape: { M: 8, op: "NT" }, seconds: 2e-3, bytes: 10, flops: 3e9, bytesPerSecond: 5e3,
-        flopsPerSecond: 1.5e12, fractionOfCeiling: 0.5, bound: "compute",
+        name: "matmul",
+        shape: { M: 8, op: "NT" },
+        seconds: 2e-3,
+        bytes: 10,
+        flops: 3e9,
+        bytesPerSecond: 5e3,
+        flopsPerSecond: 1.5e12,
+        fractionOfCeiling: 0.5,
+        bound: "compute",
       },
     ],
   };

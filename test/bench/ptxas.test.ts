@@ -89,7 +89,9 @@ host = linux
         /*0020*/                   LDL.LU R4, [R1] ;
 `;
     const kernel = (symbol: string, architecture: string, ...instructions: string[]) => ({
-      symbol, architecture, counts: sassInstructions.map((name) => (instructions.includes(name) ? 1 : 0)),
+      symbol,
+      architecture,
+      counts: sassInstructions.map((name) => (instructions.includes(name) ? 1 : 0)),
     });
     expect(countSass(dump)).toEqual([
       kernel("_Z1av", "sm_80", "HMMA", "LDG.128", "LDSM", "LDGSTS", "STL"),

@@ -1,11 +1,11 @@
 import { afterEach, describe, expect, it, jest } from "@jest/globals";
 import { benchTrainStep, type TrainBenchOptions } from "../../lib/bench/train_step.js";
-import { resolveStages } from "../../lib/config/stages.js";
 import { parseRunConfig } from "../../lib/config/config.js";
+import { resolveStages } from "../../lib/config/stages.js";
 import { Device } from "../../lib/device.js";
 import { native, Tensor } from "../../lib/native.js";
 import { Llama } from "../../lib/nn/llama.js";
-import { planRun, plannedBytes } from "../../lib/train/memory_plan.js";
+import { plannedBytes, planRun } from "../../lib/train/memory_plan.js";
 import { peakFlops } from "../../lib/train/peak.js";
 import { Stepper } from "../../lib/train/stepper.js";
 
@@ -16,10 +16,18 @@ afterEach(() => void jest.restoreAllMocks());
 const device = Device.open("cpu");
 const options = (hidden: number): TrainBenchOptions => ({
   model: {
-    hidden_size: hidden, intermediate_size: 3 * hidden, num_hidden_layers: 2, num_attention_heads: hidden / 32,
-    vocab_size: 512, max_position_embeddings: 128,
+    hidden_size: hidden,
+    intermediate_size: 3 * hidden,
+    num_hidden_layers: 2,
+    num_attention_heads: hidden / 32,
+    vocab_size: 512,
+    max_position_embeddings: 128,
   },
-  patchSize: 1, sequenceLength: 64, tokensPerStep: 256, precision: "fp32", steps: 2,
+  patchSize: 1,
+  sequenceLength: 64,
+  tokensPerStep: 256,
+  precision: "fp32",
+  steps: 2,
 });
 
 describe("peakFlops", () => {
@@ -55,14 +63,22 @@ describe("benchTrainStep", () => {
       const { model, patchSize, sequenceLength, tokensPerStep, precision } = options(hidden);
       const config = parseRunConfig(
         {
-          name: "planned", model, data: { train: "none" }, stages: [{ patchSize }],
-          batch: { tokensPerStep, sequenceLength }, train: { steps: 1 }, precision,
+          name: "planned",
+          model,
+          data: { train: "none" },
+          stages: [{ patchSize }],
+          batch: { tokensPerStep, sequenceLength },
+          train: { steps: 1 },
+          precision,
         },
         "planned",
       );
       return plannedBytes(device, planRun(device, config.model!, "f32", resolveStages(config, tokensPerStep), null));
     };
-    for (const [{ peakBytes }, hidden] of [[large, 512], [small, 128]] as const) {
+    for (const [{ peakBytes }, hidden] of [
+      [large, 512],
+      [small, 128],
+    ] as const) {
       expect(peakBytes).toBeGreaterThanOrEqual(planned(hidden));
       expect(peakBytes).toBeLessThan(1.05 * planned(hidden));
     }

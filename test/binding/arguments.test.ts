@@ -1,9 +1,9 @@
 /** Every operation with every argument wrong in every way: the error names the operation and the argument. */
 import { afterAll, describe, expect, it } from "@jest/globals";
-import { native, Tensor, type DType } from "../../lib/native.js";
+import { type DType, native, Tensor } from "../../lib/native.js";
 import { backends, open } from "../kernels/backends.js";
 import { failure } from "./failure.js";
-import { invoke, operations, type Argument, type Operation } from "./operations.js";
+import { type Argument, invoke, type Operation, operations } from "./operations.js";
 
 describe.each(backends)("arguments on %s", (backend) => {
   const device = open(backend);
@@ -22,28 +22,47 @@ describe.each(backends)("arguments on %s", (backend) => {
   function each(kinds: readonly string[]): { operation: Operation; argument: Argument; i: number; title: string }[] {
     return all.flatMap((operation) =>
       operation.arguments.flatMap((argument, i) =>
-        kinds.includes(argument.kind) ? [{ operation, argument, i,
-          title: `${operation.name}: ${argument.name}` }] : []));
+        kinds.includes(argument.kind) ? [{ operation, argument, i, title: `${operation.name}: ${argument.name}` }] : [],
+      ),
+    );
   }
 
   const tensorLike = each(["tensor", "optional"]);
 
   it("knows every operation of the binding", () => {
-    const functions = Object.entries(native).filter(([, value]) => typeof value === "function")
-      .map(([key]) => key).filter((key) => /^[a-z]/.test(key));
-    expect(functions.filter((key) => key !== "backends" && key !== "setErrorClasses").sort())
-      .toEqual(all.map((operation) => operation.name).sort());
+    const functions = Object.entries(native)
+      .filter(([, value]) => typeof value === "function")
+      .map(([key]) => key)
+      .filter((key) => /^[a-z]/.test(key));
+    expect(functions.filter((key) => key !== "backends" && key !== "setErrorClasses").sort()).toEqual(
+      all.map((operation) => operation.name).sort(),
+    );
   });
 
   it.each(all)("$name accepts the valid call", async ({ name, arguments: args }) => {
-    invoke(name, args.map((argument) => argument.value));
+    invoke(
+      name,
+      args.map((argument) => argument.value),
+    );
     await device.synchronize();
   });
 
   it.each(each(["tensor", "optional", "device"]))("$title: what is no handle", ({ operation, argument, i, title }) => {
     const junk: unknown[] = [
-      1, "text", true, Symbol("s"), 10n, {}, [], () => 0, new Float32Array(3), Object.create(Tensor.prototype),
-      Object.create(argument.value as object), new Proxy(argument.value as object, {}), Tensor, Tensor.prototype,
+      1,
+      "text",
+      true,
+      Symbol("s"),
+      10n,
+      {},
+      [],
+      () => 0,
+      new Float32Array(3),
+      Object.create(Tensor.prototype),
+      Object.create(argument.value as object),
+      new Proxy(argument.value as object, {}),
+      Tensor,
+      Tensor.prototype,
       argument.kind === "device" ? new Tensor(device, "f32", [1]) : device,
     ];
     if (argument.kind !== "optional") junk.push(null, undefined);
@@ -88,24 +107,28 @@ describe.each(backends)("arguments on %s", (backend) => {
   });
 
   it.each(tensorLike.filter(({ title }) => title !== "fill: out"))(
-    "$title: another dtype", ({ operation, argument, i, title }) => {
+    "$title: another dtype",
+    ({ operation, argument, i, title }) => {
       const { dtype, shape } = argument.value as Tensor;
       const wrong: DType = dtype === "i32" ? "f32" : "i32";
       const error = replaced(operation, i, new Tensor(device, wrong, shape));
       expect(error.name).toBe("TypeError");
       // A copy cannot tell which of its two is wrong.
       expect(error.message).toContain(`${title === "copy: out" ? "copy: source" : title}: expected dtype`);
-    });
+    },
+  );
 
   it.each(tensorLike.filter(({ title }) => title !== "copy: out" && title !== "copy: source"))(
-    "$title: another number of dimensions", ({ operation, argument, i, title }) => {
+    "$title: another number of dimensions",
+    ({ operation, argument, i, title }) => {
       if (title === "fill: out" || title === "normal: out" || title === "sum: values") return; // of any rank
       const tensor = argument.value as Tensor;
       const shape = tensor.shape.length === 1 ? [1, tensor.size] : [tensor.size];
       const error = replaced(operation, i, tensor.reshape(shape));
       expect(error.name).toBe("RangeError");
       expect(error.message).toMatch(new RegExp(`^${title}: expected \\d dimensions? but got \\[`));
-    });
+    },
+  );
 
   it.each(tensorLike)("$title: a size that fits no other argument", ({ operation, argument, i, title }) => {
     if (["fill: out", "normal: out", "sum: values"].includes(title)) return; // any size will do
@@ -129,7 +152,8 @@ describe.each(backends)("arguments on %s", (backend) => {
   });
 
   it.each(tensorLike.filter(({ argument }) => (argument.value as Tensor).shape.length > 1))(
-    "$title: rows that lie apart", ({ operation, argument, i, title }) => {
+    "$title: rows that lie apart",
+    ({ operation, argument, i, title }) => {
       const { dtype, shape } = argument.value as Tensor;
       const last = shape.length - 1;
       const wide = new Tensor(device, dtype, shape.with(last, shape[last]! + 1));
@@ -144,7 +168,8 @@ describe.each(backends)("arguments on %s", (backend) => {
         expect(error.name).toBe("RangeError");
         expect(error.message).toContain(`${title}: expected a contiguous tensor but got a strided view of shape [`);
       }
-    });
+    },
+  );
 
   it.each(tensorLike)("$title: a tensor of another device", ({ operation, argument, i }) => {
     const tensors = operation.arguments.filter(({ kind }) => kind === "tensor" || kind === "optional");
@@ -170,7 +195,12 @@ describe.each(backends)("arguments on %s", (backend) => {
 
 /** Dimensions that no other argument is checked against. */
 const free = new Set([
-  "rotaryTable: table.0", "patchEmbeddingForward: table.0", "patchEmbeddingBackward: dtable.0",
-    "crossEntropy: logits.1",
-  "sample: logits.1", "rotary: x.0", "rotary: x.2", "labelCoefficients: labels.0",
+  "rotaryTable: table.0",
+  "patchEmbeddingForward: table.0",
+  "patchEmbeddingBackward: dtable.0",
+  "crossEntropy: logits.1",
+  "sample: logits.1",
+  "rotary: x.0",
+  "rotary: x.2",
+  "labelCoefficients: labels.0",
 ]);

@@ -24,8 +24,12 @@ describe.each(backends)("Device on %s", (backend) => {
   const device = open(backend);
 
   it("says what it is", () => {
-    expect([device.backend, device.index, typeof device.name, typeof device.nativeBf16])
-      .toEqual([backend, 0, "string", "boolean"]);
+    expect([device.backend, device.index, typeof device.name, typeof device.nativeBf16]).toEqual([
+      backend,
+      0,
+      "string",
+      "boolean",
+    ]);
   });
 
   it("refuses wrong arguments", () => {
@@ -35,7 +39,10 @@ describe.each(backends)("Device on %s", (backend) => {
       expect(error.message).toMatch(/^Device: backend: expected .+ but got /);
     }
     for (const bad of [-1, 0.5, NaN, Infinity, 2 ** 40, "0", null, undefined, {}, Symbol("0")]) {
-      for (const [name, args] of [["index", [backend, bad, 0]], ["threads", [backend, 0, bad]]] as const) {
+      for (const [name, args] of [
+        ["index", [backend, bad, 0]],
+        ["threads", [backend, 0, bad]],
+      ] as const) {
         const error = failure(() => construct(...args));
         expect(error.name).toMatch(/^(Type|Range)Error$/);
         expect(error.message).toMatch(new RegExp(`^Device: ${name}: expected a whole number from 0 to 4096 but got `));
@@ -177,7 +184,10 @@ describe.each(backends)("Device on %s", (backend) => {
 
   it("rejects the first wait after a failure only, and skips what came between", async () => {
     const [tokens, table, out] = [
-      new Tensor(device, "i32", [1]), new Tensor(device, "f32", [2, 32]), new Tensor(device, "f32", [1, 32])];
+      new Tensor(device, "i32", [1]),
+      new Tensor(device, "f32", [2, 32]),
+      new Tensor(device, "f32", [1, 32]),
+    ];
     native.fill(table, 1);
     native.fill(tokens, 99);
     native.patchEmbeddingForward(out, tokens, table);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { Device } from "../../lib/device.js";
 import { DeviceError } from "../../lib/errors.js";
-import { native, Tensor, type Graph } from "../../lib/native.js";
+import { type Graph, native, Tensor } from "../../lib/native.js";
 import { backends, open } from "../kernels/backends.js";
 import { failure } from "./failure.js";
 
@@ -78,7 +78,8 @@ describe.each(backends)("a graph on %s", (backend) => {
     const graph = record(() => native.fill(total, 1));
     graph[Symbol.dispose]();
     expect(failure(() => graph.launch())).toMatchObject({
-      name: "TypeError", message: "launch: graph: expected a live graph but got a disposed one",
+      name: "TypeError",
+      message: "launch: graph: expected a live graph but got a disposed one",
     });
     expect(failure(() => Reflect.construct(native.Graph, [])).name).toBe("TypeError");
   });
@@ -117,14 +118,24 @@ describe.each(backends)("a graph on %s", (backend) => {
     const refused: Error[] = [];
     const graph = record(() => {
       for (const body of [
-        () => tensor.write(Float32Array.of(9)), () => tensor.read(), () => device.synchronize(),
-        () => tensor.prefetch(Float32Array.of(9)), () => device.marks(1), () => earlier.launch(), () => device.beginCapture(),
-      ]) refused.push(failure(body));
+        () => tensor.write(Float32Array.of(9)),
+        () => tensor.read(),
+        () => device.synchronize(),
+        () => tensor.prefetch(Float32Array.of(9)),
+        () => device.marks(1),
+        () => earlier.launch(),
+        () => device.beginCapture(),
+      ])
+        refused.push(failure(body));
       native.fill(tensor, 3);
     });
     for (const error of refused) expect(error).toBeInstanceOf(DeviceError);
-    expect(refused.slice(0, 4).map(({ message }) => message.split(":")[0]))
-      .toEqual(["write", "read", "synchronize", "prefetch"]);
+    expect(refused.slice(0, 4).map(({ message }) => message.split(":")[0])).toEqual([
+      "write",
+      "read",
+      "synchronize",
+      "prefetch",
+    ]);
     expect([...(await tensor.read())]).toEqual([1]);
     graph.launch();
     expect([...(await tensor.read())]).toEqual([3]);
@@ -138,7 +149,10 @@ describe.each(backends)("a graph on %s", (backend) => {
 
   it("reports an operation that fails in it at the next wait, and can be launched again", async () => {
     const [out, table, tokens] = [
-      new Tensor(device, "f32", [1, 4]), new Tensor(device, "f32", [2, 4]), new Tensor(device, "i32", [1])];
+      new Tensor(device, "f32", [1, 4]),
+      new Tensor(device, "f32", [2, 4]),
+      new Tensor(device, "i32", [1]),
+    ];
     native.fill(table, 1);
     const graph = record(() => native.patchEmbeddingForward(out, tokens, table));
     tokens.write(Int32Array.of(2));
@@ -190,7 +204,10 @@ describe.each(backends)("marks on %s", (backend) => {
   it("are refused where a slot was never marked, or only by a graph that was not launched", async () => {
     const alone = new Device(backend, 0, 4); // with threads that no other test asks for, so that nothing is marked
     const refused = async (slot: number): Promise<void> => {
-      const error = await alone.marks(slot + 1).then(() => null, (reason: Error) => reason);
+      const error = await alone.marks(slot + 1).then(
+        () => null,
+        (reason: Error) => reason,
+      );
       expect(error).toBeInstanceOf(RangeError);
       expect(error!.message).toBe(`mark: slot ${slot} was never marked`);
     };

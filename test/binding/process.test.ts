@@ -16,11 +16,16 @@ interface Outcome {
 
 /** Runs children/NAME.mjs to its end. */
 function run(
-  name: string, args: readonly (string | number)[], flags: readonly string[] = [], env: NodeJS.ProcessEnv = {},
+  name: string,
+  args: readonly (string | number)[],
+  flags: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
 ): Outcome {
-  const child = spawnSync(
-    process.execPath, [...flags, here.resolve(`./children/${name}.mjs`), ...args.map(String)],
-    { encoding: "utf8", timeout: 100_000, env: { ...process.env, NODE_OPTIONS: "", ...env } });
+  const child = spawnSync(process.execPath, [...flags, here.resolve(`./children/${name}.mjs`), ...args.map(String)], {
+    encoding: "utf8",
+    timeout: 100_000,
+    env: { ...process.env, NODE_OPTIONS: "", ...env },
+  });
   return { status: child.status, signal: child.signal, output: child.stdout, errors: child.stderr };
 }
 
@@ -57,7 +62,10 @@ describe.each(backends)("a process with %s", (backend) => {
   });
 
   it("tells the garbage collector what tensors hold", () => {
-    const { disposed, ...rest } = result("accounted", [backend]) as Record<string, { peak: number; collections: number }>;
+    const { disposed, ...rest } = result("accounted", [backend]) as Record<
+      string,
+      { peak: number; collections: number }
+    >;
     expect(disposed).toMatchObject({ peak: 1 });
     expect(disposed!.collections).toBeLessThan(3); // what is freed must not press for collections
     for (const { collections, peak } of Object.values(rest)) {
@@ -66,16 +74,20 @@ describe.each(backends)("a process with %s", (backend) => {
     }
   });
 
-  it.each([["ends", 0], ["awaited", 0], ["exit", 0], ["throw", 1]])(
-    "with work in its queue %s with code %i, time after time", (how, code) => {
-      for (let time = 0; time < 8; ++time) {
-        const child = run("pending", [backend, how, size]);
-        expect(child).toMatchObject({ status: code, signal: null });
-        expect(child.output.trim().split("\n")).toEqual(how === "awaited" ? ["queued", String(size)] : ["queued"]);
-        if (how === "throw") expect(child.errors).toContain("on purpose");
-        else expect(child.errors).toBe("");
-      }
-    });
+  it.each([
+    ["ends", 0],
+    ["awaited", 0],
+    ["exit", 0],
+    ["throw", 1],
+  ])("with work in its queue %s with code %i, time after time", (how, code) => {
+    for (let time = 0; time < 8; ++time) {
+      const child = run("pending", [backend, how, size]);
+      expect(child).toMatchObject({ status: code, signal: null });
+      expect(child.output.trim().split("\n")).toEqual(how === "awaited" ? ["queued", String(size)] : ["queued"]);
+      if (how === "throw") expect(child.errors).toContain("on purpose");
+      else expect(child.errors).toBe("");
+    }
+  });
 
   it("outlives worker threads that are ended in the middle", () => {
     expect(result("workers", [backend, size])).toEqual([2 * size, 2 * size]);

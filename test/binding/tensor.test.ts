@@ -12,16 +12,25 @@ describe.each(backends)("Tensor on %s", (backend) => {
 
   it("says what it is", () => {
     const tensor = new Tensor(device, "bf16", [2, 3, 4]);
-    expect([tensor.dtype, tensor.shape, tensor.size, tensor.byteLength, tensor.disposed])
-      .toEqual(["bf16", [2, 3, 4], 24, 48, false]);
+    expect([tensor.dtype, tensor.shape, tensor.size, tensor.byteLength, tensor.disposed]).toEqual([
+      "bf16",
+      [2, 3, 4],
+      24,
+      48,
+      false,
+    ]);
     expect(tensor.device).toBe(device);
-    expect([tensor, tensor.narrow(0, 1, 1), tensor.narrow(1, 1, 2)].map(({ contiguous }) => contiguous))
-      .toEqual([true, true, false]);
+    expect([tensor, tensor.narrow(0, 1, 1), tensor.narrow(1, 1, 2)].map(({ contiguous }) => contiguous)).toEqual([
+      true,
+      true,
+      false,
+    ]);
     expect(tensor.reshape([24]).device).toBe(device);
   });
 
   it.each([
-    ["f32", Float32Array.of(1, -0, NaN, Infinity, 1e-45)], ["bf16", Uint16Array.of(0, 0x7fc0, 0xffff, 1, 0x8000)],
+    ["f32", Float32Array.of(1, -0, NaN, Infinity, 1e-45)],
+    ["bf16", Uint16Array.of(0, 0x7fc0, 0xffff, 1, 0x8000)],
     ["i32", Int32Array.of(0, -1, 2 ** 31 - 1, -(2 ** 31), 7)],
   ] as const)("gives back the %s that were written, bit for bit", async (dtype, data) => {
     const tensor = construct(device, dtype, [5]);
@@ -53,8 +62,9 @@ describe.each(backends)("Tensor on %s", (backend) => {
     view.free();
     view.free();
     expect([tensor.disposed, view.disposed]).toEqual([true, true]);
-    expect(failure(() => tensor.reshape([1000])).message)
-      .toBe("reshape: tensor: expected a live tensor but got a disposed one");
+    expect(failure(() => tensor.reshape([1000])).message).toBe(
+      "reshape: tensor: expected a live tensor but got a disposed one",
+    );
     expect((await data).every((x) => x === 7)).toBe(true); // what was in the queue has run
     expect(alone.memory().usedBytes).toBe(0);
     tensor.dispose();
@@ -85,25 +95,54 @@ describe.each(backends)("Tensor on %s", (backend) => {
   });
 
   it.each<[string, unknown[], string]>([
-    ["no arguments", [], "TypeError"], ["no device", [{}, "f32", [1]], "TypeError"],
+    ["no arguments", [], "TypeError"],
+    ["no device", [{}, "f32", [1]], "TypeError"],
     ["a spoofed device", [Object.create(Object.getPrototypeOf(device)), "f32", [1]], "TypeError"],
-    ["no dtype", [device, undefined, [1]], "TypeError"], ["an unknown dtype", [device, "f64", [1]], "TypeError"],
+    ["no dtype", [device, undefined, [1]], "TypeError"],
+    ["an unknown dtype", [device, "f64", [1]], "TypeError"],
     ["a symbol for dtype", [device, Symbol("f32"), [1]], "TypeError"],
-    ["a dtype whose toString throws", [device, { toString: () => { throw new Error("mine"); } }, [1]], "TypeError"],
-    ["no shape", [device, "f32"], "TypeError"], ["a number for shape", [device, "f32", 3], "TypeError"],
+    [
+      "a dtype whose toString throws",
+      [
+        device,
+        {
+          toString: () => {
+            throw new Error("mine");
+          },
+        },
+        [1],
+      ],
+      "TypeError",
+    ],
+    ["no shape", [device, "f32"], "TypeError"],
+    ["a number for shape", [device, "f32", 3], "TypeError"],
     ["an array-like shape", [device, "f32", { length: 1, 0: 1 }], "TypeError"],
-    ["no dimensions", [device, "f32", []], "RangeError"], ["five dimensions", [device, "f32", [1, 1, 1, 1, 1]],
-      "RangeError"],
-    ["a dimension of 0", [device, "f32", [2, 0]], "RangeError"], ["a negative dimension", [device, "f32", [-1]],
-      "RangeError"],
-    ["NaN for a dimension", [device, "f32", [NaN]], "RangeError"], ["half a dimension", [device, "f32", [1.5]],
-      "RangeError"],
-    ["a string for a dimension", [device, "f32", ["1"]], "RangeError"], ["a hole", [device, "f32", new Array(2)],
-      "RangeError"],
+    ["no dimensions", [device, "f32", []], "RangeError"],
+    ["five dimensions", [device, "f32", [1, 1, 1, 1, 1]], "RangeError"],
+    ["a dimension of 0", [device, "f32", [2, 0]], "RangeError"],
+    ["a negative dimension", [device, "f32", [-1]], "RangeError"],
+    ["NaN for a dimension", [device, "f32", [NaN]], "RangeError"],
+    ["half a dimension", [device, "f32", [1.5]], "RangeError"],
+    ["a string for a dimension", [device, "f32", ["1"]], "RangeError"],
+    ["a hole", [device, "f32", new Array(2)], "RangeError"],
     ["a symbol for a dimension", [device, "f32", [Symbol("1")]], "RangeError"],
-    ["an object whose toString throws", [device, "f32", [{ toString: () => { throw new Error("mine"); } }]],
-      "RangeError"],
-    ["Infinity", [device, "f32", [Infinity]], "RangeError"], ["2^53", [device, "f32", [2 ** 53]], "RangeError"],
+    [
+      "an object whose toString throws",
+      [
+        device,
+        "f32",
+        [
+          {
+            toString: () => {
+              throw new Error("mine");
+            },
+          },
+        ],
+      ],
+      "RangeError",
+    ],
+    ["Infinity", [device, "f32", [Infinity]], "RangeError"],
+    ["2^53", [device, "f32", [2 ** 53]], "RangeError"],
     ["a product that overflows", [device, "f32", [2 ** 40, 2 ** 40]], "RangeError"],
   ])("constructed with %s throws", (_, args, name) => {
     const error = failure(() => construct(...args));
@@ -113,8 +152,9 @@ describe.each(backends)("Tensor on %s", (backend) => {
 
   it("cannot be constructed without new", () => {
     for (const type of [native.Tensor, native.Device]) {
-      expect(failure(() => (type as unknown as (...args: unknown[]) => void)(device, "f32",
-        [1])).name).toBe("TypeError");
+      expect(failure(() => (type as unknown as (...args: unknown[]) => void)(device, "f32", [1])).name).toBe(
+        "TypeError",
+      );
       expect(failure(() => Reflect.apply(type, new Tensor(device, "f32", [1]), [])).name).toBe("TypeError");
     }
   });
@@ -122,26 +162,46 @@ describe.each(backends)("Tensor on %s", (backend) => {
   it("methods say what is wrong with their arguments", () => {
     const tensor = new Tensor(device, "f32", [4, 6]);
     const view = tensor.narrow(1, 1, 2);
-    const call = (method: "reshape" | "narrow" | "write" | "prefetch" | "read", on: Tensor, ...args: unknown[]): Error =>
-      failure(() => Reflect.apply(on[method] as (...args: unknown[]) => unknown, on, args));
+    const call = (
+      method: "reshape" | "narrow" | "write" | "prefetch" | "read",
+      on: Tensor,
+      ...args: unknown[]
+    ): Error => failure(() => Reflect.apply(on[method] as (...args: unknown[]) => unknown, on, args));
     const range = [
-      call("reshape", tensor, [5, 5]), call("reshape", tensor, []), call("reshape", tensor, [24, 1.5]),
-      call("reshape", view, [8]), call("narrow", tensor, 2, 0, 1), call("narrow", tensor, -1, 0, 1),
-      call("narrow", tensor, 0, 4, 1), call("narrow", tensor, 0, 2, 3), call("narrow", tensor, 0, 0, 0),
-      call("narrow", tensor, 0, NaN, 1), call("narrow", tensor, 0, 0, 2 ** 60), call("narrow", tensor),
-      call("narrow", tensor, "0", 0, 1), call("narrow", tensor, Symbol("0"), 0, 1),
-      call("write", tensor, new Float32Array(23)), call("write", view, new Float32Array(8)), call("read", view),
-      call("prefetch", tensor, new Float32Array(25)), call("prefetch", view, new Float32Array(8)),
+      call("reshape", tensor, [5, 5]),
+      call("reshape", tensor, []),
+      call("reshape", tensor, [24, 1.5]),
+      call("reshape", view, [8]),
+      call("narrow", tensor, 2, 0, 1),
+      call("narrow", tensor, -1, 0, 1),
+      call("narrow", tensor, 0, 4, 1),
+      call("narrow", tensor, 0, 2, 3),
+      call("narrow", tensor, 0, 0, 0),
+      call("narrow", tensor, 0, NaN, 1),
+      call("narrow", tensor, 0, 0, 2 ** 60),
+      call("narrow", tensor),
+      call("narrow", tensor, "0", 0, 1),
+      call("narrow", tensor, Symbol("0"), 0, 1),
+      call("write", tensor, new Float32Array(23)),
+      call("write", view, new Float32Array(8)),
+      call("read", view),
+      call("prefetch", tensor, new Float32Array(25)),
+      call("prefetch", view, new Float32Array(8)),
     ];
     for (const error of range) {
       expect(error.name).toBe("RangeError");
       expect(error.message).toMatch(/^(reshape|narrow|write|prefetch|read): \w+: expected .+ but got /);
     }
     const type = [
-      call("reshape", tensor), call("reshape", tensor, "24"), call("write", tensor), call("write", tensor, [1, 2]),
-      call("write", tensor, new Float64Array(24)), call("write", tensor, new ArrayBuffer(96)),
+      call("reshape", tensor),
+      call("reshape", tensor, "24"),
+      call("write", tensor),
+      call("write", tensor, [1, 2]),
+      call("write", tensor, new Float64Array(24)),
+      call("write", tensor, new ArrayBuffer(96)),
       call("write", tensor, new DataView(new ArrayBuffer(96))),
-      call("write", tensor, new Proxy(new Float32Array(24), {})), call("prefetch", tensor, new Int32Array(24)),
+      call("write", tensor, new Proxy(new Float32Array(24), {})),
+      call("prefetch", tensor, new Int32Array(24)),
     ];
     for (const error of type) {
       expect(error.name).toBe("TypeError");
@@ -151,8 +211,13 @@ describe.each(backends)("Tensor on %s", (backend) => {
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
     expect(call("write", tensor, detached).name).toBe("RangeError");
     tensor.dispose();
-    for (const error of [call("reshape", tensor, [24]), call("narrow", tensor, 0, 0, 1), call("read", tensor),
-      call("write", tensor, new Float32Array(24)), call("prefetch", tensor, new Float32Array(24))]) {
+    for (const error of [
+      call("reshape", tensor, [24]),
+      call("narrow", tensor, 0, 0, 1),
+      call("read", tensor),
+      call("write", tensor, new Float32Array(24)),
+      call("prefetch", tensor, new Float32Array(24)),
+    ]) {
       expect(error.name).toBe("TypeError");
       expect(error.message).toMatch(/^\w+: tensor: expected a live tensor but got a disposed one$/);
     }
@@ -163,10 +228,10 @@ describe.each(backends)("Tensor on %s", (backend) => {
     native.fill(tensor, 3);
     const main = tensor.read.constructor("return globalThis")() as typeof globalThis; // where the addon looks for it
     const { ArrayBuffer: original } = main;
-    main.ArrayBuffer = function (bytes: number) {
+    main.ArrayBuffer = ((bytes: number) => {
       tensor.dispose();
       return new original(bytes);
-    } as unknown as typeof ArrayBuffer;
+    }) as unknown as typeof ArrayBuffer;
     const data = tensor.read();
     main.ArrayBuffer = original;
     expect(tensor.disposed).toBe(true);
@@ -176,7 +241,12 @@ describe.each(backends)("Tensor on %s", (backend) => {
   it("survives a shape that disposes of the tensor while it is read", () => {
     const tensor = new Tensor(device, "f32", [4]);
     const shape = [2, 2];
-    Object.defineProperty(shape, 1, { get: () => (tensor.dispose(), 2) });
+    Object.defineProperty(shape, 1, {
+      get: () => {
+        tensor.dispose();
+        return 2;
+      },
+    });
     try {
       expect(tensor.reshape(shape).disposed).toBe(true);
     } catch (error) {

@@ -99,12 +99,12 @@ describe("the commands in turn", () => {
     const args = ["eval", "--model", "runs/small/model", "--data", "data/val_*.bin", "--device", "cpu"];
     const found = await json<Record<string, number>>(...args, "--sequence-length", "32");
     expect(Object.keys(found)).toEqual(["loss", "perplexity", "positions", "tokens"]);
-    expect(found["perplexity"]).toBeCloseTo(Math.exp(found["loss"]!), 9);
-    expect(found["tokens"]! % 32).toBe(0);
+    expect(found.perplexity).toBeCloseTo(Math.exp(found.loss!), 9);
+    expect(found.tokens! % 32).toBe(0);
     expect(await json(...args, "--sequence-length", "32")).toEqual(found);
     const patches = await json<Record<string, number>>(...args, "--sequence-length", "32", "--patch-size", "4");
-    expect(patches["tokens"]! % 128).toBe(0);
-    expect(patches["positions"]).toBe(patches["tokens"]! / 4);
+    expect(patches.tokens! % 128).toBe(0);
+    expect(patches.positions).toBe(patches.tokens! / 4);
     for (const length of ["1", "4096"]) {
       const { code, stderr } = await nextpatch(...args, "--sequence-length", length);
       expect(code).toBe(2);
@@ -136,9 +136,9 @@ describe("the commands in turn", () => {
     expect(first.newTokens).toBeLessThanOrEqual(24);
     const { tokensPerSecond: _, ...same } = first as Record<string, unknown>;
     expect(await json(...args, "--seed", "3")).toMatchObject(same);
-    expect((await json(...args, "--seed", "4"))["text"]).not.toBe(first.text);
+    expect((await json(...args, "--seed", "4")).text).not.toBe(first.text);
     const greedy = ["--temperature", "0"];
-    expect((await json(...args, ...greedy, "--seed", "5"))["text"]).toBe((await json(...args, ...greedy))["text"]);
+    expect((await json(...args, ...greedy, "--seed", "5")).text).toBe((await json(...args, ...greedy)).text);
     const plain = await nextpatch(...args, "--seed", "3");
     expect(plain).toMatchObject({ code: 0, stdout: `The cat${first.text}\n` });
   });
@@ -183,7 +183,15 @@ describe("the commands in turn", () => {
     for (const kernel of found.kernels) {
       const { name, bytes, seconds, bound } = kernel;
       expect(Object.keys(kernel)).toEqual([
-        "name", "shape", "seconds", "bytes", "flops", "bytesPerSecond", "flopsPerSecond", "fractionOfCeiling", "bound",
+        "name",
+        "shape",
+        "seconds",
+        "bytes",
+        "flops",
+        "bytesPerSecond",
+        "flopsPerSecond",
+        "fractionOfCeiling",
+        "bound",
       ]);
       expect([name, bytes > 0, kernel.bytesPerSecond * seconds]).toEqual([name, true, expect.closeTo(bytes, 3)]);
       expect(["memory", "compute"]).toContain(bound);
@@ -219,7 +227,10 @@ describe("the commands in turn", () => {
   });
 
   it("files that are cut short end in one line", async () => {
-    await writeShard(path("cut.bin"), Array.from({ length: 400 }, (_, index) => index % 300));
+    await writeShard(
+      path("cut.bin"),
+      Array.from({ length: 400 }, (_, index) => index % 300),
+    );
     truncateSync(path("cut.bin"), 1500);
     const evaluated = await nextpatch("eval", "--model", "runs/small/model", "--data", "cut.bin");
     expect(evaluated).toMatchObject({ code: 1, stdout: "" });

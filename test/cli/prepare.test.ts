@@ -45,7 +45,7 @@ describe("nextpatch prepare", () => {
     expect(seen.open).toBe(0);
     expect(process.listenerCount("SIGINT")).toBe(0);
     const again = await run("%/a.jsonl", "--out", "%/two", "--tokenizer", "%/out/tokenizer.json");
-    expect(again.result[1]).toMatchObject({ vocabSize: 270, tokenizerSha256: info["tokenizerSha256"] });
+    expect(again.result[1]).toMatchObject({ vocabSize: 270, tokenizerSha256: info.tokenizerSha256 });
   });
 
   it("trains a tokenizer of 4096 and says so if none is named", async () => {

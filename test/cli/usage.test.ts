@@ -6,8 +6,18 @@ import { builtCommand, complaint } from "./built.js";
 
 const nextpatch = builtCommand();
 
-const commands = [["prepare"], ["train"], ["eval"], ["generate"], ["compare"], ["export"], ["bench"],
-  ["bench", "train"], ["bench", "kernels"], ["info"]];
+const commands = [
+  ["prepare"],
+  ["train"],
+  ["eval"],
+  ["generate"],
+  ["compare"],
+  ["export"],
+  ["bench"],
+  ["bench", "train"],
+  ["bench", "kernels"],
+  ["info"],
+];
 
 describe("nextpatch", () => {
   it("lists its commands, and tells its version", async () => {

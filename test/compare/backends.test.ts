@@ -24,9 +24,7 @@ describe.each(backends)("a comparison on %s", (device) => {
       },
     });
     const { baseline, patch, ratio, valLossDelta, equalCost, equalLoss } = comparison;
-    expect(Object.keys(comparison)).toEqual([
-      "baseline", "patch", "ratio", "valLossDelta", "equalCost", "equalLoss",
-    ]);
+    expect(Object.keys(comparison)).toEqual(["baseline", "patch", "ratio", "valLossDelta", "equalCost", "equalLoss"]);
     const ofRun = ["tokens", "flops", "seconds", "valLoss", "energy", "time", "curve"];
     expect(Object.keys(baseline)).toEqual(ofRun);
     expect(Object.keys(patch)).toEqual([...ofRun, "patchSize", "fraction"]);
@@ -35,7 +33,8 @@ describe.each(backends)("a comparison on %s", (device) => {
     expect(baseline.tokens).toBe(768);
 
     for (const [name, run, steps] of [
-      ["baseline", baseline, [2, 4, 6, 8, 10, 12]], ["patch", patch, [2, 4, 6, 8, 10, 12]],
+      ["baseline", baseline, [2, 4, 6, 8, 10, 12]],
+      ["patch", patch, [2, 4, 6, 8, 10, 12]],
       ["equal-cost", equalCost!, null],
     ] as const) {
       const lines = await readMetrics(path(`run/${name}/metrics.jsonl`));
@@ -56,7 +55,9 @@ describe.each(backends)("a comparison on %s", (device) => {
     }
     expect(Math.abs(ratio.flops - (0.6667 / 4 + 1 - 0.6667))).toBeLessThan(0.005);
     expect(ratio).toEqual({
-      flops: patch.flops / baseline.flops, seconds: patch.seconds / baseline.seconds, energy: null,
+      flops: patch.flops / baseline.flops,
+      seconds: patch.seconds / baseline.seconds,
+      energy: null,
     });
     expect(valLossDelta).toBe(patch.valLoss - baseline.valLoss);
     expect(equalCost!.valLossDelta).toBe(equalCost!.valLoss - baseline.valLoss);
@@ -66,7 +67,10 @@ describe.each(backends)("a comparison on %s", (device) => {
       expect(equalLoss.flops).toBeLessThanOrEqual(1.1);
     }
     expect(JSON.parse(read("run/comparison.json"))).toEqual(comparison);
-    for (const [file, mark] of [[files.html, "<!doctype html>"], [files.markdown, "# tiny: "]] as const) {
+    for (const [file, mark] of [
+      [files.html, "<!doctype html>"],
+      [files.markdown, "# tiny: "],
+    ] as const) {
       expect(readFileSync(file, "utf8")).toContain(mark);
     }
 

@@ -10,10 +10,17 @@ const { path } = nextpatch;
 beforeAll(async () => {
   await writeTinyData(path("."));
   const config = {
-    name: "tiny", model: tinyModel, data: { train: "train.bin", val: "val.bin" },
+    name: "tiny",
+    model: tinyModel,
+    data: { train: "train.bin", val: "val.bin" },
     stages: [{ patchSize: 4, fraction: 0.6667 }, { patchSize: 1 }],
-    batch: { tokensPerStep: 64, sequenceLength: 8 }, train: { tokens: 768 }, optimizer: { lr: 0.02 },
-    schedule: { warmupSteps: 1 }, eval: { everySteps: 2, sequences: 4 }, device: "cpu", precision: "fp32",
+    batch: { tokensPerStep: 64, sequenceLength: 8 },
+    train: { tokens: 768 },
+    optimizer: { lr: 0.02 },
+    schedule: { warmupSteps: 1 },
+    eval: { everySteps: 2, sequences: 4 },
+    device: "cpu",
+    precision: "fp32",
   };
   writeFileSync(path("config.json"), JSON.stringify(config));
 });

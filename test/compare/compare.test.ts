@@ -1,7 +1,7 @@
 /** Comparisons that are broken off, begin with a checkpoint or sweep, on cpu; backends.test.ts is for all backends. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { compare, ComparisonInterrupted, type CompareOptions } from "../../lib/compare/compare.js";
+import { type CompareOptions, ComparisonInterrupted, compare } from "../../lib/compare/compare.js";
 import { readings } from "../../lib/compare/words.js";
 import { ConfigError } from "../../lib/errors.js";
 import { readMetrics } from "../../lib/report/metrics.js";
@@ -69,7 +69,10 @@ describe("a comparison that is broken off", () => {
       await expect(refused).rejects.toThrow(ConfigError);
       await expect(refused).rejects.toThrow(says);
     }
-    await writeShard(path("val.bin"), Array.from({ length: 33 }, () => 1));
+    await writeShard(
+      path("val.bin"),
+      Array.from({ length: 33 }, () => 1),
+    );
     const prepared = compare(tinyConfig(path(), "cpu"));
     await expect(prepared).rejects.toThrow(/begun under other conditions \(valTokens: 32 before, 33 now\)/);
     await writeTinyData(path());
@@ -116,10 +119,13 @@ describe("a sweep", () => {
     const runs = new Set<string>();
     const sweep = { patchSize: [2, 4], fraction: [0.5, 0.6667] };
     const { comparison, files, report } = await compare(tinyConfig(path(), "cpu"), {
-      sweep, onProgress: ({ note }) => runs.add(note.split(" | ")[0]!),
+      sweep,
+      onProgress: ({ note }) => runs.add(note.split(" | ")[0]!),
     });
     expect([...runs]).toEqual([
-      "run 3/5: K = 2, fraction 0.5", "run 4/5: K = 2, fraction 0.6667", "run 5/5: K = 4, fraction 0.5",
+      "run 3/5: K = 2, fraction 0.5",
+      "run 4/5: K = 2, fraction 0.6667",
+      "run 5/5: K = 4, fraction 0.5",
     ]);
     const { sweep: swept, ...rest } = comparison;
     expect(rest).toEqual(first.comparison);
@@ -134,7 +140,10 @@ describe("a sweep", () => {
     expect(html).toContain("Sweep: final loss against cost");
     expect(html.match(/<td>K = 4, fraction 0\.6667<\/td>/g)).toHaveLength(1);
     expect(readings(report).map(({ name }) => name)).toEqual([
-      "Cost in FLOPs", "Cost in training time", "Loss at equal data", "Cost at equal loss",
+      "Cost in FLOPs",
+      "Cost in training time",
+      "Loss at equal data",
+      "Cost at equal loss",
     ]);
   });
 });

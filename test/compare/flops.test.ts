@@ -5,7 +5,11 @@ import { forwardFlops, stepFlops, trainingFlops } from "../../lib/nn/flops.js";
 
 const config = parseLlamaConfig(
   {
-    hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 1,
+    hidden_size: 64,
+    intermediate_size: 96,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    num_key_value_heads: 1,
     vocab_size: 50,
   },
   "test",

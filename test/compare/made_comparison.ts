@@ -7,8 +7,13 @@ import { madeConfig, madeTokens, writeShard } from "../train/made_run.js";
 
 /** Small enough for the simulated device, which is hundreds of times slower than a real one. */
 export const tinyModel = {
-  hidden_size: 32, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 1, num_key_value_heads: 1,
-  vocab_size: 32, max_position_embeddings: 32,
+  hidden_size: 32,
+  intermediate_size: 32,
+  num_hidden_layers: 1,
+  num_attention_heads: 1,
+  num_key_value_heads: 1,
+  vocab_size: 32,
+  max_position_embeddings: 32,
 };
 
 export async function writeTinyData(folder: string): Promise<void> {
@@ -39,10 +44,17 @@ export function tinyConfig(folder: string, device: BackendName, changes: Record<
 /** What must be the same bits whenever a comparison is made again: all but the times. */
 export function computed({ baseline, patch, equalCost, valLossDelta, ratio, equalLoss }: Comparison) {
   const run = ({ curve, tokens, flops, valLoss }: RunResult) => ({
-    tokens, flops, valLoss, curve: curve.map(({ seconds: _, ...point }) => point),
+    tokens,
+    flops,
+    valLoss,
+    curve: curve.map(({ seconds: _, ...point }) => point),
   });
   return {
-    baseline: run(baseline), patch: run(patch), equalCost: equalCost && run(equalCost), valLossDelta,
-    ratio: ratio.flops, equalLoss: equalLoss?.flops,
+    baseline: run(baseline),
+    patch: run(patch),
+    equalCost: equalCost && run(equalCost),
+    valLossDelta,
+    ratio: ratio.flops,
+    equalLoss: equalLoss?.flops,
   };
 }

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import type { CompareReport } from "../../lib/compare/report.js";
 import type { Environment } from "../../lib/compare/environment.js";
 import { markdownTable, renderMarkdown } from "../../lib/compare/markdown.js";
 import { renderComparison } from "../../lib/compare/page.js";
 import { planComparison } from "../../lib/compare/plan.js";
 import { compareRuns, type RunResult, type StagedResult } from "../../lib/compare/readings.js";
+import type { CompareReport } from "../../lib/compare/report.js";
 import { readings } from "../../lib/compare/words.js";
 import type { Chart } from "../../lib/report/page.js";
 import { temporaryFolder } from "../data/temporary.js";
@@ -14,9 +14,18 @@ const path = temporaryFolder();
 beforeEach(async () => writeTinyData(path()));
 
 const environment: Environment = {
-  device: "cpu: A <fast> one", precision: "bf16", threads: null, processor: "P, 2 cores", memory: 2 ** 34,
-  system: "Linux 6", node: "v20", nextpatch: "1.2.3", libraries: { oneDNN: "2.6" }, commit: "abc123",
-  trainTokens: 700, valTokens: 32,
+  device: "cpu: A <fast> one",
+  precision: "bf16",
+  threads: null,
+  processor: "P, 2 cores",
+  memory: 2 ** 34,
+  system: "Linux 6",
+  node: "v20",
+  nextpatch: "1.2.3",
+  libraries: { oneDNN: "2.6" },
+  commit: "abc123",
+  trainTokens: 700,
+  valTokens: 32,
   date: "2026-01-01T00:00:00.000Z",
 };
 
@@ -59,8 +68,10 @@ describe("the page", () => {
     expect(flops!.top).toBeUndefined();
     expect(tokens!.x).toEqual([256, 512, 768]);
     expect(tokens!.series.map(({ label, values }) => [label, values])).toEqual([
-      ["token-level", [5, 4, 3]], ["K = 4, fraction 0.6667", [6, 5, 3.5]],
-      ["K = 4, fraction 0.6667, equal cost", [6, 5, 2.5]], ["token-level, final", [3, 3, 3]],
+      ["token-level", [5, 4, 3]],
+      ["K = 4, fraction 0.6667", [6, 5, 3.5]],
+      ["K = 4, fraction 0.6667, equal cost", [6, 5, 2.5]],
+      ["token-level, final", [3, 3, 3]],
     ]);
     // Where no other run has a point, a line is joined over the gap.
     expect(flops!.x).toHaveLength(8);
@@ -80,8 +91,16 @@ describe("the page", () => {
   it("stands alone: conditions and config inside, everything escaped, nothing loaded", async () => {
     const html = renderComparison(await report());
     for (const text of [
-      "a &lt;b&gt;", "cpu: A &lt;fast&gt; one, bf16", "16.0 GiB", "1.2.3", "oneDNN 2.6", "abc123", "700 tokens",
-      "4 sequences of 8, of 32 tokens", "tokensPerStep: 64", "patchSize: 4",
+      "a &lt;b&gt;",
+      "cpu: A &lt;fast&gt; one, bf16",
+      "16.0 GiB",
+      "1.2.3",
+      "oneDNN 2.6",
+      "abc123",
+      "700 tokens",
+      "4 sequences of 8, of 32 tokens",
+      "tokensPerStep: 64",
+      "patchSize: 4",
     ]) {
       expect(html).toContain(text);
     }
@@ -98,15 +117,18 @@ describe("readings", () => {
       { name: "Cost in training time", value: "0.500×", detail: "25.0 s of 50.0 s" },
       { name: "Cost in energy", value: "0.250×", detail: "1.00 k of 4.00 k joules" },
       {
-        name: "Loss at equal data", value: "+0.5000",
+        name: "Loss at equal data",
+        value: "+0.5000",
         detail: "3.5000 against 3.0000 nats per token, after 768 and 768 tokens",
       },
       {
-        name: "Loss at equal cost", value: "−0.5000",
+        name: "Loss at equal cost",
+        value: "−0.5000",
         detail: "2.5000 against 3.0000 nats per token, for 101 and 100 FLOP",
       },
       {
-        name: "Cost at equal loss", value: "0.943×",
+        name: "Cost at equal loss",
+        value: "0.943×",
         detail: "the baseline's 3.0000 was reached after 94 FLOP, 47.1 s (0.943× of the time)",
       },
     ]);
@@ -114,7 +136,9 @@ describe("readings", () => {
 
   it("say where the baseline's loss was never reached, and where a run diverged", async () => {
     expect(readings(await report()).at(-1)).toEqual({
-      name: "Cost at equal loss", value: "not reached", detail: "the lowest loss was 3.5000, the baseline's is 3.0000",
+      name: "Cost at equal loss",
+      value: "not reached",
+      detail: "the lowest loss was 3.5000, the baseline's is 3.0000",
     });
     const diverged = readings(await report({ losses: [6, Number.NaN] }));
     expect(diverged[2]!.value).toBe("diverged");
@@ -136,8 +160,14 @@ describe("the Markdown", () => {
   });
 
   it("lines up its tables, and keeps a bar inside its cell", () => {
-    expect(markdownTable(["Run", "N"], [["a|b", "1"], ["long one", "1000"]])).toBe(
-      "| Run      |    N |\n|----------|-----:|\n| a\\|b     |    1 |\n| long one | 1000 |",
-    );
+    expect(
+      markdownTable(
+        ["Run", "N"],
+        [
+          ["a|b", "1"],
+          ["long one", "1000"],
+        ],
+      ),
+    ).toBe("| Run      |    N |\n|----------|-----:|\n| a\\|b     |    1 |\n| long one | 1000 |");
   });
 });

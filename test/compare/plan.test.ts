@@ -16,8 +16,12 @@ describe("planComparison", () => {
     expect(arms).toEqual([baseline, patch]);
     expect({ equalCost, sweep }).toEqual({ equalCost: null, sweep: [] });
     expect(baseline.config).toEqual({
-      ...patch.config, name: "tiny: token-level", out: path("run/baseline"), stages: [{ patchSize: 1 }],
-      train: { tokens: 768 }, data: { ...patch.config.data, shuffleTokens: 32 },
+      ...patch.config,
+      name: "tiny: token-level",
+      out: path("run/baseline"),
+      stages: [{ patchSize: 1 }],
+      train: { tokens: 768 },
+      data: { ...patch.config.data, shuffleTokens: 32 },
     });
     expect(patch.config).toEqual({ ...config(), name: patch.config.name, out: path("run/patch") });
     expect(patch).toMatchObject({ patchSize: 4, fraction: 0.6667, steps: 12, tokens: 768 });
@@ -25,15 +29,26 @@ describe("planComparison", () => {
   });
 
   it.each([
-    { train: { steps: 12 } }, { train: { epochs: 1.1 } }, { train: { tokens: 768 } },
-    { stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1, fraction: 0.25 }] },
+    { train: { steps: 12 } },
+    { train: { epochs: 1.1 } },
+    { train: { tokens: 768 } },
+    {
+      stages: [
+        { patchSize: 4, fraction: 0.5 },
+        { patchSize: 1, fraction: 0.25 },
+      ],
+    },
   ])("gives both runs the same tokens: $train $stages", async (changes) => {
     const { baseline, patch } = await planComparison(config(changes));
     expect(baseline.tokens).toBe(patch.tokens);
   });
 
   it("costs lambda/K + 1 - lambda of the baseline", async () => {
-    for (const [patchSize, fraction] of [[2, 0.25], [4, 0.5], [8, 0.75]] as const) {
+    for (const [patchSize, fraction] of [
+      [2, 0.25],
+      [4, 0.5],
+      [8, 0.75],
+    ] as const) {
       const stages = [{ patchSize, fraction }, { patchSize: 1 }];
       const { baseline, patch } = await planComparison(config({ stages }));
       expect(Math.abs(patch.flops / baseline.flops - (fraction / patchSize + 1 - fraction))).toBeLessThan(0.005);
@@ -44,7 +59,11 @@ describe("planComparison", () => {
     const { patch } = await planComparison(config());
     const [first, second] = patch.stepFlops;
     expect([0, 1, 8, 9, 12].map((step) => flopsAt(patch, step))).toEqual([
-      0, first!, 8 * first!, 8 * first! + second!, patch.flops,
+      0,
+      first!,
+      8 * first!,
+      8 * first! + second!,
+      patch.flops,
     ]);
   });
 
@@ -53,7 +72,9 @@ describe("planComparison", () => {
     // Width 32, intermediate 32, one head of 32 in one layer, vocabulary 32; (8 + 1) / 2 positions are seen.
     const perPosition = { transformer: 2 * 32 * (4 * 32 + 3 * 32) + 4 * 32 * 4.5, head: 2 * 32 * 32 };
     const parts = (positions: number) => ({
-      embedding: 768 * 32, transformer: positions * perPosition.transformer, head: positions * perPosition.head,
+      embedding: 768 * 32,
+      transformer: positions * perPosition.transformer,
+      head: positions * perPosition.head,
     });
     expect(baseline.partFlops).toEqual(parts(768));
     expect(patch.partFlops).toEqual(parts((8 * 64) / 4 + 4 * 64));
@@ -66,28 +87,42 @@ describe("planComparison", () => {
     { stages: [{ patchSize: 4, fraction: 0.6667 }, { patchSize: 1 }] },
     { stages: [{ patchSize: 8, fraction: 0.9 }, { patchSize: 1 }] },
     { stages: [{ patchSize: 2, fraction: 0.1 }, { patchSize: 1 }] },
-    { stages: [{ patchSize: 4, batch: { tokensPerStep: 128 } }, { patchSize: 1, fraction: 0.4 }] },
+    {
+      stages: [
+        { patchSize: 4, batch: { tokensPerStep: 128 } },
+        { patchSize: 1, fraction: 0.4 },
+      ],
+    },
   ])("at equal cost has as many FLOPs as the baseline, within a step: $stages", async ({ stages }) => {
     const { baseline, patch, equalCost } = await planComparison(config({ stages, train: { tokens: 6400 } }), {
       equalCost: true,
     });
     expect(Math.abs(equalCost!.flops - baseline.flops)).toBeLessThanOrEqual(Math.max(...patch.stepFlops));
     expect(equalCost!.config).toEqual({
-      ...patch.config, name: equalCost!.config.name, out: path("run/equal-cost"), train: equalCost!.config.train,
+      ...patch.config,
+      name: equalCost!.config.name,
+      out: path("run/equal-cost"),
+      train: equalCost!.config.train,
     });
   });
 
   it("plans every combination of a sweep on the same tokens, the config's own only once", async () => {
     const plan = await planComparison(config(), { sweep: { patchSize: [2, 4, 8], fraction: [0.5, 0.6667] } });
     expect(plan.sweep.map(({ patchSize, fraction }) => [patchSize, fraction])).toEqual([
-      [2, 0.5], [2, 0.6667], [4, 0.5], [4, 0.6667], [8, 0.5], [8, 0.6667],
+      [2, 0.5],
+      [2, 0.6667],
+      [4, 0.5],
+      [4, 0.6667],
+      [8, 0.5],
+      [8, 0.6667],
     ]);
     expect(plan.sweep[3]).toBe(plan.patch);
     expect(plan.arms).toHaveLength(7);
     expect(new Set(plan.arms.map((arm) => arm.config.out)).size).toBe(7);
     for (const arm of plan.arms) expect(arm.tokens).toBe(768);
     expect(plan.sweep[0]!.config).toMatchObject({
-      out: path("run/sweep/k2-fraction0.5"), stages: [{ patchSize: 2, fraction: 0.5 }, { patchSize: 1 }],
+      out: path("run/sweep/k2-fraction0.5"),
+      stages: [{ patchSize: 2, fraction: 0.5 }, { patchSize: 1 }],
     });
     // Shuffled like the baseline wherever a longer block does not forbid it.
     expect(plan.sweep.map((arm) => arm.config.data.shuffleTokens ?? "own")).toEqual([32, 32, 32, "own", 64, 64]);
@@ -102,7 +137,8 @@ describe("planComparison", () => {
     { changes: { data: { train: "TRAIN" }, eval: undefined }, says: /data\.val: a comparison needs held-out data/ },
     {
       changes: {
-        stages: [{ patchSize: 32, fraction: 0.5 }, { patchSize: 1 }], train: { steps: 4 },
+        stages: [{ patchSize: 32, fraction: 0.5 }, { patchSize: 1 }],
+        train: { steps: 4 },
         batch: { tokensPerStep: 1024, sequenceLength: 32 },
       },
       says: /needs at least 1024 training tokens.*has 700$/,
@@ -130,7 +166,10 @@ describe("parseSweep", () => {
     const sweep = parseSweep(["patchSize=8,2,2", "fraction=0.5"]);
     expect(sweep).toEqual({ patchSize: [8, 2, 2], fraction: [0.5] });
     const own = { patchSize: 4, fraction: 0.6 };
-    expect(combinations(sweep, own)).toEqual([{ patchSize: 2, fraction: 0.5 }, { patchSize: 8, fraction: 0.5 }]);
+    expect(combinations(sweep, own)).toEqual([
+      { patchSize: 2, fraction: 0.5 },
+      { patchSize: 8, fraction: 0.5 },
+    ]);
     expect(combinations({ fraction: [0.8] }, own)).toEqual([{ patchSize: 4, fraction: 0.8 }]);
   });
 
@@ -156,7 +195,9 @@ describe("differences", () => {
     const evaluation = { everySteps: 3, sequences: 4 };
     const changed = config({ optimizer: { lr: 0.5 }, seed: 2, init: { seed: 1 }, eval: evaluation });
     expect(differences(before, changed)).toEqual([
-      "optimizer.lr: 0.02 before, 0.5 now", "seed: 1 before, 2 now", "eval.everySteps: 2 before, 3 now",
+      "optimizer.lr: 0.02 before, 0.5 now",
+      "seed: 1 before, 2 now",
+      "eval.everySteps: 2 before, 3 now",
     ]);
   });
 });

@@ -15,7 +15,9 @@ const train = (changes: Record<string, unknown> = {}) =>
 describe("switches", () => {
   it("are off by default", async () => {
     const off = {
-      labelWeights: "uniform", keepOptimizer: false, schedule: { type: "cosine", warmupSteps: 1, perStage: true },
+      labelWeights: "uniform",
+      keepOptimizer: false,
+      schedule: { type: "cosine", warmupSteps: 1, perStage: true },
     };
     expect(computed(await train(off))).toEqual(computed(await train()));
   });

@@ -1,7 +1,7 @@
 /** Where the time went, from seconds that were made up to be counted by hand. */
 import { describe, expect, it } from "@jest/globals";
-import type { CompareReport } from "../../lib/compare/report.js";
 import { compareRuns, type RunResult } from "../../lib/compare/readings.js";
+import type { CompareReport } from "../../lib/compare/report.js";
 import { partCosts, timeFinding, timeTable } from "../../lib/compare/time_by_part.js";
 import type { TimeByPart } from "../../lib/report/metrics.js";
 

@@ -28,8 +28,9 @@ describe("TokenDataset", () => {
         expect([...out]).toEqual(Array.from({ length }, (_, i) => from + i));
       }
     }
-    await expect(dataset.read(15, new Int32Array(2))).rejects
-      .toThrow("TokenDataset.read: position: expected tokens within [0, 16) but got [15, 17)");
+    await expect(dataset.read(15, new Int32Array(2))).rejects.toThrow(
+      "TokenDataset.read: position: expected tokens within [0, 16) but got [15, 17)",
+    );
     expect(dataset.locate(0)).toEqual({ path: path("train_000000.bin"), position: 0 });
     expect(dataset.locate(5)).toEqual({ path: path("train_000001.bin"), position: 0 });
     expect(dataset.locate(12)).toEqual({ path: path("train_000002.bin"), position: 6 });
@@ -61,8 +62,9 @@ describe("TokenDataset", () => {
   it("says what a pattern was matched against", async () => {
     await expect(TokenDataset.open(path("train_*.bin"))).rejects.toThrow(/train_\*\.bin matches no file: .* is empty/);
     await countingShards([2]);
-    await expect(TokenDataset.open(path("val_*.bin")))
-      .rejects.toThrow(/val_\*\.bin matches no file: .* holds train_000000\.bin/);
+    await expect(TokenDataset.open(path("val_*.bin"))).rejects.toThrow(
+      /val_\*\.bin matches no file: .* holds train_000000\.bin/,
+    );
     await expect(TokenDataset.open(path("none/val_*.bin"))).rejects.toThrow(/the folder .*none does not exist/);
     await expect(TokenDataset.open(path("*/val.bin"))).rejects.toThrow(/file name only/);
     await expect(TokenDataset.open([])).rejects.toThrow(/none was named/);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { TokenDataset } from "../../lib/data/dataset.js";
-import { BlockLoader } from "../../lib/data/loader.js";
 import type { BlockLoaderOptions, DataPosition } from "../../lib/data/loader.js";
+import { BlockLoader } from "../../lib/data/loader.js";
 import { ShardWriter } from "../../lib/data/shard.js";
 import { ConfigError, DataError } from "../../lib/errors.js";
 import { temporaryFolder } from "./temporary.js";
@@ -11,7 +11,10 @@ const path = temporaryFolder();
 /** Two shards that hold 0, 1, 2, ..., so that a token is its own stream position. */
 async function counting(total: number): Promise<TokenDataset> {
   const first = Math.floor(total / 3);
-  for (const [name, from, to] of [["a.bin", 0, first], ["b.bin", first, total]] as const) {
+  for (const [name, from, to] of [
+    ["a.bin", 0, first],
+    ["b.bin", first, total],
+  ] as const) {
     const writer = await ShardWriter.create(path(name), 4);
     await writer.write(Array.from({ length: to - from }, (_, i) => from + i));
     await writer.finish();
@@ -58,7 +61,14 @@ describe("BlockLoader", () => {
   it("gives the same data however it is asked for", async () => {
     const dataset = await counting(16 * 21);
     const whole = (await run({ dataset }, [50])).tokens;
-    expect((await run({ dataset }, Array.from({ length: 50 }, () => 1))).tokens).toEqual(whole);
+    expect(
+      (
+        await run(
+          { dataset },
+          Array.from({ length: 50 }, () => 1),
+        )
+      ).tokens,
+    ).toEqual(whole);
     expect((await run({ dataset }, [3, 3, 7, 7, 7, 1, 20, 2])).tokens).toEqual(whole);
     expect((await run({ dataset, blockTokens: 4 }, [80, 120])).tokens).toEqual(whole);
     await dataset.close();

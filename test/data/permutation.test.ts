@@ -15,8 +15,14 @@ describe("Permutation", () => {
   });
 
   it("is the same for the same keys and another for each seed and epoch", () => {
-    const orders = [[1, 0], [1, 1], [2, 0], [0, 1], [-1, 0], [1 + 2 ** 32, 0]]
-      .map((keys) => list(new Permutation(100, ...keys)).join());
+    const orders = [
+      [1, 0],
+      [1, 1],
+      [2, 0],
+      [0, 1],
+      [-1, 0],
+      [1 + 2 ** 32, 0],
+    ].map((keys) => list(new Permutation(100, ...keys)).join());
     expect(new Set(orders).size).toBe(orders.length);
     expect(list(new Permutation(100, 1, 0)).join()).toBe(orders[0]);
   });

@@ -1,8 +1,8 @@
-import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { TokenDataset } from "../../lib/data/dataset.js";
-import { prepareDataset } from "../../lib/data/prepare.js";
 import type { DatasetInfo, PrepareOptions, PrepareProgress } from "../../lib/data/prepare.js";
+import { prepareDataset } from "../../lib/data/prepare.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
 import { ConfigError, DataError } from "../../lib/errors.js";
 import { temporaryFolder } from "./temporary.js";
@@ -149,8 +149,9 @@ describe("prepareDataset", () => {
     save();
     expect(await prepare(options)).toMatchObject({ vocabSize: 65_537, dtype: "uint32" });
     expect(readFileSync(path("out/tokenizer.json"), "utf8")).toBe(readFileSync(path("wide.json"), "utf8"));
-    expect((await decoded("train")).concat(await decoded("val")).sort())
-      .toEqual(Array.from({ length: 20 }, (_, i) => document(i)).sort());
+    expect((await decoded("train")).concat(await decoded("val")).sort()).toEqual(
+      Array.from({ length: 20 }, (_, i) => document(i)).sort(),
+    );
     // The tokenizer of the dataset that is being replaced will do, too.
     expect(await prepare({ ...options, tokenizerPath: path("out/tokenizer.json") })).toMatchObject({ dtype: "uint32" });
   });
@@ -171,8 +172,11 @@ describe("prepareDataset", () => {
     const seen: PrepareProgress[] = [];
     await prepare({ onProgress: (progress) => seen.push({ ...progress }) });
     const size = readFileSync(path("a.jsonl")).length;
-    expect(seen.map(({ phase, bytes, totalBytes }) => [phase, bytes, totalBytes]))
-      .toEqual([["tokenizer", size, size], ["encode", size, size], ["encode", size, size]]);
+    expect(seen.map(({ phase, bytes, totalBytes }) => [phase, bytes, totalBytes])).toEqual([
+      ["tokenizer", size, size],
+      ["encode", size, size],
+      ["encode", size, size],
+    ]);
   });
 
   it("leaves alone what is not a dataset", async () => {

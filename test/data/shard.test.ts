@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
-import { ShardWriter, openShard } from "../../lib/data/shard.js";
 import type { BytesPerToken } from "../../lib/data/shard.js";
+import { openShard, ShardWriter } from "../../lib/data/shard.js";
 import { DataError } from "../../lib/errors.js";
 import { temporaryFolder } from "./temporary.js";
 
@@ -52,13 +52,20 @@ describe("token shards", () => {
     await writer.finish();
     const shard = await openShard(path("a.bin"));
     expect([shard.tokenCount, shard.bytesPerToken]).toEqual([count, bytes]);
-    for (const [from, length] of [[0, count], [0, 0], [262_143, 3], [count - 1, 1], [5, 1001]] as const) {
+    for (const [from, length] of [
+      [0, count],
+      [0, 0],
+      [262_143, 3],
+      [count - 1, 1],
+      [5, 1001],
+    ] as const) {
       const out = new Int32Array(length + 2).fill(-5);
       await shard.read(from, out.subarray(1, length + 1));
       expect(out[0]).toBe(-5);
       expect(out[length + 1]).toBe(-5);
-      expect(Buffer.compare(Buffer.from(out.buffer, 4, 4 * length), Buffer.from(tokens.buffer, 4 * from, 4 * length)))
-        .toBe(0);
+      expect(
+        Buffer.compare(Buffer.from(out.buffer, 4, 4 * length), Buffer.from(tokens.buffer, 4 * from, 4 * length)),
+      ).toBe(0);
     }
     await expect(shard.read(count - 1, new Int32Array(2))).rejects.toThrow(RangeError);
     await expect(shard.read(-1, new Int32Array(2))).rejects.toThrow(RangeError);
@@ -78,15 +85,18 @@ describe("token shards", () => {
     writeFileSync(path("short.bin"), Buffer.alloc(1023));
     expect(await failure(path("short.bin"))).toMatch(/header alone is 1024 bytes, the file has 1023/);
     expect(await failure(path("missing.bin"))).toMatch(/no such file/);
-    expect(await failure(headerOnly("magic.bin", [1234, 1, 5])))
-      .toMatch(/first word is 1234, expected 20240520.*prepare/);
-    expect(await failure(headerOnly("version.bin", [20240520, 7, 5])))
-      .toMatch(/version 7, expected 1 with magic 20240520/);
+    expect(await failure(headerOnly("magic.bin", [1234, 1, 5]))).toMatch(
+      /first word is 1234, expected 20240520.*prepare/,
+    );
+    expect(await failure(headerOnly("version.bin", [20240520, 7, 5]))).toMatch(
+      /version 7, expected 1 with magic 20240520/,
+    );
     expect(await failure(headerOnly("version.bin", [20240801, 1, 5]))).toMatch(/version 1, expected 7/);
     expect(await failure(headerOnly("zero.bin", [20240520, 1, 0]))).toMatch(/counts 0 tokens/);
     expect(await failure(headerOnly("negative.bin", [20240520, 1, -4]))).toMatch(/counts -4 tokens/);
-    expect(await failure(headerOnly("long.bin", [20240801, 7, 2], 12)))
-      .toMatch(/longer than its header says: 2 uint32 tokens make 1032 bytes, the file has 1036/);
+    expect(await failure(headerOnly("long.bin", [20240801, 7, 2], 12))).toMatch(
+      /longer than its header says: 2 uint32 tokens make 1032 bytes, the file has 1036/,
+    );
     await writeShard("cut.bin", [1, 2, 3], 2);
     truncateSync(path("cut.bin"), 1029);
     expect(await failure(path("cut.bin"))).toMatch(/cut short: 3 uint16 tokens make 1030 bytes, the file has 1029/);

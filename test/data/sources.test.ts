@@ -74,7 +74,8 @@ describe("plain text", () => {
     for (const [, bytes] of bad) {
       const content = Buffer.concat([Buffer.from(before), Buffer.from(bytes)]);
       await expect(documents("a.txt", content)).rejects.toThrow(
-        new DataError(`${path("a.txt")}: not UTF-8 text: invalid byte sequence at byte 1400000`));
+        new DataError(`${path("a.txt")}: not UTF-8 text: invalid byte sequence at byte 1400000`),
+      );
     }
     await expect(documents("utf16.txt", Buffer.from("\uFEFFwords", "utf16le"))).rejects.toThrow(/at byte 0$/);
   });
@@ -115,9 +116,11 @@ describe("JSONL", () => {
     const where = `${path("a.jsonl")} line 3: `;
     await expect(fails('{"text":"cut')).rejects.toThrow(`${where}not JSON: `);
     await expect(fails('{"body":"x","id":1}')).rejects.toThrow(
-      new DataError(`${where}expected an object with a "text" string, found the keys: body, id`));
+      new DataError(`${where}expected an object with a "text" string, found the keys: body, id`),
+    );
     await expect(fails('{"text":7}')).rejects.toThrow(
-      `${where}expected an object with a "text" string, found "text": 7`);
+      `${where}expected an object with a "text" string, found "text": 7`,
+    );
     await expect(fails('["text"]')).rejects.toThrow(/found an array$/);
     await expect(fails("null")).rejects.toThrow(/found null$/);
     await expect(fails('"text"')).rejects.toThrow(/found a string$/);
@@ -155,12 +158,15 @@ describe("Parquet", () => {
   });
 
   it("names what is wrong with a file", async () => {
-    await expect(documents("a.parquet", Buffer.from(PARQUET_NO_TEXT, "base64")))
-      .rejects.toThrow(new DataError(`${path("a.parquet")}: no column "text" among its columns body`));
-    await expect(documents("a.parquet", Buffer.from(PARQUET_NUMBERS, "base64")))
-      .rejects.toThrow(/a\.parquet row 1: column "text" holds a number, expected a string/);
-    await expect(documents("a.parquet", "nothing of the kind"))
-      .rejects.toThrow(/a\.parquet: not a readable Parquet file/);
+    await expect(documents("a.parquet", Buffer.from(PARQUET_NO_TEXT, "base64"))).rejects.toThrow(
+      new DataError(`${path("a.parquet")}: no column "text" among its columns body`),
+    );
+    await expect(documents("a.parquet", Buffer.from(PARQUET_NUMBERS, "base64"))).rejects.toThrow(
+      /a\.parquet row 1: column "text" holds a number, expected a string/,
+    );
+    await expect(documents("a.parquet", "nothing of the kind")).rejects.toThrow(
+      /a\.parquet: not a readable Parquet file/,
+    );
   });
 });
 

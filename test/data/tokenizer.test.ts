@@ -11,10 +11,20 @@ import { ConfigError, DataError } from "../../lib/errors.js";
 import { temporaryFolder } from "./temporary.js";
 
 const path = temporaryFolder();
-const prose = ("The cat sat on the mat. The other cat sat on the other mat, and the dog sat with them.\n" +
-  "Nobody remembers whose garden these animals visited before winter covered everything.\n").repeat(20);
+const prose = (
+  "The cat sat on the mat. The other cat sat on the other mat, and the dog sat with them.\n" +
+  "Nobody remembers whose garden these animals visited before winter covered everything.\n"
+).repeat(20);
 const anything = [
-  "", " ", "plain words", "  two\n\n\tlines ", "naïve Ærø", "日本語とк", "😀👩‍👩‍👧‍👦🏳️‍🌈", "\u0000\u007f", "<|endof",
+  "",
+  " ",
+  "plain words",
+  "  two\n\n\tlines ",
+  "naïve Ærø",
+  "日本語とк",
+  "😀👩‍👩‍👧‍👦🏳️‍🌈",
+  "\u0000\u007f",
+  "<|endof",
 ];
 
 async function train(vocabSize: number, text = prose): Promise<string> {
@@ -64,7 +74,8 @@ describe("trainTokenizer", () => {
     }
     await expect(train(300, "ab ab")).rejects.toThrow(DataError);
     await expect(train(300, "ab ab")).rejects.toThrow(
-      "too small for a vocabulary of 300: it gives 2 merges, a vocabulary of 259");
+      "too small for a vocabulary of 300: it gives 2 merges, a vocabulary of 259",
+    );
     await expect(trainTokenizer([path("none.txt")], 300)).rejects.toThrow(/none\.txt: cannot be read/);
   });
 });
@@ -99,14 +110,20 @@ describe("Tokenizer", () => {
     expect(other.endOfTextId).toBe(0);
     const none = await Tokenizer.fromJson(json.replaceAll("<|endoftext|>", "<stop>"), "odd.json");
     expect(() => none.endOfTextId).toThrow(
-      "odd.json: no end-of-text token: looked for <|endoftext|>, </s>, <|end_of_text|>, <eos>");
+      "odd.json: no end-of-text token: looked for <|endoftext|>, </s>, <|end_of_text|>, <eos>",
+    );
   });
 
   it("neither cuts nor pads, whatever the file says", async () => {
     const parts = JSON.parse(json) as Record<string, unknown>;
-    parts["truncation"] = { direction: "Right", max_length: 4, strategy: "LongestFirst", stride: 0 };
-    parts["padding"] = {
-      strategy: { Fixed: 64 }, direction: "Right", pad_to_multiple_of: null, pad_id: 0, pad_type_id: 0, pad_token: "x",
+    parts.truncation = { direction: "Right", max_length: 4, strategy: "LongestFirst", stride: 0 };
+    parts.padding = {
+      strategy: { Fixed: 64 },
+      direction: "Right",
+      pad_to_multiple_of: null,
+      pad_id: 0,
+      pad_type_id: 0,
+      pad_token: "x",
     };
     const tokenizer = await Tokenizer.fromJson(JSON.stringify(parts));
     const long = "zyx wvu tsr qpo nml";
@@ -118,7 +135,13 @@ describe("Tokenizer", () => {
   it("adds no special tokens, and counts ids with gaps", async () => {
     const parts = JSON.parse(json) as { added_tokens: unknown[]; post_processor: unknown };
     parts.added_tokens.push({
-      id: 290, content: "<s>", single_word: false, lstrip: false, rstrip: false, normalized: false, special: true,
+      id: 290,
+      content: "<s>",
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
     });
     parts.post_processor = {
       type: "TemplateProcessing",

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
-import { quickstart, type QuickstartOptions } from "../../examples/quickstart.js";
-import { loadRunConfig, parseRunConfig, type MetricsLine } from "../../lib/index.js";
+import { type QuickstartOptions, quickstart } from "../../examples/quickstart.js";
+import { loadRunConfig, type MetricsLine, parseRunConfig } from "../../lib/index.js";
 
 let folder = "";
 let logs: string[] = [];
@@ -36,7 +36,11 @@ function options(files: string[], run = "run"): QuickstartOptions {
   const config = {
     name: "test",
     model: {
-      vocab_size: 280, hidden_size: 64, intermediate_size: 96, num_hidden_layers: 1, num_attention_heads: 2,
+      vocab_size: 280,
+      hidden_size: 64,
+      intermediate_size: 96,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
       max_position_embeddings: 64,
     },
     data: { train: join(dataset, "train_*.bin"), val: join(dataset, "val_*.bin") },
@@ -69,13 +73,15 @@ describe("quickstart", () => {
     expect(sample.newTokens).toBeGreaterThan(0);
     expect(existsSync(join(run, "model/model.safetensors"))).toBe(true);
     expect(readFileSync(join(run, "report.html"), "utf8")).toContain("<b>the people</b>");
-    expect(logs.join("\n")).toMatch(/training a tokenizer of 280 tokens on 5 documents[^]*K = 4 on .*, then K = 1 on /);
+    expect(logs.join("\n")).toMatch(
+      /training a tokenizer of 280 tokens on 5 documents[\s\S]*K = 4 on .*, then K = 1 on /,
+    );
 
     logs = [];
     lines = [];
     const again = await quickstart(options(files));
     expect(lines).toEqual([]);
-    expect(logs.join("\n")).toMatch(/is prepared already[^]*holds the finished run/);
+    expect(logs.join("\n")).toMatch(/is prepared already[\s\S]*holds the finished run/);
     expect(again.validation).toEqual(validation);
     expect(again.sample.text).toBe(sample.text);
     expect(readFileSync(join(run, "report.html"), "utf8")).toContain("<b>the people</b>");

@@ -1,11 +1,11 @@
 /** GGUF files, read back by Hugging Face's own reader. */
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { gguf, GGMLQuantizationType, GGUFValueType, type GGUFParseOutput } from "@huggingface/gguf";
+import { GGMLQuantizationType, type GGUFParseOutput, GGUFValueType, gguf } from "@huggingface/gguf";
 import { describe, expect, it } from "@jest/globals";
 import { CheckpointError, ConfigError, DataError } from "../../lib/errors.js";
-import { float16ToFloat32 } from "../../lib/hf/dtypes.js";
 import { exportGguf } from "../../lib/gguf/export.js";
+import { float16ToFloat32 } from "../../lib/hf/dtypes.js";
 import { SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { temporaryFolder } from "../data/temporary.js";
@@ -14,7 +14,13 @@ import { byteLevel, endOfText, madeTokenizer } from "../hf/made_tokenizer.js";
 const path = temporaryFolder();
 
 /** A tokenizer that fits the fixtures' vocabularies. */
-const small = { characters: ["a", "b", "Ġ"], merges: [["a", "b"], ["Ġ", "ab"]] as [string, string][] };
+const small = {
+  characters: ["a", "b", "Ġ"],
+  merges: [
+    ["a", "b"],
+    ["Ġ", "ab"],
+  ] as [string, string][],
+};
 
 /** A fixture's copy, with a tokenizer and with other keys in its config.json. */
 function folder(fixture: string, config: object = {}, tokenizer = madeTokenizer(small)): string {
@@ -57,22 +63,22 @@ describe.each(["gqa", "tied", "untied", "bf16"])("the export of %s", (fixture) =
     const { version, tensor_count, kv_count, ...keys } = all;
     expect({ version, tensor_count }).toEqual({ version: 3, tensor_count: BigInt(tensorCount(config)) });
     expect(kv_count).toBe(BigInt(Object.keys(keys).length));
-    const padded = Array.from({ length: config["vocab_size"]! - 6 }, (_, index) => `[PAD${index + 6}]`);
+    const padded = Array.from({ length: config.vocab_size! - 6 }, (_, index) => `[PAD${index + 6}]`);
     expect(keys).toEqual({
       "general.architecture": "llama",
       "general.type": "model",
       "general.name": "some.model",
       "general.file_type": fixture === "bf16" ? 32 : 0,
       "general.alignment": 32,
-      "llama.vocab_size": config["vocab_size"],
-      "llama.context_length": config["max_position_embeddings"],
-      "llama.embedding_length": config["hidden_size"],
-      "llama.block_count": config["num_hidden_layers"],
-      "llama.feed_forward_length": config["intermediate_size"],
-      "llama.attention.head_count": config["num_attention_heads"],
-      "llama.attention.head_count_kv": config["num_key_value_heads"],
-      "llama.attention.layer_norm_rms_epsilon": Math.fround(config["rms_norm_eps"]!),
-      "llama.rope.dimension_count": config["head_dim"],
+      "llama.vocab_size": config.vocab_size,
+      "llama.context_length": config.max_position_embeddings,
+      "llama.embedding_length": config.hidden_size,
+      "llama.block_count": config.num_hidden_layers,
+      "llama.feed_forward_length": config.intermediate_size,
+      "llama.attention.head_count": config.num_attention_heads,
+      "llama.attention.head_count_kv": config.num_key_value_heads,
+      "llama.attention.layer_norm_rms_epsilon": Math.fround(config.rms_norm_eps!),
+      "llama.rope.dimension_count": config.head_dim,
       "llama.rope.freq_base": Math.fround(theta(config)),
       "tokenizer.ggml.model": "gpt2",
       "tokenizer.ggml.pre": "gpt-2",
@@ -117,14 +123,16 @@ describe.each(["gqa", "tied", "untied", "bf16"])("the export of %s", (fixture) =
       parameters += theirs.shape.reduce((a, b) => a * b, 1);
       let expected = Buffer.from(await source.read(original(name)));
       if (isNorm && theirs.dtype === "BF16") {
-        expected = Buffer.concat(Array.from({ length: theirs.shape[0]! }, (_, at) => {
-          return Buffer.of(0, 0, expected[2 * at]!, expected[2 * at + 1]!);
-        }));
+        expected = Buffer.concat(
+          Array.from({ length: theirs.shape[0]! }, (_, at) => {
+            return Buffer.of(0, 0, expected[2 * at]!, expected[2 * at + 1]!);
+          }),
+        );
       } else if (/attn_[qk]\./.test(name)) {
         const rows = theirs.shape[0]!;
         const rowBytes = expected.byteLength / rows;
         const row = (at: number) => expected.subarray(at * rowBytes, (at + 1) * rowBytes);
-        const reordered = Array.from({ length: rows }, (_, at) => row(theirRow(at, config["head_dim"]!)));
+        const reordered = Array.from({ length: rows }, (_, at) => row(theirRow(at, config.head_dim!)));
         expect(Buffer.concat(reordered).equals(expected)).toBe(false);
         expected = Buffer.concat(reordered);
       }
@@ -144,11 +152,11 @@ describe.each(["gqa", "tied", "untied", "bf16"])("the export of %s", (fixture) =
 
 /** As transformers 5 writes it, or 4. */
 function theta(config: Record<string, unknown>): number {
-  return ((config["rope_parameters"] ?? config) as { rope_theta: number }).rope_theta;
+  return ((config.rope_parameters ?? config) as { rope_theta: number }).rope_theta;
 }
 
 function tensorCount(config: Record<string, unknown>): number {
-  return 9 * (config["num_hidden_layers"] as number) + (config["tie_word_embeddings"] === true ? 2 : 3);
+  return 9 * (config.num_hidden_layers as number) + (config.tie_word_embeddings === true ? 2 : 3);
 }
 
 /** Hugging Face's name of a tensor, by llama.cpp's. */
@@ -274,11 +282,19 @@ describe("the tokenizer of an export", () => {
     const added_tokens = [endOfText, begin, { id: 7, content: "word", special: false }];
     const model = { merges: ["a b", "Ġ ab"] };
     const found = await keys(madeTokenizer({ ...small, added_tokens, model }));
-    expect((found["tokens"] as string[]).slice(0, 9)).toEqual(
-      ["<|endoftext|>", "a", "b", "Ġ", "ab", "Ġab", "<s>", "word", "[PAD8]"],
-    );
-    expect((found["token_type"] as number[]).slice(0, 9)).toEqual([3, 1, 1, 1, 1, 1, 3, 4, 5]);
-    expect(found["merges"]).toEqual(["a b", "Ġ ab"]);
+    expect((found.tokens as string[]).slice(0, 9)).toEqual([
+      "<|endoftext|>",
+      "a",
+      "b",
+      "Ġ",
+      "ab",
+      "Ġab",
+      "<s>",
+      "word",
+      "[PAD8]",
+    ]);
+    expect((found.token_type as number[]).slice(0, 9)).toEqual([3, 1, 1, 1, 1, 1, 3, 4, 5]);
+    expect(found.merges).toEqual(["a b", "Ġ ab"]);
   });
 
   it("begins and ends a text as the folder says", async () => {

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from "node:fs";
-import { readFile, readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
@@ -147,7 +147,7 @@ describe("writing", () => {
     const headerBytes = Number(raw.readBigUInt64LE(0));
     expect(headerBytes % 8).toBe(0);
     const header = JSON.parse(raw.toString("utf8", 8, 8 + headerBytes)) as Record<string, unknown>;
-    expect(header["__metadata__"]).toEqual({ format: "pt", step: "3" });
+    expect(header.__metadata__).toEqual({ format: "pt", step: "3" });
     const file = await SafetensorsFile.open(path);
     expect(file.names()).toEqual(["long", 'matrix "ü"', "half", "bytes"]);
     for (const { name, dtype, shape, data } of entries) {

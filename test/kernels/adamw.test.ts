@@ -1,13 +1,18 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { cases, grid, open, type ComputeDType } from "./backends.js";
+import { type ComputeDType, cases, grid, open } from "./backends.js";
 import { expectClose, expectSameBits } from "./compare.js";
-import { bits, Memory, values, type MemoryOptions } from "./memory.js";
+import { bits, Memory, type MemoryOptions, values } from "./memory.js";
 import { normals, rounding } from "./numbers.js";
-import { adamw, norm, type AdamWState, type Hyper } from "./reference_training.js";
+import { type AdamWState, adamw, type Hyper, norm } from "./reference_training.js";
 
 const hyper: Hyper = {
-  learningRate: 0.01, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, maxNorm: 0,
+  learningRate: 0.01,
+  beta1: 0.9,
+  beta2: 0.95,
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  maxNorm: 0,
 };
 
 /** The optimizer's tensors; in f32 the parameters are the master weights themselves. */
@@ -17,7 +22,11 @@ class Optimizer {
   readonly m: Tensor;
   readonly v: Tensor;
 
-  constructor(readonly memory: Memory, readonly size: number, dtype: ComputeDType) {
+  constructor(
+    readonly memory: Memory,
+    readonly size: number,
+    dtype: ComputeDType,
+  ) {
     this.master = memory.inout("f32", [size], normals(size, 1));
     this.param = dtype === "f32" ? this.master : memory.output(dtype, [size]);
     this.m = memory.inout("f32", [size], new Float64Array(size));
@@ -26,11 +35,25 @@ class Optimizer {
 
   step(t: number, grad: Float64Array, gradNorm: number, h: Hyper, decayed: number): void {
     const values = [
-      h.learningRate, h.beta1, h.beta2, h.epsilon, h.weightDecay, 1 - h.beta1 ** t, 1 - h.beta2 ** t, h.maxNorm,
+      h.learningRate,
+      h.beta1,
+      h.beta2,
+      h.epsilon,
+      h.weightDecay,
+      1 - h.beta1 ** t,
+      1 - h.beta2 ** t,
+      h.maxNorm,
     ];
     native.adamw(
-      this.param, this.master, this.m, this.v, this.memory.input("f32", [this.size], grad),
-      this.memory.input("f32", [1], [gradNorm]), this.memory.input("f32", [8], values), decayed);
+      this.param,
+      this.master,
+      this.m,
+      this.v,
+      this.memory.input("f32", [this.size], grad),
+      this.memory.input("f32", [1], [gradNorm]),
+      this.memory.input("f32", [8], values),
+      decayed,
+    );
   }
 
   get state(): Tensor[] {
@@ -47,7 +70,9 @@ describe.each(grid)("AdamW on $backend in $dtype", ({ backend, dtype }) => {
     const memory = new Memory(open(backend), options);
     const optimizer = new Optimizer(memory, n, dtype);
     const expected: AdamWState = {
-      master: normals(n, 1).slice(), m: new Float64Array(n), v: new Float64Array(n),
+      master: normals(n, 1).slice(),
+      m: new Float64Array(n),
+      v: new Float64Array(n),
     };
     for (let t = 1; t <= 4; ++t) {
       const grad = gradient(n, t);

@@ -29,8 +29,10 @@ describe.each(grid)("attention backward on $backend in $dtype", ({ backend, dtyp
   });
 
   it("gives the same bits again", () => {
-    const some = problems(backend).filter((p) => p.guard === 64).slice(1, 8).map((p) => ({ p, data: dataOf(p,
-      dtype) }));
+    const some = problems(backend)
+      .filter((p) => p.guard === 64)
+      .slice(1, 8)
+      .map((p) => ({ p, data: dataOf(p, dtype) }));
     return expectSameBits(backend, (memory) => some.flatMap(({ p, data }) => enqueueBackward(memory, p, dtype, data)));
   });
 });

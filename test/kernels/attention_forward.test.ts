@@ -77,9 +77,12 @@ describe.each(grid)("attention on $backend in $dtype", ({ backend, dtype }) => {
   });
 
   it("gives the same bits again", () => {
-    const some = problems(backend).filter((p) => p.guard === 64).slice(1, 8).map((p) => ({ p, data: dataOf(p,
-      dtype) }));
+    const some = problems(backend)
+      .filter((p) => p.guard === 64)
+      .slice(1, 8)
+      .map((p) => ({ p, data: dataOf(p, dtype) }));
     return expectSameBits(backend, (memory) =>
-      some.flatMap(({ p, data }) => Object.values(enqueueForward(memory, p, dtype, data))));
+      some.flatMap(({ p, data }) => Object.values(enqueueForward(memory, p, dtype, data))),
+    );
   });
 });

@@ -1,9 +1,9 @@
-import { native, type Tensor } from "../../lib/native.js";
 import type { BackendName } from "../../lib/native.js";
-import { cases, type ComputeDType } from "./backends.js";
+import { native, type Tensor } from "../../lib/native.js";
+import { type ComputeDType, cases } from "./backends.js";
 import type { Memory } from "./memory.js";
 import { normals, rounding } from "./numbers.js";
-import { attention, type AttentionShape } from "./reference_attention.js";
+import { type AttentionShape, attention } from "./reference_attention.js";
 
 export interface Problem extends AttentionShape {
   /** q, k and v are heads of one [batch, length, heads + 2 kvHeads, headDim] tensor; takes queries == keys. */
@@ -12,27 +12,53 @@ export interface Problem extends AttentionShape {
 }
 
 function problem(
-  batch: number, queries: number, keys: number, heads: number, kvHeads: number, headDim: number,
+  batch: number,
+  queries: number,
+  keys: number,
+  heads: number,
+  kvHeads: number,
+  headDim: number,
   options: Partial<Problem> = {},
 ): Problem {
   return { batch, queries, keys, heads, kvHeads, headDim, fused: false, guard: 64, ...options };
 }
 
 const all = [
-  problem(1, 1, 1, 1, 1, 32), problem(2, 3, 3, 2, 1, 64), problem(1, 31, 31, 4, 2, 80), problem(2, 31, 31, 3, 3, 96),
-  problem(1, 123, 123, 2, 1, 128), problem(1, 113, 203, 2, 1, 32), problem(1, 203, 113, 2, 2, 32),
-  problem(1, 203, 113, 2, 1, 128), problem(2, 1, 203, 4, 2, 64), problem(1, 64, 64, 1, 1, 64),
-  problem(1, 128, 128, 1, 1, 128), problem(1, 65, 129, 6, 2, 80), problem(2, 123, 123, 4, 2, 64, { fused: true }),
-  problem(2, 31, 31, 3, 1, 80, { fused: true }), problem(1, 37, 37, 2, 1, 96, { guard: 61 }),
-  problem(1, 9, 9, 2, 1, 32, { fused: true, guard: 61 }), problem(1, 131, 131, 2, 1, 48),
-  problem(1, 1023, 1023, 1, 1, 64), problem(1, 1025, 1025, 1, 1, 32), problem(1, 1, 1025, 2, 1, 128),
+  problem(1, 1, 1, 1, 1, 32),
+  problem(2, 3, 3, 2, 1, 64),
+  problem(1, 31, 31, 4, 2, 80),
+  problem(2, 31, 31, 3, 3, 96),
+  problem(1, 123, 123, 2, 1, 128),
+  problem(1, 113, 203, 2, 1, 32),
+  problem(1, 203, 113, 2, 2, 32),
+  problem(1, 203, 113, 2, 1, 128),
+  problem(2, 1, 203, 4, 2, 64),
+  problem(1, 64, 64, 1, 1, 64),
+  problem(1, 128, 128, 1, 1, 128),
+  problem(1, 65, 129, 6, 2, 80),
+  problem(2, 123, 123, 4, 2, 64, { fused: true }),
+  problem(2, 31, 31, 3, 1, 80, { fused: true }),
+  problem(1, 37, 37, 2, 1, 96, { guard: 61 }),
+  problem(1, 9, 9, 2, 1, 32, { fused: true, guard: 61 }),
+  problem(1, 131, 131, 2, 1, 48),
+  problem(1, 1023, 1023, 1, 1, 64),
+  problem(1, 1025, 1025, 1, 1, 32),
+  problem(1, 1, 1025, 2, 1, 128),
 ];
 
 const few = [
-  problem(1, 1, 1, 1, 1, 32), problem(2, 3, 3, 2, 1, 64), problem(1, 17, 17, 2, 1, 80), problem(1, 9, 9, 1, 1, 96),
-  problem(1, 5, 5, 1, 1, 128), problem(1, 113, 203, 2, 1, 32), problem(1, 203, 113, 1, 1, 32),
-  problem(1, 1, 1025, 1, 1, 64), problem(1, 33, 33, 2, 1, 64, { fused: true }), problem(1, 19, 19, 1, 1, 48),
-  problem(1, 1023, 1023, 1, 1, 64), problem(1, 1025, 1025, 1, 1, 32),
+  problem(1, 1, 1, 1, 1, 32),
+  problem(2, 3, 3, 2, 1, 64),
+  problem(1, 17, 17, 2, 1, 80),
+  problem(1, 9, 9, 1, 1, 96),
+  problem(1, 5, 5, 1, 1, 128),
+  problem(1, 113, 203, 2, 1, 32),
+  problem(1, 203, 113, 1, 1, 32),
+  problem(1, 1, 1025, 1, 1, 64),
+  problem(1, 33, 33, 2, 1, 64, { fused: true }),
+  problem(1, 19, 19, 1, 1, 48),
+  problem(1, 1023, 1023, 1, 1, 64),
+  problem(1, 1025, 1025, 1, 1, 32),
   problem(1, 7, 7, 2, 1, 32, { fused: true, guard: 61 }),
 ];
 
@@ -79,7 +105,8 @@ export function fuse(p: Problem, parts: readonly Float64Array[]): Float64Array {
 /** The q, k and v heads of a fused tensor. */
 function split(p: Problem, fused: Tensor): { q: Tensor; k: Tensor; v: Tensor } {
   return {
-    q: fused.narrow(2, 0, p.heads), k: fused.narrow(2, p.heads, p.kvHeads),
+    q: fused.narrow(2, 0, p.heads),
+    k: fused.narrow(2, p.heads, p.kvHeads),
     v: fused.narrow(2, p.heads + p.kvHeads, p.kvHeads),
   };
 }
@@ -89,21 +116,29 @@ export function queryShape(p: Problem): number[] {
 }
 
 /** q, k and v of a problem on the device. */
-function upload(memory: Memory, p: Problem, dtype: ComputeDType,
-  d: AttentionData): { q: Tensor; k: Tensor; v: Tensor } {
+function upload(
+  memory: Memory,
+  p: Problem,
+  dtype: ComputeDType,
+  d: AttentionData,
+): { q: Tensor; k: Tensor; v: Tensor } {
   const keyShape = [p.batch, p.keys, p.kvHeads, p.headDim];
   if (p.fused) {
     const shape = [p.batch, p.keys, p.heads + 2 * p.kvHeads, p.headDim];
     return split(p, memory.input(dtype, shape, fuse(p, [d.q, d.k, d.v])));
   }
   return {
-    q: memory.input(dtype, queryShape(p), d.q), k: memory.input(dtype, keyShape, d.k),
+    q: memory.input(dtype, queryShape(p), d.q),
+    k: memory.input(dtype, keyShape, d.k),
     v: memory.input(dtype, keyShape, d.v),
   };
 }
 
 export function enqueueForward(
-  memory: Memory, p: Problem, dtype: ComputeDType, d: AttentionData,
+  memory: Memory,
+  p: Problem,
+  dtype: ComputeDType,
+  d: AttentionData,
 ): { out: Tensor; lse: Tensor } {
   const { q, k, v } = upload(memory, p, dtype, d);
   const out = memory.output(dtype, queryShape(p));
@@ -121,10 +156,26 @@ export function enqueueBackward(memory: Memory, p: Problem, dtype: ComputeDType,
     : [queryShape(p), keyShape, keyShape].map((shape) => memory.output(dtype, shape));
   const parts = p.fused ? split(p, whole[0]!) : { q: whole[0]!, k: whole[1]!, v: whole[2]! };
   const elements = native.attentionBackwardWorkspace(
-    memory.device, p.batch, p.queries, p.keys, p.heads, p.kvHeads, p.headDim);
+    memory.device,
+    p.batch,
+    p.queries,
+    p.keys,
+    p.heads,
+    p.kvHeads,
+    p.headDim,
+  );
   native.attentionBackward(
-    parts.q, parts.k, parts.v, memory.input(dtype, queryShape(p), d.dout), q, k, v,
+    parts.q,
+    parts.k,
+    parts.v,
+    memory.input(dtype, queryShape(p), d.dout),
+    q,
+    k,
+    v,
     memory.input(dtype, queryShape(p), d.out.map(rounding[dtype])),
-    memory.input("f32", [p.batch, p.heads, p.queries], d.lse), memory.workspace("f32", elements), scaleOf(p));
+    memory.input("f32", [p.batch, p.heads, p.queries], d.lse),
+    memory.workspace("f32", elements),
+    scaleOf(p),
+  );
   return whole;
 }

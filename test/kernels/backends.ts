@@ -1,5 +1,5 @@
 import { Device } from "../../lib/device.js";
-import { native, type BackendName } from "../../lib/native.js";
+import { type BackendName, native } from "../../lib/native.js";
 
 /** The dtypes every operation computes in. */
 export type ComputeDType = "f32" | "bf16";

@@ -26,7 +26,9 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
  * rounds at the same points, plus what f32 arithmetic loses. Without `plain`, nothing is rounded but f32 sums.
  */
 export function expectClose(
-  actual: ArrayLike<number>, exact: ArrayLike<number>, plain: ArrayLike<number> = exact,
+  actual: ArrayLike<number>,
+  exact: ArrayLike<number>,
+  plain: ArrayLike<number> = exact,
 ): void {
   expect(relativeError(actual, exact)).toBeLessThanOrEqual(2 * relativeError(plain, exact) + F32_ERROR);
 }
@@ -36,7 +38,9 @@ export function expectClose(
  * with one thread and with two; where `threadIndependent`, the same bits for both.
  */
 export async function expectSameBits(
-  backend: BackendName, run: (memory: Memory) => Tensor[], threadIndependent = true,
+  backend: BackendName,
+  run: (memory: Memory) => Tensor[],
+  threadIndependent = true,
 ): Promise<void> {
   const once = async (threads: number, poison: MemoryOptions["poison"]): Promise<Buffer> => {
     const memory = new Memory(open(backend, threads), { poison });

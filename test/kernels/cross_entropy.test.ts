@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { cases, grid, open, type ComputeDType } from "./backends.js";
+import { type ComputeDType, cases, grid, open } from "./backends.js";
 import { expectClose, expectSameBits } from "./compare.js";
 import { Memory, values } from "./memory.js";
 import { integers, normals, rounding } from "./numbers.js";
@@ -8,7 +8,11 @@ import { IGNORED } from "./reference.js";
 import { crossEntropy } from "./reference_training.js";
 
 /** Rows longer than a GPU's block keeps in registers, in f32 and in bf16, and than its shared memory has room for. */
-const long = [[2, 9001, 4], [1, 17_001, 4], [1, 150_001, 4]];
+const long = [
+  [2, 9001, 4],
+  [1, 17_001, 4],
+  [1, 150_001, 4],
+];
 
 interface Problem {
   rows: number;
@@ -27,7 +31,11 @@ function labelsOf({ rows, v, k }: Problem): Int32Array {
 }
 
 function enqueue(
-  memory: Memory, p: Problem, dtype: ComputeDType, labels: Int32Array, gradient: boolean,
+  memory: Memory,
+  p: Problem,
+  dtype: ComputeDType,
+  labels: Int32Array,
+  gradient: boolean,
 ): { losses: Tensor; logits: Tensor } {
   const data = normals(p.rows * p.v, 1, dtype, 3);
   const shape = [p.rows, p.v];
@@ -42,9 +50,17 @@ describe.each(grid)("cross-entropy on $backend in $dtype", ({ backend, dtype }) 
   const device = open(backend);
   const shapes = cases<Problem>(
     backend,
-    [[1, 997, 1], [3, 997, 4], [31, 997, 8], [123, 31, 3], [3, 8192, 4], [1, 1, 2], [5, 40, 5], [4, 7, 33],
-      ...long]
-      .map(([rows, v, k]) => ({ rows: rows!, v: v!, k: k! })),
+    [
+      [1, 997, 1],
+      [3, 997, 4],
+      [31, 997, 8],
+      [123, 31, 3],
+      [3, 8192, 4],
+      [1, 1, 2],
+      [5, 40, 5],
+      [4, 7, 33],
+      ...long,
+    ].map(([rows, v, k]) => ({ rows: rows!, v: v!, k: k! })),
     [[1, 997, 1], [3, 97, 4], [5, 7, 8], [4, 7, 33], ...long].map(([rows, v, k]) => ({ rows: rows!, v: v!, k: k! })),
   ).flatMap((p) => [64, 61].map((guard) => ({ ...p, guard })));
 
@@ -60,7 +76,8 @@ describe.each(grid)("cross-entropy on $backend in $dtype", ({ backend, dtype }) 
   }
 
   it.each(shapes)("$rows rows, $k labels of $v, some ignored, guard $guard", ({ guard, ...p }) =>
-    p.v === 1 ? degenerate(p) : check(p, labelsOf(p), guard));
+    p.v === 1 ? degenerate(p) : check(p, labelsOf(p), guard),
+  );
 
   /** With a vocabulary of one token the loss and its gradient are 0. */
   async function degenerate(p: Problem): Promise<void> {
@@ -90,7 +107,10 @@ describe.each(grid)("cross-entropy on $backend in $dtype", ({ backend, dtype }) 
     for (const gradient of [false, true]) {
       const memory = new Memory(device);
       const { losses, logits } = enqueue(memory, p, dtype, labels, gradient);
-      const error: Error = await device.synchronize().then(() => new Error("nothing reported"), (e: Error) => e);
+      const error: Error = await device.synchronize().then(
+        () => new Error("nothing reported"),
+        (e: Error) => e,
+      );
       expect(error.name).toBe("RangeError");
       expect(error.message).toContain(String(bad));
       expectClose(await values(losses), exact.losses);
@@ -120,8 +140,11 @@ describe.each(grid)("cross-entropy on $backend in $dtype", ({ backend, dtype }) 
     const losses = memory.output("f32", [2]);
     native.crossEntropy(losses, logits, memory.input("i32", [2, 1], [2, 1]), memory.input("f32", [1], [1]), true);
     expectClose(await values(losses), [2 * big, Math.log(3)]);
-    expectClose(await values(logits), [1, 0, -1, 1 / 3, -2 / 3, 1 / 3],
-      [1, 0, -1, 1 / 3, -2 / 3, 1 / 3].map(rounding[dtype]));
+    expectClose(
+      await values(logits),
+      [1, 0, -1, 1 / 3, -2 / 3, 1 / 3],
+      [1, 0, -1, 1 / 3, -2 / 3, 1 / 3].map(rounding[dtype]),
+    );
     await memory.verify();
   });
 

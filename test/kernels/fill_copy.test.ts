@@ -12,7 +12,8 @@ describe.each(backends)("fill on %s", (backend) => {
   const sizes = cases(backend, [1, 3, 31, 123, 4096, 40_003], [1, 31, 1025]);
 
   it.each(dtypes.flatMap((dtype) => sizes.flatMap((size) => guards.map((guard) => ({ dtype, size, guard })))))(
-    "writes $size elements of $dtype and no other, guard $guard", async ({ dtype, size, guard }) => {
+    "writes $size elements of $dtype and no other, guard $guard",
+    async ({ dtype, size, guard }) => {
       for (const value of [0, -2.7, 2.7, 1e6 / 3]) {
         const memory = new Memory(open(backend), { guard });
         const out = memory.output(dtype, [size]);
@@ -20,7 +21,8 @@ describe.each(backends)("fill on %s", (backend) => {
         expect((await values(out)).every((x) => x === rounding[dtype](value))).toBe(true);
         await memory.verify();
       }
-    });
+    },
+  );
 
   it("fills a view without touching its neighbours", async () => {
     const memory = new Memory(open(backend));
@@ -33,17 +35,25 @@ describe.each(backends)("fill on %s", (backend) => {
 
 describe.each(backends)("copy on %s", (backend) => {
   const rows = [1, 3, 500];
-  const pairs = [["f32", "f32"], ["f32", "bf16"], ["bf16", "f32"], ["bf16", "bf16"], ["i32", "i32"]] as const;
+  const pairs = [
+    ["f32", "f32"],
+    ["f32", "bf16"],
+    ["bf16", "f32"],
+    ["bf16", "bf16"],
+    ["i32", "i32"],
+  ] as const;
 
   it.each(pairs.flatMap(([to, from]) => rows.flatMap((n) => guards.map((guard) => ({ to, from, n, guard })))))(
-    "$n rows of $from to $to, contiguous, guard $guard", async ({ to, from, n, guard }) => {
+    "$n rows of $from to $to, contiguous, guard $guard",
+    async ({ to, from, n, guard }) => {
       const memory = new Memory(open(backend), { guard });
       const data = from === "i32" ? Float64Array.from(integers(n * 37, 2 ** 30, 1)) : normals(n * 37, 1, from, 100);
       const out = memory.output(to, [n, 37]);
       native.copy(out, memory.input(from, [n, 37], data));
       expect(await values(out)).toEqual(data.map(rounding[to]));
       await memory.verify();
-    });
+    },
+  );
 
   it.each(pairs)("to %s from %s between strided views of four dimensions", async (to, from) => {
     const shape = [2, 5, 3, 12];
@@ -67,8 +77,20 @@ describe.each(backends)("copy on %s", (backend) => {
   });
 
   it("rounds f32 to bf16 to nearest even, keeps infinities and NaN", async () => {
-    const edges = [0, -0, 1 + 2 ** -8, 1 + 3 * 2 ** -8, -1 - 2 ** -8, 3.4e38, -3.4e38, Infinity, -Infinity,
-      2 ** -126, 65504, 0.1];
+    const edges = [
+      0,
+      -0,
+      1 + 2 ** -8,
+      1 + 3 * 2 ** -8,
+      -1 - 2 ** -8,
+      3.4e38,
+      -3.4e38,
+      Infinity,
+      -Infinity,
+      2 ** -126,
+      65504,
+      0.1,
+    ];
     const memory = new Memory(open(backend));
     const out = memory.output("bf16", [edges.length + 1]);
     native.copy(out, memory.input("f32", [edges.length + 1], [...edges, NaN]));

@@ -8,20 +8,31 @@ import { IGNORED } from "./reference.js";
 import { labelCoefficients, patchLabels } from "./reference_training.js";
 
 describe.each(backends)("patchLabels on %s", (backend) => {
-  it.each([[1, 1, 1], [1, 3, 4], [3, 31, 1], [2, 123, 3], [5, 1, 8]])(
-    "%i sequences of %i patches of %i tokens", async (batch, positions, k) => {
-      const n = batch * positions;
-      const tokens = integers(n * k, 997, 1);
-      const memory = new Memory(open(backend), { guard: 61 });
-      const labels = memory.output("i32", [n, k]);
-      native.patchLabels(labels, memory.input("i32", [n * k], tokens), positions);
-      expect(await values(labels)).toEqual(patchLabels(tokens, n, positions));
-      await memory.verify();
-    });
+  it.each([
+    [1, 1, 1],
+    [1, 3, 4],
+    [3, 31, 1],
+    [2, 123, 3],
+    [5, 1, 8],
+  ])("%i sequences of %i patches of %i tokens", async (batch, positions, k) => {
+    const n = batch * positions;
+    const tokens = integers(n * k, 997, 1);
+    const memory = new Memory(open(backend), { guard: 61 });
+    const labels = memory.output("i32", [n, k]);
+    native.patchLabels(labels, memory.input("i32", [n * k], tokens), positions);
+    expect(await values(labels)).toEqual(patchLabels(tokens, n, positions));
+    await memory.verify();
+  });
 });
 
 describe.each(backends)("labelCoefficients on %s", (backend) => {
-  it.each([[1, 1], [3, 4], [31, 3], [123, 8], [7, 40]])("%i rows of %i labels, some ignored", async (n, k) => {
+  it.each([
+    [1, 1],
+    [3, 4],
+    [31, 3],
+    [123, 8],
+    [7, 40],
+  ])("%i rows of %i labels, some ignored", async (n, k) => {
     const ids = integers(n * k, 12, 2);
     const labels = Int32Array.from(ids, (id) => (id < 4 ? IGNORED : id));
     const weights = normals(k, 3);

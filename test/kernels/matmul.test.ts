@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { cases, grid, open, type ComputeDType } from "./backends.js";
+import { type ComputeDType, cases, grid, open } from "./backends.js";
 import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, values, type MemoryOptions } from "./memory.js";
+import { Memory, type MemoryOptions, values } from "./memory.js";
 import { normals, rounding } from "./numbers.js";
 import { matmul } from "./reference.js";
 
@@ -27,7 +27,9 @@ function enqueue(memory: Memory, p: Product, dtype: ComputeDType): Tensor {
     out,
     memory.input(dtype, p.transposeA ? [p.k, p.m] : [p.m, p.k], a),
     memory.input(dtype, p.transposeB ? [p.n, p.k] : [p.k, p.n], b),
-    p.transposeA, p.transposeB, p.accumulate,
+    p.transposeA,
+    p.transposeB,
+    p.accumulate,
   );
   return out;
 }
@@ -35,15 +37,39 @@ function enqueue(memory: Memory, p: Product, dtype: ComputeDType): Tensor {
 describe.each(grid)("matmul on $backend in $dtype", ({ backend, dtype }) => {
   const shapes = cases<readonly [number, number, number]>(
     backend,
-    [[1, 1, 1], [1, 997, 40], [3, 31, 123], [31, 40, 997], [123, 96, 40], [64, 128, 96], [997, 3, 1], [1, 1, 123]],
-    [[1, 1, 1], [1, 97, 40], [3, 31, 23], [31, 40, 37], [17, 3, 1]],
+    [
+      [1, 1, 1],
+      [1, 997, 40],
+      [3, 31, 123],
+      [31, 40, 997],
+      [123, 96, 40],
+      [64, 128, 96],
+      [997, 3, 1],
+      [1, 1, 123],
+    ],
+    [
+      [1, 1, 1],
+      [1, 97, 40],
+      [3, 31, 23],
+      [31, 40, 37],
+      [17, 3, 1],
+    ],
   );
   // On the CPU, b is put into blocks from 256 rows on where its columns fill them, from 1024 on where not.
-  const blocked = cases<readonly [number, number, number]>(backend, [[256, 128, 70], [1030, 72, 33]], []);
+  const blocked = cases<readonly [number, number, number]>(
+    backend,
+    [
+      [256, 128, 70],
+      [1030, 72, 33],
+    ],
+    [],
+  );
   const outs = dtype === "bf16" ? (["bf16", "f32"] as const) : (["f32"] as const);
   const flags = [false, true].flatMap((transposeA) =>
     [false, true].flatMap((transposeB) =>
-      [false, true].flatMap((accumulate) => outs.map((out) => ({ transposeA, transposeB, accumulate, out })))));
+      [false, true].flatMap((accumulate) => outs.map((out) => ({ transposeA, transposeB, accumulate, out }))),
+    ),
+  );
 
   async function check(p: Product, options: MemoryOptions): Promise<void> {
     const { a, b, c } = operands(p, dtype);
@@ -55,8 +81,9 @@ describe.each(grid)("matmul on $backend in $dtype", ({ backend, dtype }) => {
   }
 
   describe.each([...shapes, ...blocked])("[%i, %i] over %i", (m, n, k) => {
-    it.each(flags)("transposeA $transposeA, transposeB $transposeB, accumulate $accumulate, to $out",
-      (flag) => check({ m, n, k, ...flag }, {}));
+    it.each(flags)("transposeA $transposeA, transposeB $transposeB, accumulate $accumulate, to $out", (flag) =>
+      check({ m, n, k, ...flag }, {}),
+    );
   });
 
   it("takes tensors at any element", () =>
@@ -76,8 +103,14 @@ describe.each(grid)("matmul on $backend in $dtype", ({ backend, dtype }) => {
   it("carries NaN and infinities through", async () => {
     const memory = new Memory(open(backend));
     const out = memory.output(dtype, [2, 2]);
-    native.matmul(out, memory.input(dtype, [2, 2], [NaN, 1, Infinity, 1]), memory.input(dtype, [2, 2], [1, 1, 1, 1]),
-      false, false, false);
+    native.matmul(
+      out,
+      memory.input(dtype, [2, 2], [NaN, 1, Infinity, 1]),
+      memory.input(dtype, [2, 2], [1, 1, 1, 1]),
+      false,
+      false,
+      false,
+    );
     expect([...(await values(out))]).toEqual([NaN, NaN, Infinity, Infinity]);
     await memory.verify();
   });
@@ -86,7 +119,8 @@ describe.each(grid)("matmul on $backend in $dtype", ({ backend, dtype }) => {
   it.each([4097, 8200, 33000])("counts every one of %i products of ones", async (k) => {
     const [m, n] = cases<readonly [number, number]>(backend, [[128, 192]], [[8, 16]])[0]!;
     const memory = new Memory(open(backend));
-    const ones = (rows: number, cols: number) => memory.input(dtype, [rows, cols], new Float64Array(rows * cols).fill(1));
+    const ones = (rows: number, cols: number) =>
+      memory.input(dtype, [rows, cols], new Float64Array(rows * cols).fill(1));
     const forward = memory.output("f32", [m, n]);
     native.matmul(forward, ones(m, k), ones(n, k), false, true, false);
     const weightGradient = memory.output("f32", [m, n]);
@@ -96,9 +130,11 @@ describe.each(grid)("matmul on $backend in $dtype", ({ backend, dtype }) => {
   });
 
   // The library that multiplies may cut a product differently for another number of threads.
-  it.each(flags)("gives the same bits again: transposeA $transposeA, transposeB $transposeB, $accumulate, to $out",
+  it.each(flags)(
+    "gives the same bits again: transposeA $transposeA, transposeB $transposeB, $accumulate, to $out",
     (flag) => {
       const [m, n, k] = cases<readonly [number, number, number]>(backend, [[123, 96, 997]], [[17, 24, 37]])[0]!;
       return expectSameBits(backend, (memory) => [enqueue(memory, { m, n, k, ...flag }, dtype)], false);
-    });
+    },
+  );
 });

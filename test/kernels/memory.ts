@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { appendFileSync } from "node:fs";
 import { expect } from "@jest/globals";
 import type { Device } from "../../lib/device.js";
-import { Tensor, type ArrayOf, type DType } from "../../lib/native.js";
+import { type ArrayOf, type DType, Tensor } from "../../lib/native.js";
 import { bf16Bits, fromBf16Bits } from "./numbers.js";
 
 /** What fills memory that nobody may have written: a NaN, and in the other pattern a huge finite number. */
@@ -34,7 +34,10 @@ export class Memory {
   readonly #poison: (typeof poisons)["nan"];
   readonly #guard: number;
 
-  constructor(readonly device: Device, options: MemoryOptions = {}) {
+  constructor(
+    readonly device: Device,
+    options: MemoryOptions = {},
+  ) {
     this.#poison = poisons[options.poison ?? "nan"];
     this.#guard = options.guard ?? 64;
   }
@@ -77,7 +80,10 @@ export class Memory {
   }
 
   #add<D extends DType>(
-    dtype: D, shape: readonly number[], values: ArrayLike<number> | null, writable: boolean,
+    dtype: D,
+    shape: readonly number[],
+    values: ArrayLike<number> | null,
+    writable: boolean,
   ): Tensor<D> {
     const size = shape.reduce((a, b) => a * b, 1);
     if (values && values.length !== size) throw new Error(`${values.length} values for shape [${shape}]`);

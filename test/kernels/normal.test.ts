@@ -17,12 +17,18 @@ describe.each(backends)("normal on %s", (backend) => {
     return drawn;
   }
 
-  it.each([[1, 0, 0], [3, 1, 1], [31, 2 ** 40 + 3, 2], [123, 7, 2 ** 33 + 3]])(
-    "%i elements of seed %d from element %d are Philox and Box-Muller", async (size, seed, offset) => {
-      const expected = Float64Array.from(
-        { length: size }, (_, i) => 0.02 * normal(BigInt(seed), BigInt(offset) + BigInt(i)));
-      expectClose(await draw(size, 0.02, seed, offset), expected);
-    });
+  it.each([
+    [1, 0, 0],
+    [3, 1, 1],
+    [31, 2 ** 40 + 3, 2],
+    [123, 7, 2 ** 33 + 3],
+  ])("%i elements of seed %d from element %d are Philox and Box-Muller", async (size, seed, offset) => {
+    const expected = Float64Array.from(
+      { length: size },
+      (_, i) => 0.02 * normal(BigInt(seed), BigInt(offset) + BigInt(i)),
+    );
+    expectClose(await draw(size, 0.02, seed, offset), expected);
+  });
 
   it("has the moments of a normal distribution", async () => {
     const count = cases(backend, [200_000], [8192])[0]!;

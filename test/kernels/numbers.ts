@@ -15,7 +15,7 @@ const single = new Float32Array(word.buffer);
 export function bf16Bits(x: number): number {
   single[0] = x;
   const bits = word[0]!;
-  if (x !== x) return 0x7fc0;
+  if (Number.isNaN(x)) return 0x7fc0;
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
 

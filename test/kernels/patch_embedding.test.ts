@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { cases, grid, open, type ComputeDType } from "./backends.js";
+import { type ComputeDType, cases, grid, open } from "./backends.js";
 import { expectClose, expectSameBits } from "./compare.js";
 import { Memory, values } from "./memory.js";
 import { integers, normals, rounding } from "./numbers.js";
@@ -14,9 +14,14 @@ interface Shape {
 }
 
 const all: Shape[] = [
-  { n: 1, k: 1, c: 32, v: 997 }, { n: 3, k: 4, c: 40, v: 997 }, { n: 31, k: 3, c: 96, v: 31 },
-  { n: 123, k: 8, c: 64, v: 997 }, { n: 123, k: 4, c: 33, v: 3 }, { n: 31, k: 1, c: 7, v: 1 },
-  { n: 700, k: 2, c: 48, v: 600 }, { n: 70, k: 1, c: 132, v: 2100 },
+  { n: 1, k: 1, c: 32, v: 997 },
+  { n: 3, k: 4, c: 40, v: 997 },
+  { n: 31, k: 3, c: 96, v: 31 },
+  { n: 123, k: 8, c: 64, v: 997 },
+  { n: 123, k: 4, c: 33, v: 3 },
+  { n: 31, k: 1, c: 7, v: 1 },
+  { n: 700, k: 2, c: 48, v: 600 },
+  { n: 70, k: 1, c: 132, v: 2100 },
 ];
 const few = [all[0]!, all[1]!, { n: 13, k: 3, c: 33, v: 5 }, ...all.slice(-2)];
 
@@ -48,7 +53,8 @@ describe.each(grid)("patch embedding on $backend in $dtype", ({ backend, dtype }
     await memory.verify();
   });
 
-  it.each(shapes)("adds the gradient of $n patches of $k tokens to the [$v, $c] table's, guard $guard",
+  it.each(shapes)(
+    "adds the gradient of $n patches of $k tokens to the [$v, $c] table's, guard $guard",
     async ({ guard, ...shape }) => {
       const memory = new Memory(device, { guard });
       const { n, k, c, v } = shape;
@@ -56,7 +62,8 @@ describe.each(grid)("patch embedding on $backend in $dtype", ({ backend, dtype }
       const expected = patchEmbeddingBackward(normals(v * c, 2), normals(n * c, 3, dtype), tokens, n);
       expectClose(await values(backward(memory, shape, dtype, tokens)), expected);
       await memory.verify();
-    });
+    },
+  );
 
   it("adds up a token that fills all patches", async () => {
     const memory = new Memory(device);
@@ -83,12 +90,16 @@ describe.each(grid)("patch embedding on $backend in $dtype", ({ backend, dtype }
     for (const operation of [forward, backward]) {
       const memory = new Memory(device);
       const out = operation(memory, shape, dtype, tokens);
-      const error: Error = await device.synchronize().then(() => new Error("nothing reported"), (e: Error) => e);
+      const error: Error = await device.synchronize().then(
+        () => new Error("nothing reported"),
+        (e: Error) => e,
+      );
       expect(error.name).toBe("RangeError");
       expect(error.message).toContain(String(bad));
-      const exact = operation === forward
-        ? patchEmbedding(tokens, normals(11 * 40, 1, dtype), 5, 40)
-        : patchEmbeddingBackward(normals(11 * 40, 2), normals(5 * 40, 3, dtype), tokens, 5);
+      const exact =
+        operation === forward
+          ? patchEmbedding(tokens, normals(11 * 40, 1, dtype), 5, 40)
+          : patchEmbeddingBackward(normals(11 * 40, 2), normals(5 * 40, 3, dtype), tokens, 5);
       expectClose(await values(out), exact, operation === forward ? exact.map(rounding[dtype]) : exact);
       await memory.verify();
     }
@@ -107,7 +118,8 @@ describe.each(grid)("patch embedding on $backend in $dtype", ({ backend, dtype }
     const shape = cases(backend, [{ n: 123, k: 8, c: 40, v: 97 }], [{ n: 13, k: 4, c: 40, v: 7 }])[0]!;
     const tokens = integers(shape.n * shape.k, shape.v, 6);
     return expectSameBits(backend, (memory) => [
-      forward(memory, shape, dtype, tokens), backward(memory, shape, dtype, tokens),
+      forward(memory, shape, dtype, tokens),
+      backward(memory, shape, dtype, tokens),
     ]);
   });
 });

@@ -15,7 +15,8 @@ function gradNorm(memory: Memory, data: Float64Array): Tensor {
 
 describe.each(backends)("reductions on %s", (backend) => {
   const sizes = cases(backend, [1, 3, 31, 123, 4097, 1_100_003], [1, 3, 123, 4097]).flatMap((size) =>
-    [64, 61].map((guard) => ({ size, guard })));
+    [64, 61].map((guard) => ({ size, guard })),
+  );
 
   it.each(sizes)("sum of $size, guard $guard, stored and added", async ({ size, guard }) => {
     const memory = new Memory(open(backend), { guard });

@@ -8,7 +8,9 @@ import { crossEntropy, normal, philox } from "./reference_training.js";
 
 /** The gradient of sum(cotangent * f(x)) by central differences. */
 function numericalGradient(
-  f: (x: Float64Array) => Float64Array, x: Float64Array, cotangent: Float64Array,
+  f: (x: Float64Array) => Float64Array,
+  x: Float64Array,
+  cotangent: Float64Array,
 ): Float64Array {
   const h = 1e-5;
   const value = (point: Float64Array): number => f(point).reduce((total, y, i) => total + y * cotangent[i]!, 0);
@@ -41,8 +43,14 @@ describe("the float64 backward equals central differences of the forward:", () =
     const [x, weight, dout] = [normals(3 * 7, 3), normals(7, 4), normals(3 * 7, 5)];
     const { rstd } = reference.rmsNorm(x, null, weight, 1e-2);
     const { dx, dweight } = reference.rmsNormBackward(dout, x, rstd, weight, null, new Float64Array(7));
-    expectGradient(dx, numericalGradient((p) => reference.rmsNorm(p, null, weight, 1e-2).out, x, dout));
-    expectGradient(dweight, numericalGradient((p) => reference.rmsNorm(x, null, p, 1e-2).out, weight, dout));
+    expectGradient(
+      dx,
+      numericalGradient((p) => reference.rmsNorm(p, null, weight, 1e-2).out, x, dout),
+    );
+    expectGradient(
+      dweight,
+      numericalGradient((p) => reference.rmsNorm(x, null, p, 1e-2).out, weight, dout),
+    );
   });
 
   it("rotary embedding", () => {
@@ -55,16 +63,29 @@ describe("the float64 backward equals central differences of the forward:", () =
     );
   });
 
-  it.each([[3, 5], [5, 3], [4, 4]])("attention, %i queries and %i keys", (queries, keys) => {
+  it.each([
+    [3, 5],
+    [5, 3],
+    [4, 4],
+  ])("attention, %i queries and %i keys", (queries, keys) => {
     const s = { batch: 2, queries, keys, heads: 4, kvHeads: 2, headDim: 3 };
     const q = normals(2 * queries * 4 * 3, 8);
     const [k, v] = [normals(2 * keys * 2 * 3, 9), normals(2 * keys * 2 * 3, 10)];
     const dout = normals(q.length, 11);
     const { out, lse } = attention(q, k, v, s, 0.7);
     const { dq, dk, dv } = attentionBackward(dout, q, k, v, out, lse, s, 0.7);
-    expectGradient(dq, numericalGradient((p) => attention(p, k, v, s, 0.7).out, q, dout));
-    expectGradient(dk, numericalGradient((p) => attention(q, p, v, s, 0.7).out, k, dout));
-    expectGradient(dv, numericalGradient((p) => attention(q, k, p, s, 0.7).out, v, dout));
+    expectGradient(
+      dq,
+      numericalGradient((p) => attention(p, k, v, s, 0.7).out, q, dout),
+    );
+    expectGradient(
+      dk,
+      numericalGradient((p) => attention(q, p, v, s, 0.7).out, k, dout),
+    );
+    expectGradient(
+      dv,
+      numericalGradient((p) => attention(q, k, p, s, 0.7).out, v, dout),
+    );
   });
 
   it("SwiGLU", () => {
@@ -104,8 +125,17 @@ describe("random numbers", () => {
 
 describe("bf16", () => {
   it.each([
-    [1, 0x3f80], [-2, 0xc000], [1 + 2 ** -8, 0x3f80], [1 + 3 * 2 ** -8, 0x3f82], [1 + 2 ** -8 + 2 ** -20, 0x3f81],
-    [Infinity, 0x7f80], [3.4e38, 0x7f80], [0, 0], [-0, 0x8000], [NaN, 0x7fc0], [2 ** -133, 0x0001],
+    [1, 0x3f80],
+    [-2, 0xc000],
+    [1 + 2 ** -8, 0x3f80],
+    [1 + 3 * 2 ** -8, 0x3f82],
+    [1 + 2 ** -8 + 2 ** -20, 0x3f81],
+    [Infinity, 0x7f80],
+    [3.4e38, 0x7f80],
+    [0, 0],
+    [-0, 0x8000],
+    [NaN, 0x7fc0],
+    [2 ** -133, 0x0001],
   ])("rounds %d to nearest, ties to even", (x, bits) => {
     expect(bf16Bits(x)).toBe(bits);
   });

@@ -13,7 +13,14 @@ export const IGNORED = -100;
 
 /** c[m,n] = op(a)[m,k] op(b)[k,n] + c0 */
 export function matmul(
-  a: Values, b: Values, m: number, n: number, k: number, transposeA = false, transposeB = false, c0?: Values,
+  a: Values,
+  b: Values,
+  m: number,
+  n: number,
+  k: number,
+  transposeA = false,
+  transposeB = false,
+  c0?: Values,
 ): Float64Array {
   const c = new Float64Array(m * n);
   for (let i = 0; i < m; ++i) {
@@ -62,9 +69,7 @@ export interface Norm {
 }
 
 /** sum[n,c] = x + add; out = sum * rstd * weight, rstd[n] = 1 / sqrt(mean(sum^2) + epsilon) of the rounded sum. */
-export function rmsNorm(
-  x: Values, add: Values | null, weight: Values, epsilon: number, round: Round = exact,
-): Norm {
+export function rmsNorm(x: Values, add: Values | null, weight: Values, epsilon: number, round: Round = exact): Norm {
   const c = weight.length;
   const n = x.length / c;
   const sum = Float64Array.from(x, (value, i) => (add ? round(value + add[i]!) : value));
@@ -81,7 +86,12 @@ export function rmsNorm(
 
 /** Gradients of rmsNorm in sum and weight; dx0 and dweight0 are what they are added to. */
 export function rmsNormBackward(
-  dout: Values, sum: Values, rstd: Values, weight: Values, dx0: Values | null, dweight0: Values,
+  dout: Values,
+  sum: Values,
+  rstd: Values,
+  weight: Values,
+  dx0: Values | null,
+  dweight0: Values,
 ): { dx: Float64Array; dweight: Float64Array } {
   const c = weight.length;
   const n = rstd.length;
@@ -119,7 +129,11 @@ export function rotaryTable(inverseFrequencies: Values, positions: number): Floa
 
 /** x[b,t,h,d], element i of a head turned with element i + d/2 by the table's entry for position t + offset. */
 export function rotary(
-  x: Values, shape: readonly [number, number, number, number], table: Values, offset: number, inverse: boolean,
+  x: Values,
+  shape: readonly [number, number, number, number],
+  table: Values,
+  offset: number,
+  inverse: boolean,
 ): Float64Array {
   const [b, t, h, d] = shape;
   const half = d / 2;

@@ -16,7 +16,8 @@ export interface AttentionShape {
 
 /** Calls `f` for every query row: where it starts in q, where the row of key j starts in k, how many keys it sees. */
 function eachQuery(
-  s: AttentionShape, f: (query: number, lse: number, key: (j: number) => number, visible: number) => void,
+  s: AttentionShape,
+  f: (query: number, lse: number, key: (j: number) => number, visible: number) => void,
 ): void {
   for (let b = 0; b < s.batch; ++b) {
     for (let h = 0; h < s.heads; ++h) {
@@ -38,7 +39,12 @@ function dot(a: Values, i: number, b: Values, j: number, size: number): number {
 
 /** out = softmax(scale q k^T + mask) v and lse; the unnormalised probabilities are what is rounded on the way. */
 export function attention(
-  q: Values, k: Values, v: Values, s: AttentionShape, scale: number, round: Round = exact,
+  q: Values,
+  k: Values,
+  v: Values,
+  s: AttentionShape,
+  scale: number,
+  round: Round = exact,
 ): { out: Float64Array; lse: Float64Array } {
   const out = new Float64Array(q.length);
   const lse = new Float64Array(s.batch * s.heads * s.queries).fill(-Infinity);
@@ -60,7 +66,14 @@ export function attention(
 
 /** The gradients in q, k and v; probabilities and the scores' gradients are what is rounded on the way. */
 export function attentionBackward(
-  dout: Values, q: Values, k: Values, v: Values, out: Values, lse: Values, s: AttentionShape, scale: number,
+  dout: Values,
+  q: Values,
+  k: Values,
+  v: Values,
+  out: Values,
+  lse: Values,
+  s: AttentionShape,
+  scale: number,
   round: Round = exact,
 ): { dq: Float64Array; dk: Float64Array; dv: Float64Array } {
   const dq = new Float64Array(q.length);

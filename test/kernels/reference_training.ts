@@ -24,7 +24,10 @@ export function labelCoefficients(labels: Values, weights: Values): Float64Array
 
 /** losses[r] and the gradient in logits[r,v] of the K-way cross-entropy; labels outside [0, v) are ignored. */
 export function crossEntropy(
-  logits: Values, labels: Values, coefficients: Values, rows: number,
+  logits: Values,
+  labels: Values,
+  coefficients: Values,
+  rows: number,
 ): { losses: Float64Array; gradient: Float64Array } {
   const v = logits.length / rows;
   const k = coefficients.length;
@@ -67,8 +70,10 @@ export function adamw(state: AdamWState, grad: Values, hyper: Hyper, t: number, 
   const clip = maxNorm > 0 ? min(1, maxNorm / norm(grad)) : 1;
   for (let i = 0; i < grad.length; ++i) {
     const g = grad[i]! * clip;
-    const m = (state.m[i] = beta1 * state.m[i]! + (1 - beta1) * g);
-    const v = (state.v[i] = beta2 * state.v[i]! + (1 - beta2) * g * g);
+    const m = beta1 * state.m[i]! + (1 - beta1) * g;
+    const v = beta2 * state.v[i]! + (1 - beta2) * g * g;
+    state.m[i] = m;
+    state.v[i] = v;
     const change = m / (1 - beta1 ** t) / (sqrt(v / (1 - beta2 ** t)) + epsilon);
     state.master[i]! -= lr * (change + (i < decayed ? weightDecay * state.master[i]! : 0));
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { cases, grid, open, type ComputeDType } from "./backends.js";
+import { type ComputeDType, cases, grid, open } from "./backends.js";
 import { expectClose, expectSameBits } from "./compare.js";
 import { Memory, values } from "./memory.js";
 import { normals, rounding } from "./numbers.js";
@@ -17,7 +17,9 @@ interface Inputs {
 
 function inputs(n: number, c: number, dtype: ComputeDType): Inputs {
   return {
-    x: normals(n * c, 1, dtype, 3), add: normals(n * c, 2, dtype), weight: normals(c, 3, dtype),
+    x: normals(n * c, 1, dtype, 3),
+    add: normals(n * c, 2, dtype),
+    weight: normals(c, 3, dtype),
     dout: normals(n * c, 4, dtype),
   };
 }
@@ -42,8 +44,13 @@ function backward(memory: Memory, n: number, c: number, dtype: ComputeDType, acc
   const dx = accumulate ? memory.inout(dtype, [n, c], normals(n * c, 5, dtype)) : memory.output(dtype, [n, c]);
   const dweight = memory.inout("f32", [c], normals(c, 6));
   native.rmsNormBackward(
-    dx, dweight, memory.input(dtype, [n, c], dout), memory.input(dtype, [n, c], x), memory.input("f32", [n], rstd),
-    memory.input(dtype, [c], weight), memory.workspace("f32", native.rmsNormBackwardWorkspace(memory.device, n, c)),
+    dx,
+    dweight,
+    memory.input(dtype, [n, c], dout),
+    memory.input(dtype, [n, c], x),
+    memory.input("f32", [n], rstd),
+    memory.input(dtype, [c], weight),
+    memory.workspace("f32", native.rmsNormBackwardWorkspace(memory.device, n, c)),
     accumulate,
   );
   return [dx, dweight];
@@ -52,8 +59,29 @@ function backward(memory: Memory, n: number, c: number, dtype: ComputeDType, acc
 describe.each(grid)("RMSNorm on $backend in $dtype", ({ backend, dtype }) => {
   const round = rounding[dtype];
   const shapes = cases<readonly [number, number]>(
-    backend, [[1, 32], [3, 40], [31, 96], [123, 64], [3, 997], [123, 33], [3, 4096], [2, 12_296], [19, 520], [5, 1544]],
-    [[1, 32], [3, 40], [31, 33], [2, 12_296], [19, 520], [5, 1544], [2, 2056]]);
+    backend,
+    [
+      [1, 32],
+      [3, 40],
+      [31, 96],
+      [123, 64],
+      [3, 997],
+      [123, 33],
+      [3, 4096],
+      [2, 12_296],
+      [19, 520],
+      [5, 1544],
+    ],
+    [
+      [1, 32],
+      [3, 40],
+      [31, 33],
+      [2, 12_296],
+      [19, 520],
+      [5, 1544],
+      [2, 2056],
+    ],
+  );
   const grown = shapes.flatMap(([n, c]) => [64, 61].map((guard) => ({ n, c, guard })));
 
   it.each(grown)("[$n, $c] with the residual, guard $guard", async ({ n, c, guard }) => {
@@ -73,7 +101,14 @@ describe.each(grid)("RMSNorm on $backend in $dtype", ({ backend, dtype }) => {
     const { x, weight } = inputs(n, c, dtype);
     const [out, rstd] = [memory.output(dtype, [n, c]), memory.output("f32", [n])];
     native.rmsNormForward(
-      out, null, rstd, memory.input(dtype, [n, c], x), null, memory.input(dtype, [c], weight), EPSILON);
+      out,
+      null,
+      rstd,
+      memory.input(dtype, [n, c], x),
+      null,
+      memory.input(dtype, [c], weight),
+      EPSILON,
+    );
     const exact = rmsNorm(x, null, weight, EPSILON);
     expectClose(await values(out), exact.out, exact.out.map(round));
     expectClose(await values(rstd), exact.rstd);
@@ -102,7 +137,8 @@ describe.each(grid)("RMSNorm on $backend in $dtype", ({ backend, dtype }) => {
   });
 
   it.each(grown.flatMap((shape) => [false, true].map((accumulate) => ({ ...shape, accumulate }))))(
-    "backward of [$n, $c], accumulate $accumulate, guard $guard", async ({ n, c, guard, accumulate }) => {
+    "backward of [$n, $c], accumulate $accumulate, guard $guard",
+    async ({ n, c, guard, accumulate }) => {
       const memory = new Memory(open(backend), { guard });
       const { x, weight, dout } = inputs(n, c, dtype);
       const { rstd } = rmsNorm(x, null, weight, EPSILON);
@@ -112,9 +148,13 @@ describe.each(grid)("RMSNorm on $backend in $dtype", ({ backend, dtype }) => {
       expectClose(await values(dx!), exact.dx, exact.dx.map(round));
       expectClose(await values(dweight!), exact.dweight);
       await memory.verify();
-    });
+    },
+  );
 
-  it.each([[4300, 8, 64], [530, 1030, 61]])(
+  it.each([
+    [4300, 8, 64],
+    [530, 1030, 61],
+  ])(
     "sums the weight's gradient over %d rows, of %d columns, more than there are partial sums, guard %d",
     async (n, c, guard) => {
       const memory = new Memory(open(backend), { guard });
@@ -125,7 +165,8 @@ describe.each(grid)("RMSNorm on $backend in $dtype", ({ backend, dtype }) => {
       expectClose(await values(dx!), exact.dx, exact.dx.map(round));
       expectClose(await values(dweight!), exact.dweight);
       await memory.verify();
-    });
+    },
+  );
 
   it("gives the same bits again", () => {
     const [n, c] = cases(backend, [[257, 200]], [[31, 40]])[0]!;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { backends, cases, grid, open, type ComputeDType } from "./backends.js";
+import { backends, type ComputeDType, cases, grid, open } from "./backends.js";
 import { expectClose, expectSameBits } from "./compare.js";
 import { Memory, values } from "./memory.js";
 import { normals, rounding } from "./numbers.js";
@@ -10,7 +10,11 @@ const frequencies = (headDim: number): Float64Array =>
   Float64Array.from({ length: headDim / 2 }, (_, i) => Math.fround(10_000 ** ((-2 * i) / headDim)));
 
 describe.each(backends)("rotaryTable on %s", (backend) => {
-  it.each([[1, 32], [31, 80], [123, 128]])("%i positions of head dimension %i", async (positions, headDim) => {
+  it.each([
+    [1, 32],
+    [31, 80],
+    [123, 128],
+  ])("%i positions of head dimension %i", async (positions, headDim) => {
     const memory = new Memory(open(backend), { guard: 61 });
     const table = memory.output("f32", [positions, headDim / 2, 2]);
     native.rotaryTable(table, memory.input("f32", [headDim / 2], frequencies(headDim)));
@@ -37,12 +41,27 @@ describe.each(backends)("rotaryTable on %s", (backend) => {
 describe.each(grid)("rotary on $backend in $dtype", ({ backend, dtype }) => {
   const shapes = cases<readonly [number, number, number, number]>(
     backend,
-    [[1, 1, 1, 32], [2, 3, 4, 64], [1, 31, 3, 80], [2, 31, 2, 96], [1, 123, 2, 128], [1, 3, 5, 6]],
-    [[1, 1, 1, 32], [2, 3, 4, 64], [1, 7, 3, 80], [1, 3, 5, 6]],
+    [
+      [1, 1, 1, 32],
+      [2, 3, 4, 64],
+      [1, 31, 3, 80],
+      [2, 31, 2, 96],
+      [1, 123, 2, 128],
+      [1, 3, 5, 6],
+    ],
+    [
+      [1, 1, 1, 32],
+      [2, 3, 4, 64],
+      [1, 7, 3, 80],
+      [1, 3, 5, 6],
+    ],
   );
 
   async function rotated(
-    shape: readonly [number, number, number, number], offset: number, inverse: boolean, guard: number,
+    shape: readonly [number, number, number, number],
+    offset: number,
+    inverse: boolean,
+    guard: number,
   ): Promise<void> {
     const [b, t, h, d] = shape;
     const x = normals(b * t * h * d, 1, dtype);
@@ -70,8 +89,9 @@ describe.each(grid)("rotary on $backend in $dtype", ({ backend, dtype }) => {
     const fused = memory.inout(dtype, [b, t, heads, d], x);
     native.rotary(fused.narrow(2, 1, 5), memory.input("f32", [t, d / 2, 2], table), 0, false);
     const turned = rotary(x, [b, t, heads, d], table, 0, false);
-    const exact = turned.map((value,
-      i) => (Math.floor(i / d) % heads >= 1 && Math.floor(i / d) % heads < 6 ? value : x[i]!));
+    const exact = turned.map((value, i) =>
+      Math.floor(i / d) % heads >= 1 && Math.floor(i / d) % heads < 6 ? value : x[i]!,
+    );
     expectClose(await values(fused), exact, exact.map(rounding[dtype]));
     await memory.verify();
   });

@@ -60,17 +60,29 @@ describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
     expect(chiSquare).toBeLessThan(60);
   }
 
-  it.each(cases(backend, [[1, 997], [3, 997], [31, 40], [2, 8193]], [[1, 97], [3, 40]]).flatMap(([rows, v]) =>
-    [64, 61].map((guard) => [rows!, v!, guard] as const)))(
-    "temperature 0 takes the largest of %i rows of %i, guard %i", async (rows, v, guard) => {
-      const logits = normals(rows * v, 2, dtype);
-      const largest = Array.from({ length: rows }, (_, r) => {
-        const of = logits.subarray(r * v, (r + 1) * v);
-        return of.indexOf(Math.max(...of));
-      });
-      expect(await draw(logits, rows, { temperature: 0 }, guard)).toEqual(largest);
-      expect(await draw(logits, rows, { topK: 1 }, guard)).toEqual(largest);
+  it.each(
+    cases(
+      backend,
+      [
+        [1, 997],
+        [3, 997],
+        [31, 40],
+        [2, 8193],
+      ],
+      [
+        [1, 97],
+        [3, 40],
+      ],
+    ).flatMap(([rows, v]) => [64, 61].map((guard) => [rows!, v!, guard] as const)),
+  )("temperature 0 takes the largest of %i rows of %i, guard %i", async (rows, v, guard) => {
+    const logits = normals(rows * v, 2, dtype);
+    const largest = Array.from({ length: rows }, (_, r) => {
+      const of = logits.subarray(r * v, (r + 1) * v);
+      return of.indexOf(Math.max(...of));
     });
+    expect(await draw(logits, rows, { temperature: 0 }, guard)).toEqual(largest);
+    expect(await draw(logits, rows, { topK: 1 }, guard)).toEqual(largest);
+  });
 
   it("takes the lowest id among equals", async () => {
     const logits = new Float64Array(3 * 1000).fill(-1);
@@ -86,16 +98,23 @@ describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
   });
 
   it.each(cases(backend, [0.5, 1, 2], [0.5, 2]))("follows the softmax at temperature %d", (temperature) =>
-    expectDistribution({ temperature, seed: 3 }, byLogit));
+    expectDistribution({ temperature, seed: 3 }, byLogit),
+  );
 
   it.each(cases(backend, [2, 5, 11, 100], [5, 100]))("draws from the %i largest", (topK) =>
-    expectDistribution({ topK, seed: 4 }, byLogit.slice(0, topK)));
+    expectDistribution({ topK, seed: 4 }, byLogit.slice(0, topK)),
+  );
 
   it.each(cases(backend, [0.4, 0.6, 0.9, 0.99], [0.9]))("draws from the smallest set that reaches %d", (topP) => {
     const weights = byLogit.map((id) => Math.exp(row[id]!));
     const total = weights.reduce((a, b) => a + b, 0);
     let reached = 0;
-    const size = 1 + weights.findIndex((weight) => (reached += weight / total) >= topP);
+    const size =
+      1 +
+      weights.findIndex((weight) => {
+        reached += weight / total;
+        return reached >= topP;
+      });
     return expectDistribution({ topP, seed: 5 }, byLogit.slice(0, size));
   });
 
@@ -135,8 +154,10 @@ describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
     const [rows, v] = cases(backend, [[17, 997]], [[3, 97]])[0]!;
     const logits = normals(rows! * v!, 7, dtype, 2);
     return expectSameBits(backend, (memory) => [
-      enqueue(memory, logits, rows!), enqueue(memory, logits, rows!, { topK: 20 }),
-      enqueue(memory, logits, rows!, { topP: 0.9 }), enqueue(memory, logits, rows!, { topK: 50, topP: 0.7 }),
+      enqueue(memory, logits, rows!),
+      enqueue(memory, logits, rows!, { topK: 20 }),
+      enqueue(memory, logits, rows!, { topP: 0.9 }),
+      enqueue(memory, logits, rows!, { topK: 50, topP: 0.7 }),
     ]);
   });
 });

@@ -9,7 +9,20 @@ import { swiglu, swigluBackward } from "./reference.js";
 describe.each(grid)("SwiGLU on $backend in $dtype", ({ backend, dtype }) => {
   const round = rounding[dtype];
   const shapes = cases<readonly [number, number]>(
-    backend, [[1, 32], [3, 40], [31, 33], [123, 96], [3, 997], [1, 1]], [[1, 32], [3, 40], [7, 33]],
+    backend,
+    [
+      [1, 32],
+      [3, 40],
+      [31, 33],
+      [123, 96],
+      [3, 997],
+      [1, 1],
+    ],
+    [
+      [1, 32],
+      [3, 40],
+      [7, 33],
+    ],
   ).flatMap(([n, i]) => [64, 61].map((guard) => ({ n, i, guard })));
 
   it.each(shapes)("forward of [$n, $i], guard $guard", async ({ n, i, guard }) => {

@@ -8,10 +8,10 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import type { LlamaConfig } from "../../lib/hf/llama_config.js";
 import { exportGguf, generate, Llama, parseRunConfig, prepareDataset, Tokenizer, Trainer } from "../../lib/index.js";
 import { openEngine } from "./engine.js";
 import { preTokenizers, texts } from "./texts.js";
-import type { LlamaConfig } from "../../lib/hf/llama_config.js";
 
 const [, , entry, folder] = process.argv as [string, string, string, string];
 const path = (name: string) => join(folder, name);
@@ -21,7 +21,9 @@ const addresses = join(dirname(createRequire(import.meta.url).resolve("@stdlib/d
 const files = ["1961_john_f_kennedy_d", "1962_john_f_kennedy_d", "1963_john_f_kennedy_d"];
 const vocabulary = 1024;
 await prepareDataset({
-  files: files.map((name) => join(addresses, `${name}.txt`)), out: path("data"), trainTokenizerVocab: vocabulary,
+  files: files.map((name) => join(addresses, `${name}.txt`)),
+  out: path("data"),
+  trainTokenizerVocab: vocabulary,
   valFraction: 0.05,
 });
 const tokenizerFile = path("data/tokenizer.json");
@@ -29,22 +31,30 @@ const tokenizer = await Tokenizer.fromFile(tokenizerFile);
 const engine = await openEngine(entry);
 
 const shape = {
-  hidden_size: 96, intermediate_size: 160, num_hidden_layers: 2, num_attention_heads: 3, num_key_value_heads: 1,
-  vocab_size: vocabulary + 8, max_position_embeddings: 256,
+  hidden_size: 96,
+  intermediate_size: 160,
+  num_hidden_layers: 2,
+  num_attention_heads: 3,
+  num_key_value_heads: 1,
+  vocab_size: vocabulary + 8,
+  max_position_embeddings: 256,
 };
-const config = parseRunConfig({
-  name: "small",
-  model: shape,
-  data: { train: path("data/train_*.bin"), val: path("data/val_*.bin") },
-  stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
-  batch: { tokensPerStep: 2048, sequenceLength: 64 },
-  train: { steps: 400 },
-  optimizer: { lr: 3e-3 },
-  schedule: { warmupSteps: 10 },
-  device: "cpu",
-  precision: "fp32",
-  out: path("run"),
-}, "compare.ts");
+const config = parseRunConfig(
+  {
+    name: "small",
+    model: shape,
+    data: { train: path("data/train_*.bin"), val: path("data/val_*.bin") },
+    stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
+    batch: { tokensPerStep: 2048, sequenceLength: 64 },
+    train: { steps: 400 },
+    optimizer: { lr: 3e-3 },
+    schedule: { warmupSteps: 10 },
+    device: "cpu",
+    precision: "fp32",
+    out: path("run"),
+  },
+  "compare.ts",
+);
 const trainer = await Trainer.open(config);
 for await (const { step, loss } of trainer.run()) if (step % 100 === 0) log(`step ${step}: ${loss.toFixed(3)}`);
 await trainer.close();

@@ -10,8 +10,13 @@ import { Stepper } from "../../lib/train/stepper.js";
 import { backends, open } from "../kernels/backends.js";
 
 const shape = {
-  vocab_size: 131, hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2,
-  num_key_value_heads: 1, max_position_embeddings: 64,
+  vocab_size: 131,
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  max_position_embeddings: 64,
 };
 
 const tokens = Int32Array.from({ length: 8 * 4 * 12 }, (_, index) => (index * index + 7 * index) % 131);
@@ -21,7 +26,11 @@ async function step(backend: (typeof backends)[number], precision: "fp32" | "bf1
   const device = open(backend);
   const config = parseRunConfig(
     {
-      name: "accumulation", model: shape, data: { train: "none" }, stages: [{ patchSize: 4 }], train: { steps: 1 },
+      name: "accumulation",
+      model: shape,
+      data: { train: "none" },
+      stages: [{ patchSize: 4 }],
+      train: { steps: 1 },
       batch: { tokensPerStep: tokens.length, sequenceLength: 12, microBatch },
     },
     "accumulation",
@@ -74,7 +83,11 @@ describe("a memory plan", () => {
     const bytes = (patchSize: number, tokensPerStep: number) => {
       const config = parseRunConfig(
         {
-          name: "plan", model: shape, data: { train: "none" }, stages: [{ patchSize }], train: { steps: 1 },
+          name: "plan",
+          model: shape,
+          data: { train: "none" },
+          stages: [{ patchSize }],
+          train: { steps: 1 },
           batch: { tokensPerStep, sequenceLength: 64 },
         },
         "plan",
@@ -88,7 +101,11 @@ describe("a memory plan", () => {
     const device = open("cpu");
     const config = parseRunConfig(
       {
-        name: "plan", model: shape, data: { train: "none" }, stages: [{ patchSize: 1 }], train: { steps: 1 },
+        name: "plan",
+        model: shape,
+        data: { train: "none" },
+        stages: [{ patchSize: 1 }],
+        train: { steps: 1 },
         batch: { tokensPerStep: 4096, sequenceLength: 64 },
       },
       "plan",

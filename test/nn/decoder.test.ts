@@ -9,8 +9,15 @@ import { modelWeights } from "../../lib/nn/weights.js";
 import { backends, open } from "../kernels/backends.js";
 
 const shape = {
-  vocab_size: 131, hidden_size: 96, intermediate_size: 160, num_hidden_layers: 2, num_attention_heads: 3,
-  num_key_value_heads: 1, max_position_embeddings: 64, initializer_range: 0.3, eos_token_id: null,
+  vocab_size: 131,
+  hidden_size: 96,
+  intermediate_size: 160,
+  num_hidden_layers: 2,
+  num_attention_heads: 3,
+  num_key_value_heads: 1,
+  max_position_embeddings: 64,
+  initializer_range: 0.3,
+  eos_token_id: null,
 };
 const prompt = [5, 17, 99, 17, 3, 64, 130, 0, 11];
 const greedy = { temperature: 0, topK: 0, topP: 1, seed: 1 };

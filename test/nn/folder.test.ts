@@ -3,7 +3,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
 import { CheckpointError } from "../../lib/errors.js";
-import { SafetensorsFile, writeSafetensors, type SafetensorsEntry } from "../../lib/hf/safetensors.js";
+import { type SafetensorsEntry, SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { temporaryFolder } from "../data/temporary.js";
 import { backends, open } from "../kernels/backends.js";
@@ -40,7 +40,7 @@ function toHalf(value: number): number {
 }
 
 function fromHalf(half: number): number {
-  const magnitude = (half & 0x7fff) === 0 ? 0 : 2 ** ((half >> 10 & 31) - 15) * (1 + (half & 1023) / 1024);
+  const magnitude = (half & 0x7fff) === 0 ? 0 : 2 ** (((half >> 10) & 31) - 15) * (1 + (half & 1023) / 1024);
   return half & 0x8000 ? -magnitude : magnitude;
 }
 
@@ -113,7 +113,11 @@ describe.each(backends)("a model folder on %s", (backend) => {
   });
 
   it.each([
-    ["of another architecture", '{ "model_type": "mistral" }', /config\.json: model_type: expected "llama".* "mistral"/],
+    [
+      "of another architecture",
+      '{ "model_type": "mistral" }',
+      /config\.json: model_type: expected "llama".* "mistral"/,
+    ],
     ["that is no JSON", "{", /config\.json: expected a model's configuration/],
     ["with two problems", '{ "hidden_act": "gelu", "head_dim": 7 }', /hidden_act: expected .*\n.*head_dim: expected /],
   ])("with a configuration %s is a CheckpointError", async (_, config, message) => {

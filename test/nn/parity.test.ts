@@ -79,7 +79,9 @@ describe.each(backends)("parity with Hugging Face on %s", (backend) => {
   const variants = ["untied", "tied", "gqa", "bf16"];
   const cases = variants.flatMap((variant) =>
     read<{ cases: Case[] }>(variant, "reference.json").cases.map((reference) => ({
-      variant, reference, patchSize: reference.patchSize,
+      variant,
+      reference,
+      patchSize: reference.patchSize,
     })),
   );
 

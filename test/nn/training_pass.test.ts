@@ -12,8 +12,13 @@ import { Stepper } from "../../lib/train/stepper.js";
 import { backends, cases, open } from "../kernels/backends.js";
 
 const shape = {
-  vocab_size: 131, hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2,
-  num_key_value_heads: 1, max_position_embeddings: 64,
+  vocab_size: 131,
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  max_position_embeddings: 64,
 };
 const cut = { sequences: 2, positions: 12, patchSize: 4 };
 const half = cut.sequences * cut.positions * cut.patchSize;
@@ -26,7 +31,11 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
   it("takes the steps that the trainer takes, bit for bit", async () => {
     const config = parseRunConfig(
       {
-        name: "loop", model: shape, data: { train: "none" }, stages: [{ patchSize: 4 }], train: { steps: 3 },
+        name: "loop",
+        model: shape,
+        data: { train: "none" },
+        stages: [{ patchSize: 4 }],
+        train: { steps: 3 },
         batch: { tokensPerStep: tokens.length, sequenceLength: cut.positions, microBatch: cut.sequences },
       },
       "loop",
@@ -82,8 +91,10 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
     using optimizer = new AdamW(model.parameters);
     const { gradient } = optimizer;
     const refused = (body: () => unknown, message: string | RegExp) => expect(body).toThrow(message);
-    const make = (batch: unknown, flat: Tensor = gradient) => () =>
-      new TrainingPass(model, flat as Tensor<"f32">, batch as typeof cut);
+    const make =
+      (batch: unknown, flat: Tensor = gradient) =>
+      () =>
+        new TrainingPass(model, flat as Tensor<"f32">, batch as typeof cut);
     refused(make(null), "TrainingPass: batch: expected an object but got null");
     refused(make({ ...cut, sequences: 0 }), /^TrainingPass: sequences: expected a whole number from 1 .* but got 0$/);
     refused(make({ ...cut, positions: 65 }), "positions: expected a whole number from 2 to 64 but got 65");
@@ -93,7 +104,10 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
     const small = new Tensor(device, "f32", [3]);
     refused(make(cut, small), /^TrainingPass: gradient: expected shape \[\d+\] but got \[3\]$/);
     using pass = new TrainingPass(model, gradient, cut);
-    refused(() => pass.run(tokens), `TrainingPass.run: tokens: expected sequences * positions * patchSize = ${half} ids`);
+    refused(
+      () => pass.run(tokens),
+      `TrainingPass.run: tokens: expected sequences * positions * patchSize = ${half} ids`,
+    );
     refused(() => pass.run([1] as never), "TrainingPass.run: tokens: expected an Int32Array but got another object");
     refused(() => new AdamW(model as never), "AdamW: parameters: expected a model's parameters but got another object");
     for (const [key, value] of Object.entries({ betas: [1, 0.9], eps: 0, weightDecay: -1, gradClip: 0 })) {

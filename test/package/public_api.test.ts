@@ -16,8 +16,12 @@ function source(specifier: string, from: URL): URL {
 function reexports(file: URL): { name: string; from: URL }[] {
   const lists = [...read(file).matchAll(/^export (?:type )?\{([^}]*)\} from "([^"]+)";/gm)];
   return lists.flatMap(([, names, specifier]) =>
-    names!.split(",").map((name) => name.replace(/\btype\b/, "").trim()).filter((name) => name !== "")
-      .map((name) => ({ name, from: source(specifier!, file) })));
+    names!
+      .split(",")
+      .map((name) => name.replace(/\btype\b/, "").trim())
+      .filter((name) => name !== "")
+      .map((name) => ({ name, from: source(specifier!, file) })),
+  );
 }
 
 const declaration = (name: string) =>
@@ -27,8 +31,11 @@ const declaration = (name: string) =>
 function before(name: string, file: URL): string[] {
   const text = read(file);
   const found = [...text.matchAll(declaration(name))].map(({ index }) => text.slice(0, index).trimEnd());
-  return found.length > 0 ? found : reexports(file).filter((other) => other.name === name)
-    .flatMap((other) => before(name, other.from));
+  return found.length > 0
+    ? found
+    : reexports(file)
+        .filter((other) => other.name === name)
+        .flatMap((other) => before(name, other.from));
 }
 
 describe.each(["lib/index.ts", "lib/kernels.ts"])("%s", (path) => {

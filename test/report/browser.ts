@@ -91,7 +91,9 @@ async function main(): Promise<number> {
       for (const view of views) {
         const problems = await look(chromium, file, view);
         if (problems.length > 0) failed++;
-        process.stdout.write(`${problems.length > 0 ? "FAIL" : "ok  "} ${file.slice(folder.length + 1)}, ${view.name}\n`);
+        process.stdout.write(
+          `${problems.length > 0 ? "FAIL" : "ok  "} ${file.slice(folder.length + 1)}, ${view.name}\n`,
+        );
         for (const problem of problems) process.stdout.write(`     ${problem}\n`);
       }
     }

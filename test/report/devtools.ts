@@ -1,5 +1,5 @@
 /** Headless Chromium, spoken to in the DevTools protocol over a pipe: JSON messages, each with a zero byte behind it. */
-import { spawn, type ChildProcess } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -2,10 +2,11 @@
  * The layers of lib/, as an executable page: a file imports from its own floor or from those below it, and no file
  * imports itself by way of others.
  */
-import { expect, test } from "@jest/globals";
+
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { expect, test } from "@jest/globals";
 
 /** Lowest first: a room is a folder of lib/, or a file that lies in lib/ itself. */
 const floors: readonly (readonly string[])[] = [
@@ -67,7 +68,10 @@ test("every file of lib stands on a floor, and every import leads to a file of l
 
 test("no import leads to a higher floor", () => {
   const up = files.flatMap((file) =>
-    imports.get(file)!.filter((target) => floorOf(target) > floorOf(file)).map((target) => `${file} -> ${target}`),
+    imports
+      .get(file)!
+      .filter((target) => floorOf(target) > floorOf(file))
+      .map((target) => `${file} -> ${target}`),
   );
   expect(up).toEqual([]);
 });

@@ -4,7 +4,11 @@ import { changedBits, launchesByKernel, neverLaunched } from "./reports.js";
 describe("a report of launches", () => {
   it("is added up over processes, in the order of the names", () => {
     const launches = launchesByKernel("b_kernel<128>\t2\na_kernel<T, 1>\t0\nb_kernel<32>\t0\nb_kernel<128>\t3\n");
-    expect([...launches]).toEqual([["a_kernel<T, 1>", 0], ["b_kernel<32>", 0], ["b_kernel<128>", 5]]);
+    expect([...launches]).toEqual([
+      ["a_kernel<T, 1>", 0],
+      ["b_kernel<32>", 0],
+      ["b_kernel<128>", 5],
+    ]);
     expect(neverLaunched(launches)).toEqual(["a_kernel<T, 1>", "b_kernel<32>"]);
   });
 

@@ -14,7 +14,13 @@ import { native } from "../../lib/native.js";
 import { changedBits, launchesByKernel, neverLaunched } from "./reports.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const jest = ["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", "--runInBand", "--runTestsByPath"];
+const jest = [
+  "--experimental-vm-modules",
+  "--no-warnings",
+  "node_modules/jest/bin/jest.js",
+  "--runInBand",
+  "--runTestsByPath",
+];
 const minutes = 60_000;
 
 /** The operations' tests. */
@@ -126,9 +132,11 @@ async function main(): Promise<number> {
     const problems = [...judge(scratch), ...failed.map((name) => `failed: ${name}`)];
     for (const problem of problems) print(problem);
     const seconds = Math.round((performance.now() - start) / 1000);
-    print(problems.length > 0
-      ? `\nsimt: FAILED after ${seconds} s: ${problems.length} of the above`
-      : `\nsimt: passed in ${seconds} s: every kernel was launched; same bits under ${schedules.join(", ")}`);
+    print(
+      problems.length > 0
+        ? `\nsimt: FAILED after ${seconds} s: ${problems.length} of the above`
+        : `\nsimt: passed in ${seconds} s: every kernel was launched; same bits under ${schedules.join(", ")}`,
+    );
     return problems.length > 0 ? 1 : 0;
   } finally {
     rmSync(scratch, { recursive: true, force: true });

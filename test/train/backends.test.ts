@@ -23,16 +23,28 @@ interface Trained {
  * @param ahead whether steps are told the tokens of the next
  */
 async function train(
-  backend: BackendName, precision: "fp32" | "bf16", patchSize: number, ahead = false,
+  backend: BackendName,
+  precision: "fp32" | "bf16",
+  patchSize: number,
+  ahead = false,
 ): Promise<Trained> {
   const device = open(backend);
   const tokensPerStep = sequences * positions * patchSize;
   const config = parseRunConfig(
     {
-      name: "backends", data: { train: "none" }, stages: [{ patchSize }], train: { steps }, optimizer: { lr: 3e-3 },
+      name: "backends",
+      data: { train: "none" },
+      stages: [{ patchSize }],
+      train: { steps },
+      optimizer: { lr: 3e-3 },
       model: {
-        hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 1,
-        vocab_size: madeVocabulary, max_position_embeddings: 64,
+        hidden_size: 64,
+        intermediate_size: 96,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        num_key_value_heads: 1,
+        vocab_size: madeVocabulary,
+        max_position_embeddings: 64,
       },
       batch: { tokensPerStep, sequenceLength: positions, microBatch: 2 },
     },
@@ -44,8 +56,9 @@ async function train(
   const stepper = new Stepper(model, planRun(device, config.model!, dtype, stages, null), stages, null);
   const tokens = Int32Array.from(madeTokens(steps * tokensPerStep));
   const trained: Trained = { losses: [], gradNorms: [], weights: new Float32Array() };
-  const batches = Array.from(
-    { length: steps }, (_, step) => tokens.slice(step * tokensPerStep, (step + 1) * tokensPerStep));
+  const batches = Array.from({ length: steps }, (_, step) =>
+    tokens.slice(step * tokensPerStep, (step + 1) * tokensPerStep),
+  );
   // Now and then the next step's tokens do not come, or turn out to be others.
   const next = async (step: number): Promise<Int32Array> => {
     if (step % 7 === 3) throw new Error("on purpose");
@@ -70,29 +83,32 @@ const others = backends.filter((backend) => backend !== "cpu");
 const describeOthers = others.length > 0 ? describe.each(others) : describe.skip.each<BackendName>(["simt"]);
 
 describeOthers("30 training steps on %s", (backend) => {
-  it.each([1, 4])("follow the CPU's losses at K = %i, the same bits with and without graphs, prefetched or not", async (K) => {
-    const exact = await train("cpu", "fp32", K);
-    expect(exact.losses.at(-1)).toBeLessThan(exact.losses[0]! - 0.1); // it learns
+  it.each([1, 4])(
+    "follow the CPU's losses at K = %i, the same bits with and without graphs, prefetched or not",
+    async (K) => {
+      const exact = await train("cpu", "fp32", K);
+      expect(exact.losses.at(-1)).toBeLessThan(exact.losses[0]! - 0.1); // it learns
 
-    // The noise of bf16 is what it does to the CPU's own losses. Both backends round every activation at the same
-    // points, but after sums in another order: they may not differ by more than that from each other, nor the other
-    // by more than twice that from the losses in fp32.
-    const cpu = await train("cpu", "bf16", K);
-    const noise = distance(cpu.losses, exact.losses);
-    expect(noise).toBeGreaterThan(1e-5);
-    expect(noise).toBeLessThan(0.01);
-    const first = await train(backend, "bf16", K);
-    expect(distance(first.losses, cpu.losses)).toBeLessThan(noise);
-    expect(distance(first.losses, exact.losses)).toBeLessThan(2 * noise);
+      // The noise of bf16 is what it does to the CPU's own losses. Both backends round every activation at the same
+      // points, but after sums in another order: they may not differ by more than that from each other, nor the other
+      // by more than twice that from the losses in fp32.
+      const cpu = await train("cpu", "bf16", K);
+      const noise = distance(cpu.losses, exact.losses);
+      expect(noise).toBeGreaterThan(1e-5);
+      expect(noise).toBeLessThan(0.01);
+      const first = await train(backend, "bf16", K);
+      expect(distance(first.losses, cpu.losses)).toBeLessThan(noise);
+      expect(distance(first.losses, exact.losses)).toBeLessThan(2 * noise);
 
-    process.env.NEXTPATCH_GRAPHS = "0";
-    try {
-      expect(await train(backend, "bf16", K)).toEqual(first);
-    } finally {
-      delete process.env.NEXTPATCH_GRAPHS;
-    }
-    expect(await train(backend, "bf16", K, true)).toEqual(first);
-  });
+      process.env.NEXTPATCH_GRAPHS = "0";
+      try {
+        expect(await train(backend, "bf16", K)).toEqual(first);
+      } finally {
+        delete process.env.NEXTPATCH_GRAPHS;
+      }
+      expect(await train(backend, "bf16", K, true)).toEqual(first);
+    },
+  );
 
   it("follow the CPU's losses in fp32", async () => {
     const [found, expected] = [await train(backend, "fp32", 4), await train("cpu", "fp32", 4)];

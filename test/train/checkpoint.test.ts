@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { CheckpointError, ConfigError } from "../../lib/errors.js";
 import { Llama } from "../../lib/nn/llama.js";
@@ -23,16 +32,28 @@ describe("checkpoints", () => {
     await runTo(madeConfig(path(), { precision: "bf16" }), { until: 3 });
     const folder = path("run/checkpoints/step-00000003");
     expect(readdirSync(folder).sort()).toEqual([
-      "config.json", "generation_config.json", "model.safetensors", "trainer",
+      "config.json",
+      "generation_config.json",
+      "model.safetensors",
+      "trainer",
     ]);
     expect(readdirSync(`${folder}/trainer`).sort()).toEqual([
-      "exp_avg.safetensors", "exp_avg_sq.safetensors", "master.safetensors", "state.json",
+      "exp_avg.safetensors",
+      "exp_avg_sq.safetensors",
+      "master.safetensors",
+      "state.json",
     ]);
     const state = JSON.parse(readFileSync(`${folder}/trainer/state.json`, "utf8")) as Record<string, unknown>;
     expect(state).toMatchObject({
-      step: 3, stage: 0, tokens: 768, positions: 192, optimizerSteps: 3, seed: 1, data: { epoch: 0, tokens: 768 },
+      step: 3,
+      stage: 0,
+      tokens: 768,
+      positions: 192,
+      optimizerSteps: 3,
+      seed: 1,
+      data: { epoch: 0, tokens: 768 },
     });
-    expect(state["configHash"]).toMatch(/^[0-9a-f]{64}$/);
+    expect(state.configHash).toMatch(/^[0-9a-f]{64}$/);
     using model = await Llama.load(folder, { device: "cpu", precision: "bf16" });
     expect(model.config.hidden_size).toBe(64);
   });
@@ -69,13 +90,21 @@ describe("checkpoints", () => {
     { what: "no times", change: { time: undefined }, problem: /time: required, but missing/ },
     { what: "no energy", change: { energy: undefined }, problem: /energy: required, but missing/ },
     { what: "a step that is none", change: { step: 2.5 }, problem: /step: expected an integer, got 2\.5/ },
-    { what: "fewer tokens than none", change: { tokens: -1 }, problem: /tokens: expected a number of at least 0, got -1/ },
+    {
+      what: "fewer tokens than none",
+      change: { tokens: -1 },
+      problem: /tokens: expected a number of at least 0, got -1/,
+    },
     { what: "half a hash", change: { configHash: "ab" }, problem: /configHash: expected a SHA-256 .*, got "ab"/ },
     { what: "a step after the last", change: { step: 13 }, problem: /step: expected 12, .* found 13/ },
     { what: "another stage", change: { stage: 1 }, problem: /stage: expected 0, .* found 1/ },
     { what: "another step's tokens", change: { tokens: 1024 }, problem: /tokens: expected 768, .* found 1024/ },
     { what: "another seed", change: { seed: 2 }, problem: /seed: expected 1, .* found 2/ },
-    { what: "another config's hash", change: { configHash: "0".repeat(64) }, problem: /configHash: expected [^0].* found 0/ },
+    {
+      what: "another config's hash",
+      change: { configHash: "0".repeat(64) },
+      problem: /configHash: expected [^0].* found 0/,
+    },
   ])("whose state has $what are refused by file and key", async ({ change, problem }) => {
     const config = madeConfig(path());
     await runTo(config, { until: 3 });

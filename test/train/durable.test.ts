@@ -54,7 +54,12 @@ describe("a folder that replaces another", () => {
       expect(content("model")).toBe(text);
     }
     expect(readdirSync(path())).toEqual(["model"]);
-    expect(log.filter((line) => line.startsWith("sync"))).toEqual(["sync .model.part", "sync ", "sync .model.part", "sync "]);
+    expect(log.filter((line) => line.startsWith("sync"))).toEqual([
+      "sync .model.part",
+      "sync ",
+      "sync .model.part",
+      "sync ",
+    ]);
   });
 
   it("leaves the old one where it cannot be written", async () => {
@@ -107,11 +112,16 @@ describe("a run's folder", () => {
     };
     const part = "run/checkpoints/.step-00000004.part";
     const order = [
-      at(`sync ${part}/model.safetensors`), at(`sync ${part}/trainer`), at(`sync ${part}`), at("sync run/checkpoints"),
-      at("sync run/latest.part"), at("rename run/latest.part run/latest"),
+      at(`sync ${part}/model.safetensors`),
+      at(`sync ${part}/trainer`),
+      at(`sync ${part}`),
+      at("sync run/checkpoints"),
+      at("sync run/latest.part"),
+      at("rename run/latest.part run/latest"),
       log.indexOf("sync run", at("rename run/latest.part run/latest")),
       at("rename run/checkpoints/step-00000002 run/checkpoints/.step-00000002.gone"),
-      at("rm run/checkpoints/.step-00000002.gone"), at("rm run/checkpoints/.step-00000001.part"),
+      at("rm run/checkpoints/.step-00000002.gone"),
+      at("rm run/checkpoints/.step-00000001.part"),
     ];
     expect(order).toEqual([...order].sort((a, b) => a - b));
     expect(readdirSync(path("run/checkpoints"))).toEqual(["step-00000004"]);
@@ -131,7 +141,11 @@ describe("a run's folder", () => {
     log = [];
     await model.save(path("saved"), { tokenizer: { path: path("tokenizer.json"), endOfText: "<end>", maxLength: 64 } });
     expect(readFileSync(path("saved/tokenizer.json"), "utf8")).toBe("{}");
-    expect(synced().sort()).toEqual(readdirSync(path("saved")).map((file) => `saved/${file}`).sort());
+    expect(synced().sort()).toEqual(
+      readdirSync(path("saved"))
+        .map((file) => `saved/${file}`)
+        .sort(),
+    );
   });
 });
 

@@ -39,8 +39,13 @@ export function madeConfig(folder: string, changes: Record<string, unknown> = {}
     {
       name: "made",
       model: {
-        hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 1,
-        vocab_size: madeVocabulary, max_position_embeddings: 64,
+        hidden_size: 64,
+        intermediate_size: 96,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        num_key_value_heads: 1,
+        vocab_size: madeVocabulary,
+        max_position_embeddings: 64,
       },
       data: { train: join(folder, "train.bin"), val: join(folder, "val.bin") },
       stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],

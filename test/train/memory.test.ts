@@ -16,7 +16,11 @@ describe("a run's memory", () => {
     const { NODE_OPTIONS: _, ...env } = process.env;
     const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", child, path()], { env });
     const found = JSON.parse(stdout) as {
-      planned: number; grown: number; peakUsedBytes: number; reservedBytes: number; allocations: number[];
+      planned: number;
+      grown: number;
+      peakUsedBytes: number;
+      reservedBytes: number;
+      allocations: number[];
     };
     expect(found.planned).toBeGreaterThan(250 * MiB);
     // Evaluation and a checkpoint belong to every step.

@@ -2,8 +2,8 @@
 import { readFileSync, truncateSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { TokenDataset } from "../../lib/data/dataset.js";
-import { ConfigError, DataError, DeviceError, OutOfMemoryError } from "../../lib/errors.js";
 import { backends, Device } from "../../lib/device.js";
+import { ConfigError, DataError, DeviceError, OutOfMemoryError } from "../../lib/errors.js";
 import { allocate, Spec } from "../../lib/nn/buffers.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { readMetrics } from "../../lib/report/metrics.js";
@@ -18,11 +18,17 @@ afterEach(() => void jest.restoreAllMocks());
 
 describe("a run that cannot be", () => {
   it("names the token that the model does not know, and where it stands", async () => {
-    await writeShard(path("train.bin"), Int32Array.from({ length: 3000 }, (_, index) => (index === 1234 ? 96 : 1)));
+    await writeShard(
+      path("train.bin"),
+      Int32Array.from({ length: 3000 }, (_, index) => (index === 1234 ? 96 : 1)),
+    );
     const run = runTo(madeConfig(path(), { data: { train: path("train.bin") }, eval: undefined }));
     await expect(run).rejects.toThrow(DataError);
     await expect(run).rejects.toThrow(/train\.bin.*\b96\b.*1234|train\.bin.*1234.*\b96\b/);
-    await writeShard(path("val.bin"), Int32Array.from({ length: 200 }, () => 500));
+    await writeShard(
+      path("val.bin"),
+      Int32Array.from({ length: 200 }, () => 500),
+    );
     await expect(runTo(madeConfig(path(), { out: path("two") }))).rejects.toThrow(/val\.bin.*500/);
   });
 

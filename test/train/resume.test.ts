@@ -73,12 +73,17 @@ describe("a run that is broken off and resumed", () => {
   it("refuses a config that computes something else, and takes one that does not", async () => {
     await runTo(madeConfig(path()), { until: 2 });
     const other = madeConfig(path(), { optimizer: { lr: 1e-3 }, seed: 3 });
-    await expect(runTo(other, { resume: true })).rejects.toThrow(/differs from the run's in optimizer\.lr, seed, init\.seed;/);
+    await expect(runTo(other, { resume: true })).rejects.toThrow(
+      /differs from the run's in optimizer\.lr, seed, init\.seed;/,
+    );
     await expect(runTo(other, { resume: true })).rejects.toThrow(ConfigError);
     await expect(runTo(madeConfig(path()))).rejects.toThrow(/already holds a run/);
     await expect(runTo(madeConfig(path(), { out: path("none") }), { resume: true })).rejects.toThrow(/holds no run/);
     const free = {
-      name: "renamed", checkpoint: { everySteps: 3, keep: 1 }, eval: { everySteps: 2, sequences: 4 }, device: "auto",
+      name: "renamed",
+      checkpoint: { everySteps: 3, keep: 1 },
+      eval: { everySteps: 2, sequences: 4 },
+      device: "auto",
     };
     const lines = await runTo(madeConfig(path(), free), { resume: true, until: 3 });
     expect(lines).toHaveLength(1);
@@ -116,7 +121,13 @@ describe("a run that is broken off and resumed", () => {
     const { step, tokens, positions, flops, seconds, time, energy } = trainer.progress;
     const last = (await readMetrics(path("run/metrics.jsonl"))).at(-1)!;
     expect({ step, tokens, positions, flops, seconds, time, energy }).toEqual({
-      step: 3, tokens: 768, positions: 192, flops: last.flops, seconds: last.seconds, time: last.time, energy: null,
+      step: 3,
+      tokens: 768,
+      positions: 192,
+      flops: last.flops,
+      seconds: last.seconds,
+      time: last.time,
+      energy: null,
     });
     await trainer.close(); // `await using` closes it again, which does no harm
   });

@@ -10,8 +10,12 @@ import { madeConfig, madeVocabulary } from "./made_run.js";
 
 const config = madeConfig(process.argv[2]!, {
   model: {
-    hidden_size: 640, intermediate_size: 1728, num_hidden_layers: 3, num_attention_heads: 10,
-    vocab_size: madeVocabulary, max_position_embeddings: 128,
+    hidden_size: 640,
+    intermediate_size: 1728,
+    num_hidden_layers: 3,
+    num_attention_heads: 10,
+    vocab_size: madeVocabulary,
+    max_position_embeddings: 128,
   },
   batch: { tokensPerStep: 2048, sequenceLength: 128, microBatch: 4 },
   stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],

@@ -20,8 +20,19 @@ describe("a run in two stages", () => {
     expect(lines).toHaveLength(12);
     expect(await readMetrics(path("run/metrics.jsonl"))).toEqual(lines);
     const keys = [
-      "step", "stage", "patchSize", "tokens", "positions", "loss", "lr", "gradNorm", "seconds", "tokensPerSecond",
-      "flops", "mfu", "time",
+      "step",
+      "stage",
+      "patchSize",
+      "tokens",
+      "positions",
+      "loss",
+      "lr",
+      "gradNorm",
+      "seconds",
+      "tokensPerSecond",
+      "flops",
+      "mfu",
+      "time",
     ];
     for (const line of lines) {
       const evaluated = [4, 6, 8, 12].includes(line.step); // every four steps, and at the end of a stage
@@ -76,11 +87,11 @@ describe("a run in two stages", () => {
     const captures = jest.spyOn(Device.prototype, "beginCapture");
     const recorded = await runTo(madeConfig(path()));
     expect(captures).toHaveBeenCalledTimes(2); // one a stage
-    process.env["NEXTPATCH_GRAPHS"] = "0";
+    process.env.NEXTPATCH_GRAPHS = "0";
     try {
       expect(computed(await runTo(madeConfig(path(), { out: path("again") })))).toEqual(computed(recorded));
     } finally {
-      delete process.env["NEXTPATCH_GRAPHS"];
+      delete process.env.NEXTPATCH_GRAPHS;
     }
     expect(captures).toHaveBeenCalledTimes(2);
     expect(modelBytes("again").equals(modelBytes("run"))).toBe(true);
@@ -89,13 +100,13 @@ describe("a run in two stages", () => {
 
   it("computes the same up to rounding with another number of threads", async () => {
     const run = async (threads: string, out: string) => {
-      const before = process.env["OMP_NUM_THREADS"];
-      process.env["OMP_NUM_THREADS"] = threads;
+      const before = process.env.OMP_NUM_THREADS;
+      process.env.OMP_NUM_THREADS = threads;
       try {
         return await runTo(madeConfig(path(), { out: path(out) }));
       } finally {
-        if (before === undefined) delete process.env["OMP_NUM_THREADS"];
-        else process.env["OMP_NUM_THREADS"] = before;
+        if (before === undefined) delete process.env.OMP_NUM_THREADS;
+        else process.env.OMP_NUM_THREADS = before;
       }
     };
     const [one, two] = [await run("1", "one"), await run("2", "two")];
@@ -127,7 +138,11 @@ describe("a run in two stages", () => {
 
   it("lets the event loop turn while a step is computed", async () => {
     const model = {
-      hidden_size: 256, intermediate_size: 704, num_hidden_layers: 2, num_attention_heads: 4, vocab_size: 96,
+      hidden_size: 256,
+      intermediate_size: 704,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      vocab_size: 96,
       max_position_embeddings: 256,
     };
     const batch = { tokensPerStep: 2048, sequenceLength: 256 };

@@ -1,7 +1,7 @@
 /** One benchmark for each operation that a training step calls, on the tensors it calls it with. */
 import { bytesOf } from "../../device.js";
 import { native, type Tensor } from "../../native.js";
-import { costs, type Cost } from "./cost.js";
+import { type Cost, costs } from "./cost.js";
 import type { AttentionShape, BenchShapes, LayerShape } from "./shapes.js";
 import type { RandomTensors } from "./tensors.js";
 
@@ -46,7 +46,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
     const shape = { N, K, C, V };
     return [
       {
-        name: "patch_embedding_forward", shape, cost: cost.patchEmbeddingForward(N, K, C, V),
+        name: "patch_embedding_forward",
+        shape,
+        cost: cost.patchEmbeddingForward(N, K, C, V),
         prepare(tensors) {
           const [tokens, table] = [tensors.ids([N * K], V), tensors.normal(dt, [V, C])];
           const out = tensors.empty(dt, [N, C]);
@@ -54,7 +56,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
         },
       },
       {
-        name: "patch_embedding_backward", shape, cost: cost.patchEmbeddingBackward(N, K, C, V),
+        name: "patch_embedding_backward",
+        shape,
+        cost: cost.patchEmbeddingBackward(N, K, C, V),
         prepare(tensors) {
           const [tokens, dout] = [tensors.ids([N * K], V), tensors.normal(dt, [N, C])];
           const dtable = tensors.normal("f32", [V, C]);
@@ -71,7 +75,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
     const epsilon = 1e-5;
     return [
       {
-        name: "rmsnorm_forward", shape, cost: cost.rmsNormForward(N, C),
+        name: "rmsnorm_forward",
+        shape,
+        cost: cost.rmsNormForward(N, C),
         prepare(tensors) {
           const [x, add, weight] = [tensors.normal(dt, [N, C]), tensors.normal(dt, [N, C]), tensors.normal(dt, [C])];
           const [out, sum, rstd] = [tensors.empty(dt, [N, C]), tensors.empty(dt, [N, C]), tensors.empty("f32", [N])];
@@ -79,7 +85,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
         },
       },
       {
-        name: "rmsnorm_backward", shape, cost: cost.rmsNormBackward(N, C),
+        name: "rmsnorm_backward",
+        shape,
+        cost: cost.rmsNormBackward(N, C),
         prepare(tensors) {
           const [sum, weight, dout] = [tensors.normal(dt, [N, C]), tensors.normal(dt, [C]), tensors.normal(dt, [N, C])];
           const [dx, dweight] = [tensors.normal(dt, [N, C]), tensors.normal("f32", [C])];
@@ -94,7 +102,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
 
   function rotaryCase(B: number, T: number, { H, G, D }: LayerShape): KernelCase {
     return {
-      name: "rotary", shape: { B, T, H, G, D }, cost: cost.rotary(B, T, H + G, D),
+      name: "rotary",
+      shape: { B, T, H, G, D },
+      cost: cost.rotary(B, T, H + G, D),
       prepare(tensors) {
         const { qk } = heads(tensors, { B, T, H, G, D });
         const frequencies = tensors.empty("f32", [D / 2]);
@@ -117,7 +127,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
     return [
       { name: "attention_forward", shape: { ...shape }, cost: cost.attentionForward(B, T, H, G, D), prepare: forward },
       {
-        name: "attention_backward", shape: { ...shape }, cost: cost.attentionBackward(B, T, H, G, D),
+        name: "attention_backward",
+        shape: { ...shape },
+        cost: cost.attentionBackward(B, T, H, G, D),
         prepare(tensors) {
           const { q, k, v, out, lse, call } = forward(tensors);
           call();
@@ -144,14 +156,18 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
     const shape = { N, I };
     return [
       {
-        name: "swiglu_forward", shape, cost: cost.swigluForward(N, I),
+        name: "swiglu_forward",
+        shape,
+        cost: cost.swigluForward(N, I),
         prepare(tensors) {
           const [gateUp, out] = [tensors.normal(dt, [N, 2 * I]), tensors.empty(dt, [N, I])];
           return { call: () => native.swigluForward(out, gateUp) };
         },
       },
       {
-        name: "swiglu_backward", shape, cost: cost.swigluBackward(N, I),
+        name: "swiglu_backward",
+        shape,
+        cost: cost.swigluBackward(N, I),
         prepare(tensors) {
           const [gateUp, dout] = [tensors.normal(dt, [N, 2 * I]), tensors.normal(dt, [N, I])];
           const dgateUp = tensors.empty(dt, [N, 2 * I]);
@@ -163,9 +179,17 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
 
   /** Of each weight: y = x W^T (NT), dx = dy W (NN), dW += dy^T x (TN). */
   function matmulCases(N: number, { C, I, H, G, D, V }: LayerShape): KernelCase[] {
-    const weights = [[(H + 2 * G) * D, C], [C, H * D], [2 * I, C], [C, I], [V, C]] as const;
+    const weights = [
+      [(H + 2 * G) * D, C],
+      [C, H * D],
+      [2 * I, C],
+      [C, I],
+      [V, C],
+    ] as const;
     return weights.flatMap(([outputs, inputs]) => [
-      matmulCase(N, outputs, inputs, "NT"), matmulCase(N, inputs, outputs, "NN"), matmulCase(outputs, inputs, N, "TN"),
+      matmulCase(N, outputs, inputs, "NT"),
+      matmulCase(N, inputs, outputs, "NN"),
+      matmulCase(outputs, inputs, N, "TN"),
     ]);
   }
 
@@ -174,7 +198,8 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
     const gradient = op === "TN"; // a weight's: added to what is there, in f32
     const result = gradient ? "f32" : dt;
     return {
-      name: "matmul", shape: { M, N, K, op },
+      name: "matmul",
+      shape: { M, N, K, op },
       cost: cost.matmul(M, N, K, { bytes: bytesOf(result), accumulate: gradient }),
       prepare(tensors) {
         const a = tensors.normal(dt, transposeA ? [K, M] : [M, K]);
@@ -187,7 +212,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
 
   function crossEntropyCase(R: number, K: number, { V }: LayerShape): KernelCase {
     return {
-      name: "cross_entropy", shape: { R, K, V }, cost: cost.crossEntropy(R, K, V),
+      name: "cross_entropy",
+      shape: { R, K, V },
+      cost: cost.crossEntropy(R, K, V),
       prepare(tensors) {
         const [source, labels] = [tensors.normal(dt, [R, V]), tensors.ids([R, K], V)];
         const coefficients = tensors.filled("f32", [K], 1 / (R * K));
@@ -203,7 +230,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
   function optimizerCases(n: number): KernelCase[] {
     return [
       {
-        name: "grad_norm", shape: { n }, cost: cost.gradNorm(n),
+        name: "grad_norm",
+        shape: { n },
+        cost: cost.gradNorm(n),
         prepare(tensors) {
           const [grad, norm] = [tensors.normal("f32", [n]), tensors.empty("f32", [1])];
           const workspace = tensors.empty("f32", [native.gradNormWorkspace(tensors.device, n)]);
@@ -211,7 +240,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
         },
       },
       {
-        name: "adamw", shape: { n }, cost: cost.adamw(n),
+        name: "adamw",
+        shape: { n },
+        cost: cost.adamw(n),
         prepare(tensors) {
           const [master, grad] = [tensors.normal("f32", [n], 0.02), tensors.normal("f32", [n], 1e-3)];
           const param = dt === "f32" ? master : tensors.empty(dt, [n]);
@@ -224,14 +255,18 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
         },
       },
       {
-        name: "fill", shape: { n }, cost: cost.fill(n),
+        name: "fill",
+        shape: { n },
+        cost: cost.fill(n),
         prepare(tensors) {
           const out = tensors.empty("f32", [n]);
           return { call: () => native.fill(out, 0) };
         },
       },
       {
-        name: "copy", shape: { n }, cost: cost.copy(n),
+        name: "copy",
+        shape: { n },
+        cost: cost.copy(n),
         prepare(tensors) {
           const [source, out] = [tensors.normal("f32", [n]), tensors.empty(dt, [n])];
           return { call: () => native.copy(out, source) };

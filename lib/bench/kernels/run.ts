@@ -1,9 +1,9 @@
 import type { Device, PrecisionSpec } from "../../device.js";
-import { measureCeilings, type Ceilings } from "../ceilings.js";
-import { kernelCases, type ComputeDType, type KernelCase } from "./cases.js";
+import { type Ceilings, measureCeilings } from "../ceilings.js";
+import { type ComputeDType, type KernelCase, kernelCases } from "./cases.js";
 import { benchShapes, rotatedSets } from "./shapes.js";
 import { RandomTensors } from "./tensors.js";
-import { median, timeCalls, type TimingOptions } from "./timing.js";
+import { median, type TimingOptions, timeCalls } from "./timing.js";
 
 export interface KernelBenchOptions {
   readonly precision?: PrecisionSpec;
@@ -83,7 +83,10 @@ function rates({ cost: { bytes, flops } }: KernelCase, seconds: number, ceilings
   const memoryTime = bytes / ceilings.bytesPerSecond;
   const computeTime = flops / ceilings.flopsPerSecond;
   return {
-    bytes, flops, bytesPerSecond: bytes / seconds, flopsPerSecond: flops / seconds,
+    bytes,
+    flops,
+    bytesPerSecond: bytes / seconds,
+    flopsPerSecond: flops / seconds,
     fractionOfCeiling: Math.max(memoryTime, computeTime) / seconds,
     bound: memoryTime >= computeTime ? ("memory" as const) : ("compute" as const),
   };

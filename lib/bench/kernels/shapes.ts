@@ -47,7 +47,10 @@ function cuda(): BenchShapes {
     [1024, 2048, 8192].map((T) => ({ B: 16384 / T, T, H: 16, G: 16, D })),
   );
   return {
-    B: 4, T: 2048, model, otherLayers: [layer(presets["llama-1.3b"])],
+    B: 4,
+    T: 2048,
+    model,
+    otherLayers: [layer(presets["llama-1.3b"])],
     attention: [...square, { B: 4, T: 2048, H: 32, G: 8, D: 128 }],
     parameters: parameterCount(model, presets["llama-370m"].num_hidden_layers),
     // Twice what the largest second-level caches of today's GPUs hold.
@@ -59,15 +62,25 @@ function cpu(): BenchShapes {
   const model = { C: 256, I: 688, H: 4, G: 4, D: 64, V: 8192 };
   const attention = [64, 128].flatMap((D) => [256, 1024].map((T) => ({ B: 1024 / T, T, H: 4, G: 4, D })));
   return {
-    B: 4, T: 256, model, otherLayers: [], attention: [...attention, { B: 4, T: 256, H: 4, G: 2, D: 64 }],
-    parameters: parameterCount(model, 6), rotatedBytes: 64 * 2 ** 20,
+    B: 4,
+    T: 256,
+    model,
+    otherLayers: [],
+    attention: [...attention, { B: 4, T: 256, H: 4, G: 2, D: 64 }],
+    parameters: parameterCount(model, 6),
+    rotatedBytes: 64 * 2 ** 20,
   };
 }
 
 function simt(): BenchShapes {
   const model = { C: 32, I: 48, H: 2, G: 1, D: 32, V: 112 };
   return {
-    B: 1, T: 8, model, otherLayers: [], attention: [{ B: 1, T: 8, H: 2, G: 1, D: 32 }], parameters: 512,
+    B: 1,
+    T: 8,
+    model,
+    otherLayers: [],
+    attention: [{ B: 1, T: 8, H: 2, G: 1, D: 32 }],
+    parameters: 512,
     rotatedBytes: 0,
   };
 }

@@ -26,7 +26,9 @@ function cells({ name, shape, seconds, bound, fractionOfCeiling, ...rate }: Kern
 
 /** `N=8192 C=1024`. */
 export function shapeText(shape: KernelTiming["shape"]): string {
-  return Object.entries(shape).map(([letter, size]) => `${letter}=${size}`).join(" ");
+  return Object.entries(shape)
+    .map(([letter, size]) => `${letter}=${size}`)
+    .join(" ");
 }
 
 function timeText(seconds: number): string {

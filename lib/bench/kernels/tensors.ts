@@ -1,4 +1,4 @@
-import { native, Tensor, type Device, type DType } from "../../native.js";
+import { type Device, type DType, native, Tensor } from "../../native.js";
 
 /**
  * The tensors of one benchmark, filled with random numbers (zeros would let a GPU draw less power and run faster), each

@@ -80,9 +80,7 @@ struct RowStatistics {
 };
 constexpr int kRowPadding = 128;
 
-inline int64_t padded_queries(int64_t queries) {
-  return (queries + kRowPadding - 1) / kRowPadding * kRowPadding;
-}
+inline int64_t padded_queries(int64_t queries) { return (queries + kRowPadding - 1) / kRowPadding * kRowPadding; }
 
 struct Device;
 

@@ -8,14 +8,14 @@
 // dout v^T - delta is summed from -delta on, which costs nothing and rounds smaller numbers.
 // The first kernel works on transposed scores (keys are rows), so that P^T and dS^T leave one product's registers
 // as the operand of the next in both: no score touches shared memory.
-#include "attention.h"
-#include "product.cuh"
-#include "softmax.cuh"
-#include "shared_tile.cuh"
-#include "tile_sizes.cuh"
 #include "../cuda_kernels.h"
 #include "../launch.cuh"
 #include "../shared.cuh"
+#include "attention.h"
+#include "product.cuh"
+#include "shared_tile.cuh"
+#include "softmax.cuh"
+#include "tile_sizes.cuh"
 
 namespace nextpatch::cuda {
 namespace {
@@ -42,9 +42,9 @@ __device__ __forceinline__ void start_statistics(float* to, const float* from) {
 // One block: a tile of keys of a key head.
 template <int D>
 __global__ void __launch_bounds__(KeyGradient<D>::kThreads)
-attention_dkdv_kernel(Heads<bf16> dk, Heads<bf16> dv, Heads<const bf16> dout, Heads<const bf16> q,
-                      Heads<const bf16> k, Heads<const bf16> v, RowStatistics statistics, AttentionShape shape,
-                      AttentionOrder order) {
+    attention_dkdv_kernel(Heads<bf16> dk, Heads<bf16> dv, Heads<const bf16> dout, Heads<const bf16> q,
+                          Heads<const bf16> k, Heads<const bf16> v, RowStatistics statistics, AttentionShape shape,
+                          AttentionOrder order) {
   constexpr KeyGradientTile kTile = KeyGradient<D>::kTile;
   constexpr int kThreads = KeyGradient<D>::kThreads, kSlabs = KeyGradient<D>::kSlabs;
   const AttentionBlock block = order.block();
@@ -152,8 +152,8 @@ struct QueryGradient {
 // One block: a tile of queries of a head.
 template <int D>
 __global__ void __launch_bounds__(QueryGradient<D>::kThreads)
-attention_dq_kernel(Heads<bf16> dq, Heads<const bf16> dout, Heads<const bf16> q, Heads<const bf16> k,
-                    Heads<const bf16> v, RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
+    attention_dq_kernel(Heads<bf16> dq, Heads<const bf16> dout, Heads<const bf16> q, Heads<const bf16> k,
+                        Heads<const bf16> v, RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
   constexpr QueryGradientTile kTile = QueryGradient<D>::kTile;
   constexpr int kThreads = QueryGradient<D>::kThreads, kSlabs = QueryGradient<D>::kSlabs;
   const AttentionBlock block = order.block();

@@ -1,10 +1,10 @@
 // What the backward pass needs of every query, before its products: delta and lse.
-#include "attention.h"
 #include "../block_reduce.cuh"
 #include "../cuda_kernels.h"
 #include "../dispatch.h"
 #include "../launch.cuh"
 #include "../vector.cuh"
+#include "attention.h"
 
 namespace nextpatch::cuda {
 namespace {
@@ -16,8 +16,8 @@ constexpr int kRows = kThreads / kLanes;
 // One block: kRows padded queries of a head. Both outputs as in RowStatistics.
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads)
-attention_delta_kernel(float* lse_out, float* delta, Heads<const T> dout, Heads<const T> out, const float* lse,
-                       AttentionShape shape, int padded, float lse_unit) {
+    attention_delta_kernel(float* lse_out, float* delta, Heads<const T> dout, Heads<const T> out, const float* lse,
+                           AttentionShape shape, int padded, float lse_unit) {
   const int tiles = padded / kRows, head_index = int(blockIdx.x) / tiles;
   const int head = head_index % shape.heads, batch = head_index / shape.heads;
   const int row = int(blockIdx.x) % tiles * kRows + int(threadIdx.x) / kLanes, lane = int(threadIdx.x) % kLanes;

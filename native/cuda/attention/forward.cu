@@ -1,14 +1,14 @@
 // Causal attention, forward, on tensor cores: a block has a tile of queries of one head and goes through the
 // tiles of keys and values, of which it holds as many as its ring has slots. The softmax is online: `out` and
 // the sum of exponentials are rescaled when a tile brings a larger score.
-#include "attention.h"
-#include "product.cuh"
-#include "softmax.cuh"
-#include "shared_tile.cuh"
-#include "tile_sizes.cuh"
 #include "../cuda_kernels.h"
 #include "../launch.cuh"
 #include "../shared.cuh"
+#include "attention.h"
+#include "product.cuh"
+#include "shared_tile.cuh"
+#include "softmax.cuh"
+#include "tile_sizes.cuh"
 
 namespace nextpatch::cuda {
 namespace {
@@ -25,8 +25,8 @@ struct Forward {
 // One block: a tile of queries of a head.
 template <int D>
 __global__ void __launch_bounds__(Forward<D>::kThreads)
-attention_forward_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads<const bf16> k, Heads<const bf16> v,
-                         AttentionShape shape, AttentionOrder order) {
+    attention_forward_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads<const bf16> k, Heads<const bf16> v,
+                             AttentionShape shape, AttentionOrder order) {
   constexpr ForwardTile kTile = Forward<D>::kTile;
   constexpr int kThreads = Forward<D>::kThreads, kSlabs = Forward<D>::kSlabs;
   const AttentionBlock block = order.block();
@@ -68,8 +68,7 @@ attention_forward_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads
     taken = taken + 1 == kTile.slots ? 0 : taken + 1;
     return tile;
   };
-  if (key_tiles > 0)
-    start_tile<D, kTile.rows, kThreads>(q_tile, q.at(batch, head, first_row), int(q.row_stride), rows);
+  if (key_tiles > 0) start_tile<D, kTile.rows, kThreads>(q_tile, q.at(batch, head, first_row), int(q.row_stride), rows);
   for (int step = 0; step < kTile.slots - 1; ++step) start(step);
 
   const int warp_row = int(threadIdx.x) / 32 * kSlabs * 16;

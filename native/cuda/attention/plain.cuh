@@ -4,10 +4,10 @@
 // neighbouring rows lie in neighbouring banks.
 #pragma once
 
-#include "attention.h"
 #include "../block_reduce.cuh"
 #include "../shared.cuh"
 #include "../vector.cuh"
+#include "attention.h"
 
 namespace nextpatch::cuda {
 

@@ -1,16 +1,16 @@
 // Attention without tensor cores, backward: the two kernels of backward.cu; see plain.cuh.
-#include "plain.cuh"
 #include "../cuda_kernels.h"
 #include "../dispatch.h"
 #include "../launch.cuh"
+#include "plain.cuh"
 
 namespace nextpatch::cuda {
 namespace {
 
 // P and dS of a tile of queries and a tile of keys.
 __device__ __forceinline__ void recompute(const PlainTile& p_tile, const PlainTile& ds_tile, const PlainTile& q_tile,
-                                          const PlainTile& k_tile, const PlainTile& v_tile,
-                                          const PlainTile& dout_tile, const float* lse, const float* delta, int offset,
+                                          const PlainTile& k_tile, const PlainTile& v_tile, const PlainTile& dout_tile,
+                                          const float* lse, const float* delta, int offset,
                                           const AttentionShape& shape) {
   float p[kRows][kRows] = {}, ds[kRows][kRows];
   add_product_of_rows(p, q_tile, k_tile, shape.head_dim);
@@ -36,8 +36,8 @@ __device__ __forceinline__ void recompute(const PlainTile& p_tile, const PlainTi
 // One block: a tile of queries of a head. Shared: q, dout, k, v; P, dS.
 template <typename T>
 __global__ void __launch_bounds__(kPlainThreads)
-attention_plain_dq_kernel(Heads<T> dq, Heads<const T> dout, Heads<const T> q, Heads<const T> k, Heads<const T> v,
-                          RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
+    attention_plain_dq_kernel(Heads<T> dq, Heads<const T> dout, Heads<const T> q, Heads<const T> k, Heads<const T> v,
+                              RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
   const AttentionBlock block = order.block();
   if (!block.exists) return;
   const int dim = shape.head_dim, first_row = (order.last_tile() - block.tile) * kPlainTile;
@@ -69,8 +69,9 @@ attention_plain_dq_kernel(Heads<T> dq, Heads<const T> dout, Heads<const T> q, He
 // One block: a tile of keys of a key head. Shared: as for dq. The heads of the group are summed in order.
 template <typename T>
 __global__ void __launch_bounds__(kPlainThreads, 4)
-attention_plain_dkdv_kernel(Heads<T> dk, Heads<T> dv, Heads<const T> dout, Heads<const T> q, Heads<const T> k,
-                            Heads<const T> v, RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
+    attention_plain_dkdv_kernel(Heads<T> dk, Heads<T> dv, Heads<const T> dout, Heads<const T> q, Heads<const T> k,
+                                Heads<const T> v, RowStatistics statistics, AttentionShape shape,
+                                AttentionOrder order) {
   const AttentionBlock block = order.block();
   if (!block.exists) return;
   const int dim = shape.head_dim, first_key = block.tile * kPlainTile;
@@ -118,9 +119,8 @@ void plain_attention_backward(const Device& device, const AttentionShape& shape,
     using T = decltype(type);
     const auto q_heads = heads_of<const T>(q), k_heads = heads_of<const T>(k), v_heads = heads_of<const T>(v);
     const auto dout_heads = heads_of<const T>(dout);
-    launch<attention_plain_dkdv_kernel<T>>("attention_backward", by_keys, heads_of<T>(dk), heads_of<T>(dv),
-                                           dout_heads, q_heads, k_heads, v_heads, statistics, shape,
-                                           key_order);
+    launch<attention_plain_dkdv_kernel<T>>("attention_backward", by_keys, heads_of<T>(dk), heads_of<T>(dv), dout_heads,
+                                           q_heads, k_heads, v_heads, statistics, shape, key_order);
     launch<attention_plain_dq_kernel<T>>("attention_backward", by_queries, heads_of<T>(dq), dout_heads, q_heads,
                                          k_heads, v_heads, statistics, shape, query_order);
   });

@@ -1,8 +1,8 @@
 // Attention without tensor cores, forward; see plain.cuh.
-#include "plain.cuh"
 #include "../cuda_kernels.h"
 #include "../dispatch.h"
 #include "../launch.cuh"
+#include "plain.cuh"
 
 namespace nextpatch::cuda {
 namespace {
@@ -10,8 +10,8 @@ namespace {
 // One block: a tile of queries of a head. Shared: q, k, v; scores.
 template <typename T>
 __global__ void __launch_bounds__(kPlainThreads)
-attention_plain_kernel(Heads<T> out, float* lse, Heads<const T> q, Heads<const T> k, Heads<const T> v,
-                       AttentionShape shape, AttentionOrder order) {
+    attention_plain_kernel(Heads<T> out, float* lse, Heads<const T> q, Heads<const T> k, Heads<const T> v,
+                           AttentionShape shape, AttentionOrder order) {
   const AttentionBlock block = order.block();
   if (!block.exists) return;
   const int dim = shape.head_dim, first_row = (order.last_tile() - block.tile) * kPlainTile;
@@ -82,9 +82,8 @@ void plain_attention_forward(const Device& device, const AttentionShape& shape, 
   const Launch at{order.grid, kPlainThreads, plain_shared_bytes(3, 1, shape.head_dim), device.stream};
   with_type(q.dtype, [&](auto type) {
     using T = decltype(type);
-    launch<attention_plain_kernel<T>>("attention_forward", at, heads_of<T>(out), lse.as<float>(),
-                                      heads_of<const T>(q), heads_of<const T>(k), heads_of<const T>(v), shape,
-                                      order);
+    launch<attention_plain_kernel<T>>("attention_forward", at, heads_of<T>(out), lse.as<float>(), heads_of<const T>(q),
+                                      heads_of<const T>(k), heads_of<const T>(v), shape, order);
   });
 }
 

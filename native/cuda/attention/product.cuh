@@ -3,8 +3,8 @@
 // l / 4 + 8 (i / 2), column 2 (l % 4) + i % 2.
 #pragma once
 
-#include "shared_tile.cuh"
 #include "../ptx.cuh"
+#include "shared_tile.cuh"
 
 namespace nextpatch::cuda {
 
@@ -78,7 +78,7 @@ __device__ __forceinline__ void add_product(float (&x)[Slabs][D / 8][4], const f
     for (int slab = 0; slab < Slabs; ++slab)
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const float(&pair)[4] = p[slab][2 * k + i / 2];
+        const float (&pair)[4] = p[slab][2 * k + i / 2];
         left[slab][i] = pack_bf16(pair[i % 2 * 2], pair[i % 2 * 2 + 1]);
       }
 #pragma unroll

@@ -54,8 +54,8 @@ TEST(attention_order_goes_by_groups_that_fit_the_cache_and_by_tiles_within) {
     const int pair = block.batch * 4 + block.kv_head;
     return std::tuple(pair / 3, block.tile, pair, block.head);
   };
-  EXPECT(std::is_sorted(blocks.begin(), blocks.end(),
-                        [&](const auto& a, const auto& b) { return place(a) < place(b); }));
+  EXPECT(
+      std::is_sorted(blocks.begin(), blocks.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); }));
 }
 
 TEST(divisor_divides_all_numbers_below_2_31) {

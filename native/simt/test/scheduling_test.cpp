@@ -120,8 +120,9 @@ __global__ void divergent_kernel() {
 TEST(barrier_that_some_threads_never_reach) {
   with_schedules([] {
     const std::string why = problem<divergent_kernel>(2, 64, 0);
-    EXPECT_CONTAINS(why, "test: launch failed: divergent_kernel, block (1,0,0), thread (0,0,0): waits for ever at "
-                         "__syncthreads (barrier 0): 32 of 64 threads came");
+    EXPECT_CONTAINS(why,
+                    "test: launch failed: divergent_kernel, block (1,0,0), thread (0,0,0): waits for ever at "
+                    "__syncthreads (barrier 0): 32 of 64 threads came");
     EXPECT_CONTAINS(why, "32 have exited");
     std::vector<int> out(96);
     EXPECT(problem<reverse_kernel>(1, 96, 96 * 4, out.data()).empty());  // the next kernel runs as if nothing was
@@ -174,9 +175,7 @@ TEST(trap_names_the_thread) {
 }
 
 // Where no thread waits, threads share one stack: the frame is at the same address for all.
-__global__ void frame_kernel(uintptr_t* frames) {
-  frames[threadIdx.x] = uintptr_t(__builtin_frame_address(0));
-}
+__global__ void frame_kernel(uintptr_t* frames) { frames[threadIdx.x] = uintptr_t(__builtin_frame_address(0)); }
 
 TEST(threads_that_never_wait_switch_no_stack) {
   std::vector<uintptr_t> frames(256);

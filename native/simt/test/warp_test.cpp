@@ -81,8 +81,10 @@ TEST(parts_of_a_warp) {
 }
 
 __global__ void absent_lane_kernel() {
-  if (threadIdx.x == 9) __syncthreads();
-  else __shfl_sync(kAll, 1, 0);
+  if (threadIdx.x == 9)
+    __syncthreads();
+  else
+    __shfl_sync(kAll, 1, 0);
 }
 __global__ void exited_lane_kernel() {
   if (threadIdx.x == 9) return;
@@ -94,8 +96,10 @@ __global__ void unmasked_source_kernel() {
 }
 __global__ void left_out_kernel() { __shfl_sync(0xfffffffeu, 1, 1); }
 __global__ void mixed_kernel() {
-  if (threadIdx.x < 8) __syncwarp();
-  else __any_sync(kAll, 1);
+  if (threadIdx.x < 8)
+    __syncwarp();
+  else
+    __any_sync(kAll, 1);
 }
 
 TEST(misused_collectives_are_told) {

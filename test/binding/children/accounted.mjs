@@ -3,7 +3,7 @@
  * memory at a time and how many collections there were: first where they are disposed of, then where they, or views
  * of them, are only let go of, which the collector cares about by what it is told of their memory.
  */
-import { PerformanceObserver, constants } from "node:perf_hooks";
+import { constants, PerformanceObserver } from "node:perf_hooks";
 import { setImmediate } from "node:timers/promises";
 import { native } from "./addon.mjs";
 

@@ -4,7 +4,8 @@ import { fileURLToPath } from "node:url";
 
 const require = createRequire(import.meta.url);
 export const native = require("bindings")({
-  bindings: "nextpatch", module_root: fileURLToPath(new URL("../../..", import.meta.url)),
+  bindings: "nextpatch",
+  module_root: fileURLToPath(new URL("../../..", import.meta.url)),
 });
 
 class DeviceError extends Error {

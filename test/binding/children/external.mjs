@@ -6,10 +6,14 @@ const { Device, Tensor } = native;
 const device = new Device(process.argv[2], 0, 1);
 const server = createServer().listen(0, () => {
   const pointer = server._handle._externalStream;
-  console.log(JSON.stringify([
-    thrown(() => new Tensor(device, pointer, [1])), thrown(() => new Tensor(pointer, pointer, pointer)),
-    thrown(() => new Tensor(device, "f32", pointer)), thrown(() => new Device(pointer, pointer, pointer)),
-    thrown(() => native.fill(pointer, 1)),
-  ]));
+  console.log(
+    JSON.stringify([
+      thrown(() => new Tensor(device, pointer, [1])),
+      thrown(() => new Tensor(pointer, pointer, pointer)),
+      thrown(() => new Tensor(device, "f32", pointer)),
+      thrown(() => new Device(pointer, pointer, pointer)),
+      thrown(() => native.fill(pointer, 1)),
+    ]),
+  );
   server.close();
 });

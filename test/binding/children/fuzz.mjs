@@ -23,23 +23,90 @@ function mine() {
   throw new Error("mine");
 }
 const hostile = [
-  { toString: mine, valueOf: mine }, { [Symbol.toPrimitive]: mine }, new Proxy({}, { get: mine, has: mine,
-    getPrototypeOf: mine }),
-  new Proxy(function () {}, { get: mine, apply: mine, construct: mine }), new Proxy([2, 3], {}), Object.create(null),
-  Object.create(Tensor.prototype), Object.create(Device.prototype), Tensor.prototype, Device.prototype, Tensor, Device,
-  Object.defineProperty([2, 2], 1, { get: mine }), new Array(3), new Array(70000), Symbol("s"), 10n, new Date(NaN),
-  new SharedArrayBuffer(8), new Float32Array(new SharedArrayBuffer(96)), new Map(), globalThis, "",
-    "x".repeat(100000), "\ud800",
+  { toString: mine, valueOf: mine },
+  { [Symbol.toPrimitive]: mine },
+  new Proxy({}, { get: mine, has: mine, getPrototypeOf: mine }),
+  new Proxy(() => {}, { get: mine, apply: mine, construct: mine }),
+  new Proxy([2, 3], {}),
+  Object.create(null),
+  Object.create(Tensor.prototype),
+  Object.create(Device.prototype),
+  Tensor.prototype,
+  Device.prototype,
+  Tensor,
+  Device,
+  Object.defineProperty([2, 2], 1, { get: mine }),
+  new Array(3),
+  new Array(70000),
+  Symbol("s"),
+  10n,
+  new Date(NaN),
+  new SharedArrayBuffer(8),
+  new Float32Array(new SharedArrayBuffer(96)),
+  new Map(),
+  globalThis,
+  "",
+  "x".repeat(100000),
+  "\ud800",
 ];
-const numbers = [0, -0, 1, 2, 3, 4, 6, 0.5, -1, NaN, Infinity, -Infinity, 2 ** 31, 2 ** 32, 2 ** 53, 2 ** 60, 1e300,
-  5e-324];
-const plain = [null, undefined, true, false, "f32", "bf16", "i32", "cpu", [], [1], [2, 3], [2, 3, 4], [2, 1, 2, 32],
+const numbers = [
+  0,
+  -0,
+  1,
+  2,
+  3,
+  4,
+  6,
+  0.5,
+  -1,
+  NaN,
+  Infinity,
+  -Infinity,
+  2 ** 31,
+  2 ** 32,
+  2 ** 53,
+  2 ** 60,
+  1e300,
+  5e-324,
+];
+const plain = [
+  null,
+  undefined,
+  true,
+  false,
+  "f32",
+  "bf16",
+  "i32",
+  "cpu",
+  [],
+  [1],
+  [2, 3],
+  [2, 3, 4],
+  [2, 1, 2, 32],
   [6],
-  [-1], [2 ** 30, 2 ** 30], new Float32Array(6), new Uint16Array(6), new Int32Array(6), new Float64Array(6)];
+  [-1],
+  [2 ** 30, 2 ** 30],
+  new Float32Array(6),
+  new Uint16Array(6),
+  new Int32Array(6),
+  new Float64Array(6),
+];
 
 function tensor() {
-  const shape = pick([[1], [2], [6], [8], [2, 3], [3, 2], [6, 6], [2, 6], [4, 2, 2], [2, 3, 4, 32], [2, 3, 2, 32],
-    [2, 4, 3]]);
+  const shape = pick([
+    [1],
+    [2],
+    [6],
+    [8],
+    [2, 3],
+    [3, 2],
+    [6, 6],
+    [2, 6],
+    [4, 2, 2],
+    [2, 3, 4, 32],
+    [2, 3, 2, 32],
+    [2, 4, 3],
+  ]);
   const made = new Tensor(dice(12) === 0 ? other : device, pick(["f32", "f32", "bf16", "i32"]), shape);
   native.fill(made, 0);
   const kind = dice(10);
@@ -56,8 +123,9 @@ function argument() {
   return dice(8) === 0 ? device : pick(hostile);
 }
 
-const functions = Object.entries(native).filter(([name, value]) =>
-  typeof value === "function" && !["backends", "setErrorClasses", "Device", "Tensor"].includes(name));
+const functions = Object.entries(native).filter(
+  ([name, value]) => typeof value === "function" && !["backends", "setErrorClasses", "Device", "Tensor"].includes(name),
+);
 const methods = ["reshape", "narrow", "write", "prefetch", "read", "dispose"];
 const typed = ["TypeError", "RangeError", "OutOfMemoryError", "DeviceError"];
 const counts = { succeeded: 0, failed: 0 };
@@ -81,11 +149,11 @@ for (let i = 0; i < calls; ++i) {
     counts.succeeded += 1;
   } catch (error) {
     counts.failed += 1;
-    if (error?.message !== "mine"
-      && !typed.includes(error?.name)) wrong.push(`${name}: ${error?.name}: ${error?.message}`);
+    if (error?.message !== "mine" && !typed.includes(error?.name))
+      wrong.push(`${name}: ${error?.name}: ${error?.message}`);
   }
-  if (i % 64 === 0) await device.synchronize().catch((error) => typed.includes(error.name)
-    || wrong.push(`queue: ${error}`));
+  if (i % 64 === 0)
+    await device.synchronize().catch((error) => typed.includes(error.name) || wrong.push(`queue: ${error}`));
 }
 await other.synchronize().catch(() => {});
 const alive = new Tensor(device, "f32", [3]);

@@ -7,11 +7,22 @@ const tensor = new Tensor(device, "f32", [2]);
 device.beginCapture();
 const graph = device.endCapture();
 const wrong = [];
-for (const [type, own, stranger] of [[Tensor, tensor, device], [Device, device, tensor], [Graph, graph, tensor]]) {
+for (const [type, own, stranger] of [
+  [Tensor, tensor, device],
+  [Device, device, tensor],
+  [Graph, graph, tensor],
+]) {
   const receivers = {
-    "an instance of the other class": stranger, "a plain object": {}, null: null, undefined, "a number": 1,
-    "the class": type, "the prototype": type.prototype, "a spoof": Object.create(type.prototype),
-    "a child object": Object.create(own), "a proxy": new Proxy(own, {}),
+    "an instance of the other class": stranger,
+    "a plain object": {},
+    null: null,
+    undefined,
+    "a number": 1,
+    "the class": type,
+    "the prototype": type.prototype,
+    "a spoof": Object.create(type.prototype),
+    "a child object": Object.create(own),
+    "a proxy": new Proxy(own, {}),
   };
   for (const key of Object.getOwnPropertyNames(type.prototype)) {
     if (key === "constructor") continue;

@@ -18,7 +18,8 @@ constexpr int warpSize = 32;
 
 inline void __syncthreads() { nextpatch::simt::block_barrier("__syncthreads", 0, 0); }
 inline void __syncwarp(unsigned mask = 0xffffffffu) {
-  struct Nothing {} nothing;
+  struct Nothing {
+  } nothing;
   nextpatch::simt::meet<Nothing>("__syncwarp", mask, nothing, [](Nothing* const*, unsigned) {});
 }
 inline void __threadfence() {}
@@ -65,11 +66,36 @@ T reduce(const char* what, unsigned mask, T value, Combine) {
   return value;
 }
 
-struct Add { template <typename T> T operator()(T a, T b) const { return a + b; } };
-struct Min { template <typename T> T operator()(T a, T b) const { return b < a ? b : a; } };
-struct Max { template <typename T> T operator()(T a, T b) const { return a < b ? b : a; } };
-struct And { template <typename T> T operator()(T a, T b) const { return a & b; } };
-struct Or { template <typename T> T operator()(T a, T b) const { return a | b; } };
+struct Add {
+  template <typename T>
+  T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+struct Min {
+  template <typename T>
+  T operator()(T a, T b) const {
+    return b < a ? b : a;
+  }
+};
+struct Max {
+  template <typename T>
+  T operator()(T a, T b) const {
+    return a < b ? b : a;
+  }
+};
+struct And {
+  template <typename T>
+  T operator()(T a, T b) const {
+    return a & b;
+  }
+};
+struct Or {
+  template <typename T>
+  T operator()(T a, T b) const {
+    return a | b;
+  }
+};
 
 }  // namespace nextpatch::simt
 
@@ -109,14 +135,14 @@ inline int __any_sync(unsigned mask, int predicate) {
 inline int __all_sync(unsigned mask, int predicate) {
   return nextpatch::simt::reduce("__all_sync", mask, int(predicate != 0), nextpatch::simt::And());
 }
-#define NEXTPATCH_REDUCE(type)                                                         \
-  inline type __reduce_add_sync(unsigned mask, type value) {                           \
+#define NEXTPATCH_REDUCE(type)                                                                \
+  inline type __reduce_add_sync(unsigned mask, type value) {                                  \
     return nextpatch::simt::reduce("__reduce_add_sync", mask, value, nextpatch::simt::Add()); \
-  }                                                                                    \
-  inline type __reduce_min_sync(unsigned mask, type value) {                           \
+  }                                                                                           \
+  inline type __reduce_min_sync(unsigned mask, type value) {                                  \
     return nextpatch::simt::reduce("__reduce_min_sync", mask, value, nextpatch::simt::Min()); \
-  }                                                                                    \
-  inline type __reduce_max_sync(unsigned mask, type value) {                           \
+  }                                                                                           \
+  inline type __reduce_max_sync(unsigned mask, type value) {                                  \
     return nextpatch::simt::reduce("__reduce_max_sync", mask, value, nextpatch::simt::Max()); \
   }
 NEXTPATCH_REDUCE(int)
@@ -125,31 +151,31 @@ NEXTPATCH_REDUCE(unsigned)
 
 // ---- Atomics: threads hand over only at collectives, so plain reads and writes are atomic --------------
 
-#define NEXTPATCH_ATOMIC(type)                             \
-  inline type atomicAdd(type* address, type value) {       \
-    const type old = *address;                             \
-    *address = old + value;                                \
-    return old;                                            \
-  }                                                        \
-  inline type atomicMax(type* address, type value) {       \
-    const type old = *address;                             \
-    if (value > old) *address = value;                     \
-    return old;                                            \
-  }                                                        \
-  inline type atomicMin(type* address, type value) {       \
-    const type old = *address;                             \
-    if (value < old) *address = value;                     \
-    return old;                                            \
-  }                                                        \
-  inline type atomicExch(type* address, type value) {      \
-    const type old = *address;                             \
-    *address = value;                                      \
-    return old;                                            \
-  }                                                        \
+#define NEXTPATCH_ATOMIC(type)                                     \
+  inline type atomicAdd(type* address, type value) {               \
+    const type old = *address;                                     \
+    *address = old + value;                                        \
+    return old;                                                    \
+  }                                                                \
+  inline type atomicMax(type* address, type value) {               \
+    const type old = *address;                                     \
+    if (value > old) *address = value;                             \
+    return old;                                                    \
+  }                                                                \
+  inline type atomicMin(type* address, type value) {               \
+    const type old = *address;                                     \
+    if (value < old) *address = value;                             \
+    return old;                                                    \
+  }                                                                \
+  inline type atomicExch(type* address, type value) {              \
+    const type old = *address;                                     \
+    *address = value;                                              \
+    return old;                                                    \
+  }                                                                \
   inline type atomicCAS(type* address, type compare, type value) { \
-    const type old = *address;                             \
-    if (old == compare) *address = value;                  \
-    return old;                                            \
+    const type old = *address;                                     \
+    if (old == compare) *address = value;                          \
+    return old;                                                    \
   }
 NEXTPATCH_ATOMIC(int)
 NEXTPATCH_ATOMIC(unsigned)
