@@ -26,7 +26,8 @@ const { values: flags } = parseArgs({
   },
 });
 const [rounds, steps, threads] = [flags.rounds, flags.steps, flags.threads].map((text) => {
-  if (!/^[1-9]\d*$/.test(text)) throw new Error(`--rounds, --steps, --threads: expected a whole number, got "${text}"`);
+  if (!/^[1-9]\d*$/.test(text))
+    throw new Error(`--rounds, --steps, --threads: expected a whole number but received "${text}"`);
   return Number(text);
 }) as [number, number, number];
 

@@ -106,7 +106,8 @@ function values(node: Node): string {
   if (node.const !== undefined) return `\`${String(node.const)}\``;
   if (node.anyOf) return [...new Set(node.anyOf.map(values))].join(" or ");
   if (node.prefixItems) return `list of ${node.prefixItems.length} numbers`;
-  if (node.type === "array") return node.items?.properties ? "list of sections" : "list of texts";
+  if (node.type === "array")
+    return typeof node.items === "object" && node.items.properties ? "list of sections" : "list of texts";
   if (node.type === "object") return "section";
   if (node.type === "integer" || node.type === "number") return `${node.type}${bounds(node)}`;
   return node.type === "string" ? "text" : (node.type ?? "");

@@ -58,7 +58,7 @@ export class Arguments {
 
   /** Throws the error of an argument. */
   fail(kind: new (message: string) => Error, name: string, expected: string, got: string): never {
-    throw new kind(`${this.operation}: ${name}: expected ${expected} but got ${got}`);
+    throw new kind(`${this.operation}: ${name}: expected ${expected} but received ${got}`);
   }
 }
 

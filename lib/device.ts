@@ -42,7 +42,7 @@ function parse(spec: string): { backend: BackendName; index: number } {
   const cuda = /^cuda(?::(\d+))?$/.exec(spec);
   if (cuda) return { backend: "cuda", index: Number(cuda[1] ?? 0) };
   if (spec !== "auto") {
-    throw new ConfigError(`device: expected auto, cpu, cuda, cuda:N or simt but got ${JSON.stringify(spec)}`);
+    throw new ConfigError(`device: expected auto, cpu, cuda, cuda:N or simt but received ${JSON.stringify(spec)}`);
   }
   const available = new Set(
     native

@@ -1,6 +1,6 @@
 /**
  * The errors nextpatch throws beside `TypeError` (kind, dtype, device) and `RangeError` (shape, value), which are those
- * of a wrong argument: their messages read `operation: argument: expected … but got …`, with both shapes where a
+ * of a wrong argument: their messages read `operation: argument: expected … but received …`, with both shapes where a
  * shape is wrong. Each class here names the thing at fault, what was expected and what came.
  */
 

@@ -50,8 +50,8 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
   const blocks = Math.floor(dataset.tokenCount / blockTokens);
   if (blocks === 0) {
     throw new DataError(
-      `${dataset.shards[0]!.path}: expected at least one block of ${patchSize} x ${sequenceLength} tokens, ` +
-        `found ${dataset.tokenCount} tokens`,
+      `${dataset.shards[0]!.path}: expected at least one block of ${patchSize} x ${sequenceLength} tokens ` +
+        `but received ${dataset.tokenCount} tokens`,
     );
   }
   const perPass = Math.max(1, Math.min(blocks, Math.floor(positionsPerPass / sequenceLength)));
@@ -90,13 +90,15 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
 
 function checkBlock(patchSize: number, sequenceLength: number, context: number): void {
   if (!Number.isSafeInteger(patchSize) || patchSize < 1) {
-    throw new ConfigError(`evaluate: patchSize: expected a whole number of at least 1 but got ${describe(patchSize)}`);
+    throw new ConfigError(
+      `evaluate: patchSize: expected a whole number of at least 1 but received ${describe(patchSize)}`,
+    );
   }
   // Of a single position nothing is predicted.
   if (!Number.isSafeInteger(sequenceLength) || sequenceLength < 2 || sequenceLength > context) {
     throw new ConfigError(
       `evaluate: sequenceLength: expected a whole number from 2 to the model's context of ${context} ` +
-        `but got ${describe(sequenceLength)}`,
+        `but received ${describe(sequenceLength)}`,
     );
   }
 }

@@ -42,11 +42,13 @@ export async function generate(
   const { maxTokens = 128, temperature = 0.8, topK = 0, topP = 1, seed = 1, onText } = options;
   const { vocab_size: vocabulary, max_position_embeddings: context } = model.config;
   if (!Number.isSafeInteger(maxTokens) || maxTokens < 1) {
-    throw new ConfigError(`generate: maxTokens: expected a whole number of at least 1 but got ${describe(maxTokens)}`);
+    throw new ConfigError(
+      `generate: maxTokens: expected a whole number of at least 1 but received ${describe(maxTokens)}`,
+    );
   }
   if (tokenizer.vocabSize > vocabulary) {
     throw new ConfigError(
-      `generate: tokenizer: expected at most the model's ${vocabulary} tokens but got ${tokenizer.vocabSize}`,
+      `generate: tokenizer: expected at most the model's ${vocabulary} tokens but received ${tokenizer.vocabSize}`,
     );
   }
   const endOfText = tokenizer.endOfTextId;
@@ -54,7 +56,7 @@ export async function generate(
   if (encoded.length > context - 2) {
     throw new ConfigError(
       `generate: prompt: expected at most ${context - 2} tokens, since the model's context of ${context} also holds ` +
-        `the end-of-text token before them and a new one, but got ${encoded.length}`,
+        `the end-of-text token before them and a new one, but received ${encoded.length}`,
     );
   }
   const ids = Int32Array.from([endOfText, ...encoded]);

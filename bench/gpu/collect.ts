@@ -36,7 +36,7 @@ function output<T>(name: string): T | null {
   try {
     return JSON.parse(line) as T;
   } catch {
-    const reason = `expected JSON, got ${JSON.stringify(line.slice(0, 80))}`;
+    const reason = `expected JSON but received ${JSON.stringify(line.slice(0, 80))}`;
     steps = steps.map((step) => (step.name === name ? { ...step, outcome: "failed", reason } : step));
     process.exitCode = 1;
     return null;

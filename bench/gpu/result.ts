@@ -56,7 +56,7 @@ export function merged(older: GpuResult, found: GpuResult): GpuResult {
 export function parseStep(line: string): Step {
   const [phase, name, outcome, seconds, reason] = line.split("\t");
   if (reason === undefined || (outcome !== "passed" && outcome !== "failed" && outcome !== "skipped")) {
-    throw new Error(`expected phase, name, outcome, seconds and reason, got ${JSON.stringify(line)}`);
+    throw new Error(`expected phase, name, outcome, seconds and reason but received ${JSON.stringify(line)}`);
   }
   return { phase: phase!, name: name!, outcome, seconds: Number(seconds), ...(reason === "" ? {} : { reason }) };
 }

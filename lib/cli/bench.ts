@@ -84,7 +84,9 @@ async function readModel(argument: string): Promise<Record<string, unknown>> {
   if ((presetNames as readonly string[]).includes(argument)) return { preset: argument };
   const text = argument.trimStart().startsWith("{") ? argument : await readFile(argument, "utf8").catch(() => null);
   if (text === null) {
-    throw new ConfigError(`--model: expected ${presetNames.join(", ")}, a config.json or JSON, got "${argument}"`);
+    throw new ConfigError(
+      `--model: expected ${presetNames.join(", ")}, a config.json or JSON but received "${argument}"`,
+    );
   }
   try {
     return JSON.parse(text) as Record<string, unknown>;

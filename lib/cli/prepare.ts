@@ -97,6 +97,7 @@ function summary(out: string, info: DatasetInfo, seconds: number): string {
 
 function number(text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError(`expected a number, got "${text}"`);
+  if (text.trim() === "" || !Number.isFinite(value))
+    throw new InvalidArgumentError(`expected a number but received "${text}"`);
   return value;
 }

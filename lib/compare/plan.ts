@@ -136,8 +136,8 @@ function checkTwoStages({ stages, data }: RunConfig): void {
   const sizes = stages.map((stage) => stage.patchSize);
   if (sizes.length !== 2 || sizes[0]! < 2 || sizes[1] !== 1) {
     throw new ConfigError(
-      "stages: a comparison needs two, the first with a patchSize above 1, the second with patchSize 1, " +
-        `got patchSize ${sizes.join(", then ")}`,
+      "stages: expected two, the first with a patchSize above 1, the second with patchSize 1, " +
+        `but received patchSize ${sizes.join(", then ")}`,
     );
   }
   if (data.val === undefined) throw new ConfigError("data.val: a comparison needs held-out data, but it is missing");

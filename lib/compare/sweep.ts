@@ -28,7 +28,9 @@ export function parseSweep(texts: readonly string[]): Sweep {
     sweep[name] = list.split(",").map((item) => {
       const value = item.trim() === "" ? Number.NaN : Number(item);
       if (valid(value)) return value;
-      throw new ConfigError(`--sweep ${text}: expected ${expected}, separated by commas, got ${JSON.stringify(item)}`);
+      throw new ConfigError(
+        `--sweep ${text}: expected ${expected}, separated by commas but received ${JSON.stringify(item)}`,
+      );
     });
   }
   return sweep;

@@ -12,7 +12,7 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
     report("model: required unless init.from names a checkpoint, but missing");
   }
   if (config.init.from !== undefined && config.init.seed !== undefined) {
-    report("init: expected seed or from, got both");
+    report("init: expected seed or from but received both");
   }
   if (config.eval !== undefined && config.data.val === undefined) {
     report("eval: needs held-out data, but data.val is missing");
@@ -44,7 +44,7 @@ export function checkContext(
   ];
   for (const [section, length] of lengths) {
     if (length === undefined || length <= limit) continue;
-    report(`${section}.sequenceLength: expected at most ${context} (${limit}), got ${length}`);
+    report(`${section}.sequenceLength: expected at most ${context} (${limit}) but received ${length}`);
   }
 }
 
@@ -53,7 +53,7 @@ function checkLength(train: Parsed["train"], report: Report): void {
   if (given.length !== 1) {
     const got = given.length === 0 ? "none" : given.join(" and ");
     const hint = "--set 'train={steps: 10}' replaces the section";
-    report(`train: expected exactly one of tokens, epochs or steps, got ${got} (${hint})`);
+    report(`train: expected exactly one of tokens, epochs or steps but received ${got} (${hint})`);
   }
 }
 
@@ -66,7 +66,7 @@ function checkFractions(stages: Parsed["stages"], report: Report): void {
     report(`stages: only one may omit its fraction, but ${open.map((index) => `stages.${index}`).join(", ")} do`);
   }
   if (sum > 1 + slack) {
-    report(`stages: expected fractions that sum to at most 1, got ${sum}`);
+    report(`stages: expected fractions that sum to at most 1 but received ${sum}`);
   } else if (open.length === 1 && sum > 1 - slack && stages.length > 1) {
     report(`stages.${open[0]}: no tokens are left for it: the other stages' fractions sum to ${sum}`);
   }
@@ -97,19 +97,19 @@ function checkBatch(config: Parsed, index: number, report: Report): void {
   const unit = config.data.shuffleTokens;
   if (unit !== undefined && unit % tokensPerSequence !== 0) {
     const product = `patchSize ${stage.patchSize} * sequenceLength ${sequenceLength} = ${tokensPerSequence}`;
-    report(`data.shuffleTokens: expected a multiple of ${product} for stages.${index}, got ${unit}`);
+    report(`data.shuffleTokens: expected a multiple of ${product} for stages.${index} but received ${unit}`);
   }
   if (tokensPerStep % tokensPerSequence !== 0) {
     const product = `patchSize ${stage.patchSize} * sequenceLength ${sequenceLength} = ${tokensPerSequence}`;
     const nearest = nearestMultiple(tokensPerStep, workableMultiple(config, index));
     const expected = `expected a multiple of ${product} for stages.${index}`;
-    report(`${at("tokensPerStep")}: ${expected}, got ${tokensPerStep}; nearest that works: ${nearest}`);
+    report(`${at("tokensPerStep")}: ${expected} but received ${tokensPerStep}; nearest that works: ${nearest}`);
     return;
   }
   const sequences = tokensPerStep / tokensPerSequence;
   if (microBatch !== "auto" && sequences % microBatch !== 0) {
     const expected = `expected a divisor of the ${sequences} sequences per step of stages.${index}`;
-    report(`${at("microBatch")}: ${expected}, got ${microBatch}`);
+    report(`${at("microBatch")}: ${expected} but received ${microBatch}`);
   }
 }
 

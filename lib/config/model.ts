@@ -42,6 +42,6 @@ function presetKeys(preset: unknown, report: (key: string, problem: string) => v
   if (presetNames.includes(preset as PresetName)) return presets[preset as PresetName];
   const nearest = typeof preset === "string" ? nearestKey(preset, presetNames) : undefined;
   const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-  report("preset", `expected one of ${presetNames.join(", ")}, got ${show(preset)}${hint}`);
+  report("preset", `expected one of ${presetNames.join(", ")} but received ${show(preset)}${hint}`);
   return undefined;
 }

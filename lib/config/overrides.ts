@@ -37,13 +37,13 @@ function checkStep(parent: unknown, key: string, path: string, override: string)
   if (Array.isArray(parent)) {
     if (!/^\d+$/.test(key) || Number(key) > parent.length) {
       throw new ConfigError(
-        `--set ${override}: ${path}: expected an index from 0 to ${parent.length}, got ${show(key)}`,
+        `--set ${override}: ${path}: expected an index from 0 to ${parent.length} but received ${show(key)}`,
       );
     }
   } else if (typeof parent !== "object" || parent === null) {
     const where = path === "" ? "the config" : path;
     throw new ConfigError(
-      `--set ${override}: ${where}: expected a section of keys to set ${key} in, got ${show(parent)}`,
+      `--set ${override}: ${where}: expected a section of keys to set ${key} in but received ${show(parent)}`,
     );
   }
 }

@@ -13,7 +13,7 @@ export function describeIssues(issues: readonly Issue[], schema: z.ZodType): str
     }
     const at = issue.path.length === 0 ? "" : `${joinPath(issue.path)}: `;
     if (issue.input === undefined) return `${at}required, but missing`;
-    return `${at}${expectation(issue)}, got ${show(issue.input)}`;
+    return `${at}${expectation(issue)} but received ${show(issue.input)}`;
   });
 }
 

@@ -28,7 +28,9 @@ export interface Schedule {
  */
 export function learningRate(schedule: Schedule, baseLr: number, step: number, steps: number): number {
   if (!Number.isInteger(step) || !Number.isInteger(steps) || step < 0 || step >= steps) {
-    throw new RangeError(`learningRate: step: expected a whole number from 0 to below ${steps} steps but got ${step}`);
+    throw new RangeError(
+      `learningRate: step: expected a whole number from 0 to below ${steps} steps but received ${step}`,
+    );
   }
   const warmup = Math.min(schedule.warmupSteps, steps);
   if (step < warmup) return (baseLr * (step + 1)) / warmup;

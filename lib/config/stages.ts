@@ -91,7 +91,7 @@ function countSteps(config: RunConfig, tokensPerStep: readonly number[], availab
     if (count >= 1) return;
     const share = Math.round(shares[index]! * target);
     throw new ConfigError(
-      `stages.${index}: expected a share of at least one step of ${tokensPerStep[index]} tokens, got ${share} tokens ` +
+      `stages.${index}: expected a share of at least one step of ${tokensPerStep[index]} tokens but received ${share} tokens ` +
         `of ${Math.round(target)}`,
     );
   });

@@ -98,7 +98,7 @@ export function checkTrainedVocab(vocabSize: number): void {
   if (!Number.isInteger(vocabSize) || vocabSize < MIN_TRAINED_VOCAB || vocabSize > MAX_TRAINED_VOCAB) {
     throw new ConfigError(
       `a trained vocabulary has ${MIN_TRAINED_VOCAB} to ${MAX_TRAINED_VOCAB} tokens ` +
-        `(end-of-text, 256 bytes, merges), got ${vocabSize}`,
+        `(end-of-text, 256 bytes, merges) but received ${vocabSize}`,
     );
   }
 }

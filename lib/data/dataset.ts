@@ -56,7 +56,7 @@ export class TokenDataset {
     if (!Number.isInteger(position) || position < 0 || position + out.length > this.tokenCount) {
       const range = `[${position}, ${position + out.length})`;
       throw new RangeError(
-        `TokenDataset.read: position: expected tokens within [0, ${this.tokenCount}) but got ${range}`,
+        `TokenDataset.read: position: expected tokens within [0, ${this.tokenCount}) but received ${range}`,
       );
     }
     let done = 0;

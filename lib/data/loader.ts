@@ -62,7 +62,7 @@ export class BlockLoader {
     requireCount("blockTokens", blockTokens);
     requireCount("unitTokens", unitTokens);
     requireCount("vocabSize", vocabSize);
-    if (!Number.isSafeInteger(seed)) throw new ConfigError(`seed must be an integer, got ${seed}`);
+    if (!Number.isSafeInteger(seed)) throw new ConfigError(`seed must be an integer but received ${seed}`);
     if (unitTokens % blockTokens !== 0) {
       throw new ConfigError(
         `blocks of ${blockTokens} tokens do not divide the longest stage's ${unitTokens}: every ` +
@@ -176,5 +176,5 @@ export class BlockLoader {
 
 function requireCount(name: string, value: number): void {
   if (Number.isSafeInteger(value) && value > 0) return;
-  throw new ConfigError(`${name} must be a positive integer, got ${value}`);
+  throw new ConfigError(`${name} must be a positive integer but received ${value}`);
 }

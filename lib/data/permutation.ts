@@ -21,7 +21,7 @@ export class Permutation {
    */
   constructor(size: number, ...keys: readonly number[]) {
     if (!Number.isInteger(size) || size < 1 || size > 2 ** 52) {
-      throw new RangeError(`Permutation: size: expected a whole number from 1 to 2^52 but got ${size}`);
+      throw new RangeError(`Permutation: size: expected a whole number from 1 to 2^52 but received ${size}`);
     }
     this.size = size;
     let half = 1;
@@ -35,7 +35,7 @@ export class Permutation {
   /** The element at place `index`. */
   at(index: number): number {
     if (!Number.isInteger(index) || index < 0 || index >= this.size) {
-      throw new RangeError(`Permutation.at: index: expected a whole number below ${this.size} but got ${index}`);
+      throw new RangeError(`Permutation.at: index: expected a whole number below ${this.size} but received ${index}`);
     }
     let value = index;
     do value = this.#encrypt(value);

@@ -100,10 +100,12 @@ function checkOptions(options: PrepareOptions, valFraction: number, shardTokens:
   }
   if (options.trainTokenizerVocab !== undefined) checkTrainedVocab(options.trainTokenizerVocab);
   if (!(valFraction > 0 && valFraction < 1)) {
-    throw new ConfigError(`the validation fraction must be above 0 and below 1, got ${valFraction}`);
+    throw new ConfigError(`the validation fraction must be above 0 and below 1 but received ${valFraction}`);
   }
   if (!Number.isInteger(shardTokens) || shardTokens < 1 || shardTokens > MAX_SHARD_TOKENS) {
-    throw new ConfigError(`tokens per shard must be an integer from 1 to ${MAX_SHARD_TOKENS}, got ${shardTokens}`);
+    throw new ConfigError(
+      `tokens per shard must be an integer from 1 to ${MAX_SHARD_TOKENS} but received ${shardTokens}`,
+    );
   }
 }
 

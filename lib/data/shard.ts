@@ -137,7 +137,7 @@ export class Shard {
     if (!Number.isInteger(position) || position < 0 || position + out.length > this.tokenCount) {
       const range = `[${position}, ${position + out.length})`;
       throw new RangeError(
-        `Shard.read: position: expected tokens within [0, ${this.tokenCount}) of ${this.path} but got ${range}`,
+        `Shard.read: position: expected tokens within [0, ${this.tokenCount}) of ${this.path} but received ${range}`,
       );
     }
     // uint16 tokens are read into the upper half of `out` and widened in place: writing out[i] touches only bytes

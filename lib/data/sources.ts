@@ -145,11 +145,11 @@ async function* readJsonlTexts(texts: AsyncIterable<string>, file: string): Asyn
 function textField(value: unknown, where: string): string {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     const found = value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`;
-    throw new DataError(`${where}: expected an object with a "text" string, found ${found}`);
+    throw new DataError(`${where}: expected an object with a "text" string but received ${found}`);
   }
   const { text } = value as { text?: unknown };
   if (typeof text === "string") return text;
   const keys = Object.keys(value).join(", ") || "none";
   const found = text === undefined ? `the keys: ${keys}` : `"text": ${JSON.stringify(text)}`;
-  throw new DataError(`${where}: expected an object with a "text" string, found ${found}`);
+  throw new DataError(`${where}: expected an object with a "text" string but received ${found}`);
 }

@@ -52,7 +52,9 @@ export async function textBounds(
   for (const id of [bos, ...ends]) {
     if (id >= 0 && id < tokens.length) continue;
     const path = join(folder, "config.json");
-    throw new CheckpointError(`${path}: bos_token_id, eos_token_id: expected ids below ${tokens.length}, found ${id}`);
+    throw new CheckpointError(
+      `${path}: bos_token_id, eos_token_id: expected ids below ${tokens.length} but received ${id}`,
+    );
   }
   const addBos = bos === ends[0] || named.add_bos_token === true || beginsWith(postProcessor, tokens[bos]!);
   return {

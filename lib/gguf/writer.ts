@@ -13,7 +13,7 @@ export async function checkGgufTarget(file: string): Promise<void> {
     throw new ConfigError(`${file}: cannot be written: ${cause.message}`, { cause });
   });
   if (found === null) return;
-  if (!found.isFile()) throw new ConfigError(`${file}: expected a file to write, found a folder or a device`);
+  if (!found.isFile()) throw new ConfigError(`${file}: expected a file to write but received a folder or a device`);
   const handle = await open(file, "r");
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0).finally(() => handle.close());
   if (buffer.toString("latin1", 0, bytesRead) === "GGUF") return;
@@ -45,7 +45,9 @@ export async function writeGguf(
       const bytes = await tensor.data();
       const expected = ggufTensorBytes(tensor);
       if (bytes.byteLength !== expected) {
-        throw new CheckpointError(`${file}: ${tensor.name}: expected ${expected} bytes, found ${bytes.byteLength}`);
+        throw new CheckpointError(
+          `${file}: ${tensor.name}: expected ${expected} bytes but received ${bytes.byteLength}`,
+        );
       }
       await handle.writeFile(bytes);
       await handle.writeFile(new Uint8Array(aligned(expected) - expected));

@@ -32,7 +32,7 @@ export class CheckpointTensors {
     }
     const index = join(folder, indexFile);
     if (!existsSync(index)) {
-      throw new CheckpointError(`${folder}: expected ${singleFile} or ${indexFile}, found neither`);
+      throw new CheckpointError(`${folder}: expected ${singleFile} or ${indexFile} but received neither`);
     }
     return CheckpointTensors.openIndex(folder, await readWeightMap(index), index);
   }
@@ -46,7 +46,7 @@ export class CheckpointTensors {
         files.set(fileName, file);
         if (!file.has(name)) {
           throw new CheckpointError(
-            `${index}: expected tensor "${name}" in ${fileName}, found none of that name there`,
+            `${index}: expected tensor "${name}" in ${fileName} but received none of that name there`,
           );
         }
         fileOf.set(name, file);
@@ -85,7 +85,8 @@ export class CheckpointTensors {
 
   private file(name: string): SafetensorsFile {
     const file = this.fileOf.get(name);
-    if (file === undefined) throw new CheckpointError(`${this.folder}: expected a tensor named "${name}", found none`);
+    if (file === undefined)
+      throw new CheckpointError(`${this.folder}: expected a tensor named "${name}" but received none`);
     return file;
   }
 }
@@ -100,14 +101,14 @@ async function readWeightMap(index: string): Promise<ReadonlyMap<string, string>
   const map = (parsed as { weight_map?: unknown } | null)?.weight_map;
   if (typeof map !== "object" || map === null || Array.isArray(map)) {
     throw new CheckpointError(
-      `${index}: weight_map: expected an object of tensor names and files, found ${typeof map}`,
+      `${index}: weight_map: expected an object of tensor names and files but received ${typeof map}`,
     );
   }
   for (const [name, file] of Object.entries(map)) {
     // A path would let an index reach outside its folder.
     if (typeof file !== "string" || file !== basename(file)) {
       throw new CheckpointError(
-        `${index}: weight_map["${name}"]: expected the name of a file in the folder, found ${JSON.stringify(file)}`,
+        `${index}: weight_map["${name}"]: expected the name of a file in the folder but received ${JSON.stringify(file)}`,
       );
     }
   }
@@ -121,17 +122,17 @@ export type ParameterDtype = "F32" | "F16" | "BF16";
 export function parameterDtype(tensors: CheckpointTensors, { name, shape }: Omit<Parameter, "kind">): ParameterDtype {
   if (!tensors.has(name)) {
     const expected = `"${name}" of shape [${shape.join(", ")}]`;
-    throw new CheckpointError(`${tensors.folder}: expected a tensor ${expected}, found none`);
+    throw new CheckpointError(`${tensors.folder}: expected a tensor ${expected} but received none`);
   }
   const { dtype, shape: found } = tensors.info(name);
   if (found.join() !== shape.join()) {
     throw new CheckpointError(
-      `${tensors.folder}: ${name}: expected shape [${shape.join(", ")}], as config.json has it, ` +
-        `found [${found.join(", ")}]`,
+      `${tensors.folder}: ${name}: expected shape [${shape.join(", ")}], as config.json has it ` +
+        `but received [${found.join(", ")}]`,
     );
   }
   if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
-    throw new CheckpointError(`${tensors.folder}: ${name}: expected F32, F16 or BF16, found ${dtype}`);
+    throw new CheckpointError(`${tensors.folder}: ${name}: expected F32, F16 or BF16 but received ${dtype}`);
   }
   return dtype;
 }

@@ -55,7 +55,7 @@ export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
 /** As `parseLlamaConfig`, with each problem told to `report(key, problem)`; the result is valid only without any. */
 export function readLlamaConfig(json: unknown, report: (key: string, problem: string) => void): LlamaConfig | null {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    report("", `expected an object with the keys of a Llama config, got ${JSON.stringify(json)}`);
+    report("", `expected an object with the keys of a Llama config but received ${JSON.stringify(json)}`);
     return null;
   }
   const fields = new Fields(json as Record<string, unknown>, report);
@@ -92,13 +92,16 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
 function checkHeads(config: LlamaConfig, fields: Fields): void {
   const { hidden_size: hidden, num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim } = config;
   if (hidden % heads !== 0) {
-    fields.report("hidden_size", `expected a multiple of num_attention_heads (${heads}), got ${hidden}`);
+    fields.report("hidden_size", `expected a multiple of num_attention_heads (${heads}) but received ${hidden}`);
   } else if (!supportedHeadDims.includes(headDim)) {
     const origin = fields.has("head_dim") ? "" : ` (hidden_size ${hidden} / num_attention_heads ${heads})`;
-    fields.report("head_dim", `expected one of ${supportedHeadDims.join(", ")}, got ${headDim}${origin}`);
+    fields.report("head_dim", `expected one of ${supportedHeadDims.join(", ")} but received ${headDim}${origin}`);
   }
   if (heads % kvHeads !== 0) {
-    fields.report("num_key_value_heads", `expected a divisor of num_attention_heads (${heads}), got ${kvHeads}`);
+    fields.report(
+      "num_key_value_heads",
+      `expected a divisor of num_attention_heads (${heads}) but received ${kvHeads}`,
+    );
   }
 }
 

@@ -79,7 +79,7 @@ export class Fields {
     const value = this.get(key);
     if (value === undefined) return fallback;
     if (isValid(value)) return value as T;
-    this.fail(key, `expected ${expected}, got ${JSON.stringify(value)}`);
+    this.fail(key, `expected ${expected} but received ${JSON.stringify(value)}`);
     return fallback;
   }
 }

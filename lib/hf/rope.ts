@@ -34,7 +34,7 @@ function readScaling(parameters: Fields, maxPositions: number): RopeScaling | nu
       const low = parameters.requiredPositiveNumber("low_freq_factor");
       const high = parameters.requiredPositiveNumber("high_freq_factor");
       if (parameters.has("low_freq_factor") && parameters.has("high_freq_factor") && high <= low) {
-        parameters.fail("high_freq_factor", `expected more than low_freq_factor (${low}), got ${high}`);
+        parameters.fail("high_freq_factor", `expected more than low_freq_factor (${low}) but received ${high}`);
       }
       return {
         rope_type: "llama3",
@@ -45,7 +45,7 @@ function readScaling(parameters: Fields, maxPositions: number): RopeScaling | nu
       };
     }
     default:
-      parameters.fail(key, `expected "default", "linear" or "llama3", got ${JSON.stringify(type)}`);
+      parameters.fail(key, `expected "default", "linear" or "llama3" but received ${JSON.stringify(type)}`);
       return null;
   }
 }

@@ -43,18 +43,18 @@ export class SafetensorsFile {
     try {
       const { size } = await handle.stat();
       if (size < 8) {
-        throw new CheckpointError(`${path}: expected at least the 8 bytes of the header's length, found ${size}`);
+        throw new CheckpointError(`${path}: expected at least the 8 bytes of the header's length but received ${size}`);
       }
       const headerBytes = new DataView((await readAt(handle, 0, 8, path)).buffer).getBigUint64(0, true);
       if (headerBytes > BigInt(maxHeaderBytes)) {
         throw new CheckpointError(
-          `${path}: expected a header of at most ${maxHeaderBytes} bytes, found ${headerBytes}`,
+          `${path}: expected a header of at most ${maxHeaderBytes} bytes but received ${headerBytes}`,
         );
       }
       const dataBegin = 8 + Number(headerBytes);
       if (dataBegin > size) {
         throw new CheckpointError(
-          `${path}: the file is cut short: expected ${dataBegin} bytes of header, found ${size}`,
+          `${path}: the file is cut short: expected ${dataBegin} bytes of header but received ${size}`,
         );
       }
       const tensors = parseHeader(
@@ -101,7 +101,8 @@ export class SafetensorsFile {
 
   private entry(name: string) {
     const entry = this.tensors.get(name);
-    if (entry === undefined) throw new CheckpointError(`${this.path}: expected a tensor named "${name}", found none`);
+    if (entry === undefined)
+      throw new CheckpointError(`${this.path}: expected a tensor named "${name}" but received none`);
     return entry;
   }
 }
@@ -129,7 +130,7 @@ export async function writeSafetensors(
       if (bytes.byteLength !== expected) {
         const what = `${entry.dtype} [${entry.shape.join(", ")}]`;
         throw new CheckpointError(
-          `${path}: tensor "${entry.name}": expected ${expected} bytes for ${what}, found ${bytes.byteLength}`,
+          `${path}: tensor "${entry.name}": expected ${expected} bytes for ${what} but received ${bytes.byteLength}`,
         );
       }
       await writeAll(handle, bytes);
@@ -152,7 +153,8 @@ function encodeHeader(
   const seen = new Set([metadataKey]);
   let begin = 0;
   for (const { name, dtype, shape } of entries) {
-    if (seen.has(name)) throw new CheckpointError(`${path}: tensor "${name}": expected each name once, found it again`);
+    if (seen.has(name))
+      throw new CheckpointError(`${path}: tensor "${name}": expected each name once but received it again`);
     seen.add(name);
     const end = begin + byteSize(dtype, shape);
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, end] })}`);
@@ -176,7 +178,7 @@ async function readAt(handle: FileHandle, position: number, length: number, path
   while (done < length) {
     const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, maxCallBytes), position + done);
     if (bytesRead === 0) {
-      throw new CheckpointError(`${path}: expected ${length} bytes at byte ${position}, found ${done}`);
+      throw new CheckpointError(`${path}: expected ${length} bytes at byte ${position} but received ${done}`);
     }
     done += bytesRead;
   }

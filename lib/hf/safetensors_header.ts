@@ -35,7 +35,8 @@ export function parseHeader(text: string, dataBytes: number, file: string): Read
   const fail = (problem: string): never => {
     throw new CheckpointError(`${file}: ${problem}`);
   };
-  if (!text.startsWith("{")) fail(`the header must be a JSON object that begins with "{", found ${quote(text[0])}`);
+  if (!text.startsWith("{"))
+    fail(`the header must be a JSON object that begins with "{" but received ${quote(text[0])}`);
   let parsed: Record<string, unknown>;
   try {
     parsed = JSON.parse(text) as Record<string, unknown>;
@@ -56,13 +57,13 @@ export function parseHeader(text: string, dataBytes: number, file: string): Read
   for (const [name, { begin, end }] of entries) {
     if (begin !== expected) {
       const what = begin > expected ? "a hole" : "an overlap";
-      fail(`tensor ${quote(name)} leaves ${what}: expected it to begin at byte ${expected}, found ${begin}`);
+      fail(`tensor ${quote(name)} leaves ${what}: expected it to begin at byte ${expected} but received ${begin}`);
     }
     expected = end;
   }
   if (expected !== dataBytes) {
     const what = expected > dataBytes ? "is cut short" : "has bytes that no tensor covers";
-    fail(`the file ${what}: expected ${expected} bytes of tensors after the header, found ${dataBytes}`);
+    fail(`the file ${what}: expected ${expected} bytes of tensors after the header but received ${dataBytes}`);
   }
   return new Map(entries);
 }
@@ -70,13 +71,15 @@ export function parseHeader(text: string, dataBytes: number, file: string): Read
 function checkMetadata(value: unknown, file: string): void {
   const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
   if (!isMap || !Object.values(value).every((item) => typeof item === "string")) {
-    throw new CheckpointError(`${file}: ${metadataKey}: expected an object of strings, found ${quote(value)}`);
+    throw new CheckpointError(`${file}: ${metadataKey}: expected an object of strings but received ${quote(value)}`);
   }
 }
 
 function checkEntry(name: string, value: unknown, file: string): TensorEntry {
   const fail = (what: string, expected: string, found: unknown): never => {
-    throw new CheckpointError(`${file}: tensor ${quote(name)}: ${what}: expected ${expected}, found ${quote(found)}`);
+    throw new CheckpointError(
+      `${file}: tensor ${quote(name)}: ${what}: expected ${expected} but received ${quote(found)}`,
+    );
   };
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return fail("entry", "an object with dtype, shape and data_offsets", value);

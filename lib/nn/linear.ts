@@ -20,7 +20,7 @@ export class Linear {
   /** dW += dout^T x; dx = dout W. */
   backward(dx: Tensor, dout: Tensor, x: Tensor): void {
     if (this.weight.gradient === null) {
-      throw new TypeError("Linear.backward: weight: expected one with a gradient but got one without");
+      throw new TypeError("Linear.backward: weight: expected one with a gradient but received one without");
     }
     native.matmul(this.weight.gradient, dout, x, true, false, true);
     native.matmul(dx, dout, this.weight.value, false, false, false);

@@ -94,7 +94,8 @@ export class Parameters {
 
   slot(name: string): Slot {
     const slot = this.#slots.get(name);
-    if (slot === undefined) throw new RangeError(`Parameters.slot: name: expected that of a parameter but got ${name}`);
+    if (slot === undefined)
+      throw new RangeError(`Parameters.slot: name: expected that of a parameter but received ${name}`);
     return slot;
   }
 

@@ -120,12 +120,14 @@ function parseLine(text: string, where: string): MetricsLine {
   try {
     value = JSON.parse(text) as Record<string, unknown> | null;
   } catch (cause) {
-    throw new DataError(`${where}: expected a JSON object, found ${JSON.stringify(text.slice(0, 60))}`, { cause });
+    throw new DataError(`${where}: expected a JSON object but received ${JSON.stringify(text.slice(0, 60))}`, {
+      cause,
+    });
   }
   for (const key of keys) {
     const found = value?.[key];
     if (typeof found === "number" || (found === null && mayDiverge.includes(key))) continue;
-    throw new DataError(`${where}: ${key}: expected a number, found ${JSON.stringify(found) ?? "nothing"}`);
+    throw new DataError(`${where}: ${key}: expected a number but received ${JSON.stringify(found) ?? "nothing"}`);
   }
   const line = value as unknown as MetricsLine;
   const valLoss = line.valLoss === null ? { valLoss: Number.NaN } : {};

@@ -63,7 +63,9 @@ export async function latestCheckpoint(runFolder: string): Promise<string | null
   if (!existsSync(pointer)) return null;
   const name = (await readFile(pointer, "utf8")).trim();
   if (!namePattern.test(name)) {
-    throw new CheckpointError(`${pointer}: expected a checkpoint's name, as ${checkpointName(500)}, found "${name}"`);
+    throw new CheckpointError(
+      `${pointer}: expected a checkpoint's name, as ${checkpointName(500)} but received "${name}"`,
+    );
   }
   const folder = join(runFolder, "checkpoints", name);
   await recoverFolder(folder);
@@ -80,8 +82,8 @@ export async function loadTrainerTensors(checkpoint: string, parameters: Paramet
         const info = file.info(slot.name);
         if (info.dtype !== "F32" || info.shape.join() !== slot.shape.join()) {
           throw new CheckpointError(
-            `${file.path}: ${slot.name}: expected F32 [${slot.shape.join(", ")}], ` +
-              `found ${info.dtype} [${info.shape.join(", ")}]`,
+            `${file.path}: ${slot.name}: expected F32 [${slot.shape.join(", ")}] ` +
+              `but received ${info.dtype} [${info.shape.join(", ")}]`,
           );
         }
         const { buffer, byteOffset, byteLength } = await file.read(slot.name);

@@ -16,8 +16,8 @@ export async function heldOutTokens(
   const available = Math.min(sequences, Math.floor(dataset.tokenCount / positions));
   if (available === 0) {
     throw new DataError(
-      `${dataset.shards[0]!.path}: expected at least one held-out sequence of ${positions} tokens, ` +
-        `found ${dataset.tokenCount} tokens`,
+      `${dataset.shards[0]!.path}: expected at least one held-out sequence of ${positions} tokens ` +
+        `but received ${dataset.tokenCount} tokens`,
     );
   }
   const tokens = new Int32Array(available * positions);

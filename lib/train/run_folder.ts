@@ -81,7 +81,7 @@ async function readWritten(path: string): Promise<object> {
     throw new ConfigError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
   }
   if (typeof config === "object" && config !== null) return config;
-  throw new ConfigError(`${path}: expected a run's config, found ${JSON.stringify(config)}`);
+  throw new ConfigError(`${path}: expected a run's config but received ${JSON.stringify(config)}`);
 }
 
 /** The `tokenizer.json` beside the training shards or the model a run begins with, if there is one. */

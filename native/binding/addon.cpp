@@ -16,7 +16,7 @@ static void set_error_classes(const Napi::CallbackInfo& info) {
   for (const char* name : {"TypeError", "RangeError", "DeviceError", "OutOfMemoryError"}) {
     if (!info[0].IsObject() || !info[0].As<Napi::Object>().Get(name).IsFunction()) {
       throw Napi::TypeError::New(
-          env, std::string("setErrorClasses: ") + name + ": expected a class but got " + describe(info[0]));
+          env, std::string("setErrorClasses: ") + name + ": expected a class but received " + describe(info[0]));
     }
   }
   Environment::of(env).error_classes = Napi::Persistent(info[0].As<Napi::Object>());

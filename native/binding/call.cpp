@@ -20,7 +20,7 @@ std::string plain(double x) {
 Call::Call(const Napi::CallbackInfo& info, const char* operation) : info_(info), operation_(operation) {}
 
 void Call::fail(ErrorKind kind, const char* argument, const std::string& expected, const std::string& got) const {
-  throw Error(kind, std::string(operation_) + ": " + argument + ": expected " + expected + " but got " + got);
+  throw Error(kind, std::string(operation_) + ": " + argument + ": expected " + expected + " but received " + got);
 }
 
 Argument Call::read_tensor(const char* name, int rank, bool strided) {

@@ -19,7 +19,8 @@ napi_value call_member(napi_env env, napi_callback_info raw) {
       T* self = T::from(info.This());
       if (!self) {
         const std::string name = T::kClassName;
-        throw Error(ErrorKind::type, name + ": receiver: expected a " + name + " but got " + describe(info.This()));
+        throw Error(ErrorKind::type,
+                    name + ": receiver: expected a " + name + " but received " + describe(info.This()));
       }
       return (self->*member)(info);
     });

@@ -23,7 +23,7 @@ int whole_number(const Napi::CallbackInfo& info, size_t position, const char* na
   if (!(number >= low && number <= high) || number != int(number)) {
     throw Error(value.IsNumber() ? ErrorKind::range : ErrorKind::type,
                 std::string(name) + ": expected a whole number from " + std::to_string(low) + " to " +
-                    std::to_string(high) + " but got " + describe(value));
+                    std::to_string(high) + " but received " + describe(value));
   }
   return int(number);
 }
@@ -48,7 +48,7 @@ DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   info.This().As<Napi::Object>().TypeTag(&kDeviceTag);
   guarded(info.Env(), [&] {
     if (!info[0].IsString()) {
-      throw Error(ErrorKind::type, "Device: backend: expected a string but got " + describe(info[0]));
+      throw Error(ErrorKind::type, "Device: backend: expected a string but received " + describe(info[0]));
     }
     const std::string backend = info[0].As<Napi::String>().Utf8Value();
     const int index = whole_number(info, 1, "Device: index", 0, kMaxCount);

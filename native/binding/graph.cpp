@@ -32,7 +32,7 @@ GraphHandle::GraphHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   guarded(info.Env(), [&] {
     const auto* origin = std::exchange(constructing_from, nullptr);
     if (!origin)
-      throw Error(ErrorKind::type, "Graph: constructor: expected a call of endCapture but got one of its own");
+      throw Error(ErrorKind::type, "Graph: constructor: expected a call of endCapture but received one of its own");
     graph_ = *origin;
   });
 }
@@ -44,7 +44,7 @@ GraphHandle* GraphHandle::from(const Napi::Value& value) {
 
 Napi::Value GraphHandle::launch(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    if (!graph_) throw Error(ErrorKind::type, "launch: graph: expected a live graph but got a disposed one");
+    if (!graph_) throw Error(ErrorKind::type, "launch: graph: expected a live graph but received a disposed one");
     graph_->device()->launch(graph_);
     return info.Env().Undefined();
   });

@@ -26,7 +26,7 @@ DType parse_dtype(const Napi::Value& value) {
   const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
   for (const DType dtype : {DType::f32, DType::bf16, DType::i32})
     if (name == name_of(dtype)) return dtype;
-  throw Error(ErrorKind::type, "Tensor: dtype: expected f32, bf16 or i32 but got " + describe(value));
+  throw Error(ErrorKind::type, "Tensor: dtype: expected f32, bf16 or i32 but received " + describe(value));
 }
 
 void set_strides(View* view) {
@@ -40,10 +40,10 @@ void set_strides(View* view) {
 void parse_shape(const Napi::Value& value, const char* method, View* view) {
   const std::string where = std::string(method) + ": shape: ";
   if (!value.IsArray())
-    throw Error(ErrorKind::type, where + "expected an array of whole numbers but got " + describe(value));
+    throw Error(ErrorKind::type, where + "expected an array of whole numbers but received " + describe(value));
   const auto array = value.As<Napi::Array>();
   if (array.Length() == 0 || array.Length() > kMaxRank) {
-    throw Error(ErrorKind::range, where + "expected 1 to 4 dimensions but got " + std::to_string(array.Length()));
+    throw Error(ErrorKind::range, where + "expected 1 to 4 dimensions but received " + std::to_string(array.Length()));
   }
   double elements = 1;
   view->rank = int(array.Length());
@@ -53,7 +53,8 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
     const double size = item.IsNumber() ? item.As<Napi::Number>().DoubleValue() : -1;
     elements *= size;
     if (!(size >= 1) || size > kMaxElements || elements > kMaxElements || size != double(int64_t(size))) {
-      throw Error(ErrorKind::range, where + "expected positive whole numbers with a product of at most 2^44 but got " +
+      throw Error(ErrorKind::range, where +
+                                        "expected positive whole numbers with a product of at most 2^44 but received " +
                                         describe(item) + " for dimension " + std::to_string(i));
     }
     view->shape[i] = int64_t(size);
@@ -65,7 +66,7 @@ int64_t parse_index(const Napi::Value& value, const char* what, int64_t low, int
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
   if (!(number >= double(low)) || number > double(high) || number != double(int64_t(number))) {
     throw Error(ErrorKind::range, std::string(what) + ": expected a whole number from " + std::to_string(low) + " to " +
-                                      std::to_string(high) + " but got " + describe(value));
+                                      std::to_string(high) + " but received " + describe(value));
   }
   return int64_t(number);
 }
@@ -126,7 +127,7 @@ Tensor::Tensor(const Napi::CallbackInfo& info) : ObjectWrap(info) {
       view_ = origin->view;
     } else {
       DeviceHandle* device = DeviceHandle::from(info[0]);
-      if (!device) throw Error(ErrorKind::type, "Tensor: device: expected a Device but got " + describe(info[0]));
+      if (!device) throw Error(ErrorKind::type, "Tensor: device: expected a Device but received " + describe(info[0]));
       view_.dtype = parse_dtype(info[1]);
       parse_shape(info[2], "Tensor", &view_);
       const int64_t bytes = view_.size() * int64_t(size_of(view_.dtype));
@@ -145,12 +146,13 @@ Tensor* Tensor::from(const Napi::Value& value) {
 
 void Tensor::require_alive(const char* method) const {
   if (!disposed()) return;
-  throw Error(ErrorKind::type, std::string(method) + ": tensor: expected a live tensor but got a disposed one");
+  throw Error(ErrorKind::type, std::string(method) + ": tensor: expected a live tensor but received a disposed one");
 }
 
 void Tensor::require_contiguous(const char* method) const {
   if (view_.contiguous()) return;
-  throw Error(ErrorKind::range, std::string(method) + ": tensor: expected a contiguous tensor but got a strided view " +
+  throw Error(ErrorKind::range, std::string(method) +
+                                    ": tensor: expected a contiguous tensor but received a strided view " +
                                     "of shape " + shape_text(view_));
 }
 
@@ -185,7 +187,7 @@ Napi::Value Tensor::reshape(const Napi::CallbackInfo& info) {
     parse_shape(info[0], "reshape", &view);
     if (view.size() != view_.size()) {
       throw Error(ErrorKind::range, "reshape: shape: expected " + std::to_string(view_.size()) + " elements, as in " +
-                                        shape_text(view_) + ", but got " + shape_text(view));
+                                        shape_text(view_) + ", but received " + shape_text(view));
     }
     require_contiguous("reshape");
     return sibling(info.Env(), view);
@@ -216,14 +218,14 @@ Napi::Value Tensor::fill_from(const Napi::CallbackInfo& info, const char* method
     const ArrayKind kind = array_kind(view_.dtype);
     if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != kind.type) {
       throw Error(ErrorKind::type, where + "data: expected a " + kind.name + " for dtype " + name_of(view_.dtype) +
-                                       " but got " + describe(info[0]));
+                                       " but received " + describe(info[0]));
     }
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &data, nullptr, nullptr);
     if (int64_t(length) != view_.size()) {
       throw Error(ErrorKind::range, where + "data: expected " + std::to_string(view_.size()) + " elements for shape " +
-                                        shape_text(view_) + " but got " + std::to_string(length));
+                                        shape_text(view_) + " but received " + std::to_string(length));
     }
     require_contiguous(method);
     ((*storage()->device()).*copy)(storage(), view_.data, data, length * size_of(view_.dtype));

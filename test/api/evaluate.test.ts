@@ -74,7 +74,7 @@ describe.each(backends)("evaluate on %s", (backend) => {
       );
     }
     for (const patchSize of [0, -1, 1.5, NaN, "1" as never, null as never]) {
-      await refused({ patchSize }, "evaluate: patchSize: expected a whole number of at least 1 but got");
+      await refused({ patchSize }, "evaluate: patchSize: expected a whole number of at least 1 but received");
     }
   });
 
@@ -82,7 +82,9 @@ describe.each(backends)("evaluate on %s", (backend) => {
     using zero = model();
     const short = evaluate(zero, { data: data(), patchSize: 8, sequenceLength: 13 });
     await expect(short).rejects.toBeInstanceOf(DataError);
-    await expect(short).rejects.toThrow(/tokens\.bin: expected at least one block of 8 x 13 tokens, found 100 tokens$/);
+    await expect(short).rejects.toThrow(
+      /tokens\.bin: expected at least one block of 8 x 13 tokens but received 100 tokens$/,
+    );
     using small = model(49);
     await expect(evaluate(small, { data: data() })).rejects.toThrow(/token 49 at position 49 is outside .* of 49$/);
     expect(isOpen()).toBe(false);

@@ -93,18 +93,20 @@ describe.each(backends)("generate on %s", (backend) => {
     expect(result).toMatchObject({ finish: "context", newTokens: 1 });
     const longer = generate(zero, tokenizer, prompt(23));
     await expect(longer).rejects.toBeInstanceOf(ConfigError);
-    await expect(longer).rejects.toThrow(/^generate: prompt: expected at most 22 .* context of 24 .* but got 23$/);
+    await expect(longer).rejects.toThrow(/^generate: prompt: expected at most 22 .* context of 24 .* but received 23$/);
   });
 
   it("refuses a tokenizer larger than the model, and settings that are none", async () => {
     using small = model(256);
     const larger = generate(small, bytes, "a");
     await expect(larger).rejects.toBeInstanceOf(ConfigError);
-    await expect(larger).rejects.toThrow("generate: tokenizer: expected at most the model's 256 tokens but got 257");
+    await expect(larger).rejects.toThrow(
+      "generate: tokenizer: expected at most the model's 256 tokens but received 257",
+    );
     using zero = model();
     for (const maxTokens of [0, -1, 0.5, NaN, null, "3"]) {
       const wrong = generate(zero, bytes, "a", { maxTokens } as GenerateOptions);
-      await expect(wrong).rejects.toThrow(/^generate: maxTokens: expected a whole number of at least 1 but got /);
+      await expect(wrong).rejects.toThrow(/^generate: maxTokens: expected a whole number of at least 1 but received /);
     }
     await expect(generate(zero, bytes, "a", { topP: 2 })).rejects.toThrow(RangeError);
   });

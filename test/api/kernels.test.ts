@@ -94,13 +94,13 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
     it.each([0, -1, 1.5, 4, NaN])("refuses patch size %d for 18 tokens", (patchSize) => {
       const call = (): unknown => patchEmbedding(i32([18], ids), f32([v, c], table), { patchSize });
       expect(call).toThrow(RangeError);
-      expect(call).toThrow(`patchEmbedding: patchSize: expected a divisor of the 18 tokens but got ${patchSize}`);
+      expect(call).toThrow(`patchEmbedding: patchSize: expected a divisor of the 18 tokens but received ${patchSize}`);
     });
 
     it("names a tensor of the wrong rank, shape, dtype or kind", () => {
       const tokens = i32([n * k], ids);
       expect(() => patchEmbedding(tokens, f32([v * c], table), { patchSize: k })).toThrow(
-        "patchEmbedding: table: expected shape [V, C] but got [440]",
+        "patchEmbedding: table: expected shape [V, C] but received [440]",
       );
       const out = new Tensor(device, "f32", [n, c + 1]);
       expect(() => patchEmbedding(tokens, f32([v, c], table), { patchSize: k, out })).toThrow("[6, 40]");
@@ -108,7 +108,7 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
       expect(() => patchEmbedding.backward(f32([n, c], dout), tokens, { dtable: bf16 })).toThrow(TypeError);
       const nothing = null as unknown as Tensor<"f32">;
       expect(() => patchEmbedding(tokens, nothing, { patchSize: k })).toThrow(
-        new TypeError("patchEmbedding: table: expected a Tensor but got null"),
+        new TypeError("patchEmbedding: table: expected a Tensor but received null"),
       );
     });
 
@@ -157,10 +157,10 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
     it("names a tensor of the wrong rank or shape", () => {
       const { q, k, v } = tensors(inputs);
       expect(() => flashAttention(q.reshape([t, h * d]), k, v)).toThrow(
-        `flashAttention: q: expected shape [B, Tq, H, D] but got [${t}, ${h * d}]`,
+        `flashAttention: q: expected shape [B, Tq, H, D] but received [${t}, ${h * d}]`,
       );
       expect(() => flashAttention(q, k, v.narrow(1, 0, 3))).toThrow(
-        new RangeError(`flashAttention: v: expected shape [1, ${t}, ${g}, ${d}] but got [1, 3, ${g}, ${d}]`),
+        new RangeError(`flashAttention: v: expected shape [1, ${t}, ${g}, ${d}] but received [1, 3, ${g}, ${d}]`),
       );
     });
   });
@@ -212,10 +212,10 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
     it("names weights of the wrong number and labels of the wrong shape", () => {
       const logits = f32([n, v], scores);
       expect(() => patchCrossEntropy(logits, i32([n, k], ids), { weights: [1] })).toThrow(
-        "patchCrossEntropy: weights: expected 4 numbers (one a label of a row) but got 1",
+        "patchCrossEntropy: weights: expected 4 numbers (one a label of a row) but received 1",
       );
       expect(() => patchCrossEntropy.backward(logits, i32([n * k], ids))).toThrow(
-        "patchCrossEntropy.backward: labels: expected shape [5, K] but got [20]",
+        "patchCrossEntropy.backward: labels: expected shape [5, K] but received [20]",
       );
       expect(() => patchCrossEntropy(logits, i32([k, n], ids))).toThrow(RangeError);
     });

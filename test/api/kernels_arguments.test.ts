@@ -91,7 +91,7 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
   /** The error of a call with one argument replaced, which must name operation, argument, expected and given. */
   function replaced({ name, values, call }: Operation, argument: string, value: unknown): Error {
     const error = failure(() => call({ ...values, [argument]: value }));
-    expect(error.message).toMatch(new RegExp(`^${name}: ${argument}(\\[\\d+\\])?: expected .+ but got .+$`));
+    expect(error.message).toMatch(new RegExp(`^${name}: ${argument}(\\[\\d+\\])?: expected .+ but received .+$`));
     return error;
   }
 
@@ -130,7 +130,7 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
   it.each(tensors)("$title: a tensor that was disposed of", ({ operation, name, value }) => {
     const gone = new Tensor(device, value.dtype, value.shape);
     gone.dispose();
-    expect(replaced(operation, name, gone).message).toContain("expected a live tensor but got a disposed one");
+    expect(replaced(operation, name, gone).message).toContain("expected a live tensor but received a disposed one");
   });
 
   it.each(tensors)("$title: another dtype", ({ operation, name, value }) => {
@@ -147,7 +147,10 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
   it.each(tensors)("$title: another number of dimensions", ({ operation, name, value }) => {
     if (name === "tokens") return; // of any shape
     const error = replaced(operation, name, value.reshape([value.size]));
-    expect(error).toMatchObject({ name: "RangeError", message: expect.stringContaining(`but got [${value.size}]`) });
+    expect(error).toMatchObject({
+      name: "RangeError",
+      message: expect.stringContaining(`but received [${value.size}]`),
+    });
   });
 
   it.each(tensors)("$title: a size that does not fit", ({ operation, name, value }) => {
@@ -157,7 +160,7 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
       if (operation.free.includes(`${name}.${dimension}`)) operation.call(values);
       else
         expect(failure(() => operation.call(values)).message).toMatch(
-          new RegExp(`^${operation.name}: \\w+: expected .+ but got .+$`),
+          new RegExp(`^${operation.name}: \\w+: expected .+ but received .+$`),
         );
     }
   });
@@ -170,7 +173,7 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
     expect(error.message).toMatch(
       new RegExp(
         `^${operation.name}: \\w+: expected a tensor on the device of \\w+, ` +
-          `${backend}:0 .*, but got one on ${backend}:0`,
+          `${backend}:0 .*, but received one on ${backend}:0`,
       ),
     );
   });
@@ -183,13 +186,13 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
       last === 0 ? 1 : shape[last]!,
     );
     if (shape.length === 4) operation.call({ ...operation.values, [name]: view });
-    else expect(replaced(operation, name, view).message).toContain("a contiguous tensor but got a strided view");
+    else expect(replaced(operation, name, view).message).toContain("a contiguous tensor but received a strided view");
   });
 
   it("names the weight that is no number", () => {
     const call = (weights: unknown) => () => untyped(patchCrossEntropy)(logits, labels, { weights });
     const message = (i: number, got: string) =>
-      `patchCrossEntropy: weights[${i}]: expected a finite number but got ${got}`;
+      `patchCrossEntropy: weights[${i}]: expected a finite number but received ${got}`;
     expect(call([1, NaN])).toThrow(new RangeError(message(1, "NaN")));
     expect(call([null, 1])).toThrow(new TypeError(message(0, "null")));
     expect(call({ length: 2 })).toThrow(TypeError);

@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 
 /** The sources of the messages, with string literals that are continued on the next line made whole. */
 const sources = ["native/core", "native/cuda"]
-  .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+  .flatMap((folder) => readdirSync(folder, { encoding: "utf8", recursive: true }).map((name) => join(folder, name)))
+  .filter((file) => statSync(file).isFile())
   .map((file) => readFileSync(file, "utf8"))
   .join("\n")
   .replace(/"\s*\n\s*"/g, "")

@@ -70,7 +70,7 @@ describe.each(backends)("arguments on %s", (backend) => {
       const error = replaced(operation, i, value);
       expect(error.name).toBe("TypeError");
       const kind = argument.kind === "device" ? "Device" : "Tensor";
-      expect(error.message).toContain(`${title}: expected a ${kind} but got`);
+      expect(error.message).toContain(`${title}: expected a ${kind} but received`);
     }
   });
 
@@ -78,7 +78,7 @@ describe.each(backends)("arguments on %s", (backend) => {
     for (const value of ["1", null, undefined, true, {}, [1], 1n, Symbol("s"), { valueOf: () => 1 }]) {
       const error = replaced(operation, i, value);
       expect(error.name).toBe("TypeError");
-      expect(error.message).toMatch(new RegExp(`^${title}: expected a (whole )?number but got`));
+      expect(error.message).toMatch(new RegExp(`^${title}: expected a (whole )?number but received`));
     }
     const wrong = [NaN, Infinity, -Infinity, 1e300, -1e300];
     if (!argument.signed) wrong.push(-1, -Number.MIN_VALUE);
@@ -86,7 +86,7 @@ describe.each(backends)("arguments on %s", (backend) => {
     for (const value of wrong) {
       const error = replaced(operation, i, value);
       expect(error.name).toBe("RangeError");
-      expect(error.message).toMatch(new RegExp(`^${title}: expected a (whole )?number from .* to .* but got`));
+      expect(error.message).toMatch(new RegExp(`^${title}: expected a (whole )?number from .* to .* but received`));
     }
   });
 
@@ -94,7 +94,7 @@ describe.each(backends)("arguments on %s", (backend) => {
     for (const value of [0, 1, "true", null, undefined, {}, new Boolean(true)]) {
       const error = replaced(operation, i, value);
       expect(error.name).toBe("TypeError");
-      expect(error.message).toContain(`${title}: expected a boolean but got`);
+      expect(error.message).toContain(`${title}: expected a boolean but received`);
     }
   });
 
@@ -126,7 +126,7 @@ describe.each(backends)("arguments on %s", (backend) => {
       const shape = tensor.shape.length === 1 ? [1, tensor.size] : [tensor.size];
       const error = replaced(operation, i, tensor.reshape(shape));
       expect(error.name).toBe("RangeError");
-      expect(error.message).toMatch(new RegExp(`^${title}: expected \\d dimensions? but got \\[`));
+      expect(error.message).toMatch(new RegExp(`^${title}: expected \\d dimensions? but received \\[`));
     },
   );
 
@@ -147,7 +147,7 @@ describe.each(backends)("arguments on %s", (backend) => {
       if (free.has(`${title}.${dimension}`)) continue;
       const error = replaced(operation, i, new Tensor(device, dtype, shape.with(dimension, size + 7)));
       expect(error.name).toBe("RangeError");
-      expect(error.message).toMatch(new RegExp(`^${operation.name}: \\w+: expected .+ but got`));
+      expect(error.message).toMatch(new RegExp(`^${operation.name}: \\w+: expected .+ but received`));
     }
   });
 
@@ -166,7 +166,9 @@ describe.each(backends)("arguments on %s", (backend) => {
       } else {
         const error = replaced(operation, i, view);
         expect(error.name).toBe("RangeError");
-        expect(error.message).toContain(`${title}: expected a contiguous tensor but got a strided view of shape [`);
+        expect(error.message).toContain(
+          `${title}: expected a contiguous tensor but received a strided view of shape [`,
+        );
       }
     },
   );

@@ -36,7 +36,7 @@ describe.each(backends)("Device on %s", (backend) => {
     for (const args of [[], [1, 0, 0], [null, 0, 0], [{}, 0, 0]]) {
       const error = failure(() => construct(...args));
       expect(error.name).toBe("TypeError");
-      expect(error.message).toMatch(/^Device: backend: expected .+ but got /);
+      expect(error.message).toMatch(/^Device: backend: expected .+ but received /);
     }
     for (const bad of [-1, 0.5, NaN, Infinity, 2 ** 40, "0", null, undefined, {}, Symbol("0")]) {
       for (const [name, args] of [
@@ -45,7 +45,9 @@ describe.each(backends)("Device on %s", (backend) => {
       ] as const) {
         const error = failure(() => construct(...args));
         expect(error.name).toMatch(/^(Type|Range)Error$/);
-        expect(error.message).toMatch(new RegExp(`^Device: ${name}: expected a whole number from 0 to 4096 but got `));
+        expect(error.message).toMatch(
+          new RegExp(`^Device: ${name}: expected a whole number from 0 to 4096 but received `),
+        );
       }
     }
   });

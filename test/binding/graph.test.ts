@@ -79,7 +79,7 @@ describe.each(backends)("a graph on %s", (backend) => {
     graph[Symbol.dispose]();
     expect(failure(() => graph.launch())).toMatchObject({
       name: "TypeError",
-      message: "launch: graph: expected a live graph but got a disposed one",
+      message: "launch: graph: expected a live graph but received a disposed one",
     });
     expect(failure(() => Reflect.construct(native.Graph, [])).name).toBe("TypeError");
   });

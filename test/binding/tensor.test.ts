@@ -63,7 +63,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
     view.free();
     expect([tensor.disposed, view.disposed]).toEqual([true, true]);
     expect(failure(() => tensor.reshape([1000])).message).toBe(
-      "reshape: tensor: expected a live tensor but got a disposed one",
+      "reshape: tensor: expected a live tensor but received a disposed one",
     );
     expect((await data).every((x) => x === 7)).toBe(true); // what was in the queue has run
     expect(alone.memory().usedBytes).toBe(0);
@@ -147,7 +147,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
   ])("constructed with %s throws", (_, args, name) => {
     const error = failure(() => construct(...args));
     expect(error.name).toBe(name);
-    expect(error.message).toMatch(/^Tensor: (device|dtype|shape): expected .+ but got /);
+    expect(error.message).toMatch(/^Tensor: (device|dtype|shape): expected .+ but received /);
   });
 
   it("cannot be constructed without new", () => {
@@ -190,7 +190,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
     ];
     for (const error of range) {
       expect(error.name).toBe("RangeError");
-      expect(error.message).toMatch(/^(reshape|narrow|write|prefetch|read): \w+: expected .+ but got /);
+      expect(error.message).toMatch(/^(reshape|narrow|write|prefetch|read): \w+: expected .+ but received /);
     }
     const type = [
       call("reshape", tensor),
@@ -205,7 +205,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
     ];
     for (const error of type) {
       expect(error.name).toBe("TypeError");
-      expect(error.message).toMatch(/^(reshape|write|prefetch): \w+: expected .+ but got /);
+      expect(error.message).toMatch(/^(reshape|write|prefetch): \w+: expected .+ but received /);
     }
     const detached = new Float32Array(24);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
@@ -219,7 +219,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
       call("prefetch", tensor, new Float32Array(24)),
     ]) {
       expect(error.name).toBe("TypeError");
-      expect(error.message).toMatch(/^\w+: tensor: expected a live tensor but got a disposed one$/);
+      expect(error.message).toMatch(/^\w+: tensor: expected a live tensor but received a disposed one$/);
     }
   });
 
@@ -228,10 +228,10 @@ describe.each(backends)("Tensor on %s", (backend) => {
     native.fill(tensor, 3);
     const main = tensor.read.constructor("return globalThis")() as typeof globalThis; // where the addon looks for it
     const { ArrayBuffer: original } = main;
-    main.ArrayBuffer = ((bytes: number) => {
+    main.ArrayBuffer = function (bytes: number) {
       tensor.dispose();
       return new original(bytes);
-    }) as unknown as typeof ArrayBuffer;
+    } as unknown as typeof ArrayBuffer;
     const data = tensor.read();
     main.ArrayBuffer = original;
     expect(tensor.disposed).toBe(true);

@@ -108,7 +108,7 @@ describe("the commands in turn", () => {
     for (const length of ["1", "4096"]) {
       const { code, stderr } = await nextpatch(...args, "--sequence-length", length);
       expect(code).toBe(2);
-      expect(stderr).toContain(`expected a whole number from 2 to the model's context of 2048 but got ${length}`);
+      expect(stderr).toContain(`expected a whole number from 2 to the model's context of 2048 but received ${length}`);
     }
   });
 

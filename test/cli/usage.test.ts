@@ -52,9 +52,9 @@ describe("nextpatch", () => {
     { args: ["export", "--model", "m", "--format", "ggml", "--out", "m.gguf"], says: /'ggml' .*choices are gguf/ },
     { args: ["export", "--model", "m", "--out", "m.gguf"], says: /required option '--format <format>' not specified/ },
     { args: ["export", "--model", "none", "--format", "gguf", "--out", "m.gguf"], says: /no model folder at none/ },
-    { args: ["info", "--device", "cpu"], says: /expected a --config that device=cpu is to change, got none/ },
+    { args: ["info", "--device", "cpu"], says: /expected a --config that device=cpu is to change but received none/ },
     { args: ["info", "--config", "none.yaml", "--device", "gpu"], says: /none\.yaml: cannot be read/ },
-    { args: ["bench", "train", "--model", "huge"], says: /--model: expected tiny, .*got "huge"/ },
+    { args: ["bench", "train", "--model", "huge"], says: /--model: expected tiny.*but received "huge"/ },
     { args: ["bench", "train", "--model", "{"], says: /--model: not JSON/ },
     { args: ["bench", "train", "--model", "tiny", "--patch-size", "3"], says: /tokensPerStep: expected a multiple/ },
   ])("ends with 2 and one line on wrong usage: $args", async ({ args, says }) => {
@@ -76,9 +76,9 @@ describe("nextpatch", () => {
     for (const problem of [
       /model\.num_hiden_layers: unknown key; did you mean num_hidden_layers\?/,
       /batch\.sequenceLenght: unknown key; did you mean sequenceLength\?/,
-      /train\.steps: expected a number of at least 1, got -1/,
+      /train\.steps: expected a number of at least 1 but received -1/,
       /optimzer: unknown key; did you mean optimizer\?/,
-      /precision: expected auto, bf16 or fp32, got "fp16"/,
+      /precision: expected auto, bf16 or fp32 but received "fp16"/,
     ]) {
       expect(stderr).toMatch(problem);
     }

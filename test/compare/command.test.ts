@@ -73,7 +73,7 @@ describe("nextpatch compare", () => {
   it.each([
     { args: ["--sweep", "patchSize=3"], says: /K = 3, fraction 0\.6667: batch\.tokensPerStep: expected a multiple/ },
     { args: ["--sweep", "lr=3"], says: /--sweep lr=3: expected patchSize=K/ },
-    { args: ["--set", "stages=[{patchSize: 1}]"], says: /stages: a comparison needs two/ },
+    { args: ["--set", "stages=[{patchSize: 1}]"], says: /stages: expected two/ },
     { args: ["--equal-cots"], says: /unknown option '--equal-cots' \(Did you mean --equal-cost\?\)/ },
   ])("ends with 2 and one line before anything runs: $args", async ({ args, says }) => {
     const { code, stdout, stderr } = await nextpatch("compare", "config.json", ...args, "--set", "out=runs/none");

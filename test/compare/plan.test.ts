@@ -129,10 +129,10 @@ describe("planComparison", () => {
   });
 
   it.each([
-    { changes: { stages: [{ patchSize: 1 }] }, says: /stages: a comparison needs two.*got patchSize 1$/ },
+    { changes: { stages: [{ patchSize: 1 }] }, says: /stages: expected two.*but received patchSize 1$/ },
     {
       changes: { stages: [{ patchSize: 1, fraction: 0.5 }, { patchSize: 4 }] },
-      says: /stages: a comparison needs two, .*got patchSize 1, then 4$/,
+      says: /stages: expected two.*but received patchSize 1, then 4$/,
     },
     { changes: { data: { train: "TRAIN" }, eval: undefined }, says: /data\.val: a comparison needs held-out data/ },
     {
@@ -174,10 +174,10 @@ describe("parseSweep", () => {
   });
 
   it.each([
-    { texts: ["patchSize=2,x"], says: /--sweep patchSize=2,x: expected whole numbers from 2, .* got "x"/ },
-    { texts: ["patchSize=1"], says: /expected whole numbers from 2.*got "1"/ },
-    { texts: ["patchSize="], says: /expected whole numbers from 2.*got ""/ },
-    { texts: ["fraction=1"], says: /expected numbers between 0 and 1.*got "1"/ },
+    { texts: ["patchSize=2,x"], says: /--sweep patchSize=2,x: expected whole numbers from 2.*but received "x"/ },
+    { texts: ["patchSize=1"], says: /expected whole numbers from 2.*but received "1"/ },
+    { texts: ["patchSize="], says: /expected whole numbers from 2.*but received ""/ },
+    { texts: ["fraction=1"], says: /expected numbers between 0 and 1.*but received "1"/ },
     { texts: ["lr=1"], says: /--sweep lr=1: expected patchSize=K,\.\.\. or fraction=F,\.\.\./ },
     { texts: ["patchSize"], says: /expected patchSize=K/ },
     { texts: ["fraction=0.5", "fraction=0.6"], says: /fraction was given already/ },

@@ -139,19 +139,19 @@ describe("problems", () => {
     expect([...problems(config)].sort()).toEqual(
       [
         "c.yaml: model.hiden_size: unknown key; did you mean hidden_size?",
-        "c.yaml: model.num_key_value_heads: expected a divisor of num_attention_heads (6), got 4",
-        "c.yaml: batch.tokensPerStep: expected an integer, got 1024.5",
+        "c.yaml: model.num_key_value_heads: expected a divisor of num_attention_heads (6) but received 4",
+        "c.yaml: batch.tokensPerStep: expected an integer but received 1024.5",
         "c.yaml: batch.sequenceLength: required, but missing",
         "c.yaml: batch.sequenceLenght: unknown key; did you mean sequenceLength?",
-        'c.yaml: batch.microBatch: expected "auto" or a positive integer, got "some"',
-        "c.yaml: optimizer.lr: expected a number greater than 0, got -1",
-        "c.yaml: optimizer.betas: expected a list of 2 or more, got [0.9]",
+        'c.yaml: batch.microBatch: expected "auto" or a positive integer but received "some"',
+        "c.yaml: optimizer.lr: expected a number greater than 0 but received -1",
+        "c.yaml: optimizer.betas: expected a list of 2 or more but received [0.9]",
         "c.yaml: optimizer.weight_decay: unknown key; did you mean weightDecay?",
-        "c.yaml: stages.0.patchSize: expected a number of at least 1, got 0",
+        "c.yaml: stages.0.patchSize: expected a number of at least 1 but received 0",
         "c.yaml: stages.0.schedule.perStage: unknown key; expected one of type, warmupSteps, minLrRatio, decayFraction",
         "c.yaml: stages.0.schedule.typ: unknown key; did you mean type?",
-        'c.yaml: precision: expected auto, bf16 or fp32, got "fp16"',
-        'c.yaml: device: expected auto, cpu, cuda, cuda:N or simt, got "gpu"',
+        'c.yaml: precision: expected auto, bf16 or fp32 but received "fp16"',
+        'c.yaml: device: expected auto, cpu, cuda, cuda:N or simt but received "gpu"',
         "c.yaml: seeed: unknown key; did you mean seed?",
       ].sort(),
     );
@@ -161,7 +161,7 @@ describe("problems", () => {
     [
       "a step of broken sequences",
       { batch: { tokensPerStep: 1000, sequenceLength: 128 } },
-      "batch.tokensPerStep: expected a multiple of patchSize 1 * sequenceLength 128 = 128 for stages.0, got 1000; " +
+      "batch.tokensPerStep: expected a multiple of patchSize 1 * sequenceLength 128 = 128 for stages.0 but received 1000; " +
         "nearest that works: 1024",
     ],
     [
@@ -178,24 +178,24 @@ describe("problems", () => {
         stages: [{ patchSize: 3, fraction: 0.5 }, { patchSize: 4 }],
         batch: { tokensPerStep: 1024, sequenceLength: 128 },
       },
-      "batch.tokensPerStep: expected a multiple of patchSize 3 * sequenceLength 128 = 384 for stages.0, got 1024; " +
+      "batch.tokensPerStep: expected a multiple of patchSize 3 * sequenceLength 128 = 384 for stages.0 but received 1024; " +
         "nearest that works: 1536",
     ],
     [
       "a stage's own step",
       { stages: [{ patchSize: 4, batch: { tokensPerStep: 100 } }] },
-      "stages.0.batch.tokensPerStep: expected a multiple of patchSize 4 * sequenceLength 128 = 512 for stages.0, " +
-        "got 100; nearest that works: 512",
+      "stages.0.batch.tokensPerStep: expected a multiple of patchSize 4 * sequenceLength 128 = 512 for stages.0 " +
+        "but received 100; nearest that works: 512",
     ],
     [
       "passes that do not fill a step",
       { batch: { tokensPerStep: 1024, sequenceLength: 128, microBatch: 3 } },
-      "batch.microBatch: expected a divisor of the 8 sequences per step of stages.0, got 3",
+      "batch.microBatch: expected a divisor of the 8 sequences per step of stages.0 but received 3",
     ],
     [
       "sequences longer than the model's positions",
       { batch: { tokensPerStep: 4096, sequenceLength: 4096 } },
-      "batch.sequenceLength: expected at most model.max_position_embeddings (2048), got 4096",
+      "batch.sequenceLength: expected at most model.max_position_embeddings (2048) but received 4096",
     ],
     [
       "held-out sequences longer than the model's positions, where every stage has shorter ones of its own",
@@ -204,18 +204,18 @@ describe("problems", () => {
         stages: [{ patchSize: 1, batch: { sequenceLength: 1024 } }],
         batch: { tokensPerStep: 4096, sequenceLength: 4096 },
       },
-      "batch.sequenceLength: expected at most model.max_position_embeddings (2048), got 4096",
+      "batch.sequenceLength: expected at most model.max_position_embeddings (2048) but received 4096",
     ],
     [
       "two lengths",
       { train: { steps: 3, epochs: 1 } },
-      "train: expected exactly one of tokens, epochs or steps, got epochs and steps " +
+      "train: expected exactly one of tokens, epochs or steps but received epochs and steps " +
         "(--set 'train={steps: 10}' replaces the section)",
     ],
     [
       "no length",
       { train: {} },
-      "train: expected exactly one of tokens, epochs or steps, got none " +
+      "train: expected exactly one of tokens, epochs or steps but received none " +
         "(--set 'train={steps: 10}' replaces the section)",
     ],
     [
@@ -226,7 +226,7 @@ describe("problems", () => {
           { patchSize: 1, fraction: 0.5 },
         ],
       },
-      "stages: expected fractions that sum to at most 1, got 1.2",
+      "stages: expected fractions that sum to at most 1 but received 1.2",
     ],
     [
       "two rests",
@@ -238,7 +238,7 @@ describe("problems", () => {
       { stages: [{ patchSize: 2, fraction: 1 }, { patchSize: 1 }] },
       "stages.1: no tokens are left for it: the other stages' fractions sum to 1",
     ],
-    ["two beginnings", { init: { seed: 1, from: "m" } }, "init: expected seed or from, got both"],
+    ["two beginnings", { init: { seed: 1, from: "m" } }, "init: expected seed or from but received both"],
     ["nothing to evaluate on", { eval: { everySteps: 5 } }, "eval: needs held-out data, but data.val is missing"],
     [
       "a decay of another schedule",
@@ -253,23 +253,23 @@ describe("problems", () => {
     [
       "an unknown preset",
       { model: { preset: "llama-370" } },
-      'model.preset: expected one of tiny, llama-370m, llama-780m, llama-1.3b, llama-2.7b, got "llama-370"; ' +
+      'model.preset: expected one of tiny, llama-370m, llama-780m, llama-1.3b, llama-2.7b but received "llama-370"; ' +
         "did you mean llama-370m?",
     ],
     [
       "another architecture",
       { model: { preset: "tiny", model_type: "qwen2" } },
-      'model.model_type: expected "llama", the only one supported, got "qwen2"',
+      'model.model_type: expected "llama", the only one supported but received "qwen2"',
     ],
     [
       "data that is no name",
       { data: { train: 3 } },
-      "data.train: expected a file name or pattern, or a list of them, got 3",
+      "data.train: expected a file name or pattern, or a list of them but received 3",
     ],
-    ["an empty list of data", { data: { train: [] } }, "data.train: expected a list of 1 or more, got []"],
-    ["no stages", { stages: [] }, "stages: expected a list of 1 or more, got []"],
-    ["a section that is a number", { batch: 3 }, "batch: expected a section of keys, got 3"],
-    ["a rate that is not one", { optimizer: { lr: Number.NaN } }, "optimizer.lr: expected a number, got NaN"],
+    ["an empty list of data", { data: { train: [] } }, "data.train: expected a list of 1 or more but received []"],
+    ["no stages", { stages: [] }, "stages: expected a list of 1 or more but received []"],
+    ["a section that is a number", { batch: 3 }, "batch: expected a section of keys but received 3"],
+    ["a rate that is not one", { optimizer: { lr: Number.NaN } }, "optimizer.lr: expected a number but received NaN"],
   ])("%s", (_, change, message) => {
     expect(problems({ ...minimal, ...change })).toEqual(message === "" ? [] : [`c.yaml: ${message}`]);
   });
@@ -283,7 +283,7 @@ describe("problems", () => {
 
   it.each([null, 3, "text", []])("a config that is no section of keys: %j", (value) => {
     expect(problems(value as unknown as object)).toEqual([
-      `c.yaml: expected a section of keys, got ${JSON.stringify(value)}`,
+      `c.yaml: expected a section of keys but received ${JSON.stringify(value)}`,
     ]);
   });
 
@@ -321,12 +321,12 @@ describe("--set", () => {
     ["=3", /--set =3: expected path=value/],
     ["batch..x=3", /expected path=value/],
     ["__proto__.polluted=1", /expected path=value/],
-    ["stages.5.patchSize=2", /stages: expected an index from 0 to 2, got "5"/],
-    ["stages.first.patchSize=2", /stages: expected an index from 0 to 2, got "first"/],
-    ["name.x=2", /name: expected a section of keys to set x in, got "sotu-tiny"/],
+    ["stages.5.patchSize=2", /stages: expected an index from 0 to 2 but received "5"/],
+    ["stages.first.patchSize=2", /stages: expected an index from 0 to 2 but received "first"/],
+    ["name.x=2", /name: expected a section of keys to set x in but received "sotu-tiny"/],
     ["seed=[1", /expected the value as YAML/],
     ["bach.tokensPerStep=4", /config.yaml: bach: unknown key; did you mean batch\?/],
-    ["seed=one", /config.yaml: seed: expected a number, got "one"/],
+    ["seed=one", /config.yaml: seed: expected a number but received "one"/],
   ])("%s is told", async (override, message) => {
     const failure = load(override);
     await expect(failure).rejects.toBeInstanceOf(ConfigError);

@@ -79,8 +79,10 @@ describe("resolveStages", () => {
     const stages = [{ patchSize: 4, fraction: 0.001 }, { patchSize: 1 }];
     const run = () => resolve({ train: { steps: 100 }, stages });
     expect(run).toThrow(ConfigError);
-    expect(run).toThrow("stages.0: expected a share of at least one step of 16384 tokens, got 1638 tokens of 1638400");
-    expect(() => resolve({ train: { epochs: 1 } }, 100)).toThrow(/stages.0: .* got 67 tokens of 100/);
+    expect(run).toThrow(
+      "stages.0: expected a share of at least one step of 16384 tokens but received 1638 tokens of 1638400",
+    );
+    expect(() => resolve({ train: { epochs: 1 } }, 100)).toThrow(/stages.0: .*but received 67 tokens of 100/);
   });
 
   it("merges a stage's overrides over the run's", () => {

@@ -29,7 +29,7 @@ describe("TokenDataset", () => {
       }
     }
     await expect(dataset.read(15, new Int32Array(2))).rejects.toThrow(
-      "TokenDataset.read: position: expected tokens within [0, 16) but got [15, 17)",
+      "TokenDataset.read: position: expected tokens within [0, 16) but received [15, 17)",
     );
     expect(dataset.locate(0)).toEqual({ path: path("train_000000.bin"), position: 0 });
     expect(dataset.locate(5)).toEqual({ path: path("train_000001.bin"), position: 0 });

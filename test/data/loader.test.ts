@@ -172,7 +172,7 @@ describe("BlockLoader", () => {
     expect(make({})).toThrow(DataError);
     expect(make({ unitTokens: 12, blockTokens: 8 })).toThrow(/blocks of 8 tokens do not divide .* 12/);
     expect(make({ unitTokens: 12, blockTokens: 8 })).toThrow(ConfigError);
-    expect(make({ unitTokens: 0 })).toThrow(/unitTokens must be a positive integer, got 0/);
+    expect(make({ unitTokens: 0 })).toThrow(/unitTokens must be a positive integer but received 0/);
     expect(make({ seed: 0.5 })).toThrow(/seed/);
     const small = { unitTokens: 5, blockTokens: 5 };
     expect(make({ ...small, position: { epoch: 0, tokens: 16 } })).toThrow(/position 16 lies past the epoch's 15/);

@@ -56,6 +56,8 @@ describe("Permutation", () => {
   it("refuses what lies outside", () => {
     expect(() => new Permutation(0)).toThrow(RangeError);
     expect(() => new Permutation(2.5)).toThrow(RangeError);
-    expect(() => new Permutation(3).at(3)).toThrow("Permutation.at: index: expected a whole number below 3 but got 3");
+    expect(() => new Permutation(3).at(3)).toThrow(
+      "Permutation.at: index: expected a whole number below 3 but received 3",
+    );
   });
 });

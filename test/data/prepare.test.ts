@@ -215,11 +215,11 @@ describe("prepareDataset", () => {
     expect(await fails({ files: [] }, ConfigError)).toMatch(/no source file/);
     expect(await fails({ trainTokenizerVocab: undefined }, ConfigError)).toMatch(/either a tokenizer\.json or/);
     expect(await fails({ tokenizerPath: "x" }, ConfigError)).toMatch(/not both/);
-    expect(await fails({ trainTokenizerVocab: 100 }, ConfigError)).toMatch(/257 to 30000 .* got 100/);
+    expect(await fails({ trainTokenizerVocab: 100 }, ConfigError)).toMatch(/257 to 30000 .*but received 100/);
     for (const valFraction of [0, 1, NaN]) {
-      expect(await fails({ valFraction }, ConfigError)).toMatch(/fraction .* got/);
+      expect(await fails({ valFraction }, ConfigError)).toMatch(/fraction .*but received/);
     }
-    expect(await fails({ shardTokens: 0 }, ConfigError)).toMatch(/tokens per shard .* got 0/);
+    expect(await fails({ shardTokens: 0 }, ConfigError)).toMatch(/tokens per shard .*but received 0/);
     expect(await fails({ files: [path("none.txt")] }, DataError)).toMatch(/none\.txt: no such file/);
     expect(await fails({ files: [path("a.pdf")] }, DataError)).toMatch(/not supported/);
     mkdirSync(path("folder"));

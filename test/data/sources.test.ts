@@ -116,14 +116,14 @@ describe("JSONL", () => {
     const where = `${path("a.jsonl")} line 3: `;
     await expect(fails('{"text":"cut')).rejects.toThrow(`${where}not JSON: `);
     await expect(fails('{"body":"x","id":1}')).rejects.toThrow(
-      new DataError(`${where}expected an object with a "text" string, found the keys: body, id`),
+      new DataError(`${where}expected an object with a "text" string but received the keys: body, id`),
     );
     await expect(fails('{"text":7}')).rejects.toThrow(
-      `${where}expected an object with a "text" string, found "text": 7`,
+      `${where}expected an object with a "text" string but received "text": 7`,
     );
-    await expect(fails('["text"]')).rejects.toThrow(/found an array$/);
-    await expect(fails("null")).rejects.toThrow(/found null$/);
-    await expect(fails('"text"')).rejects.toThrow(/found a string$/);
+    await expect(fails('["text"]')).rejects.toThrow(/but received an array$/);
+    await expect(fails("null")).rejects.toThrow(/but received null$/);
+    await expect(fails('"text"')).rejects.toThrow(/but received a string$/);
   });
 });
 

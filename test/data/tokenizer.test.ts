@@ -70,7 +70,9 @@ describe("trainTokenizer", () => {
   it("refuses sizes that cannot be, and a corpus that is too small", async () => {
     for (const size of [256, 30_001, 300.5, NaN]) {
       await expect(train(size)).rejects.toThrow(ConfigError);
-      await expect(train(size)).rejects.toThrow(`257 to 30000 tokens (end-of-text, 256 bytes, merges), got ${size}`);
+      await expect(train(size)).rejects.toThrow(
+        `257 to 30000 tokens (end-of-text, 256 bytes, merges) but received ${size}`,
+      );
     }
     await expect(train(300, "ab ab")).rejects.toThrow(DataError);
     await expect(train(300, "ab ab")).rejects.toThrow(

@@ -341,7 +341,7 @@ describe("the tokenizer of an export", () => {
     const large = exportGguf(folder("gqa", {}, madeTokenizer()), out);
     await expect(large).rejects.toThrow(/has 257 tokens, the model only 101/);
     const outside = exportGguf(folder("gqa", { bos_token_id: 101 }), out);
-    await expect(outside).rejects.toThrow(/expected ids below 101, found 101/);
+    await expect(outside).rejects.toThrow(/expected ids below 101 but received 101/);
     await expect(exportGguf(folder("gqa", {}, "{}"), out)).rejects.toThrow(DataError);
     const model = folder("gqa");
     writeFileSync(`${model}/tokenizer_config.json`, "{");
@@ -361,7 +361,7 @@ describe("the file of an export", () => {
     mkdirSync(path("folder"));
     for (const [name, says] of [
       ["notes.txt", /notes\.txt: is there already and is no GGUF file/],
-      ["folder", /folder: expected a file to write, found a folder/],
+      ["folder", /folder: expected a file to write but received a folder/],
       ["notes.txt/m.gguf", /cannot be written: ENOTDIR/],
     ] as const) {
       const refused = exportGguf(model, path(name));

@@ -102,22 +102,22 @@ describe("parseLlamaConfig", () => {
       rope_scaling: { rope_type: "yarn", factor: 4 },
     };
     expect(problemsOf(wrong)).toEqual([
-      'config.json: model_type: expected "llama", the only one supported, got "mistral"',
-      'config.json: hidden_act: expected "silu", the only one supported, got "gelu"',
-      "config.json: attention_bias: expected false, the only one supported, got true",
-      "config.json: mlp_bias: expected false, the only one supported, got true",
-      "config.json: attention_dropout: expected 0, the only one supported, got 0.1",
-      'config.json: vocab_size: expected a positive integer, got "32000"',
-      "config.json: intermediate_size: expected a positive integer, got -1",
-      "config.json: num_hidden_layers: expected a positive integer, got 1.5",
-      "config.json: rms_norm_eps: expected a positive number, got 0",
-      'config.json: rope_scaling.rope_type: expected "default", "linear" or "llama3", got "yarn"',
-      'config.json: tie_word_embeddings: expected true or false, got "no"',
-      "config.json: initializer_range: expected a number from 0 to 1, got 2",
-      'config.json: bos_token_id: expected a token id (an integer), got "<s>"',
-      'config.json: eos_token_id: expected a token id or a list of them, got [1,"x"]',
-      "config.json: hidden_size: expected a multiple of num_attention_heads (3), got 100",
-      "config.json: num_key_value_heads: expected a divisor of num_attention_heads (3), got 2",
+      'config.json: model_type: expected "llama", the only one supported but received "mistral"',
+      'config.json: hidden_act: expected "silu", the only one supported but received "gelu"',
+      "config.json: attention_bias: expected false, the only one supported but received true",
+      "config.json: mlp_bias: expected false, the only one supported but received true",
+      "config.json: attention_dropout: expected 0, the only one supported but received 0.1",
+      'config.json: vocab_size: expected a positive integer but received "32000"',
+      "config.json: intermediate_size: expected a positive integer but received -1",
+      "config.json: num_hidden_layers: expected a positive integer but received 1.5",
+      "config.json: rms_norm_eps: expected a positive number but received 0",
+      'config.json: rope_scaling.rope_type: expected "default", "linear" or "llama3" but received "yarn"',
+      'config.json: tie_word_embeddings: expected true or false but received "no"',
+      "config.json: initializer_range: expected a number from 0 to 1 but received 2",
+      'config.json: bos_token_id: expected a token id (an integer) but received "<s>"',
+      'config.json: eos_token_id: expected a token id or a list of them but received [1,"x"]',
+      "config.json: hidden_size: expected a multiple of num_attention_heads (3) but received 100",
+      "config.json: num_key_value_heads: expected a divisor of num_attention_heads (3) but received 2",
     ]);
   });
 
@@ -125,9 +125,9 @@ describe("parseLlamaConfig", () => {
     [
       "a head dimension without kernels",
       { num_attention_heads: 4 },
-      "expected one of 32, 48, 64, 80, 96, 128, got 16 (hidden_size 64 /",
+      "expected one of 32, 48, 64, 80, 96, 128 but received 16 (hidden_size 64 /",
     ],
-    ["one given outright", { head_dim: 40 }, "head_dim: expected one of 32, 48, 64, 80, 96, 128, got 40"],
+    ["one given outright", { head_dim: 40 }, "head_dim: expected one of 32, 48, 64, 80, 96, 128 but received 40"],
     [
       "a stretch by nothing",
       { rope_scaling: { rope_type: "linear" } },
@@ -137,7 +137,7 @@ describe("parseLlamaConfig", () => {
     [
       "frequency bounds the wrong way round",
       { rope_parameters: { rope_type: "llama3", factor: 8, low_freq_factor: 4, high_freq_factor: 1 } },
-      "rope_parameters.high_freq_factor: expected more than low_freq_factor (4), got 1",
+      "rope_parameters.high_freq_factor: expected more than low_freq_factor (4) but received 1",
     ],
   ])("tells %s", (_, json, message) => {
     const problems = problemsOf({ ...small, ...json });
@@ -147,7 +147,7 @@ describe("parseLlamaConfig", () => {
 
   it.each([null, [], "llama", 3])("tells a config that is no object: %j", (json) => {
     expect(problemsOf(json)).toEqual([
-      `config.json: expected an object with the keys of a Llama config, got ${JSON.stringify(json)}`,
+      `config.json: expected an object with the keys of a Llama config but received ${JSON.stringify(json)}`,
     ]);
   });
 });

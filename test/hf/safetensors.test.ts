@@ -46,21 +46,26 @@ describe("a malformed file is told by its fault", () => {
       "a hole",
       { a: tensor(0, 8), b: tensor(12, 16) },
       16,
-      /"b" leaves a hole: expected it to begin at byte 8, found 12/,
+      /"b" leaves a hole: expected it to begin at byte 8 but received 12/,
     ],
-    ["a hole at the start", { a: tensor(4, 8) }, 8, /"a" leaves a hole: expected it to begin at byte 0, found 4/],
-    ["an overlap", { a: tensor(0, 8), b: tensor(4, 12) }, 12, /"b" leaves an overlap: .* byte 8, found 4/],
-    ["bytes short", { a: tensor(0, 8) }, 7, /cut short: expected 8 bytes of tensors after the header, found 7/],
-    ["bytes left over", { a: tensor(0, 8) }, 9, /no tensor covers: expected 8 bytes .*, found 9/],
-    ["an unknown dtype", { a: tensor(0, 8, [2], "F33") }, 8, /"a": dtype: expected a known .*, found "F33"/],
-    ["a dtype named like a method", { a: tensor(0, 8, [2], "toString") }, 8, /dtype: .* found "toString"/],
+    ["a hole at the start", { a: tensor(4, 8) }, 8, /"a" leaves a hole: expected it to begin at byte 0 but received 4/],
+    ["an overlap", { a: tensor(0, 8), b: tensor(4, 12) }, 12, /"b" leaves an overlap: .* byte 8 but received 4/],
+    ["bytes short", { a: tensor(0, 8) }, 7, /cut short: expected 8 bytes of tensors after the header but received 7/],
+    ["bytes left over", { a: tensor(0, 8) }, 9, /no tensor covers: expected 8 bytes .* but received 9/],
+    ["an unknown dtype", { a: tensor(0, 8, [2], "F33") }, 8, /"a": dtype: expected a known .* but received "F33"/],
+    ["a dtype named like a method", { a: tensor(0, 8, [2], "toString") }, 8, /dtype: .*but received "toString"/],
     [
       "a size unlike the shape",
       { a: tensor(0, 8, [3]) },
       8,
-      /"a": data_offsets: expected 12 bytes for F32 \[3\], found 8/,
+      /"a": data_offsets: expected 12 bytes for F32 \[3\] but received 8/,
     ],
-    ["a negative size", { a: tensor(0, 8, [-2]) }, 8, /"a": shape: expected a list of integers >= 0, found \[-2\]/],
+    [
+      "a negative size",
+      { a: tensor(0, 8, [-2]) },
+      8,
+      /"a": shape: expected a list of integers >= 0 but received \[-2\]/,
+    ],
     [
       "a product that overflows",
       { a: tensor(0, 8, [2 ** 40, 2 ** 40]) },
@@ -68,9 +73,14 @@ describe("a malformed file is told by its fault", () => {
       /"a": shape: expected a size in whole bytes/,
     ],
     ["half a byte", { a: tensor(0, 2, [3], "F4") }, 2, /"a": shape: expected a size in whole bytes for F4/],
-    ["offsets backwards", { a: tensor(8, 0, [2]) }, 8, /"a": data_offsets: expected begin <= end, found \[8,0\]/],
-    ["no offsets", { a: { dtype: "F32", shape: [2] } }, 8, /"a": data_offsets: expected \[begin, end\], found nothing/],
-    ["an entry that is no object", { a: 3 }, 0, /"a": entry: expected an object .*, found 3/],
+    ["offsets backwards", { a: tensor(8, 0, [2]) }, 8, /"a": data_offsets: expected begin <= end but received \[8,0\]/],
+    [
+      "no offsets",
+      { a: { dtype: "F32", shape: [2] } },
+      8,
+      /"a": data_offsets: expected \[begin, end\] but received nothing/,
+    ],
+    ["an entry that is no object", { a: 3 }, 0, /"a": entry: expected an object .* but received 3/],
     ["metadata of numbers", { __metadata__: { step: 3 } }, 0, /__metadata__: expected an object of strings/],
   ];
   it.each(cases)("%s", async (_, header, dataBytes, message) => {
@@ -86,22 +96,24 @@ describe("a malformed file is told by its fault", () => {
       /"dtype" twice/,
     ],
     ["no JSON", "{nonsense", /not valid JSON/],
-    ["a list", "[1, 2]", /begins with "{", found "\["/],
-    ["space before the object", ' {"a":1}', /begins with "{", found " "/],
+    ["a list", "[1, 2]", /begins with "{" but received "\["/],
+    ["space before the object", ' {"a":1}', /begins with "{" but received " "/],
   ])("%s", async (_, header, message) => {
     expect(await openError(await craft(header, 8))).toMatch(message);
   });
 
   it("header lengths: too long, beyond the file, no room for one; text that is no UTF-8; no file", async () => {
-    expect(await openError(await craft("{}", 0, 100_000_001n))).toMatch(/at most 100000000 bytes, found 100000001/);
-    expect(await openError(await craft("{}", 0, 2n ** 63n))).toMatch(
-      /at most 100000000 bytes, found 9223372036854775808/,
+    expect(await openError(await craft("{}", 0, 100_000_001n))).toMatch(
+      /at most 100000000 bytes but received 100000001/,
     );
-    expect(await openError(await craft("{}", 0, 3n))).toMatch(/cut short: expected 11 bytes of header, found 10/);
+    expect(await openError(await craft("{}", 0, 2n ** 63n))).toMatch(
+      /at most 100000000 bytes but received 9223372036854775808/,
+    );
+    expect(await openError(await craft("{}", 0, 3n))).toMatch(/cut short: expected 11 bytes of header but received 10/);
     expect(await openError(await craft(Uint8Array.of(0x7b, 0xff, 0x7d), 0))).toMatch(/not valid UTF-8/);
     const path = join(folder, "short.safetensors");
     await writeFile(path, "1234567");
-    expect(await openError(path)).toMatch(/at least the 8 bytes of the header's length, found 7/);
+    expect(await openError(path)).toMatch(/at least the 8 bytes of the header's length but received 7/);
     expect(await openError(join(folder, "absent.safetensors"))).toMatch(/cannot be opened: ENOENT/);
   });
 });
@@ -113,7 +125,7 @@ describe("reading", () => {
     expect(file.names()).toEqual(["scalar", "empty", "late"]);
     expect(file.info("empty")).toEqual({ dtype: "F32", shape: [0, 7] });
     expect((await file.read("empty")).byteLength).toBe(0);
-    await expect(file.read("absent")).rejects.toThrow(/expected a tensor named "absent", found none/);
+    await expect(file.read("absent")).rejects.toThrow(/expected a tensor named "absent" but received none/);
     await file.close();
   });
 
@@ -121,7 +133,7 @@ describe("reading", () => {
     const path = await craft(JSON.stringify({ a: tensor(0, 8) }), 8);
     const file = await SafetensorsFile.open(path);
     await writeFile(path, (await readFile(path)).subarray(0, -3));
-    await expect(file.read("a")).rejects.toThrow(/expected 8 bytes at byte \d+, found 5/);
+    await expect(file.read("a")).rejects.toThrow(/expected 8 bytes at byte \d+ but received 5/);
     await file.close();
   });
 });
@@ -160,7 +172,9 @@ describe("writing", () => {
   it("a wrong size or a name twice is told, and leaves no file", async () => {
     const path = join(folder, "failed.safetensors");
     const short = entry("a", "F32", [2, 2], new Float32Array(3));
-    await expect(writeSafetensors(path, [short])).rejects.toThrow(/"a": expected 16 bytes for F32 \[2, 2\], found 12/);
+    await expect(writeSafetensors(path, [short])).rejects.toThrow(
+      /"a": expected 16 bytes for F32 \[2, 2\] but received 12/,
+    );
     const good = entry("a", "F32", [3], new Float32Array(3));
     await expect(writeSafetensors(path, [good, good])).rejects.toThrow(/"a": expected each name once/);
     const reserved = entry("__metadata__", "F32", [3], new Float32Array(3));
@@ -196,12 +210,14 @@ describe("a model folder", () => {
     const index = (weight_map: unknown) =>
       writeFile(model("model.safetensors.index.json"), JSON.stringify({ weight_map }));
 
-    await expect(CheckpointTensors.open(folder)).rejects.toThrow(/model.safetensors or .*index.json, found neither/);
+    await expect(CheckpointTensors.open(folder)).rejects.toThrow(
+      /model.safetensors or .*index.json but received neither/,
+    );
     await index({ b: "model-2.safetensors", a: "model-1.safetensors" });
     const tensors = await CheckpointTensors.open(folder);
     expect(tensors.names()).toEqual(["b", "a"]);
     expect(new Float32Array((await tensors.read("b")).buffer)).toEqual(Float32Array.of(2));
-    expect(() => tensors.info("c")).toThrow(/expected a tensor named "c", found none/);
+    expect(() => tensors.info("c")).toThrow(/expected a tensor named "c" but received none/);
     await tensors.close();
 
     await index({ a: "model-2.safetensors" });

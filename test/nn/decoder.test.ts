@@ -96,18 +96,22 @@ describe.each(backends)("Decoder on %s", (backend) => {
     expect(await draw(8)).not.toEqual(first);
     const decoder = new Decoder(model, 4);
     await expect(decoder.next(Int32Array.from(prompt), greedy)).rejects.toThrow(RangeError);
-    await expect(decoder.next(new Int32Array(0), greedy)).rejects.toThrow(/expected 1 to 4 tokens .* got 0/);
+    await expect(decoder.next(new Int32Array(0), greedy)).rejects.toThrow(/expected 1 to 4 tokens .*but received 0/);
     for (const wrong of [{ temperature: -1 }, { topK: 0.5 }, { topP: 2 }, { seed: NaN }, { temperature: null }]) {
       const [name] = Object.keys(wrong);
       const next = decoder.next(Int32Array.of(1), { ...greedy, ...(wrong as object) });
-      await expect(next).rejects.toThrow(new RegExp(`^Decoder.next: ${name}: expected .* but got `));
+      await expect(next).rejects.toThrow(new RegExp(`^Decoder.next: ${name}: expected .* but received `));
     }
-    await expect(decoder.next([1] as never, greedy)).rejects.toThrow(/tokens: expected an Int32Array but got another/);
+    await expect(decoder.next([1] as never, greedy)).rejects.toThrow(
+      /tokens: expected an Int32Array but received another/,
+    );
     expect(decoder.length).toBe(0);
     const { usedBytes } = model.device.memory();
     decoder[Symbol.dispose]();
     expect(model.device.memory().usedBytes).toBeLessThan(usedBytes);
-    expect(() => new Decoder(model, 65)).toThrow("Decoder: capacity: expected a whole number from 1 to 64 but got 65");
+    expect(() => new Decoder(model, 65)).toThrow(
+      "Decoder: capacity: expected a whole number from 1 to 64 but received 65",
+    );
     decoder.dispose();
   });
 });

@@ -98,13 +98,13 @@ describe.each(backends)("a model folder on %s", (backend) => {
     await expect(missing).rejects.toBeInstanceOf(CheckpointError);
     await convert(fixture("gqa"), path("integers"), (name) => (name === "model.norm.weight" ? { dtype: "I32" } : {}));
     await expect(Llama.load(path("integers"), { device })).rejects.toThrow(
-      /model\.norm\.weight: expected F32, F16 or BF16, found I32/,
+      /model\.norm\.weight: expected F32, F16 or BF16 but received I32/,
     );
     await convert(fixture("gqa"), path("reshaped"), (name, bytes) =>
       name === "model.norm.weight" ? { shape: [1, bytes.byteLength / 4] } : {},
     );
     await expect(Llama.load(path("reshaped"), { device })).rejects.toThrow(
-      /model\.norm\.weight: expected shape \[\d+\], .*found \[1, \d+\]/,
+      /model\.norm\.weight: expected shape \[\d+\].*but received \[1, \d+\]/,
     );
     await convert(fixture("gqa"), path("renamed"), (name) => (name === "model.norm.weight" ? { name: "norm" } : {}));
     await expect(Llama.load(path("renamed"), { device })).rejects.toThrow(/expected a tensor "model\.norm\.weight"/);

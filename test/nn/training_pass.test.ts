@@ -95,26 +95,35 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
       (batch: unknown, flat: Tensor = gradient) =>
       () =>
         new TrainingPass(model, flat as Tensor<"f32">, batch as typeof cut);
-    refused(make(null), "TrainingPass: batch: expected an object but got null");
-    refused(make({ ...cut, sequences: 0 }), /^TrainingPass: sequences: expected a whole number from 1 .* but got 0$/);
-    refused(make({ ...cut, positions: 65 }), "positions: expected a whole number from 2 to 64 but got 65");
-    refused(make({ ...cut, patchSize: "4" }), /^TrainingPass: patchSize: expected .* but got the string "4"$/);
-    refused(make({ ...cut, share: NaN }), "TrainingPass: share: expected a finite number but got NaN");
-    refused(make({ ...cut, labelWeights: [1] }), /^TrainingPass: labelWeights: expected 4 numbers .* but got 1$/);
+    refused(make(null), "TrainingPass: batch: expected an object but received null");
+    refused(
+      make({ ...cut, sequences: 0 }),
+      /^TrainingPass: sequences: expected a whole number from 1 .* but received 0$/,
+    );
+    refused(make({ ...cut, positions: 65 }), "positions: expected a whole number from 2 to 64 but received 65");
+    refused(make({ ...cut, patchSize: "4" }), /^TrainingPass: patchSize: expected .* but received the string "4"$/);
+    refused(make({ ...cut, share: NaN }), "TrainingPass: share: expected a finite number but received NaN");
+    refused(make({ ...cut, labelWeights: [1] }), /^TrainingPass: labelWeights: expected 4 numbers .* but received 1$/);
     const small = new Tensor(device, "f32", [3]);
-    refused(make(cut, small), /^TrainingPass: gradient: expected shape \[\d+\] but got \[3\]$/);
+    refused(make(cut, small), /^TrainingPass: gradient: expected shape \[\d+\] but received \[3\]$/);
     using pass = new TrainingPass(model, gradient, cut);
     refused(
       () => pass.run(tokens),
       `TrainingPass.run: tokens: expected sequences * positions * patchSize = ${half} ids`,
     );
-    refused(() => pass.run([1] as never), "TrainingPass.run: tokens: expected an Int32Array but got another object");
-    refused(() => new AdamW(model as never), "AdamW: parameters: expected a model's parameters but got another object");
+    refused(
+      () => pass.run([1] as never),
+      "TrainingPass.run: tokens: expected an Int32Array but received another object",
+    );
+    refused(
+      () => new AdamW(model as never),
+      "AdamW: parameters: expected a model's parameters but received another object",
+    );
     for (const [key, value] of Object.entries({ betas: [1, 0.9], eps: 0, weightDecay: -1, gradClip: 0 })) {
       const wrong = { ...settings, [key]: value } as typeof settings;
       refused(() => optimizer.step(1e-3, wrong), new RegExp(`^AdamW.step: ${key}`));
     }
-    refused(() => optimizer.step(NaN, settings), "AdamW.step: learningRate: expected a finite number but got NaN");
+    refused(() => optimizer.step(NaN, settings), "AdamW.step: learningRate: expected a finite number but received NaN");
     expect(optimizer.stepsTaken).toBe(0);
   });
 

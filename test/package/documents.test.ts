@@ -17,7 +17,7 @@ const readme = readFileSync(root("README.md"), "utf8");
 
 /** The code of the first block in a language. */
 function block(language: string): string {
-  const found = new RegExp(`\`\`\`${language}\n([sS]*?)\`\`\``).exec(readme);
+  const found = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(readme);
   if (found === null) throw new Error(`README.md has no block in ${language}`);
   return found[1]!;
 }

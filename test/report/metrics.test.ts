@@ -80,10 +80,10 @@ describe("metrics.jsonl", () => {
   });
 
   it.each([
-    ["nonsense", /metrics.jsonl:2: expected a JSON object, found "nonsense"/],
-    ["null", /metrics.jsonl:2: step: expected a number, found nothing/],
-    [JSON.stringify({ ...line(2), tokens: "many" }), /metrics.jsonl:2: tokens: expected a number, found "many"/],
-    [JSON.stringify({ ...line(2), lr: null }), /metrics.jsonl:2: lr: expected a number, found null/],
+    ["nonsense", /metrics.jsonl:2: expected a JSON object but received "nonsense"/],
+    ["null", /metrics.jsonl:2: step: expected a number but received nothing/],
+    [JSON.stringify({ ...line(2), tokens: "many" }), /metrics.jsonl:2: tokens: expected a number but received "many"/],
+    [JSON.stringify({ ...line(2), lr: null }), /metrics.jsonl:2: lr: expected a number but received null/],
   ])("tells a line in the middle that is none: %s", async (text, message) => {
     writeFileSync(path, `${JSON.stringify(line(1))}\n${text}\n${JSON.stringify(line(3))}\n`);
     const failure = readMetrics(path);

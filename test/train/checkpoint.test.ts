@@ -89,21 +89,25 @@ describe("checkpoints", () => {
     { what: "half a data position", change: { data: { epoch: 0 } }, problem: /data\.tokens: required, but missing/ },
     { what: "no times", change: { time: undefined }, problem: /time: required, but missing/ },
     { what: "no energy", change: { energy: undefined }, problem: /energy: required, but missing/ },
-    { what: "a step that is none", change: { step: 2.5 }, problem: /step: expected an integer, got 2\.5/ },
+    { what: "a step that is none", change: { step: 2.5 }, problem: /step: expected an integer but received 2\.5/ },
     {
       what: "fewer tokens than none",
       change: { tokens: -1 },
-      problem: /tokens: expected a number of at least 0, got -1/,
+      problem: /tokens: expected a number of at least 0 but received -1/,
     },
-    { what: "half a hash", change: { configHash: "ab" }, problem: /configHash: expected a SHA-256 .*, got "ab"/ },
-    { what: "a step after the last", change: { step: 13 }, problem: /step: expected 12, .* found 13/ },
-    { what: "another stage", change: { stage: 1 }, problem: /stage: expected 0, .* found 1/ },
-    { what: "another step's tokens", change: { tokens: 1024 }, problem: /tokens: expected 768, .* found 1024/ },
-    { what: "another seed", change: { seed: 2 }, problem: /seed: expected 1, .* found 2/ },
+    {
+      what: "half a hash",
+      change: { configHash: "ab" },
+      problem: /configHash: expected a SHA-256 .* but received "ab"/,
+    },
+    { what: "a step after the last", change: { step: 13 }, problem: /step: expected 12.*but received 13/ },
+    { what: "another stage", change: { stage: 1 }, problem: /stage: expected 0.*but received 1/ },
+    { what: "another step's tokens", change: { tokens: 1024 }, problem: /tokens: expected 768.*but received 1024/ },
+    { what: "another seed", change: { seed: 2 }, problem: /seed: expected 1.*but received 2/ },
     {
       what: "another config's hash",
       change: { configHash: "0".repeat(64) },
-      problem: /configHash: expected [^0].* found 0/,
+      problem: /configHash: expected [^0].*but received 0/,
     },
   ])("whose state has $what are refused by file and key", async ({ change, problem }) => {
     const config = madeConfig(path());
@@ -132,7 +136,9 @@ describe("checkpoints", () => {
     const resumed = runTo(config, { resume: true });
     await expect(resumed).rejects.toThrow(/latest: names step-00000003, but there is no folder/);
     writeFileSync(path("run/latest"), "");
-    await expect(runTo(config, { resume: true })).rejects.toThrow(/latest: expected a checkpoint's name, .* found ""/);
+    await expect(runTo(config, { resume: true })).rejects.toThrow(
+      /latest: expected a checkpoint's name.*but received ""/,
+    );
   });
 
   it("are what another run may begin with", async () => {
@@ -148,7 +154,7 @@ describe("checkpoints", () => {
     const longer = madeConfig(path(), { ...long, model: undefined, init: { from }, out: path("long") });
     await expect(runTo(longer)).rejects.toThrow(ConfigError);
     await expect(runTo(longer)).rejects.toThrow(
-      /^batch\.sequenceLength: expected at most max_position_embeddings of .*model\/config\.json \(64\), got 128$/,
+      /^batch\.sequenceLength: expected at most max_position_embeddings of .*model\/config\.json \(64\) but received 128$/,
     );
     truncateSync(path("run/model/model.safetensors"), 9000);
     const damaged = madeConfig(path(), { model: undefined, init: { from }, out: path("damaged") });

@@ -46,7 +46,7 @@ describe("a run that cannot be", () => {
     {
       what: "more positions than the model has",
       keys: { batch: { tokensPerStep: 512, sequenceLength: 128 } },
-      problem: /expected at most model\.max_position_embeddings \(64\), got 128/,
+      problem: /expected at most model\.max_position_embeddings \(64\) but received 128/,
     },
     {
       what: "a misspelled key",

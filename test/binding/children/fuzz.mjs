@@ -26,7 +26,7 @@ const hostile = [
   { toString: mine, valueOf: mine },
   { [Symbol.toPrimitive]: mine },
   new Proxy({}, { get: mine, has: mine, getPrototypeOf: mine }),
-  new Proxy(() => {}, { get: mine, apply: mine, construct: mine }),
+  new Proxy(function () {}, { get: mine, apply: mine, construct: mine }),
   new Proxy([2, 3], {}),
   Object.create(null),
   Object.create(Tensor.prototype),
