@@ -103,10 +103,10 @@ phase_sanitize() {
   fi
   local end=$phase_end
   phase_end=$((SECONDS + (end - SECONDS) * 3 / 5))  # the rest is for racecheck
-  on_gpu memcheck "${sanitizer[@]}" memcheck "${tests[@]}" test/kernels
+  on_gpu memcheck "${sanitizer[@]}" memcheck "${tests[@]}" test/operations
   phase_end=$end
   on_gpu racecheck "${sanitizer[@]}" racecheck "${tests[@]}" \
-    test/kernels/attention test/kernels/cross_entropy test/kernels/patch_embedding test/kernels/rmsnorm
+    test/operations/attention test/operations/cross_entropy test/operations/patch_embedding test/operations/rmsnorm
 }
 
 phase_kernels() {

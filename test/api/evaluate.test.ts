@@ -3,9 +3,9 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import { ConfigError, DataError } from "../../lib/errors.js";
 import { type EvaluateOptions, evaluate } from "../../lib/evaluate.js";
 import { Llama } from "../../lib/nn/llama.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { backends, open } from "../kernels/backends.js";
-import { writeShard } from "../train/made_run.js";
+import { backends, open } from "../support/backends.js";
+import { writeShard } from "../support/made_run.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 const data = () => path("tokens.bin");

@@ -5,8 +5,8 @@ import { Tokenizer } from "../../lib/data/tokenizer.js";
 import { ConfigError } from "../../lib/errors.js";
 import { type GenerateOptions, generate } from "../../lib/generate.js";
 import { Llama } from "../../lib/nn/llama.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { backends, open } from "../kernels/backends.js";
+import { backends, open } from "../support/backends.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 

@@ -1,9 +1,9 @@
 /** Every operation with every argument wrong in every way: the error names the operation and the argument. */
 import { afterAll, describe, expect, it } from "@jest/globals";
 import { type DType, native, Tensor } from "../../lib/native.js";
-import { backends, open } from "../kernels/backends.js";
-import { failure } from "./failure.js";
-import { type Argument, invoke, type Operation, operations } from "./operations.js";
+import { backends, open } from "../support/backends.js";
+import { failure } from "../support/failure.js";
+import { type Argument, invoke, type Operation, operations } from "../support/operations.js";
 
 describe.each(backends)("arguments on %s", (backend) => {
   const device = open(backend);

@@ -2,8 +2,8 @@ import { describe, expect, it } from "@jest/globals";
 import { Device } from "../../lib/device.js";
 import { DeviceError, OutOfMemoryError } from "../../lib/errors.js";
 import { native, Tensor } from "../../lib/native.js";
-import { backends, cases, open } from "../kernels/backends.js";
-import { failure } from "./failure.js";
+import { backends, cases, open } from "../support/backends.js";
+import { failure } from "../support/failure.js";
 
 const construct = (...args: unknown[]): unknown => Reflect.construct(native.Device, args);
 

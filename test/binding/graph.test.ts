@@ -2,8 +2,8 @@ import { describe, expect, it } from "@jest/globals";
 import { Device } from "../../lib/device.js";
 import { DeviceError } from "../../lib/errors.js";
 import { type Graph, native, Tensor } from "../../lib/native.js";
-import { backends, open } from "../kernels/backends.js";
-import { failure } from "./failure.js";
+import { backends, open } from "../support/backends.js";
+import { failure } from "../support/failure.js";
 
 describe.each(backends)("a graph on %s", (backend) => {
   const device = open(backend);

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { describe, expect, it } from "@jest/globals";
 import { native } from "../../lib/native.js";
-import { backends, cases } from "../kernels/backends.js";
+import { backends, cases } from "../support/backends.js";
 
 const here = createRequire(import.meta.url);
 

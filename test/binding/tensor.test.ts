@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
 import { Device } from "../../lib/device.js";
 import { native, Tensor } from "../../lib/native.js";
-import { backends, open } from "../kernels/backends.js";
-import { bits } from "../kernels/memory.js";
-import { failure } from "./failure.js";
+import { backends, open } from "../support/backends.js";
+import { failure } from "../support/failure.js";
+import { bits } from "../support/memory.js";
 
 const construct = (...args: unknown[]): Tensor => Reflect.construct(Tensor, args) as Tensor;
 

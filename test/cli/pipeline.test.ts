@@ -5,8 +5,8 @@ import { beforeAll, describe, expect, it } from "@jest/globals";
 import type { KernelBenchResult } from "../../lib/bench/kernels/run.js";
 import { backends } from "../../lib/device.js";
 import { readMetrics } from "../../lib/report/metrics.js";
-import { writeShard } from "../train/made_run.js";
-import { builtCommand, complaint } from "./built.js";
+import { builtCommand, complaint } from "../support/built.js";
+import { writeShard } from "../support/made_run.js";
 
 const nextpatch = builtCommand();
 const { path } = nextpatch;

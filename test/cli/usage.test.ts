@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { backends } from "../../lib/device.js";
-import { builtCommand, complaint } from "./built.js";
+import { builtCommand, complaint } from "../support/built.js";
 
 const nextpatch = builtCommand();
 

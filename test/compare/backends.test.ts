@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { compare } from "../../lib/compare/compare.js";
 import { readMetrics } from "../../lib/report/metrics.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { backends } from "../kernels/backends.js";
-import { computed, tinyConfig, writeTinyData } from "./made_comparison.js";
+import { backends } from "../support/backends.js";
+import { computed, tinyConfig, writeTinyData } from "../support/made_comparison.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeTinyData(path()));

@@ -1,8 +1,8 @@
 /** `nextpatch compare` as a process: what it prints, and what a signal does to it. */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "@jest/globals";
-import { builtCommand } from "../cli/built.js";
-import { tinyModel, writeTinyData } from "./made_comparison.js";
+import { builtCommand } from "../support/built.js";
+import { tinyModel, writeTinyData } from "../support/made_comparison.js";
 
 const nextpatch = builtCommand();
 const { path } = nextpatch;

@@ -5,9 +5,9 @@ import { type CompareOptions, ComparisonInterrupted, compare } from "../../lib/c
 import { readings } from "../../lib/compare/words.js";
 import { ConfigError } from "../../lib/errors.js";
 import { readMetrics } from "../../lib/report/metrics.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { writeShard } from "../train/made_run.js";
-import { computed, tinyConfig, writeTinyData } from "./made_comparison.js";
+import { computed, tinyConfig, writeTinyData } from "../support/made_comparison.js";
+import { writeShard } from "../support/made_run.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeTinyData(path()));

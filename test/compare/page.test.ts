@@ -7,8 +7,8 @@ import { compareRuns, type RunResult, type StagedResult } from "../../lib/compar
 import type { CompareReport } from "../../lib/compare/report.js";
 import { readings } from "../../lib/compare/words.js";
 import type { Chart } from "../../lib/report/page.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { tinyConfig, writeTinyData } from "./made_comparison.js";
+import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeTinyData(path()));

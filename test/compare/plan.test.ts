@@ -3,8 +3,8 @@ import { differences } from "../../lib/compare/derive.js";
 import { flopsAt, planComparison } from "../../lib/compare/plan.js";
 import { combinations, parseSweep } from "../../lib/compare/sweep.js";
 import { ConfigError } from "../../lib/errors.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { tinyConfig, writeTinyData } from "./made_comparison.js";
+import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeTinyData(path()));

@@ -1,9 +1,9 @@
 /** The choices of later work (token superposition): each off unless asked for, each doing what it says. */
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { labelWeightValues } from "../../lib/config/stages.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { computed, runTo } from "../train/made_run.js";
-import { tinyConfig, writeTinyData } from "./made_comparison.js";
+import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
+import { computed, runTo } from "../support/made_run.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeTinyData(path()));

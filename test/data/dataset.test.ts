@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { TokenDataset } from "../../lib/data/dataset.js";
 import { ShardWriter } from "../../lib/data/shard.js";
-import { temporaryFolder } from "./temporary.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 

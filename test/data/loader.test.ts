@@ -4,7 +4,7 @@ import type { BlockLoaderOptions, DataPosition } from "../../lib/data/loader.js"
 import { BlockLoader } from "../../lib/data/loader.js";
 import { ShardWriter } from "../../lib/data/shard.js";
 import { ConfigError, DataError } from "../../lib/errors.js";
-import { temporaryFolder } from "./temporary.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 

@@ -5,7 +5,7 @@ import type { DatasetInfo, PrepareOptions, PrepareProgress } from "../../lib/dat
 import { prepareDataset } from "../../lib/data/prepare.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
 import { ConfigError, DataError } from "../../lib/errors.js";
-import { temporaryFolder } from "./temporary.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 

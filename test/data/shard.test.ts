@@ -3,7 +3,7 @@ import { describe, expect, it } from "@jest/globals";
 import type { BytesPerToken } from "../../lib/data/shard.js";
 import { openShard, ShardWriter } from "../../lib/data/shard.js";
 import { DataError } from "../../lib/errors.js";
-import { temporaryFolder } from "./temporary.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 

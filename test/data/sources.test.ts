@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "@jest/globals";
 import { readDocuments, sourceFormat } from "../../lib/data/sources.js";
 import { DataError } from "../../lib/errors.js";
-import { temporaryFolder } from "./temporary.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 

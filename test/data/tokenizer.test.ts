@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from "@jest/globals";
 import { trainTokenizer } from "../../lib/data/bpe.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
 import { ConfigError, DataError } from "../../lib/errors.js";
-import { temporaryFolder } from "./temporary.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 const prose = (

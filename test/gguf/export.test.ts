@@ -8,8 +8,8 @@ import { exportGguf } from "../../lib/gguf/export.js";
 import { float16ToFloat32 } from "../../lib/hf/dtypes.js";
 import { SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { Llama } from "../../lib/nn/llama.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { byteLevel, endOfText, madeTokenizer } from "../hf/made_tokenizer.js";
+import { byteLevel, endOfText, madeTokenizer } from "../support/made_tokenizer.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 

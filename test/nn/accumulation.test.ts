@@ -7,7 +7,7 @@ import { Llama } from "../../lib/nn/llama.js";
 import { parameterLayout, parameterSpecs } from "../../lib/nn/parameters.js";
 import { plannedBytes, planRun } from "../../lib/train/memory_plan.js";
 import { Stepper } from "../../lib/train/stepper.js";
-import { backends, open } from "../kernels/backends.js";
+import { backends, open } from "../support/backends.js";
 
 const shape = {
   vocab_size: 131,

@@ -6,7 +6,7 @@ import { Llama } from "../../lib/nn/llama.js";
 import { Pass, passSpecs } from "../../lib/nn/pass.js";
 import { writeRotaryTable } from "../../lib/nn/rotary_table.js";
 import { modelWeights } from "../../lib/nn/weights.js";
-import { backends, open } from "../kernels/backends.js";
+import { backends, open } from "../support/backends.js";
 
 const shape = {
   vocab_size: 131,

@@ -5,8 +5,8 @@ import { describe, expect, it } from "@jest/globals";
 import { CheckpointError } from "../../lib/errors.js";
 import { type SafetensorsEntry, SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { Llama } from "../../lib/nn/llama.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { backends, open } from "../kernels/backends.js";
+import { backends, open } from "../support/backends.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/hf/${name}`, import.meta.url));

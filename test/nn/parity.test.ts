@@ -14,7 +14,7 @@ import { Pass, passSpecs } from "../../lib/nn/pass.js";
 import { writeRotaryTable } from "../../lib/nn/rotary_table.js";
 import { modelWeights } from "../../lib/nn/weights.js";
 import { AdamW } from "../../lib/optim/adamw.js";
-import { backends } from "../kernels/backends.js";
+import { backends } from "../support/backends.js";
 
 interface Samples {
   norm: number;

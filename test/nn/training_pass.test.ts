@@ -9,7 +9,7 @@ import { TrainingPass } from "../../lib/nn/training_pass.js";
 import { AdamW } from "../../lib/optim/adamw.js";
 import { planRun } from "../../lib/train/memory_plan.js";
 import { Stepper } from "../../lib/train/stepper.js";
-import { backends, cases, open } from "../kernels/backends.js";
+import { backends, cases, open } from "../support/backends.js";
 
 const shape = {
   vocab_size: 131,

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { compare } from "../../lib/compare/compare.js";
-import { tinyConfig, writeTinyData } from "../compare/made_comparison.js";
+import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
 import { Chromium } from "./devtools.js";
 import { missingLines } from "./missing_lines.js";
 

@@ -24,14 +24,14 @@ const jest = [
 const minutes = 60_000;
 
 /** The operations' tests. */
-const operations = testsIn("test/kernels").filter((file) => !file.endsWith("/reference.test.ts"));
+const operations = testsIn("test/operations").filter((file) => !file.endsWith("/reference.test.ts"));
 /** Tests of what is made of them, those that take longest first. */
 const uses = [
   "test/train/backends.test.ts",
   "test/compare/backends.test.ts",
   ...["parity", "decoder", "accumulation", "folder"].map((name) => `test/nn/${name}.test.ts`),
-  "test/api/kernels.test.ts",
-  "test/bench/kernels.test.ts",
+  "test/api/kernels_entry.test.ts",
+  "test/bench/bench_kernels.test.ts",
   ...["process", "arguments", "device", "graph", "tensor"].map((name) => `test/binding/${name}.test.ts`),
 ];
 

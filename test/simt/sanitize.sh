@@ -37,7 +37,7 @@ ln -s "$PWD/node_modules" "$tree/node_modules"
 cp build/Release/nextpatch.node build/Release/nextpatch_cpu_*.so "$build/Release/nextpatch_simt.so" "$tree/build/Release"
 cd "$tree"
 tests=("$@")
-((${#tests[@]})) || tests=(test/kernels test/api test/binding/graph)
+((${#tests[@]})) || tests=(test/operations test/api test/binding/graph)
 # Node itself is not checked, and frees nothing as it ends.
 export ASAN_OPTIONS=detect_leaks=0 NEXTPATCH_TEST_BACKENDS=simt
 LD_PRELOAD=$(g++ -print-file-name=libasan.so) node --experimental-vm-modules --no-warnings \

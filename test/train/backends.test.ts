@@ -6,8 +6,8 @@ import type { BackendName } from "../../lib/native.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { planRun } from "../../lib/train/memory_plan.js";
 import { Stepper } from "../../lib/train/stepper.js";
-import { backends, open } from "../kernels/backends.js";
-import { madeTokens, madeVocabulary } from "./made_run.js";
+import { backends, open } from "../support/backends.js";
+import { madeTokens, madeVocabulary } from "../support/made_run.js";
 
 const steps = 30;
 const [sequences, positions] = [4, 16];

@@ -11,8 +11,8 @@ import {
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { CheckpointError, ConfigError } from "../../lib/errors.js";
 import { Llama } from "../../lib/nn/llama.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { madeConfig, runTo, writeMadeData } from "./made_run.js";
+import { madeConfig, runTo, writeMadeData } from "../support/made_run.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeMadeData(path()));

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import * as actual from "node:fs/promises";
 import { beforeEach, describe, expect, it, jest } from "@jest/globals";
-import { temporaryFolder } from "../data/temporary.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 /** What was done to the disk, in order; paths from the temporary folder on. */
 let log: string[] = [];
@@ -35,7 +35,7 @@ jest.unstable_mockModule("node:fs/promises", () => ({
 const { recoverFolder, writeFolder, writeText } = await import("../../lib/train/durable.js");
 const { RunFolder } = await import("../../lib/train/run_folder.js");
 const { Llama } = await import("../../lib/nn/llama.js");
-const { madeConfig, runTo, writeMadeData } = await import("./made_run.js");
+const { madeConfig, runTo, writeMadeData } = await import("../support/made_run.js");
 
 beforeEach(() => {
   log = [];

@@ -2,8 +2,8 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { temporaryFolder } from "../data/temporary.js";
-import { writeMadeData } from "./made_run.js";
+import { writeMadeData } from "../support/made_run.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeMadeData(path()));
@@ -12,7 +12,7 @@ const MiB = 2 ** 20;
 
 describe("a run's memory", () => {
   it("is what was planned, taken once, and resident no more than 1.25 times that", async () => {
-    const child = fileURLToPath(new URL("train_child.ts", import.meta.url));
+    const child = fileURLToPath(new URL("../support/train_child.ts", import.meta.url));
     const { NODE_OPTIONS: _, ...env } = process.env;
     const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", child, path()], { env });
     const found = JSON.parse(stdout) as {

@@ -9,8 +9,8 @@ import { Llama } from "../../lib/nn/llama.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { Stepper } from "../../lib/train/stepper.js";
 import { Trainer } from "../../lib/train/trainer.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { madeConfig, runTo, writeMadeData, writeShard } from "./made_run.js";
+import { madeConfig, runTo, writeMadeData, writeShard } from "../support/made_run.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeMadeData(path()));

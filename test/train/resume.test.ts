@@ -3,8 +3,8 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import { ConfigError } from "../../lib/errors.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { Trainer } from "../../lib/train/trainer.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { computed, madeConfig, runTo, writeMadeData } from "./made_run.js";
+import { computed, madeConfig, runTo, writeMadeData } from "../support/made_run.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeMadeData(path()));

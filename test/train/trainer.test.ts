@@ -5,8 +5,8 @@ import { evaluate } from "../../lib/evaluate.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { Trainer } from "../../lib/train/trainer.js";
-import { temporaryFolder } from "../data/temporary.js";
-import { computed, madeConfig, runTo, writeMadeData } from "./made_run.js";
+import { computed, madeConfig, runTo, writeMadeData } from "../support/made_run.js";
+import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeMadeData(path()));

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
 import { native } from "../../lib/native.js";
-import { backends, cases, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, values } from "./memory.js";
-import { normal } from "./reference_training.js";
+import { backends, cases, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { Memory, values } from "../support/memory.js";
+import { normal } from "../support/reference_training.js";
 
 describe.each(backends)("normal on %s", (backend) => {
   const device = open(backend);

@@ -9,8 +9,8 @@ import { parse } from "yaml";
 import { configPage } from "../../docs/generate.js";
 import { withTables } from "../../docs/results_tables.js";
 import { parseRunConfig } from "../../lib/config/config.js";
-import { builtCommand } from "../cli/built.js";
-import { writeShard } from "../train/made_run.js";
+import { builtCommand } from "../support/built.js";
+import { writeShard } from "../support/made_run.js";
 
 const root = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const readme = readFileSync(root("README.md"), "utf8");

@@ -1,8 +1,8 @@
 /** Every argument of every kernel wrong in every way: the error names the operation, the argument and the fault. */
 import { describe, expect, it } from "@jest/globals";
 import { type DType, flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "../../lib/kernels.js";
-import { failure } from "../binding/failure.js";
-import { backends, open } from "../kernels/backends.js";
+import { backends, open } from "../support/backends.js";
+import { failure } from "../support/failure.js";
 
 type Values = Readonly<Record<string, unknown>>;
 

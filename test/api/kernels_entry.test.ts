@@ -2,10 +2,10 @@ import { describe, expect, it } from "@jest/globals";
 import { main as example } from "../../examples/kernels.js";
 import * as api from "../../lib/kernels.js";
 import { flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "../../lib/kernels.js";
-import { backends, open } from "../kernels/backends.js";
-import { relativeError } from "../kernels/compare.js";
-import { integers, normals } from "../kernels/numbers.js";
-import { crossEntropy, labelCoefficients } from "../kernels/reference_training.js";
+import { backends, open } from "../support/backends.js";
+import { relativeError } from "../support/closeness.js";
+import { integers, normals } from "../support/numbers.js";
+import { crossEntropy, labelCoefficients } from "../support/reference_training.js";
 
 /** Of f32 kernels: a step that rounding (1e-7 of a sum near 1) does not drown, and what its square leaves. */
 const STEP = 2e-2;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { backends, cases, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, values } from "./memory.js";
-import { normals } from "./numbers.js";
-import { norm } from "./reference_training.js";
+import { backends, cases, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { Memory, values } from "../support/memory.js";
+import { normals } from "../support/numbers.js";
+import { norm } from "../support/reference_training.js";
 
 function gradNorm(memory: Memory, data: Float64Array): Tensor {
   const out = memory.output("f32", [1]);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Comparison, RunResult } from "../../lib/compare/readings.js";
 import type { RunConfig } from "../../lib/config/config.js";
 import type { BackendName } from "../../lib/native.js";
-import { madeConfig, madeTokens, writeShard } from "../train/made_run.js";
+import { madeConfig, madeTokens, writeShard } from "./made_run.js";
 
 /** Small enough for the simulated device, which is hundreds of times slower than a real one. */
 export const tinyModel = {

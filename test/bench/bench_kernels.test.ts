@@ -8,7 +8,7 @@ import { RandomTensors } from "../../lib/bench/kernels/tensors.js";
 import { median, timeCalls } from "../../lib/bench/kernels/timing.js";
 import { Device } from "../../lib/device.js";
 import { native, Tensor } from "../../lib/native.js";
-import { backends } from "../kernels/backends.js";
+import { backends } from "../support/backends.js";
 
 describe("costs", () => {
   it("count an attention's products as if it went over its visible pairs one by one", () => {

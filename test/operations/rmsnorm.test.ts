@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { type ComputeDType, cases, grid, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, values } from "./memory.js";
-import { normals, rounding } from "./numbers.js";
-import { rmsNorm, rmsNormBackward } from "./reference.js";
+import { type ComputeDType, cases, grid, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { Memory, values } from "../support/memory.js";
+import { normals, rounding } from "../support/numbers.js";
+import { rmsNorm, rmsNormBackward } from "../support/reference.js";
 
 const EPSILON = 1e-5;
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
 import { native } from "../../lib/native.js";
-import { cases, grid, open } from "./backends.js";
-import { expectSameBits } from "./compare.js";
-import { Memory, values } from "./memory.js";
-import { normals } from "./numbers.js";
+import { cases, grid, open } from "../support/backends.js";
+import { expectSameBits } from "../support/closeness.js";
+import { Memory, values } from "../support/memory.js";
+import { normals } from "../support/numbers.js";
 
 interface Options {
   temperature?: number;

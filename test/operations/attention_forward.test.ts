@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, Tensor } from "../../lib/native.js";
-import { dataOf, enqueueForward, problems, scaleOf, title } from "./attention_problem.js";
-import { grid, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, values } from "./memory.js";
-import { normals, rounding } from "./numbers.js";
-import { attention } from "./reference_attention.js";
+import { dataOf, enqueueForward, problems, scaleOf, title } from "../support/attention_problem.js";
+import { grid, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { Memory, values } from "../support/memory.js";
+import { normals, rounding } from "../support/numbers.js";
+import { attention } from "../support/reference_attention.js";
 
 describe.each(grid)("attention on $backend in $dtype", ({ backend, dtype }) => {
   const device = open(backend);

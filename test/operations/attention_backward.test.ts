@@ -1,10 +1,10 @@
 import { describe, it } from "@jest/globals";
-import { dataOf, enqueueBackward, fuse, problems, scaleOf, title } from "./attention_problem.js";
-import { grid, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, values } from "./memory.js";
-import { rounding } from "./numbers.js";
-import { attentionBackward } from "./reference_attention.js";
+import { dataOf, enqueueBackward, fuse, problems, scaleOf, title } from "../support/attention_problem.js";
+import { grid, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { Memory, values } from "../support/memory.js";
+import { rounding } from "../support/numbers.js";
+import { attentionBackward } from "../support/reference_attention.js";
 
 describe.each(grid)("attention backward on $backend in $dtype", ({ backend, dtype }) => {
   it.each(problems(backend))(title, async (p) => {

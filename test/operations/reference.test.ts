@@ -1,10 +1,10 @@
 /** The references themselves: gradients against central differences, the generator against its published answers. */
 import { describe, expect, it } from "@jest/globals";
-import { relativeError } from "./compare.js";
-import { bf16Bits, fromBf16Bits, integers, normals } from "./numbers.js";
-import * as reference from "./reference.js";
-import { attention, attentionBackward } from "./reference_attention.js";
-import { crossEntropy, normal, philox } from "./reference_training.js";
+import { relativeError } from "../support/closeness.js";
+import { bf16Bits, fromBf16Bits, integers, normals } from "../support/numbers.js";
+import * as reference from "../support/reference.js";
+import { attention, attentionBackward } from "../support/reference_attention.js";
+import { crossEntropy, normal, philox } from "../support/reference_training.js";
 
 /** The gradient of sum(cotangent * f(x)) by central differences. */
 function numericalGradient(

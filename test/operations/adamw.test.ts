@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { type ComputeDType, cases, grid, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { bits, Memory, type MemoryOptions, values } from "./memory.js";
-import { normals, rounding } from "./numbers.js";
-import { type AdamWState, adamw, type Hyper, norm } from "./reference_training.js";
+import { type ComputeDType, cases, grid, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { bits, Memory, type MemoryOptions, values } from "../support/memory.js";
+import { normals, rounding } from "../support/numbers.js";
+import { type AdamWState, adamw, type Hyper, norm } from "../support/reference_training.js";
 
 const hyper: Hyper = {
   learningRate: 0.01,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { type ComputeDType, cases, grid, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, type MemoryOptions, values } from "./memory.js";
-import { normals, rounding } from "./numbers.js";
-import { matmul } from "./reference.js";
+import { type ComputeDType, cases, grid, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { Memory, type MemoryOptions, values } from "../support/memory.js";
+import { normals, rounding } from "../support/numbers.js";
+import { matmul } from "../support/reference.js";
 
 interface Product {
   m: number;

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { native } from "../../lib/native.js";
-import { cases, grid, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, values } from "./memory.js";
-import { normals, rounding } from "./numbers.js";
-import { swiglu, swigluBackward } from "./reference.js";
+import { cases, grid, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { Memory, values } from "../support/memory.js";
+import { normals, rounding } from "../support/numbers.js";
+import { swiglu, swigluBackward } from "../support/reference.js";
 
 describe.each(grid)("SwiGLU on $backend in $dtype", ({ backend, dtype }) => {
   const round = rounding[dtype];

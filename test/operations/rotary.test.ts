@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { backends, type ComputeDType, cases, grid, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, values } from "./memory.js";
-import { normals, rounding } from "./numbers.js";
-import { rotary, rotaryTable } from "./reference.js";
+import { backends, type ComputeDType, cases, grid, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { Memory, values } from "../support/memory.js";
+import { normals, rounding } from "../support/numbers.js";
+import { rotary, rotaryTable } from "../support/reference.js";
 
 const frequencies = (headDim: number): Float64Array =>
   Float64Array.from({ length: headDim / 2 }, (_, i) => Math.fround(10_000 ** ((-2 * i) / headDim)));

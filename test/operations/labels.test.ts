@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
 import { native } from "../../lib/native.js";
-import { backends, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, values } from "./memory.js";
-import { integers, normals } from "./numbers.js";
-import { IGNORED } from "./reference.js";
-import { labelCoefficients, patchLabels } from "./reference_training.js";
+import { backends, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { Memory, values } from "../support/memory.js";
+import { integers, normals } from "../support/numbers.js";
+import { IGNORED } from "../support/reference.js";
+import { labelCoefficients, patchLabels } from "../support/reference_training.js";
 
 describe.each(backends)("patchLabels on %s", (backend) => {
   it.each([

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { backends, cases, open } from "./backends.js";
-import { expectSameBits } from "./compare.js";
-import { bits, Memory, values } from "./memory.js";
-import { bf16Bits, fromBf16Bits, integers, normals, rounding } from "./numbers.js";
+import { backends, cases, open } from "../support/backends.js";
+import { expectSameBits } from "../support/closeness.js";
+import { bits, Memory, values } from "../support/memory.js";
+import { bf16Bits, fromBf16Bits, integers, normals, rounding } from "../support/numbers.js";
 
 const dtypes = ["f32", "bf16", "i32"] as const;
 const guards = [64, 61];

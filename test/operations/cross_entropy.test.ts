@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
-import { type ComputeDType, cases, grid, open } from "./backends.js";
-import { expectClose, expectSameBits } from "./compare.js";
-import { Memory, values } from "./memory.js";
-import { integers, normals, rounding } from "./numbers.js";
-import { IGNORED } from "./reference.js";
-import { crossEntropy } from "./reference_training.js";
+import { type ComputeDType, cases, grid, open } from "../support/backends.js";
+import { expectClose, expectSameBits } from "../support/closeness.js";
+import { Memory, values } from "../support/memory.js";
+import { integers, normals, rounding } from "../support/numbers.js";
+import { IGNORED } from "../support/reference.js";
+import { crossEntropy } from "../support/reference_training.js";
 
 /** Rows longer than a GPU's block keeps in registers, in f32 and in bf16, and than its shared memory has room for. */
 const long = [

@@ -9,5 +9,5 @@ if grep -qw avx2 /proc/cpuinfo && grep -qw fma /proc/cpuinfo; then isas+=(avx2);
 for isa in "${isas[@]}"; do
   # A backend that is named must be there, so a build that does not load fails the tests.
   export NEXTPATCH_CPU_ISA=$isa NEXTPATCH_TEST_BACKENDS=cpu
-  node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js test/kernels
+  node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js test/operations
 done
