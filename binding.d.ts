@@ -135,6 +135,38 @@ export interface BackendReport {
   devices: { name: string; totalBytes: number; nativeBf16: boolean }[];
 }
 
+/** The sizes and ranges that hold on every backend (`native/core/limits.h`); lib/limits.ts has the same numbers. */
+export interface Limits {
+  /** The head dimensions of attention, ascending. */
+  headDims: number[];
+  /** Most dimensions of a tensor. */
+  maxRank: number;
+  /** Most elements of a tensor. */
+  maxElements: number;
+  /** The largest seed, offset and counter. */
+  maxWholeNumber: number;
+  maxDeviceIndex: number;
+  maxThreads: number;
+  /** Slots of `Device.mark`. */
+  markSlots: number;
+  /** Elements of the tensor `hyper` of `adamw`: `AdamWHyper` in `native/kernels.h`. */
+  adamwHyperSize: number;
+}
+
+/**
+ * How an operation reads an argument: a tensor, a tensor or null, a number, a whole number, a boolean, a device.
+ */
+export type ParameterKind = "tensor" | "optional" | "number" | "whole" | "boolean" | "device";
+
+/** The parameters of an operation, in order, and what it returns. */
+export interface Signature {
+  parameters: { name: string; kind: ParameterKind }[];
+  returns: "void" | "number";
+}
+
+export const limits: Limits;
+/** What each operation below asks for, as its code reads it; a test holds this file against it. */
+export function signatures(): Record<string, Signature>;
 export function backends(): BackendReport[];
 export function setErrorClasses(classes: {
   TypeError: new (message: string) => Error;

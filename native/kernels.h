@@ -6,7 +6,7 @@
 //   f32, i32 exactly that dtype. Sums, statistics and losses are accumulated in f32 (or wider).
 //   B, T     sequences, positions a sequence (a position is one patch; with K = 1, one token); N = B*T.
 //   K        tokens a patch. V vocabulary. C hidden size. I intermediate size.
-//   H, G, D  query heads, key/value heads (H % G == 0), head dimension (32, 48, 64, 80, 96 or 128).
+//   H, G, D  query heads, key/value heads (H % G == 0), head dimension (one of HeadDims in core/limits.h).
 // Tensors are contiguous and row-major unless "strided" is said: then only the last dimension is.
 // Outputs come first. "+=" accumulates into what is there, all else overwrites. Outputs may not alias
 // inputs unless said. Workspaces hold nothing between calls; *_workspace() gives their size in elements.

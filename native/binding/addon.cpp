@@ -5,6 +5,7 @@
 #include "device.h"
 #include "environment.h"
 #include "graph.h"
+#include "limits.h"
 #include "operations.h"
 #include "tensor.h"
 
@@ -40,9 +41,8 @@ Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("Graph", graph);
   exports.Set("setErrorClasses", Napi::Function::New(env, set_error_classes, "setErrorClasses"));
   exports.Set("backends", Napi::Function::New(env, backends, "backends"));
-  export_basic(env, exports);
-  export_layers(env, exports);
-  export_training(env, exports);
+  exports.Set("limits", limits(env));
+  export_operations(env, exports);
   return exports;
 }
 

@@ -1,4 +1,3 @@
-#include "operation.h"
 #include "operations.h"
 
 namespace nextpatch::binding {
@@ -24,8 +23,8 @@ void normal(Call& call) {
   const Argument out = call.any_rank("out");
   call.dtype(out, {DType::f32});
   const double std = call.number("std", 0, kMax);
-  const int64_t seed = call.whole_number("seed", 0, (int64_t(1) << 53) - 1);
-  const int64_t offset = call.whole_number("offset", 0, (int64_t(1) << 53) - 1);
+  const int64_t seed = call.whole_number("seed", 0, kMaxWholeNumber);
+  const int64_t offset = call.whole_number("offset", 0, kMaxWholeNumber);
   call.run([=](Kernels& k) { k.normal(out.view, float(std), uint64_t(seed), uint64_t(offset)); });
 }
 
@@ -68,13 +67,12 @@ void sum(Call& call) {
 
 }  // namespace
 
-void export_basic(Napi::Env env, Napi::Object exports) {
-  export_operation(env, exports, "fill", fill);
-  export_operation(env, exports, "copy", copy);
-  export_operation(env, exports, "normal", normal);
-  export_operation(env, exports, "rotaryTable", rotary_table);
-  export_operation(env, exports, "matmul", matmul);
-  export_operation(env, exports, "sum", sum);
+const std::vector<Operation>& basic_operations() {
+  static const std::vector<Operation> operations{
+      {"fill", fill},     {"copy", copy}, {"normal", normal}, {"rotaryTable", rotary_table},
+      {"matmul", matmul}, {"sum", sum},
+  };
+  return operations;
 }
 
 }  // namespace nextpatch::binding

@@ -15,16 +15,32 @@ std::string plain(double x) {
   return std::to_string(x);
 }
 
+// What a rehearsal reads: one element, whatever the rank.
+Argument one_element(const char* name, int rank) {
+  View view;
+  view.rank = std::max(rank, 1);
+  view.shape.fill(1);
+  view.stride.fill(1);
+  return {name, view};
+}
+
 }  // namespace
 
-Call::Call(const Napi::CallbackInfo& info, const char* operation) : info_(info), operation_(operation) {}
+Call::Call(const Napi::CallbackInfo& info, const char* operation) : info_(&info), operation_(operation) {}
 
-void Call::fail(ErrorKind kind, const char* argument, const std::string& expected, const std::string& got) const {
-  throw Error(kind, std::string(operation_) + ": " + argument + ": expected " + expected + " but received " + got);
+Call::Call(std::vector<Parameter>& parameters) : parameters_(&parameters) {}
+
+bool Call::noted(const char* name, const char* kind) {
+  if (rehearsal()) parameters_->push_back({name, kind});
+  return rehearsal();
+}
+
+void Call::fail(ErrorKind kind, const char* argument, const std::string& expected, const std::string& received) const {
+  throw Error(kind, std::string(operation_) + ": " + argument + ": expected " + expected + " but received " + received);
 }
 
 Argument Call::read_tensor(const char* name, int rank, bool strided) {
-  const Napi::Value value = info_[position_++];
+  const Napi::Value value = next();
   Tensor* tensor = Tensor::from(value);
   if (!tensor) fail(ErrorKind::type, name, "a Tensor", describe(value));
   if (tensor->disposed()) fail(ErrorKind::type, name, "a live tensor", "a disposed one");
@@ -48,26 +64,37 @@ Argument Call::read_tensor(const char* name, int rank, bool strided) {
   return {name, view};
 }
 
-Argument Call::tensor(const char* name, int rank) { return read_tensor(name, rank, false); }
-Argument Call::strided(const char* name, int rank) { return read_tensor(name, rank, true); }
-Argument Call::any_rank(const char* name) { return read_tensor(name, 0, false); }
+Argument Call::tensor(const char* name, int rank) {
+  if (noted(name, "tensor")) return one_element(name, rank);
+  return read_tensor(name, rank, false);
+}
+
+Argument Call::strided(const char* name, int rank) {
+  if (noted(name, "tensor")) return one_element(name, rank);
+  return read_tensor(name, rank, true);
+}
+
+Argument Call::any_rank(const char* name) { return tensor(name, 0); }
 
 Argument Call::optional(const char* name, int rank) {
-  const Napi::Value value = info_[position_];
-  if (!value.IsNull() && !value.IsUndefined()) return tensor(name, rank);
+  if (noted(name, "optional")) return one_element(name, rank);
+  const Napi::Value value = (*info_)[position_];
+  if (!value.IsNull() && !value.IsUndefined()) return read_tensor(name, rank, false);
   ++position_;
   return {name, View{}};
 }
 
 void Call::device(const char* name) {
-  const Napi::Value value = info_[position_++];
+  if (noted(name, "device")) return;
+  const Napi::Value value = next();
   DeviceHandle* handle = DeviceHandle::from(value);
   if (!handle) fail(ErrorKind::type, name, "a Device", describe(value));
   device_ = handle->device();
 }
 
 double Call::number(const char* name, double low, double high) {
-  const Napi::Value value = info_[position_++];
+  if (noted(name, "number")) return low;
+  const Napi::Value value = next();
   if (!value.IsNumber()) fail(ErrorKind::type, name, "a number", describe(value));
   const double number = value.As<Napi::Number>().DoubleValue();
   if (!(number >= low && number <= high)) {
@@ -77,7 +104,8 @@ double Call::number(const char* name, double low, double high) {
 }
 
 int64_t Call::whole_number(const char* name, int64_t low, int64_t high) {
-  const Napi::Value value = info_[position_++];
+  if (noted(name, "whole")) return std::max<int64_t>(low, 1);
+  const Napi::Value value = next();
   if (!value.IsNumber()) fail(ErrorKind::type, name, "a whole number", describe(value));
   const double number = value.As<Napi::Number>().DoubleValue();
   if (!(number >= double(low) && number <= double(high)) || number != std::floor(number)) {
@@ -88,26 +116,28 @@ int64_t Call::whole_number(const char* name, int64_t low, int64_t high) {
 }
 
 bool Call::boolean(const char* name) {
-  const Napi::Value value = info_[position_++];
+  if (noted(name, "boolean")) return false;
+  const Napi::Value value = next();
   if (!value.IsBoolean()) fail(ErrorKind::type, name, "a boolean", describe(value));
   return value.As<Napi::Boolean>().Value();
 }
 
 void Call::dtype(const Argument& argument, std::initializer_list<DType> allowed) const {
-  if (!argument || std::find(allowed.begin(), allowed.end(), argument.view.dtype) != allowed.end()) return;
+  if (rehearsal() || !argument || std::find(allowed.begin(), allowed.end(), argument.view.dtype) != allowed.end())
+    return;
   std::string expected;
   for (const DType dtype : allowed) expected += (expected.empty() ? "" : " or ") + std::string(name_of(dtype));
   fail(ErrorKind::type, argument.name, "dtype " + expected, name_of(argument.view.dtype));
 }
 
 void Call::same_dtype(const Argument& argument, const Argument& other) const {
-  if (!argument || argument.view.dtype == other.view.dtype) return;
+  if (rehearsal() || !argument || argument.view.dtype == other.view.dtype) return;
   fail(ErrorKind::type, argument.name, std::string("dtype ") + name_of(other.view.dtype) + ", that of " + other.name,
        name_of(argument.view.dtype));
 }
 
 void Call::shape(const Argument& argument, std::initializer_list<int64_t> expected) const {
-  if (!argument) return;
+  if (rehearsal() || !argument) return;
   View wanted;
   for (const int64_t size : expected) wanted.shape[wanted.rank++] = size;
   if (argument.view.rank == wanted.rank && std::equal(expected.begin(), expected.end(), argument.view.shape.begin())) {
@@ -116,16 +146,23 @@ void Call::shape(const Argument& argument, std::initializer_list<int64_t> expect
   fail(ErrorKind::range, argument.name, "shape " + shape_text(wanted), shape_text(argument.view));
 }
 
-void Call::at_least(const Argument& argument, int64_t elements) const {
-  if (argument.view.size() >= elements) return;
-  fail(ErrorKind::range, argument.name, "at least " + std::to_string(elements) + " elements",
+void Call::at_least(const Argument& argument, const std::function<int64_t(const Kernels&)>& elements) const {
+  const int64_t least = ask(elements);
+  if (argument.view.size() >= least) return;
+  fail(ErrorKind::range, argument.name, "at least " + std::to_string(least) + " elements",
        std::to_string(argument.view.size()));
 }
 
 void Call::require(bool holds, const Argument& argument, const std::string& expected) const {
-  if (!holds) fail(ErrorKind::range, argument.name, expected, shape_text(argument.view));
+  if (!holds && !rehearsal()) fail(ErrorKind::range, argument.name, expected, shape_text(argument.view));
 }
 
-void Call::run(std::function<void(Kernels&)> operation) { device_->run(std::move(operation), std::move(storages_)); }
+int64_t Call::ask(const std::function<int64_t(const Kernels&)>& question) const {
+  return rehearsal() ? 0 : question(device_->kernels());
+}
+
+void Call::run(std::function<void(Kernels&)> operation) {
+  if (!rehearsal()) device_->run(std::move(operation), std::move(storages_));
+}
 
 }  // namespace nextpatch::binding

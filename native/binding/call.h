@@ -23,9 +23,20 @@ struct Argument {
   explicit operator bool() const { return bool(view); }
 };
 
+// What an operation asks for at one place: `kind` is tensor, optional, number, whole, boolean or device.
+struct Parameter {
+  const char* name;
+  const char* kind;
+};
+
 class Call {
  public:
+  // A call from JavaScript.
   Call(const Napi::CallbackInfo& info, const char* operation);
+
+  // A rehearsal: every read appends what was asked for to `parameters` and returns a value that any check would pass;
+  // nothing is checked and nothing runs. So an operation's signature is what its code reads.
+  explicit Call(std::vector<Parameter>& parameters);
 
   // The next argument. All tensors of a call must be alive and on one device; contiguous unless strided.
   Argument tensor(const char* name, int rank);
@@ -33,32 +44,39 @@ class Call {
   Argument strided(const char* name, int rank);
   Argument any_rank(const char* name);
   Argument optional(const char* name, int rank);  // null or undefined: left out
-  // The device whose kernels() are asked, for calls that take no tensor.
+  // The device that is asked, for calls that take no tensor.
   void device(const char* name);
   double number(const char* name, double low, double high);
   int64_t whole_number(const char* name, int64_t low, int64_t high);
   bool boolean(const char* name);
 
   // Checks. Each throws a TypeError or RangeError that names the operation, the argument, what was expected
-  // and what came.
+  // and what was received.
   void dtype(const Argument& argument, std::initializer_list<DType> allowed) const;
   void same_dtype(const Argument& argument, const Argument& other) const;
   void shape(const Argument& argument, std::initializer_list<int64_t> expected) const;
-  void at_least(const Argument& argument, int64_t elements) const;
   void require(bool holds, const Argument& argument, const std::string& expected) const;
+  // `elements` is asked of the device's kernels: the size of a workspace.
+  void at_least(const Argument& argument, const std::function<int64_t(const Kernels&)>& elements) const;
 
-  const Kernels& kernels() const { return device_->kernels(); }
+  // What the device's kernels answer.
+  int64_t ask(const std::function<int64_t(const Kernels&)>& question) const;
 
   // Enqueues the operation; the storages of all tensors read live until it has been issued.
   void run(std::function<void(Kernels&)> operation);
 
  private:
+  // In a rehearsal, appends the parameter and returns true.
+  bool noted(const char* name, const char* kind);
+  bool rehearsal() const { return parameters_ != nullptr; }
+  Napi::Value next() { return (*info_)[position_++]; }
   Argument read_tensor(const char* name, int rank, bool strided);
   [[noreturn]] void fail(ErrorKind kind, const char* argument, const std::string& expected,
-                         const std::string& got) const;
+                         const std::string& received) const;
 
-  const Napi::CallbackInfo& info_;
-  const char* operation_;
+  const Napi::CallbackInfo* info_ = nullptr;
+  const char* operation_ = "";
+  std::vector<Parameter>* parameters_ = nullptr;
   size_t position_ = 0;
   std::shared_ptr<Device> device_;
   std::vector<std::shared_ptr<Storage>> storages_;

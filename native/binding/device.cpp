@@ -14,8 +14,6 @@ namespace {
 
 constexpr napi_type_tag kDeviceTag{0x6e65787470617463, 0x6465766963650001};
 
-constexpr int kMaxCount = 4096;  // of devices and of threads
-
 // `name` with its operation: "Device: index".
 int whole_number(const Napi::CallbackInfo& info, size_t position, const char* name, int low, int high) {
   const Napi::Value value = info[position];
@@ -51,8 +49,8 @@ DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
       throw Error(ErrorKind::type, "Device: backend: expected a string but received " + describe(info[0]));
     }
     const std::string backend = info[0].As<Napi::String>().Utf8Value();
-    const int index = whole_number(info, 1, "Device: index", 0, kMaxCount);
-    const int threads = whole_number(info, 2, "Device: threads", 0, kMaxCount);
+    const int index = whole_number(info, 1, "Device: index", 0, kMaxDeviceIndex);
+    const int threads = whole_number(info, 2, "Device: threads", 0, kMaxThreads);
     device_ = Environment::of(info.Env()).open(backend, index, threads);
   });
 }

@@ -1,10 +1,8 @@
-#include "operation.h"
+#include "limits.h"
 #include "operations.h"
 
 namespace nextpatch::binding {
 namespace {
-
-constexpr int64_t kMaxSize = int64_t(1) << 44;
 
 void patch_embedding_forward(Call& call) {
   const Argument out = call.tensor("out", 2), tokens = call.vector("tokens"), table = call.tensor("table", 2);
@@ -27,14 +25,17 @@ void patch_embedding_backward(Call& call) {
   call.shape(dout, {dout.dim(0), dtable.dim(1)});
   call.require(tokens.dim(0) % dout.dim(0) == 0, tokens,
                "a multiple of the " + std::to_string(dout.dim(0)) + " rows of dout");
-  call.at_least(workspace, call.kernels().patch_embedding_backward_workspace(tokens.dim(0), dtable.dim(0)));
+  call.at_least(workspace, [&](const Kernels& kernels) {
+    return kernels.patch_embedding_backward_workspace(tokens.dim(0), dtable.dim(0));
+  });
   call.run([=](Kernels& k) { k.patch_embedding_backward(dtable.view, dout.view, tokens.view, workspace.view); });
 }
 
 int64_t patch_embedding_backward_workspace(Call& call) {
-  const int64_t tokens = call.whole_number("tokens", 1, kMaxSize);
-  const int64_t vocabulary = call.whole_number("vocabulary", 1, kMaxSize);
-  return call.kernels().patch_embedding_backward_workspace(tokens, vocabulary);
+  const int64_t tokens = call.whole_number("tokens", 1, kMaxElements);
+  const int64_t vocabulary = call.whole_number("vocabulary", 1, kMaxElements);
+  return call.ask(
+      [&](const Kernels& kernels) { return kernels.patch_embedding_backward_workspace(tokens, vocabulary); });
 }
 
 void rmsnorm_forward(Call& call) {
@@ -64,22 +65,21 @@ void rmsnorm_backward(Call& call) {
   for (const Argument& other : {dout, sum}) call.shape(other, {dx.dim(0), dx.dim(1)});
   for (const Argument& other : {dweight, weight}) call.shape(other, {dx.dim(1)});
   call.shape(rstd, {dx.dim(0)});
-  call.at_least(workspace, call.kernels().rmsnorm_backward_workspace(dx.dim(0), dx.dim(1)));
+  call.at_least(workspace,
+                [&](const Kernels& kernels) { return kernels.rmsnorm_backward_workspace(dx.dim(0), dx.dim(1)); });
   call.run([=](Kernels& k) {
     k.rmsnorm_backward(dx.view, dweight.view, dout.view, sum.view, rstd.view, weight.view, workspace.view, accumulate);
   });
 }
 
 int64_t rmsnorm_backward_workspace(Call& call) {
-  const int64_t rows = call.whole_number("rows", 1, kMaxSize), cols = call.whole_number("cols", 1, kMaxSize);
-  return call.kernels().rmsnorm_backward_workspace(rows, cols);
+  const int64_t rows = call.whole_number("rows", 1, kMaxElements), cols = call.whole_number("cols", 1, kMaxElements);
+  return call.ask([&](const Kernels& kernels) { return kernels.rmsnorm_backward_workspace(rows, cols); });
 }
-
-bool supported_head_dim(int64_t d) { return d == 32 || d == 48 || d == 64 || d == 80 || d == 96 || d == 128; }
 
 void rotary(Call& call) {
   const Argument x = call.strided("x", 4), table = call.tensor("table", 3);
-  const int64_t offset = call.whole_number("offset", 0, kMaxSize);
+  const int64_t offset = call.whole_number("offset", 0, kMaxElements);
   const bool inverse = call.boolean("inverse");
   call.dtype(x, kFloats);
   call.dtype(table, {DType::f32});
@@ -96,7 +96,7 @@ void check_attention(Call& call, const Argument& out, const Argument& lse, const
   call.dtype(q, kFloats);
   for (const Argument& other : {k, v, out}) call.same_dtype(other, q);
   call.dtype(lse, {DType::f32});
-  call.require(supported_head_dim(q.dim(3)), q, "a head dimension of 32, 48, 64, 80, 96 or 128");
+  call.require(is_one_of(HeadDims{}, q.dim(3)), q, "a head dimension of " + list_of(HeadDims{}));
   call.require(k.dim(0) == q.dim(0) && k.dim(3) == q.dim(3), k, "the batch and head dimension of q");
   call.require(q.dim(2) % k.dim(2) == 0, k, "a number of heads that divides the " + std::to_string(q.dim(2)) + " of q");
   call.shape(v, {k.dim(0), k.dim(1), k.dim(2), k.dim(3)});
@@ -124,8 +124,9 @@ void attention_backward(Call& call) {
   for (const Argument& other : {dq, dout}) call.shape(other, {q.dim(0), q.dim(1), q.dim(2), q.dim(3)});
   for (const Argument& other : {dk, dv}) call.shape(other, {k.dim(0), k.dim(1), k.dim(2), k.dim(3)});
   call.dtype(workspace, {DType::f32});
-  call.at_least(workspace, call.kernels().attention_backward_workspace(q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2),
-                                                                       q.dim(3)));
+  call.at_least(workspace, [&](const Kernels& kernels) {
+    return kernels.attention_backward_workspace(q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3));
+  });
   call.run([=](Kernels& kernels) {
     kernels.attention_backward(dq.view, dk.view, dv.view, dout.view, q.view, k.view, v.view, out.view, lse.view,
                                workspace.view, float(scale));
@@ -133,11 +134,14 @@ void attention_backward(Call& call) {
 }
 
 int64_t attention_backward_workspace(Call& call) {
-  const int64_t batch = call.whole_number("batch", 1, kMaxSize), queries = call.whole_number("queries", 1, kMaxSize);
-  const int64_t keys = call.whole_number("keys", 1, kMaxSize), heads = call.whole_number("heads", 1, kMaxSize);
-  const int64_t kv_heads = call.whole_number("kvHeads", 1, kMaxSize);
-  const int64_t head_dim = call.whole_number("headDim", 1, 128);
-  return call.kernels().attention_backward_workspace(batch, queries, keys, heads, kv_heads, head_dim);
+  const int64_t batch = call.whole_number("batch", 1, kMaxElements),
+                queries = call.whole_number("queries", 1, kMaxElements);
+  const int64_t keys = call.whole_number("keys", 1, kMaxElements), heads = call.whole_number("heads", 1, kMaxElements);
+  const int64_t kv_heads = call.whole_number("kvHeads", 1, kMaxElements);
+  const int64_t head_dim = call.whole_number("headDim", 1, kMaxHeadDim);
+  return call.ask([&](const Kernels& kernels) {
+    return kernels.attention_backward_workspace(batch, queries, keys, heads, kv_heads, head_dim);
+  });
 }
 
 void swiglu_forward(Call& call) {
@@ -161,19 +165,22 @@ void swiglu_backward(Call& call) {
 
 }  // namespace
 
-void export_layers(Napi::Env env, Napi::Object exports) {
-  export_operation(env, exports, "patchEmbeddingForward", patch_embedding_forward);
-  export_operation(env, exports, "patchEmbeddingBackward", patch_embedding_backward);
-  export_workspace(env, exports, "patchEmbeddingBackwardWorkspace", patch_embedding_backward_workspace);
-  export_operation(env, exports, "rmsNormForward", rmsnorm_forward);
-  export_operation(env, exports, "rmsNormBackward", rmsnorm_backward);
-  export_workspace(env, exports, "rmsNormBackwardWorkspace", rmsnorm_backward_workspace);
-  export_operation(env, exports, "rotary", rotary);
-  export_operation(env, exports, "attentionForward", attention_forward);
-  export_operation(env, exports, "attentionBackward", attention_backward);
-  export_workspace(env, exports, "attentionBackwardWorkspace", attention_backward_workspace);
-  export_operation(env, exports, "swigluForward", swiglu_forward);
-  export_operation(env, exports, "swigluBackward", swiglu_backward);
+const std::vector<Operation>& layers_operations() {
+  static const std::vector<Operation> operations{
+      {"patchEmbeddingForward", patch_embedding_forward},
+      {"patchEmbeddingBackward", patch_embedding_backward},
+      {"patchEmbeddingBackwardWorkspace", patch_embedding_backward_workspace},
+      {"rmsNormForward", rmsnorm_forward},
+      {"rmsNormBackward", rmsnorm_backward},
+      {"rmsNormBackwardWorkspace", rmsnorm_backward_workspace},
+      {"rotary", rotary},
+      {"attentionForward", attention_forward},
+      {"attentionBackward", attention_backward},
+      {"attentionBackwardWorkspace", attention_backward_workspace},
+      {"swigluForward", swiglu_forward},
+      {"swigluBackward", swiglu_backward},
+  };
+  return operations;
 }
 
 }  // namespace nextpatch::binding

@@ -1,13 +1,30 @@
 // The operations of kernels.h as JavaScript functions, by family.
 #pragma once
 
-#include <napi.h>
+#include <vector>
+
+#include "call.h"
 
 namespace nextpatch::binding {
 
-// Each adds its family's functions to `exports`.
-void export_basic(Napi::Env env, Napi::Object exports);     // fill, copy, normal, rotary table, matmul, sum
-void export_layers(Napi::Env env, Napi::Object exports);    // embedding, norm, rotary, attention, SwiGLU
-void export_training(Napi::Env env, Napi::Object exports);  // loss, optimizer, sampling
+constexpr std::initializer_list<DType> kFloats = {DType::f32, DType::bf16};
+
+// A function of the addon. `run` reads and checks its arguments, then enqueues an operation; `workspace` reads
+// dimensions and returns a size in elements. One of the two is given.
+struct Operation {
+  Operation(const char* name, void (*run)(Call&)) : name(name), run(run) {}
+  Operation(const char* name, int64_t (*workspace)(Call&)) : name(name), workspace(workspace) {}
+
+  const char* name;
+  void (*run)(Call&) = nullptr;
+  int64_t (*workspace)(Call&) = nullptr;
+};
+
+const std::vector<Operation>& basic_operations();     // fill, copy, normal, rotary table, matmul, sum
+const std::vector<Operation>& layers_operations();    // embedding, norm, rotary, attention, SwiGLU
+const std::vector<Operation>& training_operations();  // loss, optimizer, sampling
+
+// Adds every operation to `exports`, and `signatures`, which lists the parameters of each.
+void export_operations(Napi::Env env, Napi::Object exports);
 
 }  // namespace nextpatch::binding

@@ -12,7 +12,6 @@ namespace nextpatch::binding {
 namespace {
 
 constexpr napi_type_tag kTensorTag{0x6e65787470617463, 0x74656e736f720001};
-constexpr double kMaxElements = double(int64_t(1) << 44);
 
 // What one Tensor hands to the constructor of another that shares its storage. Not through an argument, which
 // JavaScript could forge.
@@ -43,7 +42,8 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
     throw Error(ErrorKind::type, where + "expected an array of whole numbers but received " + describe(value));
   const auto array = value.As<Napi::Array>();
   if (array.Length() == 0 || array.Length() > kMaxRank) {
-    throw Error(ErrorKind::range, where + "expected 1 to 4 dimensions but received " + std::to_string(array.Length()));
+    throw Error(ErrorKind::range, where + "expected 1 to " + std::to_string(kMaxRank) + " dimensions but received " +
+                                      std::to_string(array.Length()));
   }
   double elements = 1;
   view->rank = int(array.Length());
@@ -52,10 +52,11 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
     const Napi::Value item = array[i];
     const double size = item.IsNumber() ? item.As<Napi::Number>().DoubleValue() : -1;
     elements *= size;
-    if (!(size >= 1) || size > kMaxElements || elements > kMaxElements || size != double(int64_t(size))) {
-      throw Error(ErrorKind::range, where +
-                                        "expected positive whole numbers with a product of at most 2^44 but received " +
-                                        describe(item) + " for dimension " + std::to_string(i));
+    if (!(size >= 1) || size > double(kMaxElements) || elements > double(kMaxElements) ||
+        size != double(int64_t(size))) {
+      throw Error(ErrorKind::range, where + "expected positive whole numbers with a product of at most " +
+                                        std::to_string(kMaxElements) + " but received " + describe(item) +
+                                        " for dimension " + std::to_string(i));
     }
     view->shape[i] = int64_t(size);
   }

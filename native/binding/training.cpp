@@ -1,15 +1,11 @@
-#include "operation.h"
 #include "operations.h"
 
 namespace nextpatch::binding {
 namespace {
 
-constexpr int64_t kMaxSize = int64_t(1) << 44;
-constexpr int64_t kMaxSeed = (int64_t(1) << 53) - 1;
-
 void patch_labels(Call& call) {
   const Argument labels = call.tensor("labels", 2), tokens = call.vector("tokens");
-  const int64_t positions = call.whole_number("positions", 1, kMaxSize);
+  const int64_t positions = call.whole_number("positions", 1, kMaxElements);
   call.dtype(labels, {DType::i32});
   call.dtype(tokens, {DType::i32});
   call.shape(tokens, {labels.view.size()});
@@ -47,12 +43,13 @@ void grad_norm(Call& call) {
   const Argument norm = call.vector("norm"), grad = call.vector("grad"), workspace = call.vector("workspace");
   for (const Argument& other : {norm, grad, workspace}) call.dtype(other, {DType::f32});
   call.shape(norm, {1});
-  call.at_least(workspace, call.kernels().grad_norm_workspace(grad.view.size()));
+  call.at_least(workspace, [&](const Kernels& kernels) { return kernels.grad_norm_workspace(grad.view.size()); });
   call.run([=](Kernels& k) { k.grad_norm(norm.view, grad.view, workspace.view); });
 }
 
 int64_t grad_norm_workspace(Call& call) {
-  return call.kernels().grad_norm_workspace(call.whole_number("size", 1, kMaxSize));
+  const int64_t size = call.whole_number("size", 1, kMaxElements);
+  return call.ask([&](const Kernels& kernels) { return kernels.grad_norm_workspace(size); });
 }
 
 void adamw(Call& call) {
@@ -73,34 +70,39 @@ void sample(Call& call) {
   const Argument out = call.vector("out"), logits = call.tensor("logits", 2), workspace = call.vector("workspace");
   Sampling sampling;
   sampling.temperature = float(call.number("temperature", 0, 1e6));
-  sampling.top_k = call.whole_number("topK", 0, kMaxSize);
+  sampling.top_k = call.whole_number("topK", 0, kMaxElements);
   sampling.top_p = float(call.number("topP", 0, 1));
-  sampling.seed = uint64_t(call.whole_number("seed", 0, kMaxSeed));
-  sampling.counter = uint64_t(call.whole_number("counter", 0, kMaxSeed));
+  sampling.seed = uint64_t(call.whole_number("seed", 0, kMaxWholeNumber));
+  sampling.counter = uint64_t(call.whole_number("counter", 0, kMaxWholeNumber));
   call.dtype(out, {DType::i32});
   call.dtype(logits, kFloats);
   call.dtype(workspace, {DType::f32});
   call.shape(out, {logits.dim(0)});
-  call.at_least(workspace, call.kernels().sample_workspace(logits.dim(0), logits.dim(1)));
+  call.at_least(workspace,
+                [&](const Kernels& kernels) { return kernels.sample_workspace(logits.dim(0), logits.dim(1)); });
   call.run([=](Kernels& k) { k.sample(out.view, logits.view, workspace.view, sampling); });
 }
 
 int64_t sample_workspace(Call& call) {
-  const int64_t rows = call.whole_number("rows", 1, kMaxSize);
-  return call.kernels().sample_workspace(rows, call.whole_number("vocabulary", 1, kMaxSize));
+  const int64_t rows = call.whole_number("rows", 1, kMaxElements);
+  const int64_t vocabulary = call.whole_number("vocabulary", 1, kMaxElements);
+  return call.ask([&](const Kernels& kernels) { return kernels.sample_workspace(rows, vocabulary); });
 }
 
 }  // namespace
 
-void export_training(Napi::Env env, Napi::Object exports) {
-  export_operation(env, exports, "patchLabels", patch_labels);
-  export_operation(env, exports, "labelCoefficients", label_coefficients);
-  export_operation(env, exports, "crossEntropy", cross_entropy);
-  export_operation(env, exports, "gradNorm", grad_norm);
-  export_workspace(env, exports, "gradNormWorkspace", grad_norm_workspace);
-  export_operation(env, exports, "adamw", adamw);
-  export_operation(env, exports, "sample", sample);
-  export_workspace(env, exports, "sampleWorkspace", sample_workspace);
+const std::vector<Operation>& training_operations() {
+  static const std::vector<Operation> operations{
+      {"patchLabels", patch_labels},
+      {"labelCoefficients", label_coefficients},
+      {"crossEntropy", cross_entropy},
+      {"gradNorm", grad_norm},
+      {"gradNormWorkspace", grad_norm_workspace},
+      {"adamw", adamw},
+      {"sample", sample},
+      {"sampleWorkspace", sample_workspace},
+  };
+  return operations;
 }
 
 }  // namespace nextpatch::binding

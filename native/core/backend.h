@@ -27,9 +27,6 @@ struct MemoryStatus {
 // A point in a context's stream of work, to be waited for.
 using Ticket = uint64_t;
 
-// Slots for the times of a context's stream.
-constexpr int kMarks = 4096;
-
 // An opened device. All methods but allocate*, free*, memory, energy, asynchronous, seconds_between and wait are called
 // on the device's queue thread only, so a context needs no lock of its own for them.
 class Context {

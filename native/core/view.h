@@ -5,10 +5,9 @@
 #include <cstdint>
 
 #include "dtype.h"
+#include "limits.h"
 
 namespace nextpatch {
-
-constexpr int kMaxRank = 4;
 
 struct View {
   void* data = nullptr;

@@ -14,7 +14,6 @@
 namespace nextpatch::cpu::attention {
 
 constexpr int kTile = 64;
-constexpr int kMaxHeadDim = 128;
 constexpr float kLog2E = 1.44269504088896341f;
 constexpr float kLn2 = 0.693147180559945309f;
 

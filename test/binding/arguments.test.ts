@@ -29,16 +29,6 @@ describe.each(backends)("arguments on %s", (backend) => {
 
   const tensorLike = each(["tensor", "optional"]);
 
-  it("knows every operation of the binding", () => {
-    const functions = Object.entries(native)
-      .filter(([, value]) => typeof value === "function")
-      .map(([key]) => key)
-      .filter((key) => /^[a-z]/.test(key));
-    expect(functions.filter((key) => key !== "backends" && key !== "setErrorClasses").sort()).toEqual(
-      all.map((operation) => operation.name).sort(),
-    );
-  });
-
   it.each(all)("$name accepts the valid call", async ({ name, arguments: args }) => {
     invoke(
       name,

@@ -97,12 +97,12 @@ void plain_attention_backward(const Device& device, const AttentionShape& shape,
 
 // Calls f with the head dimension as a constant.
 template <int... Dims, typename F>
-void with_one_of(int head_dim, const F& f) {
+void with_one_of(std::integer_sequence<int, Dims...>, int head_dim, const F& f) {
   ((head_dim == Dims ? f(std::integral_constant<int, Dims>()) : void()), ...);
 }
 template <typename F>
 void with_head_dim(int head_dim, const F& f) {
-  with_one_of<32, 48, 64, 80, 96, 128>(head_dim, f);
+  with_one_of(HeadDims{}, head_dim, f);
 }
 
 }  // namespace nextpatch::cuda

@@ -14,8 +14,8 @@ namespace nextpatch::cuda {
 constexpr int kPlainSide = 16;
 constexpr int kPlainThreads = kPlainSide * kPlainSide;
 constexpr int kPlainTile = 32;
-constexpr int kRows = kPlainTile / kPlainSide;  // of a thread
-constexpr int kMostColumns = 128 / kPlainSide;  // of a thread, where the columns are the head dimension
+constexpr int kRows = kPlainTile / kPlainSide;          // of a thread
+constexpr int kMostColumns = kMaxHeadDim / kPlainSide;  // of a thread, where the columns are the head dimension
 constexpr int kScorePitch = kPlainTile + 1;
 
 __device__ __forceinline__ int thread_x() { return int(threadIdx.x) % kPlainSide; }

@@ -1,0 +1,43 @@
+// The sizes and ranges that hold on every backend, each declared here and nowhere else. The binding exports them as
+// `limits`, and `npm run limits` writes them into lib/limits.ts for the TypeScript that must work without the addon.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <utility>
+
+namespace nextpatch {
+
+// The head dimensions of attention, ascending.
+using HeadDims = std::integer_sequence<int, 32, 48, 64, 80, 96, 128>;
+
+template <int... Dims>
+constexpr bool is_one_of(std::integer_sequence<int, Dims...>, int64_t value) {
+  return ((value == Dims) || ...);
+}
+
+template <int... Dims>
+constexpr int largest_of(std::integer_sequence<int, Dims...>) {
+  return std::max({Dims...});
+}
+
+constexpr int kMaxHeadDim = largest_of(HeadDims{});
+
+// Dimensions of a tensor.
+constexpr int kMaxRank = 4;
+
+// Elements of a tensor, and the size of any dimension.
+constexpr int64_t kMaxElements = int64_t(1) << 44;
+
+// Seeds, offsets and counters: the whole numbers that a JavaScript number holds exactly.
+constexpr int64_t kMaxWholeNumber = (int64_t(1) << 53) - 1;
+
+// The index of a device, and host threads.
+constexpr int kMaxDeviceIndex = 4096;
+constexpr int kMaxThreads = 4096;
+
+// Slots for timestamps in a device's queue (Device::mark).
+constexpr int kMarks = 4096;
+
+}  // namespace nextpatch
