@@ -162,7 +162,7 @@ int64_t Call::ask(const std::function<int64_t(const Kernels&)>& question) const 
 }
 
 void Call::run(std::function<void(Kernels&)> operation) {
-  if (!rehearsal()) device_->run(std::move(operation), std::move(storages_));
+  if (!rehearsal()) device_->run(operation_, std::move(operation), std::move(storages_));
 }
 
 }  // namespace nextpatch::binding

@@ -33,13 +33,63 @@ Device::Device(std::string backend, int index, int threads, DeviceInfo info, std
       std::make_unique<Allocator>([c](size_t n) { return c->allocate_host(n); }, [c](void* p) { c->free_host(p); });
   if (const size_t bytes = context_->workspace_bytes()) context_->use_workspace(allocate(bytes));
   waiter_ = std::make_unique<Worker>();
-  queue_ = std::make_unique<Worker>([c] { c->enter(); });
+  queue_ = std::make_unique<Worker>();
+  queue_->enqueue([this] { attempt([this] { context_->enter(); }); });
+}
+
+std::string Device::label() const { return backend_ + ":" + std::to_string(index_) + " (" + info_.name + ")"; }
+
+std::exception_ptr Device::heard(std::exception_ptr error) {
+  std::lock_guard<std::mutex> lock(lost_mutex_);
+  if (lost_) return lost_;
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& cause) {
+    if (!cause.device_lost) return error;
+    const std::string suspects = history_.unfinished();
+    Error lost(ErrorKind::device, label() + ": the device failed in an operation before this call: " + cause.what() +
+                                      (suspects.empty() ? "" : ". It was one of: " + suspects) +
+                                      ". The device is lost to this process; restart the process");
+    lost.device_lost = true;
+    return lost_ = std::make_exception_ptr(lost);
+  } catch (...) {
+    return error;
+  }
+}
+
+MemoryStatus Device::memory_status() {
+  return asked([this] { return context_->memory(); });
+}
+
+template <typename Question>
+auto Device::asked(const Question& question) -> decltype(question()) {
+  require_device();
+  try {
+    return question();
+  } catch (...) {
+    std::rethrow_exception(heard(std::current_exception()));
+  }
+}
+
+void Device::require_device() const {
+  std::lock_guard<std::mutex> lock(lost_mutex_);
+  if (lost_) std::rethrow_exception(lost_);
+}
+
+template <typename Part>
+void Device::attempt(const Part& part) {
+  if (failure_) return;
+  try {
+    part();
+  } catch (...) {
+    failure_ = heard(std::current_exception());
+  }
 }
 
 void* Device::allocate(size_t bytes) {
-  void* data = memory_->allocate(bytes);
+  void* const data = asked([&] { return memory_->allocate(bytes); });
   if (data) return data;
-  const MemoryStatus status = context_->memory();
+  const MemoryStatus status = memory_status();
   throw Error::out_of_memory("out of memory on " + info_.name + ": asked for " + std::to_string(bytes) + " bytes, " +
                                  std::to_string(status.free_bytes) + " of " + std::to_string(status.total_bytes) +
                                  " are free",
@@ -53,19 +103,19 @@ void Device::close() {
 
 Device::~Device() { close(); }
 
-void Device::run(std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned) {
+void Device::run(const char* name, std::function<void(Kernels&)> operation,
+                 std::vector<std::shared_ptr<Storage>> owned) {
+  require_device();
   if (capture_) {
-    capture_->operations_.push_back(std::move(operation));
+    capture_->operations_.push_back({name, std::move(operation)});
     capture_->owned_.insert(capture_->owned_.end(), owned.begin(), owned.end());
     return;
   }
-  queue_->enqueue([this, operation = std::move(operation), owned = std::move(owned)] {
-    if (failure_) return;
-    try {
+  queue_->enqueue([this, name, operation = std::move(operation), owned = std::move(owned)] {
+    attempt([&] {
       operation(context_->kernels());
-    } catch (...) {
-      failure_ = std::current_exception();
-    }
+      history_.add(name);
+    });
   });
 }
 
@@ -85,7 +135,7 @@ std::shared_ptr<Graph> Device::end_capture() {
 // Where the device has graphs, the operations are issued once into one; where that fails, so does the next wait.
 void Device::instantiate(Graph& graph) {
   std::exception_ptr failure;
-  const auto attempt = [&failure](const auto& part) {
+  const auto try_to = [&failure](const auto& part) {
     try {
       part();
     } catch (...) {
@@ -93,33 +143,32 @@ void Device::instantiate(Graph& graph) {
     }
   };
   bool capturing = false;
-  attempt([&] { capturing = context_->begin_capture(); });
+  try_to([&] { capturing = context_->begin_capture(); });
   if (capturing) {
-    attempt([&] {
-      for (const auto& operation : graph.operations_) operation(context_->kernels());
+    try_to([&] {
+      for (const auto& operation : graph.operations_) operation.run(context_->kernels());
     });
     // Also after a failure: the stream must leave capture mode.
-    attempt([&] { graph.native_ = context_->end_capture(); });
+    try_to([&] { graph.native_ = context_->end_capture(); });
   }
   if (!failure) return;
   if (graph.native_) context_->destroy_graph(std::exchange(graph.native_, nullptr));  // a part of the operations only
-  if (!failure_) failure_ = failure;
+  if (!failure_) failure_ = heard(failure);
 }
 
 void Device::launch(const std::shared_ptr<Graph>& graph) {
+  require_device();
   require_no_capture("launch");
   queue_->enqueue([this, graph] {
-    if (failure_) return;
-    try {
+    attempt([&] {
       if (graph->native_) {
         context_->replay(graph->native_);
       } else {
-        for (const auto& operation : graph->operations_) operation(context_->kernels());
+        for (const auto& operation : graph->operations_) operation.run(context_->kernels());
       }
+      for (const auto& operation : graph->operations_) history_.add(operation.name);
       for (const int slot : graph->marks_) marked_[size_t(slot)] = true;
-    } catch (...) {
-      failure_ = std::current_exception();
-    }
+    });
   });
 }
 
@@ -136,7 +185,7 @@ void Device::require_no_capture(const char* what) const {
 void Device::mark(int slot) {
   const bool captured = capture_ != nullptr;  // then it is the launch that marks
   if (captured) capture_->marks_.push_back(slot);
-  run(
+  run("mark",
       [this, slot, captured](Kernels&) {
         context_->mark(slot);
         if (!captured) marked_[size_t(slot)] = true;
@@ -153,7 +202,7 @@ double Device::seconds_between(int first, int second) {
 }
 
 void* Device::staging(size_t bytes) {
-  void* block = host_memory_->allocate(bytes);
+  void* const block = asked([&] { return host_memory_->allocate(bytes); });
   if (block) return block;
   const int64_t free_bytes = int64_t(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
   throw Error::out_of_memory("out of host memory for a copy of " + std::to_string(bytes) +
@@ -194,17 +243,22 @@ void Device::send(const void* host, size_t bytes, std::function<void(const void*
         try {
           context_->wait(ticket);
         } catch (...) {
-          if (!waited_failure_) waited_failure_ = std::current_exception();
+          if (!waited_failure_) waited_failure_ = heard(std::current_exception());
         }
         release_sent();
       });
     } catch (...) {
-      failure_ = std::current_exception();
+      failure_ = heard(std::current_exception());
     }
   });
 }
 
 void Device::read(const std::shared_ptr<Storage>& owner, const void* from, void* host, size_t bytes, Done done) {
+  try {
+    require_device();
+  } catch (...) {
+    return done(std::current_exception());
+  }
   if (!context_->asynchronous()) {
     finish([this, owner, from, host, bytes] { context_->copy_to_host(host, from, bytes); }, {}, std::move(done));
     return;
@@ -224,6 +278,11 @@ void Device::read(const std::shared_ptr<Storage>& owner, const void* from, void*
 }
 
 void Device::synchronize(Done done) {
+  try {
+    require_device();
+  } catch (...) {
+    return done(std::current_exception());
+  }
   finish([] {}, {}, std::move(done));
 }
 
@@ -233,20 +292,23 @@ void Device::finish(std::function<void()> issue, std::function<void(bool)> arriv
   queue_->enqueue([this, issue = std::move(issue), arrived = std::move(arrived), done = std::move(done)]() mutable {
     std::exception_ptr failure = std::exchange(failure_, nullptr);
     Ticket ticket = 0;
+    Epoch epoch = 0;
     try {
       if (!failure) issue();
       issue = nullptr;  // what it owned is free before the caller hears of the end
       ticket = context_->record();
+      epoch = history_.close_epoch();
     } catch (...) {
-      if (!failure) failure = std::current_exception();
+      if (!failure) failure = heard(std::current_exception());
     }
-    waiter_->enqueue([this, ticket, failure, arrived, done] {
+    waiter_->enqueue([this, ticket, epoch, failure, arrived, done] {
       std::exception_ptr outcome = failure;
       if (std::exception_ptr earlier = std::exchange(waited_failure_, nullptr); !outcome) outcome = earlier;
       try {
         context_->wait(ticket);
+        history_.finished(epoch);
       } catch (...) {
-        if (!outcome) outcome = std::current_exception();
+        if (!outcome) outcome = heard(std::current_exception());
       }
       release_sent();
       if (arrived) arrived(!outcome);

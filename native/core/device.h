@@ -15,12 +15,14 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "allocator.h"
 #include "backend.h"
+#include "history.h"
 #include "worker.h"
 
 namespace nextpatch {
@@ -59,7 +61,11 @@ class Graph {
  private:
   friend class Device;
   std::shared_ptr<Device> device_;
-  std::vector<std::function<void(Kernels&)>> operations_;
+  struct Operation {
+    const char* name;
+    std::function<void(Kernels&)> run;
+  };
+  std::vector<Operation> operations_;
   std::vector<std::shared_ptr<Storage>> owned_;
   std::vector<int> marks_;  // slots that a launch marks
   void* native_ = nullptr;  // queue thread only
@@ -84,12 +90,13 @@ class Device : public std::enable_shared_from_this<Device> {
   void* allocate(size_t bytes);
   // Of the memory in use, what matrix products work in as long as the device is open.
   size_t workspace_bytes() const { return context_->workspace_bytes(); }
-  MemoryStatus memory_status() { return context_->memory(); }
+  MemoryStatus memory_status();
   double energy() { return context_->energy(); }
 
-  // Runs `operation` on the queue, after all that came before. Where it throws, operations behind it are
-  // skipped and the next wait reports the error. `owned` lives until the operation has been issued.
-  void run(std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned);
+  // Runs `operation` on the queue, after all that came before. If it throws, operations behind it are skipped and the
+  // next wait reports the error. `owned` lives until the operation has been issued. `name`, which lives as long as the
+  // process, is what messages call it.
+  void run(const char* name, std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned);
 
   // From here to end_capture, operations are recorded instead of run. Copies to and from the host, and waits,
   // are errors meanwhile.
@@ -128,6 +135,19 @@ class Device : public std::enable_shared_from_this<Device> {
   void finish(std::function<void()> issue, std::function<void(bool)> arrived, Done done);
   void instantiate(Graph& graph);
   void release_sent();
+  // An operation's part on the queue thread: skipped after a failure, which is kept for the next wait.
+  template <typename Part>
+  void attempt(const Part& part);
+  // The error as callers hear of it. One by which the device is lost says which operations may have been the cause,
+  // and is what every later call is refused with.
+  std::exception_ptr heard(std::exception_ptr error);
+  // Throws if the device is lost.
+  void require_device() const;
+  // What the context answers on the caller's thread; its errors as callers hear of them.
+  template <typename Question>
+  auto asked(const Question& question) -> decltype(question());
+  // "cuda:0 (NVIDIA H100 80GB HBM3)"
+  std::string label() const;
 
   std::string backend_;
   int index_;
@@ -138,6 +158,9 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unique_ptr<Allocator> host_memory_;
   std::shared_ptr<Graph> capture_;  // what is being recorded; touched by the caller's thread only
   std::exception_ptr failure_;      // of an operation, as it was issued; queue thread only
+  History history_;
+  mutable std::mutex lost_mutex_;
+  std::exception_ptr lost_;  // why the device can do nothing more
   // Of the waiter only: a failure of the stream that no caller has heard of yet, and blocks of writes and prefetches
   // that it has not seen the end of.
   std::exception_ptr waited_failure_;

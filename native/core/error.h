@@ -21,6 +21,7 @@ class Error : public std::runtime_error {
   }
 
   ErrorKind kind;
+  bool device_lost = false;     // the device can do nothing more in this process; its kind is device
   int64_t requested_bytes = 0;  // out_of_memory only
   int64_t free_bytes = 0;       // out_of_memory only
 };

@@ -4,7 +4,7 @@
 
 namespace nextpatch {
 
-Worker::Worker(Job on_start) : on_start_(std::move(on_start)), thread_([this] { run(); }) {}
+Worker::Worker() : thread_([this] { run(); }) {}
 
 Worker::~Worker() { close(); }
 
@@ -29,7 +29,6 @@ void Worker::enqueue(Job job) {
 }
 
 void Worker::run() {
-  if (on_start_) on_start_();
   for (;;) {
     Job job;
     {

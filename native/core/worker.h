@@ -13,7 +13,7 @@ class Worker {
  public:
   using Job = std::function<void()>;
 
-  explicit Worker(Job on_start = {});
+  Worker();
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -32,7 +32,6 @@ class Worker {
   std::condition_variable changed_;
   std::deque<Job> jobs_;
   bool closing_ = false;
-  Job on_start_;
   std::thread thread_;  // last: starts when all else exists
 };
 

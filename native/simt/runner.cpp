@@ -61,6 +61,12 @@ class Runner {
     random_.seed(schedule.seed);
   }
 
+  size_t choose(size_t count) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (schedule_.order == Schedule::Order::random) return size_t(random_.below(count));
+    return schedule_.order == Schedule::Order::reverse ? count - 1 : 0;
+  }
+
   std::string run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread) {
     std::lock_guard<std::mutex> lock(mutex_);
     thread_ = &thread;
@@ -268,6 +274,8 @@ bool parse_schedule(const char* text, Schedule* schedule) {
 }
 
 void set_schedule(const Schedule& schedule) { runner().set_schedule(schedule); }
+
+size_t choose(size_t count) { return runner().choose(count); }
 
 std::string run_grid(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes,
                      const std::function<void()>& thread) {

@@ -28,6 +28,9 @@ bool parse_schedule(const char* text, Schedule* schedule);
 // For all kernels launched from now on. The first is NEXTPATCH_SIMT_SCHEDULE's, else forward.
 void set_schedule(const Schedule& schedule);
 
+// Which of `count` that may come next does, by the schedule: the first, the last or any.
+size_t choose(size_t count);
+
 // ---- Launching ----------------------------------------------------------------------------------------
 
 // Every kernel that some launch was compiled for: one of these per instantiation, listed as the library

@@ -12,19 +12,30 @@
 #include <vector>
 
 #include "fault.h"
+#include "graph.h"
 #include "include/cuda_runtime.h"
 #include "runner.h"
 
-using Work = std::function<cudaError_t()>;
+using nextpatch::simt::Frontier;
+using nextpatch::simt::Work;
+using nextpatch::simt::WorkGraph;
+
+// A capture that is under way: begun on one stream, and joined by those that wait for an event recorded in it.
+struct Capture {
+  WorkGraph graph;
+  CUstream_st* origin;
+  std::set<CUstream_st*> streams;
+};
 
 struct CUgraph_st {
-  std::vector<Work> work;
+  WorkGraph graph;
 };
 struct CUgraphExec_st {
-  std::vector<Work> work;
+  WorkGraph graph;
 };
 struct CUstream_st {
-  std::unique_ptr<CUgraph_st> capturing;
+  std::shared_ptr<Capture> capturing;
+  Frontier frontier;                       // of the capture
   std::deque<std::function<void()>> late;  // copies, and what was enqueued behind them
   bool early = true;                       // whether the last copy from the host was
 };
@@ -64,13 +75,16 @@ void reach(Point& point) {
 
 struct CUevent_st {
   std::shared_ptr<Point> point = std::make_shared<Point>();
+  // Recorded in a capture: where in its graph.
+  std::weak_ptr<Capture> capture;
+  Frontier frontier;
 };
 
 namespace {
 
 std::mutex error_mutex;
 cudaError_t last_error = cudaSuccess;
-std::string launch_failure = "the kernel that NEXTPATCH_SIMT_FAULT names";
+std::string stopped;  // the kernel that was stopped last, and why
 
 cudaError_t remember(cudaError_t error) {
   if (error != cudaSuccess) {
@@ -100,13 +114,23 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "invalid device ordinal";
     case cudaErrorStreamCaptureUnsupported:
       return "operation not permitted when stream is capturing";
+    case cudaErrorStreamCaptureUnmatched:
+      return "capture was not initiated in this stream";
+    case cudaErrorStreamCaptureUnjoined:
+      return "capturing stream has unjoined work";
+    case cudaErrorStreamCaptureMerge:
+      return "operation would result in a merge of separate capture sequences";
+    case cudaErrorStreamCaptureIsolation:
+      return "dependency created on uncaptured work in another stream";
     case cudaErrorLaunchFailure:
+      return "the kernel that NEXTPATCH_SIMT_FAULT names";
+    case cudaErrorUnknown:
       break;
   }
   // Kept for the thread that asks: another launch may fail meanwhile.
   thread_local std::string text;
   std::lock_guard<std::mutex> lock(error_mutex);
-  text = launch_failure;
+  text = stopped;
   return text.c_str();
 }
 
@@ -167,6 +191,15 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (const auto capture = event->capture.lock()) {
+    // The wait forks the capture to this stream, or joins two of its streams.
+    if (stream->capturing && stream->capturing != capture) return remember(cudaErrorStreamCaptureMerge);
+    stream->capturing = capture;
+    capture->streams.insert(stream);
+    nextpatch::simt::join(stream->frontier, event->frontier);
+    return cudaSuccess;
+  }
+  if (stream && stream->capturing) return remember(cudaErrorStreamCaptureIsolation);
   std::lock_guard<std::mutex> lock(late_mutex);
   if (event->point->late_in) stream->late.push_back([point = event->point] { reach(*point); });
   return cudaSuccess;
@@ -207,23 +240,29 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return cudaEventRecordWithFlags(event, stream, cudaEventRecordDefault);
 }
-// As on a device: outside of a capture an external record is an error, and within one any other record marks
-// a dependency only, without a time.
+// As on a device: outside of a capture an external record is an error, and within one any other record marks a
+// place in the graph only, without a time.
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
   const bool capturing = stream && stream->capturing, external = flags == cudaEventRecordExternal;
   if (external && !capturing) return remember(cudaErrorInvalidValue);
-  if (capturing && !external) return cudaSuccess;
+  if (capturing && !external) {
+    event->capture = stream->capturing;
+    event->frontier = stream->frontier;
+    return cudaSuccess;
+  }
+  event->capture.reset();
   if (const cudaError_t error = nextpatch::simt::fault()) return remember(error);
   const auto come_by = [event](CUstream_st* late_in) {
     event->point = std::make_shared<Point>(Point{late_in, std::chrono::steady_clock::now()});
   };
   std::lock_guard<std::mutex> lock(late_mutex);
   if (capturing) {
-    stream->capturing->work.push_back([come_by] {
+    const auto mark = [come_by] {
       std::lock_guard<std::mutex> lock(late_mutex);
       come_by(nullptr);
       return cudaSuccess;
-    });
+    };
+    stream->capturing->graph.append(mark, stream->frontier);
   } else if (stream && !stream->late.empty()) {
     come_by(stream);
     stream->late.push_back([point = event->point] { *point = {nullptr, std::chrono::steady_clock::now()}; });
@@ -244,24 +283,31 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (!stream || stream->capturing) return remember(cudaErrorStreamCaptureUnsupported);
-  stream->capturing = std::make_unique<CUgraph_st>();
+  stream->capturing = std::make_shared<Capture>(Capture{{}, stream, {stream}});
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream || !stream->capturing) return remember(cudaErrorInvalidValue);
-  *graph = stream->capturing.release();
+  const std::shared_ptr<Capture> capture = stream->capturing;
+  if (stream != capture->origin) return remember(cudaErrorStreamCaptureUnmatched);
+  const bool joined = capture->graph.all_before(stream->frontier);
+  for (CUstream_st* captured : capture->streams) {
+    captured->capturing.reset();
+    captured->frontier.clear();
+  }
+  *graph = nullptr;
+  if (!joined) return remember(cudaErrorStreamCaptureUnjoined);
+  *graph = new CUgraph_st{std::move(capture->graph)};
   return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
-  *executable = new CUgraphExec_st{graph->work};
+  *executable = new CUgraphExec_st{graph->graph};
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (const cudaError_t error = nextpatch::simt::fault()) return remember(error);
   finish(stream);
-  for (const Work& work : executable->work)
-    if (const cudaError_t error = work(); error != cudaSuccess) return remember(error);
-  return cudaSuccess;
+  return remember(executable->graph.run());
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   delete graph;
@@ -283,7 +329,7 @@ void finish_copies() {
 cudaError_t enqueue(cudaStream_t stream, Work work) {
   if (const cudaError_t error = fault()) return remember(error);
   if (stream && stream->capturing) {
-    stream->capturing->work.push_back(std::move(work));
+    stream->capturing->graph.append(std::move(work), stream->frontier);
     return cudaSuccess;
   }
   finish(stream);
@@ -307,8 +353,8 @@ cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t s
     const std::string problem = run_grid(kernel.name.c_str(), grid, block, shared_bytes, thread);
     if (problem.empty()) return cudaSuccess;
     std::lock_guard<std::mutex> lock(error_mutex);
-    launch_failure = problem;
-    return cudaErrorLaunchFailure;
+    stopped = problem;
+    return cudaErrorUnknown;
   });
 }
 

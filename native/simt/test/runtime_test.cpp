@@ -123,6 +123,88 @@ TEST(graphs_record_and_replay) {
   EXPECT(cudaStreamDestroy(stream) == cudaSuccess);
 }
 
+// A stream that waits for an event of a capture takes part in it, and what it is given then is replayed.
+TEST(captures_fork_and_join) {
+  cudaStream_t origin = nullptr, other = nullptr;
+  cudaEvent_t forked = nullptr, joined = nullptr;
+  for (cudaStream_t* stream : {&origin, &other}) cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
+  for (cudaEvent_t* event : {&forked, &joined}) cudaEventCreateWithFlags(event, cudaEventDisableTiming);
+  unsigned char x[3] = {};
+  // x[0] and x[1] are set side by side, x[2] is copied from x[1] behind the join.
+  const auto capture = [&](bool fork, bool join, cudaGraph_t* graph) {
+    EXPECT(cudaStreamBeginCapture(origin, cudaStreamCaptureModeRelaxed) == cudaSuccess);
+    if (fork) {
+      EXPECT(cudaEventRecord(forked, origin) == cudaSuccess);
+      EXPECT(cudaStreamWaitEvent(other, forked) == cudaSuccess);
+    }
+    EXPECT(cudaMemsetAsync(&x[0], 7, 1, origin) == cudaSuccess);
+    EXPECT(cudaMemsetAsync(&x[1], 9, 1, other) == cudaSuccess);
+    if (join) {
+      EXPECT(cudaEventRecord(joined, other) == cudaSuccess);
+      EXPECT(cudaStreamWaitEvent(origin, joined) == cudaSuccess);
+    }
+    EXPECT(cudaMemcpyAsync(&x[2], &x[1], 1, cudaMemcpyDeviceToDevice, origin) == cudaSuccess);
+    return cudaStreamEndCapture(origin, graph);
+  };
+  cudaGraph_t graph = nullptr;
+  EXPECT(capture(true, true, &graph) == cudaSuccess);
+  EXPECT(x[0] == 0 && x[1] == 0);
+  cudaGraphExec_t executable = nullptr;
+  cudaGraphInstantiate(&executable, graph, 0);
+  for (const char* schedule : {"forward", "reverse", "random:1", "random:2"}) {
+    Schedule parsed;
+    parse_schedule(schedule, &parsed);
+    set_schedule(parsed);
+    x[0] = x[1] = x[2] = 0;
+    EXPECT(cudaGraphLaunch(executable, origin) == cudaSuccess);
+    EXPECT(x[0] == 7 && x[1] == 9 && x[2] == 9);
+  }
+  set_schedule({});
+  cudaGraphExecDestroy(executable);
+  cudaGraphDestroy(graph);
+  // Both streams are out of the capture.
+  EXPECT(cudaMemsetAsync(&x[1], 1, 1, other) == cudaSuccess && x[1] == 1);
+  // Work that never comes back to the origin.
+  EXPECT(capture(true, false, &graph) == cudaErrorStreamCaptureUnjoined && graph == nullptr);
+  cudaGetLastError();
+  EXPECT(cudaMemsetAsync(&x[0], 2, 1, origin) == cudaSuccess && x[0] == 2);
+  for (cudaEvent_t event : {forked, joined}) cudaEventDestroy(event);
+  for (cudaStream_t stream : {origin, other}) cudaStreamDestroy(stream);
+}
+
+// Without the wait a replay may come by in another order: the schedules show it.
+TEST(a_wait_left_out_of_a_capture_shows) {
+  cudaStream_t origin = nullptr, other = nullptr;
+  cudaEvent_t forked = nullptr, joined = nullptr;
+  for (cudaStream_t* stream : {&origin, &other}) cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
+  for (cudaEvent_t* event : {&forked, &joined}) cudaEventCreateWithFlags(event, cudaEventDisableTiming);
+  unsigned char x[2] = {};
+  cudaStreamBeginCapture(origin, cudaStreamCaptureModeRelaxed);
+  cudaEventRecord(forked, origin);
+  cudaStreamWaitEvent(other, forked);
+  cudaMemsetAsync(&x[0], 7, 1, other);
+  cudaEventRecord(joined, other);
+  cudaMemcpyAsync(&x[1], &x[0], 1, cudaMemcpyDeviceToDevice, origin);  // before the wait
+  cudaStreamWaitEvent(origin, joined);
+  cudaGraph_t graph = nullptr;
+  EXPECT(cudaStreamEndCapture(origin, &graph) == cudaSuccess);
+  cudaGraphExec_t executable = nullptr;
+  cudaGraphInstantiate(&executable, graph, 0);
+  int early = 0;
+  for (const Schedule::Order order : {Schedule::Order::forward, Schedule::Order::reverse}) {
+    set_schedule({order, 0});
+    x[0] = x[1] = 0;
+    cudaGraphLaunch(executable, origin);
+    early += x[1] != 7;
+  }
+  set_schedule({});
+  EXPECT(early == 1);
+  cudaGraphExecDestroy(executable);
+  cudaGraphDestroy(graph);
+  for (cudaEvent_t event : {forked, joined}) cudaEventDestroy(event);
+  for (cudaStream_t stream : {origin, other}) cudaStreamDestroy(stream);
+}
+
 TEST(device_memory) {
   size_t free_before = 0, free_after = 0, total = 0;
   EXPECT(cudaMemGetInfo(&free_before, &total) == cudaSuccess);

@@ -1,7 +1,8 @@
 // The part of the CUDA runtime API that native/cuda uses, on host memory. Streams are in order and run what is
 // enqueued at once, but for copies between page-locked and device memory and within it: as late as the stream's next
 // kernel, or whoever waits for them, allows, so that a wait that is missing shows. Every second copy from the host is
-// early instead, as the wait may be missing on either side. Captured graphs run when launched.
+// early instead, as the wait may be missing on either side. Captured graphs run when launched, in any order that their
+// dependencies allow (graph.h): the schedule chooses.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,13 @@ enum cudaError_t {
   cudaErrorInvalidDevice = 101,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
+  cudaErrorStreamCaptureMerge = 902,
+  cudaErrorStreamCaptureUnmatched = 903,
+  cudaErrorStreamCaptureUnjoined = 904,
+  cudaErrorStreamCaptureIsolation = 905,
+  cudaErrorUnknown = 999,  // a kernel that the runtime stopped
 };
-// For cudaErrorLaunchFailure: which kernel, block and thread stopped last, and why.
+// For cudaErrorUnknown: which kernel, block and thread stopped last, and why.
 const char* cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError();
 
