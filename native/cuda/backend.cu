@@ -58,7 +58,14 @@ class CudaBackend final : public Backend {
   std::string name() const override { return kName; }
 
   std::vector<std::pair<std::string, std::string>> versions() const override {
-    return {{"CUDA runtime", runtime_version()}, {"CUDA driver", driver_version()}, gemm_version()};
+    std::vector<std::pair<std::string, std::string>> found{{"CUDA runtime", runtime_version()},
+                                                           {"CUDA driver", driver_version()}};
+    try {
+      found.push_back(gemm_version());
+    } catch (const Error&) {
+      // devices() says what is missing.
+    }
+    return found;
   }
 
   std::vector<DeviceInfo> devices() override {
@@ -66,6 +73,7 @@ class CudaBackend final : public Backend {
     const cudaError_t error = cudaGetDeviceCount(&count);
     if (error != cudaSuccess) no_device(error);
     if (count == 0) no_device(cudaErrorNoDevice);
+    gemm_version();  // without its library no device can be opened
     std::vector<DeviceInfo> found;
     for (int i = 0; i < count; ++i) {
       const cudaDeviceProp properties = properties_of(i);

@@ -27,7 +27,7 @@ class Gemm {
 
 std::unique_ptr<Gemm> make_gemm(const Device& device);
 
-// Library and version, for Backend::versions.
+// Library and version, for Backend::versions. Throws an Error of kind device if the library is missing.
 std::pair<std::string, std::string> gemm_version();
 
 }  // namespace nextpatch::cuda

@@ -1,5 +1,3 @@
-#include <cublasLt.h>
-
 #include <algorithm>
 #include <array>
 #include <map>
@@ -7,6 +5,7 @@
 
 #include "../core/error.h"
 #include "check.h"
+#include "cublaslt.h"
 #include "gemm.h"
 
 namespace nextpatch::cuda {
@@ -17,33 +16,33 @@ namespace {
 // recommends 32 MiB, which leave a [5504, 1024] gradient in one part.)
 constexpr size_t kWorkspaceBytes = size_t(128) << 20;
 
-void check_blas(cublasStatus_t status, const char* what) {
-  if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw Error(ErrorKind::device, std::string("matmul: ") + what + " failed: " + cublasLtGetStatusString(status));
+void check_blas(lt::Status status, const char* what) {
+  if (status == lt::kSuccess) return;
+  throw Error(ErrorKind::device, std::string("matmul: ") + what + " failed: " + cublaslt().GetStatusString(status));
 }
 
-cudaDataType_t data_type(DType dtype) { return dtype == DType::bf16 ? CUDA_R_16BF : CUDA_R_32F; }
+lt::DataType data_type(DType dtype) { return dtype == DType::bf16 ? lt::kBf16 : lt::kF32; }
 
 // Owners of cuBLASLt's descriptors.
 struct Layout {
-  cublasLtMatrixLayout_t value = nullptr;
+  lt::Layout value = nullptr;
   Layout(DType dtype, int64_t rows, int64_t cols) {
-    check_blas(cublasLtMatrixLayoutCreate(&value, data_type(dtype), uint64_t(rows), uint64_t(cols), rows),
+    check_blas(cublaslt().MatrixLayoutCreate(&value, data_type(dtype), uint64_t(rows), uint64_t(cols), rows),
                "cublasLtMatrixLayoutCreate");
   }
-  ~Layout() { cublasLtMatrixLayoutDestroy(value); }
+  ~Layout() { cublaslt().MatrixLayoutDestroy(value); }
   Layout(const Layout&) = delete;
 };
 
 struct Preference {
-  cublasLtMatmulPreference_t value = nullptr;
-  Preference() { check_blas(cublasLtMatmulPreferenceCreate(&value), "cublasLtMatmulPreferenceCreate"); }
-  ~Preference() { cublasLtMatmulPreferenceDestroy(value); }
+  lt::Preference value = nullptr;
+  Preference() { check_blas(cublaslt().MatmulPreferenceCreate(&value), "cublasLtMatmulPreferenceCreate"); }
+  ~Preference() { cublaslt().MatmulPreferenceDestroy(value); }
   Preference(const Preference&) = delete;
 
   template <typename T>
-  void set(cublasLtMatmulPreferenceAttributes_t attribute, T to) {
-    check_blas(cublasLtMatmulPreferenceSetAttribute(value, attribute, &to, sizeof to),
+  void set(lt::PreferenceAttribute attribute, T to) {
+    check_blas(cublaslt().MatmulPreferenceSetAttribute(value, attribute, &to, sizeof to),
                "cublasLtMatmulPreferenceSetAttribute");
   }
 };
@@ -57,26 +56,26 @@ uint32_t alignment_of(const void* data) {
 // A row-major matrix is its transpose in cuBLAS's column-major eyes, so c = op(a) op(b) is asked for as
 // c^T = op(b)^T op(a)^T: operands exchanged, nothing moved.
 struct Plan {
-  cublasLtMatmulDesc_t description = nullptr;
+  lt::Description description = nullptr;
   Layout first, second, result;  // b, a, c
-  cublasLtMatmulAlgo_t algorithm{};
+  lt::Algorithm algorithm{};
 
   Plan(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b)
       : first(b.dtype, b.dim(1), b.dim(0)), second(a.dtype, a.dim(1), a.dim(0)), result(c.dtype, c.dim(1), c.dim(0)) {
-    check_blas(cublasLtMatmulDescCreate(&description, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
-    const cublasOperation_t of_first = transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
-    const cublasOperation_t of_second = transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-    set(CUBLASLT_MATMUL_DESC_TRANSA, of_first);
-    set(CUBLASLT_MATMUL_DESC_TRANSB, of_second);
+    check_blas(cublaslt().MatmulDescCreate(&description, lt::kCompute32F, lt::kF32), "cublasLtMatmulDescCreate");
+    const lt::Operation of_first = transpose_b ? lt::kT : lt::kN;
+    const lt::Operation of_second = transpose_a ? lt::kT : lt::kN;
+    set(lt::kTransposeA, of_first);
+    set(lt::kTransposeB, of_second);
   }
   ~Plan() {
-    if (description) cublasLtMatmulDescDestroy(description);
+    if (description) cublaslt().MatmulDescDestroy(description);
   }
   Plan(const Plan&) = delete;
 
  private:
-  void set(cublasLtMatmulDescAttributes_t attribute, cublasOperation_t operation) {
-    check_blas(cublasLtMatmulDescSetAttribute(description, attribute, &operation, sizeof operation),
+  void set(lt::DescriptionAttribute attribute, lt::Operation operation) {
+    check_blas(cublaslt().MatmulDescSetAttribute(description, attribute, &operation, sizeof operation),
                "cublasLtMatmulDescSetAttribute");
   }
 };
@@ -84,11 +83,11 @@ struct Plan {
 class CublasLtGemm final : public Gemm {
  public:
   explicit CublasLtGemm(const Device& device) : stream_(device.stream) {
-    check_blas(cublasLtCreate(&handle_), "cublasLtCreate");
+    check_blas(cublaslt().Create(&handle_), "cublasLtCreate");
   }
   ~CublasLtGemm() override {
     plans_.clear();
-    cublasLtDestroy(handle_);
+    cublaslt().Destroy(handle_);
   }
 
   void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
@@ -100,9 +99,9 @@ class CublasLtGemm final : public Gemm {
     }
     const float alpha = 1, beta = accumulate ? 1 : 0;
     Plan& plan = find(c, a, b, transpose_a, transpose_b);
-    check_blas(cublasLtMatmul(handle_, plan.description, &alpha, b.data, plan.first.value, a.data, plan.second.value,
-                              &beta, c.data, plan.result.value, c.data, plan.result.value, &plan.algorithm, workspace_,
-                              kWorkspaceBytes, stream_),
+    check_blas(cublaslt().Matmul(handle_, plan.description, &alpha, b.data, plan.first.value, a.data, plan.second.value,
+                                 &beta, c.data, plan.result.value, c.data, plan.result.value, &plan.algorithm,
+                                 workspace_, kWorkspaceBytes, stream_),
                "cublasLtMatmul");
   }
 
@@ -122,30 +121,41 @@ class CublasLtGemm final : public Gemm {
     if (plan) return *plan;
     auto made = std::make_unique<Plan>(c, a, b, transpose_a, transpose_b);
     Preference preference;
-    preference.set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspaceBytes);
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, align_b);
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, align_a);
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, align_c);
-    preference.set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, align_c);
+    preference.set(lt::kMaxWorkspaceBytes, uint64_t(kWorkspaceBytes));
+    preference.set(lt::kMinAlignmentABytes, align_b);
+    preference.set(lt::kMinAlignmentBBytes, align_a);
+    preference.set(lt::kMinAlignmentCBytes, align_c);
+    preference.set(lt::kMinAlignmentDBytes, align_c);
     // Parts of a sum that is split are added in f32, not in the result's bf16, and by a step of its own: that they be
-    // added in place "in sequence" is promised, but not in which.
-    preference.set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, uint32_t(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
-    std::array<cublasLtMatmulHeuristicResult_t, 8> found{};
-    int count = 0;
-    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
-        handle_, made->description, made->first.value, made->second.value, made->result.value, made->result.value,
-        preference.value, int(found.size()), found.data(), &count);
-    if (status != CUBLAS_STATUS_NOT_SUPPORTED) check_blas(status, "cublasLtMatmulAlgoGetHeuristic");
-    const auto end = found.begin() + (status == CUBLAS_STATUS_SUCCESS ? count : 0);
-    const auto best = std::find_if(found.begin(), end, [](const auto& r) { return r.state == CUBLAS_STATUS_SUCCESS; });
-    if (best == end) throw Error(ErrorKind::device, "matmul: cuBLASLt has no algorithm for this shape");
-    made->algorithm = best->algo;
+    // added in place "in sequence" is promised, but not in which. If that leaves no algorithm, any way will do.
+    preference.set(lt::kReductionSchemes, lt::kReduceInComputeType);
+    if (!choose(*made, preference)) {
+      preference.set(lt::kReductionSchemes, lt::kReduceInAnyWay);
+      if (!choose(*made, preference))
+        throw Error(ErrorKind::device, "matmul: cuBLASLt has no algorithm for this shape");
+    }
     plan = std::move(made);
     return *plan;
   }
 
+  // The heuristic's first algorithm that runs; false if there is none.
+  bool choose(Plan& plan, const Preference& preference) {
+    std::array<lt::HeuristicResult, 8> found{};
+    int count = 0;
+    const lt::Status status = cublaslt().MatmulAlgoGetHeuristic(
+        handle_, plan.description, plan.first.value, plan.second.value, plan.result.value, plan.result.value,
+        preference.value, int(found.size()), found.data(), &count);
+    if (status == lt::kNotSupported) return false;
+    check_blas(status, "cublasLtMatmulAlgoGetHeuristic");
+    const auto end = found.begin() + count;
+    const auto best = std::find_if(found.begin(), end, [](const auto& r) { return r.state == lt::kSuccess; });
+    if (best == end) return false;
+    plan.algorithm = best->algorithm;
+    return true;
+  }
+
   cudaStream_t stream_;
-  cublasLtHandle_t handle_ = nullptr;
+  lt::Handle handle_ = nullptr;
   void* workspace_ = nullptr;
   std::map<Key, std::unique_ptr<Plan>> plans_;
 };
@@ -155,7 +165,7 @@ class CublasLtGemm final : public Gemm {
 std::unique_ptr<Gemm> make_gemm(const Device& device) { return std::make_unique<CublasLtGemm>(device); }
 
 std::pair<std::string, std::string> gemm_version() {
-  const size_t version = cublasLtGetVersion();
+  const size_t version = cublaslt().GetVersion();
   // 130002 is 13.0.2, 120405 is 12.4.5.
   return {"cuBLASLt", std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
                           std::to_string(version % 100)};
