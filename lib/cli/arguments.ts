@@ -14,8 +14,12 @@ export interface PlacementFlags {
 /** `--device` and `--precision`, which go with every command that computes. */
 export function withPlacement(command: Command): Command {
   return command
-    .option("--device <device>", "auto, cpu, cuda, cuda:N or simt", device, "auto")
-    .addOption(new Option("--precision <precision>").choices(["auto", "bf16", "fp32"]).default("auto"));
+    .option("--device <device>", "where to compute: auto, cpu, cuda, cuda:N or simt", device, "auto")
+    .addOption(
+      new Option("--precision <precision>", "precision of activations and matrix products")
+        .choices(["auto", "bf16", "fp32"])
+        .default("auto"),
+    );
 }
 
 /** The model that `--model` names, where the flags place it. */
@@ -34,7 +38,11 @@ export interface OverrideFlags {
 /** `--set`, and `--device` and `--precision` for short, which go with every command that takes a config. */
 export function withOverrides(command: Command): Command {
   return command
-    .option("--set <key=value>", "override a key of the config, as in --set batch.microBatch=4 (repeatable)", collect)
+    .option(
+      "--set <key=value>",
+      "override a key of the config, for example --set batch.microBatch=4 (repeatable)",
+      collect,
+    )
     .option("--device <device>", "the same as --set device=...")
     .option("--precision <precision>", "the same as --set precision=...");
 }

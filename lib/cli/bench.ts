@@ -20,7 +20,7 @@ interface Flags extends PlacementFlags {
 }
 
 export function registerBench(program: Command, io: CliIo): void {
-  const bench = program.command("bench").description("how fast this machine trains");
+  const bench = program.command("bench").description("measure how fast this machine trains");
   registerKernels(bench, io);
   registerTrainStep(bench, io);
 }
@@ -28,7 +28,9 @@ export function registerBench(program: Command, io: CliIo): void {
 function registerKernels(bench: Command, io: CliIo): void {
   const command = bench
     .command("kernels")
-    .description("time each operation of a training step against what this device was measured to reach");
+    .description(
+      "time each operation of a training step and compare it with the bandwidth and FLOP/s measured on this device",
+    );
   withPlacement(command).action(async (flags: PlacementFlags) => {
     const device = open(flags, io);
     const progress = io.progress("bench kernels");
@@ -47,9 +49,9 @@ function registerTrainStep(bench: Command, io: CliIo): void {
     .requiredOption("--model <preset-or-json>", `${presetNames.join(", ")}, a config.json, or JSON as text`)
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
     .option("--sequence-length <T>", "positions per sequence", wholeNumber(2), 256)
-    .option("--tokens-per-step <N>", "tokens per update", wholeNumber(1), 16384)
-    .option("--steps <N>", "steps that are timed", wholeNumber(1), 5)
-    .option("--micro-batch <N>", "sequences per pass (default: auto)", wholeNumber(1));
+    .option("--tokens-per-step <N>", "tokens per optimizer step", wholeNumber(1), 16384)
+    .option("--steps <N>", "timed steps", wholeNumber(1), 5)
+    .option("--micro-batch <N>", "sequences per forward and backward pass (default: auto)", wholeNumber(1));
   withPlacement(command).action(async (flags: Flags) => {
     const model = await readModel(flags.model);
     const device = open(flags, io);
@@ -64,11 +66,11 @@ function registerTrainStep(bench: Command, io: CliIo): void {
       microBatch: flags.microBatch ?? "auto",
       onStep: (done, of) => progress.update(done, of, `step ${done}/${of}`),
     }).finally(() => progress.stop());
-    const utilisation = result.mfu === null ? "" : `, ${(100 * result.mfu).toFixed(1)} % of the peak`;
+    const utilisation = result.mfu === null ? "" : `, ${(100 * result.mfu).toFixed(1)} % of peak FLOP/s`;
     io.result(
       `${Math.round(result.tokensPerSecond)} tokens/s, ${Math.round(result.positionsPerSecond)} positions/s, ` +
-        `${result.secondsPerStep.toFixed(3)} s a step${utilisation}, ` +
-        `${(result.peakBytes / 2 ** 20).toFixed(0)} MiB at most`,
+        `${result.secondsPerStep.toFixed(3)} s per step${utilisation}, ` +
+        `peak memory ${(result.peakBytes / 2 ** 20).toFixed(0)} MiB`,
       result,
     );
   });

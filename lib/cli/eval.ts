@@ -14,7 +14,7 @@ interface Flags extends PlacementFlags {
 export function registerEval(program: Command, io: CliIo): void {
   const command = program
     .command("eval")
-    .description("mean loss over consecutive blocks of K * T tokens (a remainder is dropped)")
+    .description("compute a model's mean loss over consecutive blocks of K * T tokens (a remainder is dropped)")
     .requiredOption("--model <dir>", "model folder")
     .requiredOption("--data <file.bin...>", "token shards: files or patterns")
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
@@ -31,7 +31,7 @@ export function registerEval(program: Command, io: CliIo): void {
       onProgress: (done, of) => progress.update(done, of, `block ${done}/${of}`),
     }).finally(() => progress.stop());
     io.result(
-      `loss ${result.loss.toFixed(6)} nats a token, perplexity ${result.perplexity.toFixed(4)}, ` +
+      `loss ${result.loss.toFixed(6)} nats per token, perplexity ${result.perplexity.toFixed(4)}, ` +
         `over ${result.tokens} tokens in ${result.positions} positions`,
       result,
     );

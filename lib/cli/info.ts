@@ -19,8 +19,10 @@ interface Flags extends OverrideFlags {
 export function registerInfo(program: Command, io: CliIo): void {
   const command = program
     .command("info")
-    .description("devices, backends, versions, what is missing and what to do; with --config a memory plan")
-    .option("--config <file>", "a run config whose memory is to be planned");
+    .description(
+      "list devices, backends and versions, and say what is missing and what to do; with --config, print a memory plan",
+    )
+    .option("--config <file>", "run config to plan the memory for");
   withOverrides(command).action(async ({ config, ...flags }: Flags) => {
     const overrides = overridesOf(flags);
     if (config === undefined && overrides.length > 0) {

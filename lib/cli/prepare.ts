@@ -20,12 +20,21 @@ interface Flags {
 export function registerPrepare(program: Command, io: CliIo): void {
   program
     .command("prepare")
-    .description('turn text, JSONL ("text" field) or Parquet into token shards; .gz and .zst are read as they are')
-    .argument("<files...>", "source files, taken in this order")
-    .requiredOption("--out <dir>", "folder for the dataset; an earlier dataset in it is replaced")
-    .option("--tokenizer <tokenizer.json>", "encode with this tokenizer")
-    .option("--train-tokenizer <vocab>", `train a byte-level BPE of this size (default: ${DEFAULT_VOCAB})`, number)
-    .option("--val-fraction <fraction>", "share of the documents held out", number, DEFAULT_VAL_FRACTION)
+    .description('turn text, JSONL ("text" field) or Parquet files, also as .gz or .zst, into token shards')
+    .argument("<files...>", "source files, read in this order")
+    .requiredOption("--out <dir>", "folder for the dataset; replaces an earlier dataset there")
+    .option("--tokenizer <tokenizer.json>", "tokenizer to encode with")
+    .option(
+      "--train-tokenizer <vocab>",
+      `train a byte-level BPE tokenizer of this size (default: ${DEFAULT_VOCAB})`,
+      number,
+    )
+    .option(
+      "--val-fraction <fraction>",
+      "share of the documents to hold out for validation",
+      number,
+      DEFAULT_VAL_FRACTION,
+    )
     .action(async (files: string[], flags: Flags) => prepare(files, flags, io));
 }
 
@@ -38,7 +47,9 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
       ? { trainTokenizerVocab: flags.trainTokenizer ?? DEFAULT_VOCAB }
       : { tokenizerPath: flags.tokenizer };
   if (flags.tokenizer === undefined && flags.trainTokenizer === undefined) {
-    io.log(`no tokenizer named: training one of ${DEFAULT_VOCAB} tokens (--tokenizer or --train-tokenizer to choose)`);
+    io.log(
+      `no tokenizer named: training one of ${DEFAULT_VOCAB} tokens (choose with --tokenizer or --train-tokenizer)`,
+    );
   }
   const start = performance.now();
   const interrupt = new AbortController();
