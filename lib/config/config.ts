@@ -11,7 +11,7 @@ import { checkConfig } from "./checks.js";
 import { readModelSection } from "./model.js";
 import { applyOverrides } from "./overrides.js";
 import { describeIssues } from "./problems.js";
-import { runConfigSchema } from "./schema.js";
+import { evalSchema, runConfigSchema } from "./schema.js";
 
 type Parsed = z.output<typeof runConfigSchema>;
 
@@ -74,7 +74,7 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
     model,
     init: init.from === undefined ? { seed: init.seed ?? rest.seed } : { from: init.from },
     out: out ?? `runs/${rest.name}`,
-    eval: rest.data.val === undefined ? null : (evaluation ?? { everySteps: 100, sequences: 64 }),
+    eval: rest.data.val === undefined ? null : (evaluation ?? evalSchema.parse({})),
   };
 }
 

@@ -1,5 +1,8 @@
 /** Learning-rate schedules: a linear warm-up, then a decay. */
 
+/** The part of a `wsd` schedule that decays, unless it is given. */
+export const defaultDecayFraction = 0.1;
+
 /** A schedule with every default filled in. */
 export interface Schedule {
   readonly type: "cosine" | "wsd" | "constant";

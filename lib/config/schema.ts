@@ -3,6 +3,7 @@
  * and what it means. The types, the messages and the JSON schema all come from here.
  */
 import { z } from "zod";
+import { defaultDecayFraction } from "./schedule.js";
 
 const positiveInteger = z.int().min(1);
 const positive = z.number().gt(0);
@@ -13,29 +14,42 @@ const patterns = z
   .union([text, z.array(text).min(1)], { error: "expected a file name or pattern, or a list of them" })
   .describe("Token shards: a file, a pattern with `*`, or a list of either. Relative to the working directory.");
 
+/** A section of a stage: the keys of the run's section, each optional and without its default. */
+function overrides<Shape extends z.core.$ZodShape>(section: z.ZodObject<Shape>) {
+  type Override<Field> =
+    Field extends z.ZodDefault<infer Inner> ? z.ZodOptional<Inner> : z.ZodOptional<Field & z.core.$ZodType>;
+  const fields = Object.entries(section.shape).map(([key, field]) => [
+    key,
+    z.optional(field instanceof z.ZodDefault ? field.unwrap() : field),
+  ]);
+  return z.strictObject(Object.fromEntries(fields) as { [Key in keyof Shape]: Override<Shape[Key]> });
+}
+
 const optimizer = z.strictObject({
-  lr: positive.describe("Base learning rate of AdamW; the schedule scales it. Default 3e-4."),
+  lr: positive.describe("Base learning rate of AdamW; the schedule scales it.").default(3e-4),
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
-    .describe("Decay rates of the first and second moment. Default [0.9, 0.95]."),
-  eps: positive.describe("Added to the denominator of the update, for numerical stability. Default 1e-8."),
-  weightDecay: z.number().min(0).describe("Decoupled weight decay, applied to matrices only. Default 0.1."),
+    .describe("Decay rates of the first and second moment.")
+    .default([0.9, 0.95]),
+  eps: positive.describe("Added to the denominator of the update, for numerical stability.").default(1e-8),
+  weightDecay: z.number().min(0).describe("Decoupled weight decay, applied to matrices only.").default(0.1),
   gradClip: positive
     .nullable()
-    .describe("Largest global norm of the gradients: a larger norm is scaled down to it. null: no limit. Default 1."),
+    .describe("Largest global norm of the gradients: a larger norm is scaled down to it. null: no limit.")
+    .default(1),
 });
 
 const schedule = z.strictObject({
   type: z
     .enum(["cosine", "wsd", "constant"])
-    .describe(
-      "After the linear warm-up: cosine decay, a stable rate then linear decay, or a constant rate. Default cosine.",
-    ),
-  warmupSteps: z.int().min(0).describe("Steps of linear warm-up; at most the schedule's length. Default 100."),
-  minLrRatio: ratio.describe("The last step's learning rate as a fraction of the base rate. Default 0."),
+    .describe("After the linear warm-up: cosine decay, a stable rate then linear decay, or a constant rate.")
+    .default("cosine"),
+  warmupSteps: z.int().min(0).describe("Steps of linear warm-up; at most the schedule's length.").default(100),
+  minLrRatio: ratio.describe("The last step's learning rate as a fraction of the base rate.").default(0),
+  // Without a default: that it was given says that the type must be wsd.
   decayFraction: ratio
     .optional()
-    .describe("wsd only: the last part of the schedule, in which the rate decays. Default 0.1."),
+    .describe(`wsd only: the last part of the schedule, in which the rate decays. Default ${defaultDecayFraction}.`),
 });
 
 const batch = z.strictObject({
@@ -51,19 +65,15 @@ const batch = z.strictObject({
     .describe(
       "Sequences per forward and backward pass; a step adds up the gradients of its passes. auto: chosen for the " +
         "device and its memory.",
-    ),
+    )
+    .default("auto"),
 });
 
-const keepOptimizer = z
-  .boolean()
-  .describe("Keep AdamW's moments at the start of a stage instead of resetting them. Default false.");
+const keepOptimizer = z.boolean().describe("Keep AdamW's moments at the start of a stage instead of resetting them.");
 
 const labelWeights = z
   .enum(["uniform", "1/i"])
-  .describe(
-    "Weights of the K labels of a patch; they sum to 1. uniform: 1/K each. 1/i: proportional to 1/distance. " +
-      "Default uniform.",
-  );
+  .describe("Weights of the K labels of a patch; they sum to 1. uniform: 1/K each. 1/i: proportional to 1/distance.");
 
 const stage = z.strictObject({
   patchSize: positiveInteger.describe("K: tokens per patch. 1 is ordinary token-level training."),
@@ -73,11 +83,17 @@ const stage = z.strictObject({
     .max(1)
     .optional()
     .describe("The stage's share of all training tokens. One stage may leave it out: it gets the rest."),
-  optimizer: optimizer.partial().optional().describe("Optimizer keys that differ in this stage."),
-  schedule: schedule.partial().optional().describe("Schedule keys that differ in this stage."),
-  batch: batch.partial().optional().describe("Batch keys that differ in this stage."),
+  optimizer: overrides(optimizer).optional().describe("Optimizer keys that differ in this stage."),
+  schedule: overrides(schedule).optional().describe("Schedule keys that differ in this stage."),
+  batch: overrides(batch).optional().describe("Batch keys that differ in this stage."),
   keepOptimizer: keepOptimizer.optional(),
   labelWeights: labelWeights.optional(),
+});
+
+/** The eval section, which a run with held-out data has even if its config does not say so. */
+export const evalSchema = z.strictObject({
+  everySteps: positiveInteger.describe("Steps between evaluations. The last step is always evaluated.").default(100),
+  sequences: positiveInteger.describe("Held-out sequences of sequenceLength tokens per evaluation.").default(64),
 });
 
 /** The schema of a run config file. The model section is read by lib/config/model.ts. */
@@ -111,9 +127,9 @@ export const runConfigSchema = z.strictObject({
   stages: z
     .array(stage)
     .min(1)
-    .default([{ patchSize: 1 }])
-    .describe("The stages, in order. Default: one, token-level."),
-  batch: batch.extend({ microBatch: batch.shape.microBatch.default("auto") }).describe("The size of a step."),
+    .describe("The stages, in order. Default: one, token-level.")
+    .default([{ patchSize: 1 }]),
+  batch: batch.describe("The size of a step."),
   train: z
     .strictObject({
       tokens: positiveInteger.optional().describe("Tokens to train on."),
@@ -121,40 +137,19 @@ export const runConfigSchema = z.strictObject({
       steps: positiveInteger.optional().describe("Optimizer steps of all stages together."),
     })
     .describe("How long to train: exactly one of tokens, epochs and steps."),
-  optimizer: z
-    .strictObject({
-      lr: optimizer.shape.lr.default(3e-4),
-      betas: optimizer.shape.betas.default([0.9, 0.95]),
-      eps: optimizer.shape.eps.default(1e-8),
-      weightDecay: optimizer.shape.weightDecay.default(0.1),
-      gradClip: optimizer.shape.gradClip.default(1),
-    })
-    .prefault({})
-    .describe("Settings of AdamW."),
-  schedule: z
-    .strictObject({
-      type: schedule.shape.type.default("cosine"),
-      warmupSteps: schedule.shape.warmupSteps.default(100),
-      minLrRatio: schedule.shape.minLrRatio.default(0),
-      decayFraction: schedule.shape.decayFraction,
+  optimizer: optimizer.prefault({}).describe("Settings of AdamW."),
+  schedule: schedule
+    .extend({
       perStage: z
         .boolean()
-        .default(true)
-        .describe("true: the schedule restarts in every stage. false: one schedule over the whole run."),
+        .describe("true: the schedule restarts in every stage. false: one schedule over the whole run.")
+        .default(true),
     })
     .prefault({})
     .describe("The learning rate over time."),
   keepOptimizer: keepOptimizer.default(false),
   labelWeights: labelWeights.default("uniform"),
-  eval: z
-    .strictObject({
-      everySteps: positiveInteger
-        .default(100)
-        .describe("Steps between evaluations. The last step is always evaluated."),
-      sequences: positiveInteger.default(64).describe("Held-out sequences of sequenceLength tokens per evaluation."),
-    })
-    .optional()
-    .describe("Token-level loss on data.val. If data.val is set, the default is every 100 steps, 64 sequences."),
+  eval: evalSchema.optional().describe("Token-level loss on data.val; needs data.val, and is on if that is set."),
   checkpoint: z
     .strictObject({
       everySteps: positiveInteger.default(500).describe("Steps between checkpoints. The last step is always saved."),

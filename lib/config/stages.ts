@@ -1,7 +1,7 @@
 /** From shares to steps: what each stage of a run config comes to. */
 import { ConfigError } from "../errors.js";
 import type { BatchConfig, OptimizerConfig, RunConfig } from "./config.js";
-import type { Schedule } from "./schedule.js";
+import { defaultDecayFraction, type Schedule } from "./schedule.js";
 
 /** A stage with its overrides applied and its length in steps. */
 export interface ResolvedStage {
@@ -119,7 +119,7 @@ function totalTokens(
 
 function resolveSchedule({ schedule }: RunConfig, stage: Stage): Schedule {
   const { type, warmupSteps, minLrRatio, decayFraction } = { ...schedule, ...stage.schedule };
-  return { type, warmupSteps, minLrRatio, decayFraction: decayFraction ?? 0.1 };
+  return { type, warmupSteps, minLrRatio, decayFraction: decayFraction ?? defaultDecayFraction };
 }
 
 /** The weights of a patch's K labels by distance, summing to 1: each 1/K, or proportional to 1/distance. */
