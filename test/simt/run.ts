@@ -5,7 +5,7 @@
  *     npm run test:schedules     every test in seeded random orders (--schedules random:1,random:2,…)
  *
  * The run fails if a result of the operations' tests changes by a bit from one order to another, and if a kernel of the
- * library was launched by no test. Test files run in separate processes, as many at a time as there are processors.
+ * library was launched by no test. As many processes run at a time as there are processors.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -40,7 +40,7 @@ const uses = [
 
 /**
  * Orders of threads and blocks beside `forward`, that of their numbers. Reverse is the one for every commit: it swaps
- * every two threads, a random order only half of them.
+ * every pair of threads, a random order only half of the pairs.
  */
 const { schedules: wanted } = parseArgs({ options: { schedules: { type: "string" } } }).values;
 const schedules = wanted === undefined ? ["reverse"] : wanted.split(",");
@@ -57,16 +57,17 @@ interface Outcome {
   readonly output: string;
 }
 
-const forward = (files: readonly string[]): Job[] =>
-  files.map((file) => ({ name: file, files: [file], schedule: "forward" }));
-const under = (name: string, files: readonly string[]): Job[] =>
-  schedules.map((schedule) => ({ name: `${name} under ${schedule}`, files, schedule }));
+/** A process for each file: some count the device's memory, and must not see another file's tensors collected. */
+const apart = (files: readonly string[], schedule: string): Job[] =>
+  files.map((file) => ({ name: schedule === "forward" ? file : `${file} under ${schedule}`, files: [file], schedule }));
+const together = (schedule: string): Job => ({ name: `operations under ${schedule}`, files: operations, schedule });
 
 /** The longest first. The operations' tests always run forward: the other orders' bits are compared with those. */
-const jobs: readonly Job[] =
-  wanted === undefined
-    ? [...under("operations", operations), ...forward(uses), ...forward(operations)]
-    : [...under("uses", uses), ...under("operations", operations), ...forward(operations)];
+const jobs: readonly Job[] = [
+  ...schedules.map(together),
+  ...(wanted === undefined ? ["forward"] : schedules).flatMap((schedule) => apart(uses, schedule)),
+  ...apart(operations, "forward"),
+];
 
 function testsIn(folder: string): string[] {
   const names = readdirSync(join(root, folder)).filter((name) => name.endsWith(".test.ts"));
