@@ -115,8 +115,6 @@ export class Stepper {
     next?.then((ahead) => this.#prefetch(ahead)).catch(() => undefined);
     const readings = [pass.loss.read(), this.optimizer.norm.read(), stagePass.clock!.read()] as const;
     const [[loss], [gradNorm], seconds] = await Promise.all(readings);
-    // An update that was skipped left the moments: their bias correction must not count it.
-    if (!Number.isFinite(gradNorm)) this.optimizer.stepsTaken--;
     return { loss: loss!, gradNorm: gradNorm!, seconds };
   }
 

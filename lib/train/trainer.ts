@@ -235,10 +235,11 @@ export class Trainer {
 
   async #save(stage: number): Promise<void> {
     const { config, folder, stepper, extras } = this.#run;
+    const [optimizerSteps] = await stepper.optimizer.stepsTaken.read();
     const state = {
       ...this.#progress,
       stage,
-      optimizerSteps: stepper.optimizer.stepsTaken,
+      optimizerSteps: optimizerSteps!,
       seed: config.seed,
       configHash: configHash(config),
     };

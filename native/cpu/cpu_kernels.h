@@ -43,8 +43,8 @@ class CpuKernels final : public Kernels {
   void sum(const View& out, const View& in, bool accumulate) override;
   void grad_norm(const View& norm, const View& grad, const View& workspace) override;
   int64_t grad_norm_workspace(int64_t size) const override;
-  void adamw(const View& param, const View& master, const View& m, const View& v, const View& grad, const View& norm,
-             const View& hyper, int64_t decayed) override;
+  void adamw(const View& param, const View& master, const View& m, const View& v, const View& steps,
+             const View& corrections, const View& grad, const View& norm, const View& hyper, int64_t decayed) override;
   void sample(const View& out, const View& logits, const View& workspace, const Sampling& sampling) override;
   int64_t sample_workspace(int64_t rows, int64_t vocabulary) const override;
 
