@@ -156,7 +156,7 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
     );
     refused(
       () => pass.run([1] as never),
-      "TrainingPass.run: tokens: expected an Int32Array but received another object",
+      "TrainingPass.run: tokens: expected an Int32Array but received an array",
     );
     refused(
       () => new AdamW(model as never),
