@@ -117,16 +117,20 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
 
   it("frees what it took", async () => {
     using model = Llama.create(shape, { device, precision: "fp32" });
+    await device.synchronize(); // what other tests have used is free
+    const used = () => device.memory().usedBytes;
+    const before = used();
     const optimizer = new AdamW(model.parameters);
+    const between = used();
     const pass = new TrainingPass(model, optimizer.gradient, cut);
     pass.run(tokens.subarray(0, half));
     await device.synchronize();
-    const { usedBytes } = device.memory();
+    expect(used() - between).toBeGreaterThan(4 * half * shape.hidden_size);
     pass.dispose();
-    const between = device.memory().usedBytes;
-    expect(usedBytes - between).toBeGreaterThan(4 * half * shape.hidden_size);
+    expect(used()).toBe(between);
+    expect(between - before).toBeGreaterThan(3 * 4 * model.parameterCount);
     optimizer.dispose();
-    expect(between - device.memory().usedBytes).toBeGreaterThan(3 * 4 * model.parameterCount);
+    expect(used()).toBe(before);
   });
 
   it("says what is wrong with an argument", async () => {
@@ -154,10 +158,7 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
       () => pass.run(tokens),
       `TrainingPass.run: tokens: expected sequences * positions * patchSize = ${half} ids`,
     );
-    refused(
-      () => pass.run([1] as never),
-      "TrainingPass.run: tokens: expected an Int32Array but received an array",
-    );
+    refused(() => pass.run([1] as never), "TrainingPass.run: tokens: expected an Int32Array but received an array");
     refused(
       () => new AdamW(model as never),
       "AdamW: parameters: expected a model's parameters but received another object",
