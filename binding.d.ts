@@ -255,6 +255,8 @@ export function adamw(
   master: Tensor,
   m: Tensor,
   v: Tensor,
+  steps: Tensor,
+  corrections: Tensor,
   grad: Tensor,
   norm: Tensor,
   hyper: Tensor,

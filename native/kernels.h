@@ -32,10 +32,10 @@ struct AdamWHyper {
   float beta1;
   float beta2;
   float epsilon;
-  float weight_decay;      // decoupled: param -= learning_rate * weight_decay * param
-  float bias_correction1;  // 1 - beta1^t
-  float bias_correction2;  // 1 - beta2^t
-  float max_norm;          // gradients are scaled by min(1, max_norm / norm); 0: no clipping
+  float weight_decay;  // decoupled: param -= learning_rate * weight_decay * param
+  float beta1_rest;    // what rounding to f32 took from beta1: the bias correction is that of beta1 + beta1_rest
+  float beta2_rest;
+  float max_norm;  // gradients are scaled by min(1, max_norm / norm); 0: no clipping
 };
 constexpr int kAdamWHyperSize = sizeof(AdamWHyper) / sizeof(float);
 
@@ -157,9 +157,12 @@ class Kernels {
 
   // One AdamW step over all parameters at once: master, m, v, grad [n] f32; param[n] dt receives the
   // rounded master (f32: param is master itself). hyper f32 as AdamWHyper. Clips by norm[1] f32 (of the
-  // unclipped gradient). The first `decayed` elements are decayed. If norm is not finite, nothing changes.
-  virtual void adamw(const View& param, const View& master, const View& m, const View& v, const View& grad,
-                     const View& norm, const View& hyper, int64_t decayed) = 0;
+  // unclipped gradient). The first `decayed` elements are decayed. steps[1] i32, the updates so far, goes up by
+  // one; corrections[2] f32 = 1 - beta^steps of either beta, computed in f64, which m and v are divided by. If
+  // norm is not finite, nothing changes.
+  virtual void adamw(const View& param, const View& master, const View& m, const View& v, const View& steps,
+                     const View& corrections, const View& grad, const View& norm, const View& hyper,
+                     int64_t decayed) = 0;
 
   // ---- Sampling -----------------------------------------------------------------------------------
 

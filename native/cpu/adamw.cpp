@@ -28,9 +28,10 @@ struct State {
 // Elements [begin, end), `keep` = 1 - learning_rate * weight_decay of the weight left standing. When the
 // parameters are the master weights themselves, `param` is nullptr.
 template <typename T>
-void update(T* param, const State& state, int64_t begin, int64_t end, const AdamWHyper& hyper, float clip, float keep) {
-  const float step = hyper.learning_rate / hyper.bias_correction1;
-  const float inverse_root = 1.0f / std::sqrt(hyper.bias_correction2);
+void update(T* param, const State& state, int64_t begin, int64_t end, const AdamWHyper& hyper, const float* corrections,
+            float clip, float keep) {
+  const float step = hyper.learning_rate / corrections[0];
+  const float inverse_root = 1.0f / std::sqrt(corrections[1]);
   for_lanes(end - begin, [=](int64_t offset, auto lanes) {
     const int64_t i = begin + offset;
     const Vec g = load(state.grad + i, lanes) * clip;
@@ -47,12 +48,17 @@ void update(T* param, const State& state, int64_t begin, int64_t end, const Adam
 
 }  // namespace
 
-void CpuKernels::adamw(const View& param, const View& master, const View& m, const View& v, const View& grad,
-                       const View& norm, const View& hyper, int64_t decayed) {
+void CpuKernels::adamw(const View& param, const View& master, const View& m, const View& v, const View& steps,
+                       const View& corrections, const View& grad, const View& norm, const View& hyper,
+                       int64_t decayed) {
   AdamWHyper h;
   std::memcpy(&h, hyper.data, sizeof h);
   const float gradient_norm = *norm.as<float>();
   if (!std::isfinite(gradient_norm)) return;
+  const int t = ++*steps.as<int>();
+  float* const correction = corrections.as<float>();
+  correction[0] = float(1 - std::pow(double(h.beta1) + h.beta1_rest, t));
+  correction[1] = float(1 - std::pow(double(h.beta2) + h.beta2_rest, t));
   // With a norm of 0 the quotient is infinite and the minimum 1.
   const float clip = h.max_norm > 0 ? std::min(1.0f, h.max_norm / gradient_norm) : 1.0f;
   const float keep = 1 - h.learning_rate * h.weight_decay;
@@ -62,8 +68,8 @@ void CpuKernels::adamw(const View& param, const View& master, const View& m, con
     T* rounded = param.data == master.data ? nullptr : param.as<T>();
     parallel_blocks(master.size(), [&](int64_t begin, int64_t end) {
       const int64_t middle = std::clamp(decayed, begin, end);
-      update(rounded, state, begin, middle, h, clip, keep);
-      update(rounded, state, middle, end, h, clip, 1.0f);
+      update(rounded, state, begin, middle, h, correction, clip, keep);
+      update(rounded, state, middle, end, h, correction, clip, 1.0f);
     });
   });
 }

@@ -250,8 +250,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
           const [m, v] = [tensors.filled("f32", [n], 0), tensors.filled("f32", [n], 0)];
           const norm = tensors.filled("f32", [1], 1);
           const hyper = tensors.empty("f32", [8]);
-          hyper.write(Float32Array.of(3e-4, 0.9, 0.95, 1e-8, 0.1, 0.1, 0.05, 1)); // as AdamWHyper of the first step
-          return { call: () => native.adamw(param, master, m, v, grad, norm, hyper, n) };
+          hyper.write(Float32Array.of(3e-4, 0.9, 0.95, 1e-8, 0.1, 0, 0, 1)); // as AdamWHyper in kernels.h
+          const [steps, corrections] = [tensors.filled("i32", [1], 0), tensors.empty("f32", [2])];
+          return { call: () => native.adamw(param, master, m, v, steps, corrections, grad, norm, hyper, n) };
         },
       },
       {
