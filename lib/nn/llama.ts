@@ -1,6 +1,4 @@
-import { existsSync } from "node:fs";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
-import { CheckpointError } from "../errors.js";
 import { parseLlamaConfig } from "../hf/config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterCount } from "../hf/names.js";
@@ -38,7 +36,6 @@ export class Llama {
    *   DeviceError, OutOfMemoryError for the placement
    */
   static async load(folder: string, options: Placement = {}): Promise<Llama> {
-    if (!existsSync(folder)) throw new CheckpointError(`no model folder at ${folder}`);
     const source = await readModelFolder(folder);
     try {
       const model = Llama.place(source.config, options);
