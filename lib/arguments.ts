@@ -108,9 +108,7 @@ export class Arguments {
 
   /** An object of options. */
   object<T extends object>(name: string, value: T): T {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      this.fail(TypeError, name, "an object", describe(value));
-    }
+    if (typeof value !== "object" || value === null) this.fail(TypeError, name, "an object", describe(value));
     return value;
   }
 

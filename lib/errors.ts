@@ -5,7 +5,7 @@
  * |---|---|
  * | an argument of a public function: its kind, a tensor's dtype or device, a disposed tensor | `TypeError` |
  * | an argument of a public function: its value, a tensor's shape | `RangeError` |
- * | a config, from a file or as a value; a path for results that is taken; what a command's user has typed | `ConfigError` |
+ * | a config, from a file or as a value; a flag of a command; a path for results that is taken | `ConfigError` |
  * | text, token shards, a tokenizer, metrics | `DataError` |
  * | a model folder, a checkpoint | `CheckpointError` |
  * | a device is missing, cannot be opened, or failed | `DeviceError` |
@@ -22,8 +22,8 @@
  * tensor or the key in it, or a config's key after the name of its file. A config with several problems has a line for
  * each, and the lines in `problems`.
  *
- * Where the operating system says why a path cannot be used, its reason ends the sentence, and its error is the `cause`.
- * What the file system or the device reports at other times (a full disk, a device that is lost) comes as it is.
+ * If the operating system says why a path cannot be used, its reason ends the sentence, and its error is the `cause`.
+ * What the file system reports at other times, such as a full disk, comes as it is.
  */
 
 /** A configuration (file, flag or option) that cannot be run. */

@@ -108,6 +108,11 @@ function checkBatch(config: Parsed, index: number, report: Report): void {
     report(`${at("tokensPerStep")}: ${expected} but received ${tokensPerStep}; nearest that works: ${nearest}`);
     return;
   }
+  const longest = Math.max(...config.stages.map((each) => tokensPerSequenceOf(config, each)));
+  if (unit === undefined && longest % tokensPerSequence !== 0) {
+    const expected = `patchSize * sequenceLength to divide that of the longest stage, ${longest},`;
+    report(`stages.${index}: expected ${expected} but received ${tokensPerSequence}`);
+  }
   const sequences = tokensPerStep / tokensPerSequence;
   if (microBatch !== "auto" && sequences % microBatch !== 0) {
     const expected = `expected a divisor of the ${sequences} sequences per step of stages.${index}`;
@@ -116,13 +121,18 @@ function checkBatch(config: Parsed, index: number, report: Report): void {
 }
 
 /** What tokensPerStep must be a multiple of: for every stage that has the same tokensPerStep, not only for this one. */
-function workableMultiple({ batch, stages }: Parsed, index: number): number {
-  const tokensPerSequence = (stage: Parsed["stages"][number]) =>
-    stage.patchSize * (stage.batch?.sequenceLength ?? batch.sequenceLength);
-  const own = stages[index]!;
-  if (own.batch?.tokensPerStep !== undefined) return tokensPerSequence(own);
-  const sharing = stages.filter((stage) => stage.batch?.tokensPerStep === undefined);
-  return sharing.map(tokensPerSequence).reduce((a, b) => (a / greatestCommonDivisor(a, b)) * b, 1);
+function workableMultiple(config: Parsed, index: number): number {
+  const own = config.stages[index]!;
+  if (own.batch?.tokensPerStep !== undefined) return tokensPerSequenceOf(config, own);
+  const sharing = config.stages.filter((stage) => stage.batch?.tokensPerStep === undefined);
+  return sharing
+    .map((stage) => tokensPerSequenceOf(config, stage))
+    .reduce((a, b) => (a / greatestCommonDivisor(a, b)) * b, 1);
+}
+
+/** Tokens of a sequence of a stage: patchSize * sequenceLength. */
+function tokensPerSequenceOf({ batch }: Parsed, stage: Parsed["stages"][number]): number {
+  return stage.patchSize * (stage.batch?.sequenceLength ?? batch.sequenceLength);
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

@@ -35,7 +35,8 @@ const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, trim_offsets: t
  * Ids: 0 is `<|endoftext|>`, 1 to 256 are the bytes in GPT-2's order, the merges follow in the order learned. BPE is
  * greedy, so the first merges of a longer training are the shorter training. The same files give the same tokenizer.
  *
- * @throws TypeError or RangeError for a size outside 257..30000, DataError for a corpus too small to give that many tokens
+ * @throws TypeError or RangeError for a size outside 257..30000
+ * @throws DataError for a corpus too small to give that many tokens
  */
 export async function trainTokenizer(
   files: readonly string[],

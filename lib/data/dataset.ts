@@ -52,8 +52,8 @@ export class TokenDataset {
 
   /**
    * Fills `out` with the tokens from stream position `position` on, across shards.
-   * @throws TypeError or RangeError for other arguments, as for a range that is not all within the tokens; DataError if a
-   *   file has become shorter
+   * @throws TypeError or RangeError for other arguments, as for a range that is not all within the tokens
+   * @throws DataError if a file has become shorter
    */
   async read(position: number, out: Int32Array): Promise<void> {
     this.#checkRange(new Arguments("TokenDataset.read"), "out", out, "position", position);
@@ -83,7 +83,7 @@ export class TokenDataset {
     const index = tokens.findIndex((token) => token >>> 0 >= vocabulary);
     const { path, position } = this.locate(start + index);
     throw new DataError(
-      `${path}: position ${position}: expected a token of the vocabulary of ${vocabulary} ` +
+      `${path}: position ${position}: expected a token id below the vocabulary's size of ${vocabulary} ` +
         `but received ${tokens[index]! >>> 0}`,
     );
   }

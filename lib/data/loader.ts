@@ -138,8 +138,8 @@ export class BlockLoader {
   #startAt({ epoch, tokens }: DataPosition): DataPosition {
     if (tokens > this.tokensPerEpoch) {
       throw new DataError(
-        `${this.#dataset.shards[0]!.path}: expected the data that the position was saved with, at least ${tokens} tokens ` +
-          `an epoch, but received ${this.tokensPerEpoch}`,
+        `${this.#dataset.shards[0]!.path}: expected the data that the position was saved with, ` +
+          `at least ${tokens} tokens an epoch, but received ${this.tokensPerEpoch}`,
       );
     }
     const rounded = Math.ceil(tokens / this.blockTokens) * this.blockTokens;

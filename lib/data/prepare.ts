@@ -82,8 +82,9 @@ export interface DatasetInfo {
  * all cores; the files do not depend on how many. The folder is written aside and renamed: it is there whole or not
  * at all.
  *
- * @throws TypeError or RangeError for an option that is wrong, ConfigError for a folder `out` that holds something else,
- *   DataError for sources or a tokenizer that cannot be used
+ * @throws TypeError or RangeError for an option that is wrong
+ * @throws ConfigError for a folder `out` that holds something else
+ * @throws DataError for sources or a tokenizer that cannot be used
  */
 export async function prepareDataset(options: PrepareOptions): Promise<DatasetInfo> {
   const check = new Arguments("prepareDataset");
@@ -167,7 +168,7 @@ class Preparation {
       await this.#encode(tokenizer, train, val);
       const paths = await train.finish();
       if (this.#documents.train === 0) {
-        throw new DataError(`${this.#options.files.join(", ")}: expected text but received no character of it`);
+        throw new DataError(`${this.#options.files.join(", ")}: expected text but received empty files`);
       }
       if (this.#documents.val === 0) heldOut = await this.#holdOutEnd(paths, train.tokenCount, val);
       await val.finish();
@@ -270,8 +271,8 @@ class Preparation {
     // The end-of-text token in front does not count: it alone is nothing to train on.
     if (tail > total - 2) {
       throw new DataError(
-        `${this.#options.files.join(", ")}: expected a document of more than ${tail} tokens, so many being held out for ` +
-          `validation, but received ${total - 1}`,
+        `${this.#options.files.join(", ")}: expected a document of more than ${tail} tokens, as many are held out, ` +
+          `but received ${total - 1}`,
       );
     }
     await moveTail(paths, total - tail, val);

@@ -196,7 +196,8 @@ async function readHeader(
 ): Promise<{ tokenCount: number; bytesPerToken: BytesPerToken }> {
   if (size < SHARD_HEADER_BYTES) {
     throw new DataError(
-      `${path}: expected a token shard, whose header alone is ${SHARD_HEADER_BYTES} bytes, but received a file of ${size}`,
+      `${path}: expected a token shard, whose header alone is ${SHARD_HEADER_BYTES} bytes, ` +
+        `but received a file of ${size}`,
     );
   }
   const header = Buffer.alloc(12);
@@ -218,10 +219,10 @@ async function readHeader(
     throw new DataError(`${path}: expected a header that counts 1 token or more but received ${tokenCount}`);
   const expected = SHARD_HEADER_BYTES + tokenCount * variant.bytesPerToken;
   if (size !== expected) {
+    const tokens = `${tokenCount} uint${variant.bytesPerToken * 8} tokens`;
     const fault = size < expected ? "cut short" : "longer than its header says";
     throw new DataError(
-      `${path}: expected ${expected} bytes for the header and its ${tokenCount} uint${variant.bytesPerToken * 8} tokens ` +
-        `but received ${size}: the file is ${fault}`,
+      `${path}: expected ${expected} bytes for a header and ${tokens} but received ${size}: the file is ${fault}`,
     );
   }
   return { tokenCount, bytesPerToken: variant.bytesPerToken };

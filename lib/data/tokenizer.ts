@@ -17,8 +17,8 @@ export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
     return await import("tokenizers");
   } catch (cause) {
     throw new DataError(
-      `tokenizers: expected the package for ${process.platform}-${process.arch} but received none that loads (reinstall ` +
-        `with \`npm ci\`, which brings binaries for Linux, macOS and Windows): ${firstLine(cause)}`,
+      `tokenizers: expected the package for ${process.platform}-${process.arch} but received none that loads ` +
+        `(reinstall with \`npm ci\`, which brings binaries for Linux, macOS and Windows): ${firstLine(cause)}`,
       { cause },
     );
   }
@@ -82,7 +82,8 @@ export class Tokenizer {
       if (id !== null) return id;
     }
     throw new DataError(
-      `${this.#name}: expected an end-of-text token, ${either(END_OF_TEXT_NAMES)}, but received a vocabulary without one`,
+      `${this.#name}: expected an end-of-text token, ${either(END_OF_TEXT_NAMES)}, ` +
+        "but received a vocabulary without one",
     );
   }
 

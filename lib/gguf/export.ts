@@ -38,8 +38,8 @@ export interface GgufExport {
  * @param folder a Hugging Face folder of a `LlamaForCausalLM`, such as a run's `model/`
  * @param file the file to write; its name without `.gguf` becomes the model's. An earlier GGUF file is replaced
  * @throws TypeError for another argument; ConfigError if `file` is something else already
- * @throws CheckpointError if the folder is missing or no whole Llama with its tokenizer, or llama.cpp has no tokenizer that
- *   gives the same ids; DataError if the tokenizer's file is damaged
+ * @throws CheckpointError if the folder is missing or no whole Llama with its tokenizer, or llama.cpp has no tokenizer
+ *   that gives the same ids; DataError if the tokenizer's file is damaged
  */
 export async function exportGguf(folder: string, file: string, options: ExportGgufOptions = {}): Promise<GgufExport> {
   const check = new Arguments("exportGguf");

@@ -35,8 +35,8 @@ interface TokenizerJson {
 /**
  * The tokenizer of a model folder. It has as many tokens as the model's embedding has rows: ids without a token are
  * named [PAD…] and marked as unused.
- * @throws CheckpointError if there is no tokenizer.json, it does not fit the model, or llama.cpp has none that gives the
- *   same ids; DataError if it is damaged
+ * @throws CheckpointError if there is no tokenizer.json, it does not fit the model, or llama.cpp has none that gives
+ *   the same ids; DataError if it is damaged
  */
 export async function tokenizerMetadata(folder: string, config: LlamaConfig): Promise<GgufMetadata> {
   const path = join(folder, "tokenizer.json");

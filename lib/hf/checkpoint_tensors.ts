@@ -34,7 +34,7 @@ export class CheckpointTensors {
     }
     const index = join(folder, indexFile);
     if (!existsSync(index)) {
-      throw new CheckpointError(`${folder}: expected ${singleFile} or ${indexFile} in the folder but received neither`);
+      throw new CheckpointError(`${folder}: expected ${singleFile} or ${indexFile} but received neither`);
     }
     return CheckpointTensors.openIndex(folder, await readWeightMap(index), index);
   }

@@ -8,7 +8,7 @@ import type { LlamaConfig } from "./llama_config.js";
 
 /**
  * Reads a model folder's configuration: the first thing that everything which takes such a folder does.
- * @throws CheckpointError if there is no such folder, or no configuration of a Llama in it, with all problems, one a line
+ * @throws CheckpointError if there is no such folder, or no configuration of a Llama in it, with a line for each problem
  */
 export async function readModelConfig(folder: string): Promise<LlamaConfig> {
   if (!existsSync(folder)) {
@@ -18,7 +18,7 @@ export async function readModelConfig(folder: string): Promise<LlamaConfig> {
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
     throw new CheckpointError(`${path}: expected a model's configuration but received ${unusable(cause)}`, { cause });
   });
-  const json = parseCheckpointJson(text, path);
+  const json = parseCheckpointJson(text, path, "a model's configuration as JSON");
   try {
     return parseLlamaConfig(json, path);
   } catch (cause) {
@@ -27,10 +27,11 @@ export async function readModelConfig(folder: string): Promise<LlamaConfig> {
 }
 
 /** Parses a JSON file of a model folder. @throws CheckpointError naming the file */
-export function parseCheckpointJson(text: string, path: string): unknown {
+export function parseCheckpointJson(text: string, path: string, expected = "JSON"): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
-    throw new CheckpointError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
+    const reason = (cause as Error).message;
+    throw new CheckpointError(`${path}: expected ${expected} but received other text: ${reason}`, { cause });
   }
 }

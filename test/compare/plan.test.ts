@@ -134,7 +134,10 @@ describe("planComparison", () => {
       changes: { stages: [{ patchSize: 1, fraction: 0.5 }, { patchSize: 4 }] },
       says: /stages: expected two.*but received patchSize 1, then 4$/,
     },
-    { changes: { data: { train: "TRAIN" }, eval: undefined }, says: /data\.val: a comparison needs held-out data/ },
+    {
+      changes: { data: { train: "TRAIN" }, eval: undefined },
+      says: /data\.val: expected held-out data, as a comparison needs it, but received nothing/,
+    },
     {
       changes: {
         stages: [{ patchSize: 32, fraction: 0.5 }, { patchSize: 1 }],
