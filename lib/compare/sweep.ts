@@ -20,13 +20,16 @@ export function parseSweep(texts: readonly string[]): Sweep {
   const check = new Arguments("parseSweep");
   const sweep: { patchSize?: number[]; fraction?: number[] } = {};
   for (const [index, text] of check.strings("texts", texts, 1).entries()) {
-    const refuse = (expected: string) => check.fail(RangeError, `texts[${index}]`, expected, describe(text));
+    const refuse = (expected: string, received = text): never =>
+      check.fail(RangeError, `texts[${index}]`, expected, describe(received));
     const [, name = "", list = ""] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
     if (name !== "patchSize" && name !== "fraction") return refuse("patchSize=K,... or fraction=F,...");
     if (sweep[name] !== undefined) return refuse(`each axis once, all values of ${name} in one text,`);
-    const values = list.split(",").map((item) => (item.trim() === "" ? Number.NaN : Number(item)));
-    if (!values.every(axes[name].holds)) return refuse(`${name}= and ${axes[name].expected}, separated by commas,`);
-    sweep[name] = values;
+    const { holds, expected } = axes[name];
+    sweep[name] = list.split(",").map((item) => {
+      const value = item.trim() === "" ? Number.NaN : Number(item);
+      return holds(value) ? value : refuse(`${expected}, separated by commas, after ${name}=`, item);
+    });
   }
   return sweep;
 }

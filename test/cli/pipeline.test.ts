@@ -159,7 +159,9 @@ describe("the commands in turn", () => {
     rmSync(path("runs/small/model/tokenizer.json"));
     const mute = await nextpatch(...args);
     expect(mute).toMatchObject({ code: 2, stdout: "" });
-    expect(mute.stderr).toBe("nextpatch: runs/small/model/tokenizer.json: the model has no tokenizer\n");
+    expect(mute.stderr).toBe(
+      "nextpatch: --model: expected a model folder with its tokenizer.json but received runs/small/model, which has none\n",
+    );
     copyFileSync(path("data/tokenizer.json"), path("runs/small/model/tokenizer.json"));
   });
 

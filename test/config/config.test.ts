@@ -169,10 +169,19 @@ describe("problems", () => {
     [
       "a step that only some stages can use: the hint works for all",
       {
+        data: { train: "train.bin", shuffleTokens: 1536 },
         stages: [{ patchSize: 3, fraction: 0.5 }, { patchSize: 4 }],
         batch: { tokensPerStep: 1536, sequenceLength: 128 },
       },
       "",
+    ],
+    [
+      "sequences that do not divide the longest ones, by which the data is shuffled",
+      {
+        stages: [{ patchSize: 3, fraction: 0.5 }, { patchSize: 4 }],
+        batch: { tokensPerStep: 1536, sequenceLength: 128 },
+      },
+      "stages.0: expected patchSize * sequenceLength to divide that of the longest stage, 512, but received 384",
     ],
     [
       "a step that one stage cannot use",
