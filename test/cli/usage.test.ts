@@ -66,6 +66,23 @@ describe("nextpatch", () => {
       args: ["info", "--config", "none.yaml", "--device", "gpu"],
       says: /none\.yaml: expected a run config but received a file that does not exist/,
     },
+    { args: ["info", "--config"], says: /option '--config <file>' argument missing/ },
+    {
+      args: ["prepare", "a.txt", "--out", "d", "--train-tokenizer", "9"],
+      says: /^nextpatch: --train-tokenizer: expected a whole number from 257 to 30000 but received 9$/m,
+    },
+    {
+      args: ["prepare", "a.txt", "--out", "d", "--train-tokenizer", "300", "--val-fraction", "1"],
+      says: /^nextpatch: --val-fraction: expected a number above 0 and below 1 but received 1$/m,
+    },
+    {
+      args: ["generate", "--model", ".", "--prompt", "a"],
+      says: /^nextpatch: --model: expected a model folder with its tokenizer\.json but received \., which has none$/m,
+    },
+    {
+      args: ["bench", "train", "--model", "tiny", "--micro-batch", "3"],
+      says: /^nextpatch: --micro-batch: expected auto or a divisor of the 64 sequences of a step but received 3$/m,
+    },
     { args: ["bench", "train", "--model", "huge"], says: /--model: expected tiny.*but received "huge"/ },
     { args: ["bench", "train", "--model", "{"], says: /--model: expected JSON but received other text: / },
     {
