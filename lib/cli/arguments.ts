@@ -1,10 +1,9 @@
 /** What flags' texts are turned into. */
-import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
-import { ConfigError } from "../errors.js";
 import { Llama } from "../nn/llama.js";
 import type { CliIo } from "./io.js";
+import { checkModelFolder } from "./usage.js";
 
 export interface PlacementFlags {
   readonly device: DeviceSpec;
@@ -24,7 +23,7 @@ export function withPlacement(command: Command): Command {
 
 /** The model that `--model` names, where the flags place it. */
 export async function loadModel(flags: PlacementFlags & { readonly model: string }, io: CliIo): Promise<Llama> {
-  if (!existsSync(flags.model)) throw new ConfigError(`--model: no model folder at ${flags.model}`);
+  checkModelFolder(flags.model);
   return Llama.load(flags.model, openPlacement(flags, io));
 }
 

@@ -1,14 +1,16 @@
 /** `nextpatch bench`: how fast this machine trains. */
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import { show } from "../arguments.js";
 import { benchKernels } from "../bench/kernels/run.js";
 import { kernelTable } from "../bench/kernels/table.js";
-import { benchTrainStep } from "../bench/train_step.js";
+import { benchTrainStep, type TrainBenchOptions } from "../bench/train_step.js";
 import { Device } from "../device.js";
 import { ConfigError } from "../errors.js";
 import { presetNames } from "../hf/presets.js";
 import { type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { fromFlags } from "./usage.js";
 
 interface Flags extends PlacementFlags {
   readonly model: string;
@@ -18,6 +20,16 @@ interface Flags extends PlacementFlags {
   readonly steps: number;
   readonly microBatch?: number;
 }
+
+/** The flags that `benchTrainStep` gets its options from. */
+const flagOf = {
+  model: "--model",
+  patchSize: "--patch-size",
+  sequenceLength: "--sequence-length",
+  tokensPerStep: "--tokens-per-step",
+  steps: "--steps",
+  microBatch: "--micro-batch",
+};
 
 export function registerBench(program: Command, io: CliIo): void {
   const bench = program.command("bench").description("measure how fast this machine trains");
@@ -56,7 +68,7 @@ function registerTrainStep(bench: Command, io: CliIo): void {
     const model = await readModel(flags.model);
     const device = open(flags, io);
     const progress = io.progress("bench train");
-    const result = await benchTrainStep(device, {
+    const options: TrainBenchOptions = {
       model,
       patchSize: flags.patchSize,
       sequenceLength: flags.sequenceLength,
@@ -65,7 +77,9 @@ function registerTrainStep(bench: Command, io: CliIo): void {
       steps: flags.steps,
       microBatch: flags.microBatch ?? "auto",
       onStep: (done, of) => progress.update(done, of, `step ${done}/${of}`),
-    }).finally(() => progress.stop());
+    };
+    const bench = fromFlags("benchTrainStep", flagOf, () => benchTrainStep(device, options));
+    const result = await bench.finally(() => progress.stop());
     const utilisation = result.mfu === null ? "" : `, ${(100 * result.mfu).toFixed(1)} % of peak FLOP/s`;
     io.result(
       `${Math.round(result.tokensPerSecond)} tokens/s, ${Math.round(result.positionsPerSecond)} positions/s, ` +
@@ -87,12 +101,12 @@ async function readModel(argument: string): Promise<Record<string, unknown>> {
   const text = argument.trimStart().startsWith("{") ? argument : await readFile(argument, "utf8").catch(() => null);
   if (text === null) {
     throw new ConfigError(
-      `--model: expected ${presetNames.join(", ")}, a config.json or JSON but received "${argument}"`,
+      `--model: expected ${presetNames.join(", ")}, a config.json or JSON but received ${show(argument)}`,
     );
   }
   try {
     return JSON.parse(text) as Record<string, unknown>;
   } catch (cause) {
-    throw new ConfigError(`--model: not JSON: ${(cause as Error).message}`, { cause });
+    throw new ConfigError(`--model: expected JSON but received other text: ${(cause as Error).message}`, { cause });
   }
 }

@@ -7,6 +7,7 @@ import { runTable } from "../compare/words.js";
 import { loadRunConfig } from "../config/config.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { fromFlags } from "./usage.js";
 
 interface Flags extends OverrideFlags {
   readonly equalCost?: boolean;
@@ -27,7 +28,8 @@ export function registerCompare(program: Command, io: CliIo): void {
 
 async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
   const config = await loadRunConfig(path, { set: overridesOf(flags) });
-  const sweep = flags.sweep && parseSweep(flags.sweep);
+  const texts = flags.sweep;
+  const sweep = texts && (await fromFlags("parseSweep", { texts: "--sweep" }, () => parseSweep(texts)));
 
   const interrupt = new AbortController();
   const onInterrupt = (): void => {

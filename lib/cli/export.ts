@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { exportGguf } from "../gguf/export.js";
 import type { CliIo } from "./io.js";
+import { checkModelFolder } from "./usage.js";
 
 interface Flags {
   readonly model: string;
@@ -16,6 +17,7 @@ export function registerExport(program: Command, io: CliIo): void {
     .addOption(new Option("--format <format>", "format of the file").choices(["gguf"]).makeOptionMandatory())
     .requiredOption("--out <file>", "file to write; replaces an earlier export of that name")
     .action(async ({ model, out }: Flags) => {
+      checkModelFolder(model, "tokenizer.json");
       const interrupt = new AbortController();
       const onInterrupt = (): void => interrupt.abort(new Error("interrupted"));
       process.once("SIGINT", onInterrupt);

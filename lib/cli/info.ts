@@ -26,7 +26,7 @@ export function registerInfo(program: Command, io: CliIo): void {
   withOverrides(command).action(async ({ config, ...flags }: Flags) => {
     const overrides = overridesOf(flags);
     if (config === undefined && overrides.length > 0) {
-      throw new ConfigError(`expected a --config that ${overrides[0]} is to change but received none`);
+      throw new ConfigError(`--config: expected a config for ${overrides[0]} to change but received nothing`);
     }
     const found = backends();
     const plan = config === undefined ? null : await planOf(config, overrides);

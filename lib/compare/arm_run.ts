@@ -28,8 +28,8 @@ export async function armState(arm: Arm): Promise<ArmState> {
   const changed = differences(JSON.parse(await readFile(configOf(arm), "utf8")), arm.config);
   if (changed.length > 0) {
     throw new ConfigError(
-      `${arm.config.out}: was begun with another config (${changed.join("; ")}); go on with the old one, ` +
-        "or compare in another folder (--set out=...)",
+      `${arm.config.out}: expected the config that the run there was begun with but received other values: ` +
+        `${changed.join("; ")} (go on with the old ones, or compare in another folder: --set out=...)`,
     );
   }
   // The model is the last thing that a run leaves.

@@ -105,7 +105,7 @@ export function checkSameEnvironment(runFolder: string, before: Environment, now
   if (changed.length === 0) return;
   const list = changed.map((key) => `${key}: ${before[key] ?? "not set"} before, ${now[key] ?? "not set"} now`);
   throw new ConfigError(
-    `${runFolder}: was begun under other conditions (${list.join("; ")}), with which it cannot be compared; ` +
-      "go on under the old ones, or compare in another folder (--set out=...)",
+    `${runFolder}: expected the conditions under which the run there was begun but received others, which cannot be ` +
+      `compared: ${list.join("; ")} (go on under the old ones, or compare in another folder: --set out=...)`,
   );
 }

@@ -5,7 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import type { z } from "zod";
-import { ConfigError } from "../errors.js";
+import { ConfigError, unusable } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { checkConfig } from "./checks.js";
 import { readModelSection } from "./model.js";
@@ -41,7 +41,7 @@ export async function loadRunConfig(path: string, options: { set?: readonly stri
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    throw new ConfigError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
+    throw new ConfigError(`${path}: expected a run config but received ${unusable(cause)}`, { cause });
   }
   return parseRunConfig(applyOverrides(parseText(text, path), options.set ?? []), path);
 }
@@ -87,6 +87,7 @@ function parseText(text: string, path: string): unknown {
     // JSON is YAML but for tabs, which YAML does not take as indentation.
     return text.trimStart().startsWith("{") && text.includes("\t") ? JSON.parse(text) : parse(text);
   } catch (cause) {
-    throw new ConfigError(`${path}: ${(cause as Error).message.split("\n")[0]}`, { cause });
+    const reason = (cause as Error).message.split("\n")[0];
+    throw new ConfigError(`${path}: expected YAML or JSON but received other text: ${reason}`, { cause });
   }
 }

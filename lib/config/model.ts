@@ -1,9 +1,10 @@
 /** The model section of a run config: a preset, the keys of a Hugging Face config, or both. */
+
+import { show } from "../arguments.js";
 import { meaningfulKeys, readLlamaConfig } from "../hf/config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { type PresetName, presetNames, presets, shapeKeys } from "../hf/presets.js";
 import { nearestKey } from "./nearest.js";
-import { show } from "./problems.js";
 
 /**
  * Reads the section. Keys of a config.json that have no meaning here are ignored, so that a whole one can be pasted;
@@ -24,7 +25,7 @@ export function readModelSection(
   const merged: Record<string, unknown> = { ...base, ...keys };
   for (const key of shapeKeys) {
     if (merged[key] === undefined || merged[key] === null)
-      report(key, "required unless a preset is named, but missing");
+      report(key, "expected a value, unless a preset is named, but received nothing");
   }
   return readLlamaConfig(merged, report);
 }

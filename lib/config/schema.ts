@@ -11,7 +11,7 @@ const ratio = z.number().min(0).max(1);
 const text = z.string().min(1);
 
 const patterns = z
-  .union([text, z.array(text).min(1)], { error: "expected a file name or pattern, or a list of them" })
+  .union([text, z.array(text).min(1)], { error: "expected a file name, a pattern or a list of them" })
   .describe("Token shards: a file, a pattern with `*`, or a list of either. Relative to the working directory.");
 
 /** A section of a stage: the keys of the run's section, each optional and without its default. */

@@ -91,8 +91,8 @@ function countSteps(config: RunConfig, tokensPerStep: readonly number[], availab
     if (count >= 1) return;
     const share = Math.round(shares[index]! * target);
     throw new ConfigError(
-      `stages.${index}: expected a share of at least one step of ${tokensPerStep[index]} tokens but received ${share} tokens ` +
-        `of ${Math.round(target)}`,
+      `stages.${index}: expected a share of at least one step of ${tokensPerStep[index]} tokens ` +
+        `but received ${share} tokens of ${Math.round(target)}`,
     );
   });
   return steps;

@@ -2,6 +2,7 @@
  * The shape of a Llama model, with the keys and meaning of Hugging Face's `config.json`
  * (transformers, models/llama/configuration_llama.py).
  */
+import { Arguments, show } from "../arguments.js";
 import { ConfigError } from "../errors.js";
 import { Fields } from "./fields.js";
 import type { LlamaConfig } from "./llama_config.js";
@@ -43,9 +44,10 @@ export const meaningfulKeys: readonly string[] = [
  * Reads a parsed `config.json` as written by transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
  * A key that is absent or null takes the default it has in transformers.
  * @param where prefix of the keys in messages, such as a file's name
- * @throws ConfigError with all problems, one a line
+ * @throws ConfigError with all problems, one a line; TypeError for another `where`
  */
 export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
+  new Arguments("parseLlamaConfig").string("where", where);
   const problems: string[] = [];
   const config = readLlamaConfig(json, (key, problem) => problems.push(`${where}: ${key ? `${key}: ` : ""}${problem}`));
   if (config === null || problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
@@ -55,7 +57,7 @@ export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
 /** As `parseLlamaConfig`, with each problem told to `report(key, problem)`; the result is valid only without any. */
 export function readLlamaConfig(json: unknown, report: (key: string, problem: string) => void): LlamaConfig | null {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    report("", `expected an object with the keys of a Llama config but received ${JSON.stringify(json)}`);
+    report("", `expected an object with the keys of a Llama config but received ${show(json)}`);
     return null;
   }
   const fields = new Fields(json as Record<string, unknown>, report);

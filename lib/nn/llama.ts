@@ -1,7 +1,5 @@
-import { existsSync } from "node:fs";
 import { Arguments } from "../arguments.js";
 import { checkDevice, checkPrecision, Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
-import { CheckpointError } from "../errors.js";
 import { parseLlamaConfig } from "../hf/config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterCount } from "../hf/names.js";
@@ -47,7 +45,6 @@ export class Llama {
     const check = new Arguments("Llama.load");
     check.string("folder", folder);
     checkPlacement(check, options);
-    if (!existsSync(folder)) throw new CheckpointError(`no model folder at ${folder}`);
     const source = await readModelFolder(folder);
     try {
       const model = Llama.place(source.config, options);

@@ -1,5 +1,6 @@
 /** `metrics.jsonl`: one JSON object per training step, one per line. */
 import { type FileHandle, open, readFile, rename, writeFile } from "node:fs/promises";
+import { show } from "../arguments.js";
 import { DataError } from "../errors.js";
 
 /**
@@ -120,14 +121,14 @@ function parseLine(text: string, where: string): MetricsLine {
   try {
     value = JSON.parse(text) as Record<string, unknown> | null;
   } catch (cause) {
-    throw new DataError(`${where}: expected a JSON object but received ${JSON.stringify(text.slice(0, 60))}`, {
+    throw new DataError(`${where}: expected a JSON object but received ${show(text)}`, {
       cause,
     });
   }
   for (const key of keys) {
     const found = value?.[key];
     if (typeof found === "number" || (found === null && mayDiverge.includes(key))) continue;
-    throw new DataError(`${where}: ${key}: expected a number but received ${JSON.stringify(found) ?? "nothing"}`);
+    throw new DataError(`${where}: ${key}: expected a number but received ${show(found)}`);
   }
   const line = value as unknown as MetricsLine;
   const valLoss = line.valLoss === null ? { valLoss: Number.NaN } : {};

@@ -99,7 +99,9 @@ describe.each(backends)("evaluate on %s", (backend) => {
       /tokens\.bin: expected at least one block of 8 x 13 tokens but received 100 tokens$/,
     );
     using small = model(49);
-    await expect(evaluate(small, { data: data() })).rejects.toThrow(/token 49 at position 49 is outside .* of 49$/);
+    await expect(evaluate(small, { data: data() })).rejects.toThrow(
+      /position 49: expected a token id below the vocabulary's size of 49 but received 49$/,
+    );
     expect(isOpen()).toBe(false);
   });
 

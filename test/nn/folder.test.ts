@@ -94,7 +94,9 @@ describe.each(backends)("a model folder on %s", (backend) => {
 
   it("that is not whole is refused, by the name of what is wrong", async () => {
     const missing = Llama.load(path("none"), { device });
-    await expect(missing).rejects.toThrow(new CheckpointError(`no model folder at ${path("none")}`));
+    await expect(missing).rejects.toThrow(
+      new CheckpointError(`${path("none")}: expected a model folder but received a folder that does not exist`),
+    );
     await expect(missing).rejects.toBeInstanceOf(CheckpointError);
     await convert(fixture("gqa"), path("integers"), (name) => (name === "model.norm.weight" ? { dtype: "I32" } : {}));
     await expect(Llama.load(path("integers"), { device })).rejects.toThrow(

@@ -44,6 +44,14 @@ describe("a run that cannot be", () => {
       problem: /batch\.microBatch: expected a divisor of the 4 sequences/,
     },
     {
+      what: "stages whose blocks do not divide each other",
+      keys: {
+        stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 3 }],
+        batch: { tokensPerStep: 384, sequenceLength: 16 },
+      },
+      problem: /stages\.1: expected .* to divide that of the longest stage, 64, but received 48$/,
+    },
+    {
       what: "more positions than the model has",
       keys: { batch: { tokensPerStep: 512, sequenceLength: 128 } },
       problem: /expected at most model\.max_position_embeddings \(64\) but received 128/,
@@ -58,12 +66,11 @@ describe("a run that cannot be", () => {
     expect(() => madeConfig(path(), keys)).toThrow(problem);
   });
 
-  it("is told by the data: stages whose blocks do not divide each other, shards cut short or missing", async () => {
-    const stages = [{ patchSize: 4, fraction: 0.5 }, { patchSize: 3 }];
-    const config = madeConfig(path(), { stages, batch: { tokensPerStep: 384, sequenceLength: 16 } });
-    await expect(runTo(config)).rejects.toThrow(/blocks of 48 tokens do not divide the longest stage's 64/);
+  it("is told by the data: shards cut short or missing", async () => {
     truncateSync(path("train.bin"), 1024 + 100);
-    await expect(runTo(madeConfig(path(), { out: path("cut") }))).rejects.toThrow(/train\.bin: cut short/);
+    await expect(runTo(madeConfig(path(), { out: path("cut") }))).rejects.toThrow(
+      /train\.bin: expected .* the file is cut short$/,
+    );
     const missing = madeConfig(path(), { data: { train: path("none_*.bin") }, eval: undefined, out: path("missing") });
     await expect(runTo(missing)).rejects.toThrow(/none_\*\.bin/);
   });
