@@ -103,7 +103,7 @@ describe.each(backends)("Decoder on %s", (backend) => {
       await expect(next).rejects.toThrow(new RegExp(`^Decoder.next: ${name}: expected .* but received `));
     }
     await expect(decoder.next([1] as never, greedy)).rejects.toThrow(
-      /tokens: expected an Int32Array but received another/,
+      /tokens: expected an Int32Array but received an array/,
     );
     expect(decoder.length).toBe(0);
     const { usedBytes } = model.device.memory();
