@@ -114,7 +114,10 @@ export class Tokenizer {
    * @param options.keepSpecialTokens keep special tokens such as end-of-text. Default false.
    * @throws TypeError or RangeError for what are no ids
    */
-  async decode(ids: ArrayLike<number>, options: { readonly keepSpecialTokens?: boolean } = {}): Promise<string> {
+  async decode(
+    ids: readonly number[] | Int32Array | Uint32Array,
+    options: { readonly keepSpecialTokens?: boolean } = {},
+  ): Promise<string> {
     const check = new Arguments("Tokenizer.decode");
     const { keepSpecialTokens = false } = check.object("options", options);
     check.boolean("keepSpecialTokens", keepSpecialTokens);

@@ -84,6 +84,17 @@ describe("a comparison that is broken off", () => {
     writeFileSync(path(file), read(file).replace(/"processor": "[^"]*"/, '"processor": "another"'));
     const elsewhere = compare(tinyConfig(path(), "cpu"));
     await expect(elsewhere).rejects.toThrow(/was begun but received others, .*: processor: another before, .* now /);
+
+    for (const [file, what] of [
+      ["environment", "a run's environment"],
+      ["config", "a run's config"],
+    ]) {
+      writeFileSync(path(`run/baseline/${file}.json`), '{"cut":');
+      const damaged = compare(tinyConfig(path(), "cpu"));
+      const problem = `baseline/${file}.json: expected ${what} as a JSON object but received other text`;
+      await expect(damaged).rejects.toThrow(problem);
+      await expect(damaged).rejects.toThrow(ConfigError);
+    }
   });
 });
 
