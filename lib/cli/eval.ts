@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { evaluate } from "../evaluate.js";
 import { loadModel, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { fromFlags } from "./usage.js";
 
 interface Flags extends PlacementFlags {
   readonly model: string;
@@ -10,6 +11,9 @@ interface Flags extends PlacementFlags {
   readonly patchSize: number;
   readonly sequenceLength?: number;
 }
+
+/** The flags that `evaluate` gets its options from. */
+const flagOf = { data: "--data", patchSize: "--patch-size", sequenceLength: "--sequence-length" };
 
 export function registerEval(program: Command, io: CliIo): void {
   const command = program
@@ -24,12 +28,10 @@ export function registerEval(program: Command, io: CliIo): void {
     const progress = io.progress("eval");
     const { data, patchSize, sequenceLength } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };
-    const result = await evaluate(model, {
-      data,
-      patchSize,
-      ...length,
-      onProgress: (done, of) => progress.update(done, of, `block ${done}/${of}`),
-    }).finally(() => progress.stop());
+    const onProgress = (done: number, of: number) => progress.update(done, of, `block ${done}/${of}`);
+    const options = { data, patchSize, ...length, onProgress };
+    const evaluation = fromFlags("evaluate", flagOf, () => evaluate(model, options));
+    const result = await evaluation.finally(() => progress.stop());
     io.result(
       `loss ${result.loss.toFixed(6)} nats a token, perplexity ${result.perplexity.toFixed(4)}, ` +
         `over ${result.tokens} tokens in ${result.positions} positions`,

@@ -1,12 +1,11 @@
 /** `nextpatch generate`: continues a text. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { Tokenizer } from "../data/tokenizer.js";
-import { ConfigError } from "../errors.js";
 import { generate } from "../generate.js";
 import { loadModel, numberBetween, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { checkModelFolder, fromFlags } from "./usage.js";
 
 interface Flags extends PlacementFlags {
   readonly model: string;
@@ -17,6 +16,16 @@ interface Flags extends PlacementFlags {
   readonly topP: number;
   readonly seed: number;
 }
+
+/** The flags that `generate` gets its options from. */
+const flagOf = {
+  prompt: "--prompt",
+  maxTokens: "--max-tokens",
+  temperature: "--temperature",
+  topK: "--top-k",
+  topP: "--top-p",
+  seed: "--seed",
+};
 
 export function registerGenerate(program: Command, io: CliIo): void {
   const command = program
@@ -30,14 +39,15 @@ export function registerGenerate(program: Command, io: CliIo): void {
     .option("--top-p <p>", "only the likeliest tokens that reach this probability; 1: all", numberBetween(0, 1), 1)
     .option("--seed <seed>", "the same seed draws the same text", wholeNumber(0), 1);
   withPlacement(command).action(async (flags: Flags) => {
-    const path = join(flags.model, "tokenizer.json");
-    if (existsSync(flags.model) && !existsSync(path)) throw new ConfigError(`${path}: the model has no tokenizer`);
+    checkModelFolder(flags.model, "tokenizer.json");
     using model = await loadModel(flags, io);
-    const tokenizer = await Tokenizer.fromFile(path);
+    const tokenizer = await Tokenizer.fromFile(join(flags.model, "tokenizer.json"));
     const stream = !io.json && process.stdout.isTTY;
     if (stream) process.stdout.write(flags.prompt);
     const onText = stream ? { onText: (text: string) => void process.stdout.write(text) } : {};
-    const { text, ...rest } = await generate(model, tokenizer, flags.prompt, { ...flags, ...onText });
+    const options = { ...flags, ...onText };
+    const call = () => generate(model, tokenizer, flags.prompt, options);
+    const { text, ...rest } = await fromFlags("generate", flagOf, call);
     io.result(stream ? "" : flags.prompt + text, { prompt: flags.prompt, text, ...rest });
   });
 }
