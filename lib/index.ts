@@ -52,4 +52,5 @@ export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";
 export type { TrainerProgress } from "./train/progress.js";
-export { Trainer, type TrainerOptions } from "./train/trainer.js";
+export { Trainer } from "./train/trainer.js";
+export type { TrainerOptions } from "./train/trainer_options.js";

@@ -96,6 +96,7 @@ export class Decoder {
   /** Before anything is enqueued: a call that is refused leaves the cache as it was. */
   #check(tokens: Int32Array, sampling: SamplingSettings): void {
     const check = new Arguments("Decoder.next");
+    if (this.#buffers.tokens.disposed) check.fail(TypeError, "this", "a live decoder", "a disposed one");
     const room = this.capacity - this.#length;
     const expected = `1 to ${room} tokens (of a capacity of ${this.capacity})`;
     if (!types.isInt32Array(tokens)) check.fail(TypeError, "tokens", "an Int32Array", describe(tokens));

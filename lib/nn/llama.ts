@@ -23,12 +23,11 @@ export class Llama {
   /**
    * A model with random weights, from Hugging Face's initialisation.
    * @param config keys of a Hugging Face LlamaConfig
-   * @throws TypeError or RangeError for a wrong argument, ConfigError for a wrong key of the config, DeviceError,
+   * @throws TypeError or RangeError for a wrong argument, ConfigError for a wrong config, DeviceError,
    *   OutOfMemoryError
    */
   static create(config: Partial<LlamaConfig>, options: Placement & { seed?: number } = {}): Llama {
     const check = new Arguments("Llama.create");
-    check.object("config", config);
     const { seed = 0 } = checkPlacement(check, options);
     check.wholeNumber("seed", seed, 0);
     const model = Llama.place(parseLlamaConfig(config, "model"), options);

@@ -81,6 +81,7 @@ export class TrainingPass {
   run(tokens: Int32Array, options: { readonly accumulate?: boolean } = {}): void {
     const input = this.#input;
     const check = new Arguments("TrainingPass.run");
+    if (input.disposed) check.fail(TypeError, "this", "a live pass", "a disposed one");
     if (!types.isInt32Array(tokens)) check.fail(TypeError, "tokens", "an Int32Array", describe(tokens));
     if (tokens.length !== input.size) {
       check.fail(RangeError, "tokens", `sequences * positions * patchSize = ${input.size} ids`, String(tokens.length));

@@ -1,4 +1,4 @@
-import { Arguments, describe } from "../arguments.js";
+import { Arguments } from "../arguments.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
@@ -44,12 +44,12 @@ export class AdamW {
   /**
    * Takes the memory for a gradient and two moments, in f32; the moments are zeros.
    * @param parameters a model's `parameters`, which `step` updates
-   * @throws TypeError for what is none, OutOfMemoryError
+   * @throws TypeError for a wrong argument, OutOfMemoryError
    */
   constructor(private readonly parameters: Parameters) {
-    if (!(parameters instanceof Parameters)) {
-      new Arguments("AdamW").fail(TypeError, "parameters", "a model's parameters", describe(parameters));
-    }
+    const check = new Arguments("AdamW");
+    check.instance("parameters", parameters, Parameters);
+    check.tensor("parameters", parameters.master, { dtypes: ["f32"] });
     this.#tensors = allocate(parameters.device, adamwSpecs(parameters.device, parameters.layout));
     this.reset();
   }
@@ -95,13 +95,20 @@ export class AdamW {
    * @throws TypeError or RangeError for a wrong rate or setting
    */
   step(learningRate: number, settings: AdamWSettings): void {
-    this.prepareStep(learningRate, settings);
+    this.#prepare(new Arguments("AdamW.step"), learningRate, settings);
     this.applyStep();
   }
 
-  /** Puts the numbers of the next step on the device: the part of a step that differs from the one before. */
+  /**
+   * The part of `step` that differs from one step to the next: puts its numbers on the device.
+   * @throws TypeError or RangeError for a wrong rate or setting
+   */
   prepareStep(learningRate: number, settings: AdamWSettings): void {
-    const check = new Arguments("AdamW.step");
+    this.#prepare(new Arguments("AdamW.prepareStep"), learningRate, settings);
+  }
+
+  #prepare(check: Arguments, learningRate: number, settings: AdamWSettings): void {
+    if (this.gradient.disposed) check.fail(TypeError, "this", "a live optimizer", "a disposed one");
     check.number("learningRate", learningRate, "a finite number", Number.isFinite);
     const { betas, eps, weightDecay, gradClip } = check.object("settings", settings);
     const rates = check.object("betas", betas);
@@ -119,7 +126,7 @@ export class AdamW {
     );
   }
 
-  /** The part of a step that is the same every time, and can be captured. */
+  /** The part of `step` that is the same every time, and can be captured. */
   applyStep(): void {
     const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, hyper, normWorkspace } = this.#tensors;
     const { compute, master, layout } = this.parameters;

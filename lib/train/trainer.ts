@@ -13,14 +13,7 @@ import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
 import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
 import { SkippedUpdates } from "./skipped_updates.js";
-
-/** How a run is opened. */
-export interface TrainerOptions {
-  /** Go on with the run that `config.out` holds. Default: begin a new one there. */
-  readonly resume?: boolean;
-  /** Called with what a person wants to know: what `auto` chose, where a run goes on, an update that was skipped. */
-  readonly log?: (message: string) => void;
-}
+import { checkOptions, checkParsed, type TrainerOptions } from "./trainer_options.js";
 
 /**
  * Trains a model through its stages and keeps the run's folder. `run()` yields a metrics line a step:
@@ -49,7 +42,7 @@ export class Trainer {
    * nothing open.
    * @param config as `loadRunConfig` or `parseRunConfig` returns it
    * @throws TypeError for a wrong argument
-   * @throws ConfigError if the config cannot be run with this data, the folder already holds a run, or, to resume,
+   * @throws ConfigError if the config has not been parsed or cannot be run with this data, the folder already holds a run, or, to resume,
    *   holds none or one whose config computes something else
    * @throws DataError if the shards are missing or damaged, or hold no held-out sequence
    * @throws CheckpointError if the checkpoint, or the model of `init.from`, is damaged or of another run
@@ -57,10 +50,8 @@ export class Trainer {
    */
   static async open(config: RunConfig, options: TrainerOptions = {}): Promise<Trainer> {
     const check = new Arguments("Trainer.open");
-    checkParsed(check, config);
-    const { resume = false, log = () => undefined } = check.object("options", options);
-    check.boolean("resume", resume);
-    check.callback("log", log);
+    checkParsed(check, "Trainer.open", config);
+    const { resume, log } = checkOptions(check, options);
     return new Trainer(await openRun(config, resume, log), log);
   }
 
@@ -141,8 +132,14 @@ export class Trainer {
   /**
    * Rewrites `report.html` from the metrics so far.
    * @param sample text that the model wrote, to be shown
+   * @throws TypeError for a wrong argument, DataError if the metrics are damaged
    */
   async writeReport(sample?: Report["sample"]): Promise<void> {
+    if (sample !== undefined) {
+      const check = new Arguments("Trainer.writeReport");
+      check.string("sample.prompt", check.object("sample", sample).prompt);
+      check.string("sample.text", sample.text);
+    }
     const { folder, config } = this.#run;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
@@ -253,14 +250,4 @@ export class Trainer {
     await this.#run.folder.replaceModel((path) => this.model.save(path, this.#run.extras));
     await this.writeReport();
   }
-}
-
-/** The sections that every parsed config has, whatever its author left out. */
-const sections = ["init", "data", "stages", "batch", "train", "optimizer", "schedule", "checkpoint"] as const;
-
-/** A config as a file has it lacks sections that a run reads. */
-function checkParsed(check: Arguments, config: RunConfig): void {
-  const missing = sections.find((section) => typeof check.object("config", config)[section] !== "object");
-  if (missing === undefined) return;
-  check.fail(TypeError, "config", "a config that loadRunConfig or parseRunConfig returned", `one without ${missing}`);
 }

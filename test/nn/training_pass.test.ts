@@ -159,16 +159,26 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
       `TrainingPass.run: tokens: expected sequences * positions * patchSize = ${half} ids`,
     );
     refused(() => pass.run([1] as never), "TrainingPass.run: tokens: expected an Int32Array but received an array");
-    refused(
-      () => new AdamW(model as never),
-      "AdamW: parameters: expected a model's parameters but received another object",
-    );
+    refused(() => new AdamW(model as never), "AdamW: parameters: expected a Parameters but received another object");
     for (const [key, value] of Object.entries({ betas: [1, 0.9], eps: 0, weightDecay: -1, gradClip: 0 })) {
       const wrong = { ...settings, [key]: value } as typeof settings;
       refused(() => optimizer.step(1e-3, wrong), new RegExp(`^AdamW.step: ${key}`));
     }
+    refused(make({ ...cut, labelWeights: [1, NaN, 0, 0] }), "TrainingPass: labelWeights[1]: expected a finite number");
+    refused(() => new TrainingPass({} as never, gradient, cut), "TrainingPass: model: expected a Llama but received");
+    refused(() => pass.run(tokens.subarray(half), { accumulate: 1 as never }), "accumulate: expected a boolean");
     refused(() => optimizer.step(NaN, settings), "AdamW.step: learningRate: expected a finite number but received NaN");
     expect(await optimizer.stepsTaken.read()).toEqual(Int32Array.of(0));
+    pass.dispose();
+    optimizer.dispose();
+    refused(
+      () => pass.run(tokens.subarray(half)),
+      "TrainingPass.run: this: expected a live pass but received a disposed",
+    );
+    refused(
+      () => optimizer.step(1e-3, settings),
+      "AdamW.step: this: expected a live optimizer but received a disposed",
+    );
   });
 
   it("trains in the example's loop, in both of its stages", async () => {

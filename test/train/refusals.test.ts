@@ -99,6 +99,23 @@ describe("a run that cannot be", () => {
     expect(device.memory().usedBytes).toBe(used);
   });
 
+  it("is told by the arguments of Trainer.open", async () => {
+    const open = Trainer.open as (...args: unknown[]) => Promise<Trainer>;
+    const config = madeConfig(path());
+    await expect(open("run.yaml")).rejects.toThrow(TypeError);
+    await expect(open("run.yaml")).rejects.toThrow(
+      /^Trainer\.open: config: expected an object but received the string/,
+    );
+    const { schedule: _, ...unparsed } = config;
+    await expect(open(unparsed)).rejects.toThrow(ConfigError);
+    await expect(open(unparsed)).rejects.toThrow(/^Trainer\.open: config: expected .* without the section schedule$/);
+    await expect(open(config, null)).rejects.toThrow("Trainer.open: options: expected an object but received null");
+    await expect(open(config, { log: 1 })).rejects.toThrow("Trainer.open: log: expected a function but received 1");
+    await expect(open(config, { resume: 1 })).rejects.toThrow(
+      "Trainer.open: resume: expected a boolean but received 1",
+    );
+  });
+
   const cuda = backends().find(({ name }) => name === "cuda");
   it("does not fall back to another device", async () => {
     if (cuda?.available) return;
