@@ -3,7 +3,7 @@
  * sentence that errors.ts describes.
  */
 import { types } from "node:util";
-import { type Device, type DType, Tensor } from "./native.js";
+import type { Device, DType, Tensor } from "../binding.js";
 
 /** What a tensor argument must be. */
 export interface TensorPattern {
@@ -180,10 +180,18 @@ function asJson(value: unknown): string | undefined {
   }
 }
 
+/** The class of tensors, once the addon is loaded: before that there are none. */
+let tensorClass: (new (...args: never[]) => Tensor) | null = null;
+
+/** Says what a tensor is. lib/native.ts calls it, so that checks of other arguments need no addon. */
+export function recognizeTensors(type: new (...args: never[]) => Tensor): void {
+  tensorClass = type;
+}
+
 /** Whether a value is a tensor, and not an object that has one as its prototype or target. */
 function isTensor(value: unknown): value is Tensor {
   try {
-    return value instanceof Tensor && typeof value.disposed === "boolean";
+    return tensorClass !== null && value instanceof tensorClass && typeof value.disposed === "boolean";
   } catch {
     return false;
   }

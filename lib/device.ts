@@ -1,17 +1,11 @@
 import { Arguments, describe } from "./arguments.js";
+import { type DeviceSpec, deviceNamesInWords, type PrecisionSpec, precisionNames } from "./device_names.js";
 import { DeviceError } from "./errors.js";
+import { limits } from "./limits.js";
 import type { BackendName, BackendReport, DType } from "./native.js";
 import { native } from "./native.js";
 
-/** What a config's `device` may say. */
-export type DeviceSpec = "auto" | "cpu" | "cuda" | `cuda:${number}` | "simt";
-/** What a config's `precision` may say. */
-export type PrecisionSpec = "auto" | "bf16" | "fp32";
-
-const precisions = ["auto", "bf16", "fp32"] as const satisfies readonly PrecisionSpec[];
-const deviceSpecs = "auto, cpu, cuda, cuda:N or simt";
-/** The most that the binding takes, of devices of a backend and of threads. */
-const largestCount = 4096;
+export type { DeviceSpec, PrecisionSpec } from "./device_names.js";
 
 /** An opened device with its in-order queue of operations. */
 export class Device extends native.Device {
@@ -25,7 +19,7 @@ export class Device extends native.Device {
     const check = new Arguments("Device.open");
     const { backend, index } = parse(check, "spec", spec);
     const { threads = threadsFromEnvironment() } = check.object("options", options);
-    return new Device(backend, index, check.wholeNumber("threads", threads, 0, largestCount));
+    return new Device(backend, index, check.wholeNumber("threads", threads, 0, limits.maxThreads));
   }
 
   /**
@@ -57,19 +51,21 @@ export function checkDevice(check: Arguments, name: string, value: Device | Devi
 
 /** Checks an argument that names a precision. */
 export function checkPrecision(check: Arguments, name: string, value: PrecisionSpec): void {
-  check.oneOf(name, value, precisions);
+  check.oneOf(name, value, precisionNames);
 }
 
 function parse(check: Arguments, name: string, spec: string): { backend: BackendName; index: number } {
-  check.string(name, spec, deviceSpecs);
+  check.string(name, spec, deviceNamesInWords);
   if (spec === "cpu" || spec === "simt") return { backend: spec, index: 0 };
   const cuda = /^cuda(?::(\d+))?$/.exec(spec);
   const index = Number(cuda?.[1] ?? 0);
-  if (cuda && index > largestCount) {
-    throw new DeviceError(`${spec}: expected a GPU of this machine but received a number above ${largestCount}`);
+  if (cuda && index > limits.maxDeviceIndex) {
+    throw new DeviceError(
+      `${spec}: expected a GPU of this machine but received a number above ${limits.maxDeviceIndex}`,
+    );
   }
   if (cuda) return { backend: "cuda", index };
-  if (spec !== "auto") check.fail(RangeError, name, deviceSpecs, describe(spec));
+  if (spec !== "auto") check.fail(RangeError, name, deviceNamesInWords, describe(spec));
   const available = new Set(
     native
       .backends()

@@ -1,7 +1,7 @@
 import { Arguments } from "../arguments.js";
 import { parseRunConfig } from "../config/config.js";
 import { resolveStages } from "../config/stages.js";
-import { checkPrecision, Device } from "../device.js";
+import { checkPrecision, Device, type PrecisionSpec } from "../device.js";
 import { Llama } from "../nn/llama.js";
 import { plannedBytes, planRun } from "../train/memory_plan.js";
 import { peakFlops } from "../train/peak.js";
@@ -18,7 +18,7 @@ export interface TrainBenchOptions {
   /** Tokens of a step: a multiple of patchSize * sequenceLength. */
   readonly tokensPerStep: number;
   /** Of activations and matrix products. */
-  readonly precision: "auto" | "bf16" | "fp32";
+  readonly precision: PrecisionSpec;
   /** Timed steps, after two that warm up. Default 5. */
   readonly steps?: number;
   /** Sequences per pass. Default auto. */

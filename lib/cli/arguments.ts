@@ -1,6 +1,7 @@
 /** What flags' texts are turned into. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
+import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
 import { Llama } from "../nn/llama.js";
 import type { CliIo } from "./io.js";
 import { checkModelFolder } from "./usage.js";
@@ -13,10 +14,10 @@ export interface PlacementFlags {
 /** `--device` and `--precision`, which go with every command that computes. */
 export function withPlacement(command: Command): Command {
   return command
-    .option("--device <device>", "where to compute: auto, cpu, cuda, cuda:N or simt", device, "auto")
+    .option("--device <device>", `where to compute: ${deviceNamesInWords}`, device, "auto")
     .addOption(
       new Option("--precision <precision>", "precision of activations and matrix products")
-        .choices(["auto", "bf16", "fp32"])
+        .choices([...precisionNames])
         .default("auto"),
     );
 }
@@ -61,8 +62,8 @@ export function openPlacement({ device: spec, precision }: PlacementFlags, io: C
 }
 
 function device(text: string): string {
-  if (/^(auto|cpu|simt|cuda(:\d+)?)$/.test(text)) return text;
-  throw new InvalidArgumentError("expected auto, cpu, cuda, cuda:N or simt");
+  if (deviceNames.test(text)) return text;
+  throw new InvalidArgumentError(`expected ${deviceNamesInWords}`);
 }
 
 /** A parser of whole numbers from `low` on. */

@@ -5,6 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import type { z } from "zod";
+import { Arguments } from "../arguments.js";
 import { ConfigError, unusable } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { checkConfig } from "./checks.js";
@@ -37,13 +38,17 @@ export type OptimizerConfig = RunConfig["optimizer"];
  * @throws ConfigError with all problems, one a line
  */
 export async function loadRunConfig(path: string, options: { set?: readonly string[] } = {}): Promise<RunConfig> {
+  const check = new Arguments("loadRunConfig");
+  check.string("path", path);
+  const { set = [] } = check.object("options", options);
+  check.strings("set", set, 0);
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
     throw new ConfigError(`${path}: expected a run config but received ${unusable(cause)}`, { cause });
   }
-  return parseRunConfig(applyOverrides(parseText(text, path), options.set ?? []), path);
+  return parseRunConfig(applyOverrides(parseText(text, path), set), path);
 }
 
 /**
@@ -52,6 +57,7 @@ export async function loadRunConfig(path: string, options: { set?: readonly stri
  * @throws ConfigError with all problems, one a line
  */
 export function parseRunConfig(value: unknown, where: string): RunConfig {
+  new Arguments("parseRunConfig").string("where", where);
   const problems: string[] = [];
   const report = (problem: string) => problems.push(`${where}: ${problem}`);
 

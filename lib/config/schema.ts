@@ -3,6 +3,8 @@
  * and what it means. The types, the messages and the JSON schema all come from here.
  */
 import { z } from "zod";
+import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
+import { labelWeightKinds } from "./label_weights.js";
 import { defaultDecayFraction } from "./schedule.js";
 
 const positiveInteger = z.int().min(1);
@@ -72,7 +74,7 @@ const batch = z.strictObject({
 const keepOptimizer = z.boolean().describe("Keep AdamW's moments at the start of a stage instead of resetting them.");
 
 const labelWeights = z
-  .enum(["uniform", "1/i"])
+  .enum(labelWeightKinds)
   .describe("Weights of the K labels of a patch; they sum to 1. uniform: 1/K each. 1/i: proportional to 1/distance.");
 
 const stage = z.strictObject({
@@ -159,11 +161,11 @@ export const runConfigSchema = z.strictObject({
     .describe("When to save the state that --resume continues from."),
   device: z
     .string()
-    .regex(/^(auto|cpu|simt|cuda(:\d+)?)$/, { error: "expected auto, cpu, cuda, cuda:N or simt" })
+    .regex(deviceNames, { error: `expected ${deviceNamesInWords}` })
     .default("auto")
-    .describe("auto, cpu, cuda, cuda:N or simt. auto chooses a device and prints its choice."),
+    .describe(`${deviceNamesInWords}. auto chooses a device and prints its choice.`),
   precision: z
-    .enum(["auto", "bf16", "fp32"])
+    .enum(precisionNames)
     .default("auto")
     .describe("Precision of activations and matrix products. auto: bf16 if the device supports it, fp32 if not."),
   seed: z

@@ -1,3 +1,4 @@
+import { labelWeightValues } from "../config/label_weights.js";
 import type { Tensor } from "../native.js";
 import { Pass } from "./pass.js";
 import type { PassMemory } from "./pass_memory.js";
@@ -43,7 +44,7 @@ export class BlockLoss {
     for (const batch of blockBatches(blocks, size)) {
       // A pass counts by its blocks, so that the sum over passes is the mean over all.
       const share = batch.sequences / sequences;
-      const labelWeights = Array.from({ length: patchSize }, () => share / patchSize);
+      const labelWeights = labelWeightValues("uniform", patchSize).map((weight) => weight * share);
       passes.set(batch.sequences, new Pass(memory, batch, weights, labelWeights, false));
     }
     this.#parts = Array.from(blockRanges(sequences, size), ({ start, count }) => ({

@@ -1,5 +1,6 @@
 import { types } from "node:util";
 import { Arguments, describe } from "../arguments.js";
+import { labelWeightValues } from "../config/label_weights.js";
 import { Tensor } from "../native.js";
 import { checkModel, type Llama } from "./llama.js";
 import { Pass } from "./pass.js";
@@ -53,7 +54,7 @@ export class TrainingPass {
     check.number("share", share, "a finite number", Number.isFinite);
     const weights =
       labelWeights === undefined
-        ? Array.from({ length: patchSize }, () => 1 / patchSize)
+        ? labelWeightValues("uniform", patchSize)
         : check.numbers("labelWeights", labelWeights, "a finite number", Number.isFinite);
     if (weights.length !== patchSize) {
       check.fail(RangeError, "labelWeights", `${patchSize} numbers (one a label of a patch)`, String(weights.length));

@@ -1,4 +1,5 @@
 import { Arguments } from "../arguments.js";
+import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
@@ -24,7 +25,7 @@ export function adamwSpecs(device: Device, layout: ParameterLayout) {
     secondMoment: flat,
     stepsTaken: new Spec("i32", [1]),
     norm: new Spec("f32", [1]),
-    hyper: new Spec("f32", [8]),
+    hyper: new Spec("f32", [limits.adamwHyperSize]),
     corrections: new Spec("f32", [2]),
     normWorkspace: new Spec("f32", [native.gradNormWorkspace(device, layout.size)]),
   };

@@ -1,5 +1,6 @@
 import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
+import { checkParsed } from "../config/parsed.js";
 import { learningRate } from "../config/schedule.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { BlockLoader } from "../data/loader.js";
@@ -13,7 +14,7 @@ import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
 import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
 import { SkippedUpdates } from "./skipped_updates.js";
-import { checkOptions, checkParsed, type TrainerOptions } from "./trainer_options.js";
+import { checkOptions, type TrainerOptions } from "./trainer_options.js";
 
 /**
  * Trains a model through its stages and keeps the run's folder. `run()` yields a metrics line a step:

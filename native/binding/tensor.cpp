@@ -50,7 +50,11 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
   view->shape = view->stride = {};  // of a reshape, of more dimensions perhaps
   for (uint32_t i = 0; i < array.Length(); ++i) {
     const Napi::Value item = array[i];
-    const double size = item.IsNumber() ? item.As<Napi::Number>().DoubleValue() : -1;
+    if (!item.IsNumber()) {
+      throw Error(ErrorKind::type, where + "expected an array of whole numbers but received " + describe(item) +
+                                       " for dimension " + std::to_string(i));
+    }
+    const double size = item.As<Napi::Number>().DoubleValue();
     elements *= size;
     if (!(size >= 1) || size > double(kMaxElements) || elements > double(kMaxElements) ||
         size != double(int64_t(size))) {
@@ -64,10 +68,12 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
 }
 
 int64_t parse_index(const Napi::Value& value, const char* what, int64_t low, int64_t high) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (!(number >= double(low)) || number > double(high) || number != double(int64_t(number))) {
-    throw Error(ErrorKind::range, std::string(what) + ": expected a whole number from " + std::to_string(low) + " to " +
-                                      std::to_string(high) + " but received " + describe(value));
+  const bool is_number = value.IsNumber();
+  const double number = is_number ? value.As<Napi::Number>().DoubleValue() : 0;
+  if (!is_number || !(number >= double(low)) || number > double(high) || number != double(int64_t(number))) {
+    throw Error(is_number ? ErrorKind::range : ErrorKind::type,
+                std::string(what) + ": expected a whole number from " + std::to_string(low) + " to " +
+                    std::to_string(high) + " but received " + describe(value));
   }
   return int64_t(number);
 }
