@@ -8,7 +8,7 @@ export const defaultDecayFraction = 0.1;
 
 /** A schedule with every default filled in. */
 export interface Schedule {
-  readonly type: (typeof types)[number];
+  readonly type: "cosine" | "wsd" | "constant";
   /** Steps of linear warm-up from 0; cut to the length of the schedule where that is shorter. */
   readonly warmupSteps: number;
   /** The last step's rate as a fraction of the base rate (`cosine` and `wsd`). */
