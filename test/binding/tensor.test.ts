@@ -139,7 +139,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
           },
         ],
       ],
-      "RangeError",
+      "TypeError",
     ],
     ["Infinity", [device, "f32", [Infinity]], "RangeError"],
     ["2^53", [device, "f32", [2 ** 53]], "RangeError"],
