@@ -112,7 +112,7 @@ export class Tensor<D extends DType = DType> {
   /**
    * As `write`, but the transfer to the device overlaps operations enqueued before, even those on this tensor: the data
    * goes to a second buffer, and only the copy from there to the tensor runs after them. The buffer takes as much
-   * memory as the tensor, from the first call until the tensor is freed. On `cpu`, which has no transfer, as `write`.
+   * memory as the tensor, from the first call until the tensor is freed. On `cpu` there is no transfer: as `write`.
    * @throws OutOfMemoryError
    */
   prefetch(data: ArrayOf[D]): void;
