@@ -100,7 +100,7 @@ export class Tensor<D extends DType = DType> {
   /** The number of elements. */
   readonly size: number;
   readonly byteLength: number;
-  /** Whether the elements are adjacent in memory; false for a view that `narrow` made along an inner dimension. */
+  /** Whether the elements are adjacent in memory; false, for example, after `narrow` along an inner dimension. */
   readonly contiguous: boolean;
   readonly disposed: boolean;
   /** The same memory in another shape with as many elements; contiguous tensors only. */
