@@ -9,7 +9,7 @@ Worker::Worker(Job on_start) : on_start_(std::move(on_start)), thread_([this] { 
 Worker::~Worker() { close(); }
 
 void Worker::close() {
-  std::deque<Job> dropped;  // destroyed without the lock: a job may own what enqueues as it goes
+  std::deque<Job> dropped;  // destroyed without the lock: destroying a job may enqueue
   {
     std::lock_guard<std::mutex> lock(mutex_);
     closing_ = true;

@@ -25,13 +25,14 @@ struct CUgraphExec_st {
 };
 struct CUstream_st {
   std::unique_ptr<CUgraph_st> capturing;
-  std::deque<std::function<void()>> late;  // copies, and what was enqueued behind them
-  bool early = true;                       // whether the last copy from the host was
+  std::deque<std::function<void()>> late;  // copies, and what was enqueued after them
+  bool early = true;                       // whether the last copy from the host ran early
 };
 
 namespace {
 
-// Guards all that is late. Any thread may wait for late work and so do it; only the stream's own adds to it.
+// Guards the late work of all streams. A thread that waits for late work runs it; only the stream's own thread adds
+// to it.
 std::mutex late_mutex;
 
 std::set<CUstream_st*>& streams() {
@@ -50,9 +51,9 @@ void finish(CUstream_st* stream) {
   while (stream && !stream->late.empty()) do_next(stream);
 }
 
-// Where an event was recorded.
+// The point at which an event was recorded.
 struct Point {
-  CUstream_st* late_in = nullptr;  // the stream that has yet to come by
+  CUstream_st* late_in = nullptr;  // the stream, while it has not reached the point
   std::chrono::steady_clock::time_point reached;
 };
 
@@ -103,7 +104,7 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorLaunchFailure:
       break;
   }
-  // Kept for the thread that asks: another launch may fail meanwhile.
+  // A copy for the calling thread, as another launch may fail in the meantime.
   thread_local std::string text;
   std::lock_guard<std::mutex> lock(error_mutex);
   text = launch_failure;
@@ -207,8 +208,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return cudaEventRecordWithFlags(event, stream, cudaEventRecordDefault);
 }
-// As on a device: outside of a capture an external record is an error, and within one any other record marks
-// a dependency only, without a time.
+// As on a device: outside a capture an external record is an error; within one, any other record only marks a
+// dependency, without a timestamp.
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
   const bool capturing = stream && stream->capturing, external = flags == cudaEventRecordExternal;
   if (external && !capturing) return remember(cudaErrorInvalidValue);

@@ -1,7 +1,7 @@
-// The part of the CUDA runtime API that native/cuda uses, on host memory. Streams are in order and run what is
-// enqueued at once, but for copies between page-locked and device memory and within it: as late as the stream's next
-// kernel, or whoever waits for them, allows, so that a wait that is missing shows. Every second copy from the host is
-// early instead, as the wait may be missing on either side. Captured graphs run when launched.
+// The part of the CUDA runtime API that native/cuda uses, on host memory. Streams are in order and run work as soon as
+// it is enqueued. The exception is copies between page-locked and device memory, and within device memory: they run as
+// late as the stream's next kernel or the first wait for them allows, so that a missing wait shows. Every second copy
+// from the host runs early instead, as the wait may be missing on either side. Captured graphs run when launched.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ enum cudaError_t {
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
 };
-// For cudaErrorLaunchFailure: which kernel, block and thread stopped last, and why.
+// For cudaErrorLaunchFailure: the kernel, block and thread that stopped last, and why.
 const char* cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError();
 
@@ -89,23 +89,23 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 namespace nextpatch::simt {
 
-// Runs `work` as the stream's next piece of work, or adds it to the graph that is being captured.
+// Runs `work` as the stream's next work item, or adds it to the graph being captured.
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
 
-// Ends all copies that are late: memory is about to be freed.
+// Completes all late copies; called before memory is freed.
 void finish_copies();
 
-// Whether the memory is cudaHostAlloc's or cudaMallocHost's.
+// Whether the memory is from cudaHostAlloc or cudaMallocHost.
 bool page_locked(const void* data);
 
 struct KernelRecord;
 
-// A kernel launch: checks grid, block and shared memory as CUDA does. `opted_in` is what
+// A kernel launch: checks grid, block and shared memory as CUDA does. `opted_in` is the shared memory that
 // cudaFuncSetAttribute allowed.
 cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t shared_bytes, size_t opted_in,
                            cudaStream_t stream, std::function<void()> thread);
 
-// What cudaFuncSetAttribute(cudaFuncAttributeMaxDynamicSharedMemorySize) would answer.
+// What cudaFuncSetAttribute(cudaFuncAttributeMaxDynamicSharedMemorySize) would return.
 cudaError_t check_opt_in(size_t shared_bytes);
 
 }  // namespace nextpatch::simt
