@@ -1,95 +1,95 @@
 /**
- * The whole surface of the native addon, typed by hand. Shapes and dtypes are those of `native/kernels.h`, which
- * says what every operation computes; here stand their JavaScript names and argument orders, outputs first.
+ * The whole interface of the native addon, typed by hand. `native/kernels.h` defines what each operation computes,
+ * with its shapes and dtypes; this file gives the JavaScript names and argument orders, outputs first.
  *
- * `dt` is f32 or bf16, the same for all arguments of a call so marked. Every operation is checked, enqueued on
- * the device of its tensors and returns at once. A wrong argument throws `TypeError` (kind, dtype, device) or
- * `RangeError` (shape, value) that names the operation, the argument, what was expected and what came.
+ * `dt` is f32 or bf16, the same for all arguments marked so in one call. Every operation checks its arguments, is
+ * enqueued on the device of its tensors and returns at once. A wrong argument throws `TypeError` (kind, dtype, device)
+ * or `RangeError` (shape, value) that names the operation, the argument, what was expected and what was received.
  */
 
-/** What a tensor's elements are; bf16 is the upper half of an f32. */
+/** The element type of a tensor; bf16 is the upper half of an f32. */
 export type DType = "f32" | "bf16" | "i32";
 /** The implementations of the operations; `simt` runs the CUDA sources on the host, for tests. */
 export type BackendName = "cpu" | "cuda" | "simt";
 
-/** What a tensor of each dtype is written from and read to; bf16 as its 16 raw bits. */
+/** The typed array that a tensor of each dtype is written from and read into; bf16 as its 16 raw bits. */
 export interface ArrayOf {
   f32: Float32Array;
   bf16: Uint16Array;
   i32: Int32Array;
 }
 
-/** The memory of a device as `device.memory()` tells it. */
+/** The memory of a device, as returned by `device.memory()`. */
 export interface MemoryCounters {
-  /** Memory of the device, and what of it is free, in bytes. */
+  /** Memory of the device, total and free, in bytes. */
   totalBytes: number;
   freeBytes: number;
-  /** Bytes in use now, by live tensors and the workspace, and the most there have been. */
+  /** Bytes in use by live tensors and the workspace: now, and the peak so far. */
   usedBytes: number;
   peakUsedBytes: number;
-  /** Bytes that matrix products work in, as long as the device is open (on `cuda`). */
+  /** Bytes of workspace for matrix products, held while the device is open (on `cuda`). */
   workspaceBytes: number;
   /** Bytes taken from the system: those in use and cached blocks. */
   reservedBytes: number;
-  /** Bytes of host memory, page-locked where that means something, that copies pass through. */
+  /** Bytes of host memory that copies pass through; page-locked if the backend supports it. */
   stagingBytes: number;
-  /** Calls to the system's allocators so far; a training loop stops adding to it after its first step. */
+  /** Calls to the system's allocators so far; constant after a training loop's first step. */
   systemAllocations: number;
 }
 
 /** An opened device: its memory, and its in-order queue of operations. */
 export class Device {
   /**
-   * A handle; all handles on one device with as many threads share its queue and its memory.
+   * A handle; all handles on one device with the same number of threads share its queue and its memory.
    * @param index which of the backend's devices
    * @param threads host threads that compute (`cpu` and `simt`); 0: all available cores
-   * @throws DeviceError where there is no such device, saying why
+   * @throws DeviceError if there is no such device, saying why
    */
   constructor(backend: BackendName, index: number, threads: number);
   readonly backend: BackendName;
   readonly index: number;
-  /** Host threads as they were asked for; 0: all available cores. */
+  /** Host threads as requested; 0: all available cores. */
   readonly threads: number;
   readonly name: string;
   /** Whether bf16 products run faster than f32 ones. */
   readonly nativeBf16: boolean;
   memory(): MemoryCounters;
-  /** Joules the device has used since it was switched on, from its own counter; null where it has none. */
+  /** Joules the device has used since power-on, from its own counter; null if it has none. */
   energy(): number | null;
-  /** Gives cached memory back to the system. */
+  /** Returns cached memory to the system. */
   trim(): void;
   /** Resolves when every operation enqueued so far has finished; rejects with the error of the first that failed. */
   synchronize(): Promise<void>;
-  /** Notes the time at which the queue comes by, in one of 4096 slots; part of a graph where one is captured. */
+  /** Records a timestamp in one of 4096 slots when the queue reaches this point; part of the graph if captured. */
   mark(slot: number): void;
   /**
-   * Waits, then tells the times noted in the first `count` slots, in seconds since that in slot 0.
-   * @throws RangeError where one of them was never marked
+   * Waits, then returns the times recorded in the first `count` slots, in seconds since that in slot 0.
+   * @throws RangeError if one of them was never marked
    */
   marks(count: number): Promise<Float64Array>;
   /**
    * From here to `endCapture`, operations are checked and recorded instead of run. `write`, `prefetch`, `read` and
-   * `synchronize` throw meanwhile.
+   * `synchronize` throw until then.
    */
   beginCapture(): void;
-  /** The operations since `beginCapture`, to be run over the same memory as often as wanted. */
+  /** The operations since `beginCapture`; they can be launched any number of times, on the same memory. */
   endCapture(): Graph;
 }
 
-/** Recorded operations: a CUDA graph on `cuda` (and `simt`), a list on `cpu`. Keeps the memory they touch. */
+/** Recorded operations: a CUDA graph on `cuda` (and `simt`), a list on `cpu`. Keeps the memory they use alive. */
 export class Graph {
   /** Made by `Device.endCapture`. */
   private constructor();
-  /** Enqueues all of them. */
+  /** Enqueues all recorded operations. */
   launch(): void;
-  /** Lets go of the operations and of the memory they touch, once what is enqueued has run. */
+  /** Releases the operations and the memory they use, once the launches already enqueued have run. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
 
 /**
- * A handle on memory of a device: row-major elements, or a strided view of such. Its methods throw `TypeError` where it
- * was disposed of, and `RangeError` for a shape or a place that does not fit.
+ * A handle on memory of a device: row-major elements, or a strided view of them. Its methods throw `TypeError` after it
+ * was disposed of, and `RangeError` for a shape or a position that does not fit.
  */
 export class Tensor<D extends DType = DType> {
   /** Uninitialised memory. @throws OutOfMemoryError */
@@ -97,39 +97,39 @@ export class Tensor<D extends DType = DType> {
   readonly device: Device;
   readonly dtype: D;
   readonly shape: number[];
-  /** Elements. */
+  /** The number of elements. */
   readonly size: number;
   readonly byteLength: number;
-  /** Whether the elements lie one after another: not so in a view that `narrow` cut from the inside. */
+  /** Whether the elements are adjacent in memory; false, for example, after `narrow` along an inner dimension. */
   readonly contiguous: boolean;
   readonly disposed: boolean;
-  /** The same memory in another shape of as many elements; of a contiguous tensor only. */
+  /** The same memory in another shape with as many elements; contiguous tensors only. */
   reshape(shape: readonly number[]): Tensor<D>;
   /** The same memory, only `length` entries from `start` along `dimension`. */
   narrow(dimension: number, start: number, length: number): Tensor<D>;
-  /** Copies `data` (which may be changed at once) to the device; to a contiguous tensor only. */
+  /** Copies `data` (which may be changed as soon as this returns) to the device; contiguous tensors only. */
   write(data: ArrayOf[D]): void;
   /**
-   * As `write`, but the data crosses to the device while operations enqueued before still run, those on this tensor
-   * too; only the copy from where it arrives has its turn after them. That takes the memory of the tensor once more,
-   * from the first time on until it is freed. On `cpu`, where nothing has to cross, it is `write`.
+   * As `write`, but the transfer to the device overlaps operations enqueued before, even those on this tensor: the data
+   * goes to a second buffer, and only the copy from there to the tensor runs after them. The buffer takes as much
+   * memory as the tensor, from the first call until the tensor is freed. On `cpu` there is no transfer: as `write`.
    * @throws OutOfMemoryError
    */
   prefetch(data: ArrayOf[D]): void;
-  /** Waits for the operations before it and copies to the host; from a contiguous tensor only. */
+  /** Waits for the operations before it and copies to the host; contiguous tensors only. */
   read(): Promise<ArrayOf[D]>;
-  /** Lets go of the memory, which is freed with its last view and the last operation that uses it. */
+  /** Releases this handle; the memory is freed with its last view and after the last operation that uses it. */
   dispose(): void;
   /** Frees the memory after the last operation that uses it: disposes of this tensor and of all views of its memory. */
   free(): void;
   [Symbol.dispose](): void;
 }
 
-/** What `backends()` tells of a backend. */
+/** What `backends()` reports about a backend. */
 export interface BackendReport {
   name: BackendName;
   available: boolean;
-  /** Why it is not available; null where it is. */
+  /** Why it is not available; null if it is. */
   problem: string | null;
   versions: Record<string, string>;
   devices: { name: string; totalBytes: number; nativeBf16: boolean }[];
@@ -139,17 +139,17 @@ export interface BackendReport {
 export interface Limits {
   /** The head dimensions of attention, ascending. */
   headDims: number[];
-  /** Most dimensions of a tensor. */
+  /** The most dimensions of a tensor. */
   maxRank: number;
-  /** Most elements of a tensor. */
+  /** The most elements of a tensor. */
   maxElements: number;
   /** The largest seed, offset and counter. */
   maxWholeNumber: number;
   maxDeviceIndex: number;
   maxThreads: number;
-  /** Slots of `Device.mark`. */
+  /** The number of slots of `Device.mark`. */
   markSlots: number;
-  /** Elements of the tensor `hyper` of `adamw`: `AdamWHyper` in `native/kernels.h`. */
+  /** The number of elements of `adamw`'s tensor `hyper`: `AdamWHyper` in `native/kernels.h`. */
   adamwHyperSize: number;
 }
 
@@ -165,7 +165,7 @@ export interface Signature {
 }
 
 export const limits: Limits;
-/** What each operation below asks for, as its code reads it; a test holds this file against it. */
+/** The parameters of each operation below, as its code reads them; a test compares this file with them. */
 export function signatures(): Record<string, Signature>;
 export function backends(): BackendReport[];
 export function setErrorClasses(classes: {
@@ -255,6 +255,8 @@ export function adamw(
   master: Tensor,
   m: Tensor,
   v: Tensor,
+  steps: Tensor,
+  corrections: Tensor,
   grad: Tensor,
   norm: Tensor,
   hyper: Tensor,

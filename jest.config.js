@@ -11,5 +11,7 @@ export default {
       { jsc: { parser: { syntax: "typescript" }, target: "es2022" }, module: { type: "es6" } },
     ],
   },
+  // As many processes as processors: jest's own choice leaves one free, which on two cores means one process.
+  maxWorkers: "100%",
   testTimeout: 120_000,
 };

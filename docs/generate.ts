@@ -48,8 +48,8 @@ export function configPage(): string {
     "",
     "<!-- Written by `npm run docs` from lib/config/schema.ts. -->",
     "",
-    "A run config is a YAML or JSON file for `nextpatch train` and `nextpatch info --config`. An unknown key is an",
-    "error that names the nearest known one; all problems are told at once. `--set key=value` overrides a key:",
+    "A run config is a YAML or JSON file for `npx nextpatch train` and `npx nextpatch info --config`. An unknown key is an",
+    "error that names the nearest known one; all problems are reported at once. `--set key=value` overrides a key:",
     "`--set batch.tokensPerStep=65536 --set 'stages=[{patchSize: 1}]'`.",
     "",
     "| key | holds | default | meaning |",
@@ -58,7 +58,7 @@ export function configPage(): string {
       .flat()
       .map(({ key, values, fallback, meaning }) => `| \`${key}\` | ${values} | ${fallback} | ${meaning} |`),
     "",
-    "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys in which the stage differs.",
+    "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys that differ in the stage.",
     "",
     "## The model",
     "",
@@ -86,7 +86,7 @@ const inherited: ReadonlySet<string> = new Set(["stages[].keepOptimizer", "stage
 function row(key: string, node: Node, required: boolean): Row {
   const [, meaning, told] = /^(.*?)(?: ?Default:? ([\s\S]*?)\.)?$/s.exec(node.description ?? "")!;
   const isSection = node.properties !== undefined;
-  const written = node.default === undefined || isSection ? undefined : `\`${String(node.default)}\``;
+  const written = node.default === undefined || isSection ? undefined : `\`${defaultText(node.default)}\``;
   const known = inherited.has(key) ? "the run's" : told === undefined ? written : literal(told);
   return {
     key,
@@ -94,6 +94,11 @@ function row(key: string, node: Node, required: boolean): Row {
     fallback: required ? "required" : (known ?? ""),
     meaning: meaning!.trim().replaceAll("|", "\\|"),
   };
+}
+
+function defaultText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(defaultText).join(", ")}]`;
+  return typeof value === "number" && value > 0 && value < 1e-3 ? value.toExponential() : String(value);
 }
 
 /** A default as the description has it: a value in code, words as they are. */

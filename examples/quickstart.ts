@@ -183,7 +183,7 @@ async function main(): Promise<void> {
   process.stdout.write(
     `\nvalidation loss ${loss.toFixed(4)} (perplexity ${perplexity.toFixed(1)}) on ${tokens} held-out tokens\n\n` +
       `${prompt}${sample.text}\n\nmodel:  ${join(run, "model")}\nreport: ${join(run, "report.html")}\n` +
-      `more:   npx tsx lib/cli/main.ts generate --model ${join(run, "model")} --prompt "My fellow citizens"\n`,
+      `more:   npx nextpatch generate --model ${join(run, "model")} --prompt "My fellow citizens"\n`,
   );
 }
 

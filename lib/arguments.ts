@@ -1,5 +1,9 @@
-/** Checks of arguments: what is wrong is told by a TypeError (kind, dtype, device) or a RangeError (shape, value). */
-import { type Device, type DType, Tensor } from "./native.js";
+/**
+ * Checks of arguments. What is wrong is a TypeError (kind, dtype, device) or a RangeError (shape, value), in the one
+ * sentence that errors.ts describes.
+ */
+import { types } from "node:util";
+import type { Device, DType, Tensor } from "../binding.js";
 
 /** What a tensor argument must be. */
 export interface TensorPattern {
@@ -10,10 +14,19 @@ export interface TensorPattern {
   readonly strided?: boolean;
 }
 
+/** What `Arguments` adds to the TypeError or RangeError that it throws. */
+export interface ArgumentError extends Error {
+  /** The public function that was called, such as `Tokenizer.decode`. */
+  readonly operation: string;
+  /** Its argument or option, such as `ids` or `ids[3]`. */
+  readonly argument: string;
+}
+
 /** Checks the arguments of one call. Every error names operation, argument, what was expected and what came. */
 export class Arguments {
   #first: { readonly name: string; readonly device: Device } | null = null;
 
+  /** @param operation the public function that was called, as its caller knows it */
   constructor(private readonly operation: string) {}
 
   /** A live tensor, on the device of the tensors before it. Returns its shape. */
@@ -45,9 +58,52 @@ export class Arguments {
     return value;
   }
 
-  wholeNumber(name: string, value: unknown, low: number, high: number): number {
-    const holds = (number: number) => Number.isInteger(number) && number >= low && number <= high;
-    return this.number(name, value, `a whole number from ${low} to ${high}`, holds);
+  /** A whole number from `low` to `high`; without `high`, as large as a number can hold exactly. */
+  wholeNumber(name: string, value: unknown, low: number, high = Number.MAX_SAFE_INTEGER): number {
+    const expected =
+      high === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${low}` : `a whole number from ${low} to ${high}`;
+    return this.number(name, value, expected, (number) => Number.isInteger(number) && number >= low && number <= high);
+  }
+
+  boolean(name: string, value: unknown): boolean {
+    return typeof value === "boolean" ? value : this.fail(TypeError, name, "a boolean", describe(value));
+  }
+
+  string(name: string, value: unknown, expected = "a string"): string {
+    return typeof value === "string" ? value : this.fail(TypeError, name, expected, describe(value));
+  }
+
+  /** One of a few strings. */
+  oneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
+    const expected = either(choices);
+    const text = this.string(name, value, expected);
+    return choices.includes(text as T) ? (text as T) : this.fail(RangeError, name, expected, describe(value));
+  }
+
+  /** A function to call back, or undefined if it is left out. */
+  callback(name: string, value: unknown): void {
+    if (value !== undefined && typeof value !== "function") this.fail(TypeError, name, "a function", describe(value));
+  }
+
+  /** An AbortSignal, or undefined if it is left out. */
+  signal(name: string, value: unknown): void {
+    if (value !== undefined) this.instance(name, value, AbortSignal);
+  }
+
+  /** An array of at least `low` strings. */
+  strings(name: string, value: unknown, low: number, expected = `an array of ${low} or more strings`): string[] {
+    if (!Array.isArray(value)) return this.fail(TypeError, name, expected, describe(value));
+    if (value.length < low) this.fail(RangeError, name, expected, `an array of ${value.length}`);
+    // Not `map`, which passes over the holes of a sparse array.
+    return Array.from(value as unknown[], (text, index) => this.string(`${name}[${index}]`, text));
+  }
+
+  /** An array, or typed array, of numbers that each are what `expected` says in words and `holds` says in code. */
+  numbers(name: string, value: unknown, expected: string, holds: (value: number) => boolean): number[] {
+    if (!Array.isArray(value) && !(types.isTypedArray(value) && typeof value[0] !== "bigint")) {
+      return this.fail(TypeError, name, `an array of numbers, each ${expected},`, describe(value));
+    }
+    return Array.from(value as ArrayLike<unknown>, (each, i) => this.number(`${name}[${i}]`, each, expected, holds));
   }
 
   /** An object of options. */
@@ -56,10 +112,22 @@ export class Arguments {
     return value;
   }
 
-  /** Throws the error of an argument. */
-  fail(kind: new (message: string) => Error, name: string, expected: string, got: string): never {
-    throw new kind(`${this.operation}: ${name}: expected ${expected} but received ${got}`);
+  /** An object that a class has made; one that only stands in for such an object will not do. */
+  instance<T>(name: string, value: unknown, type: { readonly name: string; readonly prototype: T }): T {
+    const made = !types.isProxy(value) && value instanceof (type as unknown as new () => T);
+    return made ? (value as T) : this.fail(TypeError, name, withArticle(type.name), describe(value));
   }
+
+  /** Throws the error of an argument, an `ArgumentError`. */
+  fail(kind: typeof TypeError | typeof RangeError, name: string, expected: string, received: string): never {
+    const error = new kind(`${this.operation}: ${name}: expected ${expected} but received ${received}`);
+    throw Object.assign(error, { operation: this.operation, argument: name });
+  }
+}
+
+/** Whether an error is one that `Arguments` has thrown. */
+export function isArgumentError(error: unknown): error is ArgumentError {
+  return (error instanceof TypeError || error instanceof RangeError) && "operation" in error && "argument" in error;
 }
 
 /** "[2, 3]" */
@@ -67,27 +135,63 @@ export function list(sizes: readonly (number | string)[]): string {
   return `[${sizes.join(", ")}]`;
 }
 
+/** "a, b or c" */
+export function either(choices: readonly string[]): string {
+  return choices.join(", ").replace(/, ([^,]*)$/, " or $1");
+}
+
+/** Characters of a value that a message shows at most. */
+const longest = 80;
+
 /** What came instead of what was expected. Runs no code of the user's: an object is not asked for its text. */
 export function describe(value: unknown): string {
+  if (types.isProxy(value)) return "a Proxy";
   switch (typeof value) {
     case "string":
-      return `the string ${JSON.stringify(value)}`;
+      return `the string ${JSON.stringify(value.length > longest ? `${value.slice(0, longest)}…` : value)}`;
     case "function":
       return "a function";
     case "symbol":
     case "bigint":
       return `a ${typeof value}`;
     case "object":
-      return value === null ? "null" : isTensor(value) ? "a Tensor" : "another object";
+      if (value === null) return "null";
+      if (isTensor(value)) return "a Tensor";
+      return Array.isArray(value) ? "an array" : "another object";
     default:
       return String(value);
   }
 }
 
+/** A value of a file or a config as JSON has it, cut to a length that fits a message; "nothing" if it is absent. */
+export function show(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (typeof value === "number") return String(value); // NaN and Infinity, too
+  const json = asJson(value) ?? describe(value);
+  return json.length > longest ? `${json.slice(0, longest)}…` : json;
+}
+
+/** Undefined for what JSON cannot hold: a function, a bigint, a circle. */
+function asJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The class of tensors, once the addon is loaded: before that there are none. */
+let tensorClass: (new (...args: never[]) => Tensor) | null = null;
+
+/** Says what a tensor is. lib/native.ts calls it, so that checks of other arguments need no addon. */
+export function recognizeTensors(type: new (...args: never[]) => Tensor): void {
+  tensorClass = type;
+}
+
 /** Whether a value is a tensor, and not an object that has one as its prototype or target. */
 function isTensor(value: unknown): value is Tensor {
   try {
-    return value instanceof Tensor && typeof value.disposed === "boolean";
+    return tensorClass !== null && value instanceof tensorClass && typeof value.disposed === "boolean";
   } catch {
     return false;
   }
@@ -100,4 +204,8 @@ function isSame(a: Device, b: Device): boolean {
 
 function deviceName({ backend, index, threads }: Device): string {
   return `${backend}:${index}${threads === 0 ? "" : ` with ${threads} threads`}`;
+}
+
+function withArticle(name: string): string {
+  return `${/^[AEIOU]/.test(name) ? "an" : "a"} ${name}`;
 }

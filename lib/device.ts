@@ -1,27 +1,33 @@
-import { ConfigError, DeviceError } from "./errors.js";
+import { Arguments, describe } from "./arguments.js";
+import { type DeviceSpec, deviceNamesInWords, type PrecisionSpec, precisionNames } from "./device_names.js";
+import { DeviceError } from "./errors.js";
+import { limits } from "./limits.js";
 import type { BackendName, BackendReport, DType } from "./native.js";
 import { native } from "./native.js";
 
-/** What a config's `device` may say. */
-export type DeviceSpec = "auto" | "cpu" | "cuda" | `cuda:${number}` | "simt";
-/** What a config's `precision` may say. */
-export type PrecisionSpec = "auto" | "bf16" | "fp32";
+export type { DeviceSpec, PrecisionSpec } from "./device_names.js";
 
 /** An opened device with its in-order queue of operations. */
 export class Device extends native.Device {
   /**
-   * Opens a device. `auto` takes the first GPU, or the CPU where there is none; every other value fails where it
-   * cannot be had.
+   * Opens a device. `auto` takes the first GPU, or the CPU if there is none; every other value fails if that device
+   * is missing.
    * @param options.threads host threads that compute on `cpu`; 0: `OMP_NUM_THREADS`, else all available cores
-   * @throws ConfigError for a value that names no device, DeviceError where the device is missing
+   * @throws TypeError or RangeError for a value that names no device, DeviceError if the device is missing
    */
   static open(spec: DeviceSpec = "auto", options: { threads?: number } = {}): Device {
-    const { backend, index } = parse(spec);
-    return new Device(backend, index, options.threads ?? threadsFromEnvironment());
+    const check = new Arguments("Device.open");
+    const { backend, index } = parse(check, "spec", spec);
+    const { threads = threadsFromEnvironment() } = check.object("options", options);
+    return new Device(backend, index, check.wholeNumber("threads", threads, 0, limits.maxThreads));
   }
 
-  /** The dtype of weights, activations and products for a precision on this device. */
+  /**
+   * The dtype of weights, activations and products for a precision on this device.
+   * @throws TypeError or RangeError for another value
+   */
   computeDType(precision: PrecisionSpec = "auto"): "f32" | "bf16" {
+    checkPrecision(new Arguments("Device.computeDType"), "precision", precision);
     if (precision === "auto") return this.nativeBf16 ? "bf16" : "f32";
     return precision === "bf16" ? "bf16" : "f32";
   }
@@ -37,13 +43,29 @@ export function bytesOf(dtype: DType): number {
   return dtype === "bf16" ? 2 : 4;
 }
 
-function parse(spec: string): { backend: BackendName; index: number } {
+/** Checks an argument that names a device, and one that is opened already: `Llama.load(folder, { device })`. */
+export function checkDevice(check: Arguments, name: string, value: Device | DeviceSpec): void {
+  if (typeof value === "string") parse(check, name, value);
+  else check.instance(name, value, Device);
+}
+
+/** Checks an argument that names a precision. */
+export function checkPrecision(check: Arguments, name: string, value: PrecisionSpec): void {
+  check.oneOf(name, value, precisionNames);
+}
+
+function parse(check: Arguments, name: string, spec: string): { backend: BackendName; index: number } {
+  check.string(name, spec, deviceNamesInWords);
   if (spec === "cpu" || spec === "simt") return { backend: spec, index: 0 };
   const cuda = /^cuda(?::(\d+))?$/.exec(spec);
-  if (cuda) return { backend: "cuda", index: Number(cuda[1] ?? 0) };
-  if (spec !== "auto") {
-    throw new ConfigError(`device: expected auto, cpu, cuda, cuda:N or simt but received ${JSON.stringify(spec)}`);
+  const index = Number(cuda?.[1] ?? 0);
+  if (cuda && index > limits.maxDeviceIndex) {
+    throw new DeviceError(
+      `${spec}: expected a GPU of this machine but received a number above ${limits.maxDeviceIndex}`,
+    );
   }
+  if (cuda) return { backend: "cuda", index };
+  if (spec !== "auto") check.fail(RangeError, name, deviceNamesInWords, describe(spec));
   const available = new Set(
     native
       .backends()
@@ -52,7 +74,7 @@ function parse(spec: string): { backend: BackendName; index: number } {
   );
   for (const backend of ["cuda", "cpu"] as const) if (available.has(backend)) return { backend, index: 0 };
   const problems = native.backends().map((b) => `${b.name}: ${b.problem}`);
-  throw new DeviceError(`no device to compute on. ${problems.join("; ")}`);
+  throw new DeviceError(`device: expected a backend that can compute but received none: ${problems.join("; ")}`);
 }
 
 function threadsFromEnvironment(): number {

@@ -1,7 +1,29 @@
 /**
- * The errors nextpatch throws beside `TypeError` (kind, dtype, device) and `RangeError` (shape, value), which are those
- * of a wrong argument: their messages read `operation: argument: expected … but received …`, with both shapes where a
- * shape is wrong. Each class here names the thing at fault, what was expected and what came.
+ * The errors of nextpatch, and the contract that they keep.
+ *
+ * | what is wrong | class |
+ * |---|---|
+ * | an argument of a public function: its kind, a tensor's dtype or device, a disposed tensor | `TypeError` |
+ * | an argument of a public function: its value, a tensor's shape | `RangeError` |
+ * | a config, from a file or as a value; a flag of a command; a path for results that is taken | `ConfigError` |
+ * | text, token shards, a tokenizer, metrics | `DataError` |
+ * | a model folder, a checkpoint | `CheckpointError` |
+ * | a device is missing, cannot be opened, or failed | `DeviceError` |
+ * | memory that cannot be had | `OutOfMemoryError` |
+ *
+ * The same fault gives the same class and the same sentence, whichever function meets it. The sentence is one line:
+ *
+ *     OPERATION: ARGUMENT: expected X but received Y      an argument
+ *     PLACE: expected X but received Y                    everything else
+ *
+ * OPERATION is the public function that the caller called (`Tokenizer.decode`), never one that it calls in turn;
+ * ARGUMENT is the argument's or the option's name (`ids`, `ids[3]`). `Arguments` (arguments.ts) makes these errors and
+ * gives them both names as properties, by which a command finds the flag at fault. PLACE is a file, with the line, the
+ * tensor or the key in it, or a config's key after the name of its file. A config with several problems has a line for
+ * each, and the lines in `problems`.
+ *
+ * If the operating system says why a path cannot be used, its reason ends the sentence, and its error is the `cause`.
+ * What the file system reports at other times, such as a full disk, comes as it is.
  */
 
 /** A configuration (file, flag or option) that cannot be run. */
@@ -42,4 +64,17 @@ export class OutOfMemoryError extends Error {
     this.requestedBytes = requestedBytes;
     this.freeBytes = freeBytes;
   }
+}
+
+/**
+ * What a path that cannot be used holds, for the end of a message: `a file that does not exist`.
+ * @param cause the file system's error
+ * @param kind what the path was taken for
+ */
+export function unusable(cause: unknown, kind: "file" | "folder" = "file"): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (code === "ENOENT") return `a ${kind} that does not exist`;
+  if (code === "EISDIR") return "a folder";
+  if (code === "ENOTDIR" && kind === "folder") return "a file";
+  return `a ${kind} that cannot be used: ${message}`;
 }

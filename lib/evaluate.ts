@@ -1,12 +1,10 @@
-import { describe } from "./arguments.js";
+import { Arguments } from "./arguments.js";
 import { TokenDataset } from "./data/dataset.js";
-import { ConfigError, DataError } from "./errors.js";
+import { DataError } from "./errors.js";
 import { Tensor } from "./native.js";
-import { allocate, disposeAll } from "./nn/buffers.js";
-import type { Llama } from "./nn/llama.js";
-import { Pass, passSpecs } from "./nn/pass.js";
-import { writeRotaryTable } from "./nn/rotary_table.js";
-import type { Batch } from "./nn/shape.js";
+import { BlockLoss, blockBatches, blockRanges, blocksPerPass } from "./nn/block_loss.js";
+import { checkModel, type Llama } from "./nn/llama.js";
+import { PassMemory, passSpecs } from "./nn/pass_memory.js";
 import { modelWeights } from "./nn/weights.js";
 
 /** What `evaluate` reads, and in which blocks. */
@@ -17,7 +15,7 @@ export interface EvaluateOptions {
   readonly patchSize?: number;
   /** T: positions of a block, from 2 to the model's context. Default: the model's context, at most 1024. */
   readonly sequenceLength?: number;
-  /** Told how many blocks are done, and how many there are. */
+  /** Called with the number of blocks that are done, and the number of all blocks. */
   readonly onProgress?: (blocks: number, of: number) => void;
 }
 
@@ -38,14 +36,13 @@ const positionsPerPass = 4096;
 
 /**
  * Mean loss over consecutive blocks of K * T tokens; a remainder is dropped.
- * @throws ConfigError for a patch size or a sequence length that cannot be; DataError where the data cannot be read,
- *   holds no block or a token the model does not know; DeviceError, OutOfMemoryError
+ * @throws TypeError or RangeError for a wrong argument; DataError if the data cannot be read, holds no block, or holds
+ *   a token that the model does not know; DeviceError, OutOfMemoryError
  */
 export async function evaluate(model: Llama, options: EvaluateOptions): Promise<EvaluationResult> {
+  const { data, patchSize, sequenceLength, onProgress } = check(model, options);
   const { config, device, parameters } = model;
-  const { patchSize = 1, sequenceLength = Math.min(1024, config.max_position_embeddings) } = options;
-  checkBlock(patchSize, sequenceLength, config.max_position_embeddings);
-  await using dataset = await TokenDataset.open(options.data);
+  await using dataset = await TokenDataset.open(data);
   const blockTokens = patchSize * sequenceLength;
   const blocks = Math.floor(dataset.tokenCount / blockTokens);
   if (blocks === 0) {
@@ -54,51 +51,55 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
         `but received ${dataset.tokenCount} tokens`,
     );
   }
-  const perPass = Math.max(1, Math.min(blocks, Math.floor(positionsPerPass / sequenceLength)));
-  const batchOf = (sequences: number): Batch => ({ sequences, positions: sequenceLength, patchSize });
+  const perPass = Math.min(blocks, blocksPerPass(sequenceLength, positionsPerPass));
+  const batches = blockBatches({ sequences: blocks, positions: sequenceLength, patchSize }, perPass);
   const shape = { config, dtype: parameters.dtype, positions: perPass * sequenceLength };
-  const buffers = allocate(device, passSpecs(device, shape, [batchOf(perPass)], false));
+  const memory = new PassMemory(device, shape, passSpecs(device, shape, batches, false));
   try {
     using input = new Tensor(device, "i32", [perPass * blockTokens]);
-    writeRotaryTable(buffers.rotaryTable, config);
     const weights = modelWeights(parameters, null);
-    const labelWeights = Array.from({ length: patchSize }, () => 1 / patchSize);
-    const pass = (sequences: number) => new Pass(shape, batchOf(sequences), weights, buffers, labelWeights, false);
-    const whole = pass(perPass);
-    const tokens = new Int32Array(perPass * blockTokens);
+    const losses = new Map(
+      batches.map((batch) => {
+        const tokens = input.narrow(0, 0, batch.sequences * blockTokens);
+        return [batch.sequences, { tokens, mean: new BlockLoss(memory, weights, batch, perPass, tokens) }];
+      }),
+    );
+    const read = new Int32Array(perPass * blockTokens);
     let sum = 0;
-    for (let block = 0; block < blocks; block += perPass) {
-      const count = Math.min(perPass, blocks - block);
-      const part = tokens.subarray(0, count * blockTokens);
-      await dataset.read(block * blockTokens, part);
-      dataset.checkVocabulary(part, block * blockTokens, config.vocab_size);
-      const onDevice = input.narrow(0, 0, part.length);
-      onDevice.write(part);
-      const current = count === perPass ? whole : pass(count);
-      current.forward(onDevice, false);
-      const [loss] = await current.loss.read();
-      sum += loss! * count;
-      options.onProgress?.(block + count, blocks);
+    for (const { start, count } of blockRanges(blocks, perPass)) {
+      const part = read.subarray(0, count * blockTokens);
+      await dataset.read(start * blockTokens, part);
+      dataset.checkVocabulary(part, start * blockTokens, config.vocab_size);
+      const { tokens, mean } = losses.get(count)!;
+      tokens.write(part);
+      sum += (await mean.compute()) * count;
+      onProgress?.(start + count, blocks);
     }
     const loss = sum / blocks;
     return { loss, perplexity: Math.exp(loss), positions: blocks * sequenceLength, tokens: blocks * blockTokens };
   } finally {
     await device.synchronize();
-    disposeAll(buffers);
+    memory.dispose();
   }
 }
 
-function checkBlock(patchSize: number, sequenceLength: number, context: number): void {
-  if (!Number.isSafeInteger(patchSize) || patchSize < 1) {
-    throw new ConfigError(
-      `evaluate: patchSize: expected a whole number of at least 1 but received ${describe(patchSize)}`,
-    );
-  }
+/** The options with their defaults, before anything is opened. */
+function check(model: Llama, options: EvaluateOptions) {
+  const check = new Arguments("evaluate");
+  checkModel(check, model);
+  const context = model.config.max_position_embeddings;
+  const {
+    data,
+    patchSize = 1,
+    sequenceLength = Math.min(1024, context),
+    onProgress,
+  } = check.object("options", options);
+  if (typeof data !== "string") check.strings("data", data, 1, "a path, a pattern, or an array of them");
+  check.wholeNumber("patchSize", patchSize, 1);
   // Of a single position nothing is predicted.
-  if (!Number.isSafeInteger(sequenceLength) || sequenceLength < 2 || sequenceLength > context) {
-    throw new ConfigError(
-      `evaluate: sequenceLength: expected a whole number from 2 to the model's context of ${context} ` +
-        `but received ${describe(sequenceLength)}`,
-    );
-  }
+  const fits = (length: number) => Number.isSafeInteger(length) && length >= 2 && length <= context;
+  const expected = `a whole number from 2 to the model's context of ${context}`;
+  check.number("sequenceLength", sequenceLength, expected, fits);
+  check.callback("onProgress", onProgress);
+  return { data, patchSize, sequenceLength, onProgress };
 }

@@ -1,14 +1,14 @@
-import { describe } from "./arguments.js";
-import type { Tokenizer } from "./data/tokenizer.js";
-import { ConfigError } from "./errors.js";
-import { Decoder, type SamplingSettings } from "./nn/decoder.js";
-import type { Llama } from "./nn/llama.js";
+import { Arguments } from "./arguments.js";
+import { Tokenizer } from "./data/tokenizer.js";
+import { Decoder } from "./nn/decoder.js";
+import { checkModel, type Llama } from "./nn/llama.js";
+import { checkSampling, type SamplingSettings } from "./nn/sampling.js";
 
 /** How a text is continued. Defaults: temperature 0.8, topK 0, topP 1, seed 1. */
 export interface GenerateOptions extends Partial<SamplingSettings> {
   /** Tokens to add at most, at least 1. Default 128. */
   readonly maxTokens?: number;
-  /** Told the text that each new token completes. */
+  /** Called with the text that each new token completes. */
   readonly onText?: (text: string) => void;
 }
 
@@ -29,9 +29,8 @@ export interface Generation {
 /**
  * Continues a text. A prompt begins as a document does: behind the end-of-text token that separates the training
  * documents.
- * @throws ConfigError where the prompt fills the model's context, the tokenizer does not fit the model or `maxTokens`
- *   is no such number; DataError where the tokenizer has no end-of-text token; TypeError or RangeError for sampling
- *   settings that are none; DeviceError, OutOfMemoryError
+ * @throws TypeError or RangeError for a wrong argument, such as a prompt that fills the model's context or a tokenizer
+ *   with more tokens than the model; DataError if the tokenizer has no end-of-text token; DeviceError, OutOfMemoryError
  */
 export async function generate(
   model: Llama,
@@ -39,25 +38,26 @@ export async function generate(
   prompt: string,
   options: GenerateOptions = {},
 ): Promise<Generation> {
-  const { maxTokens = 128, temperature = 0.8, topK = 0, topP = 1, seed = 1, onText } = options;
+  const check = new Arguments("generate");
+  checkModel(check, model);
+  check.instance("tokenizer", tokenizer, Tokenizer);
+  check.string("prompt", prompt);
+  const { maxTokens = 128, onText, temperature = 0.8, topK = 0, topP = 1, seed = 1 } = check.object("options", options);
+  check.wholeNumber("maxTokens", maxTokens, 1);
+  const sampling = { temperature, topK, topP, seed };
+  checkSampling(check, sampling);
+  check.callback("onText", onText);
   const { vocab_size: vocabulary, max_position_embeddings: context } = model.config;
-  if (!Number.isSafeInteger(maxTokens) || maxTokens < 1) {
-    throw new ConfigError(
-      `generate: maxTokens: expected a whole number of at least 1 but received ${describe(maxTokens)}`,
-    );
-  }
   if (tokenizer.vocabSize > vocabulary) {
-    throw new ConfigError(
-      `generate: tokenizer: expected at most the model's ${vocabulary} tokens but received ${tokenizer.vocabSize}`,
-    );
+    check.fail(RangeError, "tokenizer", `at most the model's ${vocabulary} tokens`, String(tokenizer.vocabSize));
   }
   const endOfText = tokenizer.endOfTextId;
   const encoded = await tokenizer.encode(prompt);
   if (encoded.length > context - 2) {
-    throw new ConfigError(
-      `generate: prompt: expected at most ${context - 2} tokens, since the model's context of ${context} also holds ` +
-        `the end-of-text token before them and a new one, but received ${encoded.length}`,
-    );
+    const expected =
+      `at most ${context - 2} tokens, since the model's context of ${context} also holds ` +
+      "the end-of-text token before them and a new one,";
+    check.fail(RangeError, "prompt", expected, String(encoded.length));
   }
   const ids = Int32Array.from([endOfText, ...encoded]);
   const limit = Math.min(maxTokens, context - ids.length);
@@ -72,7 +72,7 @@ export async function generate(
   let start = performance.now();
   let finish: Generation["finish"] = limit < maxTokens ? "context" : "max-tokens";
   while (produced.length < limit) {
-    const next = await decoder.next(input, { temperature, topK, topP, seed });
+    const next = await decoder.next(input, sampling);
     if (produced.length === 0) start = performance.now();
     if (next === endOfText) {
       finish = "end-of-text";

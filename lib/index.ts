@@ -39,11 +39,12 @@ export {
   type MemoryCounters,
   Tensor,
 } from "./native.js";
-export { Decoder, type SamplingSettings } from "./nn/decoder.js";
+export { Decoder } from "./nn/decoder.js";
 export { forwardFlops, type PositionFlops, stepFlops, trainingFlops } from "./nn/flops.js";
 export { Llama, type Placement } from "./nn/llama.js";
 export type { ModelFolderExtras } from "./nn/model_folder.js";
 export type { ParameterLayout, Parameters, Slot } from "./nn/parameters.js";
+export type { SamplingSettings } from "./nn/sampling.js";
 export type { Batch } from "./nn/shape.js";
 export { type TrainingBatch, TrainingPass } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
@@ -51,4 +52,5 @@ export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";
 export type { TrainerProgress } from "./train/progress.js";
-export { Trainer, type TrainerOptions } from "./train/trainer.js";
+export { Trainer } from "./train/trainer.js";
+export type { TrainerOptions } from "./train/trainer_options.js";

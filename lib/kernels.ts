@@ -12,7 +12,8 @@
  * rejects with a `RangeError` that names it.
  */
 import { Arguments, describe, list } from "./arguments.js";
-import { supportedHeadDims } from "./hf/config.js";
+import { labelWeightValues } from "./config/label_weights.js";
+import { isHeadDim, limits } from "./limits.js";
 import { native, Tensor } from "./native.js";
 
 export { Device, type DeviceSpec } from "./device.js";
@@ -93,7 +94,7 @@ export namespace patchEmbedding {
  * `out = softmax(scale * q k^T + mask) v`, query head h reading key head `floor(h / (H/G))`. The mask is aligned at
  * the end: query i sees keys j <= i + Tk - Tq. A query that sees no key gives zeros and an `lse` of -Infinity.
  *
- * @param q dt [B, Tq, H, D], D one of 32, 48, 64, 80, 96, 128
+ * @param q dt [B, Tq, H, D], D one of `limits.headDims` (lib/limits.ts)
  * @param k dt [B, Tk, G, D], G a divisor of H
  * @param v dt [B, Tk, G, D]
  * @param options.scale of the scores; 1/sqrt(D) where left out
@@ -155,8 +156,8 @@ interface AttentionSizes {
 function attentionSizes(check: Arguments, q: Tensor, k: Tensor, v: Tensor): AttentionSizes {
   const pattern = { dtypes: computeDTypes, shape: ["B", "Tq", "H", "D"], strided: true };
   const [batch, queries, heads, headDim] = check.tensor("q", q, pattern) as [number, number, number, number];
-  if (!supportedHeadDims.includes(headDim)) {
-    check.fail(RangeError, "q", `a head dimension of ${supportedHeadDims.join(", ")}`, list(q.shape));
+  if (!isHeadDim(headDim)) {
+    check.fail(RangeError, "q", `a head dimension of ${limits.headDims.join(", ")}`, list(q.shape));
   }
   const dtypes = [q.dtype];
   const kPattern = { dtypes, shape: [batch, "Tk", "G", headDim], strided: true };
@@ -246,7 +247,7 @@ function nextPatchLoss(
 }
 
 function weightValues(check: Arguments, weights: ArrayLike<number> | undefined, count: number): Float32Array {
-  if (weights === undefined) return new Float32Array(count).fill(1 / count);
+  if (weights === undefined) return Float32Array.from(labelWeightValues("uniform", count));
   const expected = `${count} numbers (one a label of a row)`;
   if (typeof weights !== "object" || weights === null || typeof weights.length !== "number") {
     return check.fail(TypeError, "weights", expected, describe(weights));

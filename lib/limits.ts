@@ -14,3 +14,8 @@ export const limits = {
   markSlots: 4_096,
   adamwHyperSize: 8,
 } as const satisfies { readonly [K in keyof Limits]: Limits[K] | readonly number[] };
+
+/** Whether attention has kernels for a head dimension. */
+export function isHeadDim(size: number): boolean {
+  return (limits.headDims as readonly number[]).includes(size);
+}

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type * as Binding from "../binding.js";
+import { recognizeTensors } from "./arguments.js";
 import { DeviceError, OutOfMemoryError } from "./errors.js";
 
 const require = createRequire(import.meta.url);
@@ -38,6 +39,8 @@ for (const { prototype } of [native.Tensor, native.Graph]) {
     },
   });
 }
+
+recognizeTensors(native.Tensor);
 
 /** A handle on memory of a device: dtype, shape, `write`, `read`, `dispose`. */
 export const Tensor = native.Tensor;

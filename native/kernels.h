@@ -1,20 +1,20 @@
-// THE list of operations. Every backend implements each of them; the binding has checked shapes, dtypes
-// and contiguity before a call, so a kernel checks nothing but the values of ids.
+// THE list of operations. Every backend implements all of them. The binding checks shapes, dtypes and contiguity
+// before a call, so a kernel only checks the values of ids.
 //
 // Conventions
-//   dt       the compute dtype, f32 or bf16, the same for all arguments of one call marked dt.
+//   dt       the compute dtype, f32 or bf16, the same for all arguments marked dt in one call.
 //   f32, i32 exactly that dtype. Sums, statistics and losses are accumulated in f32 (or wider).
-//   B, T     sequences, positions a sequence (a position is one patch; with K = 1, one token); N = B*T.
-//   K        tokens a patch. V vocabulary. C hidden size. I intermediate size.
+//   B, T     sequences, positions per sequence (a position is one patch; with K = 1, one token); N = B*T.
+//   K        tokens per patch. V vocabulary. C hidden size. I intermediate size.
 //   H, G, D  query heads, key/value heads (H % G == 0), head dimension (one of HeadDims in core/limits.h).
-// Tensors are contiguous and row-major unless "strided" is said: then only the last dimension is.
-// Outputs come first. "+=" accumulates into what is there, all else overwrites. Outputs may not alias
-// inputs unless said. Workspaces hold nothing between calls; *_workspace() gives their size in elements.
+// Tensors are contiguous and row-major unless marked "strided": then only the last dimension is contiguous.
+// Outputs come first. "+=" accumulates into the output; everything else overwrites it. Outputs may not alias
+// inputs unless noted. Workspaces keep nothing between calls; *_workspace() returns their size in elements.
 //
-// A token id outside [0, V) makes no kernel read or write out of bounds: it counts as a row of zeros, or
+// No kernel reads or writes out of bounds for a token id outside [0, V): the id counts as a row of zeros, or
 // as an ignored label, and the next wait on the device reports an Error of kind range that names it.
 //
-// A bf16 result below the smallest normal number (2^-126) may be 0, but for that of `copy`.
+// A bf16 result below the smallest normal number (2^-126) may be 0, except in `copy`.
 //
 // Every operation gives the same bits for the same inputs on the same device and thread count.
 #pragma once
@@ -25,27 +25,27 @@
 
 namespace nextpatch {
 
-// What AdamW reads from the device, so that a captured step replays with new values.
-// Order of the elements of the f32 tensor `hyper`.
+// The hyperparameters that AdamW reads from device memory, so that a captured step can be replayed with new values.
+// The f32 tensor `hyper` has its elements in this order.
 struct AdamWHyper {
   float learning_rate;
   float beta1;
   float beta2;
   float epsilon;
-  float weight_decay;      // decoupled: param -= learning_rate * weight_decay * param
-  float bias_correction1;  // 1 - beta1^t
-  float bias_correction2;  // 1 - beta2^t
-  float max_norm;          // gradients are scaled by min(1, max_norm / norm); 0: no clipping
+  float weight_decay;  // decoupled: param -= learning_rate * weight_decay * param
+  float beta1_rest;    // exact beta1 minus its f32 rounding: the bias correction uses beta1 + beta1_rest
+  float beta2_rest;
+  float max_norm;  // gradients are scaled by min(1, max_norm / norm); 0: no clipping
 };
 constexpr int kAdamWHyperSize = sizeof(AdamWHyper) / sizeof(float);
 
-// How the next token is drawn from a row of logits.
+// How to draw the next token from a row of logits.
 struct Sampling {
-  float temperature;  // 0: the largest logit (the lowest id among equals)
+  float temperature;  // 0: the largest logit (the lowest id if several are equal)
   int64_t top_k;      // only the top_k largest logits; 0: all
-  float top_p;        // only the smallest set of the largest whose probabilities reach top_p; 1: all
+  float top_p;        // only the fewest largest logits whose probabilities sum to at least top_p; 1: all
   uint64_t seed;
-  uint64_t counter;  // the position of the draw in the stream of `seed`
+  uint64_t counter;  // position of the draw in the random stream of `seed`
 };
 
 class Kernels {
@@ -60,8 +60,8 @@ class Kernels {
   // out = in, converted. Same shape, both strided; f32 <-> bf16 (round to nearest even), or equal dtypes.
   virtual void copy(const View& out, const View& in) = 0;
 
-  // out[i] ~ N(0, std^2), f32: Philox4x32-10 keyed by seed, element i from counter (offset + i) / 4 and
-  // Box-Muller, so that the values do not depend on how the work is cut.
+  // out[i] ~ N(0, std^2), f32: Box-Muller on Philox4x32-10 with key seed, element i from counter
+  // (offset + i) / 4, so that the values do not depend on how the work is split.
   virtual void normal(const View& out, float std, uint64_t seed, uint64_t offset) = 0;
 
   // table[T, D/2, 2] f32 = (cos, sin)(t * inverse_frequencies[i]); inverse_frequencies[D/2] f32.
@@ -69,7 +69,7 @@ class Kernels {
 
   // ---- Matrix product -----------------------------------------------------------------------------
 
-  // c[M,N] (+)= op(a)[M,K] op(b)[K,N], op the transpose where asked for. a, b dt; c dt or f32.
+  // c[M,N] (+)= op(a)[M,K] op(b)[K,N]; op transposes if the flag is set. a, b dt; c dt or f32.
   virtual void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                       bool accumulate) = 0;
 
@@ -78,7 +78,7 @@ class Kernels {
   // out[N,C] dt: the mean over K of table[V,C] dt at tokens[N*K] i32, summed in f32, rounded once.
   virtual void patch_embedding_forward(const View& out, const View& tokens, const View& table) = 0;
 
-  // dtable[V,C] f32 += the gradient: every token's row receives dout[N,C] dt of its patch over K.
+  // dtable[V,C] f32 += the gradient: every token adds its patch's row of dout[N,C] dt, divided by K, to its row.
   // Occurrences of a token are summed in the order of their positions. workspace i32.
   virtual void patch_embedding_backward(const View& dtable, const View& dout, const View& tokens,
                                         const View& workspace) = 0;
@@ -87,12 +87,12 @@ class Kernels {
   // ---- RMSNorm, the residual add fused ------------------------------------------------------------
 
   // sum[N,C] = x[N,C] + add[N,C]; out[N,C] = sum * rstd * weight[C]; rstd[N] f32 = 1/sqrt(mean(sum^2)+eps).
-  // All dt but rstd. Without `add`, `sum` is absent too and x stands for it. sum may alias x or add.
-  // The statistics are taken from the rounded sum.
+  // All dt except rstd. Without `add`, `sum` is absent too and x takes its place. sum may alias x or add.
+  // The statistics are computed from the rounded sum.
   virtual void rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add,
                                const View& weight, float epsilon) = 0;
 
-  // dx[N,C] dt = (accumulate ? dx : 0) + gradient in sum; dweight[C] f32 += gradient in the weight.
+  // dx[N,C] dt = (accumulate ? dx : 0) + gradient of sum; dweight[C] f32 += gradient of weight.
   // dout, sum [N,C] dt; rstd[N] f32; workspace f32.
   virtual void rmsnorm_backward(const View& dx, const View& dweight, const View& dout, const View& sum,
                                 const View& rstd, const View& weight, const View& workspace, bool accumulate) = 0;
@@ -101,15 +101,15 @@ class Kernels {
   // ---- Rotary embedding ---------------------------------------------------------------------------
 
   // x[B,T,H,D] dt, strided, in place: position t + offset of every head is rotated in the half-split
-  // layout (element i with i + D/2) by table[>= T+offset, D/2, 2] f32; `inverse` turns the other way,
-  // which is the gradient.
+  // layout (element i with i + D/2) by table[>= T+offset, D/2, 2] f32; `inverse` rotates the other way,
+  // which gives the gradient.
   virtual void rotary(const View& x, const View& table, int64_t offset, bool inverse) = 0;
 
   // ---- Attention ----------------------------------------------------------------------------------
 
-  // Causal, grouped-query: out[B,Tq,H,D] = softmax(scale * q k^T + mask) v, query head h reading key
-  // head h / (H/G). The mask is aligned at the end: query i sees keys j <= i + Tk - Tq (with Tq == Tk the
-  // usual triangle; with Tq = 1 a decoding step). A query that sees no key gives zeros and lse = -inf.
+  // Causal, grouped-query: out[B,Tq,H,D] = softmax(scale * q k^T + mask) v, where query head h reads key
+  // head h / (H/G). The mask is aligned at the end: query i sees keys j <= i + Tk - Tq (Tq == Tk is the
+  // usual triangle; Tq = 1 is a decoding step). A query that sees no key gives zeros and lse = -inf.
   // q[B,Tq,H,D], k, v[B,Tk,G,D], out: dt, strided. lse[B,H,Tq] f32: log of the sum of exponentials.
   virtual void attention_forward(const View& out, const View& lse, const View& q, const View& k, const View& v,
                                  float scale) = 0;
@@ -131,18 +131,18 @@ class Kernels {
 
   // ---- K-way next-patch cross-entropy -------------------------------------------------------------
 
-  // labels[N,K] i32 from tokens[N*K] i32: the tokens of the next patch of the same sequence of T
-  // patches; -100 (ignored) for the last patch of each.
+  // labels[N,K] i32 from tokens[N*K] i32: for each patch, the tokens of the next patch in its sequence of T
+  // patches; -100 (ignored) for the last patch of a sequence.
   virtual void patch_labels(const View& labels, const View& tokens, int64_t positions) = 0;
 
-  // coefficients[K] f32: weights[K] f32 divided by the number of labels[N,K] that are not ignored at
-  // that offset (0 where there is none): the loss is then a plain sum over all labels.
+  // coefficients[K] f32: weights[K] f32 divided by the number of labels[N,K] at that offset that are not
+  // ignored (0 if there are none). The loss is then a plain sum over all labels.
   virtual void label_coefficients(const View& coefficients, const View& labels, const View& weights) = 0;
 
   // losses[R] f32 = sum_j coefficients[j] * (logsumexp(logits[r]) - logits[r, labels[r,j]]) over the
-  // labels[R,K] that are not -100; then, if `gradient`, logits[R,V] dt are overwritten by the loss's
-  // gradient in them (softmax * sum of the coefficients - sum of coefficients at each label, labels that
-  // repeat add up; rounded once to dt). One pass over memory for both.
+  // labels[R,K] that are not -100. Then, if `gradient`, logits[R,V] dt are overwritten with the gradient of
+  // the loss (softmax * sum of the coefficients - the coefficient of each label at its id, added up if a
+  // label repeats; rounded once to dt). One pass over memory for both.
   virtual void cross_entropy(const View& losses, const View& logits, const View& labels, const View& coefficients,
                              bool gradient) = 0;
 
@@ -157,13 +157,16 @@ class Kernels {
 
   // One AdamW step over all parameters at once: master, m, v, grad [n] f32; param[n] dt receives the
   // rounded master (f32: param is master itself). hyper f32 as AdamWHyper. Clips by norm[1] f32 (of the
-  // unclipped gradient). The first `decayed` elements are decayed. If norm is not finite, nothing changes.
-  virtual void adamw(const View& param, const View& master, const View& m, const View& v, const View& grad,
-                     const View& norm, const View& hyper, int64_t decayed) = 0;
+  // unclipped gradient). Weight decay applies to the first `decayed` elements. steps[1] i32, the number of
+  // updates so far, increases by one; corrections[2] f32 = 1 - beta^steps for each beta, computed in f64; m and v
+  // are divided by them. If norm is not finite, nothing changes.
+  virtual void adamw(const View& param, const View& master, const View& m, const View& v, const View& steps,
+                     const View& corrections, const View& grad, const View& norm, const View& hyper,
+                     int64_t decayed) = 0;
 
   // ---- Sampling -----------------------------------------------------------------------------------
 
-  // out[B] i32 drawn from logits[B,V] dt; row b uses draw counter + b. workspace f32.
+  // out[B] i32 drawn from logits[B,V] dt; row b uses counter + b. workspace f32.
   virtual void sample(const View& out, const View& logits, const View& workspace, const Sampling& sampling) = 0;
   virtual int64_t sample_workspace(int64_t rows, int64_t vocabulary) const = 0;
 };

@@ -21,6 +21,11 @@ export function limitsFile(limits: Limits): string {
     ...fields,
     "} as const satisfies { readonly [K in keyof Limits]: Limits[K] | readonly number[] };",
     "",
+    "/** Whether attention has kernels for a head dimension. */",
+    "export function isHeadDim(size: number): boolean {",
+    "  return (limits.headDims as readonly number[]).includes(size);",
+    "}",
+    "",
   ].join("\n");
 }
 

@@ -1,6 +1,7 @@
+import { Arguments } from "../arguments.js";
 import { parseRunConfig } from "../config/config.js";
 import { resolveStages } from "../config/stages.js";
-import type { Device } from "../device.js";
+import { checkPrecision, Device, type PrecisionSpec } from "../device.js";
 import { Llama } from "../nn/llama.js";
 import { plannedBytes, planRun } from "../train/memory_plan.js";
 import { peakFlops } from "../train/peak.js";
@@ -17,7 +18,7 @@ export interface TrainBenchOptions {
   /** Tokens of a step: a multiple of patchSize * sequenceLength. */
   readonly tokensPerStep: number;
   /** Of activations and matrix products. */
-  readonly precision: "auto" | "bf16" | "fp32";
+  readonly precision: PrecisionSpec;
   /** Timed steps, after two that warm up. Default 5. */
   readonly steps?: number;
   /** Sequences per pass. Default auto. */
@@ -44,9 +45,12 @@ const warmupSteps = 2;
 
 /**
  * Times whole training steps (forward, backward, AdamW, the read-back of loss and norm) on random tokens.
- * @throws ConfigError for sizes that do not fit each other, DeviceError, OutOfMemoryError
+ * @throws TypeError or RangeError for an argument that is wrong, as for sizes that do not fit each other
+ * @throws ConfigError for a model that cannot be, or whose context is shorter than the sequences
+ * @throws DeviceError, OutOfMemoryError
  */
 export async function benchTrainStep(device: Device, options: TrainBenchOptions): Promise<TrainBenchResult> {
+  checkArguments(device, options);
   const { model: section, patchSize, sequenceLength, tokensPerStep, precision, microBatch = "auto" } = options;
   const timed = options.steps ?? 5;
   const config = parseRunConfig(
@@ -59,7 +63,7 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
       train: { steps: warmupSteps + timed },
       precision,
     },
-    "bench train",
+    "benchTrainStep",
   );
   const stages = resolveStages(config, tokensPerStep);
   const stage = stages[0]!;
@@ -93,4 +97,25 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
     mfu: peak && stepper.flopsPerStep(stage) / seconds / peak,
     peakBytes,
   };
+}
+
+function checkArguments(device: Device, options: TrainBenchOptions): void {
+  const check = new Arguments("benchTrainStep");
+  check.instance("device", device, Device);
+  const { model, patchSize, sequenceLength, tokensPerStep, precision } = check.object("options", options);
+  const { steps = 5, microBatch = "auto", onStep } = options;
+  check.object("model", model);
+  check.wholeNumber("patchSize", patchSize, 1);
+  check.wholeNumber("sequenceLength", sequenceLength, 2);
+  const block = patchSize * sequenceLength;
+  const fills = (tokens: number) => Number.isSafeInteger(tokens) && tokens >= 1 && tokens % block === 0;
+  check.number("tokensPerStep", tokensPerStep, `a multiple of patchSize * sequenceLength = ${block}`, fills);
+  checkPrecision(check, "precision", precision);
+  check.wholeNumber("steps", steps, 1);
+  if (microBatch !== "auto") {
+    const sequences = tokensPerStep / block;
+    const divides = (batch: number) => Number.isInteger(batch) && batch >= 1 && sequences % batch === 0;
+    check.number("microBatch", microBatch, `auto or a divisor of the ${sequences} sequences of a step`, divides);
+  }
+  check.callback("onStep", onStep);
 }

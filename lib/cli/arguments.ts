@@ -1,10 +1,10 @@
 /** What flags' texts are turned into. */
-import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
-import { ConfigError } from "../errors.js";
+import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
 import { Llama } from "../nn/llama.js";
 import type { CliIo } from "./io.js";
+import { checkModelFolder } from "./usage.js";
 
 export interface PlacementFlags {
   readonly device: DeviceSpec;
@@ -14,13 +14,17 @@ export interface PlacementFlags {
 /** `--device` and `--precision`, which go with every command that computes. */
 export function withPlacement(command: Command): Command {
   return command
-    .option("--device <device>", "auto, cpu, cuda, cuda:N or simt", device, "auto")
-    .addOption(new Option("--precision <precision>").choices(["auto", "bf16", "fp32"]).default("auto"));
+    .option("--device <device>", `where to compute: ${deviceNamesInWords}`, device, "auto")
+    .addOption(
+      new Option("--precision <precision>", "precision of activations and matrix products")
+        .choices([...precisionNames])
+        .default("auto"),
+    );
 }
 
 /** The model that `--model` names, where the flags place it. */
 export async function loadModel(flags: PlacementFlags & { readonly model: string }, io: CliIo): Promise<Llama> {
-  if (!existsSync(flags.model)) throw new ConfigError(`--model: no model folder at ${flags.model}`);
+  checkModelFolder(flags.model);
   return Llama.load(flags.model, openPlacement(flags, io));
 }
 
@@ -34,7 +38,11 @@ export interface OverrideFlags {
 /** `--set`, and `--device` and `--precision` for short, which go with every command that takes a config. */
 export function withOverrides(command: Command): Command {
   return command
-    .option("--set <key=value>", "override a key of the config, as in --set batch.microBatch=4 (repeatable)", collect)
+    .option(
+      "--set <key=value>",
+      "override a key of the config, for example --set batch.microBatch=4 (repeatable)",
+      collect,
+    )
     .option("--device <device>", "the same as --set device=...")
     .option("--precision <precision>", "the same as --set precision=...");
 }
@@ -54,8 +62,8 @@ export function openPlacement({ device: spec, precision }: PlacementFlags, io: C
 }
 
 function device(text: string): string {
-  if (/^(auto|cpu|simt|cuda(:\d+)?)$/.test(text)) return text;
-  throw new InvalidArgumentError("expected auto, cpu, cuda, cuda:N or simt");
+  if (deviceNames.test(text)) return text;
+  throw new InvalidArgumentError(`expected ${deviceNamesInWords}`);
 }
 
 /** A parser of whole numbers from `low` on. */

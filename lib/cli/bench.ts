@@ -1,14 +1,16 @@
 /** `nextpatch bench`: how fast this machine trains. */
 import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
+import { show } from "../arguments.js";
 import { benchKernels } from "../bench/kernels/run.js";
 import { kernelTable } from "../bench/kernels/table.js";
-import { benchTrainStep } from "../bench/train_step.js";
+import { benchTrainStep, type TrainBenchOptions } from "../bench/train_step.js";
 import { Device } from "../device.js";
 import { ConfigError } from "../errors.js";
 import { presetNames } from "../hf/presets.js";
 import { type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { fromFlags } from "./usage.js";
 
 interface Flags extends PlacementFlags {
   readonly model: string;
@@ -19,8 +21,18 @@ interface Flags extends PlacementFlags {
   readonly microBatch?: number;
 }
 
+/** The flags that `benchTrainStep` gets its options from. */
+const flagOf = {
+  model: "--model",
+  patchSize: "--patch-size",
+  sequenceLength: "--sequence-length",
+  tokensPerStep: "--tokens-per-step",
+  steps: "--steps",
+  microBatch: "--micro-batch",
+};
+
 export function registerBench(program: Command, io: CliIo): void {
-  const bench = program.command("bench").description("how fast this machine trains");
+  const bench = program.command("bench").description("measure how fast this machine trains");
   registerKernels(bench, io);
   registerTrainStep(bench, io);
 }
@@ -28,7 +40,9 @@ export function registerBench(program: Command, io: CliIo): void {
 function registerKernels(bench: Command, io: CliIo): void {
   const command = bench
     .command("kernels")
-    .description("time each operation of a training step against what this device was measured to reach");
+    .description(
+      "time each operation of a training step and compare it with the bandwidth and FLOP/s measured on this device",
+    );
   withPlacement(command).action(async (flags: PlacementFlags) => {
     const device = open(flags, io);
     const progress = io.progress("bench kernels");
@@ -47,14 +61,14 @@ function registerTrainStep(bench: Command, io: CliIo): void {
     .requiredOption("--model <preset-or-json>", `${presetNames.join(", ")}, a config.json, or JSON as text`)
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
     .option("--sequence-length <T>", "positions per sequence", wholeNumber(2), 256)
-    .option("--tokens-per-step <N>", "tokens per update", wholeNumber(1), 16384)
-    .option("--steps <N>", "steps that are timed", wholeNumber(1), 5)
-    .option("--micro-batch <N>", "sequences per pass (default: auto)", wholeNumber(1));
+    .option("--tokens-per-step <N>", "tokens per optimizer step", wholeNumber(1), 16384)
+    .option("--steps <N>", "timed steps", wholeNumber(1), 5)
+    .option("--micro-batch <N>", "sequences per forward and backward pass (default: auto)", wholeNumber(1));
   withPlacement(command).action(async (flags: Flags) => {
     const model = await readModel(flags.model);
     const device = open(flags, io);
     const progress = io.progress("bench train");
-    const result = await benchTrainStep(device, {
+    const options: TrainBenchOptions = {
       model,
       patchSize: flags.patchSize,
       sequenceLength: flags.sequenceLength,
@@ -63,12 +77,14 @@ function registerTrainStep(bench: Command, io: CliIo): void {
       steps: flags.steps,
       microBatch: flags.microBatch ?? "auto",
       onStep: (done, of) => progress.update(done, of, `step ${done}/${of}`),
-    }).finally(() => progress.stop());
-    const utilisation = result.mfu === null ? "" : `, ${(100 * result.mfu).toFixed(1)} % of the peak`;
+    };
+    const bench = fromFlags("benchTrainStep", flagOf, () => benchTrainStep(device, options));
+    const result = await bench.finally(() => progress.stop());
+    const utilisation = result.mfu === null ? "" : `, ${(100 * result.mfu).toFixed(1)} % of peak FLOP/s`;
     io.result(
       `${Math.round(result.tokensPerSecond)} tokens/s, ${Math.round(result.positionsPerSecond)} positions/s, ` +
-        `${result.secondsPerStep.toFixed(3)} s a step${utilisation}, ` +
-        `${(result.peakBytes / 2 ** 20).toFixed(0)} MiB at most`,
+        `${result.secondsPerStep.toFixed(3)} s per step${utilisation}, ` +
+        `peak memory ${(result.peakBytes / 2 ** 20).toFixed(0)} MiB`,
       result,
     );
   });
@@ -85,12 +101,12 @@ async function readModel(argument: string): Promise<Record<string, unknown>> {
   const text = argument.trimStart().startsWith("{") ? argument : await readFile(argument, "utf8").catch(() => null);
   if (text === null) {
     throw new ConfigError(
-      `--model: expected ${presetNames.join(", ")}, a config.json or JSON but received "${argument}"`,
+      `--model: expected ${presetNames.join(", ")}, a config.json or JSON but received ${show(argument)}`,
     );
   }
   try {
     return JSON.parse(text) as Record<string, unknown>;
   } catch (cause) {
-    throw new ConfigError(`--model: not JSON: ${(cause as Error).message}`, { cause });
+    throw new ConfigError(`--model: expected JSON but received other text: ${(cause as Error).message}`, { cause });
   }
 }

@@ -7,6 +7,7 @@ import { runTable } from "../compare/words.js";
 import { loadRunConfig } from "../config/config.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { fromFlags } from "./usage.js";
 
 interface Flags extends OverrideFlags {
   readonly equalCost?: boolean;
@@ -16,20 +17,23 @@ interface Flags extends OverrideFlags {
 export function registerCompare(program: Command, io: CliIo): void {
   const command = program
     .command("compare")
-    .description("train token by token and in the config's two stages, and compare cost and loss; call again to go on")
-    .argument("<config>", "the config, with two stages: a patchSize above 1, then 1")
-    .option("--equal-cost", "also train in stages on as many tokens as the token-level run's FLOPs pay for")
-    .option("--sweep <axis...>", "also run every combination, as in --sweep patchSize=2,4,8 fraction=0.5,0.8");
+    .description(
+      "train token by token and in the config's two stages, and compare cost and loss; run it again to continue",
+    )
+    .argument("<config>", "a config with two stages: patchSize above 1, then patchSize 1")
+    .option("--equal-cost", "also train in stages at the same FLOPs as the token-level run")
+    .option("--sweep <axis...>", "also run every combination, for example --sweep patchSize=2,4,8 fraction=0.5,0.8");
   withOverrides(command).action(async (path: string, flags: Flags) => run(path, flags, io));
 }
 
 async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
   const config = await loadRunConfig(path, { set: overridesOf(flags) });
-  const sweep = flags.sweep && parseSweep(flags.sweep);
+  const texts = flags.sweep;
+  const sweep = texts && (await fromFlags("parseSweep", { texts: "--sweep" }, () => parseSweep(texts)));
 
   const interrupt = new AbortController();
   const onInterrupt = (): void => {
-    io.log("interrupted: finishing the step and saving a checkpoint (again to stop at once)");
+    io.log("interrupted: finishing the step and saving a checkpoint (interrupt again to stop at once)");
     interrupt.abort();
   };
   // A terminal interrupts, a scheduler terminates: either way the work so far is kept.

@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import { evaluate } from "../evaluate.js";
 import { loadModel, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { fromFlags } from "./usage.js";
 
 interface Flags extends PlacementFlags {
   readonly model: string;
@@ -11,10 +12,13 @@ interface Flags extends PlacementFlags {
   readonly sequenceLength?: number;
 }
 
+/** The flags that `evaluate` gets its options from. */
+const flagOf = { data: "--data", patchSize: "--patch-size", sequenceLength: "--sequence-length" };
+
 export function registerEval(program: Command, io: CliIo): void {
   const command = program
     .command("eval")
-    .description("mean loss over consecutive blocks of K * T tokens (a remainder is dropped)")
+    .description("compute a model's mean loss over consecutive blocks of K * T tokens (a remainder is dropped)")
     .requiredOption("--model <dir>", "model folder")
     .requiredOption("--data <file.bin...>", "token shards: files or patterns")
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
@@ -24,14 +28,12 @@ export function registerEval(program: Command, io: CliIo): void {
     const progress = io.progress("eval");
     const { data, patchSize, sequenceLength } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };
-    const result = await evaluate(model, {
-      data,
-      patchSize,
-      ...length,
-      onProgress: (done, of) => progress.update(done, of, `block ${done}/${of}`),
-    }).finally(() => progress.stop());
+    const onProgress = (done: number, of: number) => progress.update(done, of, `block ${done}/${of}`);
+    const options = { data, patchSize, ...length, onProgress };
+    const evaluation = fromFlags("evaluate", flagOf, () => evaluate(model, options));
+    const result = await evaluation.finally(() => progress.stop());
     io.result(
-      `loss ${result.loss.toFixed(6)} nats a token, perplexity ${result.perplexity.toFixed(4)}, ` +
+      `loss ${result.loss.toFixed(6)} nats per token, perplexity ${result.perplexity.toFixed(4)}, ` +
         `over ${result.tokens} tokens in ${result.positions} positions`,
       result,
     );

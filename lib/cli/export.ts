@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import { exportGguf } from "../gguf/export.js";
 import type { CliIo } from "./io.js";
+import { checkModelFolder } from "./usage.js";
 
 interface Flags {
   readonly model: string;
@@ -11,11 +12,12 @@ interface Flags {
 export function registerExport(program: Command, io: CliIo): void {
   program
     .command("export")
-    .description("write a model as one file, for llama.cpp and what is built on it")
+    .description("write a model as one file for llama.cpp and the programs built on it")
     .requiredOption("--model <dir>", "model folder, with its tokenizer.json")
-    .addOption(new Option("--format <format>", "the file's format").choices(["gguf"]).makeOptionMandatory())
-    .requiredOption("--out <file>", "the file to write; an earlier export of that name is replaced")
+    .addOption(new Option("--format <format>", "format of the file").choices(["gguf"]).makeOptionMandatory())
+    .requiredOption("--out <file>", "file to write; replaces an earlier export of that name")
     .action(async ({ model, out }: Flags) => {
+      checkModelFolder(model, "tokenizer.json");
       const interrupt = new AbortController();
       const onInterrupt = (): void => interrupt.abort(new Error("interrupted"));
       process.once("SIGINT", onInterrupt);

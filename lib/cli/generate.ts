@@ -1,12 +1,11 @@
 /** `nextpatch generate`: continues a text. */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { Tokenizer } from "../data/tokenizer.js";
-import { ConfigError } from "../errors.js";
 import { generate } from "../generate.js";
 import { loadModel, numberBetween, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { checkModelFolder, fromFlags } from "./usage.js";
 
 interface Flags extends PlacementFlags {
   readonly model: string;
@@ -18,26 +17,47 @@ interface Flags extends PlacementFlags {
   readonly seed: number;
 }
 
+/** The flags that `generate` gets its options from. */
+const flagOf = {
+  prompt: "--prompt",
+  maxTokens: "--max-tokens",
+  temperature: "--temperature",
+  topK: "--top-k",
+  topP: "--top-p",
+  seed: "--seed",
+};
+
 export function registerGenerate(program: Command, io: CliIo): void {
   const command = program
     .command("generate")
     .description("continue a text")
     .requiredOption("--model <dir>", "model folder, with its tokenizer.json")
-    .requiredOption("--prompt <text>", "what the text begins with")
-    .option("--max-tokens <N>", "tokens to add at most", wholeNumber(1), 128)
-    .option("--temperature <t>", "0: always the likeliest token", numberBetween(0, 100), 0.8)
-    .option("--top-k <k>", "only the k likeliest tokens; 0: all", wholeNumber(0), 0)
-    .option("--top-p <p>", "only the likeliest tokens that reach this probability; 1: all", numberBetween(0, 1), 1)
-    .option("--seed <seed>", "the same seed draws the same text", wholeNumber(0), 1);
+    .requiredOption("--prompt <text>", "the text to continue")
+    .option("--max-tokens <N>", "most tokens to add", wholeNumber(1), 128)
+    .option(
+      "--temperature <t>",
+      "divides the logits before sampling; 0: always take the most likely token",
+      numberBetween(0, 100),
+      0.8,
+    )
+    .option("--top-k <k>", "sample from the k most likely tokens; 0: from all", wholeNumber(0), 0)
+    .option(
+      "--top-p <p>",
+      "sample from the most likely tokens whose probabilities add up to p; 1: from all",
+      numberBetween(0, 1),
+      1,
+    )
+    .option("--seed <seed>", "seed of the sampling; the same seed gives the same text", wholeNumber(0), 1);
   withPlacement(command).action(async (flags: Flags) => {
-    const path = join(flags.model, "tokenizer.json");
-    if (existsSync(flags.model) && !existsSync(path)) throw new ConfigError(`${path}: the model has no tokenizer`);
+    checkModelFolder(flags.model, "tokenizer.json");
     using model = await loadModel(flags, io);
-    const tokenizer = await Tokenizer.fromFile(path);
+    const tokenizer = await Tokenizer.fromFile(join(flags.model, "tokenizer.json"));
     const stream = !io.json && process.stdout.isTTY;
     if (stream) process.stdout.write(flags.prompt);
     const onText = stream ? { onText: (text: string) => void process.stdout.write(text) } : {};
-    const { text, ...rest } = await generate(model, tokenizer, flags.prompt, { ...flags, ...onText });
+    const options = { ...flags, ...onText };
+    const call = () => generate(model, tokenizer, flags.prompt, options);
+    const { text, ...rest } = await fromFlags("generate", flagOf, call);
     io.result(stream ? "" : flags.prompt + text, { prompt: flags.prompt, text, ...rest });
   });
 }

@@ -19,12 +19,14 @@ interface Flags extends OverrideFlags {
 export function registerInfo(program: Command, io: CliIo): void {
   const command = program
     .command("info")
-    .description("devices, backends, versions, what is missing and what to do; with --config a memory plan")
-    .option("--config <file>", "a run config whose memory is to be planned");
+    .description(
+      "list devices, backends and versions, and say what is missing and what to do; with --config, print a memory plan",
+    )
+    .option("--config <file>", "run config to plan the memory for");
   withOverrides(command).action(async ({ config, ...flags }: Flags) => {
     const overrides = overridesOf(flags);
     if (config === undefined && overrides.length > 0) {
-      throw new ConfigError(`expected a --config that ${overrides[0]} is to change but received none`);
+      throw new ConfigError(`--config: expected a config for ${overrides[0]} to change but received nothing`);
     }
     const found = backends();
     const plan = config === undefined ? null : await planOf(config, overrides);

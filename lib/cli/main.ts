@@ -21,8 +21,8 @@ const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.me
 const program = new Command("nextpatch")
   .description(manifest.description)
   .version(manifest.version)
-  .option("--json", "print the result as one JSON object on stdout, all else on stderr")
-  .option("--verbose", "show the stack of an error")
+  .option("--json", "print the result as one JSON object on stdout, and everything else on stderr")
+  .option("--verbose", "print the stack trace of an error")
   .configureHelp({ showGlobalOptions: true })
   .exitOverride()
   // One line, like every other error: commander puts its suggestion on a second.

@@ -2,13 +2,24 @@
 
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
+import { show } from "../arguments.js";
 import type { DatasetInfo, PrepareProgress } from "../data/prepare.js";
 import { DEFAULT_VAL_FRACTION, prepareDataset } from "../data/prepare.js";
 import { ConfigError } from "../errors.js";
 import type { CliIo } from "./io.js";
+import { fromFlags } from "./usage.js";
 
 /** Trained when the command names no tokenizer. */
 const DEFAULT_VOCAB = 4096;
+
+/** The flags that `prepareDataset` gets its options from. */
+const flagOf = {
+  files: "files",
+  out: "--out",
+  tokenizerPath: "--tokenizer",
+  trainTokenizerVocab: "--train-tokenizer",
+  valFraction: "--val-fraction",
+};
 
 interface Flags {
   out: string;
@@ -20,25 +31,36 @@ interface Flags {
 export function registerPrepare(program: Command, io: CliIo): void {
   program
     .command("prepare")
-    .description('turn text, JSONL ("text" field) or Parquet into token shards; .gz and .zst are read as they are')
-    .argument("<files...>", "source files, taken in this order")
-    .requiredOption("--out <dir>", "folder for the dataset; an earlier dataset in it is replaced")
-    .option("--tokenizer <tokenizer.json>", "encode with this tokenizer")
-    .option("--train-tokenizer <vocab>", `train a byte-level BPE of this size (default: ${DEFAULT_VOCAB})`, number)
-    .option("--val-fraction <fraction>", "share of the documents held out", number, DEFAULT_VAL_FRACTION)
+    .description('turn text, JSONL ("text" field) or Parquet files, also as .gz or .zst, into token shards')
+    .argument("<files...>", "source files, read in this order")
+    .requiredOption("--out <dir>", "folder for the dataset; replaces an earlier dataset there")
+    .option("--tokenizer <tokenizer.json>", "tokenizer to encode with")
+    .option(
+      "--train-tokenizer <vocab>",
+      `train a byte-level BPE tokenizer of this size (default: ${DEFAULT_VOCAB})`,
+      number,
+    )
+    .option(
+      "--val-fraction <fraction>",
+      "share of the documents to hold out for validation",
+      number,
+      DEFAULT_VAL_FRACTION,
+    )
     .action(async (files: string[], flags: Flags) => prepare(files, flags, io));
 }
 
 async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> {
   if (flags.tokenizer !== undefined && flags.trainTokenizer !== undefined) {
-    throw new ConfigError("--tokenizer and --train-tokenizer exclude each other");
+    throw new ConfigError("--tokenizer, --train-tokenizer: expected at most one of the two but received both");
   }
   const tokenizer =
     flags.tokenizer === undefined
       ? { trainTokenizerVocab: flags.trainTokenizer ?? DEFAULT_VOCAB }
       : { tokenizerPath: flags.tokenizer };
   if (flags.tokenizer === undefined && flags.trainTokenizer === undefined) {
-    io.log(`no tokenizer named: training one of ${DEFAULT_VOCAB} tokens (--tokenizer or --train-tokenizer to choose)`);
+    io.log(
+      `no tokenizer named: training one of ${DEFAULT_VOCAB} tokens (choose with --tokenizer or --train-tokenizer)`,
+    );
   }
   const start = performance.now();
   const interrupt = new AbortController();
@@ -46,14 +68,15 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
   process.once("SIGINT", onInterrupt);
   const progress = phaseProgress(io);
   try {
-    const info = await prepareDataset({
+    const options = {
       files,
       out: flags.out,
       ...tokenizer,
       valFraction: flags.valFraction,
       onProgress: progress.update,
       signal: interrupt.signal,
-    });
+    };
+    const info = await fromFlags("prepareDataset", flagOf, () => prepareDataset(options));
     progress.stop();
     const seconds = (performance.now() - start) / 1000;
     io.result(summary(flags.out, info, seconds), { out: flags.out, ...info, seconds });
@@ -98,6 +121,6 @@ function summary(out: string, info: DatasetInfo, seconds: number): string {
 function number(text: string): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value))
-    throw new InvalidArgumentError(`expected a number but received "${text}"`);
+    throw new InvalidArgumentError(`expected a number but received ${show(text)}`);
   return value;
 }

@@ -17,8 +17,8 @@ export function registerTrain(program: Command, io: CliIo): void {
   const command = program
     .command("train")
     .description("run the stages of a config (YAML or JSON) and write a run folder")
-    .argument("<config>", "the config; docs/config.md lists its keys")
-    .option("--resume", "go on from the run's latest checkpoint");
+    .argument("<config>", "config file; docs/config.md lists its keys")
+    .option("--resume", "continue from the run's latest checkpoint");
   withOverrides(command).action(async (path: string, flags: Flags) => train(path, flags, io));
 }
 
@@ -31,7 +31,7 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
   let interrupted = false;
   const onInterrupt = (): void => {
     interrupted = true;
-    io.log("interrupted: finishing the step and saving a checkpoint (again to stop at once)");
+    io.log("interrupted: finishing the step and saving a checkpoint (interrupt again to stop at once)");
   };
   // A terminal interrupts, a scheduler terminates: either way the work so far is kept.
   const signals = ["SIGINT", "SIGTERM"] as const;

@@ -1,12 +1,12 @@
 /** Runs an arm of a comparison, or what is left of it. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "../errors.js";
 import { type MetricsLine, readMetrics } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
 import { differences } from "./derive.js";
 import type { Arm } from "./plan.js";
+import { readRunJson } from "./run_json.js";
 
 /** How far an arm is. */
 export interface ArmState {
@@ -21,15 +21,17 @@ const metricsOf = (arm: Arm) => join(arm.config.out, "metrics.jsonl");
 
 /**
  * Reads how far an arm is.
- * @throws ConfigError naming every key in which the run in its folder differs from the arm as planned
+ * @throws ConfigError naming every key in which the run in its folder differs from the arm as planned, or the config
+ *   there if it is damaged
  */
 export async function armState(arm: Arm): Promise<ArmState> {
-  if (!existsSync(configOf(arm))) return { begun: false, finished: false };
-  const changed = differences(JSON.parse(await readFile(configOf(arm), "utf8")), arm.config);
+  const written = await readRunJson(configOf(arm), "a run's config");
+  if (written === null) return { begun: false, finished: false };
+  const changed = differences(written, arm.config);
   if (changed.length > 0) {
     throw new ConfigError(
-      `${arm.config.out}: was begun with another config (${changed.join("; ")}); go on with the old one, ` +
-        "or compare in another folder (--set out=...)",
+      `${arm.config.out}: expected the config that the run there was begun with but received other values: ` +
+        `${changed.join("; ")} (go on with the old ones, or compare in another folder: --set out=...)`,
     );
   }
   // The model is the last thing that a run leaves.

@@ -1,8 +1,10 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
 import { writeText } from "../train/durable.js";
 import { type ArmState, armMetrics, armState, runArm } from "./arm_run.js";
+import { deriveConfig } from "./derive.js";
 import {
   checkSameEnvironment,
   type Environment,
@@ -16,6 +18,7 @@ import { type Arm, type ComparisonPlan, type PlanOptions, planComparison, type S
 import { type CompareProgress, ProgressCounter } from "./progress.js";
 import { type Comparison, compareRuns, type RunResult, runResult, type StagedResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
+import { checkSweep } from "./sweep.js";
 
 /** What is compared beyond the two runs, and who is told. */
 export interface CompareOptions extends PlanOptions {
@@ -44,13 +47,15 @@ export class ComparisonInterrupted extends Error {
  * compares what the runs cost and what they learned. Every run is an ordinary one in a folder of `config.out`:
  * `baseline`, `patch`, `equal-cost`, `sweep/...`. Called again, it goes on where it was stopped, and runs nothing that
  * is finished.
- * @throws ConfigError, where the config has no two stages, or the folder holds runs of another config or machine;
+ * @throws TypeError or RangeError for an argument that is wrong
+ * @throws ConfigError if the config has no two stages, or the folder holds runs of another config or machine;
  *   ComparisonInterrupted; and what `Trainer` throws
  */
 export async function compare(
   config: RunConfig,
   options: CompareOptions = {},
 ): Promise<{ comparison: Comparison; files: CompareFiles; report: CompareReport }> {
+  checkArguments(config, options);
   const plan = await planComparison(config, options);
   const { availableTokens: trainTokens, heldOutTokens: valTokens } = plan;
   const environment = await readEnvironment(config, { trainTokens, valTokens });
@@ -77,6 +82,18 @@ export async function compare(
   const environments = await Promise.all(plan.arms.map(async (arm) => (await recordedEnvironment(arm.config.out))!));
   const report = { comparison, plan, config, environments };
   return { comparison, files: await writeFiles(report), report };
+}
+
+function checkArguments(config: RunConfig, options: CompareOptions): void {
+  const check = new Arguments("compare");
+  check.object("config", config);
+  const { equalCost = false, sweep, log, onProgress, signal } = check.object("options", options);
+  check.boolean("equalCost", equalCost);
+  if (sweep !== undefined) checkSweep(check, "sweep", sweep);
+  check.callback("log", log);
+  check.callback("onProgress", onProgress);
+  check.signal("signal", signal);
+  deriveConfig(config, {}, "config"); // finds every problem of an object that is no RunConfig
 }
 
 async function runArms(

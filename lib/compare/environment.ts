@@ -1,7 +1,7 @@
 /** On what a run was measured: the machine, the versions and the commit that a page must name to stand alone. */
 import { execFile } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { cpus, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -9,6 +9,7 @@ import type { RunConfig } from "../config/config.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
 import { writeText } from "../train/durable.js";
+import { readRunJson } from "./run_json.js";
 
 /** On what a run was measured. */
 export interface Environment {
@@ -84,10 +85,9 @@ export async function readCommit(): Promise<string | null> {
 
 const fileOf = (runFolder: string) => join(runFolder, "environment.json");
 
-/** The environment that was written down when the run in a folder began, or null. */
+/** The environment that was written down when the run in a folder began, or null. @throws ConfigError if damaged */
 export async function recordedEnvironment(runFolder: string): Promise<Environment | null> {
-  const path = fileOf(runFolder);
-  return existsSync(path) ? (JSON.parse(await readFile(path, "utf8")) as Environment) : null;
+  return (await readRunJson(fileOf(runFolder), "a run's environment")) as Environment | null;
 }
 
 /** Writes the environment into a run's folder, which is made where it is missing. */
@@ -105,7 +105,7 @@ export function checkSameEnvironment(runFolder: string, before: Environment, now
   if (changed.length === 0) return;
   const list = changed.map((key) => `${key}: ${before[key] ?? "not set"} before, ${now[key] ?? "not set"} now`);
   throw new ConfigError(
-    `${runFolder}: was begun under other conditions (${list.join("; ")}), with which it cannot be compared; ` +
-      "go on under the old ones, or compare in another folder (--set out=...)",
+    `${runFolder}: expected the conditions under which the run there was begun but received others, which cannot be ` +
+      `compared: ${list.join("; ")} (go on under the old ones, or compare in another folder: --set out=...)`,
   );
 }

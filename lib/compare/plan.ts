@@ -140,7 +140,9 @@ function checkTwoStages({ stages, data }: RunConfig): void {
         `but received patchSize ${sizes.join(", then ")}`,
     );
   }
-  if (data.val === undefined) throw new ConfigError("data.val: a comparison needs held-out data, but it is missing");
+  if (data.val === undefined) {
+    throw new ConfigError("data.val: expected held-out data, as a comparison needs it, but received nothing");
+  }
 }
 
 function shareOfPatches({ stages }: RunConfig): { patchSize: number; fraction: number } {
@@ -199,7 +201,7 @@ function checkData({ label, config, stages }: Arm, availableTokens: number): voi
   const unit = config.data.shuffleTokens ?? longestBlock(stages);
   if (availableTokens >= unit) return;
   throw new ConfigError(
-    `${label}: needs at least ${unit} training tokens (data.shuffleTokens, or the longest sequence), ` +
-      `but data.train has ${availableTokens}`,
+    `data.train: expected at least ${unit} tokens for ${label} (data.shuffleTokens, or the longest sequence) ` +
+      `but received ${availableTokens}`,
   );
 }

@@ -1,5 +1,5 @@
 /** What `--sweep` varies: every patch size with every fraction. */
-import { ConfigError } from "../errors.js";
+import { Arguments, describe } from "../arguments.js";
 
 /** The values to vary; an axis that is absent keeps the config's own value. */
 export interface Sweep {
@@ -8,32 +8,39 @@ export interface Sweep {
 }
 
 const axes = {
-  patchSize: { valid: (value: number) => Number.isSafeInteger(value) && value >= 2, expected: "whole numbers from 2" },
-  fraction: { valid: (value: number) => value > 0 && value < 1, expected: "numbers between 0 and 1" },
+  patchSize: { holds: (value: number) => Number.isSafeInteger(value) && value >= 2, expected: "whole numbers from 2" },
+  fraction: { holds: (value: number) => value > 0 && value < 1, expected: "numbers between 0 and 1" },
 } as const;
 
 /**
  * Reads the values of `--sweep`, such as `patchSize=2,4,8` and `fraction=0.5,0.8`.
- * @throws ConfigError
+ * @throws TypeError or RangeError for another argument
  */
 export function parseSweep(texts: readonly string[]): Sweep {
+  const check = new Arguments("parseSweep");
   const sweep: { patchSize?: number[]; fraction?: number[] } = {};
-  for (const text of texts) {
+  for (const [index, text] of check.strings("texts", texts, 1).entries()) {
+    const refuse = (expected: string, received = text): never =>
+      check.fail(RangeError, `texts[${index}]`, expected, describe(received));
     const [, name = "", list = ""] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
-    if (name !== "patchSize" && name !== "fraction") {
-      throw new ConfigError(`--sweep ${text}: expected patchSize=K,... or fraction=F,...`);
-    }
-    if (sweep[name] !== undefined) throw new ConfigError(`--sweep ${text}: ${name} was given already`);
-    const { valid, expected } = axes[name];
+    if (name !== "patchSize" && name !== "fraction") return refuse("patchSize=K,... or fraction=F,...");
+    if (sweep[name] !== undefined) return refuse(`each axis once, all values of ${name} in one text,`);
+    const { holds, expected } = axes[name];
     sweep[name] = list.split(",").map((item) => {
       const value = item.trim() === "" ? Number.NaN : Number(item);
-      if (valid(value)) return value;
-      throw new ConfigError(
-        `--sweep ${text}: expected ${expected}, separated by commas but received ${JSON.stringify(item)}`,
-      );
+      return holds(value) ? value : refuse(`${expected}, separated by commas, after ${name}=`, item);
     });
   }
   return sweep;
+}
+
+/** Checks an argument that says what to vary. */
+export function checkSweep(check: Arguments, name: string, value: Sweep): void {
+  const sweep = check.object(name, value);
+  for (const axis of ["patchSize", "fraction"] as const) {
+    const { holds, expected } = axes[axis];
+    if (sweep[axis] !== undefined) check.numbers(`${name}.${axis}`, sweep[axis], `one of the ${expected}`, holds);
+  }
 }
 
 /** Every combination of a sweep's values, without repeats, in ascending order. */

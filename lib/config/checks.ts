@@ -9,13 +9,13 @@ type Report = (problem: string) => void;
 /** Tells every problem between fields each well formed; `model` is null where the section is absent or wrong. */
 export function checkConfig(config: Parsed, model: LlamaConfig | null, report: Report): void {
   if (config.model === undefined && config.init.from === undefined) {
-    report("model: required unless init.from names a checkpoint, but missing");
+    report("model: expected a model, unless init.from names a checkpoint, but received nothing");
   }
   if (config.init.from !== undefined && config.init.seed !== undefined) {
     report("init: expected seed or from but received both");
   }
   if (config.eval !== undefined && config.data.val === undefined) {
-    report("eval: needs held-out data, but data.val is missing");
+    report("eval: expected held-out data in data.val but received nothing");
   }
   checkLength(config.train, report);
   checkFractions(config.stages, report);
@@ -51,7 +51,7 @@ export function checkContext(
 function checkLength(train: Parsed["train"], report: Report): void {
   const given = (["tokens", "epochs", "steps"] as const).filter((key) => train[key] !== undefined);
   if (given.length !== 1) {
-    const got = given.length === 0 ? "none" : given.join(" and ");
+    const got = given.length === 0 ? "nothing" : given.join(" and ");
     const hint = "--set 'train={steps: 10}' replaces the section";
     report(`train: expected exactly one of tokens, epochs or steps but received ${got} (${hint})`);
   }
@@ -63,26 +63,28 @@ function checkFractions(stages: Parsed["stages"], report: Report): void {
   // Fractions are decimals, their sum a binary float: 0.7 + 0.2 + 0.1 is not quite 1.
   const slack = 1e-9;
   if (open.length > 1) {
-    report(`stages: only one may omit its fraction, but ${open.map((index) => `stages.${index}`).join(", ")} do`);
+    const without = open.map((index) => `stages.${index}`).join(", ");
+    report(`stages: expected at most one without a fraction but received ${open.length}: ${without}`);
   }
   if (sum > 1 + slack) {
     report(`stages: expected fractions that sum to at most 1 but received ${sum}`);
   } else if (open.length === 1 && sum > 1 - slack && stages.length > 1) {
-    report(`stages.${open[0]}: no tokens are left for it: the other stages' fractions sum to ${sum}`);
+    const expected = "other stages whose fractions sum to less than 1";
+    report(`stages.${open[0]}: expected ${expected} but received ${sum}: no tokens are left for it`);
   }
 }
 
 function checkSchedules({ schedule, stages }: Parsed, report: Report): void {
   const check = (type: string, decayFraction: number | undefined, at: string) => {
     if (decayFraction === undefined || type === "wsd") return;
-    report(`${at}schedule.decayFraction: has a meaning for type wsd only, but the type is ${type}`);
+    report(`${at}schedule.decayFraction: expected it for type wsd only but received it for type ${type}`);
   };
   check(schedule.type, schedule.decayFraction, "");
   stages.forEach((stage, index) => {
     if (stage.schedule === undefined) return;
     check(stage.schedule.type ?? schedule.type, stage.schedule.decayFraction, `stages.${index}.`);
     if (!schedule.perStage) {
-      report(`stages.${index}.schedule: schedule.perStage is false, so one schedule spans all stages`);
+      report(`stages.${index}.schedule: expected none, since schedule.perStage is false, but received one`);
     }
   });
 }
@@ -106,6 +108,11 @@ function checkBatch(config: Parsed, index: number, report: Report): void {
     report(`${at("tokensPerStep")}: ${expected} but received ${tokensPerStep}; nearest that works: ${nearest}`);
     return;
   }
+  const longest = Math.max(...config.stages.map((each) => tokensPerSequenceOf(config, each)));
+  if (unit === undefined && longest % tokensPerSequence !== 0) {
+    const expected = `patchSize * sequenceLength to divide that of the longest stage, ${longest},`;
+    report(`stages.${index}: expected ${expected} but received ${tokensPerSequence}`);
+  }
   const sequences = tokensPerStep / tokensPerSequence;
   if (microBatch !== "auto" && sequences % microBatch !== 0) {
     const expected = `expected a divisor of the ${sequences} sequences per step of stages.${index}`;
@@ -114,13 +121,18 @@ function checkBatch(config: Parsed, index: number, report: Report): void {
 }
 
 /** What tokensPerStep must be a multiple of: for every stage that has the same tokensPerStep, not only for this one. */
-function workableMultiple({ batch, stages }: Parsed, index: number): number {
-  const tokensPerSequence = (stage: Parsed["stages"][number]) =>
-    stage.patchSize * (stage.batch?.sequenceLength ?? batch.sequenceLength);
-  const own = stages[index]!;
-  if (own.batch?.tokensPerStep !== undefined) return tokensPerSequence(own);
-  const sharing = stages.filter((stage) => stage.batch?.tokensPerStep === undefined);
-  return sharing.map(tokensPerSequence).reduce((a, b) => (a / greatestCommonDivisor(a, b)) * b, 1);
+function workableMultiple(config: Parsed, index: number): number {
+  const own = config.stages[index]!;
+  if (own.batch?.tokensPerStep !== undefined) return tokensPerSequenceOf(config, own);
+  const sharing = config.stages.filter((stage) => stage.batch?.tokensPerStep === undefined);
+  return sharing
+    .map((stage) => tokensPerSequenceOf(config, stage))
+    .reduce((a, b) => (a / greatestCommonDivisor(a, b)) * b, 1);
+}
+
+/** Tokens of a sequence of a stage: patchSize * sequenceLength. */
+function tokensPerSequenceOf({ batch }: Parsed, stage: Parsed["stages"][number]): number {
+  return stage.patchSize * (stage.batch?.sequenceLength ?? batch.sequenceLength);
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

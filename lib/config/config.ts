@@ -5,13 +5,14 @@
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
 import type { z } from "zod";
-import { ConfigError } from "../errors.js";
+import { Arguments } from "../arguments.js";
+import { ConfigError, unusable } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { checkConfig } from "./checks.js";
 import { readModelSection } from "./model.js";
 import { applyOverrides } from "./overrides.js";
 import { describeIssues } from "./problems.js";
-import { runConfigSchema } from "./schema.js";
+import { evalSchema, runConfigSchema } from "./schema.js";
 
 type Parsed = z.output<typeof runConfigSchema>;
 
@@ -37,13 +38,17 @@ export type OptimizerConfig = RunConfig["optimizer"];
  * @throws ConfigError with all problems, one a line
  */
 export async function loadRunConfig(path: string, options: { set?: readonly string[] } = {}): Promise<RunConfig> {
+  const check = new Arguments("loadRunConfig");
+  check.string("path", path);
+  const { set = [] } = check.object("options", options);
+  check.strings("set", set, 0);
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    throw new ConfigError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
+    throw new ConfigError(`${path}: expected a run config but received ${unusable(cause)}`, { cause });
   }
-  return parseRunConfig(applyOverrides(parseText(text, path), options.set ?? []), path);
+  return parseRunConfig(applyOverrides(parseText(text, path), set), path);
 }
 
 /**
@@ -52,6 +57,7 @@ export async function loadRunConfig(path: string, options: { set?: readonly stri
  * @throws ConfigError with all problems, one a line
  */
 export function parseRunConfig(value: unknown, where: string): RunConfig {
+  new Arguments("parseRunConfig").string("where", where);
   const problems: string[] = [];
   const report = (problem: string) => problems.push(`${where}: ${problem}`);
 
@@ -74,7 +80,7 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
     model,
     init: init.from === undefined ? { seed: init.seed ?? rest.seed } : { from: init.from },
     out: out ?? `runs/${rest.name}`,
-    eval: rest.data.val === undefined ? null : (evaluation ?? { everySteps: 100, sequences: 64 }),
+    eval: rest.data.val === undefined ? null : (evaluation ?? evalSchema.parse({})),
   };
 }
 
@@ -87,6 +93,7 @@ function parseText(text: string, path: string): unknown {
     // JSON is YAML but for tabs, which YAML does not take as indentation.
     return text.trimStart().startsWith("{") && text.includes("\t") ? JSON.parse(text) : parse(text);
   } catch (cause) {
-    throw new ConfigError(`${path}: ${(cause as Error).message.split("\n")[0]}`, { cause });
+    const reason = (cause as Error).message.split("\n")[0];
+    throw new ConfigError(`${path}: expected YAML or JSON but received other text: ${reason}`, { cause });
   }
 }

@@ -1,18 +1,10 @@
 /** The model section of a run config: a preset, the keys of a Hugging Face config, or both. */
+
+import { show } from "../arguments.js";
 import { meaningfulKeys, readLlamaConfig } from "../hf/config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { type PresetName, presetNames, presets } from "../hf/presets.js";
+import { type PresetName, presetNames, presets, shapeKeys } from "../hf/presets.js";
 import { nearestKey } from "./nearest.js";
-import { show } from "./problems.js";
-
-/** Keys without which a model section describes no model; a preset has them. */
-const requiredKeys = [
-  "vocab_size",
-  "hidden_size",
-  "intermediate_size",
-  "num_hidden_layers",
-  "num_attention_heads",
-] as const;
 
 /**
  * Reads the section. Keys of a config.json that have no meaning here are ignored, so that a whole one can be pasted;
@@ -31,9 +23,9 @@ export function readModelSection(
     if (meant !== undefined) report(key, `unknown key; did you mean ${meant}?`);
   }
   const merged: Record<string, unknown> = { ...base, ...keys };
-  for (const key of requiredKeys) {
+  for (const key of shapeKeys) {
     if (merged[key] === undefined || merged[key] === null)
-      report(key, "required unless a preset is named, but missing");
+      report(key, "expected a value, unless a preset is named, but received nothing");
   }
   return readLlamaConfig(merged, report);
 }

@@ -1,7 +1,7 @@
 /** `--set a.b=v`: changes to a config from the command line, made before it is checked. */
 import { parse } from "yaml";
+import { show } from "../arguments.js";
 import { ConfigError } from "../errors.js";
-import { show } from "./problems.js";
 
 /**
  * A copy of `config` with each override applied in turn. An override is `path=value`: the path's keys are joined by
@@ -17,7 +17,9 @@ function applyOverride(config: unknown, override: string): unknown {
   const equals = override.indexOf("=");
   const keys = override.slice(0, Math.max(0, equals)).split(".");
   if (keys.some((key) => key === "" || key === "__proto__")) {
-    throw new ConfigError(`--set ${override}: expected path=value, such as batch.tokensPerStep=65536`);
+    throw new ConfigError(
+      `--set: expected path=value, such as batch.tokensPerStep=65536, but received ${show(override)}`,
+    );
   }
   const root = { config };
   let parent: unknown = root;
@@ -61,6 +63,8 @@ function parseValue(text: string, override: string): unknown {
     return parse(text) as unknown;
   } catch (cause) {
     const reason = (cause as Error).message.split("\n")[0];
-    throw new ConfigError(`--set ${override}: expected the value as YAML: ${reason}`, { cause });
+    throw new ConfigError(`--set ${override}: expected the value as YAML but received other text: ${reason}`, {
+      cause,
+    });
   }
 }

@@ -1,5 +1,6 @@
 /** Turns the schema's complaints into lines a person can act on. */
 import { z } from "zod";
+import { either, show } from "../arguments.js";
 import { nearestKey } from "./nearest.js";
 
 type Issue = z.core.$ZodIssue;
@@ -12,7 +13,6 @@ export function describeIssues(issues: readonly Issue[], schema: z.ZodType): str
       return issue.keys.map((key) => `${joinPath([...issue.path, key])}: ${unknownKey(key, known)}`);
     }
     const at = issue.path.length === 0 ? "" : `${joinPath(issue.path)}: `;
-    if (issue.input === undefined) return `${at}required, but missing`;
     return `${at}${expectation(issue)} but received ${show(issue.input)}`;
   });
 }
@@ -23,12 +23,6 @@ export function unknownKey(key: string, known: readonly string[]): string {
   return nearest === undefined
     ? `unknown key; expected one of ${known.join(", ")}`
     : `unknown key; did you mean ${nearest}?`;
-}
-
-/** A value as it would stand in JSON, cut to a length that fits a message. */
-export function show(value: unknown): string {
-  const json = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
-  return json.length > 80 ? `${json.slice(0, 80)}…` : json;
 }
 
 function joinPath(path: readonly PropertyKey[]): string {
@@ -51,10 +45,7 @@ function expectation(issue: Issue): string {
     case "invalid_type":
       return `expected ${typeNames[issue.expected] ?? issue.expected}`;
     case "invalid_value":
-      return `expected ${issue.values
-        .map(String)
-        .join(", ")
-        .replace(/, ([^,]*)$/, " or $1")}`;
+      return `expected ${either(issue.values.map(String))}`;
     case "too_small":
       if (issue.origin === "string") return "expected a text that is not empty";
       if (issue.origin === "array") return `expected a list of ${issue.minimum} or more`;

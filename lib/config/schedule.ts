@@ -1,4 +1,10 @@
 /** Learning-rate schedules: a linear warm-up, then a decay. */
+import { Arguments } from "../arguments.js";
+
+const types = ["cosine", "wsd", "constant"] as const;
+
+/** The part of a `wsd` schedule that decays, unless it is given. */
+export const defaultDecayFraction = 0.1;
 
 /** A schedule with every default filled in. */
 export interface Schedule {
@@ -24,18 +30,27 @@ export interface Schedule {
  *
  * @param step step within the schedule, 0 <= step < steps
  * @param steps length of the schedule: of the stage, or of the run where one schedule spans it
- * @throws RangeError if `step` is outside of the schedule
+ * @throws TypeError or RangeError for a wrong argument, such as a step outside of the schedule
  */
 export function learningRate(schedule: Schedule, baseLr: number, step: number, steps: number): number {
-  if (!Number.isInteger(step) || !Number.isInteger(steps) || step < 0 || step >= steps) {
-    throw new RangeError(
-      `learningRate: step: expected a whole number from 0 to below ${steps} steps but received ${step}`,
-    );
-  }
+  const check = new Arguments("learningRate");
+  checkSchedule(check, schedule);
+  check.number("baseLr", baseLr, "a finite number", Number.isFinite);
+  check.wholeNumber("steps", steps, 1);
+  check.wholeNumber("step", step, 0, steps - 1);
   const warmup = Math.min(schedule.warmupSteps, steps);
   if (step < warmup) return (baseLr * (step + 1)) / warmup;
   const decayed = 1 - decayProgress(schedule, step, steps, warmup);
   return baseLr * (schedule.minLrRatio + (1 - schedule.minLrRatio) * decayed);
+}
+
+function checkSchedule(check: Arguments, schedule: Schedule): void {
+  const { type, warmupSteps, minLrRatio, decayFraction } = check.object("schedule", schedule);
+  check.oneOf("schedule.type", type, types);
+  check.wholeNumber("schedule.warmupSteps", warmupSteps, 0);
+  for (const [name, share] of Object.entries({ minLrRatio, decayFraction })) {
+    check.number(`schedule.${name}`, share, "a number from 0 to 1", (value) => value >= 0 && value <= 1);
+  }
 }
 
 /** How much of the way from the full rate to the lowest is behind, from 0 to 1, at a step after the warm-up. */

@@ -3,6 +3,9 @@
  * and what it means. The types, the messages and the JSON schema all come from here.
  */
 import { z } from "zod";
+import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
+import { labelWeightKinds } from "./label_weights.js";
+import { defaultDecayFraction } from "./schedule.js";
 
 const positiveInteger = z.int().min(1);
 const positive = z.number().gt(0);
@@ -10,28 +13,45 @@ const ratio = z.number().min(0).max(1);
 const text = z.string().min(1);
 
 const patterns = z
-  .union([text, z.array(text).min(1)], { error: "expected a file name or pattern, or a list of them" })
+  .union([text, z.array(text).min(1)], { error: "expected a file name, a pattern or a list of them" })
   .describe("Token shards: a file, a pattern with `*`, or a list of either. Relative to the working directory.");
 
+/** A section of a stage: the keys of the run's section, each optional and without its default. */
+function overrides<Shape extends z.core.$ZodShape>(section: z.ZodObject<Shape>) {
+  type Override<Field> =
+    Field extends z.ZodDefault<infer Inner> ? z.ZodOptional<Inner> : z.ZodOptional<Field & z.core.$ZodType>;
+  const fields = Object.entries(section.shape).map(([key, field]) => [
+    key,
+    z.optional(field instanceof z.ZodDefault ? field.unwrap() : field),
+  ]);
+  return z.strictObject(Object.fromEntries(fields) as { [Key in keyof Shape]: Override<Shape[Key]> });
+}
+
 const optimizer = z.strictObject({
-  lr: positive.describe("Base learning rate of AdamW; the schedule scales it. Default 3e-4."),
+  lr: positive.describe("Base learning rate of AdamW; the schedule scales it.").default(3e-4),
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
-    .describe("Decay rates of the first and second moment. Default [0.9, 0.95]."),
-  eps: positive.describe("Added to the denominator of the update. Default 1e-8."),
-  weightDecay: z.number().min(0).describe("Decoupled weight decay, applied to matrices only. Default 0.1."),
+    .describe("Decay rates of the first and second moment.")
+    .default([0.9, 0.95]),
+  eps: positive.describe("Added to the denominator of the update, for numerical stability.").default(1e-8),
+  weightDecay: z.number().min(0).describe("Decoupled weight decay, applied to matrices only.").default(0.1),
   gradClip: positive
     .nullable()
-    .describe("Largest global norm of the gradients, to which larger ones are scaled down; null: no limit. Default 1."),
+    .describe("Largest global norm of the gradients: a larger norm is scaled down to it. null: no limit.")
+    .default(1),
 });
 
 const schedule = z.strictObject({
   type: z
     .enum(["cosine", "wsd", "constant"])
-    .describe("What follows the linear warm-up: cosine decay, stable then linear decay, or nothing. Default cosine."),
-  warmupSteps: z.int().min(0).describe("Steps of linear warm-up, cut to the schedule's length. Default 100."),
-  minLrRatio: ratio.describe("The last step's rate as a fraction of the base rate. Default 0."),
-  decayFraction: ratio.optional().describe("wsd only: the part of the schedule that decays, at its end. Default 0.1."),
+    .describe("After the linear warm-up: cosine decay, a stable rate then linear decay, or a constant rate.")
+    .default("cosine"),
+  warmupSteps: z.int().min(0).describe("Steps of linear warm-up; at most the schedule's length.").default(100),
+  minLrRatio: ratio.describe("The last step's learning rate as a fraction of the base rate.").default(0),
+  // Without a default: that it was given says that the type must be wsd.
+  decayFraction: ratio
+    .optional()
+    .describe(`wsd only: the last part of the schedule, in which the rate decays. Default ${defaultDecayFraction}.`),
 });
 
 const batch = z.strictObject({
@@ -45,21 +65,17 @@ const batch = z.strictObject({
   microBatch: z
     .union([z.literal("auto"), positiveInteger], { error: 'expected "auto" or a positive integer' })
     .describe(
-      "Sequences per forward and backward pass; gradients are summed up to a step. auto: what suits the device and " +
-        "fits its memory.",
-    ),
+      "Sequences per forward and backward pass; a step adds up the gradients of its passes. auto: chosen for the " +
+        "device and its memory.",
+    )
+    .default("auto"),
 });
 
-const keepOptimizer = z
-  .boolean()
-  .describe("Carry AdamW's moments into a new stage instead of starting it with fresh ones. Default false.");
+const keepOptimizer = z.boolean().describe("Keep AdamW's moments at the start of a stage instead of resetting them.");
 
 const labelWeights = z
-  .enum(["uniform", "1/i"])
-  .describe(
-    "Weights of the K labels of a patch, summing to 1: 1/K each, or of the label at distance i proportional to 1/i. " +
-      "Default uniform.",
-  );
+  .enum(labelWeightKinds)
+  .describe("Weights of the K labels of a patch; they sum to 1. uniform: 1/K each. 1/i: proportional to 1/distance.");
 
 const stage = z.strictObject({
   patchSize: positiveInteger.describe("K: tokens per patch. 1 is ordinary token-level training."),
@@ -68,21 +84,27 @@ const stage = z.strictObject({
     .gt(0)
     .max(1)
     .optional()
-    .describe("The stage's share of all training tokens; one stage may omit it and takes the rest."),
-  optimizer: optimizer.partial().optional().describe("Optimizer keys in which this stage differs."),
-  schedule: schedule.partial().optional().describe("Schedule keys in which this stage differs."),
-  batch: batch.partial().optional().describe("Batch keys in which this stage differs."),
+    .describe("The stage's share of all training tokens. One stage may leave it out: it gets the rest."),
+  optimizer: overrides(optimizer).optional().describe("Optimizer keys that differ in this stage."),
+  schedule: overrides(schedule).optional().describe("Schedule keys that differ in this stage."),
+  batch: overrides(batch).optional().describe("Batch keys that differ in this stage."),
   keepOptimizer: keepOptimizer.optional(),
   labelWeights: labelWeights.optional(),
 });
 
+/** The eval section, which a run with held-out data has even if its config does not say so. */
+export const evalSchema = z.strictObject({
+  everySteps: positiveInteger.describe("Steps between evaluations. The last step is always evaluated.").default(100),
+  sequences: positiveInteger.describe("Held-out sequences of sequenceLength tokens per evaluation.").default(64),
+});
+
 /** The schema of a run config file. The model section is read by lib/config/model.ts. */
 export const runConfigSchema = z.strictObject({
-  name: text.describe("The run's name, for its report and, unless `out` is set, its folder."),
+  name: text.describe("The run's name, used in its report and, unless `out` is set, for its folder."),
   model: z
     .record(z.string(), z.unknown())
     .optional()
-    .describe("Keys of a Hugging Face Llama config, or `preset` and the keys that differ; not needed with init.from."),
+    .describe("Keys of a Hugging Face Llama config, or `preset` and the keys that differ. Not needed with init.from."),
   init: z
     .strictObject({
       seed: z.int().min(0).optional().describe("Seed of a random initialisation. Default: the run's seed."),
@@ -91,7 +113,7 @@ export const runConfigSchema = z.strictObject({
         .describe("A Hugging Face model folder to continue from, relative to the working directory."),
     })
     .prefault({})
-    .describe("Where the first weights come from: a seed or a checkpoint."),
+    .describe("Where the initial weights come from: a seed or a checkpoint."),
   data: z
     .strictObject({
       train: patterns,
@@ -99,74 +121,58 @@ export const runConfigSchema = z.strictObject({
       shuffleTokens: positiveInteger
         .optional()
         .describe(
-          "Neighbouring tokens that are shuffled as one: a multiple of patchSize * sequenceLength in every stage. Runs " +
-            "of one seed with the same value read the same tokens in the same order. Default: the largest of them.",
+          "Size of the blocks of tokens that are shuffled: a multiple of patchSize * sequenceLength of every stage. Runs " +
+            "with the same seed and value read the same tokens in the same order. Default: the largest of them.",
         ),
     })
-    .describe("Token shards to train on and, held out, to evaluate on."),
+    .describe("Token shards to train on, and held-out ones to evaluate on."),
   stages: z
     .array(stage)
     .min(1)
-    .default([{ patchSize: 1 }])
-    .describe("The stages, in order. Default: one, token-level."),
-  batch: batch.extend({ microBatch: batch.shape.microBatch.default("auto") }).describe("The size of a step."),
+    .describe("The stages, in order. Default: one, token-level.")
+    .default([{ patchSize: 1 }]),
+  batch: batch.describe("The size of a step."),
   train: z
     .strictObject({
       tokens: positiveInteger.optional().describe("Tokens to train on."),
-      epochs: positive.optional().describe("Passes over the training shards; need not be whole."),
+      epochs: positive.optional().describe("Passes over the training shards; may be a fraction."),
       steps: positiveInteger.optional().describe("Optimizer steps of all stages together."),
     })
-    .describe("How long to train: exactly one of the three."),
-  optimizer: z
-    .strictObject({
-      lr: optimizer.shape.lr.default(3e-4),
-      betas: optimizer.shape.betas.default([0.9, 0.95]),
-      eps: optimizer.shape.eps.default(1e-8),
-      weightDecay: optimizer.shape.weightDecay.default(0.1),
-      gradClip: optimizer.shape.gradClip.default(1),
-    })
-    .prefault({})
-    .describe("AdamW."),
-  schedule: z
-    .strictObject({
-      type: schedule.shape.type.default("cosine"),
-      warmupSteps: schedule.shape.warmupSteps.default(100),
-      minLrRatio: schedule.shape.minLrRatio.default(0),
-      decayFraction: schedule.shape.decayFraction,
-      perStage: z.boolean().default(true).describe("Restart in every stage; false: one schedule over the whole run."),
+    .describe("How long to train: exactly one of tokens, epochs and steps."),
+  optimizer: optimizer.prefault({}).describe("Settings of AdamW."),
+  schedule: schedule
+    .extend({
+      perStage: z
+        .boolean()
+        .describe("true: the schedule restarts in every stage. false: one schedule over the whole run.")
+        .default(true),
     })
     .prefault({})
     .describe("The learning rate over time."),
   keepOptimizer: keepOptimizer.default(false),
   labelWeights: labelWeights.default("uniform"),
-  eval: z
-    .strictObject({
-      everySteps: positiveInteger.default(100).describe("Steps between evaluations; the last step always has one."),
-      sequences: positiveInteger.default(64).describe("Held-out sequences of sequenceLength tokens per evaluation."),
-    })
-    .optional()
-    .describe("Token-level loss on data.val. Default, where data.val is set: every 100 steps, 64 sequences."),
+  eval: evalSchema.optional().describe("Token-level loss on data.val; needs data.val, and is on if that is set."),
   checkpoint: z
     .strictObject({
-      everySteps: positiveInteger.default(500).describe("Steps between checkpoints; the last step always has one."),
+      everySteps: positiveInteger.default(500).describe("Steps between checkpoints. The last step is always saved."),
       keep: positiveInteger.default(2).describe("Checkpoints to keep; older ones are deleted."),
     })
     .prefault({})
-    .describe("When the state is saved, to be resumed from."),
+    .describe("When to save the state that --resume continues from."),
   device: z
     .string()
-    .regex(/^(auto|cpu|simt|cuda(:\d+)?)$/, { error: "expected auto, cpu, cuda, cuda:N or simt" })
+    .regex(deviceNames, { error: `expected ${deviceNamesInWords}` })
     .default("auto")
-    .describe("auto, cpu, cuda, cuda:N or simt. Only auto chooses, and says what it chose."),
+    .describe(`${deviceNamesInWords}. auto chooses a device and prints its choice.`),
   precision: z
-    .enum(["auto", "bf16", "fp32"])
+    .enum(precisionNames)
     .default("auto")
-    .describe("Of activations and matrix products. auto: bf16 where the device computes in it, else fp32."),
+    .describe("Precision of activations and matrix products. auto: bf16 if the device supports it, fp32 if not."),
   seed: z
     .int()
     .min(0)
     .default(1)
-    .describe("Seed of the order of the data and, unless init.seed is set, of the weights."),
+    .describe("Seed of the order of the data and, unless init.seed is set, of the initial weights."),
   out: text.optional().describe("The run's folder, relative to the working directory. Default runs/<name>."),
 });
 

@@ -1,7 +1,10 @@
 /** From shares to steps: what each stage of a run config comes to. */
+import { Arguments } from "../arguments.js";
 import { ConfigError } from "../errors.js";
 import type { BatchConfig, OptimizerConfig, RunConfig } from "./config.js";
-import type { Schedule } from "./schedule.js";
+import { labelWeightValues } from "./label_weights.js";
+import { checkParsed } from "./parsed.js";
+import { defaultDecayFraction, type Schedule } from "./schedule.js";
 
 /** A stage with its overrides applied and its length in steps. */
 export interface ResolvedStage {
@@ -43,6 +46,9 @@ type Stage = RunConfig["stages"][number];
  * @throws ConfigError if a stage's share is less than half a step
  */
 export function resolveStages(config: RunConfig, trainTokensAvailable: number): ResolvedStage[] {
+  const check = new Arguments("resolveStages");
+  checkParsed(check, "resolveStages", config);
+  check.wholeNumber("trainTokensAvailable", trainTokensAvailable, 0);
   const batches = config.stages.map((stage) => ({ ...config.batch, ...stage.batch }));
   const tokensPerStep = batches.map((batch) => batch.tokensPerStep);
   const steps = countSteps(config, tokensPerStep, trainTokensAvailable);
@@ -91,8 +97,8 @@ function countSteps(config: RunConfig, tokensPerStep: readonly number[], availab
     if (count >= 1) return;
     const share = Math.round(shares[index]! * target);
     throw new ConfigError(
-      `stages.${index}: expected a share of at least one step of ${tokensPerStep[index]} tokens but received ${share} tokens ` +
-        `of ${Math.round(target)}`,
+      `stages.${index}: expected a share of at least one step of ${tokensPerStep[index]} tokens ` +
+        `but received ${share} tokens of ${Math.round(target)}`,
     );
   });
   return steps;
@@ -119,12 +125,5 @@ function totalTokens(
 
 function resolveSchedule({ schedule }: RunConfig, stage: Stage): Schedule {
   const { type, warmupSteps, minLrRatio, decayFraction } = { ...schedule, ...stage.schedule };
-  return { type, warmupSteps, minLrRatio, decayFraction: decayFraction ?? 0.1 };
-}
-
-/** The weights of a patch's K labels by distance, summing to 1: each 1/K, or proportional to 1/distance. */
-export function labelWeightValues(kind: RunConfig["labelWeights"], patchSize: number): number[] {
-  const raw = Array.from({ length: patchSize }, (_, j) => (kind === "uniform" ? 1 : 1 / (j + 1)));
-  const sum = raw.reduce((a, b) => a + b, 0);
-  return raw.map((weight) => weight / sum);
+  return { type, warmupSteps, minLrRatio, decayFraction: decayFraction ?? defaultDecayFraction };
 }

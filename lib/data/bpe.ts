@@ -4,7 +4,8 @@ import { access, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError, DataError } from "../errors.js";
+import { Arguments } from "../arguments.js";
+import { DataError, unusable } from "../errors.js";
 import { END_OF_TEXT_NAMES, loadTokenizers } from "./tokenizer.js";
 
 /** The end-of-text token and the 256 bytes: a tokenizer without a single merge. */
@@ -34,17 +35,18 @@ const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, trim_offsets: t
  * Ids: 0 is `<|endoftext|>`, 1 to 256 are the bytes in GPT-2's order, the merges follow in the order learned. BPE is
  * greedy, so the first merges of a longer training are the shorter training. The same files give the same tokenizer.
  *
- * Throws ConfigError for a size outside 257..30000, DataError for a corpus too small to give that many tokens.
+ * @throws TypeError or RangeError for a size outside 257..30000
+ * @throws DataError for a corpus too small to give that many tokens
  */
 export async function trainTokenizer(
   files: readonly string[],
   vocabSize: number,
   signal?: AbortSignal,
 ): Promise<string> {
-  checkTrainedVocab(vocabSize);
+  checkTrainedVocab(new Arguments("trainTokenizer"), "vocabSize", vocabSize);
   for (const file of files) {
-    await access(file).catch((cause: Error) => {
-      throw new DataError(`${file}: cannot be read: ${cause.message}`, { cause });
+    await access(file).catch((cause: unknown) => {
+      throw new DataError(`${file}: expected text but received ${unusable(cause)}`, { cause });
     });
   }
   const { byteLevelAlphabet } = await loadTokenizers();
@@ -63,8 +65,8 @@ export async function trainTokenizer(
   }
   if (vocab.size < vocabSize) {
     throw new DataError(
-      `the corpus is too small for a vocabulary of ${vocabSize}: it gives ${kept.length} merges, ` +
-        `a vocabulary of ${vocab.size}`,
+      `${files.join(", ")}: expected text enough for a vocabulary of ${vocabSize} ` +
+        `but received text that gives ${kept.length} merges, a vocabulary of ${vocab.size}`,
     );
   }
   return JSON.stringify({
@@ -93,14 +95,9 @@ export async function trainTokenizer(
   });
 }
 
-/** Throws ConfigError for a vocabulary size that cannot be trained. */
-export function checkTrainedVocab(vocabSize: number): void {
-  if (!Number.isInteger(vocabSize) || vocabSize < MIN_TRAINED_VOCAB || vocabSize > MAX_TRAINED_VOCAB) {
-    throw new ConfigError(
-      `a trained vocabulary has ${MIN_TRAINED_VOCAB} to ${MAX_TRAINED_VOCAB} tokens ` +
-        `(end-of-text, 256 bytes, merges) but received ${vocabSize}`,
-    );
-  }
+/** Checks an argument that says how large a vocabulary is to be trained: end-of-text, 256 bytes, merges. */
+export function checkTrainedVocab(check: Arguments, name: string, vocabSize: number): void {
+  check.wholeNumber(name, vocabSize, MIN_TRAINED_VOCAB, MAX_TRAINED_VOCAB);
 }
 
 async function learnMerges(files: readonly string[], signal?: AbortSignal): Promise<[string, string][]> {
@@ -132,6 +129,8 @@ async function runTrainer(input: string, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
   if (code !== 0) {
     const reason = /Error: (.*)/.exec(complaints)?.[1] ?? complaints.trim().split("\n").at(-1);
-    throw new DataError(`the tokenizer could not be trained: ${reason || `its process ended with ${code}`}`);
+    throw new DataError(
+      `tokenizer: expected the trainer's process to end with code 0 but received ${code}: ${reason || "no reason"}`,
+    );
   }
 }

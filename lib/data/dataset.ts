@@ -1,7 +1,9 @@
 /** A set of token shards read as one stream of tokens. */
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { DataError } from "../errors.js";
+import { types } from "node:util";
+import { Arguments, describe } from "../arguments.js";
+import { DataError, unusable } from "../errors.js";
 import type { Shard } from "./shard.js";
 import { openShard } from "./shard.js";
 
@@ -32,11 +34,11 @@ export class TokenDataset {
   /**
    * Opens the shards that a path, a pattern such as `data/train_*.bin`, or a list of them names. `*` and `?` stand
    * for characters of the file name, not of its folder. The dataset holds the files open until `close()`.
+   * @throws TypeError or RangeError for another argument
    * @throws DataError if a pattern matches nothing or a file is not a whole shard
    */
   static async open(pathsOrPatterns: string | readonly string[]): Promise<TokenDataset> {
-    const patterns = typeof pathsOrPatterns === "string" ? [pathsOrPatterns] : pathsOrPatterns;
-    if (patterns.length === 0) throw new DataError("a dataset needs at least one shard, none was named");
+    const patterns = checkPatterns(new Arguments("TokenDataset.open"), "pathsOrPatterns", pathsOrPatterns);
     const paths = (await Promise.all(patterns.map(expandPattern))).flat();
     const shards: Shard[] = [];
     try {
@@ -50,15 +52,11 @@ export class TokenDataset {
 
   /**
    * Fills `out` with the tokens from stream position `position` on, across shards.
-   * @throws RangeError past the end, DataError where a file has become shorter
+   * @throws TypeError or RangeError for other arguments, as for a range that is not all within the tokens
+   * @throws DataError if a file has become shorter
    */
   async read(position: number, out: Int32Array): Promise<void> {
-    if (!Number.isInteger(position) || position < 0 || position + out.length > this.tokenCount) {
-      const range = `[${position}, ${position + out.length})`;
-      throw new RangeError(
-        `TokenDataset.read: position: expected tokens within [0, ${this.tokenCount}) but received ${range}`,
-      );
-    }
+    this.#checkRange(new Arguments("TokenDataset.read"), "out", out, "position", position);
     let done = 0;
     while (done < out.length) {
       const index = this.#shardAt(position + done);
@@ -72,22 +70,30 @@ export class TokenDataset {
 
   /**
    * Checks `tokens`, read from stream position `start` on.
-   * @throws DataError where one of them is not in a vocabulary of that size, naming file, token and place
+   * @throws TypeError or RangeError for other arguments
+   * @throws DataError if one of the tokens is not in a vocabulary of that size, naming file, token and place
    */
   checkVocabulary(tokens: Int32Array, start: number, vocabulary: number): void {
+    const check = new Arguments("TokenDataset.checkVocabulary");
+    this.#checkRange(check, "tokens", tokens, "start", start);
+    check.wholeNumber("vocabulary", vocabulary, 1);
     let largest = 0;
     for (let i = 0; i < tokens.length; i++) largest = Math.max(largest, tokens[i]! >>> 0);
     if (largest < vocabulary) return;
     const index = tokens.findIndex((token) => token >>> 0 >= vocabulary);
     const { path, position } = this.locate(start + index);
     throw new DataError(
-      `${path}: token ${tokens[index]! >>> 0} at position ${position} is outside the model's ` +
-        `vocabulary of ${vocabulary}`,
+      `${path}: position ${position}: expected a token id below the vocabulary's size of ${vocabulary} ` +
+        `but received ${tokens[index]! >>> 0}`,
     );
   }
 
-  /** The shard file that holds a stream position, and the position in it. */
+  /**
+   * The shard file that holds a stream position, and the position in it.
+   * @throws TypeError or RangeError for another argument
+   */
   locate(position: number): { path: string; position: number } {
+    new Arguments("TokenDataset.locate").wholeNumber("position", position, 0, this.tokenCount - 1);
     const index = this.#shardAt(position);
     return { path: this.shards[index]!.path, position: position - this.#starts[index]! };
   }
@@ -100,6 +106,14 @@ export class TokenDataset {
   /** `close()`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Checks an array for the tokens from a stream position on. */
+  #checkRange(check: Arguments, array: string, tokens: Int32Array, name: string, position: number): void {
+    if (!types.isInt32Array(tokens)) check.fail(TypeError, array, "an Int32Array", describe(tokens));
+    const { tokenCount } = this;
+    const within = (first: number) => Number.isInteger(first) && first >= 0 && first + tokens.length <= tokenCount;
+    check.number(name, position, `a position with ${tokens.length} of the ${tokenCount} tokens from it on`, within);
   }
 
   /** Index of the last shard that starts at or before `position`. */
@@ -115,16 +129,23 @@ export class TokenDataset {
   }
 }
 
+/** Checks an argument that names shards. */
+export function checkPatterns(check: Arguments, name: string, value: string | readonly string[]): readonly string[] {
+  return typeof value === "string" ? [value] : check.strings(name, value, 1, "a string or an array of one or more");
+}
+
 async function expandPattern(pattern: string): Promise<string[]> {
   const name = basename(pattern);
   const folder = dirname(pattern);
   if (/[*?]/.test(folder)) {
-    throw new DataError(`${pattern}: * and ? may stand in the file name only, not in the folder ${folder}`);
+    throw new DataError(
+      `${pattern}: expected * and ? in the file's name only but received them in the folder ${folder}`,
+    );
   }
   if (!/[*?]/.test(name)) return [pattern];
-  const names = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === "ENOENT" ? "does not exist" : `cannot be read: ${cause.message}`;
-    throw new DataError(`${pattern} matches no file: the folder ${folder} ${reason}`, { cause });
+  const names = await readdir(folder).catch((cause: unknown) => {
+    const received = unusable(cause, "folder");
+    throw new DataError(`${pattern}: expected a folder of token shards but received ${received}`, { cause });
   });
   const source = name
     .replace(/[^*?]/g, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`)
@@ -132,12 +153,13 @@ async function expandPattern(pattern: string): Promise<string[]> {
     .replaceAll("?", ".");
   const expression = new RegExp(`^${source}$`, "su");
   const matches = names.filter((candidate) => expression.test(candidate));
-  if (matches.length === 0) throw new DataError(`${pattern} matches no file: ${folder} ${describe(names)}`);
+  if (matches.length === 0)
+    throw new DataError(`${pattern}: expected files of such names but received ${listed(names)}`);
   return matches.map((match) => join(folder, match));
 }
 
-function describe(names: string[]): string {
-  if (names.length === 0) return "is empty";
+function listed(names: string[]): string {
+  if (names.length === 0) return "an empty folder";
   const more = names.length > NAMES_IN_ERROR ? ` and ${names.length - NAMES_IN_ERROR} more` : "";
-  return `holds ${names.sort().slice(0, NAMES_IN_ERROR).join(", ")}${more}`;
+  return `a folder with ${names.sort().slice(0, NAMES_IN_ERROR).join(", ")}${more}`;
 }

@@ -11,9 +11,13 @@
  * rounded up to a whole block.
  */
 import { setImmediate } from "node:timers/promises";
-import { ConfigError, DataError } from "../errors.js";
-import type { TokenDataset } from "./dataset.js";
+import { Arguments } from "../arguments.js";
+import { DataError } from "../errors.js";
+import { TokenDataset } from "./dataset.js";
 import { Permutation } from "./permutation.js";
+
+/** Tokens of a batch at most. */
+const largestBatch = 2 ** 31 - 1;
 
 /** Where a loader is in its data: whole epochs done, and tokens consumed of the current one. Plain JSON. */
 export interface DataPosition {
@@ -56,24 +60,29 @@ export class BlockLoader {
   #prefetched: { count: number; batch: Promise<Batch> } | undefined;
   #order: { epoch: number; permutation: Permutation } | undefined;
 
-  /** @throws ConfigError for sizes or a seed that cannot be, DataError for too few tokens or another data's position */
+  /**
+   * @throws TypeError or RangeError for an option that is wrong; DataError for too few tokens, or for a position in
+   *   other data
+   */
   constructor(options: BlockLoaderOptions) {
-    const { dataset, blockTokens, unitTokens, vocabSize, seed } = options;
-    requireCount("blockTokens", blockTokens);
-    requireCount("unitTokens", unitTokens);
-    requireCount("vocabSize", vocabSize);
-    if (!Number.isSafeInteger(seed)) throw new ConfigError(`seed must be an integer but received ${seed}`);
-    if (unitTokens % blockTokens !== 0) {
-      throw new ConfigError(
-        `blocks of ${blockTokens} tokens do not divide the longest stage's ${unitTokens}: every ` +
-          "stage's patchSize * sequenceLength must divide the largest of them",
-      );
+    const check = new Arguments("BlockLoader");
+    const { dataset, blockTokens, unitTokens, vocabSize, seed, position } = check.object("options", options);
+    check.instance("dataset", dataset, TokenDataset);
+    check.wholeNumber("unitTokens", unitTokens, 1);
+    const divides = (tokens: number) => Number.isInteger(tokens) && tokens >= 1 && unitTokens % tokens === 0;
+    check.number("blockTokens", blockTokens, `a divisor of unitTokens, which is ${unitTokens},`, divides);
+    check.wholeNumber("vocabSize", vocabSize, 1);
+    check.number("seed", seed, "a whole number", Number.isSafeInteger);
+    if (position !== undefined) {
+      const { epoch, tokens } = check.object("position", position);
+      check.wholeNumber("position.epoch", epoch, 0);
+      check.wholeNumber("position.tokens", tokens, 0);
     }
     const units = Math.floor(dataset.tokenCount / unitTokens);
     if (units === 0) {
       throw new DataError(
-        `the dataset has ${dataset.tokenCount} tokens, fewer than one block of ${unitTokens} ` +
-          `(first shard: ${dataset.shards[0]!.path})`,
+        `${dataset.shards[0]!.path}: expected at least one block of ${unitTokens} tokens ` +
+          `but received ${dataset.tokenCount} tokens`,
       );
     }
     this.blockTokens = blockTokens;
@@ -82,7 +91,7 @@ export class BlockLoader {
     this.#unitTokens = unitTokens;
     this.#vocabSize = vocabSize;
     this.#seed = seed;
-    this.#position = this.#startAt(options.position ?? { epoch: 0, tokens: 0 });
+    this.#position = this.#startAt(position ?? { epoch: 0, tokens: 0 });
   }
 
   /** Position after the last batch that `next` gave out; blocks fetched ahead do not count. */
@@ -98,11 +107,12 @@ export class BlockLoader {
   /**
    * The next `count` blocks, one after another: count * blockTokens token ids. It may run over the end of an epoch.
    * The following batch, taken to be of the same count, is read in the background meanwhile. One call at a time.
-   * @throws DataError for a token id outside the vocabulary (the position then stays before the failed batch),
-   *   ConfigError for a count that is no positive integer
+   * @throws TypeError or RangeError for a count that is no whole number of at least 1
+   * @throws DataError for a token id outside the vocabulary; the position then stays before the failed batch
    */
   async next(count: number): Promise<Int32Array> {
-    requireCount("count", count);
+    const most = Math.max(1, Math.floor(largestBatch / this.blockTokens));
+    new Arguments("BlockLoader.next").wholeNumber("count", count, 1, most);
     const ready = this.#prefetched?.count === count ? this.#prefetched.batch : this.#read(this.#position, count);
     this.#prefetched = undefined;
     const { tokens, next } = await ready;
@@ -126,13 +136,10 @@ export class BlockLoader {
   }
 
   #startAt({ epoch, tokens }: DataPosition): DataPosition {
-    if (!Number.isSafeInteger(epoch) || epoch < 0 || !Number.isSafeInteger(tokens) || tokens < 0) {
-      throw new DataError(`not a data position: epoch ${epoch}, tokens ${tokens}`);
-    }
     if (tokens > this.tokensPerEpoch) {
       throw new DataError(
-        `data position ${tokens} lies past the epoch's ${this.tokensPerEpoch} tokens: ` +
-          "this is not the data the position was saved with",
+        `${this.#dataset.shards[0]!.path}: expected the data that the position was saved with, ` +
+          `at least ${tokens} tokens an epoch, but received ${this.tokensPerEpoch}`,
       );
     }
     const rounded = Math.ceil(tokens / this.blockTokens) * this.blockTokens;
@@ -172,9 +179,4 @@ export class BlockLoader {
     }
     return this.#order.permutation;
   }
-}
-
-function requireCount(name: string, value: number): void {
-  if (Number.isSafeInteger(value) && value > 0) return;
-  throw new ConfigError(`${name} must be a positive integer but received ${value}`);
 }

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { ConfigError } from "../errors.js";
+import { ConfigError, unusable } from "../errors.js";
 
 /** Names of the files that make up a dataset. */
 const DATASET_FILE = /^((train|val)_\d{6,}\.bin|tokenizer\.json|dataset\.json)$/;
@@ -12,17 +12,14 @@ const DATASET_FILE = /^((train|val)_\d{6,}\.bin|tokenizer\.json|dataset\.json)$/
  * earlier dataset and nothing else.
  */
 export async function checkOutFolder(out: string): Promise<void> {
+  const expected = "a new or empty folder, or an earlier dataset to replace,";
   const names = await readdir(out).catch((cause: NodeJS.ErrnoException): string[] => {
     if (cause.code === "ENOENT") return [];
-    const reason = cause.code === "ENOTDIR" ? "is a file, expected a folder" : `cannot be read: ${cause.message}`;
-    throw new ConfigError(`${out} ${reason}`, { cause });
+    throw new ConfigError(`${out}: expected ${expected} but received ${unusable(cause, "folder")}`, { cause });
   });
   const foreign = names.find((name) => !DATASET_FILE.test(name));
   if (foreign !== undefined || (names.length > 0 && !names.includes("dataset.json"))) {
-    throw new ConfigError(
-      `${out} is not empty (it holds ${foreign ?? names[0]}): a dataset goes into a new or empty ` +
-        "folder, or replaces an earlier dataset",
-    );
+    throw new ConfigError(`${out}: expected ${expected} but received a folder that holds ${foreign ?? names[0]}`);
   }
 }
 

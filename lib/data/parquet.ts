@@ -9,13 +9,15 @@ export async function* readParquetTexts(file: string, onBytes?: (bytes: number) 
   const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import("hyparquet");
   const { compressors } = await import("hyparquet-compressors");
   const damaged = (cause: Error): never => {
-    throw new DataError(`${file}: not a readable Parquet file: ${cause.message}`, { cause });
+    throw new DataError(`${file}: expected a Parquet file but received another or a damaged one: ${cause.message}`, {
+      cause,
+    });
   };
   const buffer = await asyncBufferFromFile(file).catch(damaged);
   const metadata = await parquetMetadataAsync(buffer).catch(damaged);
   const columns = parquetSchema(metadata).children.map((child) => child.element.name);
   if (!columns.includes("text")) {
-    throw new DataError(`${file}: no column "text" among its columns ${columns.join(", ")}`);
+    throw new DataError(`${file}: expected a column "text" but received the columns ${columns.join(", ")}`);
   }
   const total = Number(metadata.num_rows);
   let row = 0;
@@ -26,7 +28,7 @@ export async function* readParquetTexts(file: string, onBytes?: (bytes: number) 
       row++;
       if (typeof text === "string") yield text;
       else if (text !== null && text !== undefined) {
-        throw new DataError(`${file} row ${row}: column "text" holds a ${typeof text}, expected a string`);
+        throw new DataError(`${file}: row ${row}: text: expected a string but received a ${typeof text}`);
       }
     }
     onBytes?.(buffer.byteLength * (Number(group.num_rows) / total));

@@ -5,6 +5,7 @@
  * bijection. The domain is less than four times `size`, so under four steps are expected.
  * Source: Black and Rogaway, "Ciphers with Arbitrary Finite Domains" (CT-RSA 2002).
  */
+import { Arguments } from "../arguments.js";
 
 /** The shuffle need not resist an adversary; six rounds leave no visible structure even in small domains. */
 const ROUNDS = 6;
@@ -20,9 +21,7 @@ export class Permutation {
    * @param keys integers that choose the permutation, such as a seed and an epoch
    */
   constructor(size: number, ...keys: readonly number[]) {
-    if (!Number.isInteger(size) || size < 1 || size > 2 ** 52) {
-      throw new RangeError(`Permutation: size: expected a whole number from 1 to 2^52 but received ${size}`);
-    }
+    new Arguments("Permutation").wholeNumber("size", size, 1, 2 ** 52);
     this.size = size;
     let half = 1;
     while (half * half < size) half *= 2;
@@ -34,9 +33,7 @@ export class Permutation {
 
   /** The element at place `index`. */
   at(index: number): number {
-    if (!Number.isInteger(index) || index < 0 || index >= this.size) {
-      throw new RangeError(`Permutation.at: index: expected a whole number below ${this.size} but received ${index}`);
-    }
+    new Arguments("Permutation.at").wholeNumber("index", index, 0, this.size - 1);
     let value = index;
     do value = this.#encrypt(value);
     while (value >= this.size);

@@ -2,7 +2,8 @@
 import { open, rm, stat, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { ConfigError, DataError } from "../errors.js";
+import { Arguments } from "../arguments.js";
+import { DataError, unusable } from "../errors.js";
 import { checkTrainedVocab, trainTokenizer } from "./bpe.js";
 import { checkOutFolder, writeFolderAside } from "./outfolder.js";
 import { MAX_SHARD_TOKENS } from "./shard.js";
@@ -81,11 +82,16 @@ export interface DatasetInfo {
  * all cores; the files do not depend on how many. The folder is written aside and renamed: it is there whole or not
  * at all.
  *
- * @throws ConfigError for options that cannot be, DataError for sources or a tokenizer that cannot be used
+ * @throws TypeError or RangeError for an option that is wrong
+ * @throws ConfigError for a folder `out` that holds something else
+ * @throws DataError for sources or a tokenizer that cannot be used
  */
 export async function prepareDataset(options: PrepareOptions): Promise<DatasetInfo> {
-  const { files, valFraction = DEFAULT_VAL_FRACTION, shardTokens = 100_000_000 } = options;
-  checkOptions(options, valFraction, shardTokens);
+  const check = new Arguments("prepareDataset");
+  const { files, valFraction = DEFAULT_VAL_FRACTION, shardTokens = 100_000_000 } = check.object("options", options);
+  checkOptions(check, options);
+  check.number("valFraction", valFraction, "a number above 0 and below 1", (share) => share > 0 && share < 1);
+  check.wholeNumber("shardTokens", shardTokens, 1, MAX_SHARD_TOKENS);
   const bytes = await Promise.all(files.map(sourceBytes));
   await checkOutFolder(options.out);
   return writeFolderAside(options.out, (folder) => {
@@ -93,28 +99,27 @@ export async function prepareDataset(options: PrepareOptions): Promise<DatasetIn
   });
 }
 
-function checkOptions(options: PrepareOptions, valFraction: number, shardTokens: number): void {
-  if (options.files.length === 0) throw new ConfigError("no source file was named");
-  if ((options.tokenizerPath === undefined) === (options.trainTokenizerVocab === undefined)) {
-    throw new ConfigError("give either a tokenizer.json or the size of a vocabulary to train, and not both");
+/** Checks the options that have no default. */
+function checkOptions(check: Arguments, options: PrepareOptions): void {
+  const { files, out, tokenizerPath, trainTokenizerVocab, onProgress, signal } = options;
+  check.strings("files", files, 1);
+  check.string("out", out);
+  if ((tokenizerPath === undefined) === (trainTokenizerVocab === undefined)) {
+    const received = tokenizerPath === undefined ? "neither" : "both";
+    check.fail(RangeError, "options", "either tokenizerPath or trainTokenizerVocab", received);
   }
-  if (options.trainTokenizerVocab !== undefined) checkTrainedVocab(options.trainTokenizerVocab);
-  if (!(valFraction > 0 && valFraction < 1)) {
-    throw new ConfigError(`the validation fraction must be above 0 and below 1 but received ${valFraction}`);
-  }
-  if (!Number.isInteger(shardTokens) || shardTokens < 1 || shardTokens > MAX_SHARD_TOKENS) {
-    throw new ConfigError(
-      `tokens per shard must be an integer from 1 to ${MAX_SHARD_TOKENS} but received ${shardTokens}`,
-    );
-  }
+  if (tokenizerPath !== undefined) check.string("tokenizerPath", tokenizerPath);
+  if (trainTokenizerVocab !== undefined) checkTrainedVocab(check, "trainTokenizerVocab", trainTokenizerVocab);
+  check.callback("onProgress", onProgress);
+  check.signal("signal", signal);
 }
 
 async function sourceBytes(file: string): Promise<number> {
   sourceFormat(file);
-  const facts = await stat(file).catch((cause: NodeJS.ErrnoException) => {
-    throw new DataError(`${file}: ${cause.code === "ENOENT" ? "no such file" : cause.message}`, { cause });
+  const facts = await stat(file).catch((cause: unknown) => {
+    throw new DataError(`${file}: expected text but received ${unusable(cause)}`, { cause });
   });
-  if (!facts.isFile()) throw new DataError(`${file}: not a file`);
+  if (!facts.isFile()) throw new DataError(`${file}: expected a file but received a folder or a device`);
   return facts.size;
 }
 
@@ -162,7 +167,9 @@ class Preparation {
     try {
       await this.#encode(tokenizer, train, val);
       const paths = await train.finish();
-      if (this.#documents.train === 0) throw new DataError(`no text in ${this.#options.files.join(", ")}`);
+      if (this.#documents.train === 0) {
+        throw new DataError(`${this.#options.files.join(", ")}: expected text but received empty files`);
+      }
       if (this.#documents.val === 0) heldOut = await this.#holdOutEnd(paths, train.tokenCount, val);
       await val.finish();
     } catch (error) {
@@ -263,7 +270,10 @@ class Preparation {
     const tail = Math.max(1, Math.round(total * this.#valFraction));
     // The end-of-text token in front does not count: it alone is nothing to train on.
     if (tail > total - 2) {
-      throw new DataError(`the only document has ${total - 1} tokens: too few to hold out ${tail} for validation`);
+      throw new DataError(
+        `${this.#options.files.join(", ")}: expected a document of more than ${tail} tokens, as many are held out, ` +
+          `but received ${total - 1}`,
+      );
     }
     await moveTail(paths, total - tail, val);
     return "tail";

@@ -12,7 +12,9 @@
 
 import type { FileHandle } from "node:fs/promises";
 import { open, rename, rm, stat } from "node:fs/promises";
-import { DataError } from "../errors.js";
+import { types } from "node:util";
+import { Arguments, describe } from "../arguments.js";
+import { DataError, unusable } from "../errors.js";
 
 /** Size of the header in bytes. */
 export const SHARD_HEADER_BYTES = 256 * 4;
@@ -65,13 +67,17 @@ export class ShardWriter {
   /** Appends token ids. Throws DataError for an id the token width cannot hold or a shard that would be too long. */
   async write(tokens: ArrayLike<number>): Promise<void> {
     if (this.#tokenCount + tokens.length > MAX_SHARD_TOKENS) {
-      throw new DataError(`${this.path}: a shard holds at most ${MAX_SHARD_TOKENS} tokens`);
+      throw new DataError(
+        `${this.path}: expected at most ${MAX_SHARD_TOKENS} tokens but received ${this.#tokenCount + tokens.length}`,
+      );
     }
     const limit = this.bytesPerToken === 2 ? 2 ** 16 : 2 ** 32;
     for (let i = 0; i < tokens.length; i++) {
       const token = tokens[i]!;
       if (!(token >= 0 && token < limit && Number.isInteger(token))) {
-        throw new DataError(`${this.path}: token ${token} does not fit uint${this.bytesPerToken * 8}`);
+        throw new DataError(
+          `${this.path}: expected tokens that fit uint${this.bytesPerToken * 8} but received ${token}`,
+        );
       }
       this.#buffer[this.#buffered++] = token;
       if (this.#buffered === WRITE_BUFFER_TOKENS) await this.#flush();
@@ -131,15 +137,15 @@ export class Shard {
 
   /**
    * Fills `out` with the tokens from `position` on. uint32 ids of 2^31 and more come out negative.
-   * Throws RangeError if the shard does not hold that range, DataError if the file has shrunk since it was opened.
+   * @throws TypeError or RangeError for other arguments, as for a range that is not all within the shard; DataError if
+   *   the file has shrunk since it was opened
    */
   async read(position: number, out: Int32Array): Promise<void> {
-    if (!Number.isInteger(position) || position < 0 || position + out.length > this.tokenCount) {
-      const range = `[${position}, ${position + out.length})`;
-      throw new RangeError(
-        `Shard.read: position: expected tokens within [0, ${this.tokenCount}) of ${this.path} but received ${range}`,
-      );
-    }
+    const check = new Arguments("Shard.read");
+    if (!types.isInt32Array(out)) check.fail(TypeError, "out", "an Int32Array", describe(out));
+    const { tokenCount } = this;
+    const within = (first: number) => Number.isInteger(first) && first >= 0 && first + out.length <= tokenCount;
+    check.number("position", position, `a position with ${out.length} of the ${tokenCount} tokens from it on`, within);
     // uint16 tokens are read into the upper half of `out` and widened in place: writing out[i] touches only bytes
     // of tokens that were already taken.
     const byteLength = out.length * this.bytesPerToken;
@@ -148,7 +154,10 @@ export class Shard {
     const start = SHARD_HEADER_BYTES + position * this.bytesPerToken;
     for (let done = 0; done < byteLength; ) {
       const { bytesRead } = await this.#file.read(bytes, done, byteLength - done, start + done);
-      if (bytesRead === 0) throw new DataError(`${this.path}: the file became shorter while it was being read`);
+      if (bytesRead === 0) {
+        const expected = `${byteLength} bytes at byte ${start}, as when it was opened,`;
+        throw new DataError(`${this.path}: expected ${expected} but received ${done}`);
+      }
       done += bytesRead;
     }
     if (this.bytesPerToken === 2) {
@@ -163,14 +172,15 @@ export class Shard {
   }
 }
 
-/** Opens a shard and checks its header against its length. Throws DataError for anything that is not a whole shard. */
+/** Opens a shard and checks its header against its length. @throws DataError for anything that is not a whole shard */
 export async function openShard(path: string): Promise<Shard> {
-  const file = await open(path, "r").catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === "ENOENT" ? "no such file" : cause.message;
-    throw new DataError(`${path}: cannot be opened: ${reason}`, { cause });
+  const file = await open(path, "r").catch((cause: unknown) => {
+    throw new DataError(`${path}: expected a token shard but received ${unusable(cause)}`, { cause });
   });
   try {
-    const { size } = await stat(path);
+    const facts = await stat(path);
+    if (!facts.isFile()) throw new DataError(`${path}: expected a token shard but received a folder or a device`);
+    const { size } = facts;
     const { tokenCount, bytesPerToken } = await readHeader(path, file, size);
     return new Shard(path, tokenCount, bytesPerToken, file);
   } catch (error) {
@@ -186,8 +196,8 @@ async function readHeader(
 ): Promise<{ tokenCount: number; bytesPerToken: BytesPerToken }> {
   if (size < SHARD_HEADER_BYTES) {
     throw new DataError(
-      `${path}: too short for a token shard: the header alone is ${SHARD_HEADER_BYTES} bytes, ` +
-        `the file has ${size}`,
+      `${path}: expected a token shard, whose header alone is ${SHARD_HEADER_BYTES} bytes, ` +
+        `but received a file of ${size}`,
     );
   }
   const header = Buffer.alloc(12);
@@ -196,20 +206,23 @@ async function readHeader(
   const variant = VARIANTS.find((v) => v.magic === magic);
   if (variant === undefined) {
     throw new DataError(
-      `${path}: not a token shard: its first word is ${magic}, expected 20240520 (uint16 tokens) ` +
-        "or 20240801 (uint32 tokens); `nextpatch prepare` makes shards from text",
+      `${path}: expected a token shard, which begins with 20240520 (uint16 tokens) or 20240801 (uint32 tokens), ` +
+        `but received a file that begins with ${magic} (\`nextpatch prepare\` makes shards from text)`,
     );
   }
   if (version !== variant.version) {
-    throw new DataError(`${path}: shard version ${version}, expected ${variant.version} with magic ${magic}`);
+    throw new DataError(
+      `${path}: expected version ${variant.version} of a token shard that begins with ${magic} but received ${version}`,
+    );
   }
-  if (tokenCount <= 0) throw new DataError(`${path}: the header counts ${tokenCount} tokens, expected at least 1`);
+  if (tokenCount <= 0)
+    throw new DataError(`${path}: expected a header that counts 1 token or more but received ${tokenCount}`);
   const expected = SHARD_HEADER_BYTES + tokenCount * variant.bytesPerToken;
   if (size !== expected) {
+    const tokens = `${tokenCount} uint${variant.bytesPerToken * 8} tokens`;
     const fault = size < expected ? "cut short" : "longer than its header says";
     throw new DataError(
-      `${path}: ${fault}: ${tokenCount} uint${variant.bytesPerToken * 8} tokens make ` +
-        `${expected} bytes, the file has ${size}`,
+      `${path}: expected ${expected} bytes for a header and ${tokens} but received ${size}: the file is ${fault}`,
     );
   }
   return { tokenCount, bytesPerToken: variant.bytesPerToken };

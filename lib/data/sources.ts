@@ -13,7 +13,8 @@ import { createReadStream } from "node:fs";
 import { basename, extname } from "node:path";
 import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { DataError } from "../errors.js";
+import { show } from "../arguments.js";
+import { DataError, unusable } from "../errors.js";
 import { readParquetTexts } from "./parquet.js";
 import { decodeUtf8, splitLines, splitPieces } from "./text.js";
 
@@ -49,10 +50,8 @@ export function sourceFormat(file: string): { format: Format; compression: Compr
   const inner = compression === "none" ? name : name.slice(0, -extname(name).length);
   const format = FORMATS[extname(inner)];
   if (format === undefined || (format === "parquet" && compression !== "none")) {
-    throw new DataError(
-      `${file}: files of type ${extname(inner)}${inner === name ? "" : extname(name)} are not ` +
-        `supported, expected ${SUPPORTED}`,
-    );
+    const type = `${extname(inner)}${inner === name ? "" : extname(name)}`;
+    throw new DataError(`${file}: expected a name that ends in ${SUPPORTED}, but received ${type}`);
   }
   return { format, compression };
 }
@@ -93,7 +92,7 @@ async function* readBytes(file: string, onBytes?: (bytes: number) => void): Asyn
     }
   } catch (cause) {
     if (cause !== stream.errored) throw cause;
-    throw new DataError(`${file}: cannot be read: ${(cause as Error).message}`, { cause });
+    throw new DataError(`${file}: expected text but received ${unusable(cause)}`, { cause });
   }
 }
 
@@ -106,7 +105,10 @@ async function* decompress(bytes: Bytes, compression: Compression, file: string)
     yield* compression === "gzip" ? gunzip(bytes) : unzstd(bytes);
   } catch (cause) {
     if (cause instanceof DataError) throw cause;
-    throw new DataError(`${file}: damaged ${compression} data: ${(cause as Error).message}`, { cause });
+    throw new DataError(
+      `${file}: expected ${compression} data but received damaged data: ${(cause as Error).message}`,
+      { cause },
+    );
   }
 }
 
@@ -136,20 +138,19 @@ async function* readJsonlTexts(texts: AsyncIterable<string>, file: string): Asyn
     try {
       value = JSON.parse(line);
     } catch (cause) {
-      throw new DataError(`${file} line ${number}: not JSON: ${(cause as Error).message}`, { cause });
+      throw new DataError(`${file}:${number}: expected JSON but received other text: ${(cause as Error).message}`, {
+        cause,
+      });
     }
-    yield textField(value, `${file} line ${number}`);
+    yield textField(value, `${file}:${number}`);
   }
 }
 
 function textField(value: unknown, where: string): string {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    const found = value === null ? "null" : Array.isArray(value) ? "an array" : `a ${typeof value}`;
-    throw new DataError(`${where}: expected an object with a "text" string but received ${found}`);
-  }
-  const { text } = value as { text?: unknown };
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  const text = isObject ? (value as { text?: unknown }).text : undefined;
   if (typeof text === "string") return text;
-  const keys = Object.keys(value).join(", ") || "none";
-  const found = text === undefined ? `the keys: ${keys}` : `"text": ${JSON.stringify(text)}`;
-  throw new DataError(`${where}: expected an object with a "text" string but received ${found}`);
+  const keys = isObject && text === undefined ? Object.keys(value).join(", ") : "";
+  const received = keys === "" ? show(value) : `one with the keys ${keys}`;
+  throw new DataError(`${where}: expected an object with a "text" string but received ${received}`);
 }

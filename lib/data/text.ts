@@ -26,7 +26,7 @@ export async function* decodeUtf8(chunks: AsyncIterable<Uint8Array>, file: strin
 }
 
 function notUtf8(file: string, offset: number): DataError {
-  return new DataError(`${file}: not UTF-8 text: invalid byte sequence at byte ${offset}`);
+  return new DataError(`${file}: expected UTF-8 text but received an invalid sequence at byte ${offset}`);
 }
 
 /** Length of `bytes` without a last character that is still incomplete. */

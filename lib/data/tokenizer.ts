@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
-import { DataError } from "../errors.js";
+import { Arguments, either } from "../arguments.js";
+import { DataError, unusable } from "../errors.js";
 
 /** Names that mark the end of a text, in the order they are looked for. */
 export const END_OF_TEXT_NAMES: readonly string[] = ["<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>"];
@@ -16,8 +17,8 @@ export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
     return await import("tokenizers");
   } catch (cause) {
     throw new DataError(
-      `the package "tokenizers" could not be loaded on ${process.platform}-${process.arch}: ` +
-        `${firstLine(cause)}. Reinstall with \`npm ci\`; it brings prebuilt binaries for Linux, macOS and Windows.`,
+      `tokenizers: expected the package for ${process.platform}-${process.arch} but received none that loads ` +
+        `(reinstall with \`npm ci\`, which brings binaries for Linux, macOS and Windows): ${firstLine(cause)}`,
       { cause },
     );
   }
@@ -44,23 +45,29 @@ export class Tokenizer {
     this.vocabSize = largest + 1;
   }
 
-  /** Reads a tokenizer.json. @throws DataError if it is missing or not one */
+  /** Reads a tokenizer.json. @throws TypeError for another argument, DataError if the file is missing or not one */
   static async fromFile(path: string): Promise<Tokenizer> {
-    const json = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
-      const reason = cause.code === "ENOENT" ? "no such file" : `cannot be read: ${cause.message}`;
-      throw new DataError(`${path}: ${reason}`, { cause });
+    new Arguments("Tokenizer.fromFile").string("path", path);
+    const json = await readFile(path, "utf8").catch((cause: unknown) => {
+      throw new DataError(`${path}: expected a tokenizer.json but received ${unusable(cause)}`, { cause });
     });
     return Tokenizer.fromJson(json, path);
   }
 
-  /** Takes the text of a tokenizer.json; `name` stands for it in errors. @throws DataError if it is not one */
+  /**
+   * Takes the text of a tokenizer.json; `name` stands for it in errors.
+   * @throws TypeError for other arguments, DataError if the text is not one
+   */
   static async fromJson(json: string, name = "tokenizer"): Promise<Tokenizer> {
+    const check = new Arguments("Tokenizer.fromJson");
+    check.string("json", json);
+    check.string("name", name);
     const { Tokenizer: Native } = await loadTokenizers();
     let native: NativeTokenizer;
     try {
       native = Native.fromString(json);
     } catch (cause) {
-      throw new DataError(`${name}: not a tokenizer.json: ${firstLine(cause)}`, { cause });
+      throw new DataError(`${name}: expected a tokenizer.json but received other text: ${firstLine(cause)}`, { cause });
     }
     // A tokenizer saved for inference may cut or pad what it encodes; training data must come through whole.
     native.disableTruncation();
@@ -74,23 +81,48 @@ export class Tokenizer {
       const id = this.#native.tokenToId(name);
       if (id !== null) return id;
     }
-    throw new DataError(`${this.#name}: no end-of-text token: looked for ${END_OF_TEXT_NAMES.join(", ")}`);
+    throw new DataError(
+      `${this.#name}: expected an end-of-text token, ${either(END_OF_TEXT_NAMES)}, ` +
+        "but received a vocabulary without one",
+    );
   }
 
-  /** Token ids of a text; no special tokens are added. Names of special tokens inside the text become those tokens. */
+  /**
+   * Token ids of a text; no special tokens are added. Names of special tokens inside the text become those tokens.
+   * @throws TypeError for another argument
+   */
   async encode(text: string): Promise<Uint32Array> {
-    return (await this.encodeBatch([text]))[0]!;
+    new Arguments("Tokenizer.encode").string("text", text);
+    return (await this.#encode([text]))[0]!;
   }
 
-  /** Encodes texts in parallel, on the package's own threads; the event loop stays free. */
-  async encodeBatch(texts: string[]): Promise<Uint32Array[]> {
+  /**
+   * Encodes texts in parallel, on the package's own threads; the event loop stays free.
+   * @throws TypeError for another argument
+   */
+  async encodeBatch(texts: readonly string[]): Promise<Uint32Array[]> {
+    return this.#encode(new Arguments("Tokenizer.encodeBatch").strings("texts", texts, 0));
+  }
+
+  async #encode(texts: string[]): Promise<Uint32Array[]> {
     const encodings = await this.#native.encodeBatch(texts, { addSpecialTokens: false });
     return encodings.map((encoding) => Uint32Array.from(encoding.getIds()));
   }
 
-  /** Text of token ids; special tokens such as end-of-text are left out unless `keepSpecialTokens`. */
-  async decode(ids: ArrayLike<number>, { keepSpecialTokens = false } = {}): Promise<string> {
-    return this.#native.decode(Array.from(ids), !keepSpecialTokens);
+  /**
+   * Text of token ids; an id that is no token adds nothing.
+   * @param options.keepSpecialTokens keep special tokens such as end-of-text. Default false.
+   * @throws TypeError or RangeError for what are no ids
+   */
+  async decode(
+    ids: readonly number[] | Int32Array | Uint32Array,
+    options: { readonly keepSpecialTokens?: boolean } = {},
+  ): Promise<string> {
+    const check = new Arguments("Tokenizer.decode");
+    const { keepSpecialTokens = false } = check.object("options", options);
+    check.boolean("keepSpecialTokens", keepSpecialTokens);
+    const whole = check.numbers("ids", ids, "a token id", (id) => Number.isInteger(id) && id >= 0 && id < 2 ** 32);
+    return this.#native.decode(whole, !keepSpecialTokens);
   }
 }
 

@@ -1,6 +1,5 @@
 /** Export of a Hugging Face model folder as one GGUF file, which llama.cpp and what is built on it run. */
-import { existsSync } from "node:fs";
-import { ConfigError } from "../errors.js";
+import { Arguments } from "../arguments.js";
 import { CheckpointTensors } from "../hf/checkpoint_tensors.js";
 import { readModelConfig } from "../hf/model_config.js";
 import { parameterCount } from "../hf/names.js";
@@ -38,20 +37,26 @@ export interface GgufExport {
  * end-of-text token, as `generate` does, where that is its token to begin with.
  * @param folder a Hugging Face folder of a `LlamaForCausalLM`, such as a run's `model/`
  * @param file the file to write; its name without `.gguf` becomes the model's. An earlier GGUF file is replaced
- * @throws ConfigError where there is no such folder, no tokenizer in it, or `file` is something else already
- * @throws CheckpointError where the folder is no whole Llama, or llama.cpp has no tokenizer that gives the same ids
+ * @throws TypeError for another argument; ConfigError if `file` is something else already
+ * @throws CheckpointError if the folder is missing or no whole Llama with its tokenizer, or llama.cpp has no tokenizer
+ *   that gives the same ids; DataError if the tokenizer's file is damaged
  */
 export async function exportGguf(folder: string, file: string, options: ExportGgufOptions = {}): Promise<GgufExport> {
-  if (!existsSync(folder)) throw new ConfigError(`no model folder at ${folder}`);
-  await checkGgufTarget(file);
+  const check = new Arguments("exportGguf");
+  check.string("folder", folder);
+  check.string("file", file);
+  const { onProgress, signal } = check.object("options", options);
+  check.callback("onProgress", onProgress);
+  check.signal("signal", signal);
   const config = await readModelConfig(folder);
+  await checkGgufTarget(file);
   const tokenizer = await tokenizerMetadata(folder, config);
   const source = await CheckpointTensors.open(folder);
   try {
     const tensors = ggufTensors(config, source);
     const dtype = mostlyOf(tensors);
     const metadata = { ...generalMetadata(file, dtype), ...llamaMetadata(config), ...tokenizer };
-    const bytes = await writeGguf(file, metadata, tensors, options.onProgress, options.signal);
+    const bytes = await writeGguf(file, metadata, tensors, onProgress, signal);
     return { file, bytes, tensors: tensors.length, parameters: parameterCount(config), dtype };
   } finally {
     await source.close();

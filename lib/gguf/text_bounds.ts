@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Tokenizer } from "../data/tokenizer.js";
-import { CheckpointError } from "../errors.js";
+import { CheckpointError, unusable } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
+import { parseCheckpointJson } from "../hf/model_config.js";
 import { bool, type GgufMetadata, u32 } from "./format.js";
 
 /** The parts of a tokenizer.json's `post_processor` that matter here. */
@@ -75,9 +76,8 @@ function beginsWith(processor: PostProcessor | null, token: string): boolean {
 async function readTokenizerConfig(folder: string): Promise<TokenizerConfig> {
   const path = join(folder, "tokenizer_config.json");
   if (!existsSync(path)) return {};
-  try {
-    return (JSON.parse(await readFile(path, "utf8")) ?? {}) as TokenizerConfig;
-  } catch (cause) {
-    throw new CheckpointError(`${path}: cannot be read as JSON: ${(cause as Error).message}`, { cause });
-  }
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new CheckpointError(`${path}: expected JSON but received ${unusable(cause)}`, { cause });
+  });
+  return (parseCheckpointJson(text, path) ?? {}) as TokenizerConfig;
 }

@@ -1,8 +1,9 @@
 /** A tokenizer.json as GGUF metadata: byte-level BPE, which llama.cpp calls `gpt2`. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { show } from "../arguments.js";
 import { Tokenizer } from "../data/tokenizer.js";
-import { CheckpointError, ConfigError } from "../errors.js";
+import { CheckpointError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { type GgufMetadata, integers, text, texts } from "./format.js";
 import { ggufPreTokenizer, type PreTokenizer } from "./pre_tokenizer.js";
@@ -34,15 +35,19 @@ interface TokenizerJson {
 /**
  * The tokenizer of a model folder. It has as many tokens as the model's embedding has rows: ids without a token are
  * named [PAD…] and marked as unused.
- * @throws ConfigError where there is no tokenizer.json, DataError where it is none, CheckpointError where llama.cpp has
- * none that gives the same ids, or it does not fit the model
+ * @throws CheckpointError if there is no tokenizer.json, it does not fit the model, or llama.cpp has none that gives
+ *   the same ids; DataError if it is damaged
  */
 export async function tokenizerMetadata(folder: string, config: LlamaConfig): Promise<GgufMetadata> {
   const path = join(folder, "tokenizer.json");
-  if (!existsSync(path)) throw new ConfigError(`${path}: the model has no tokenizer`);
+  if (!existsSync(path)) {
+    throw new CheckpointError(`${path}: expected the model's tokenizer but received a file that does not exist`);
+  }
   const tokenizer = await Tokenizer.fromFile(path);
   if (tokenizer.vocabSize > config.vocab_size) {
-    throw new CheckpointError(`${path}: has ${tokenizer.vocabSize} tokens, the model only ${config.vocab_size}`);
+    throw new CheckpointError(
+      `${path}: expected at most the model's ${config.vocab_size} tokens but received ${tokenizer.vocabSize}`,
+    );
   }
   const json = JSON.parse(tokenizer.json) as TokenizerJson;
   const preTokenizer = checkedPreTokenizer(json, path);
@@ -62,8 +67,8 @@ export async function tokenizerMetadata(folder: string, config: LlamaConfig): Pr
 function checkedPreTokenizer({ model, normalizer, pre_tokenizer: found }: TokenizerJson, path: string): string {
   const refuse = (key: string, value: unknown): never => {
     throw new CheckpointError(
-      `${path}: ${key}: found ${JSON.stringify(value)}, but GGUF can only take a byte-level BPE without a normalizer ` +
-        "that splits words as GPT-2, SmolLM, Llama 3 or Qwen 2 does",
+      `${path}: ${key}: expected that of a byte-level BPE without a normalizer that splits words as GPT-2, SmolLM, ` +
+        `Llama 3 or Qwen 2 does, as GGUF takes it, but received ${show(value)}`,
     );
   };
   if (model.type !== "BPE") refuse("model.type", model.type);

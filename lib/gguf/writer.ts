@@ -2,22 +2,23 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { CheckpointError, ConfigError } from "../errors.js";
+import { CheckpointError, ConfigError, unusable } from "../errors.js";
 import { aligned, encodeGgufHead, type GgufMetadata, ggufTensorBytes } from "./format.js";
 import type { GgufTensor } from "./tensors.js";
 
 /** Throws ConfigError unless `file` is free to take a model: there is nothing of that name, or an earlier GGUF file. */
 export async function checkGgufTarget(file: string): Promise<void> {
+  const expected = "a new file, or an earlier GGUF file to replace,";
   const found = await stat(file).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === "ENOENT") return null;
-    throw new ConfigError(`${file}: cannot be written: ${cause.message}`, { cause });
+    throw new ConfigError(`${file}: expected ${expected} but received ${unusable(cause)}`, { cause });
   });
   if (found === null) return;
-  if (!found.isFile()) throw new ConfigError(`${file}: expected a file to write but received a folder or a device`);
+  if (!found.isFile()) throw new ConfigError(`${file}: expected ${expected} but received a folder or a device`);
   const handle = await open(file, "r");
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0).finally(() => handle.close());
   if (buffer.toString("latin1", 0, bytesRead) === "GGUF") return;
-  throw new ConfigError(`${file}: is there already and is no GGUF file; only an earlier export is replaced`);
+  throw new ConfigError(`${file}: expected ${expected} but received another file`);
 }
 
 /**

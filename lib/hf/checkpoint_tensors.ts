@@ -5,7 +5,9 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { CheckpointError } from "../errors.js";
+import { show } from "../arguments.js";
+import { CheckpointError, unusable } from "../errors.js";
+import { parseCheckpointJson } from "./model_config.js";
 import type { Parameter } from "./names.js";
 import { SafetensorsFile, type TensorInfo } from "./safetensors.js";
 
@@ -46,7 +48,7 @@ export class CheckpointTensors {
         files.set(fileName, file);
         if (!file.has(name)) {
           throw new CheckpointError(
-            `${index}: expected tensor "${name}" in ${fileName} but received none of that name there`,
+            `${index}: expected tensor "${name}" in ${fileName} but received a file without it`,
           );
         }
         fileOf.set(name, file);
@@ -86,29 +88,27 @@ export class CheckpointTensors {
   private file(name: string): SafetensorsFile {
     const file = this.fileOf.get(name);
     if (file === undefined)
-      throw new CheckpointError(`${this.folder}: expected a tensor named "${name}" but received none`);
+      throw new CheckpointError(`${this.folder}: expected a tensor "${name}" but received a model without it`);
     return file;
   }
 }
 
 async function readWeightMap(index: string): Promise<ReadonlyMap<string, string>> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(await readFile(index, "utf8"));
-  } catch (cause) {
-    throw new CheckpointError(`${index}: cannot be read as JSON: ${(cause as Error).message}`, { cause });
-  }
+  const text = await readFile(index, "utf8").catch((cause: unknown) => {
+    throw new CheckpointError(`${index}: expected JSON but received ${unusable(cause)}`, { cause });
+  });
+  const parsed = parseCheckpointJson(text, index);
   const map = (parsed as { weight_map?: unknown } | null)?.weight_map;
   if (typeof map !== "object" || map === null || Array.isArray(map)) {
     throw new CheckpointError(
-      `${index}: weight_map: expected an object of tensor names and files but received ${typeof map}`,
+      `${index}: weight_map: expected an object of tensor names and files but received ${show(map)}`,
     );
   }
   for (const [name, file] of Object.entries(map)) {
     // A path would let an index reach outside its folder.
     if (typeof file !== "string" || file !== basename(file)) {
       throw new CheckpointError(
-        `${index}: weight_map["${name}"]: expected the name of a file in the folder but received ${JSON.stringify(file)}`,
+        `${index}: weight_map["${name}"]: expected the name of a file in the folder but received ${show(file)}`,
       );
     }
   }
@@ -122,12 +122,12 @@ export type ParameterDtype = "F32" | "F16" | "BF16";
 export function parameterDtype(tensors: CheckpointTensors, { name, shape }: Omit<Parameter, "kind">): ParameterDtype {
   if (!tensors.has(name)) {
     const expected = `"${name}" of shape [${shape.join(", ")}]`;
-    throw new CheckpointError(`${tensors.folder}: expected a tensor ${expected} but received none`);
+    throw new CheckpointError(`${tensors.folder}: expected a tensor ${expected} but received a model without it`);
   }
   const { dtype, shape: found } = tensors.info(name);
   if (found.join() !== shape.join()) {
     throw new CheckpointError(
-      `${tensors.folder}: ${name}: expected shape [${shape.join(", ")}], as config.json has it ` +
+      `${tensors.folder}: ${name}: expected shape [${shape.join(", ")}], as config.json has it, ` +
         `but received [${found.join(", ")}]`,
     );
   }

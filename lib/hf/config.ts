@@ -2,50 +2,21 @@
  * The shape of a Llama model, with the keys and meaning of Hugging Face's `config.json`
  * (transformers, models/llama/configuration_llama.py).
  */
+import { Arguments, show } from "../arguments.js";
 import { ConfigError } from "../errors.js";
+import { isHeadDim, limits } from "../limits.js";
 import { Fields } from "./fields.js";
 import type { LlamaConfig } from "./llama_config.js";
 import { readRope } from "./rope.js";
-
-/** The head dimensions that the attention kernels are made for. */
-export const supportedHeadDims: readonly number[] = [32, 48, 64, 80, 96, 128];
-
-/**
- * Keys of a config.json that change how the model is built or read. All others (`_name_or_path`, `use_cache`, …)
- * have no meaning here and are ignored.
- */
-export const meaningfulKeys: readonly string[] = [
-  "vocab_size",
-  "hidden_size",
-  "intermediate_size",
-  "num_hidden_layers",
-  "num_attention_heads",
-  "num_key_value_heads",
-  "head_dim",
-  "rms_norm_eps",
-  "rope_theta",
-  "rope_scaling",
-  "rope_parameters",
-  "max_position_embeddings",
-  "tie_word_embeddings",
-  "initializer_range",
-  "bos_token_id",
-  "eos_token_id",
-  "pad_token_id",
-  "model_type",
-  "hidden_act",
-  "attention_bias",
-  "mlp_bias",
-  "attention_dropout",
-];
 
 /**
  * Reads a parsed `config.json` as written by transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
  * A key that is absent or null takes the default it has in transformers.
  * @param where prefix of the keys in messages, such as a file's name
- * @throws ConfigError with all problems, one a line
+ * @throws ConfigError with all problems, one a line; TypeError for another `where`
  */
 export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
+  new Arguments("parseLlamaConfig").string("where", where);
   const problems: string[] = [];
   const config = readLlamaConfig(json, (key, problem) => problems.push(`${where}: ${key ? `${key}: ` : ""}${problem}`));
   if (config === null || problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
@@ -55,7 +26,7 @@ export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
 /** As `parseLlamaConfig`, with each problem told to `report(key, problem)`; the result is valid only without any. */
 export function readLlamaConfig(json: unknown, report: (key: string, problem: string) => void): LlamaConfig | null {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    report("", `expected an object with the keys of a Llama config but received ${JSON.stringify(json)}`);
+    report("", `expected an object with the keys of a Llama config but received ${show(json)}`);
     return null;
   }
   const fields = new Fields(json as Record<string, unknown>, report);
@@ -89,13 +60,34 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
   return config;
 }
 
+/**
+ * Keys of a config.json that change how the model is built or read: those that the reader asks for. All others
+ * (`_name_or_path`, `use_cache`, …) have no meaning here and are ignored.
+ */
+export const meaningfulKeys: readonly string[] = keysRead();
+
+function keysRead(): string[] {
+  const keys = new Set<string>();
+  const asked = new Proxy(
+    {},
+    {
+      getOwnPropertyDescriptor: (_, key) => {
+        keys.add(String(key));
+        return undefined;
+      },
+    },
+  );
+  readLlamaConfig(asked, () => undefined);
+  return [...keys];
+}
+
 function checkHeads(config: LlamaConfig, fields: Fields): void {
   const { hidden_size: hidden, num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim } = config;
   if (hidden % heads !== 0) {
     fields.report("hidden_size", `expected a multiple of num_attention_heads (${heads}) but received ${hidden}`);
-  } else if (!supportedHeadDims.includes(headDim)) {
+  } else if (!isHeadDim(headDim)) {
     const origin = fields.has("head_dim") ? "" : ` (hidden_size ${hidden} / num_attention_heads ${heads})`;
-    fields.report("head_dim", `expected one of ${supportedHeadDims.join(", ")} but received ${headDim}${origin}`);
+    fields.report("head_dim", `expected one of ${limits.headDims.join(", ")} but received ${headDim}${origin}`);
   }
   if (heads % kvHeads !== 0) {
     fields.report(

@@ -1,3 +1,5 @@
+import { show } from "../arguments.js";
+
 /**
  * Reads typed fields of a JSON object and tells every field that is not what it must be. A field that is absent or
  * null takes its default, as in transformers; so does a wrong one, so that reading goes on to the next problem.
@@ -21,7 +23,7 @@ export class Fields {
 
   /** Tells a field that has another value than the only supported one. */
   mustBe(key: string, supported: string | number | boolean): void {
-    this.read(key, supported, `${JSON.stringify(supported)}, the only one supported`, (value) => value === supported);
+    this.read(key, supported, `${JSON.stringify(supported)}, the only one supported,`, (value) => value === supported);
   }
 
   positiveInteger(key: string, fallback: number): number {
@@ -34,7 +36,7 @@ export class Fields {
 
   /** A required positive number. */
   requiredPositiveNumber(key: string): number {
-    if (!this.has(key)) this.fail(key, "required, expected a positive number");
+    if (!this.has(key)) this.fail(key, "expected a positive number but received nothing");
     return this.positiveNumber(key, 1);
   }
 
@@ -79,7 +81,7 @@ export class Fields {
     const value = this.get(key);
     if (value === undefined) return fallback;
     if (isValid(value)) return value as T;
-    this.fail(key, `expected ${expected} but received ${JSON.stringify(value)}`);
+    this.fail(key, `expected ${expected} but received ${show(value)}`);
     return fallback;
   }
 }

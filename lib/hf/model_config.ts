@@ -1,22 +1,37 @@
 /** The configuration in a model's folder. */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { CheckpointError } from "../errors.js";
+import { CheckpointError, unusable } from "../errors.js";
 import { parseLlamaConfig } from "./config.js";
 import type { LlamaConfig } from "./llama_config.js";
 
-/** Reads a folder's configuration. @throws CheckpointError where it is none of a Llama, with all problems, one a line */
+/**
+ * Reads a model folder's configuration: the first thing that everything which takes such a folder does.
+ * @throws CheckpointError if there is no such folder, or no configuration of a Llama in it, with a line for each problem
+ */
 export async function readModelConfig(folder: string): Promise<LlamaConfig> {
-  const path = join(folder, "config.json");
-  let json: unknown;
-  try {
-    json = JSON.parse(await readFile(path, "utf8"));
-  } catch (cause) {
-    throw new CheckpointError(`${path}: expected a model's configuration: ${(cause as Error).message}`, { cause });
+  if (!existsSync(folder)) {
+    throw new CheckpointError(`${folder}: expected a model folder but received a folder that does not exist`);
   }
+  const path = join(folder, "config.json");
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new CheckpointError(`${path}: expected a model's configuration but received ${unusable(cause)}`, { cause });
+  });
+  const json = parseCheckpointJson(text, path, "a model's configuration as JSON");
   try {
     return parseLlamaConfig(json, path);
   } catch (cause) {
     throw new CheckpointError((cause as Error).message, { cause });
+  }
+}
+
+/** Parses a JSON file of a model folder. @throws CheckpointError naming the file */
+export function parseCheckpointJson(text: string, path: string, expected = "JSON"): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new CheckpointError(`${path}: expected ${expected} but received other text: ${reason}`, { cause });
   }
 }

@@ -4,14 +4,19 @@
  * trains in minutes on a processor.
  */
 
+import type { LlamaConfig } from "./llama_config.js";
+
+/** The keys of a Hugging Face config without which a model has no shape: a preset sets them. */
+export const shapeKeys = [
+  "vocab_size",
+  "hidden_size",
+  "intermediate_size",
+  "num_hidden_layers",
+  "num_attention_heads",
+] as const satisfies readonly (keyof LlamaConfig)[];
+
 /** The keys of a Hugging Face config that a preset sets; the rest have their defaults. */
-export interface Preset {
-  readonly vocab_size: number;
-  readonly hidden_size: number;
-  readonly intermediate_size: number;
-  readonly num_hidden_layers: number;
-  readonly num_attention_heads: number;
-}
+export type Preset = Pick<LlamaConfig, (typeof shapeKeys)[number]>;
 
 const paper = (hidden_size: number, intermediate_size: number, layers: number, heads: number): Preset => ({
   vocab_size: 32000,

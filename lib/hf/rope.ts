@@ -2,6 +2,7 @@
  * Rotary position embedding: reading its settings and computing its frequencies.
  * Source: transformers 5.17, modeling_rope_utils.py (`convert_rope_params_to_dict`, `ROPE_INIT_FUNCTIONS`).
  */
+import { show } from "../arguments.js";
 import type { Fields } from "./fields.js";
 import type { LlamaConfig, RopeScaling } from "./llama_config.js";
 
@@ -45,7 +46,7 @@ function readScaling(parameters: Fields, maxPositions: number): RopeScaling | nu
       };
     }
     default:
-      parameters.fail(key, `expected "default", "linear" or "llama3" but received ${JSON.stringify(type)}`);
+      parameters.fail(key, `expected "default", "linear" or "llama3" but received ${show(type)}`);
       return null;
   }
 }

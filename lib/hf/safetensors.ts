@@ -3,7 +3,7 @@
  * The format's rules are in safetensors_header.ts.
  */
 import { type FileHandle, open, rm } from "node:fs/promises";
-import { CheckpointError } from "../errors.js";
+import { CheckpointError, unusable } from "../errors.js";
 import { bitsPerElement, byteSize, type SafetensorsDtype } from "./dtypes.js";
 import { maxHeaderBytes, metadataKey, parseHeader, type TensorEntry } from "./safetensors_header.js";
 
@@ -38,10 +38,12 @@ export class SafetensorsFile {
     try {
       handle = await open(path, "r");
     } catch (cause) {
-      throw new CheckpointError(`${path}: cannot be opened: ${(cause as Error).message}`, { cause });
+      throw new CheckpointError(`${path}: expected a safetensors file but received ${unusable(cause)}`, { cause });
     }
     try {
-      const { size } = await handle.stat();
+      const facts = await handle.stat();
+      if (!facts.isFile()) throw new CheckpointError(`${path}: expected a safetensors file but received a folder`);
+      const { size } = facts;
       if (size < 8) {
         throw new CheckpointError(`${path}: expected at least the 8 bytes of the header's length but received ${size}`);
       }
@@ -54,7 +56,7 @@ export class SafetensorsFile {
       const dataBegin = 8 + Number(headerBytes);
       if (dataBegin > size) {
         throw new CheckpointError(
-          `${path}: the file is cut short: expected ${dataBegin} bytes of header but received ${size}`,
+          `${path}: expected ${dataBegin} bytes of header but received a file of ${size}: it is cut short`,
         );
       }
       const tensors = parseHeader(
@@ -102,7 +104,7 @@ export class SafetensorsFile {
   private entry(name: string) {
     const entry = this.tensors.get(name);
     if (entry === undefined)
-      throw new CheckpointError(`${this.path}: expected a tensor named "${name}" but received none`);
+      throw new CheckpointError(`${this.path}: expected a tensor "${name}" but received a file without it`);
     return entry;
   }
 }
@@ -154,7 +156,7 @@ function encodeHeader(
   let begin = 0;
   for (const { name, dtype, shape } of entries) {
     if (seen.has(name))
-      throw new CheckpointError(`${path}: tensor "${name}": expected each name once but received it again`);
+      throw new CheckpointError(`${path}: tensor "${name}": expected each name once but received this one twice`);
     seen.add(name);
     const end = begin + byteSize(dtype, shape);
     fields.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [begin, end] })}`);
@@ -197,6 +199,6 @@ function decodeUtf8(bytes: Uint8Array, path: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    throw new CheckpointError(`${path}: the header is not valid UTF-8`, { cause });
+    throw new CheckpointError(`${path}: header: expected UTF-8 text but received other bytes`, { cause });
   }
 }

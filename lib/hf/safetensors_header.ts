@@ -8,6 +8,7 @@
  *
  * The tensors cover the rest of the file exactly: no holes, no overlap, nothing left over.
  */
+import { show } from "../arguments.js";
 import { CheckpointError } from "../errors.js";
 import { byteSize, isSafetensorsDtype, type SafetensorsDtype } from "./dtypes.js";
 
@@ -36,15 +37,17 @@ export function parseHeader(text: string, dataBytes: number, file: string): Read
     throw new CheckpointError(`${file}: ${problem}`);
   };
   if (!text.startsWith("{"))
-    fail(`the header must be a JSON object that begins with "{" but received ${quote(text[0])}`);
+    fail(`header: expected a JSON object, which begins with "{", but received ${show(text.slice(0, 20))}`);
   let parsed: Record<string, unknown>;
   try {
     parsed = JSON.parse(text) as Record<string, unknown>;
   } catch (cause) {
-    throw new CheckpointError(`${file}: the header is not valid JSON: ${(cause as Error).message}`, { cause });
+    throw new CheckpointError(`${file}: header: expected JSON but received other text: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   const duplicate = findDuplicateKey(text);
-  if (duplicate !== undefined) fail(`the header has the key ${quote(duplicate)} twice, expected each key once`);
+  if (duplicate !== undefined) fail(`header: expected each key once but received ${show(duplicate)} twice`);
 
   const entries: [string, TensorEntry][] = [];
   for (const [name, value] of Object.entries(parsed)) {
@@ -57,13 +60,13 @@ export function parseHeader(text: string, dataBytes: number, file: string): Read
   for (const [name, { begin, end }] of entries) {
     if (begin !== expected) {
       const what = begin > expected ? "a hole" : "an overlap";
-      fail(`tensor ${quote(name)} leaves ${what}: expected it to begin at byte ${expected} but received ${begin}`);
+      fail(`tensor ${show(name)}: expected it to begin at byte ${expected} but received ${begin}: it leaves ${what}`);
     }
     expected = end;
   }
   if (expected !== dataBytes) {
-    const what = expected > dataBytes ? "is cut short" : "has bytes that no tensor covers";
-    fail(`the file ${what}: expected ${expected} bytes of tensors after the header but received ${dataBytes}`);
+    const what = expected > dataBytes ? "the file is cut short" : "no tensor covers the last of them";
+    fail(`expected ${expected} bytes of tensors after the header but received ${dataBytes}: ${what}`);
   }
   return new Map(entries);
 }
@@ -71,14 +74,14 @@ export function parseHeader(text: string, dataBytes: number, file: string): Read
 function checkMetadata(value: unknown, file: string): void {
   const isMap = typeof value === "object" && value !== null && !Array.isArray(value);
   if (!isMap || !Object.values(value).every((item) => typeof item === "string")) {
-    throw new CheckpointError(`${file}: ${metadataKey}: expected an object of strings but received ${quote(value)}`);
+    throw new CheckpointError(`${file}: ${metadataKey}: expected an object of strings but received ${show(value)}`);
   }
 }
 
 function checkEntry(name: string, value: unknown, file: string): TensorEntry {
   const fail = (what: string, expected: string, found: unknown): never => {
     throw new CheckpointError(
-      `${file}: tensor ${quote(name)}: ${what}: expected ${expected} but received ${quote(found)}`,
+      `${file}: tensor ${show(name)}: ${what}: expected ${expected} but received ${show(found)}`,
     );
   };
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -121,10 +124,4 @@ function findDuplicateKey(json: string): string | undefined {
     }
   }
   return undefined;
-}
-
-/** `value` as it would stand in JSON, cut to a length that fits a message. */
-function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? "nothing";
-  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
 }

@@ -1,7 +1,9 @@
 import { native, type Tensor } from "../native.js";
-import { Spec } from "./buffers.js";
+import { type Allocated, Spec } from "./buffers.js";
+import type { KeyValueCache } from "./key_value_cache.js";
+import type { LayerContext } from "./layer_context.js";
 import type { Linear } from "./linear.js";
-import { type Batch, type PassShape, widths } from "./shape.js";
+import { type PassShape, widths } from "./shape.js";
 
 /** What attention keeps for its backward. */
 export function attentionSpecs({ config, dtype, positions }: PassShape) {
@@ -13,23 +15,8 @@ export function attentionSpecs({ config, dtype, positions }: PassShape) {
   };
 }
 
-export interface AttentionBuffers {
-  readonly qkv: Tensor;
-  readonly attended: Tensor;
-  readonly lse: Tensor;
-}
-
-/** What the backward of every layer may overwrite. */
-export interface AttentionScratch {
-  /** dt [N, queries + 2 keys] and [N, queries]. */
-  readonly dqkv: Tensor;
-  readonly dattended: Tensor;
-  /** f32, the kernel's workspace. */
-  readonly attentionWorkspace: Tensor;
-}
-
 /** The heads of a fused projection [B, T, H + 2G, D], as strided views. */
-export interface Heads {
+interface Heads {
   readonly q: Tensor;
   readonly k: Tensor;
   readonly v: Tensor;
@@ -37,8 +24,9 @@ export interface Heads {
   readonly qk: Tensor;
 }
 
-export function splitHeads(fused: Tensor, sequences: number, heads: number, kvHeads: number, headDim: number): Heads {
-  const all = fused.reshape([sequences, fused.shape[0]! / sequences, heads + 2 * kvHeads, headDim]);
+function splitHeads(fused: Tensor, { config, batch }: LayerContext): Heads {
+  const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim } = config;
+  const all = fused.reshape([batch.sequences, batch.positions, heads + 2 * kvHeads, headDim]);
   return {
     q: all.narrow(2, 0, heads),
     k: all.narrow(2, heads, kvHeads),
@@ -56,46 +44,46 @@ export class Attention {
   readonly #backward: (Heads & { dattended: Tensor }) | null;
 
   /**
-   * @param rotaryTable f32 [>= T, D/2, 2]
-   * @param x dt [N, C], the normalised stream
-   * @param out dt [N, C], the branch that is added to the stream
+   * @param x dt [N, C], the normalised stream; the output goes to the context's branch
+   * @param cache keys and values of the positions before, which this pass sees and adds to; null: it begins at
+   *   position 0
    */
   constructor(
-    shape: PassShape,
-    batch: Batch,
+    private readonly context: LayerContext,
     private readonly weights: { readonly qkv: Linear; readonly output: Linear },
-    private readonly buffers: AttentionBuffers,
-    private readonly scratch: AttentionScratch | null,
-    private readonly rotaryTable: Tensor,
+    private readonly buffers: Allocated<ReturnType<typeof attentionSpecs>>,
     private readonly x: Tensor,
-    private readonly out: Tensor,
+    private readonly cache: KeyValueCache | null,
   ) {
-    const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim } = shape.config;
-    const { sequences, positions } = batch;
+    const { num_attention_heads: heads, head_dim: headDim } = context.config;
+    const { sequences, positions } = context.batch;
+    const { scratch } = context;
     const perHead = [sequences, positions, heads, headDim];
-    this.#forward = splitHeads(buffers.qkv, sequences, heads, kvHeads, headDim);
+    this.#forward = splitHeads(buffers.qkv, context);
     this.#attended = buffers.attended.reshape(perHead);
     this.#lse = buffers.lse.reshape([sequences, heads, positions]);
     this.#scale = 1 / Math.sqrt(headDim);
     this.#backward = scratch && {
-      ...splitHeads(scratch.dqkv, sequences, heads, kvHeads, headDim),
+      ...splitHeads(scratch.dqkv, context),
       dattended: scratch.dattended.reshape(perHead),
     };
   }
 
-  forward(): void {
+  /** @param past positions in the cache */
+  forward(past: number): void {
     const { q, k, v, qk } = this.#forward;
     this.weights.qkv.forward(this.buffers.qkv, this.x);
-    native.rotary(qk, this.rotaryTable, 0, false);
-    native.attentionForward(this.#attended, this.#lse, q, k, v, this.#scale);
-    this.weights.output.forward(this.out, this.buffers.attended);
+    this.context.rotary.forward(qk, past);
+    const seen = this.cache === null ? { k, v } : this.cache.append(k, v, past);
+    native.attentionForward(this.#attended, this.#lse, q, seen.k, seen.v, this.#scale);
+    this.weights.output.forward(this.context.branch, this.buffers.attended);
   }
 
-  /** @param dx dt [N, C], written; @param dout dt [N, C], the gradient in `out` */
+  /** @param dx dt [N, C], written; @param dout dt [N, C], the gradient in the branch */
   backward(dx: Tensor, dout: Tensor): void {
     const { q, k, v } = this.#forward;
     const { q: dq, k: dk, v: dv, qk: dqk, dattended } = this.#backward!;
-    const { dqkv, dattended: flat, attentionWorkspace } = this.scratch!;
+    const { dqkv, dattended: flat, attentionWorkspace } = this.context.scratch!;
     this.weights.output.backward(flat, dout, this.buffers.attended);
     native.attentionBackward(
       dq,
@@ -110,7 +98,7 @@ export class Attention {
       attentionWorkspace,
       this.#scale,
     );
-    native.rotary(dqk, this.rotaryTable, 0, true);
+    this.context.rotary.backward(dqk);
     this.weights.qkv.backward(dx, dqkv, this.x);
   }
 }

@@ -1,3 +1,5 @@
+import { Arguments } from "../arguments.js";
+import { ConfigError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { widths } from "./shape.js";
 
@@ -12,8 +14,39 @@ export interface PositionFlops {
   readonly head: number;
 }
 
-/** Forward FLOPs of one position of a sequence of `positions`, each `patchSize` tokens. */
+/**
+ * Forward FLOPs of one position of a sequence of `positions`, each `patchSize` tokens.
+ * @throws TypeError or RangeError for a wrong argument, ConfigError for an object that is no parsed Llama config
+ */
 export function forwardFlops(config: LlamaConfig, positions: number, patchSize: number): PositionFlops {
+  check("forwardFlops", config, { positions, patchSize });
+  return ofForward(config, positions, patchSize);
+}
+
+/**
+ * FLOPs of one training step, forward and backward, of sequences of `sequenceLength` positions.
+ * @throws as `forwardFlops`
+ */
+export function stepFlops(
+  config: LlamaConfig,
+  step: { readonly positionsPerStep: number; readonly sequenceLength: number; readonly patchSize: number },
+): number {
+  const { positionsPerStep, sequenceLength, patchSize } = new Arguments("stepFlops").object("step", step);
+  check("stepFlops", config, { positionsPerStep, sequenceLength, patchSize });
+  return positionsPerStep * ofTraining(config, sequenceLength, patchSize);
+}
+
+/**
+ * Forward and backward FLOPs of one position: the backward of a product is two products, that of the embedding one
+ * pass over its rows. What is recomputed to save memory is not counted, nor are norms, activations and the optimizer.
+ * @throws as `forwardFlops`
+ */
+export function trainingFlops(config: LlamaConfig, positions: number, patchSize: number): number {
+  check("trainingFlops", config, { positions, patchSize });
+  return ofTraining(config, positions, patchSize);
+}
+
+function ofForward(config: LlamaConfig, positions: number, patchSize: number): PositionFlops {
   const { hidden, intermediate, queries, qkv } = widths(config);
   const layers = config.num_hidden_layers;
   return {
@@ -24,19 +57,29 @@ export function forwardFlops(config: LlamaConfig, positions: number, patchSize: 
   };
 }
 
-/** FLOPs of one training step, forward and backward, of sequences of `sequenceLength` positions. */
-export function stepFlops(
-  config: LlamaConfig,
-  step: { readonly positionsPerStep: number; readonly sequenceLength: number; readonly patchSize: number },
-): number {
-  return step.positionsPerStep * trainingFlops(config, step.sequenceLength, step.patchSize);
+function ofTraining(config: LlamaConfig, positions: number, patchSize: number): number {
+  const { embedding, projections, attention, head } = ofForward(config, positions, patchSize);
+  return 2 * embedding + 3 * (projections + attention + head);
 }
 
-/**
- * Forward and backward FLOPs of one position: the backward of a product is two products, that of the embedding one
- * pass over its rows. What is recomputed to save memory is not counted, nor are norms, activations and the optimizer.
- */
-export function trainingFlops(config: LlamaConfig, positions: number, patchSize: number): number {
-  const { embedding, projections, attention, head } = forwardFlops(config, positions, patchSize);
-  return 2 * embedding + 3 * (projections + attention + head);
+/** The keys of a config that FLOPs follow from. */
+const sizes = [
+  "vocab_size",
+  "hidden_size",
+  "intermediate_size",
+  "num_hidden_layers",
+  "num_attention_heads",
+  "num_key_value_heads",
+  "head_dim",
+] as const satisfies readonly (keyof LlamaConfig)[];
+
+function check(operation: string, config: LlamaConfig, counts: Readonly<Record<string, number>>): void {
+  const check = new Arguments(operation);
+  check.object("config", config);
+  const wrong = sizes.find((key) => !Number.isInteger(config[key]));
+  if (wrong !== undefined) {
+    const received = config[wrong] === undefined ? "nothing" : "another value";
+    throw new ConfigError(`${operation}: config: ${wrong}: expected a whole number but received ${received}`);
+  }
+  for (const [name, count] of Object.entries(counts)) check.wholeNumber(name, count, 1);
 }

@@ -1,37 +1,25 @@
 import type { Tensor } from "../native.js";
-import { Attention, type AttentionScratch, attentionSpecs } from "./attention.js";
-import { type Allocated, Spec } from "./buffers.js";
+import { Attention, attentionSpecs } from "./attention.js";
+import type { Allocated } from "./buffers.js";
+import type { KeyValueCache } from "./key_value_cache.js";
+import type { LayerContext } from "./layer_context.js";
 import { Mlp, mlpSpecs } from "./mlp.js";
 import { RmsNorm, rmsNormSpecs } from "./rms_norm.js";
-import { type Batch, type PassShape, widths } from "./shape.js";
+import type { PassShape } from "./shape.js";
 import type { LayerWeights } from "./weights.js";
 
-/** What one layer keeps for its backward. The first has the embedding as its stream: nothing is added to it yet. */
-export function layerSpecs(shape: PassShape, index: number) {
+/**
+ * What one layer keeps for its backward.
+ * @param first whether it is the first layer, whose stream is the embedding: nothing is added to it yet
+ */
+export function layerSpecs(shape: PassShape, first: boolean) {
   return {
-    attentionNorm: rmsNormSpecs(shape, index > 0),
+    attentionNorm: rmsNormSpecs(shape, !first),
     attention: attentionSpecs(shape),
     mlpNorm: rmsNormSpecs(shape, true),
     mlp: mlpSpecs(shape),
   };
 }
-
-/** What the backward of every layer may overwrite, whichever layer it is. */
-export function scratchSpecs({ config, dtype, positions }: PassShape, sizes: { attention: number; norm: number }) {
-  const { qkv, queries, hidden, intermediate } = widths(config);
-  return {
-    dqkv: new Spec(dtype, [positions, qkv]),
-    dattended: new Spec(dtype, [positions, queries]),
-    dactivated: new Spec(dtype, [positions, intermediate]),
-    /** The gradient in the residual stream, and in a normalised copy of it. */
-    dstream: new Spec(dtype, [positions, hidden]),
-    dnormed: new Spec(dtype, [positions, hidden]),
-    attentionWorkspace: new Spec("f32", [sizes.attention]),
-    normWorkspace: new Spec("f32", [sizes.norm]),
-  };
-}
-
-export type Scratch = Allocated<ReturnType<typeof scratchSpecs>>;
 
 /** A pre-norm transformer layer: attention, then the MLP, each a branch added to the stream. */
 export class Layer {
@@ -43,42 +31,24 @@ export class Layer {
   /**
    * @param x dt [N, C], the stream that comes in
    * @param pending dt [N, C], the previous layer's branch, still to be added to it, or null
-   * @param branch dt [N, C], where this layer leaves its own
+   * @param cache keys and values of earlier positions; null if the pass has all positions
    */
   constructor(
-    shape: PassShape,
-    batch: Batch,
+    private readonly context: LayerContext,
     weights: LayerWeights,
     buffers: Allocated<ReturnType<typeof layerSpecs>>,
-    private readonly scratch: Scratch | null,
-    rotaryTable: Tensor,
     x: Tensor,
     pending: Tensor | null,
-    branch: Tensor,
+    cache: KeyValueCache | null,
   ) {
-    const epsilon = shape.config.rms_norm_eps;
-    const workspace = scratch?.normWorkspace ?? null;
-    const attentionScratch: AttentionScratch | null = scratch;
-    this.#attentionNorm = new RmsNorm(weights.attentionNorm, epsilon, buffers.attentionNorm, x, pending, workspace);
-    this.#attention = new Attention(
-      shape,
-      batch,
-      weights,
-      buffers.attention,
-      attentionScratch,
-      rotaryTable,
-      this.#attentionNorm.out,
-      branch,
-    );
-    this.#mlpNorm = new RmsNorm(
-      weights.mlpNorm,
-      epsilon,
-      buffers.mlpNorm,
-      this.#attentionNorm.stream,
-      branch,
-      workspace,
-    );
-    this.#mlp = new Mlp(weights, buffers.mlp, scratch?.dactivated ?? null, this.#mlpNorm.out, branch);
+    const norm = (name: "attentionNorm" | "mlpNorm", stream: Tensor, branch: Tensor | null) => {
+      const workspace = context.scratch?.normWorkspace ?? null;
+      return new RmsNorm(weights[name], context.config.rms_norm_eps, buffers[name], stream, branch, workspace);
+    };
+    this.#attentionNorm = norm("attentionNorm", x, pending);
+    this.#attention = new Attention(context, weights, buffers.attention, this.#attentionNorm.out, cache);
+    this.#mlpNorm = norm("mlpNorm", this.#attentionNorm.stream, context.branch);
+    this.#mlp = new Mlp(context, weights, buffers.mlp, this.#mlpNorm.out);
   }
 
   /** dt [N, C]: the stream without the branch that this layer leaves. */
@@ -86,16 +56,17 @@ export class Layer {
     return this.#mlpNorm.stream;
   }
 
-  forward(): void {
+  /** @param past positions in the cache */
+  forward(past: number): void {
     this.#attentionNorm.forward();
-    this.#attention.forward();
+    this.#attention.forward(past);
     this.#mlpNorm.forward();
     this.#mlp.forward();
   }
 
   /** Carries `dstream` from the layer's output to its input, in place. */
   backward(): void {
-    const { dstream, dnormed } = this.scratch!;
+    const { dstream, dnormed } = this.context.scratch!;
     this.#mlp.backward(dnormed, dstream);
     this.#mlpNorm.backward(dstream, dnormed, true);
     this.#attention.backward(dnormed, dstream);

@@ -1,6 +1,5 @@
-import { existsSync } from "node:fs";
-import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
-import { CheckpointError } from "../errors.js";
+import { Arguments } from "../arguments.js";
+import { checkDevice, checkPrecision, Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
 import { parseLlamaConfig } from "../hf/config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterCount } from "../hf/names.js";
@@ -24,21 +23,27 @@ export class Llama {
   /**
    * A model with random weights, from Hugging Face's initialisation.
    * @param config keys of a Hugging Face LlamaConfig
-   * @throws ConfigError for keys or a placement that cannot be, DeviceError, OutOfMemoryError
+   * @throws TypeError or RangeError for a wrong argument, ConfigError for a wrong config, DeviceError,
+   *   OutOfMemoryError
    */
   static create(config: Partial<LlamaConfig>, options: Placement & { seed?: number } = {}): Llama {
+    const check = new Arguments("Llama.create");
+    const { seed = 0 } = checkPlacement(check, options);
+    check.wholeNumber("seed", seed, 0);
     const model = Llama.place(parseLlamaConfig(config, "model"), options);
-    model.parameters.initialize(options.seed ?? 0);
+    model.parameters.initialize(seed);
     return model;
   }
 
   /**
    * A model from a Hugging Face folder: `config.json` and `model.safetensors` (one file or an index of several).
-   * @throws CheckpointError where the folder is missing, damaged, or holds another architecture; ConfigError,
-   *   DeviceError, OutOfMemoryError for the placement
+   * @throws TypeError or RangeError for a wrong argument; CheckpointError if the folder is missing, damaged, or holds
+   *   another architecture; DeviceError, OutOfMemoryError
    */
   static async load(folder: string, options: Placement = {}): Promise<Llama> {
-    if (!existsSync(folder)) throw new CheckpointError(`no model folder at ${folder}`);
+    const check = new Arguments("Llama.load");
+    check.string("folder", folder);
+    checkPlacement(check, options);
     const source = await readModelFolder(folder);
     try {
       const model = Llama.place(source.config, options);
@@ -67,9 +72,18 @@ export class Llama {
   /**
    * Writes a Hugging Face model folder, in the model's precision (bench/peers/check_hf_load.py loads it in transformers).
    * @param extras a tokenizer to put beside the model
-   * @throws DeviceError where the weights cannot be read, and the file system's own errors
+   * @throws TypeError or RangeError for a wrong argument; DeviceError if the weights cannot be read; errors of the file
+   *   system
    */
   async save(folder: string, extras: ModelFolderExtras = {}): Promise<void> {
+    const check = new Arguments("Llama.save");
+    check.string("folder", folder);
+    const { tokenizer } = check.object("extras", extras);
+    if (tokenizer !== undefined) {
+      check.string("tokenizer.path", check.object("tokenizer", tokenizer).path);
+      check.string("tokenizer.endOfText", tokenizer.endOfText);
+      check.wholeNumber("tokenizer.maxLength", tokenizer.maxLength, 1);
+    }
     await writeModelFolder(folder, this.parameters, extras);
   }
 
@@ -82,4 +96,18 @@ export class Llama {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** Checks an argument that is to be a model whose memory has not been freed. @throws TypeError */
+export function checkModel(check: Arguments, model: Llama): void {
+  check.instance("model", model, Llama);
+  if (model.parameters.master.disposed) check.fail(TypeError, "model", "a live model", "a disposed one");
+}
+
+/** Checks where a model is to live. @throws TypeError, RangeError */
+function checkPlacement<T extends Placement>(check: Arguments, options: T): T {
+  const { device = "auto", precision = "auto" } = check.object("options", options);
+  checkDevice(check, "device", device);
+  checkPrecision(check, "precision", precision);
+  return options;
 }

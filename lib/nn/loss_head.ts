@@ -1,4 +1,4 @@
-import { native, Tensor } from "../native.js";
+import { native, type Tensor } from "../native.js";
 import { type Allocated, Spec } from "./buffers.js";
 import type { Linear } from "./linear.js";
 import type { Batch, PassShape } from "./shape.js";
@@ -43,7 +43,6 @@ interface Chunk {
 export class LossHead {
   readonly #chunks: readonly Chunk[];
   readonly #labels: Tensor;
-  readonly #weights: Tensor<"f32">;
   readonly #coefficients: Tensor;
   readonly #losses: Tensor;
 
@@ -51,7 +50,7 @@ export class LossHead {
    * @param hidden dt [N, C], the transformer's normalised output
    * @param dhidden dt [N, C], where its gradient goes; null: only the loss is wanted
    * @param tokens i32 [N * K]
-   * @param labelWeights K weights, in sum the share that this pass has in the loss
+   * @param labelWeights f32 [K], in sum the share that this pass has in the loss
    */
   constructor(
     private readonly batch: Batch,
@@ -60,15 +59,12 @@ export class LossHead {
     hidden: Tensor,
     dhidden: Tensor | null,
     private readonly tokens: Tensor,
-    labelWeights: readonly number[],
+    private readonly labelWeights: Tensor<"f32">,
   ) {
     const patchSize = batch.patchSize;
     const total = batch.sequences * batch.positions;
     const rows = buffers.logits.shape[0]!;
     this.#labels = buffers.labels.narrow(0, 0, total * patchSize).reshape([total, patchSize]);
-    // Of the pass's own: passes of other stages share all the rest.
-    this.#weights = new Tensor(tokens.device, "f32", [patchSize]);
-    this.#weights.write(Float32Array.from(labelWeights));
     this.#coefficients = buffers.coefficients.narrow(0, 0, patchSize);
     this.#chunks = Array.from({ length: Math.ceil(total / rows) }, (_, index) => {
       const start = index * rows;
@@ -90,10 +86,10 @@ export class LossHead {
     return this.buffers.loss;
   }
 
-  /** The loss; and, where `dhidden` was given, the gradient in the hidden states and in the head's weight. */
+  /** The loss; and, if `dhidden` was given, the gradient in the hidden states and in the head's weight. */
   forward(accumulate: boolean): void {
     native.patchLabels(this.#labels, this.tokens, this.batch.positions);
-    native.labelCoefficients(this.#coefficients, this.#labels, this.#weights);
+    native.labelCoefficients(this.#coefficients, this.#labels, this.labelWeights);
     for (const { hidden, dhidden, logits, labels, losses } of this.#chunks) {
       this.head.forward(logits, hidden);
       native.crossEntropy(losses, logits, labels, this.#coefficients, dhidden !== null);

@@ -1,5 +1,6 @@
 import { native, type Tensor } from "../native.js";
-import { Spec } from "./buffers.js";
+import { type Allocated, Spec } from "./buffers.js";
+import type { LayerContext } from "./layer_context.js";
 import type { Linear } from "./linear.js";
 import type { PassShape } from "./shape.js";
 
@@ -11,38 +12,29 @@ export function mlpSpecs({ config, dtype, positions }: PassShape) {
   };
 }
 
-export interface MlpBuffers {
-  readonly gateUp: Tensor;
-  readonly activated: Tensor;
-}
-
 /** SwiGLU: down(silu(gate(x)) * up(x)). */
 export class Mlp {
-  /**
-   * @param dactivated dt [N, I], scratch of the backward; null where nothing is trained
-   * @param x dt [N, C], the normalised stream
-   * @param out dt [N, C], the branch that is added to the stream
-   */
+  /** @param x dt [N, C], the normalised stream; the output goes to the context's branch */
   constructor(
+    private readonly context: LayerContext,
     private readonly weights: { readonly gateUp: Linear; readonly down: Linear },
-    private readonly buffers: MlpBuffers,
-    private readonly dactivated: Tensor | null,
+    private readonly buffers: Allocated<ReturnType<typeof mlpSpecs>>,
     private readonly x: Tensor,
-    private readonly out: Tensor,
   ) {}
 
   forward(): void {
     const { gateUp, activated } = this.buffers;
     this.weights.gateUp.forward(gateUp, this.x);
     native.swigluForward(activated, gateUp);
-    this.weights.down.forward(this.out, activated);
+    this.weights.down.forward(this.context.branch, activated);
   }
 
-  /** @param dx dt [N, C], written; @param dout dt [N, C], the gradient in `out` */
+  /** @param dx dt [N, C], written; @param dout dt [N, C], the gradient in the branch */
   backward(dx: Tensor, dout: Tensor): void {
     const { gateUp, activated } = this.buffers;
-    this.weights.down.backward(this.dactivated!, dout, activated);
-    native.swigluBackward(gateUp, this.dactivated!, gateUp); // in place: gate and up are not needed again
+    const { dactivated } = this.context.scratch!;
+    this.weights.down.backward(dactivated, dout, activated);
+    native.swigluBackward(gateUp, dactivated, gateUp); // in place: gate and up are not needed again
     this.weights.gateUp.backward(dx, gateUp, this.x);
   }
 }

@@ -6,7 +6,7 @@ export class PatchEmbedding {
   /**
    * @param out dt [N, C]
    * @param tokens i32 [N * K]
-   * @param workspace i32, for the backward; null where nothing is trained
+   * @param workspace i32, for the backward; null if nothing is trained
    */
   constructor(
     private readonly weight: Weight,

@@ -1,18 +1,12 @@
 import { native, type Tensor } from "../native.js";
-import { Spec } from "./buffers.js";
+import { type Allocated, Spec } from "./buffers.js";
 import type { Weight } from "./linear.js";
 import type { PassShape } from "./shape.js";
 
-/** What RMSNorm keeps for its backward; `stream` is absent where nothing is added to the stream before it. */
+/** What RMSNorm keeps for its backward; `stream` is absent if nothing is added to the stream before it. */
 export function rmsNormSpecs({ config, dtype, positions }: PassShape, adds: boolean) {
   const rows = new Spec(dtype, [positions, config.hidden_size]);
   return { out: rows, stream: adds ? rows : null, rstd: new Spec("f32", [positions]) };
-}
-
-export interface RmsNormBuffers {
-  readonly out: Tensor;
-  readonly stream: Tensor | null;
-  readonly rstd: Tensor;
 }
 
 /** RMSNorm of the residual stream, with the addition of the branch before it fused. */
@@ -25,23 +19,23 @@ export class RmsNorm {
   /**
    * @param x dt [N, C], the stream so far
    * @param branch dt [N, C], what is added to it first, or null
-   * @param workspace f32, for the backward; null where nothing is trained
+   * @param workspace f32, for the backward; null if there is none
    */
   constructor(
     private readonly weight: Weight,
     private readonly epsilon: number,
-    private readonly buffers: RmsNormBuffers,
+    private readonly buffers: Allocated<ReturnType<typeof rmsNormSpecs>>,
     private readonly x: Tensor,
     private readonly branch: Tensor | null,
     private readonly workspace: Tensor | null,
   ) {
-    this.stream = buffers.stream ?? x;
+    this.stream = branch === null ? x : buffers.stream!;
     this.out = buffers.out;
   }
 
   forward(): void {
-    const { out, stream, rstd } = this.buffers;
-    native.rmsNormForward(out, stream, rstd, this.x, this.branch, this.weight.value, this.epsilon);
+    const sum = this.branch && this.stream;
+    native.rmsNormForward(this.out, sum, this.buffers.rstd, this.x, this.branch, this.weight.value, this.epsilon);
   }
 
   /** dstream (+)= the gradient that comes back through `dout`; both dt [N, C]. */

@@ -1,23 +1,23 @@
 import { types } from "node:util";
 import { Arguments, describe } from "../arguments.js";
-import type { Tensor } from "../native.js";
-import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
-import type { Llama } from "./llama.js";
-import { Pass, passSpecs } from "./pass.js";
-import { writeRotaryTable } from "./rotary_table.js";
+import { labelWeightValues } from "../config/label_weights.js";
+import { Tensor } from "../native.js";
+import { checkModel, type Llama } from "./llama.js";
+import { Pass } from "./pass.js";
+import { PassMemory, passSpecs } from "./pass_memory.js";
 import type { Batch } from "./shape.js";
 import { modelWeights } from "./weights.js";
 
 /** How a batch of tokens is cut, and what it counts. */
 export interface TrainingBatch extends Batch {
-  /** Weights of the K labels of a patch; 1/K each where left out. */
+  /** Weights of the K labels of a patch; 1/K each if left out. */
   readonly labelWeights?: readonly number[];
-  /** What the batch counts in loss and gradient: 1/n where a step sums n batches. Default 1. */
+  /** What the batch counts in loss and gradient: 1/n if a step sums n batches. Default 1. */
   readonly share?: number;
 }
 
 /**
- * Forward and backward of a model over batches of one shape, for a training loop of one's own:
+ * Forward and backward of a model over batches of one shape, for your own training loop:
  *
  *     using optimizer = new AdamW(model.parameters);
  *     using pass = new TrainingPass(model, optimizer.gradient, { sequences: 8, positions: 256, patchSize: 4 });
@@ -31,39 +31,40 @@ export interface TrainingBatch extends Batch {
  * `Trainer` is the whole of it: stages, data, schedules, checkpoints.
  */
 export class TrainingPass {
-  readonly #buffers: Allocated<ReturnType<typeof specs>>;
+  readonly #input: Tensor<"i32">;
+  readonly #memory: PassMemory;
   readonly #pass: Pass;
 
   /**
-   * Takes the memory for activations and workspaces; for further passes (of another patch size, say) anew.
+   * Takes the memory for activations and workspaces; a pass of another shape takes its own.
    * @param gradient f32 [P], flat, to which gradients are added: that of an `AdamW` on the model's parameters
    * @param batch the shape of every batch: B sequences of T positions (from 2 to the model's context) of K tokens
-   * @throws TypeError or RangeError for an argument that is wrong, OutOfMemoryError
+   * @throws TypeError or RangeError for a wrong argument, OutOfMemoryError
    */
   constructor(model: Llama, gradient: Tensor<"f32">, batch: TrainingBatch) {
-    const { config, device, parameters } = model;
     const check = new Arguments("TrainingPass");
+    checkModel(check, model);
+    const { config, device, parameters } = model;
+    check.tensor("model", parameters.master, { dtypes: ["f32"] });
     check.tensor("gradient", gradient, { dtypes: ["f32"], shape: [parameters.layout.size] });
     const { sequences, positions, patchSize, share = 1, labelWeights } = check.object("batch", batch);
     check.wholeNumber("sequences", sequences, 1, 2 ** 31 - 1);
     check.wholeNumber("positions", positions, 2, config.max_position_embeddings);
     check.wholeNumber("patchSize", patchSize, 1, 2 ** 31 - 1);
     check.number("share", share, "a finite number", Number.isFinite);
-    const weights = labelWeights ?? Array.from({ length: patchSize }, () => 1 / patchSize);
+    const weights =
+      labelWeights === undefined
+        ? labelWeightValues("uniform", patchSize)
+        : check.numbers("labelWeights", labelWeights, "a finite number", Number.isFinite);
     if (weights.length !== patchSize) {
       check.fail(RangeError, "labelWeights", `${patchSize} numbers (one a label of a patch)`, String(weights.length));
     }
     const cut = { sequences, positions, patchSize };
-    this.#buffers = allocate(device, specs(model, cut));
-    writeRotaryTable(this.#buffers.pass.rotaryTable, config);
-    this.#pass = new Pass(
-      { config, dtype: parameters.dtype, positions: sequences * positions },
-      cut,
-      modelWeights(parameters, gradient),
-      this.#buffers.pass,
-      weights.map((weight) => weight * share),
-      true,
-    );
+    const shape = { config, dtype: parameters.dtype, positions: sequences * positions };
+    const shares = weights.map((weight) => weight * share);
+    this.#input = new Tensor(device, "i32", [sequences * positions * patchSize]);
+    this.#memory = new PassMemory(device, shape, passSpecs(device, shape, [cut], true));
+    this.#pass = new Pass(this.#memory, cut, modelWeights(parameters, gradient), shares, true);
   }
 
   /** f32 [1]: the loss of the last batch in nats a token, before any update. */
@@ -75,35 +76,32 @@ export class TrainingPass {
    * Enqueues forward and backward of a batch: the loss is written, the gradient added to.
    * @param tokens B * T * K ids, sequence by sequence; they may be changed at once
    * @param options.accumulate add the loss to that of the batches before, too. Default false.
-   * @throws TypeError or RangeError for other tokens; an id outside the vocabulary is told by the next wait
+   * @throws TypeError or RangeError for a wrong argument; the next wait throws RangeError for an id outside the
+   *   vocabulary
    */
   run(tokens: Int32Array, options: { readonly accumulate?: boolean } = {}): void {
-    const { input } = this.#buffers;
+    const input = this.#input;
     const check = new Arguments("TrainingPass.run");
+    if (input.disposed) check.fail(TypeError, "this", "a live pass", "a disposed one");
     if (!types.isInt32Array(tokens)) check.fail(TypeError, "tokens", "an Int32Array", describe(tokens));
     if (tokens.length !== input.size) {
       check.fail(RangeError, "tokens", `sequences * positions * patchSize = ${input.size} ids`, String(tokens.length));
     }
+    const { accumulate = false } = check.object("options", options);
+    check.boolean("accumulate", accumulate);
     input.write(tokens);
-    this.#pass.forward(input, check.object("options", options).accumulate ?? false);
+    this.#pass.forward(input, accumulate);
     this.#pass.backward();
   }
 
   /** Frees the memory of the pass; model and gradient stay. */
   dispose(): void {
-    disposeAll(this.#buffers);
+    this.#memory.dispose();
+    this.#input.free();
   }
 
   /** `dispose()`, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-function specs({ config, device, parameters }: Llama, batch: Batch) {
-  const positions = batch.sequences * batch.positions;
-  return {
-    input: new Spec("i32", [positions * batch.patchSize]),
-    pass: passSpecs(device, { config, dtype: parameters.dtype, positions }, [batch], true),
-  };
 }

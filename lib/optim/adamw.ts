@@ -1,4 +1,5 @@
-import { Arguments, describe } from "../arguments.js";
+import { Arguments } from "../arguments.js";
+import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
@@ -22,8 +23,10 @@ export function adamwSpecs(device: Device, layout: ParameterLayout) {
     /** Exponential averages of the gradient and of its square. */
     firstMoment: flat,
     secondMoment: flat,
+    stepsTaken: new Spec("i32", [1]),
     norm: new Spec("f32", [1]),
-    hyper: new Spec("f32", [8]),
+    hyper: new Spec("f32", [limits.adamwHyperSize]),
+    corrections: new Spec("f32", [2]),
     normWorkspace: new Spec("f32", [native.gradNormWorkspace(device, layout.size)]),
   };
 }
@@ -31,21 +34,23 @@ export function adamwSpecs(device: Device, layout: ParameterLayout) {
 /**
  * AdamW over all parameters in one sweep, with global-norm clipping that never leaves the device. `TrainingPass` shows a
  * loop with it.
+ *
+ * If the gradient of a step is not finite, the step is skipped: parameters, moments and `stepsTaken` stay as they are,
+ * and `norm` is not finite. The device sees to it, so a loop that reads nothing is right, too: its later steps have the
+ * same bits as without the skipped one.
  */
 export class AdamW {
   readonly #tensors: Allocated<ReturnType<typeof adamwSpecs>>;
-  /** Steps taken since the state was fresh, by which moments are corrected for their bias; may be set. */
-  stepsTaken = 0;
 
   /**
    * Takes the memory for a gradient and two moments, in f32; the moments are zeros.
    * @param parameters a model's `parameters`, which `step` updates
-   * @throws TypeError for what is none, OutOfMemoryError
+   * @throws TypeError for a wrong argument, OutOfMemoryError
    */
   constructor(private readonly parameters: Parameters) {
-    if (!(parameters instanceof Parameters)) {
-      new Arguments("AdamW").fail(TypeError, "parameters", "a model's parameters", describe(parameters));
-    }
+    const check = new Arguments("AdamW");
+    check.instance("parameters", parameters, Parameters);
+    check.tensor("parameters", parameters.master, { dtypes: ["f32"] });
     this.#tensors = allocate(parameters.device, adamwSpecs(parameters.device, parameters.layout));
     this.reset();
   }
@@ -62,6 +67,13 @@ export class AdamW {
   get secondMoment(): Tensor<"f32"> {
     return this.#tensors.secondMoment;
   }
+  /**
+   * i32 [1]: updates since the moments were zeros, by which they are corrected for their bias. The device counts them;
+   * skipped steps do not count. A saved optimizer is restored by writing its moments and this count.
+   */
+  get stepsTaken(): Tensor<"i32"> {
+    return this.#tensors.stepsTaken;
+  }
   /** f32 [1]: the gradient's global norm before clipping, of the last step. */
   get norm(): Tensor<"f32"> {
     return this.#tensors.norm;
@@ -71,7 +83,7 @@ export class AdamW {
   reset(): void {
     native.fill(this.firstMoment, 0);
     native.fill(this.secondMoment, 0);
-    this.stepsTaken = 0;
+    native.fill(this.stepsTaken, 0);
   }
 
   /** Sets the gradient to zeros, before the first backward of a step. */
@@ -80,18 +92,24 @@ export class AdamW {
   }
 
   /**
-   * Updates the parameters by the gradient. Where that is not finite, parameters and moments stay and `norm` tells: then
-   * `stepsTaken` is to be set back by one.
-   * @throws TypeError or RangeError for a rate or a setting that cannot be
+   * Enqueues an update of the parameters by the gradient.
+   * @throws TypeError or RangeError for a wrong rate or setting
    */
   step(learningRate: number, settings: AdamWSettings): void {
-    this.prepareStep(learningRate, settings);
+    this.#prepare(new Arguments("AdamW.step"), learningRate, settings);
     this.applyStep();
   }
 
-  /** Puts the numbers of the next step on the device: the part of a step that differs from the one before. */
+  /**
+   * The part of `step` that differs from one step to the next: puts its numbers on the device.
+   * @throws TypeError or RangeError for a wrong rate or setting
+   */
   prepareStep(learningRate: number, settings: AdamWSettings): void {
-    const check = new Arguments("AdamW.step");
+    this.#prepare(new Arguments("AdamW.prepareStep"), learningRate, settings);
+  }
+
+  #prepare(check: Arguments, learningRate: number, settings: AdamWSettings): void {
+    if (this.gradient.disposed) check.fail(TypeError, "this", "a live optimizer", "a disposed one");
     check.number("learningRate", learningRate, "a finite number", Number.isFinite);
     const { betas, eps, weightDecay, gradClip } = check.object("settings", settings);
     const rates = check.object("betas", betas);
@@ -101,28 +119,31 @@ export class AdamW {
     check.number("eps", eps, "a number above 0", (value) => value > 0);
     check.number("weightDecay", weightDecay, "a number of at least 0", (value) => value >= 0);
     if (gradClip !== null) check.number("gradClip", gradClip, "a number above 0, or null", (value) => value > 0);
-    this.stepsTaken++;
-    const correction = (beta: number) => 1 - beta ** this.stepsTaken;
+    const [beta1, beta2] = betas;
+    // What rounding takes from a beta: the bias correction is computed with more than an f32 holds.
+    const rest = (beta: number) => beta - Math.fround(beta);
     this.#tensors.hyper.write(
-      Float32Array.of(
-        learningRate,
-        betas[0],
-        betas[1],
-        eps,
-        weightDecay,
-        correction(betas[0]),
-        correction(betas[1]),
-        gradClip ?? 0,
-      ),
+      Float32Array.of(learningRate, beta1, beta2, eps, weightDecay, rest(beta1), rest(beta2), gradClip ?? 0),
     );
   }
 
-  /** The part of a step that is the same every time, and can be captured. */
+  /** The part of `step` that is the same every time, and can be captured. */
   applyStep(): void {
-    const { gradient, firstMoment, secondMoment, norm, hyper, normWorkspace } = this.#tensors;
+    const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, hyper, normWorkspace } = this.#tensors;
     const { compute, master, layout } = this.parameters;
     native.gradNorm(norm, gradient, normWorkspace);
-    native.adamw(compute, master, firstMoment, secondMoment, gradient, norm, hyper, layout.decayed);
+    native.adamw(
+      compute,
+      master,
+      firstMoment,
+      secondMoment,
+      stepsTaken,
+      corrections,
+      gradient,
+      norm,
+      hyper,
+      layout.decayed,
+    );
   }
 
   /** Frees gradient and moments; the parameters stay. */

@@ -1,6 +1,8 @@
 /** `metrics.jsonl`: one JSON object per training step, one per line. */
+import { existsSync } from "node:fs";
 import { type FileHandle, open, readFile, rename, writeFile } from "node:fs/promises";
-import { DataError } from "../errors.js";
+import { show } from "../arguments.js";
+import { DataError, unusable } from "../errors.js";
 
 /**
  * Seconds of training by what they were spent on: waiting for data, the parts of the model forward and
@@ -79,20 +81,20 @@ export class MetricsWriter {
 /**
  * Reads a metrics file. A last line that was cut off while it was written is left out; null for a loss or a norm (JSON
  * has no NaN) becomes NaN again.
- * @throws DataError naming the file and the line, if another line is no metrics line
+ * @throws DataError naming the file if it cannot be read, and the line if another one is no metrics line
  */
 export async function readMetrics(path: string): Promise<MetricsLine[]> {
-  const lines = (await readFile(path, "utf8")).split("\n");
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new DataError(`${path}: expected a metrics file but received ${unusable(cause)}`, { cause });
+  });
+  const lines = text.split("\n");
   // What stands after the last line break is a line only half written, or nothing.
   return lines.slice(0, -1).map((text, index) => parseLine(text, `${path}:${index + 1}`));
 }
 
 /** Drops the lines after `lastStep`, and a half-written one. A missing file counts as empty. */
 async function truncateMetrics(path: string, lastStep: number): Promise<void> {
-  const lines = await readMetrics(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    throw error;
-  });
+  const lines = existsSync(path) ? await readMetrics(path) : [];
   const kept = lines.filter(({ step }) => step <= lastStep).map((line) => `${JSON.stringify(line)}\n`);
   // Written aside and renamed, so that a crash here loses no line.
   const aside = `${path}.part`;
@@ -120,14 +122,14 @@ function parseLine(text: string, where: string): MetricsLine {
   try {
     value = JSON.parse(text) as Record<string, unknown> | null;
   } catch (cause) {
-    throw new DataError(`${where}: expected a JSON object but received ${JSON.stringify(text.slice(0, 60))}`, {
+    throw new DataError(`${where}: expected a JSON object but received ${show(text)}`, {
       cause,
     });
   }
   for (const key of keys) {
     const found = value?.[key];
     if (typeof found === "number" || (found === null && mayDiverge.includes(key))) continue;
-    throw new DataError(`${where}: ${key}: expected a number but received ${JSON.stringify(found) ?? "nothing"}`);
+    throw new DataError(`${where}: ${key}: expected a number but received ${show(found)}`);
   }
   const line = value as unknown as MetricsLine;
   const valLoss = line.valLoss === null ? { valLoss: Number.NaN } : {};

@@ -1,9 +1,10 @@
 import type { ResolvedStage } from "../config/stages.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import type { Device } from "../native.js";
+import { blockBatches, blocksPerPass } from "../nn/block_loss.js";
 import { planBytes, Spec } from "../nn/buffers.js";
 import { parameterLayout, parameterSpecs } from "../nn/parameters.js";
-import { passSpecs } from "../nn/pass.js";
+import { type PassSpecs, passSpecs } from "../nn/pass_memory.js";
 import type { Batch, PassShape } from "../nn/shape.js";
 import { adamwSpecs } from "../optim/adamw.js";
 import { microBatch, positionsPerPass } from "./micro_batch.js";
@@ -19,7 +20,9 @@ export interface RunPlan {
   readonly shape: PassShape;
   /** The micro-batch of every stage. */
   readonly batches: readonly Batch[];
-  readonly passes: ReturnType<typeof passSpecs>;
+  /** The held-out blocks, and how many a pass takes; null if nothing is held out. */
+  readonly evaluation: { readonly blocks: Batch; readonly perPass: number } | null;
+  readonly passes: PassSpecs;
   readonly tokens: ReturnType<typeof tokenSpecs>;
 }
 
@@ -66,12 +69,13 @@ function planPasses(
   // One held-out sequence must fit a pass, whatever the stages' sequences are.
   const positions = Math.max(ofTraining, evaluation?.positions ?? 0);
   const shape: PassShape = { config, dtype, positions };
-  const all = [...batches];
-  if (evaluation) {
-    const fitting = Math.min(evaluation.sequences, Math.max(1, Math.floor(positions / evaluation.positions)));
-    all.push({ sequences: fitting, positions: evaluation.positions, patchSize: 1 });
-  }
-  return { shape, batches, passes: passSpecs(device, shape, all, true), tokens: tokenSpecs(stages, evaluation) };
+  const heldOut = evaluation && {
+    blocks: { sequences: evaluation.sequences, positions: evaluation.positions, patchSize: 1 },
+    perPass: blocksPerPass(evaluation.positions, positions),
+  };
+  const all = [...batches, ...(heldOut ? blockBatches(heldOut.blocks, heldOut.perPass) : [])];
+  const passes = passSpecs(device, shape, all, true);
+  return { shape, batches, evaluation: heldOut, passes, tokens: tokenSpecs(stages, evaluation) };
 }
 
 function tokenSpecs(stages: readonly ResolvedStage[], evaluation: EvaluationSize | null) {
@@ -92,7 +96,7 @@ export function planItems(device: Device, plan: RunPlan): PlanItem[] {
   const layout = parameterLayout(config);
   const weights = parameterSpecs(layout, dtype);
   const { gradient, firstMoment, secondMoment, ...rest } = adamwSpecs(device, layout);
-  const { layers, head, scratch, embeddingWorkspace, ...stream } = plan.passes;
+  const { layers, head, labelWeights, scratch, embeddingWorkspace, ...stream } = plan.passes;
   const { workspaceBytes } = device.memory();
   return [
     { name: "master weights (fp32)", bytes: planBytes(weights.master) },
@@ -101,7 +105,7 @@ export function planItems(device: Device, plan: RunPlan): PlanItem[] {
     { name: "AdamW moments (fp32)", bytes: planBytes([firstMoment, secondMoment]) },
     { name: `activations of ${layers.length} layers`, bytes: planBytes(layers) },
     { name: "activations around the layers", bytes: planBytes(stream) },
-    { name: "head: logits of a chunk, labels, losses", bytes: planBytes(head) },
+    { name: "head: logits of a chunk, labels, losses", bytes: planBytes([head, labelWeights]) },
     { name: "backward scratch", bytes: planBytes([scratch, embeddingWorkspace]) },
     { name: "optimizer scratch", bytes: planBytes(rest) },
     { name: "tokens of a step, held-out tokens", bytes: planBytes(plan.tokens) },

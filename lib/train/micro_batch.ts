@@ -16,11 +16,3 @@ export function microBatch(stage: ResolvedStage, target: number): Batch {
   while (sequencesPerStep % sequences !== 0) sequences--;
   return { sequences, positions, patchSize };
 }
-
-/** How token-level evaluation of `sequences` is cut: as many whole passes as fit the positions, and one for the rest. */
-export function evaluationBatches(sequences: number, positions: number, positionsPerPass: number): Batch[] {
-  const perPass = Math.max(1, Math.min(sequences, Math.floor(positionsPerPass / positions)));
-  const batches = Array.from({ length: Math.floor(sequences / perPass) }, () => perPass);
-  if (sequences % perPass > 0) batches.push(sequences % perPass);
-  return batches.map((count) => ({ sequences: count, positions, patchSize: 1 }));
-}

@@ -88,7 +88,7 @@ async function open(
     const { step, tokens, positions, flops, seconds, time, energy, data } = state;
     progress = { step, tokens, positions, flops, seconds, time, energy, data };
     await loadTrainerTensors(checkpoint, model.parameters, stepper.optimizer);
-    stepper.optimizer.stepsTaken = state.optimizerSteps;
+    stepper.optimizer.stepsTaken.write(Int32Array.of(state.optimizerSteps));
     const total = stages.reduce((sum, { steps }) => sum + steps, 0);
     log(`going on from ${checkpoint}: step ${step} of ${total}`);
   } else if (resume) {

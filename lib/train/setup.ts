@@ -7,9 +7,8 @@ import { Tokenizer } from "../data/tokenizer.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { readModelConfig } from "../hf/model_config.js";
-import { heldOutTokens } from "./evaluation.js";
+import { type HeldOut, heldOutTokens } from "./held_out.js";
 import { findTokenizer } from "./run_folder.js";
-import type { HeldOut } from "./stepper.js";
 
 export interface RunTokenizer {
   readonly path: string;
@@ -73,7 +72,7 @@ export async function readHeldOut(config: RunConfig, vocabulary: number): Promis
   const dataset = await TokenDataset.open(config.data.val);
   try {
     const positions = config.batch.sequenceLength;
-    return { ...(await heldOutTokens(dataset, config.eval.sequences, positions, vocabulary)), positions };
+    return await heldOutTokens(dataset, config.eval.sequences, positions, vocabulary);
   } finally {
     await dataset.close();
   }

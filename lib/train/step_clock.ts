@@ -1,3 +1,4 @@
+import { limits } from "../limits.js";
 import type { Device } from "../native.js";
 
 /** What a step's time on the device is spent on, forward and backward together. */
@@ -7,8 +8,8 @@ export type DevicePart = (typeof deviceParts)[number];
 /** Seconds by part. */
 export type PartSeconds = Record<DevicePart, number>;
 
-/** Slots that a device has for times; a step of more micro-batches than fit is not timed by part. */
-const slots = 4096;
+/** Slots that a device has for timestamps; a step with more micro-batches than fit is not timed by part. */
+const slots = limits.markSlots;
 
 /**
  * Notes where a step's operations pass from one part of the model to the next. The marks are operations themselves,

@@ -1,8 +1,9 @@
+import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
+import { checkParsed } from "../config/parsed.js";
 import { learningRate } from "../config/schedule.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { BlockLoader } from "../data/loader.js";
-import { DeviceError } from "../errors.js";
 import type { Llama } from "../nn/llama.js";
 import { type MetricsLine, MetricsWriter, readMetrics } from "../report/metrics.js";
 import { type Report, renderReport } from "../report/report.js";
@@ -12,17 +13,8 @@ import { writeText } from "./durable.js";
 import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
 import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
-
-/** Updates in a row without a finite gradient before a run is given up. */
-const maxSkippedUpdates = 10;
-
-/** How a run is opened. */
-export interface TrainerOptions {
-  /** Go on with the run that `config.out` holds. Default: begin a new one there. */
-  readonly resume?: boolean;
-  /** Told what a person wants to know: what `auto` chose, where a run goes on, an update that was skipped. */
-  readonly log?: (message: string) => void;
-}
+import { SkippedUpdates } from "./skipped_updates.js";
+import { checkOptions, type TrainerOptions } from "./trainer_options.js";
 
 /**
  * Trains a model through its stages and keeps the run's folder. `run()` yields a metrics line a step:
@@ -34,28 +26,34 @@ export interface TrainerOptions {
  */
 export class Trainer {
   readonly #run: OpenRun;
-  readonly #log: (message: string) => void;
+  readonly #skipped: SkippedUpdates;
   #progress: TrainerProgress;
-  #skipped = 0;
+  /** The step of the last checkpoint. */
+  #saved: number;
 
   private constructor(run: OpenRun, log: (message: string) => void) {
     this.#run = run;
-    this.#log = log;
+    this.#skipped = new SkippedUpdates(log);
     this.#progress = run.progress;
+    this.#saved = run.progress.step;
   }
 
   /**
-   * Opens device, data and model, takes all memory, and makes (or reopens) the run's folder. Where it fails it leaves
+   * Opens device, data and model, takes all memory, and makes (or reopens) the run's folder. If it fails, it leaves
    * nothing open.
-   * @throws ConfigError where the config cannot be run with this data, the folder already holds a run, or, to resume,
+   * @param config as `loadRunConfig` or `parseRunConfig` returns it
+   * @throws TypeError for a wrong argument
+   * @throws ConfigError if the config has not been parsed or cannot be run with this data, the folder already holds a run, or, to resume,
    *   holds none or one whose config computes something else
-   * @throws DataError where the shards are missing or damaged, or hold no held-out sequence
-   * @throws CheckpointError where the checkpoint, or the model of `init.from`, is damaged or of another run
-   * @throws DeviceError, OutOfMemoryError where the device is missing, or the plan does not fit its memory
+   * @throws DataError if the shards are missing or damaged, or hold no held-out sequence
+   * @throws CheckpointError if the checkpoint, or the model of `init.from`, is damaged or of another run
+   * @throws DeviceError, OutOfMemoryError if the device is missing, or the plan does not fit its memory
    */
   static async open(config: RunConfig, options: TrainerOptions = {}): Promise<Trainer> {
-    const log = options.log ?? (() => undefined);
-    return new Trainer(await openRun(config, options.resume === true, log), log);
+    const check = new Arguments("Trainer.open");
+    checkParsed(check, "Trainer.open", config);
+    const { resume, log } = checkOptions(check, options);
+    return new Trainer(await openRun(config, resume, log), log);
   }
 
   /** The model that is trained, on its device. It is the trainer's: `close` frees it. */
@@ -95,41 +93,35 @@ export class Trainer {
 
   /**
    * Trains to the end and yields each step's metrics line, which then stands in `metrics.jsonl`. With the last line
-   * the model and the report are in their places. Where the caller breaks off the loop, a checkpoint of the last step
-   * is left. A finished run yields nothing; its model and its report are written again.
-   * @throws DataError where a shard cannot be read or holds a token that the model does not know
-   * @throws DeviceError where the device fails, or ten updates in a row had no finite gradient
-   * @throws Error of the file system where the run's folder cannot be written, a full disk say
+   * the model and the report are in their places. If the caller breaks off the loop, a checkpoint of the last step is
+   * left. A finished run yields nothing; its model and its report are written again.
+   * @throws DataError if a shard cannot be read or holds a token that the model does not know
+   * @throws DeviceError if the device fails, or ten updates in a row had no finite gradient
+   * @throws Error of the file system if the run's folder cannot be written, a full disk say
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
-    const { config, folder, stepper } = this.#run;
+    const { config, folder } = this.#run;
     const metrics = await MetricsWriter.open(folder.metrics, { resumeAfter: this.step });
-    let saved = this.step;
-    const save = async (stage: number) => {
-      await this.#save(stage);
-      saved = this.step;
-    };
     try {
-      // Killed between its last checkpoint and its model, or robbed of the model since.
+      // The run was killed between its last checkpoint and its model, or the model has been deleted since.
       if (this.step === this.totalSteps) await this.#finish();
       for (const stage of this.stages) {
         const end = stage.firstStep + stage.steps;
         if (this.step >= end) continue;
-        if (this.step === stage.firstStep && stage.index > 0 && !stage.keepOptimizer) stepper.optimizer.reset();
-        const loader = this.#loader(stage);
+        const loader = this.#beginStage(stage);
         try {
           while (this.step < end) {
             const line = await this.#trainStep(stage, loader);
             await metrics.append(line);
-            this.#checkFinite(line);
+            this.#skipped.check(line);
             const last = this.step === this.totalSteps;
-            if (this.step % config.checkpoint.everySteps === 0 || last) await save(stage.index);
-            // Before the line is told, so that whoever stops listening then has it all.
+            if (this.step % config.checkpoint.everySteps === 0 || last) await this.#save(stage.index);
+            // Before the line is yielded, so that a caller that stops there has it all.
             if (last) await this.#finish();
             yield line;
           }
         } finally {
-          if (saved < this.step) await save(stage.index);
+          if (this.#saved < this.step) await this.#save(stage.index);
           await loader.close();
         }
       }
@@ -141,8 +133,14 @@ export class Trainer {
   /**
    * Rewrites `report.html` from the metrics so far.
    * @param sample text that the model wrote, to be shown
+   * @throws TypeError for a wrong argument, DataError if the metrics are damaged
    */
   async writeReport(sample?: Report["sample"]): Promise<void> {
+    if (sample !== undefined) {
+      const check = new Arguments("Trainer.writeReport");
+      check.string("sample.prompt", check.object("sample", sample).prompt);
+      check.string("sample.text", sample.text);
+    }
     const { folder, config } = this.#run;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
@@ -156,7 +154,7 @@ export class Trainer {
     await writeText(folder.report, html);
   }
 
-  /** Lets go of all memory, the model's too, and closes the data. Once is enough; more often does no harm. */
+  /** Frees all memory, the model's too, and closes the data. A second call does nothing. */
   async close(): Promise<void> {
     await this.#run.close();
   }
@@ -166,8 +164,17 @@ export class Trainer {
     await this.close();
   }
 
-  #loader(stage: ResolvedStage): BlockLoader {
-    const { config } = this.#run;
+  /**
+   * All that happens at a stage's boundary, and when a run resumes inside of a stage:
+   * - Moments: set to zeros at the stage's first step, unless it keeps the optimizer of the stage before.
+   * - Schedule: nothing. The learning rate follows from the step and from where the stage's schedule begins.
+   * - Data: goes on where the stage before stopped, in blocks of the stage's own size. Returns the loader of them.
+   * - Graph: nothing. The stage's operations are recorded at its second step, and kept beside those of other stages.
+   * - Memory: nothing. Every stage's pass lies over the same buffers, which were planned for the largest.
+   */
+  #beginStage(stage: ResolvedStage): BlockLoader {
+    const { config, stepper } = this.#run;
+    if (this.step === stage.firstStep && !stage.keepOptimizer) stepper.optimizer.reset();
     const blockTokens = (s: ResolvedStage) => s.patchSize * s.sequenceLength;
     return new BlockLoader({
       dataset: this.#run.dataset,
@@ -218,27 +225,13 @@ export class Trainer {
     return this.step % every === 0 || this.step === stage.firstStep + stage.steps;
   }
 
-  /** The optimizer has left the parameters as they were; a run that never recovers is ended. */
-  #checkFinite({ step, loss, gradNorm }: MetricsLine): void {
-    if (Number.isFinite(gradNorm)) {
-      this.#skipped = 0;
-      return;
-    }
-    this.#skipped++;
-    this.#log(`step ${step}: loss ${loss}, gradient norm ${gradNorm}: the update was skipped`);
-    if (this.#skipped < maxSkippedUpdates) return;
-    throw new DeviceError(
-      `training diverged: ${maxSkippedUpdates} updates in a row had no finite gradient (last at step ${step}); ` +
-        "go back to an earlier checkpoint with a lower learning rate",
-    );
-  }
-
   async #save(stage: number): Promise<void> {
     const { config, folder, stepper, extras } = this.#run;
+    const [optimizerSteps] = await stepper.optimizer.stepsTaken.read();
     const state = {
       ...this.#progress,
       stage,
-      optimizerSteps: stepper.optimizer.stepsTaken,
+      optimizerSteps: optimizerSteps!,
       seed: config.seed,
       configHash: configHash(config),
     };
@@ -251,6 +244,7 @@ export class Trainer {
       config.checkpoint.keep,
     );
     await this.writeReport();
+    this.#saved = this.step;
   }
 
   async #finish(): Promise<void> {

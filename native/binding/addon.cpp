@@ -11,7 +11,7 @@
 
 namespace nextpatch::binding {
 
-// setErrorClasses({ TypeError, RangeError, DeviceError, OutOfMemoryError }): what native errors become.
+// setErrorClasses({ TypeError, RangeError, DeviceError, OutOfMemoryError }): the classes of native errors.
 static void set_error_classes(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   for (const char* name : {"TypeError", "RangeError", "DeviceError", "OutOfMemoryError"}) {

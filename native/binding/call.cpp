@@ -15,7 +15,7 @@ std::string plain(double x) {
   return std::to_string(x);
 }
 
-// What a rehearsal reads: one element, whatever the rank.
+// The tensor that a dry run reads: one element, for any rank.
 Argument one_element(const char* name, int rank) {
   View view;
   view.rank = std::max(rank, 1);

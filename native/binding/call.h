@@ -14,7 +14,7 @@
 
 namespace nextpatch::binding {
 
-// A tensor argument: its view, and its name for messages. A left-out optional one has no data.
+// A tensor argument: its view, and its name for messages. An optional one that was left out has no data.
 struct Argument {
   const char* name;
   View view;
@@ -23,7 +23,7 @@ struct Argument {
   explicit operator bool() const { return bool(view); }
 };
 
-// What an operation asks for at one place: `kind` is tensor, optional, number, whole, boolean or device.
+// One parameter of an operation; `kind` is tensor, optional, number, whole, boolean or device.
 struct Parameter {
   const char* name;
   const char* kind;
@@ -34,17 +34,17 @@ class Call {
   // A call from JavaScript.
   Call(const Napi::CallbackInfo& info, const char* operation);
 
-  // A rehearsal: every read appends what was asked for to `parameters` and returns a value that any check would pass;
-  // nothing is checked and nothing runs. So an operation's signature is what its code reads.
+  // A dry run (rehearsal) that finds an operation's signature from the reads in its code: every read appends its
+  // parameter to `parameters` and returns a value that passes any check; nothing is checked and nothing runs.
   explicit Call(std::vector<Parameter>& parameters);
 
-  // The next argument. All tensors of a call must be alive and on one device; contiguous unless strided.
+  // The next argument. All tensors of a call must be live and on one device, and contiguous unless strided.
   Argument tensor(const char* name, int rank);
   Argument vector(const char* name) { return tensor(name, 1); }
   Argument strided(const char* name, int rank);
   Argument any_rank(const char* name);
   Argument optional(const char* name, int rank);  // null or undefined: left out
-  // The device that is asked, for calls that take no tensor.
+  // The device of a call that takes no tensor.
   void device(const char* name);
   double number(const char* name, double low, double high);
   int64_t whole_number(const char* name, int64_t low, int64_t high);
@@ -56,13 +56,13 @@ class Call {
   void same_dtype(const Argument& argument, const Argument& other) const;
   void shape(const Argument& argument, std::initializer_list<int64_t> expected) const;
   void require(bool holds, const Argument& argument, const std::string& expected) const;
-  // `elements` is asked of the device's kernels: the size of a workspace.
+  // `elements` computes the least size, that of a workspace, from the device's kernels.
   void at_least(const Argument& argument, const std::function<int64_t(const Kernels&)>& elements) const;
 
-  // What the device's kernels answer.
+  // The answer of the device's kernels; 0 in a rehearsal.
   int64_t ask(const std::function<int64_t(const Kernels&)>& question) const;
 
-  // Enqueues the operation; the storages of all tensors read live until it has been issued.
+  // Enqueues the operation; the storages of all tensor arguments live until it has been issued.
   void run(std::function<void(Kernels&)> operation);
 
  private:

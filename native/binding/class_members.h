@@ -1,5 +1,5 @@
-// Methods and accessors of a wrapped class that check their receiver first: node-addon-api unwraps whatever
-// object it is given, also one of another class.
+// Methods and accessors of a wrapped class that check their receiver first: node-addon-api would unwrap any object,
+// even one of another class.
 #pragma once
 
 #include <napi.h>
@@ -10,7 +10,7 @@
 
 namespace nextpatch::binding {
 
-// T has a name, T::kClassName, and T::from(value): the T behind a JavaScript value, or nullptr.
+// T has a name, T::kClassName, and T::from(value): the T that a JavaScript value wraps, or nullptr.
 template <typename T, Napi::Value (T::*member)(const Napi::CallbackInfo&)>
 napi_value call_member(napi_env env, napi_callback_info raw) {
   return Napi::details::WrapCallback(env, [&]() -> napi_value {

@@ -1,4 +1,4 @@
-// Values in words, for messages.
+// Describes values for messages.
 #pragma once
 
 #include <napi.h>
@@ -7,7 +7,7 @@
 
 namespace nextpatch::binding {
 
-// What came instead of what was expected. Runs no code of the user's: an object is not asked for its text.
+// What was received instead of the expected value. Runs no user code: toString of an object is not called.
 inline std::string describe(const Napi::Value& value) {
   if (value.IsString()) return "the string \"" + value.As<Napi::String>().Utf8Value() + "\"";
   if (value.IsNumber() || value.IsBoolean() || value.IsNull() || value.IsUndefined()) {

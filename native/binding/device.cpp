@@ -14,7 +14,7 @@ namespace {
 
 constexpr napi_type_tag kDeviceTag{0x6e65787470617463, 0x6465766963650001};
 
-// `name` with its operation: "Device: index".
+// `name` includes the operation: "Device: index".
 int whole_number(const Napi::CallbackInfo& info, size_t position, const char* name, int low, int high) {
   const Napi::Value value = info[position];
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;

@@ -15,7 +15,7 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   static Napi::Function define(Napi::Env env);
   explicit DeviceHandle(const Napi::CallbackInfo& info);
 
-  // The native device behind a JavaScript value, or nullptr where it is none.
+  // The native device that a JavaScript value wraps, or nullptr if it is not a Device.
   static DeviceHandle* from(const Napi::Value& value);
 
   const std::shared_ptr<Device>& device() const { return device_; }
@@ -38,7 +38,7 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   std::shared_ptr<Device> device_;
 };
 
-// backends(): what there is on this machine, and why the rest is missing.
+// backends(): which backends and devices this machine has, and why the others are missing.
 Napi::Value backends(const Napi::CallbackInfo& info);
 
 }  // namespace nextpatch::binding

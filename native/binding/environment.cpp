@@ -15,8 +15,8 @@ struct Environment::Message {
 
 Environment::Environment(Napi::Env env) : env_(env), channel_(Channel::New(env, "nextpatch", 0, 1, this)) {
   channel_.Unref(env);
-  // Runs before the channel's own clean-up, which was registered above it: no device thread may find the
-  // channel gone.
+  // Hooks run in reverse order, so this runs before the clean-up of the channel, which was registered first: the
+  // channel must outlive the device threads.
   env.AddCleanupHook([this] { close(); });
 }
 
@@ -51,8 +51,8 @@ Environment::Settlement Environment::promise(std::function<Napi::Value(Napi::Env
 }
 
 void Environment::deliver(Napi::Env env, Napi::Function, Environment* self, Message* message) {
-  // Without an environment nobody waits any more, and no JavaScript value may be touched, not even to
-  // release it: the message is left to the ending process.
+  // Without an environment nothing waits for the result, and no JavaScript value may be touched, not even to
+  // release it: the message is leaked to the ending process.
   if (!napi_env(env)) return;
   const std::unique_ptr<Message> owned(message);
   if (--self->pending_ == 0) self->channel_.Unref(env);
@@ -65,7 +65,7 @@ void Environment::deliver(Napi::Env env, Napi::Function, Environment* self, Mess
       owned->deferred.Reject(to_javascript(env, std::current_exception()).Value());
     }
   } catch (const Napi::Error&) {
-    // A worker that is being terminated settles nothing any more.
+    // A worker that is being terminated cannot settle its promises.
   }
 }
 

@@ -1,5 +1,5 @@
-// What belongs to one JavaScript environment (the main thread or a worker): classes, devices, and the
-// channel on which device threads hand results back to the event loop.
+// The state of one JavaScript environment (the main thread or a worker): classes, devices, and the channel on which
+// device threads pass results to the event loop.
 #pragma once
 
 #include <napi.h>
@@ -23,21 +23,21 @@ class Environment {
   Napi::FunctionReference device_class;
   Napi::FunctionReference tensor_class;
   Napi::FunctionReference graph_class;
-  // The error constructors given by setErrorClasses: JavaScript's own `instanceof` must hold.
+  // The error constructors passed to setErrorClasses, so that `instanceof` works in JavaScript.
   Napi::ObjectReference error_classes;
-  // The device, opened the first time it is asked for: handles on the same one share its queue and its memory.
-  // Throws an Error of kind device where there is none.
+  // The device, opened on first use: all handles on it share its queue and its memory. Throws an Error of kind
+  // device if there is none.
   std::shared_ptr<Device> open(const std::string& backend, int index, int threads);
 
-  // A promise, and the `done` to be called once on any thread, that settles it on the event loop: with
-  // `result(env)`, or with the error. Keeps the process alive meanwhile.
+  // A promise, and the function `done`, to be called once on any thread, which settles it on the event loop: with
+  // `result(env)`, or with the error. Keeps the process alive until then.
   struct Settlement {
     Napi::Promise promise;
     Device::Done done;
   };
   Settlement promise(std::function<Napi::Value(Napi::Env)> result);
 
-  // Ends the devices' threads, before the process or the environment ends under them: what has not begun is
+  // Ends the devices' threads, as they must not outlive the process or the environment. Work that has not begun is
   // dropped.
   void close();
 
@@ -46,7 +46,7 @@ class Environment {
   static void deliver(Napi::Env env, Napi::Function, Environment* self, Message* message);
   using Channel = Napi::TypedThreadSafeFunction<Environment, Message, deliver>;
 
-  // Devices live as long as the environment: their threads must never be the last to let go of them.
+  // Devices live as long as the environment: their own threads must never release the last reference.
   std::vector<std::shared_ptr<Device>> devices_;
   Napi::Env env_;
   Channel channel_;

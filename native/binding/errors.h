@@ -1,4 +1,4 @@
-// Native errors as JavaScript ones.
+// Converts native errors to JavaScript errors.
 #pragma once
 
 #include <napi.h>
@@ -13,7 +13,7 @@ namespace nextpatch::binding {
 // and freeBytes) or DeviceError.
 Napi::Error to_javascript(Napi::Env env, std::exception_ptr exception);
 
-// Runs `body`; what it throws becomes a JavaScript exception.
+// Runs `body`; an exception from it becomes a JavaScript exception.
 template <typename Body>
 auto guarded(Napi::Env env, Body body) -> decltype(body()) {
   try {

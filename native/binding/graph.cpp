@@ -11,7 +11,7 @@ namespace {
 
 constexpr napi_type_tag kGraphTag{0x6e65787470617463, 0x6772617068000001};
 
-// What endCapture hands to the constructor; not through an argument, which JavaScript could forge.
+// What endCapture passes to the constructor; not as an argument, which JavaScript could forge.
 thread_local const std::shared_ptr<Graph>* constructing_from = nullptr;
 
 }  // namespace

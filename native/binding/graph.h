@@ -16,7 +16,7 @@ class GraphHandle : public Napi::ObjectWrap<GraphHandle> {
   static Napi::Value create(Napi::Env env, std::shared_ptr<Graph> graph);
   explicit GraphHandle(const Napi::CallbackInfo& info);
 
-  // The native graph behind a JavaScript value, or nullptr where it is none.
+  // The native graph that a JavaScript value wraps, or nullptr if it is not a Graph.
   static GraphHandle* from(const Napi::Value& value);
 
  private:

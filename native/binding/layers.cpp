@@ -90,7 +90,7 @@ void rotary(Call& call) {
   call.run([=](Kernels& k) { k.rotary(x.view, table.view, offset, inverse); });
 }
 
-// What the forward and the backward check alike: q [B,Tq,H,D], k and v [B,Tk,G,D], out, lse.
+// The checks that forward and backward share: q [B,Tq,H,D], k and v [B,Tk,G,D], out, lse.
 void check_attention(Call& call, const Argument& out, const Argument& lse, const Argument& q, const Argument& k,
                      const Argument& v) {
   call.dtype(q, kFloats);

@@ -1,4 +1,4 @@
-// core/limits.h in words, and as the JavaScript object `limits`.
+// core/limits.h as text for messages, and as the JavaScript object `limits`.
 #pragma once
 
 #include <napi.h>

@@ -15,7 +15,7 @@ std::vector<Operation> all_operations() {
   return all;
 }
 
-// Every workspace is asked of a device, and has at least one element, as tensors have.
+// The size of a workspace depends on the device, and is at least one element, as for any tensor.
 int64_t workspace_elements(const Operation& operation, Call& call) {
   call.device("device");
   return std::max<int64_t>(1, operation.workspace(call));

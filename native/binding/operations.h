@@ -1,4 +1,4 @@
-// The operations of kernels.h as JavaScript functions, by family.
+// The operations of kernels.h as JavaScript functions, grouped by family.
 #pragma once
 
 #include <vector>
@@ -10,7 +10,7 @@ namespace nextpatch::binding {
 constexpr std::initializer_list<DType> kFloats = {DType::f32, DType::bf16};
 
 // A function of the addon. `run` reads and checks its arguments, then enqueues an operation; `workspace` reads
-// dimensions and returns a size in elements. One of the two is given.
+// dimensions and returns a size in elements. One of the two is set.
 struct Operation {
   Operation(const char* name, void (*run)(Call&)) : name(name), run(run) {}
   Operation(const char* name, int64_t (*workspace)(Call&)) : name(name), workspace(workspace) {}

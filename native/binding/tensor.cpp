@@ -13,8 +13,8 @@ namespace {
 
 constexpr napi_type_tag kTensorTag{0x6e65787470617463, 0x74656e736f720001};
 
-// What one Tensor hands to the constructor of another that shares its storage. Not through an argument, which
-// JavaScript could forge.
+// What one Tensor passes to the constructor of another that shares its storage. Not as an argument, which JavaScript
+// could forge.
 struct Origin {
   std::shared_ptr<SharedStorage> shared;
   View view;
@@ -47,10 +47,14 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
   }
   double elements = 1;
   view->rank = int(array.Length());
-  view->shape = view->stride = {};  // of a reshape, of more dimensions perhaps
+  view->shape = view->stride = {};  // in reshape, from a view of possibly more dimensions
   for (uint32_t i = 0; i < array.Length(); ++i) {
     const Napi::Value item = array[i];
-    const double size = item.IsNumber() ? item.As<Napi::Number>().DoubleValue() : -1;
+    if (!item.IsNumber()) {
+      throw Error(ErrorKind::type, where + "expected an array of whole numbers but received " + describe(item) +
+                                       " for dimension " + std::to_string(i));
+    }
+    const double size = item.As<Napi::Number>().DoubleValue();
     elements *= size;
     if (!(size >= 1) || size > double(kMaxElements) || elements > double(kMaxElements) ||
         size != double(int64_t(size))) {
@@ -64,10 +68,12 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
 }
 
 int64_t parse_index(const Napi::Value& value, const char* what, int64_t low, int64_t high) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (!(number >= double(low)) || number > double(high) || number != double(int64_t(number))) {
-    throw Error(ErrorKind::range, std::string(what) + ": expected a whole number from " + std::to_string(low) + " to " +
-                                      std::to_string(high) + " but received " + describe(value));
+  const bool is_number = value.IsNumber();
+  const double number = is_number ? value.As<Napi::Number>().DoubleValue() : 0;
+  if (!is_number || !(number >= double(low)) || number > double(high) || number != double(int64_t(number))) {
+    throw Error(is_number ? ErrorKind::range : ErrorKind::type,
+                std::string(what) + ": expected a whole number from " + std::to_string(low) + " to " +
+                    std::to_string(high) + " but received " + describe(value));
   }
   return int64_t(number);
 }
@@ -118,7 +124,7 @@ Napi::Function Tensor::define(Napi::Env env) {
                       method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
 }
 
-// new Tensor(device, dtype, shape), or from native code (device) with `constructing_from`.
+// new Tensor(device, dtype, shape); from native code, (device) with `constructing_from` set.
 Tensor::Tensor(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   const auto self = info.This().As<Napi::Object>();
   self.TypeTag(&kTensorTag);
@@ -238,13 +244,13 @@ Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     require_alive("read");
     require_contiguous("read");
-    const std::shared_ptr<Storage> owner = storage();  // the constructor below may be the user's, and dispose of it
+    const std::shared_ptr<Storage> owner = storage();  // ArrayBuffer may be user code that disposes of the tensor
     owner->device()->require_no_capture("read");
     const size_t bytes = size_t(view_.size()) * size_of(view_.dtype);
-    // By its JavaScript constructor, which throws where there is no memory; the native one ends the process.
+    // Uses the JavaScript constructor, which throws if there is no memory; the native one ends the process.
     const auto constructor = info.Env().Global().Get("ArrayBuffer").As<Napi::Function>();
     auto buffer = constructor.New({Napi::Number::New(info.Env(), double(bytes))}).As<Napi::ArrayBuffer>();
-    // Held so that the memory stays while a device thread fills it.
+    // Keeps the memory alive while a device thread fills it.
     auto held = std::make_shared<Napi::Reference<Napi::ArrayBuffer>>(Napi::Persistent(buffer));
     const View view = view_;
     auto settlement = Environment::of(info.Env()).promise([held, view](Napi::Env env) -> Napi::Value {

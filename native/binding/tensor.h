@@ -11,8 +11,8 @@
 
 namespace nextpatch::binding {
 
-// What a tensor and all views of it share: the storage, until one of them frees it or the last lets go, and what the
-// garbage collector is told of it. JavaScript thread only.
+// Shared by a tensor and all its views: the storage, until one of them frees it or the last releases it, and its size
+// as reported to the garbage collector. JavaScript thread only.
 class SharedStorage {
  public:
   SharedStorage(Napi::Env env, std::shared_ptr<Storage> storage);
@@ -34,7 +34,7 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   static Napi::Function define(Napi::Env env);
   explicit Tensor(const Napi::CallbackInfo& info);
 
-  // The native tensor behind a JavaScript value, or nullptr where it is none, whatever its prototype.
+  // The native tensor that a JavaScript value wraps, or nullptr if it is not a Tensor, whatever its prototype.
   static Tensor* from(const Napi::Value& value);
 
   bool disposed() const { return !shared_ || !shared_->get(); }
@@ -56,10 +56,10 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   Napi::Value dispose(const Napi::CallbackInfo& info);
   Napi::Value free(const Napi::CallbackInfo& info);
 
-  // Throw where the tensor was disposed of; where its elements do not lie one after another.
+  // Throw if the tensor was disposed of, or if it is not contiguous.
   void require_alive(const char* method) const;
   void require_contiguous(const char* method) const;
-  // Hands the typed array that a method was given to `copy`, after all checks.
+  // Checks the typed array passed to a method, then passes it to `copy`.
   using Copy = void (Device::*)(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
   Napi::Value fill_from(const Napi::CallbackInfo& info, const char* method, Copy copy);
   Napi::Object sibling(Napi::Env env, const View& view);

@@ -54,16 +54,22 @@ int64_t grad_norm_workspace(Call& call) {
 
 void adamw(Call& call) {
   const Argument param = call.vector("param"), master = call.vector("master"), m = call.vector("m");
-  const Argument v = call.vector("v"), grad = call.vector("grad"), norm = call.vector("norm");
+  const Argument v = call.vector("v"), steps = call.vector("steps"), corrections = call.vector("corrections");
+  const Argument grad = call.vector("grad"), norm = call.vector("norm");
   const Argument hyper = call.vector("hyper");
   const int64_t decayed = call.whole_number("decayed", 0, param.dim(0));
   call.dtype(param, kFloats);
-  for (const Argument& other : {master, m, v, grad, norm, hyper}) call.dtype(other, {DType::f32});
+  call.dtype(steps, {DType::i32});
+  for (const Argument& other : {master, m, v, corrections, grad, norm, hyper}) call.dtype(other, {DType::f32});
   for (const Argument& other : {master, m, v, grad}) call.shape(other, {param.dim(0)});
   call.shape(norm, {1});
+  call.shape(steps, {1});
+  call.shape(corrections, {2});
   call.shape(hyper, {kAdamWHyperSize});
-  call.run(
-      [=](Kernels& k) { k.adamw(param.view, master.view, m.view, v.view, grad.view, norm.view, hyper.view, decayed); });
+  call.run([=](Kernels& k) {
+    k.adamw(param.view, master.view, m.view, v.view, steps.view, corrections.view, grad.view, norm.view, hyper.view,
+            decayed);
+  });
 }
 
 void sample(Call& call) {

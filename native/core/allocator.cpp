@@ -6,7 +6,7 @@
 namespace nextpatch {
 namespace {
 
-// Sizes are rounded so that tensors of nearly equal size can take each other's blocks.
+// Sizes are rounded up so that tensors of similar size can reuse each other's blocks.
 size_t rounded(size_t bytes) {
   const size_t step = bytes < (1u << 20) ? 512 : size_t(64) << 10;
   return (std::max<size_t>(bytes, 1) + step - 1) / step * step;
@@ -27,7 +27,7 @@ void* Allocator::allocate(size_t bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
   void* data = nullptr;
   size_t block = size;
-  // A cached block may be up to an eighth larger than asked for; more would waste memory.
+  // Accept a cached block up to an eighth larger than requested; more would waste memory.
   auto fit = cached_.lower_bound(size);
   if (fit != cached_.end() && fit->first <= size + size / 8) {
     block = fit->first;

@@ -1,5 +1,5 @@
-// A caching allocator: freed blocks are kept by size and handed out again, so that a training loop asks the
-// system for memory in its first step only. Counts what it does.
+// A caching allocator: freed blocks are kept by size and reused, so that a training loop takes memory from the
+// system in its first step only. Keeps statistics.
 #pragma once
 
 #include <cstddef>
@@ -12,28 +12,28 @@
 namespace nextpatch {
 
 struct AllocatorCounters {
-  int64_t used_bytes = 0;          // in tensors that are alive
-  int64_t peak_used_bytes = 0;     // the most used_bytes has been
+  int64_t used_bytes = 0;          // in live tensors
+  int64_t peak_used_bytes = 0;     // the largest used_bytes so far
   int64_t reserved_bytes = 0;      // taken from the system: used and cached
   int64_t system_allocations = 0;  // calls to the system's allocator so far
 };
 
 class Allocator {
  public:
-  using Allocate = std::function<void*(size_t)>;  // nullptr: not enough memory
+  using Allocate = std::function<void*(size_t)>;  // nullptr: out of memory
   using Free = std::function<void(void*)>;
 
   Allocator(Allocate allocate, Free free);
-  // Gives all blocks back, those in use too: their users are gone.
+  // Returns all blocks to the system, even those in use: their users are gone.
   ~Allocator();
   Allocator(const Allocator&) = delete;
   Allocator& operator=(const Allocator&) = delete;
 
-  // Memory for `bytes` (at least one), or nullptr where the system has not enough even after the cache has
-  // been given back. Safe from any thread, like all methods.
+  // `bytes` (at least one) of memory, or nullptr if the system has not enough even after the cache was
+  // returned to it. Thread-safe, like all methods.
   void* allocate(size_t bytes);
   void free(void* data);
-  // Gives the cached blocks back to the system.
+  // Returns the cached blocks to the system.
   void trim();
   AllocatorCounters counters() const;
 

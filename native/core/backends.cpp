@@ -19,17 +19,17 @@ fs::path addon_folder() {
   return fs::absolute(info.dli_fname).parent_path();
 }
 
-// GNU OpenMP reads its settings when it is loaded, which is with the first CPU library. By default a thread that
-// waits spins for milliseconds; where another process holds a core, the thread it waits for then cannot move over
-// to the spinning one's. Sleeping early costs microseconds on an idle machine and is several times faster on a
-// busy one. The user's own settings stand.
+// GNU OpenMP reads its settings when it is loaded, together with the first CPU library. By default a waiting thread
+// spins for milliseconds. If another process holds a core, the thread that is waited for then cannot move to the
+// core of the spinning one. Sleeping early costs microseconds on an idle machine and is several times faster on a
+// busy one. Settings made by the user are kept.
 void let_waiting_threads_sleep() {
   if (!std::getenv("OMP_WAIT_POLICY")) setenv("GOMP_SPINCOUNT", "1000", 0);
 }
 
-// The instruction sets the CPU library may be compiled for, best first, as far as this processor runs them.
+// The instruction sets of the CPU libraries that this processor supports, best first.
 std::vector<std::string> instruction_sets() {
-  // For tests of the slower paths on a processor that has the faster ones.
+  // For testing the slower paths on a processor that supports the faster ones.
   if (const char* forced = std::getenv("NEXTPATCH_CPU_ISA")) return {forced};
   std::vector<std::string> sets;
 #if defined(__x86_64__)
@@ -49,14 +49,14 @@ BackendStatus open_library(const std::string& name, const fs::path& file) {
   BackendStatus status;
   status.name = name;
   if (!fs::exists(file)) {
-    // The build leaves a note where it could not build a backend.
+    // The build writes this file if it could not build a backend.
     std::ifstream note(fs::path(file).replace_extension(".missing"));
     std::string reason((std::istreambuf_iterator<char>(note)), std::istreambuf_iterator<char>());
     while (!reason.empty() && (reason.back() == '\n' || reason.back() == ' ')) reason.pop_back();
     status.problem = reason.empty() ? file.filename().string() + " was not built" : reason;
     return status;
   }
-  // The libraries are never closed: their threads and statics live as long as the process.
+  // Never closed: the libraries' threads and statics live as long as the process.
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     status.problem = dlerror();

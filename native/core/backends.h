@@ -1,4 +1,4 @@
-// Finds the backend libraries that lie beside the addon and opens them when they are first asked for.
+// Finds the backend libraries next to the addon and opens each on first use.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ struct BackendStatus {
   std::string problem;         // why it is missing
 };
 
-// "cpu", "cuda" and "simt", each opened at most once a process. Thread-safe.
+// "cpu", "cuda" and "simt", each opened at most once per process. Thread-safe.
 const std::vector<std::string>& backend_names();
 BackendStatus find_backend(const std::string& name);
 

@@ -10,8 +10,9 @@
 namespace nextpatch {
 namespace {
 
-// Blocks of writes go back with the next read or synchronize, so that a loop's need of them does not hang on how fast
-// the device is; a model that is written without a wait in between must not need its whole size of them.
+// Staging blocks of writes are freed at the next read or synchronize, so that a loop's use of them does not depend on
+// the device's speed. Beyond this many bytes they are freed earlier, so that writing a whole model without a wait in
+// between does not take its size in staging memory.
 constexpr size_t kMostSentBytes = size_t(64) << 20;
 
 }  // namespace
@@ -132,7 +133,7 @@ std::shared_ptr<Graph> Device::end_capture() {
   return graph;
 }
 
-// Where the device has graphs, the operations are issued once into one; where that fails, so does the next wait.
+// If the device has graphs, issues the operations once into one; if that fails, the next wait reports it.
 void Device::instantiate(Graph& graph) {
   std::exception_ptr failure;
   const auto try_to = [&failure](const auto& part) {
@@ -183,7 +184,7 @@ void Device::require_no_capture(const char* what) const {
 }
 
 void Device::mark(int slot) {
-  const bool captured = capture_ != nullptr;  // then it is the launch that marks
+  const bool captured = capture_ != nullptr;  // then the launch sets marked_
   if (captured) capture_->marks_.push_back(slot);
   run("mark",
       [this, slot, captured](Kernels&) {
@@ -225,8 +226,8 @@ void Device::prefetch(const std::shared_ptr<Storage>& owner, void* to, const voi
   });
 }
 
-// Keeps the data in a block until the copy out of it is over. Where the copy fails the block is left alone until the
-// device is closed: it may be under way.
+// Keeps the data in a staging block until the copy from it is done. If issuing the copy fails, the block is kept
+// until the device is closed, as the copy may still be running.
 void Device::send(const void* host, size_t bytes, std::function<void(const void*)> copy) {
   void* const block = staging(bytes);
   std::memcpy(block, host, bytes);
@@ -287,7 +288,7 @@ void Device::synchronize(Done done) {
 }
 
 // Issues the last operation, then hands over to the waiter: the queue goes on while the stream drains. `arrived` is
-// told, before `done`, whether all went well.
+// called before `done`, with whether all work succeeded.
 void Device::finish(std::function<void()> issue, std::function<void(bool)> arrived, Done done) {
   queue_->enqueue([this, issue = std::move(issue), arrived = std::move(arrived), done = std::move(done)]() mutable {
     std::exception_ptr failure = std::exchange(failure_, nullptr);
@@ -295,7 +296,7 @@ void Device::finish(std::function<void()> issue, std::function<void(bool)> arriv
     Epoch epoch = 0;
     try {
       if (!failure) issue();
-      issue = nullptr;  // what it owned is free before the caller hears of the end
+      issue = nullptr;  // frees what it owns before `done` is called
       ticket = context_->record();
       epoch = history_.close_epoch();
     } catch (...) {

@@ -1,13 +1,13 @@
-// An opened device: its memory, and its queue of operations, which run in order on a thread of their own.
+// An opened device: its memory, and its queue of operations, which run in order on a separate thread.
 //
-// A device that computes while the queue goes on (asynchronous) has three hands: the queue thread issues, the stream
-// computes, the waiter thread waits for the stream. No copy holds up another:
-// - write: the data is copied to page-locked memory at once; the stream takes it from there in its order.
-// - prefetch: so does a second stream, which carries the data to memory of the device beside the tensor (its arrival)
-//   while operations enqueued before still run; the stream copies it to the tensor in its order, over the device's own
-//   fast memory. The arrival and the tensor are a double buffer of which the operations, and graphs of them, know one
-//   address. The next upload waits, on the device, for the copy that empties the arrival.
-// - read: the stream copies to page-locked memory; the waiter, which has waited, from there to the caller's.
+// An asynchronous device computes while the queue goes on: the queue thread issues, the stream computes, and the
+// waiter thread waits for the stream. No copy blocks another:
+// - write: the data is copied to page-locked memory at once; the stream copies it from there in stream order.
+// - prefetch: from page-locked memory a second stream copies the data to a second buffer on the device (the tensor's
+//   arrival) while operations enqueued before still run. The main stream then copies it to the tensor, in stream
+//   order and at the speed of device memory. This is a double buffer in which operations, and graphs of them, see only
+//   one address. The next upload waits, on the device, for the copy that empties the arrival.
+// - read: the stream copies to page-locked memory; the waiter, once that is done, copies to the caller's memory.
 #pragma once
 
 #include <array>
@@ -29,8 +29,8 @@ namespace nextpatch {
 
 class Device;
 
-// A block of a device's memory; it goes back to the allocator when the last owner lets go. Operations that
-// are still to run own what they touch.
+// A block of device memory, returned to the allocator when its last owner releases it. Pending operations own the
+// storages they use.
 class Storage {
  public:
   Storage(std::shared_ptr<Device> device, size_t bytes);
@@ -47,12 +47,12 @@ class Storage {
   std::shared_ptr<Device> device_;
   size_t bytes_;
   void* data_;
-  std::shared_ptr<Storage> arrival_;  // made by the first prefetch; touched by the caller's thread only
-  bool fresh_ = true;                 // of an arrival: nothing was uploaded to it yet; queue thread only
+  std::shared_ptr<Storage> arrival_;  // made by the first prefetch; caller's thread only
+  bool fresh_ = true;                 // of an arrival: not used by an upload yet; queue thread only
 };
 
-// Operations recorded once, to be run again and again over the same memory: as a graph of the device where it
-// has such a thing, else one after another. Owns all storages they touch.
+// Operations recorded once, to be run repeatedly on the same memory: as a device graph if the device has graphs,
+// else one by one. Owns all storages they use.
 class Graph {
  public:
   ~Graph();
@@ -81,14 +81,14 @@ class Device : public std::enable_shared_from_this<Device> {
 
   const std::string& backend() const { return backend_; }
   int index() const { return index_; }
-  int threads() const { return threads_; }  // as asked for; 0: all
+  int threads() const { return threads_; }  // as requested; 0: all
   const DeviceInfo& info() const { return info_; }
   const Kernels& kernels() const { return context_->kernels(); }
   Allocator& memory() { return *memory_; }
   Allocator& host_memory() { return *host_memory_; }
-  // Memory of the device; throws an Error where there is not enough. It goes back by memory().free.
+  // Device memory; throws an Error if there is not enough. Free it with memory().free.
   void* allocate(size_t bytes);
-  // Of the memory in use, what matrix products work in as long as the device is open.
+  // The workspace of matrix products: part of the memory in use as long as the device is open.
   size_t workspace_bytes() const { return context_->workspace_bytes(); }
   MemoryStatus memory_status();
   double energy() { return context_->energy(); }
@@ -98,30 +98,30 @@ class Device : public std::enable_shared_from_this<Device> {
   // process, is what messages call it.
   void run(const char* name, std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned);
 
-  // From here to end_capture, operations are recorded instead of run. Copies to and from the host, and waits,
-  // are errors meanwhile.
+  // From here to end_capture, operations are recorded instead of run. Until then, copies to and from the host, and
+  // waits, are errors.
   void begin_capture();
   std::shared_ptr<Graph> end_capture();
-  // Throws an Error where operations are being recorded: `what` cannot be part of a graph.
+  // Throws an Error if operations are being recorded: `what` cannot be part of a graph.
   void require_no_capture(const char* what) const;
-  // Runs a graph's operations, after all that came before.
+  // Runs a graph's operations, after everything enqueued before.
   void launch(const std::shared_ptr<Graph>& graph);
 
-  // Notes the time at which the queue comes by; seconds_between is to be asked after a wait, and throws an Error
-  // where a slot was never marked.
+  // Records a timestamp when the queue reaches this point. Call seconds_between after a wait; it throws an Error
+  // if a slot was never marked.
   void mark(int slot);
   double seconds_between(int first, int second);
 
   // Copies `bytes` from `host` (which may be changed as soon as this returns) to `to`.
   void write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
-  // As write, but the transfer runs beside operations enqueued before. Takes owner->bytes() of memory the first time;
-  // a write where the device is not asynchronous.
+  // As write, but the transfer overlaps operations enqueued before. Takes owner->bytes() of memory the first time.
+  // The same as write if the device is not asynchronous.
   void prefetch(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
 
   // Copies from `from` to `host`, which must live until `done` is called (on a thread of the device, or this one).
   void read(const std::shared_ptr<Storage>& owner, const void* from, void* host, size_t bytes, Done done);
 
-  // Ends the device's threads; operations that have not begun, and all that come, are dropped.
+  // Ends the device's threads; operations that have not begun, and later ones, are dropped.
   void close();
 
   // Calls `done` (on a thread of the device) when all operations enqueued so far have finished.
@@ -129,7 +129,7 @@ class Device : public std::enable_shared_from_this<Device> {
 
  private:
   friend class Graph;
-  // Page-locked memory for a copy; throws an Error where there is none.
+  // Page-locked memory for a copy; throws an Error if there is not enough.
   void* staging(size_t bytes);
   void send(const void* host, size_t bytes, std::function<void(const void*)> copy);
   void finish(std::function<void()> issue, std::function<void(bool)> arrived, Done done);
@@ -166,8 +166,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::exception_ptr waited_failure_;
   std::vector<void*> sent_;
   size_t sent_bytes_ = 0;
-  std::array<std::atomic<bool>, kMarks> marked_{};  // slots that the queue has come by
-  // Waits for the stream so that the queue need not; destroyed after the queue, which feeds it.
+  std::array<std::atomic<bool>, kMarks> marked_{};  // slots that the queue has marked
+  // Waits for the stream so that the queue need not; destroyed after the queue, which enqueues to it.
   std::unique_ptr<Worker> waiter_;
   std::unique_ptr<Worker> queue_;
 };

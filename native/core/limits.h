@@ -1,4 +1,4 @@
-// The sizes and ranges that hold on every backend, each declared here and nowhere else. The binding exports them as
+// The sizes and ranges that hold on every backend, each declared only here. The binding exports them as
 // `limits`, and `npm run limits` writes them into lib/limits.ts for the TypeScript that must work without the addon.
 #pragma once
 
@@ -24,20 +24,20 @@ constexpr int largest_of(std::integer_sequence<int, Dims...>) {
 
 constexpr int kMaxHeadDim = largest_of(HeadDims{});
 
-// Dimensions of a tensor.
+// The most dimensions of a tensor.
 constexpr int kMaxRank = 4;
 
-// Elements of a tensor, and the size of any dimension.
+// The most elements of a tensor, and the largest size of a dimension.
 constexpr int64_t kMaxElements = int64_t(1) << 44;
 
-// Seeds, offsets and counters: the whole numbers that a JavaScript number holds exactly.
+// The largest seed, offset and counter: whole numbers up to it are exact as JavaScript numbers.
 constexpr int64_t kMaxWholeNumber = (int64_t(1) << 53) - 1;
 
-// The index of a device, and host threads.
+// The largest device index, and the most host threads.
 constexpr int kMaxDeviceIndex = 4096;
 constexpr int kMaxThreads = 4096;
 
-// Slots for timestamps in a device's queue (Device::mark).
+// The number of timestamp slots of a device (Device::mark).
 constexpr int kMarks = 4096;
 
 }  // namespace nextpatch

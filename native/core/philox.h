@@ -35,7 +35,7 @@ NEXTPATCH_HOST_DEVICE inline PhiloxWords philox(uint64_t seed, uint64_t counter)
 // In [0, 1): the 24 bits a float holds exactly.
 NEXTPATCH_HOST_DEVICE inline float philox_uniform(uint32_t word) { return float(word >> 8) * 0x1p-24f; }
 
-// In (0, 1], with all 32 bits, so that its logarithm is finite and reaches far into the tail.
+// In (0, 1], from all 32 bits, so that its logarithm is finite and reaches far into the tail.
 NEXTPATCH_HOST_DEVICE inline float philox_uniform_positive(uint32_t word) { return float(word) * 0x1p-32f + 0x1p-33f; }
 
 }  // namespace nextpatch

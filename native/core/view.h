@@ -16,7 +16,7 @@ struct View {
   std::array<int64_t, kMaxRank> shape{};
   std::array<int64_t, kMaxRank> stride{};  // in elements
 
-  // An optional argument that was left out.
+  // False for an optional argument that was left out.
   explicit operator bool() const { return data != nullptr; }
 
   int64_t size() const {

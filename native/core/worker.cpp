@@ -9,7 +9,7 @@ Worker::Worker() : thread_([this] { run(); }) {}
 Worker::~Worker() { close(); }
 
 void Worker::close() {
-  std::deque<Job> dropped;  // destroyed without the lock: a job may own what enqueues as it goes
+  std::deque<Job> dropped;  // destroyed without the lock: destroying a job may enqueue
   {
     std::lock_guard<std::mutex> lock(mutex_);
     closing_ = true;

@@ -1,4 +1,4 @@
-// A thread that runs jobs in the order they came.
+// A thread that runs jobs in the order they were enqueued.
 #pragma once
 
 #include <condition_variable>
@@ -21,8 +21,8 @@ class Worker {
   // Returns at once. Jobs must not throw. After close() a job is dropped.
   void enqueue(Job job);
 
-  // Drops the jobs that have not begun, waits for the one that has, and ends the thread. Not to be called from
-  // a job.
+  // Drops the jobs that have not begun, waits for the one that is running, and ends the thread. Must not be called
+  // from a job.
   void close();
 
  private:

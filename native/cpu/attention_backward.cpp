@@ -3,9 +3,9 @@
 //   dP = dout v^T      dS = P * (dP - delta), delta = rowsum(dout * out)
 //   dq = scale dS k    dk = scale dS^T q
 // A unit of work is one key head of one sequence with a share of its queries: it sums dk and dv for all
-// keys, and dq for its queries, each in a fixed order. Where there are too few key heads to go round, the
-// queries are dealt out to several shares, whose dk and dv are added up at the end. The cut depends on
-// shapes alone, so the gradients have the same bits with any number of threads.
+// keys, and dq for its queries, each in a fixed order. If there are too few key heads to keep the threads busy,
+// the queries are split into several shares, whose dk and dv are added at the end. The split depends only on
+// shapes, so the gradients have the same bits with any number of threads.
 #include <omp.h>
 
 #include "attention_tile.h"
@@ -15,8 +15,8 @@ namespace nextpatch::cpu {
 namespace attention {
 namespace {
 
-constexpr int64_t kUnits = 32;      // as many as should be there to share among threads
-constexpr int64_t kShareTiles = 4;  // tiles of queries that pay for packing the keys once
+constexpr int64_t kUnits = 32;      // enough units to distribute over threads
+constexpr int64_t kShareTiles = 4;  // query tiles that justify packing the keys once
 
 struct Shape {
   int64_t batch, queries, keys, heads, kv_heads, dim;
@@ -30,15 +30,15 @@ struct Shape {
     return std::min({divide_up(kUnits, batch * kv_heads), most, query_tiles()});
   }
   int64_t units() const { return batch * kv_heads * shares(); }
-  // Floats in a tile, and in a unit's dk^T and dv^T.
+  // The number of floats in a tile, and in a unit's dk^T and dv^T.
   int64_t tile() const { return kTile * dim; }
   int64_t gradient() const { return 2 * key_tiles() * tile(); }
-  // Packed keys and values of a thread: k and v as columns, k as row groups. Words of f32 are the largest.
+  // Words of a thread's packed keys and values: k and v as columns, k as row groups. f32 takes the most Words.
   int64_t packed() const { return 3 * key_tiles() * tile(); }
 };
 
-// The workspace: first every thread's packed keys, then the gradients of keys and values. With a single
-// share those are a thread's own, written out before its next unit; else every unit's, kept to be added.
+// The workspace: first every thread's packed keys, then the gradients of keys and values. With a single share there
+// is one slot per thread, written out before the thread's next unit; else one slot per unit, kept to be added.
 int64_t gradient_slots(const Shape& shape, int threads) { return shape.shares() == 1 ? threads : shape.units(); }
 
 template <typename Word>
@@ -56,11 +56,11 @@ struct Scratch {
   float dp[kTile * kTile];          // [query][key]
   Word p[kTile * kTile / k];        // row groups along the queries
   Word ds[kTile * kTile / k];       // row groups along the queries
-  Word ds_rows[kTile * kTile / k];  // rows: [query][key/k]; of floats, ds serves
+  Word ds_rows[kTile * kTile / k];  // rows: [query][key/k]; unused for floats, ds is the same
   float dq[kTile * kMaxHeadDim];    // [query][D]
 };
 
-// A unit's keys and values, packed, and their gradients; all by tile.
+// A unit's packed keys and values, and their gradients; all tile by tile.
 template <typename Word>
 struct Keys {
   Word* k_columns;
@@ -70,7 +70,7 @@ struct Keys {
   float* dv;  // [D][kTile]
 };
 
-// A register of dS as rows; rows of floats are their row groups, stored already.
+// Stores a register of dS as rows. For floats the row groups, stored already, are the same.
 inline void store_row(float*, Reg) {}
 #if defined(__AVX512BF16__) && defined(__AVX512BW__)
 inline void store_row(Pair* out, Reg x) { store(reinterpret_cast<bf16*>(out), (Vec)x); }
@@ -107,7 +107,7 @@ void pack_queries(Scratch<Word>& s, const Rows<T>& q, const Rows<T>& dout, const
     for (int d = 0; d < dim && i < count; d += kLanes)
       delta += load(dout.at(first + i) + d) * load(out.at(first + i) + d);
     s.delta[i] = reduce_add(delta);
-    // Probabilities of 0 for the rows that fill up the tile, and no inf - inf for those that see no key.
+    // Gives probabilities of 0 in padding rows, and avoids inf - inf in rows that see no key.
     s.lse[i] = i >= count ? INFINITY : lse[first + i] == -INFINITY ? 0.f : lse[first + i] * kLog2E;
   }
 }
@@ -138,7 +138,7 @@ void softmax_backward(Scratch<Word>& s, int queries, int keys, int64_t offset, f
     }
 }
 
-// One tile of keys for the tile of queries in s.
+// Processes one tile of keys for the tile of queries in s.
 template <typename Word>
 void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int dim, int64_t offset, float scale) {
   constexpr int k = kPerWord<Word>;
@@ -146,7 +146,7 @@ void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int
   keys = round_up(keys, kRegLanes);
   const int words = dim / k;
   const bool masked = offset < keys - 1;
-  // The keys that some query of the block of rows from i sees.
+  // The keys visible to at least one query of the block of rows that starts at i.
   const auto seen_by = [&](int i) { return int(std::clamp<int64_t>(i + kRowBlock + offset, 0, keys)); };
 
   const Product<Word> qk{s.scores, kTile, s.q, words, tile.k_columns, kTile, words};
@@ -160,7 +160,7 @@ void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int
   else
     softmax_backward<false>(s, queries, keys, offset, scale);
 
-  // Under the mask the second half of the keys begins late.
+  // Under the mask, only later queries see the second half of the keys.
   const int step = masked ? kTile / 2 : kTile;
   for (int j = 0; j < keys; j += step) {
     const int begin = int(std::clamp<int64_t>(j - offset, 0, queries)) / 2 * 2;
@@ -187,7 +187,7 @@ struct Arguments {
   float scale;
 };
 
-// Writes dk and dv of tile `tile` of keys from their sums.
+// Writes dk and dv of key tile `tile` from their sums.
 template <typename T>
 void write_keys(const Shape& shape, const Arguments& x, int64_t b, int64_t g, int64_t tile, float* dk, float* dv) {
   const int64_t key = tile * kTile;
@@ -196,7 +196,7 @@ void write_keys(const Shape& shape, const Arguments& x, int64_t b, int64_t g, in
   write_transposed<T>({x.dv, b, g}, key, count, dv, dim, 1.f);
 }
 
-// The queries of share `share`: every shares()-th tile, so that all shares see about as many keys.
+// The queries of share `share` are every shares()-th tile, so that all shares see about the same number of keys.
 template <typename T, typename Word = typename Operand<T>::Word>
 void backward_unit(const Shape& shape, const Arguments& x, int64_t b, int64_t g, int64_t share, float* packed,
                    float* gradient) {

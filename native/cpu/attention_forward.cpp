@@ -1,6 +1,6 @@
-// Causal attention, forward: FlashAttention's tiling (Dao, arXiv 2307.08691) turned on its side. Scores are
-// kept transposed, keys down and queries along the vectors, so that the running maximum and sum of every
-// query are lanes of a vector and nothing is ever reduced within one.
+// Causal attention, forward: FlashAttention's tiling (Dao, arXiv 2307.08691), transposed. Scores are kept with keys
+// as rows and queries along the vector lanes, so that each query's running maximum and sum is one lane and no
+// reduction within a vector is needed.
 #include "attention_tile.h"
 #include "cpu_kernels.h"
 
@@ -8,11 +8,11 @@ namespace nextpatch::cpu {
 namespace attention {
 namespace {
 
-// One thread takes kBlockTiles tiles of queries of one head at a time, so that packing a tile of keys
-// and values is paid once for that many products.
+// A thread processes kBlockTiles query tiles of one head at a time, so that a tile of keys and values is packed
+// once for that many products.
 constexpr int kBlockTiles = 4;
 
-// A tile of queries on its way through the keys.
+// The state of a tile of queries while it passes over the keys.
 template <typename Word>
 struct QueryTile {
   Word q[kTile * kMaxHeadDim / kPerWord<Word>];  // columns
@@ -32,12 +32,12 @@ struct Scratch {
   float rescale[kTile];                          // exp2(old max - new max)
 };
 
-// scores[j][i] = -inf where key j is after the last one that query i sees, j > i + offset.
+// scores[j][i] = -inf if key j is after the last one that query i sees, j > i + offset.
 void mask_scores(float* scores, int keys, int queries, int64_t offset) {
   Reg lane;
   for (int i = 0; i < kRegLanes; ++i) lane[i] = i;
   for (int j = 0; j < keys; ++j) {
-    const int hidden = int(std::clamp<int64_t>(j - offset, 0, queries));  // queries before this one
+    const int hidden = int(std::clamp<int64_t>(j - offset, 0, queries));  // queries that do not see key j
     for (int i = 0; i < hidden; i += kRegLanes) {
       float* const s = scores + j * kTile + i;
       reg_store(s, lane + float(i) < float(hidden) ? reg_splat(-INFINITY) : reg_load(s));
@@ -45,7 +45,7 @@ void mask_scores(float* scores, int keys, int queries, int64_t offset) {
   }
 }
 
-// p = exp2(scale * score - max) with the maximum moved on to include these keys; the sum follows.
+// p = exp2(scale * score - max), where the maximum is updated with these keys; updates the sum too.
 template <typename Word>
 void softmax_step(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, float scale) {
   for (int i = 0; i < queries; i += kRegLanes) {
@@ -56,7 +56,7 @@ void softmax_step(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries
       odd_max = reg_max(odd_max, reg_load(s.scores + (j + 1) * kTile + i) * scale);
     }
     const Reg new_max = reg_max(even_max, odd_max);
-    // Finite, so that a query without a key has exponentials of 0 and not of inf - inf.
+    // Finite, so that a query that sees no key gets exponentials of 0, not inf - inf.
     const Reg shift = reg_max(reg_splat(-3e38f), new_max);
     Reg even_sum{}, odd_sum{};
     for (int j = 0; j < keys; j += 2) {
@@ -73,7 +73,7 @@ void softmax_step(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries
   }
 }
 
-// One tile of keys for one tile of queries; query i of the tile sees the tile's keys j <= i + offset.
+// Processes one tile of keys for one tile of queries; query i of the tile sees the tile's keys j <= i + offset.
 template <typename Word>
 void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int dim, int64_t offset, float scale) {
   keys = round_up(keys, kRowBlock);
@@ -89,7 +89,7 @@ void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int 
   if (masked) mask_scores(s.scores, keys, queries, offset);
   softmax_step(s, tile, keys, queries, scale);
 
-  // Under the mask the first half of the queries stops early.
+  // Under the mask, the first half of the queries sees fewer keys.
   const int step = masked ? kTile / 2 : kTile;
   for (int i = 0; i < queries; i += step) {
     const int end = std::min(i + step, queries);
@@ -123,7 +123,7 @@ void forward_block(const Rows<T>& out, float* lse, const Rows<T>& q, const Rows<
   for (int64_t key = 0; key < seen; key += kTile) {
     const int keys = int(std::min<int64_t>(kTile, seen - key));
     pack_rows(s.rows, v.at(key), v.stride, keys, dim);
-    group_rows(s.k, s.rows, dim);  // s.k is free until the keys are packed
+    group_rows(s.k, s.rows, dim);  // s.k is unused until the keys are packed
     transpose(s.v, groups, s.k, dim, groups, dim);
     pack_rows(s.k, k.at(key), k.stride, keys, dim);
     prefetch_rows(k, key + kTile, seen, dim);

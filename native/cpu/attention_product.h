@@ -1,6 +1,6 @@
-// Products of small packed matrices, the arithmetic of attention: accumulators stay in registers while
-// the sum runs. Its unit is a 32-bit Word along the summed dimension: one float, or where the processor
-// multiplies them (AVX512-BF16) a pair of bf16. Tensors of bf16 are widened to floats elsewhere.
+// Products of small packed matrices, as attention needs them: the accumulators stay in registers during the whole
+// sum. The unit along the summed dimension is a 32-bit Word: one float, or a pair of bf16 on processors that
+// multiply them (AVX512-BF16). On other processors bf16 tensors are widened to float.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace nextpatch::cpu::attention {
 
-// Two neighbours along the summed dimension, the first in the low half.
+// Two adjacent bf16 along the summed dimension, the first in the low half.
 struct Pair {
   uint32_t bits;
 };
@@ -19,7 +19,7 @@ constexpr int kPerWord = 1;
 template <>
 inline constexpr int kPerWord<Pair> = 2;
 
-// What a product of tensors of type T is computed in.
+// The Word that products of tensors of type T are computed with.
 template <typename T>
 struct Operand {
   using Word = float;
@@ -38,14 +38,14 @@ inline Reg multiply_add(Pair a, const Pair* b, Reg sum) {
 }
 #endif
 
-// What the sum starts from.
+// The initial value of the sum.
 enum class Onto {
   zero,
-  sum,       // what c holds
-  rescaled,  // what c holds, its columns multiplied by `rescale`
+  sum,       // c
+  rescaled,  // c with its columns multiplied by `rescale`
 };
 
-// The matrices of c = a b: c[rows, cols] f32, a[rows, words], b[words, cols], row-major, ld* Words a row.
+// The matrices of c = a b: c[rows, cols] f32, a[rows, words], b[words, cols], row-major with row strides ld*.
 template <typename Word>
 struct Product {
   float* c;
@@ -93,11 +93,11 @@ inline void multiply_rows(const Product<Word>& p, int row, int rows, int col) {
   for (int m = row; m < row + rows; m += M) multiply_block<onto, M, N>(p, m, col);
 }
 
-// Rows are cut in blocks of this size, so row ranges are multiples of it.
+// Rows are processed in blocks of at most this size, so row ranges are multiples of it.
 constexpr int kRowBlock = 8;
 
-// c[row .. row+rows, col .. cols) = (or +=) a b. rows is a multiple of kRowBlock; col and cols of
-// kRegLanes. Blocks are as large as the register file takes, and hold enough sums to hide their latency.
+// c[row .. row+rows, col .. cols) = (or +=) a b. rows is a multiple of kRowBlock; col and cols are multiples of
+// kRegLanes. Blocks are as large as the register file allows, with enough independent sums to hide the latency.
 template <Onto onto, typename Word>
 void multiply(const Product<Word>& p, int row, int rows, int col, int cols) {
   while (col < cols) {

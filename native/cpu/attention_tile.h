@@ -1,11 +1,11 @@
-// The tiles attention is cut into, and how they are packed for its products. A tile is kTile positions of
-// one head; the last of a sequence is filled up with zeros. Layouts, with D the head dimension and k the
-// elements of a Word (two of bf16, one of f32):
-//   rows        [kTile][D/k]   position after position, a Word being k neighbours along D
+// The tiles of attention, and how they are packed for its products. A tile is kTile positions of one head; the
+// last tile of a sequence is padded with zeros. Layouts, with D the head dimension and k the elements in a Word
+// (two of bf16, one of f32):
+//   rows        [kTile][D/k]   position by position; a Word is k neighbours along D
 //   columns     [D/k][kTile]   the transpose of rows
-//   row groups  [kTile/k][D]   a Word being k neighbouring positions
+//   row groups  [kTile/k][D]   a Word is k neighbouring positions
 //   transposed  [D][kTile/k]   the transpose of row groups
-// For floats rows and row groups are the same, as are columns and transposed.
+// For floats, rows and row groups are the same, as are columns and transposed.
 #pragma once
 
 #include "../core/view.h"
@@ -20,7 +20,7 @@ constexpr float kLn2 = 0.693147180559945309f;
 inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int round_up(int a, int b) { return (a + b - 1) / b * b; }
 
-// The calling thread's S, made once. Not inlined: the address would be looked up at every use.
+// The calling thread's S, made once. Not inlined, as then the address would be looked up at every use.
 template <typename S>
 __attribute__((noinline)) S& thread_scratch() {
   static thread_local S scratch;
@@ -38,9 +38,9 @@ struct Rows {
   T* at(int64_t position) const { return data + position * stride; }
 };
 
-// out[cols][rows] = in[rows][cols] of 32-bit elements: squares of one register a side, whose off-diagonal
-// halves, quarters, ... are exchanged in turn. rows is a multiple of kRegLanes; cols is rounded up to one,
-// which with D = 80 in Pairs reads and writes up to 8 columns more.
+// out[cols][rows] = in[rows][cols] of 32-bit elements, by squares of one register a side, in which off-diagonal
+// halves, quarters, ... are swapped in turn. rows is a multiple of kRegLanes; cols is rounded up to one, so that
+// with D = 80 in Pairs up to 8 more columns are read and written.
 template <typename Element>
 void transpose(Element* out, int64_t out_stride, const Element* in, int64_t in_stride, int rows, int cols) {
   static_assert(sizeof(Element) == 4);
@@ -53,7 +53,7 @@ void transpose(Element* out, int64_t out_stride, const Element* in, int64_t in_s
       for (int i = 0; i < kRegLanes; ++i) std::memcpy(&x[i], in + (r + i) * in_stride + c, sizeof x[i]);
 #pragma GCC unroll 4
       for (int width = kRegLanes / 2; width > 0; width /= 2) {
-        // Lane l of the upper result is l of a, or l - width of b; of the lower, l + width of a, or l of b.
+        // Lane l of the upper result is lane l of a, or l - width of b; of the lower, l + width of a, or l of b.
         const RegU second = (lane & width) / width;
         const RegU upper = lane - second * width + second * kRegLanes;
         const RegU lower = upper + width;
@@ -70,7 +70,7 @@ void transpose(Element* out, int64_t out_stride, const Element* in, int64_t in_s
     }
 }
 
-// rows, from `count` positions.
+// Packs `count` positions as rows.
 inline void pack_rows(float* out, const float* in, int64_t stride, int count, int dim) {
   for (int i = 0; i < count; ++i)
     for (int d = 0; d < dim; d += kLanes) std::memcpy(out + i * dim + d, in + i * stride + d, sizeof(Vec));
@@ -87,8 +87,8 @@ inline void pack_rows(Pair* out, const bf16* in, int64_t stride, int count, int 
   std::fill(out + count * dim / 2, out + kTile * dim / 2, Pair{0});
 }
 
-// Asks for a tile from `first` on, positions before `end`, that is packed soon: the processor does not
-// foresee rows that lie apart.
+// Prefetches a tile that is packed soon: from `first` on, positions before `end`. The hardware prefetcher does not
+// predict rows that are far apart.
 template <typename T>
 void prefetch_rows(const Rows<T>& rows, int64_t first, int64_t end, int dim) {
   for (int64_t i = first; i < std::min(first + kTile, end); ++i)
@@ -96,11 +96,11 @@ void prefetch_rows(const Rows<T>& rows, int64_t first, int64_t end, int dim) {
       __builtin_prefetch(reinterpret_cast<const char*>(rows.at(i)) + byte);
 }
 
-// row groups, from rows.
+// Converts rows to row groups.
 inline void group_rows(float* out, const float* rows, int dim) { std::copy_n(rows, kTile * dim, out); }
 inline void group_rows(Pair* out, const Pair* rows, int dim) {
   typedef uint16_t Full __attribute__((vector_size(4 * kLanes)));
-  Full first, second;  // of the 2 * kLanes elements of both rows
+  Full first, second;  // interleave the first, the second half of two rows' 2 * kLanes elements
   for (int i = 0; i < kLanes; ++i) {
     first[2 * i] = i;
     first[2 * i + 1] = 2 * kLanes + i;
@@ -119,7 +119,7 @@ inline void group_rows(Pair* out, const Pair* rows, int dim) {
     }
 }
 
-// Two neighbouring rows of values as one row of groups (bf16) or two (f32); ld Words between groups.
+// Stores two adjacent rows of values as one row of groups (bf16) or two (f32); ld Words between groups.
 inline void store_group(float* out, int64_t ld, Reg even, Reg odd) {
   reg_store(out, even);
   reg_store(out + ld, odd);
@@ -135,7 +135,7 @@ inline void store_group(Pair* out, int64_t, Reg even, Reg odd) {
 }
 #endif
 
-// out[count][D] = in[D][kTile] transposed and scaled by `scale`, rounded to T.
+// out[count][D] = in[D][kTile], transposed, multiplied by `scale` and rounded to T.
 template <typename T>
 void write_transposed(const Rows<T>& out, int64_t position, int count, float* in, int dim, float scale) {
   alignas(64) float rows[kTile * kMaxHeadDim];

@@ -1,4 +1,4 @@
-// The CPU as a device: plain host memory, work done in place on the queue thread and its OpenMP team.
+// The CPU as a device: plain host memory; work runs synchronously on the queue thread and its OpenMP team.
 #include "../core/backend.h"
 
 #include <omp.h>
@@ -38,7 +38,7 @@ class CpuContext final : public Context {
 
   Kernels& kernels() override { return kernels_; }
 
-  // OpenMP's thread count belongs to the thread that opens parallel regions.
+  // OpenMP's thread count is a setting of the thread that opens parallel regions.
   void enter() override { omp_set_num_threads(threads_); }
 
   void* allocate(size_t bytes) override { return allocate_memory(bytes); }
@@ -50,7 +50,7 @@ class CpuContext final : public Context {
   void copy_from_host(void* device, const void* host, size_t bytes) override { std::memcpy(device, host, bytes); }
   void copy_to_host(void* host, const void* device, size_t bytes) override { std::memcpy(host, device, bytes); }
 
-  // Work is done when its call returns, so every mark is reached.
+  // Work is done when its call returns, so there is nothing to wait for.
   Ticket record() override { return 0; }
   void wait(Ticket) override {}
 

@@ -1,5 +1,5 @@
-# The CPU backend, compiled once for every instruction set into a library of its own, so that no inline
-# function compiled for one set can be linked into another; the addon opens the best the processor runs.
+# The CPU backend, compiled into a separate library for each instruction set, so that no inline function compiled
+# for one set can be linked into another. The addon opens the best one that the processor supports.
 set(CPU_NOTE ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/nextpatch_cpu_baseline.missing)
 file(REMOVE ${CPU_NOTE})
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h)
@@ -7,7 +7,7 @@ find_library(DNNL_LIBRARY NAMES dnnl)
 if(NOT DNNL_INCLUDE_DIR OR NOT DNNL_LIBRARY)
   set(CPU_PROBLEM "the cpu backend needs oneDNN; on Debian or Ubuntu: apt-get install libdnnl-dev")
   if(NOT TARGET nextpatch_cuda)
-    message(FATAL_ERROR "nextpatch: ${CPU_PROBLEM}")  # there would be nothing to compute on
+    message(FATAL_ERROR "nextpatch: ${CPU_PROBLEM}")  # no backend would be left
   endif()
   message(STATUS "nextpatch: ${CPU_PROBLEM}")
   file(WRITE ${CPU_NOTE} "${CPU_PROBLEM}, then npm run build:native\n")
@@ -22,8 +22,8 @@ function(add_cpu_backend isa)
   set_target_properties(${target} PROPERTIES PREFIX "")
   target_include_directories(${target} PRIVATE ${DNNL_INCLUDE_DIR})
   target_compile_definitions(${target} PRIVATE NEXTPATCH_ISA="${isa}")
-  # -ffp-contract=fast: products and sums may fuse, always alike in one build.
-  # -fno-math-errno: nothing reads errno, and square roots become single instructions.
+  # -ffp-contract=fast: products and sums may fuse, always the same way in one build.
+  # -fno-math-errno: nothing reads errno, so square roots become single instructions.
   target_compile_options(${target} PRIVATE
     -fvisibility=hidden -Wall -Wextra -Wno-psabi -O3 -ffp-contract=fast -fno-math-errno ${ARGN})
   target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX ${DNNL_LIBRARY})

@@ -1,5 +1,5 @@
-// The CPU backend's operations; each family is defined in a file of its own. Compiled once for every
-// instruction set (see CMakeLists.txt), each time into a library of its own.
+// The CPU backend's operations, one source file per family. Compiled into a separate library for each instruction
+// set (see cpu.cmake).
 #pragma once
 
 #include "../kernels.h"
@@ -14,7 +14,7 @@ class CpuKernels final : public Kernels {
 #include "../kernels_overrides.inc"
 
  private:
-  struct Products;  // oneDNN engine, stream and primitives made so far (matmul.cpp)
+  struct Products;  // oneDNN engine, stream and cached primitives (matmul.cpp)
   Products* products_;
   int threads_;
 };

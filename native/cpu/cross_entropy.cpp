@@ -1,5 +1,5 @@
-// Next-patch cross-entropy: one distribution against K labels, the gradient in place of the logits. A row is
-// swept twice, for the log-sum-exp and for the gradient, the second time from the cache.
+// Next-patch cross-entropy: one distribution against K labels; the gradient overwrites the logits. Each row is read
+// twice, for the log-sum-exp and for the gradient, the second time from the cache.
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
@@ -15,12 +15,12 @@
 namespace nextpatch::cpu {
 namespace {
 
-// The running maximum is looked at once in so many vectors: a rescaled sum costs an exponential of its own.
+// The running maximum is checked once per this many vectors, as rescaling the sum costs an exponential.
 constexpr int kGroupVecs = 16;
 constexpr int64_t kGroup = kGroupVecs * kLanes;
 
-// The log of a sum of exponentials is largest + log_sum. Kept apart: added up, logits in the thousands would
-// round away the digits of log_sum.
+// The log of a sum of exponentials is largest + log_sum. They are kept separate because with logits in the thousands
+// the sum of both would round away the digits of log_sum.
 struct LogSumExp {
   float largest;
   float log_sum;
@@ -28,7 +28,7 @@ struct LogSumExp {
 
 template <typename T>
 LogSumExp log_sum_exp(const T* logits, int64_t size) {
-  // Finite, so that a logit of -inf leaves exp(-inf) = 0 and not a NaN.
+  // Finite, so that a logit of -inf gives exp(-inf) = 0, not NaN.
   float largest = -FLT_MAX;
   Vec sum = {};
   for (int64_t begin = 0; begin < size; begin += kGroup) {
@@ -54,7 +54,7 @@ struct Labels {
 
   bool used(int64_t j) const { return in_vocabulary(ids[j], vocabulary); }
 
-  // The coefficients of all labels equal to the j-th; 0 unless it is the first of them.
+  // The sum of the coefficients of all labels equal to the j-th; 0 unless it is the first of them.
   float weight_once(int64_t j) const {
     for (int64_t i = 0; i < j; ++i)
       if (ids[i] == ids[j]) return 0;
@@ -65,7 +65,7 @@ struct Labels {
   }
 };
 
-// `kept` [count]: room for the logits at the labels, which the gradient overwrites.
+// `kept` [count]: saves the logits at the labels, which the gradient overwrites.
 template <typename T>
 float row_loss(T* logits, const Labels& labels, float* kept, bool gradient) {
   float total = 0;
@@ -88,7 +88,7 @@ float row_loss(T* logits, const Labels& labels, float* kept, bool gradient) {
   for_lanes(labels.vocabulary, [=, largest = largest, log_sum = log_sum](int64_t i, auto lanes) {
     store(logits + i, exp((load(logits + i, lanes) - largest) - log_sum) * total, lanes);
   });
-  // From the logit again, not from the rounded softmax: a difference of two near values is rounded once.
+  // Computed from the logit, not from the rounded softmax, so that the difference of two close values is rounded once.
   for (int64_t j = 0; j < labels.count; ++j) {
     if (!labels.used(j)) continue;
     const float weight = labels.weight_once(j);
@@ -105,7 +105,7 @@ void all_rows(const View& losses, const View& logits, const View& labels, const 
   const int64_t rows = logits.rows(), vocabulary = logits.cols(), size = labels.cols();
 #pragma omp parallel if (rows * vocabulary >= kParallelElements)
   {
-    // Of the thread's own, so that a step takes no memory.
+    // One per thread, reused, so that a step allocates no memory.
     static thread_local std::vector<float> kept;
     if (int64_t(kept.size()) < size) kept.resize(size_t(size));
 #pragma omp for schedule(static)

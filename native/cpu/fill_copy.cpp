@@ -18,7 +18,7 @@ template <typename To, typename From>
 void convert(To* to, const From* from, int64_t n) {
   for_lanes(n, [=](int64_t i, auto lanes) { store(to + i, load(from + i, lanes), lanes); });
 }
-// By the scalar rounding: the processor's instruction takes subnormal numbers for zeros.
+// Uses the scalar rounding, as the processor's instruction treats subnormal numbers as zeros.
 void convert(bf16* to, const float* from, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = to_bf16(from[i]);
 }
@@ -27,7 +27,7 @@ void convert(T* to, const T* from, int64_t n) {
   std::memcpy(to, from, size_t(n) * sizeof *to);
 }
 
-// Where row `row` of a tensor starts, in elements.
+// The offset of row `row` of a tensor, in elements.
 int64_t row_offset(const View& view, int64_t row) {
   int64_t offset = 0;
   for (int i = view.rank - 2; i >= 0; --i) {

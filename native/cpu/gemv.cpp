@@ -8,7 +8,7 @@
 namespace nextpatch::cpu {
 namespace {
 
-// Outputs of a task: whole cache lines of c, whatever its dtype.
+// Outputs per task: whole cache lines of c for any dtype.
 constexpr int64_t kOutputs = 64;
 
 inline void assign(float& to, float value) { to = value; }

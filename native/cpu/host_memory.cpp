@@ -38,7 +38,7 @@ void* allocate_memory(size_t bytes) {
   const size_t whole_pages = bytes / kHugePage * kHugePage;
   void* data = nullptr;
   if (posix_memalign(&data, whole_pages == 0 ? kCacheLine : kHugePage, bytes) != 0) return nullptr;
-  if (whole_pages > 0) madvise(data, whole_pages, MADV_HUGEPAGE);  // advice: without it all works, too
+  if (whole_pages > 0) madvise(data, whole_pages, MADV_HUGEPAGE);  // only a hint: may fail
   return data;
 }
 

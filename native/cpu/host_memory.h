@@ -1,4 +1,4 @@
-// Host memory, as the cpu backend takes it.
+// Host memory of the cpu backend.
 #pragma once
 
 #include <cstddef>
@@ -7,12 +7,12 @@
 
 namespace nextpatch::cpu {
 
-// Memory that can be had without swapping; what the control group allows where it allows less.
+// Memory available without swapping, or the control group's limit if that is lower.
 MemoryStatus memory_status();
 
-// On a cache line; large blocks in huge pages where the system has them: with small ones a training step takes some
-// per cent longer, for the looking up of addresses. Null where so much is not free: Linux would promise it, and kill
-// the process when it is used.
+// Aligned to a cache line; large blocks use huge pages if the system has them: with small pages a training step takes
+// some per cent longer, because of TLB misses. Null if not enough is free: Linux would overcommit, and kill the
+// process when the memory is used.
 void* allocate_memory(size_t bytes);
 void free_memory(void* data);
 

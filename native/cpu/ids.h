@@ -1,4 +1,4 @@
-// Ids outside the vocabulary: found by any thread, reported once all threads are done.
+// Ids outside the vocabulary: recorded by any thread, reported after all threads are done.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,7 @@ inline bool in_vocabulary(int32_t id, int64_t vocabulary) { return id >= 0 && id
 
 class BadIds {
  public:
-  // Any thread, in any order: the lowest index is the one named.
+  // From any thread, in any order: the lowest index is reported.
   void found(int64_t index) {
     int64_t first = first_.load(std::memory_order_relaxed);
     while (index < first && !first_.compare_exchange_weak(first, index, std::memory_order_relaxed)) {

@@ -24,7 +24,7 @@ void CpuKernels::patch_labels(const View& labels, const View& tokens, int64_t po
 void CpuKernels::label_coefficients(const View& coefficients, const View& labels, const View& weights) {
   const int64_t rows = labels.rows(), size = labels.cols();
   const int32_t* ids = labels.as<int32_t>();
-  // So many offsets are counted together, that a row is read whole for the patch sizes in use.
+  // Offsets counted together: enough to read a row at once for the usual patch sizes.
   constexpr int64_t kGroup = 16;
   for (int64_t first = 0; first < size; first += kGroup) {
     const int64_t group = std::min(kGroup, size - first);

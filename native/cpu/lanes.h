@@ -1,5 +1,5 @@
-// Rows of any length as vectors of 16: the last, shorter vector goes through a copy, so that a kernel's body
-// is written once and compiled twice, whole and partial.
+// Rows of any length as vectors of 16. The last, partial vector goes through a copy, so that a kernel's body is
+// written once and compiled twice, for whole and for partial vectors.
 #pragma once
 
 #include "simd.h"
@@ -17,7 +17,7 @@ inline void store(T* p, Vec v, AllLanes) {
   store(p, v);
 }
 
-// The first `count` lanes; the others are `rest`.
+// Loads the first `count` lanes; the others are `rest`.
 inline Vec load(const float* p, int count, float rest = 0) {
   Vec v = splat(rest);
   std::memcpy(&v, p, size_t(count) * sizeof *p);
@@ -36,7 +36,7 @@ inline void store(T* p, Vec v, int count) {
   std::memcpy(p, x, size_t(count) * sizeof *p);
 }
 
-// f(i, lanes) for i = 0, 16, 32, ... below n; `lanes` goes on to load and store.
+// f(i, lanes) for i = 0, 16, 32, ... below n; f passes `lanes` on to load and store.
 template <typename F>
 inline void for_lanes(int64_t n, const F& f) {
   int64_t i = 0;
@@ -44,8 +44,8 @@ inline void for_lanes(int64_t n, const F& f) {
   if (i < n) f(i, int(n - i));
 }
 
-// The sum of term(i, lanes), called as by for_lanes, in four sums, so that an addition need not wait for the
-// one before it. Terms of partial vectors are 0 in the lanes that are not there.
+// The sum of term(i, lanes), called as in for_lanes, in four partial sums, so that an addition need not wait for the
+// one before it. Terms of partial vectors must be 0 in the missing lanes.
 template <typename F>
 inline Vec sum_lanes(int64_t n, const F& term) {
   Vec sum0 = {}, sum1 = {}, sum2 = {}, sum3 = {};

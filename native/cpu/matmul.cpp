@@ -1,7 +1,7 @@
-// Matrix products by oneDNN. A primitive is compiled for a shape, so those in use are kept.
+// Matrix products with oneDNN. A primitive is compiled for one shape, so primitives are cached.
 //
-// Where c has many rows, b is first put into the blocked layout that oneDNN's kernels read. Left as it is, each of
-// them rearranges it again for every block of rows, which costs 15 to 20 per cent of the product.
+// If c has many rows, b is first converted to the blocked layout that oneDNN's kernels read. Otherwise the kernels
+// rearrange b again for every block of rows, which costs 15 to 20 per cent of the product.
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <map>
@@ -31,7 +31,7 @@ dnnl::memory::desc operand(int64_t rows, int64_t cols, DType dtype, bool transpo
   return {{rows, cols}, type_of(dtype), strides};
 }
 
-// What a primitive depends on.
+// The key of a cached primitive.
 struct Problem {
   int64_t m, n, k;
   DType in, out;
@@ -42,21 +42,21 @@ struct Problem {
     return {m, n, k, in, out, transpose_a, transpose_b, accumulate};
   }
 
-  // Whether putting b into blocks pays: the rows of c share its cost. Measured on Zen 5; oneDNN is slow at columns
-  // that do not fill its blocks of 64, and in f32 a transposed `a` is what takes the time.
+  // Whether converting b to blocks pays: its cost is spread over the rows of c. Measured on Zen 5; oneDNN is slow
+  // if the columns do not fill its blocks of 64, and in f32 a transposed `a` dominates the time.
   bool blocks_b() const {
     if (transpose_a && in == DType::f32) return false;
     return m >= (n % 64 == 0 ? 256 : 1024);
   }
 };
 
-// Puts b into blocks.
+// Converts b to the blocked layout.
 struct Blocking {
   dnnl::reorder primitive;
   dnnl::memory blocked;
 };
 
-// The memory objects are kept too: at small sizes making them costs as much as the product.
+// The memory objects are cached too: for small sizes making them costs as much as the product.
 struct Product {
   dnnl::matmul primitive;
   dnnl::memory a, b, c;
@@ -78,15 +78,15 @@ struct Free {
 }  // namespace
 
 struct CpuKernels::Products {
-  // A model has some tens of shapes; a program that keeps inventing new ones starts over.
+  // A model has a few dozen shapes; beyond this many, for a program with ever new shapes, the cache is cleared.
   static constexpr size_t kMost = 512;
 
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   std::map<Problem, Product> made;
-  bool has_bf16 = true;                // until oneDNN says otherwise
-  std::vector<float> wide[3];          // c, a, b in f32 where it has no bf16 products: below AVX-512
-  std::unique_ptr<void, Free> blocks;  // the b of the product that runs
+  bool has_bf16 = true;                // until oneDNN reports that it has no bf16 products
+  std::vector<float> wide[3];          // c, a, b in f32 if it has none (below AVX-512)
+  std::unique_ptr<void, Free> blocks;  // the blocked b of the running product
   size_t blocks_bytes = 0;
 
   Product make(const Problem& p) {
@@ -199,7 +199,7 @@ void CpuKernels::matmul(const View& c, const View& a, const View& b, bool transp
   try {
     products_->run_any(problem, c, a, b);
   } catch (const dnnl::error& error) {
-    // Of its own: it does not say how much, and needs no more than its operands.
+    // oneDNN ran out of memory. It does not report how much it requested; it needs at most the size of its operands.
     if (error.status == dnnl_out_of_memory)
       out_of_memory(size_t(a.size()) * size_of(a.dtype) + size_t(b.size()) * size_of(b.dtype));
     throw Error(ErrorKind::device, std::string("oneDNN: ") + error.what());

@@ -1,4 +1,4 @@
-// Normally distributed values from Philox by the transform of Box and Muller.
+// Normally distributed values: the Box-Muller transform of Philox words.
 #include <algorithm>
 #include <cmath>
 
@@ -9,7 +9,7 @@
 namespace nextpatch::cpu {
 namespace {
 
-// The four values at `counter`: words 0 and 1 make the first two, words 2 and 3 the others.
+// The four values at `counter`: words 0 and 1 give the first two, words 2 and 3 the others.
 void four_normals(float out[4], uint64_t seed, uint64_t counter) {
   const PhiloxWords words = philox(seed, counter);
   for (int pair = 0; pair < 4; pair += 2) {

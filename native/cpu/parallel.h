@@ -1,5 +1,5 @@
-// How the operations are spread over threads. A thread gets one contiguous range, and what an iteration
-// computes never depends on which thread runs it.
+// Distributes operations over threads. Each thread gets one contiguous range, and the result of an iteration never
+// depends on which thread runs it.
 #pragma once
 
 #include <cstdint>
@@ -9,10 +9,10 @@
 
 namespace nextpatch::cpu {
 
-// Waking the team costs a few microseconds: below so many elements one thread is done sooner.
+// Waking the team of threads costs a few microseconds: below this many elements one thread is faster.
 constexpr int64_t kParallelElements = 1 << 15;
 
-// Elements of a block of an elementwise operation: small enough to share out, large enough to run at speed.
+// Elements in a block of an elementwise operation: small enough to distribute, large enough to run at full speed.
 constexpr int64_t kBlock = 4096;
 
 // f(i) for i in [0, count), each touching about `elements` elements.
@@ -31,7 +31,7 @@ void parallel_blocks(int64_t size, const F& f) {
   });
 }
 
-// f(T{}) with the element type of a compute dtype.
+// f(T{}), where T is the element type of a compute dtype.
 template <typename F>
 void with_type(DType dtype, const F& f) {
   if (dtype == DType::bf16) {

@@ -1,4 +1,4 @@
-// Patch embedding: the mean of the embeddings of a patch's tokens, and its gradient in the table.
+// Patch embedding: the mean of the embeddings of a patch's tokens, and the gradient of the table.
 #include <algorithm>
 
 #include "cpu_kernels.h"
@@ -28,11 +28,11 @@ void forward(const View& out, const View& tokens, const View& table, BadIds& bad
   });
 }
 
-// The occurrences of all tokens ordered by token, then by position: counting sort, linear in both.
+// The occurrences of all tokens sorted by token, then by position: a counting sort, linear in tokens and vocabulary.
 struct Occurrences {
   int32_t* end;    // [vocabulary]: where a token's occurrences end in `order`
   int32_t* order;  // [count]: positions in the token array
-  int64_t count;   // ids outside the vocabulary are left out
+  int64_t count;   // excludes ids outside the vocabulary
 
   Occurrences(int32_t* workspace, const int32_t* ids, int64_t size, int64_t vocabulary, BadIds& bad)
       : end(workspace), order(workspace + vocabulary), count(0) {
@@ -49,16 +49,16 @@ struct Occurrences {
       end[token] = int32_t(count);
       count += occurrences;
     }
-    // Each token's entry runs from its start to its end as its occurrences are placed.
+    // Placing a token's occurrences moves its entry in `end` from the start to the end of its range.
     for (int64_t i = 0; i < size; ++i)
       if (in_vocabulary(ids[i], vocabulary)) order[end[ids[i]]++] = int32_t(i);
   }
 };
 
-// Columns summed together in registers while a token's occurrences are walked.
+// Columns summed together in registers in one pass over a token's occurrences.
 constexpr int kColumnVecs = 8;
 constexpr int64_t kColumns = kColumnVecs * kLanes;
-// Occurrences of a task. A token belongs to the task where its first one lies.
+// Occurrences per task. A token belongs to the task that contains its first occurrence.
 constexpr int64_t kTaskOccurrences = 256;
 
 template <typename T>
@@ -81,8 +81,8 @@ void add_token(float* to, const T* dout, const int32_t* first, const int32_t* la
   });
 }
 
-// Tasks are (occurrences, columns), so that even a batch of one token only is shared out; each element of
-// the table is written by one task, whichever thread takes it.
+// Tasks are (occurrences, columns), so that even a batch of a single distinct token is distributed over threads. Each
+// element of the table is written by one task, whichever thread runs it.
 template <typename T>
 void backward(const View& dtable, const View& dout, const int32_t* ids, int64_t patch, const Occurrences& occurrences) {
   const int64_t cols = dtable.cols();
@@ -93,7 +93,7 @@ void backward(const View& dtable, const View& dout, const int32_t* ids, int64_t 
     const int64_t begin = task / column_tasks * kTaskOccurrences, column = task % column_tasks * kColumns;
     const int64_t limit = std::min(begin + kTaskOccurrences, occurrences.count);
     int64_t at = begin;
-    // A token that began in the task before is that task's.
+    // Skip a token that began in the previous task: it belongs to that task.
     if (at > 0 && ids[occurrences.order[at]] == ids[occurrences.order[at - 1]])
       at = occurrences.end[ids[occurrences.order[at]]];
     while (at < limit) {

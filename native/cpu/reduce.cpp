@@ -1,5 +1,5 @@
-// Sums over whole tensors. A tensor is cut into a fixed number of slices whose sums are added in order, so
-// the result does not depend on the number of threads.
+// Sums over whole tensors. A tensor is split into a fixed number of slices whose sums are added in order, so the
+// result does not depend on the number of threads.
 #include <algorithm>
 #include <cmath>
 
@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kSlices = 256;
 
-// The sum of value(x) over in[size]: in f32 over a block, in f64 from there on.
+// The sum of value(x) over in[size]: in f32 within a block, in f64 over the blocks.
 template <typename F>
 double reduce(const float* in, int64_t size, const F& value) {
   const int64_t blocks = (size + kBlock - 1) / kBlock;
@@ -43,7 +43,7 @@ void CpuKernels::grad_norm(const View& norm, const View& grad, const View&) {
   *norm.as<float>() = float(std::sqrt(reduce(grad.as<float>(), grad.size(), [](Vec x) { return x * x; })));
 }
 
-// The slices' sums are few enough for the stack.
+// The slices' sums fit on the stack.
 int64_t CpuKernels::grad_norm_workspace(int64_t) const { return 0; }
 
 }  // namespace nextpatch::cpu

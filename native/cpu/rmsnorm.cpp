@@ -1,5 +1,5 @@
-// RMSNorm with the residual add before it. A row is read from memory once: what follows the statistic finds
-// it in the first-level cache.
+// RMSNorm with the residual add before it. A row is read from memory once: after the statistic it is still in the
+// L1 cache.
 #include <algorithm>
 
 #include "cpu_kernels.h"
@@ -9,7 +9,7 @@
 namespace nextpatch::cpu {
 namespace {
 
-// Rows whose weight gradients are summed in one go. The cut is fixed, so the sums do not depend on threads.
+// Rows whose weight gradients are summed together. The blocks are fixed, so the sums do not depend on threads.
 constexpr int64_t kRowBlock = 64;
 
 template <typename T>
@@ -48,7 +48,7 @@ void backward_row(T* dx, float* dweight, const T* dout, const T* sum, const T* w
   const Vec dot = sum_lanes(cols, [=](int64_t i, auto lanes) {
     return load(dout + i, lanes) * load(weight + i, lanes) * load(sum + i, lanes);
   });
-  // With y = sum * rstd: dx = rstd * (g - y * mean(g * y)), g the gradient in y.
+  // With y = sum * rstd: dx = rstd * (g - y * mean(g * y)), with g the gradient of y.
   const float shrink = reduce_add(dot) / float(cols) * rstd * rstd;
   for_lanes(cols, [=](int64_t i, auto lanes) {
     const Vec d = load(dout + i, lanes), s = load(sum + i, lanes);
@@ -89,7 +89,7 @@ void CpuKernels::rmsnorm_backward(const View& dx, const View& dweight, const Vie
   });
   const int64_t cols = sum.cols(), blocks = (sum.rows() + kRowBlock - 1) / kRowBlock;
   float* total = dweight.as<float>();
-  // A few columns a task: all blocks of a column are added in order by one thread.
+  // A few columns per task: one thread adds all blocks of a column in order.
   parallel_for((cols + kLanes - 1) / kLanes, blocks * kLanes, [=](int64_t group) {
     const int64_t column = group * kLanes;
     for_lanes(std::min<int64_t>(kLanes, cols - column), [=](int64_t, auto lanes) {

@@ -1,4 +1,4 @@
-// Rotary position embedding in the half-split layout of Hugging Face's Llama: element i of a head turns with
+// Rotary position embedding in the half-split layout of Hugging Face's Llama: element i of a head is rotated with
 // element i + D/2.
 #include <cmath>
 
@@ -17,7 +17,7 @@ void rotate(const View& x, const View& table, int64_t offset, bool inverse) {
   parallel_for(x.shape[0] * positions, heads * 2 * half, [&](int64_t row) {
     const int64_t b = row / positions, t = row % positions;
     const float* angles = table.as<float>() + (t + offset) * half * 2;
-    // Split once for all heads of the position.
+    // Separate cosines and sines once for all heads of the position.
     float cosine[kMaxHalf], sine[kMaxHalf];
     for (int64_t i = 0; i < half; ++i) {
       cosine[i] = angles[2 * i];
@@ -45,7 +45,7 @@ void CpuKernels::rotary_table(const View& table, const View& inverse_frequencies
   float* out = table.as<float>();
   parallel_for(table.shape[0], table.shape[1] * 16, [=](int64_t t) {
     for (int64_t i = 0; i < half; ++i) {
-      // The product is rounded to f32 first, as Hugging Face's is: checkpoints were trained with it.
+      // The product is rounded to f32 first, as in Hugging Face's code, with which checkpoints were trained.
       const float angle = float(t) * frequencies[i];
       out[(t * half + i) * 2] = std::cos(angle);
       out[(t * half + i) * 2 + 1] = std::sin(angle);

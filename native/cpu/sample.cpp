@@ -1,5 +1,5 @@
-// Drawing the next token. The order in which candidates are summed is that of their ids, so the token drawn
-// does not depend on how the largest were found.
+// Draws the next token. Candidates are summed in the order of their ids, so the token drawn does not depend on how
+// the largest logits were found.
 #include <algorithm>
 #include <cmath>
 
@@ -12,14 +12,14 @@
 namespace nextpatch::cpu {
 namespace {
 
-// One row's share of the workspace.
+// One row's part of the workspace.
 struct Scratch {
   float* scores;   // [V]: (logit - largest) / temperature; -inf for NaN
   float* weights;  // [V]: exp(score)
   int32_t* ids;    // [V]
 };
 
-// The largest, the lowest id among equals.
+// The id of the largest logit, the lowest if several are equal.
 template <typename T>
 int64_t argmax(const T* logits, int64_t size) {
   int64_t best = 0;
@@ -34,17 +34,17 @@ int64_t argmax(const T* logits, int64_t size) {
   return best;
 }
 
-// The last of the candidates that top_k and top_p leave, in order of falling score, equal scores by id.
+// The last of the candidates that top_k and top_p keep, in order of decreasing score, equal scores by id.
 int32_t last_candidate(const Scratch& row, int64_t size, double total, const Sampling& sampling) {
   const auto less = [&](int32_t a, int32_t b) {
     return row.scores[a] != row.scores[b] ? row.scores[a] < row.scores[b] : a > b;
   };
   for (int64_t i = 0; i < size; ++i) row.ids[i] = int32_t(i);
-  // A heap gives up its largest one by one: few are wanted, and sorting the vocabulary costs more.
+  // Candidates are popped from a heap, as few are needed and sorting the vocabulary costs more.
   std::make_heap(row.ids, row.ids + size, less);
   const int64_t most = sampling.top_k > 0 ? std::min(sampling.top_k, size) : size;
   int32_t* const end = row.ids + size;
-  // top_p is a share of what top_k leaves.
+  // top_p is a fraction of the weight that top_k keeps.
   if (most < size) {
     total = 0;
     for (int64_t taken = 0; taken < most; ++taken) {
@@ -75,7 +75,7 @@ int32_t draw(const T* logits, int64_t size, const Scratch& row, const Sampling& 
     store(row.weights + i, exp(known), lanes);
   });
   for (int64_t i = 0; i < size; ++i) total += row.weights[i];
-  if (!(total > 0)) return int32_t(best);  // nothing but -inf and NaN
+  if (!(total > 0)) return int32_t(best);  // all logits are -inf or NaN
 
   float lowest = -INFINITY;
   int32_t last = int32_t(size - 1);

@@ -1,5 +1,5 @@
-// Vectors of 16 floats and the conversions between them and bf16, in GCC's vector extensions: one source
-// that becomes one AVX-512 register, two AVX2 ones or four SSE ones, as the file is compiled.
+// Vectors of 16 floats and their conversions from and to bf16, in GCC's vector extensions: the same source compiles
+// to one AVX-512 register, two AVX2 registers or four SSE registers.
 #pragma once
 
 #include <cmath>
@@ -52,7 +52,7 @@ inline Vec load(const bf16* p) {
   HalfVec half;
   std::memcpy(&half, p, sizeof half);
 #if defined(__AVX512F__)
-  // GCC makes two 256-bit halves of its own conversion, and warns about the form without a mask.
+  // GCC splits its own conversion into two 256-bit halves, and warns about the intrinsic without a mask.
   return (Vec)((VecU)_mm512_maskz_cvtepu16_epi32(0xffff, (__m256i)half) << 16);
 #else
   return (Vec)(__builtin_convertvector(half, VecU) << 16);
@@ -73,7 +73,7 @@ inline void store(bf16* p, Vec v) {
 #endif
 }
 
-// The sum of the lanes in a fixed order, pairwise: halves onto each other.
+// The sum of the lanes in a fixed, pairwise order: the halves are added, then their halves, and so on.
 inline float reduce_add(Vec v) {
   typedef float Half __attribute__((vector_size(32)));
   typedef float Quarter __attribute__((vector_size(16)));

@@ -1,4 +1,4 @@
-// SwiGLU: silu(gate) * up, with gate and up the two halves of one row.
+// SwiGLU: silu(gate) * up, where gate and up are the two halves of one row.
 #include "cpu_kernels.h"
 #include "lanes.h"
 #include "parallel.h"

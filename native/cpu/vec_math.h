@@ -1,4 +1,4 @@
-// Elementary functions on vectors, exp within 1 ulp and exp2 within 2.3, and the register they work on.
+// Elementary functions on vectors (exp within 1 ulp, exp2 within 2.3 ulp) and the register type they work on.
 #pragma once
 
 #include "simd.h"
@@ -9,7 +9,7 @@
 
 namespace nextpatch::cpu {
 
-// One register of the instruction set: what a Vec is made of. Code that keeps many vectors in registers
+// One register of the instruction set; a Vec is one or more of them. Code that keeps many vectors in registers
 // uses Reg, since GCC keeps a Vec that is wider than a register in memory.
 #if defined(__AVX512F__)
 constexpr int kRegLanes = 16;
@@ -29,7 +29,7 @@ inline Reg reg_load(const float* p) {
 }
 inline void reg_store(float* p, Reg v) { std::memcpy(p, &v, sizeof v); }
 
-// The larger and the smaller; x where it is not a number. (maskz: GCC 12 warns about the plain forms.)
+// The larger and the smaller of the two; x if x is NaN. (maskz: GCC 12 warns about the plain forms.)
 inline Reg reg_max(Reg bound, Reg x) {
 #if defined(__AVX512F__)
   return (Reg)_mm512_maskz_max_ps(0xffff, (__m512)bound, (__m512)x);
@@ -51,17 +51,17 @@ struct Rounded {
   RegU bits;  // whole as an integer, two's complement
 };
 inline Rounded round_nearest(Reg x) {
-  const Reg magic = reg_splat(12582912.f);  // 1.5 * 2^23: the sum has no room for a fraction
+  const Reg magic = reg_splat(12582912.f);  // 1.5 * 2^23: the sum has no fraction bits
   const Reg shifted = x + magic;
   return {shifted - magic, (RegU)shifted - (RegU)magic};
 }
 
-// x * 2^n for n in [-152, 254]: two exact steps but for the last, so that subnormals are rounded once.
+// x * 2^n for n in [-152, 254], in two steps of which the first is exact, so that subnormals are rounded once.
 inline Reg scale_by_power(Reg x, Rounded n) {
 #if defined(__AVX512F__)
   return (Reg)_mm512_maskz_scalef_ps(0xffff, (__m512)x, (__m512)n.whole);
 #else
-  const RegU biased = n.bits + 152;  // not negative, so that the shift halves it
+  const RegU biased = n.bits + 152;  // not negative, so the shift halves it
   const RegU first = biased >> 1, second = biased - first;
   return x * (Reg)((first + (127 - 76)) << 23) * (Reg)((second + (127 - 76)) << 23);
 #endif
@@ -71,7 +71,7 @@ inline Reg scale_by_power(Reg x, Rounded n) {
 inline Reg exp(Reg x) {
   x = reg_min(reg_splat(89.f), reg_max(reg_splat(-104.f), x));
   const Rounded n = round_nearest(x * 1.44269504088896341f);
-  // ln 2 in two parts, the first of so few bits that its product with n is exact.
+  // ln 2 in two parts; the first has so few bits that its product with n is exact.
   Reg r = x - n.whole * 0.693145751953125f;
   r = r - n.whole * 1.428606765330187e-6f;
   Reg p = reg_splat(0.000198527617612853646f);
@@ -86,7 +86,7 @@ inline Reg exp(Reg x) {
 // 2^x: 0 at -inf, inf from 128 on, NaN at NaN.
 inline Reg exp2(Reg x) {
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
-  // Rounding keeps an infinity, whose remainder is 0 by definition.
+  // At an infinity, roundscale returns it and reduce returns 0 by definition.
   const Rounded n{(Reg)_mm512_maskz_roundscale_ps(0xffff, (__m512)x, 0), RegU{}};
   const Reg r = (Reg)_mm512_maskz_reduce_ps(0xffff, (__m512)x, 0);
 #else
@@ -94,7 +94,7 @@ inline Reg exp2(Reg x) {
   const Rounded n = round_nearest(x);
   const Reg r = x - n.whole;
 #endif
-  // (2^r - 1) / r of least relative error in 2^r over [-1/2, 1/2], 9.2e-8.
+  // (2^r - 1) / r; minimises the relative error of 2^r over [-1/2, 1/2], which is at most 9.2e-8.
   Reg p = reg_splat(0.001326472731307149f);
   p = p * r + 0.009671512991189957f;
   p = p * r + 0.05550733581185341f;

@@ -1,4 +1,4 @@
-// The block that runs: its threads, its shared memory, and what they wait for.
+// The running block: its threads, its shared memory, and what they wait for.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +12,12 @@ namespace nextpatch::simt {
 
 class Fiber;
 
-// A cp.async that was issued and has not arrived.
+// A cp.async that was issued but is not complete.
 struct AsyncCopy {
   void* shared;
   const void* global;
   size_t bytes;
-  size_t read_bytes;  // the rest is zeros
+  size_t read_bytes;  // the rest is filled with zeros
   int group;
 };
 
@@ -26,12 +26,12 @@ struct Thread {
   uint3 index{};
   int linear = 0;
   State state = State::ready;
-  Fiber* fiber = nullptr;  // nullptr: not begun, or done
-  // What it waits for, for the message when it waits for ever.
+  Fiber* fiber = nullptr;  // nullptr: not started, or done
+  // Where it waits, for the message about a deadlock.
   const char* waits_at = nullptr;
-  unsigned waits_for = 0;  // a lane mask, or a barrier's number
+  unsigned waits_for = 0;  // a lane mask, or a barrier number
   std::vector<AsyncCopy> copies;
-  int copy_group = 0;  // of the copies not yet committed
+  int copy_group = 0;  // of copies that are not committed yet
 };
 
 // Lanes of one warp that meet in a collective.
@@ -59,7 +59,7 @@ struct Block {
   std::vector<Warp> warps;
   Barrier barriers[kBarriers];
   Thread* current = nullptr;
-  char* shared = nullptr;  // exactly as large as asked for, for a sanitizer to see every overrun
+  char* shared = nullptr;  // exactly the requested size, so that a sanitizer finds every overrun
   size_t shared_bytes = 0;
 
   void begin_launch(dim3 block, size_t shared_bytes);
@@ -72,13 +72,13 @@ struct Block {
   }
   void end_launch();
 
-  // Called when no thread can run: empty if all are done, else who waits for what.
+  // Called when no thread can run: empty if all are done, else which thread waits for what.
   std::string deadlock() const;
 };
 
 std::string text(const uint3& index);
 
-// Of the runner, for collectives.
+// Implemented by the runner, for collectives.
 Block& current_block();
 void wait_for_others();
 

@@ -1,4 +1,4 @@
-// What threads of a block do together: barriers, warp collectives, asynchronous copies.
+// Barriers, warp collectives and asynchronous copies.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>

@@ -1,5 +1,5 @@
-// A device that has faulted: the launch that did so succeeds, for the host is already further, and every call behind
-// it fails, until the process ends.
+// Simulates a device fault: the launch that faults still returns success, as the host does not wait for it, and every
+// later call fails until the process ends.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -9,7 +9,7 @@ namespace nextpatch::simt {
 // cudaErrorLaunchFailure once the device has faulted.
 cudaError_t fault();
 
-// Counts the launch of a kernel. True for the one that faults: NEXTPATCH_SIMT_FAULT is its number, from 1.
+// Counts a kernel launch. True if this one faults: NEXTPATCH_SIMT_FAULT is its number, from 1.
 bool faults_now();
 
 }  // namespace nextpatch::simt

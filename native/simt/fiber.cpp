@@ -37,7 +37,7 @@ void Fiber::reset() {
 }
 
 void Fiber::switch_to(Fiber& next) {
-  // Both ends of the hand-over are told to whoever arrives: {from, to}.
+  // Passed to the fiber that resumes: {from, to}.
   Fiber* ends[2] = {this, &next};
   void* fake_stack = nullptr;
 #if defined(__SANITIZE_ADDRESS__)

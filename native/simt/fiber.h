@@ -1,4 +1,4 @@
-// Fibers: stacks of their own that hand over to each other, on Boost.Context's assembly.
+// Fibers: separate stacks that switch to each other, with Boost.Context's assembly.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>
@@ -6,10 +6,10 @@
 
 namespace nextpatch::simt {
 
-// Switches are announced to AddressSanitizer, which else takes another stack for an overrun.
+// Switches are announced to AddressSanitizer, which otherwise mistakes another stack for an overrun.
 class Fiber {
  public:
-  // The thread that calls: it has a stack already.
+  // Represents the calling thread, which already has a stack.
   Fiber() = default;
   // A stack of `stack_bytes` with a guard page below it; `entry` runs when first switched to.
   Fiber(size_t stack_bytes, void (*entry)());
@@ -17,10 +17,10 @@ class Fiber {
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // From this fiber, the one that runs, to `next`; returns when something switches back to this one.
+  // Switches from this fiber, which must be running, to `next`; returns when something switches back to this one.
   void switch_to(Fiber& next);
 
-  // Forgets what it was doing; the next switch to it starts `entry` again.
+  // Abandons the current execution; the next switch to this fiber starts `entry` again.
   void reset();
 
  private:

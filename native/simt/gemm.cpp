@@ -1,4 +1,4 @@
-// The host twin of cuBLASLt: plain loops over blocks, summed in f32, the same bits every time.
+// The host implementation of the cuBLASLt products: plain loops over blocks, summed in f32, bitwise reproducible.
 #include "../cuda/gemm.h"
 
 #include <cuda_bf16.h>

@@ -1,4 +1,4 @@
-// Device and page-locked memory of the stand-in runtime: the host's.
+// Device and page-locked memory of the stand-in runtime: ordinary host memory.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -17,10 +17,10 @@ std::unordered_map<void*, size_t> allocations;
 size_t allocated_bytes = 0;
 std::map<const char*, size_t> host_blocks;
 
-// Half of the host's memory is the device's, so that a test that asks for too much is refused in time.
+// The device has half of the host's memory, so that an allocation that is too large fails early.
 size_t device_bytes() { return size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(_SC_PAGESIZE)) / 2; }
 
-// Page-locked memory of a block: NEXTPATCH_SIMT_PINNED_BYTES at most, for a test of what comes of a lack of it.
+// The largest page-locked allocation: NEXTPATCH_SIMT_PINNED_BYTES, for testing what happens if there is not enough.
 size_t host_block_bytes() {
   const char* const limit = std::getenv("NEXTPATCH_SIMT_PINNED_BYTES");
   return limit ? std::strtoull(limit, nullptr, 10) : SIZE_MAX;
@@ -33,7 +33,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   *data = nullptr;
   if (const cudaError_t error = nextpatch::simt::fault()) return error;
   if (bytes > device_bytes() - allocated_bytes) return cudaErrorMemoryAllocation;
-  // Exactly as large as asked for, aligned like the device's: a sanitizer sees the first byte behind it.
+  // Exactly the requested size, aligned as on a device, so that a sanitizer finds an access to the first byte after it.
   if (bytes > 0 && posix_memalign(data, 256, bytes) != 0) return cudaErrorMemoryAllocation;
   if (*data) {
     std::memset(*data, 0xff, bytes);

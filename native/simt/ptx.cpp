@@ -1,4 +1,4 @@
-// Host twins of the PTX wrappers of native/cuda/ptx.cuh, after the fragment layouts of the PTX ISA
+// Host implementations of the PTX wrappers of native/cuda/ptx.cuh, by the fragment layouts of the PTX ISA
 // ("Matrix Fragments for mma.m16n8k16", "ldmatrix").
 #include "../cuda/ptx.cuh"
 
@@ -18,8 +18,8 @@ struct Mma {
   const uint32_t* b;
 };
 
-// Lane l holds, with row = l / 4 and column = 2 (l % 4), pairs of neighbouring columns of A (16 x 16) and D
-// (16 x 8), of neighbouring rows of B (16 x 8).
+// Lane l, with row = l / 4 and column = 2 (l % 4), holds pairs of adjacent columns of A (16 x 16) and D (16 x 8), and
+// pairs of adjacent rows of B (16 x 8).
 void mma(Mma* const* lanes, unsigned) {
   float a[16][16], b[16][8];
   for (int lane = 0; lane < 32; ++lane) {
@@ -51,8 +51,8 @@ struct Ldmatrix {
   bool transposed;
 };
 
-// Lanes 8i to 8i+7 give the addresses of the rows of matrix i: 8 elements of 16 bits each. Lane l receives
-// elements 2 (l % 4) and the next of row l / 4; transposed: of column l / 4.
+// Lanes 8i to 8i+7 give the addresses of the rows of matrix i, each of 8 elements of 16 bits. Lane l receives
+// element 2 (l % 4) and the next one of row l / 4; transposed: of column l / 4.
 void ldmatrix(Ldmatrix* const* lanes, unsigned) {
   for (int i = 0; i < 4; ++i) {
     uint16_t elements[8][8];

@@ -1,4 +1,4 @@
-// The list of kernels that exist and how often each was launched, for a test that wants each to have run.
+// The list of all kernels, with the number of launches of each, for a test that checks that every kernel has run.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -30,8 +30,8 @@ std::string report() {
   return lines;
 }
 
-// Several test processes may share one report: each appends its own lines in one write. Nothing it reads is
-// destroyed as the process ends, so it may run in any order with the destructors of other files.
+// Several test processes may share one report: each appends its lines in one write. Nothing that it reads is
+// destroyed at exit, so it may run in any order relative to the destructors of other files.
 struct ReportAtExit {
   ~ReportAtExit() {
     const char* file = std::getenv("NEXTPATCH_SIMT_REPORT");

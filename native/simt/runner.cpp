@@ -1,4 +1,4 @@
-// The scheduler: which fiber runs next, and what stops a kernel.
+// The scheduler: chooses which fiber runs next, and stops kernels that fail.
 #include "runner.h"
 
 #include <algorithm>
@@ -70,7 +70,7 @@ class Runner {
   std::string run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread) {
     std::lock_guard<std::mutex> lock(mutex_);
     thread_ = &thread;
-    std::string().swap(problem_);  // a buffer kept here would be exchanged with, and lost on, a stopped fiber
+    std::string().swap(problem_);  // drops the buffer: stop() would swap it into a stopped fiber, which leaks it
     gridDim = grid;
     blockDim = block;
     block_.begin_launch(block, shared_bytes);
@@ -91,10 +91,10 @@ class Runner {
     return problem_;
   }
 
-  // The running thread waits for others: something else runs until it is made ready.
+  // The running thread waits for others: other threads run until it is made ready.
   void wait() { hand_over(*block_.current->fiber); }
 
-  // Takes the text away: what the stopped fiber still owns is never freed.
+  // Moves the text away from the stopped fiber, as what a stopped fiber owns is never freed.
   [[noreturn]] void stop(std::string&& problem) {
     problem_ = std::move(problem);
     block_.current->fiber->switch_to(main_);
@@ -107,11 +107,11 @@ class Runner {
     for (;;) {
       Fiber* const fiber = block_.current->fiber;
       (*thread_)();
-      // On a GPU they would still arrive, over whatever the block has there by then.
+      // On a GPU they would still complete, and overwrite what the block stores there by then.
       if (const size_t copies = block_.current->copies.size())
         fail("exits with " + std::to_string(copies) + " cp.async that it never waited for");
       block_.finish(*block_.current);
-      // A thread that never waits is a call in this loop: no stack is switched for it.
+      // A thread that never waits is just a call in this loop, without a stack switch.
       Thread* const next = next_thread();
       if (next && !next->fiber) {
         become(next, fiber);
@@ -128,7 +128,7 @@ class Runner {
   }
 
  private:
-  // The identity is left empty but where the order is not that of the numbers.
+  // Makes the order of the schedule; empty means ascending order.
   void order(std::vector<uint32_t>* order, uint32_t count) {
     order->clear();
     if (schedule_.order == Schedule::Order::forward) return;
@@ -144,9 +144,9 @@ class Runner {
 
   void run_block() {
     block_.begin(kPoison);
-    // Each sweep gives every thread that can run one turn; a thread that another makes ready behind the
-    // sweep's position waits for the next. In a random order a warp has turns until all of it waits: it runs
-    // ahead of the others as far as barriers let it.
+    // Each sweep gives every thread that can run one turn; a thread that becomes ready behind the sweep's position
+    // waits for the next sweep. In a random order a warp gets turns until all its threads wait, so that it runs as far
+    // ahead of the others as barriers allow.
     for (;;) {
       position_ = warp_begin_ = warp_end_ = 0;
       warp_ran_ = false;
@@ -161,7 +161,7 @@ class Runner {
     problem_ = block_.deadlock();
   }
 
-  // Turns of one warp after the other, the lanes of each in any order.
+  // Turns warp by warp in random order, the lanes of each warp in random order too.
   void shuffle_warps() {
     const uint32_t count = uint32_t(block_.threads.size());
     warp_order_.resize((count + 31) / 32);
@@ -176,7 +176,7 @@ class Runner {
     }
   }
 
-  // A warp's turns are over: again from its first lane if any of it ran, else on to the next warp.
+  // At the end of a warp's turns: starts again at its first lane if any of its lanes ran, else goes to the next warp.
   void end_of_warp() {
     if (warp_ran_) {
       position_ = warp_begin_;
@@ -218,7 +218,7 @@ class Runner {
 
   Fiber* idle_fiber();
 
-  // After a kernel was stopped: its fibers are in the middle of something, and start afresh.
+  // After a kernel was stopped: resets its fibers, which were interrupted in the middle of their work.
   void abandon() {
     idle_.clear();
     for (auto& fiber : fibers_) {
@@ -236,13 +236,13 @@ class Runner {
   Block block_;
   std::vector<uint32_t> block_order_, thread_order_, warp_order_, lane_order_;
   size_t position_ = 0;
-  size_t warp_begin_ = 0, warp_end_ = 0;  // the turns of the running warp, where the order is random
+  size_t warp_begin_ = 0, warp_end_ = 0;  // the turns of the running warp, if the order is random
   bool warp_ran_ = false;                 // since its turns began
   const std::function<void()>* thread_ = nullptr;
   std::string problem_;
 };
 
-// Never destroyed: kernels may run until the process ends.
+// Never destroyed, as kernels may run until the process ends.
 Runner& runner() {
   static Runner* const runner = new Runner;
   return *runner;

@@ -42,7 +42,8 @@ struct CUstream_st {
 
 namespace {
 
-// Guards all that is late. Any thread may wait for late work and so do it; only the stream's own adds to it.
+// Guards the late work of all streams. A thread that waits for late work runs it; only the stream's own thread adds
+// to it.
 std::mutex late_mutex;
 
 std::set<CUstream_st*>& streams() {
@@ -61,9 +62,9 @@ void finish(CUstream_st* stream) {
   while (stream && !stream->late.empty()) do_next(stream);
 }
 
-// Where an event was recorded.
+// The point at which an event was recorded.
 struct Point {
-  CUstream_st* late_in = nullptr;  // the stream that has yet to come by
+  CUstream_st* late_in = nullptr;  // the stream, while it has not reached the point
   std::chrono::steady_clock::time_point reached;
 };
 
@@ -127,7 +128,7 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorUnknown:
       break;
   }
-  // Kept for the thread that asks: another launch may fail meanwhile.
+  // A copy for the calling thread, as another launch may fail in the meantime.
   thread_local std::string text;
   std::lock_guard<std::mutex> lock(error_mutex);
   text = stopped;

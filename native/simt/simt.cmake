@@ -14,7 +14,7 @@ Ubuntu: apt-get install libboost-context-dev, then npm run build:native")
 endif()
 file(REMOVE ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/nextpatch_simt.missing)
 
-# A .cu file is CUDA to CMake; for this library each is a C++ file that includes it.
+# CMake treats a .cu file as CUDA, so for this library each gets a generated C++ file that includes it.
 get_filename_component(CUDA_SOURCE_DIR ${CMAKE_CURRENT_LIST_DIR}/../cuda ABSOLUTE)
 file(GLOB_RECURSE SIMT_CUDA_SOURCES CONFIGURE_DEPENDS RELATIVE ${CUDA_SOURCE_DIR} ${CUDA_SOURCE_DIR}/*.cu)
 set(SIMT_WRAPPERS)
@@ -35,7 +35,7 @@ file(GLOB SIMT_RUNTIME_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp
 function(configure_simt target)
   target_include_directories(${target} PRIVATE ${SIMT_DIR}/include ${BOOST_CONTEXT_INCLUDE_DIR})
   target_compile_definitions(${target} PRIVATE NEXTPATCH_SIMT=1)
-  # Kernels read the same memory as different types, as CUDA allows.
+  # -fno-strict-aliasing: kernels access the same memory as different types, which CUDA allows.
   target_compile_options(${target} PRIVATE -fvisibility=hidden -Wall -Wextra -Wno-unknown-pragmas
     -Wno-unused-parameter -O2 -g1 -fno-strict-aliasing)
   target_link_libraries(${target} PRIVATE ${BOOST_CONTEXT_LIBRARY} Threads::Threads)

@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { ConfigError, DataError } from "../../lib/errors.js";
+import { DataError } from "../../lib/errors.js";
 import { type EvaluateOptions, evaluate } from "../../lib/evaluate.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { backends, open } from "../support/backends.js";
@@ -64,7 +64,8 @@ describe.each(backends)("evaluate on %s", (backend) => {
     using zero = model();
     const refused = async (options: Partial<EvaluateOptions>, message: string) => {
       const evaluation = evaluate(zero, { data: data(), ...options });
-      await expect(evaluation).rejects.toBeInstanceOf(ConfigError);
+      const [value] = Object.values(options) as unknown[];
+      await expect(evaluation).rejects.toBeInstanceOf(typeof value === "number" ? RangeError : TypeError);
       await expect(evaluation).rejects.toThrow(message);
     };
     for (const sequenceLength of [1, 17, 0, 2.5, NaN, "8" as never, null as never]) {
@@ -76,6 +77,18 @@ describe.each(backends)("evaluate on %s", (backend) => {
     for (const patchSize of [0, -1, 1.5, NaN, "1" as never, null as never]) {
       await refused({ patchSize }, "evaluate: patchSize: expected a whole number of at least 1 but received");
     }
+    await refused(
+      { data: null as never },
+      "evaluate: data: expected a path, a pattern, or an array of them but received",
+    );
+    await refused({ data: [null] as never }, "evaluate: data[0]: expected a string but received null");
+    await refused({ onProgress: "print" as never }, "evaluate: onProgress: expected a function but received");
+    await expect(evaluate(zero, null as never)).rejects.toThrow(
+      "evaluate: options: expected an object but received null",
+    );
+    await expect(evaluate({} as never, { data: data() })).rejects.toThrow(
+      "evaluate: model: expected a Llama but received",
+    );
   });
 
   it("refuses data without a block or with tokens that the model does not know", async () => {
@@ -86,7 +99,9 @@ describe.each(backends)("evaluate on %s", (backend) => {
       /tokens\.bin: expected at least one block of 8 x 13 tokens but received 100 tokens$/,
     );
     using small = model(49);
-    await expect(evaluate(small, { data: data() })).rejects.toThrow(/token 49 at position 49 is outside .* of 49$/);
+    await expect(evaluate(small, { data: data() })).rejects.toThrow(
+      /position 49: expected a token id below the vocabulary's size of 49 but received 49$/,
+    );
     expect(isOpen()).toBe(false);
   });
 

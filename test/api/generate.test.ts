@@ -2,7 +2,6 @@ import { writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { trainTokenizer } from "../../lib/data/bpe.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
-import { ConfigError } from "../../lib/errors.js";
 import { type GenerateOptions, generate } from "../../lib/generate.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { backends, open } from "../support/backends.js";
@@ -92,14 +91,14 @@ describe.each(backends)("generate on %s", (backend) => {
     const result = await generate(zero, tokenizer, prompt(22), { temperature: 0 });
     expect(result).toMatchObject({ finish: "context", newTokens: 1 });
     const longer = generate(zero, tokenizer, prompt(23));
-    await expect(longer).rejects.toBeInstanceOf(ConfigError);
+    await expect(longer).rejects.toBeInstanceOf(RangeError);
     await expect(longer).rejects.toThrow(/^generate: prompt: expected at most 22 .* context of 24 .* but received 23$/);
   });
 
   it("refuses a tokenizer larger than the model, and settings that are none", async () => {
     using small = model(256);
     const larger = generate(small, bytes, "a");
-    await expect(larger).rejects.toBeInstanceOf(ConfigError);
+    await expect(larger).rejects.toBeInstanceOf(RangeError);
     await expect(larger).rejects.toThrow(
       "generate: tokenizer: expected at most the model's 256 tokens but received 257",
     );
@@ -108,6 +107,27 @@ describe.each(backends)("generate on %s", (backend) => {
       const wrong = generate(zero, bytes, "a", { maxTokens } as GenerateOptions);
       await expect(wrong).rejects.toThrow(/^generate: maxTokens: expected a whole number of at least 1 but received /);
     }
-    await expect(generate(zero, bytes, "a", { topP: 2 })).rejects.toThrow(RangeError);
+    for (const [name, value, kind] of [
+      ["maxTokens", 0, RangeError],
+      ["maxTokens", "3", TypeError],
+      ["temperature", -1, RangeError],
+      ["topK", 0.5, RangeError],
+      ["topP", 2, RangeError],
+      ["seed", null, TypeError],
+      ["onText", "print", TypeError],
+    ] as const) {
+      const wrong = generate(zero, bytes, "a", { [name]: value } as GenerateOptions);
+      await expect(wrong).rejects.toBeInstanceOf(kind);
+      await expect(wrong).rejects.toThrow(new RegExp(`^generate: ${name}: expected .+ but received `));
+    }
+    const wrongly = generate as (...args: unknown[]) => Promise<unknown>;
+    await expect(wrongly(null, bytes, "a")).rejects.toThrow("generate: model: expected a Llama but received null");
+    await expect(wrongly(zero, words, "a")).rejects.toThrow(/^generate: tokenizer: expected a Tokenizer but received /);
+    await expect(wrongly(zero, bytes, 7)).rejects.toThrow("generate: prompt: expected a string but received 7");
+    await expect(wrongly(zero, bytes, "a", 1)).rejects.toThrow("generate: options: expected an object but received 1");
+    zero.dispose();
+    await expect(wrongly(zero, bytes, "a")).rejects.toThrow(
+      "generate: model: expected a live model but received a disposed one",
+    );
   });
 });

@@ -77,7 +77,7 @@ describe("the cases", () => {
       await expect(device.synchronize().then(() => name)).resolves.toBe(name);
       tensors.dispose();
     }
-    expect(device.memory().usedBytes).toBe(used);
+    expect(device.memory().usedBytes).toBeLessThanOrEqual(used); // less if what an earlier test left was collected
   });
 });
 

@@ -1,5 +1,5 @@
 /** What is written of the addon by hand or by script is what the addon has. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
 import { limits } from "../../lib/limits.js";
@@ -65,6 +65,14 @@ it("the tests' valid calls have every operation with its parameters", () => {
   ]);
   const asked = Object.entries(signatures).map(([name, { parameters }]) => [name, parameters]);
   expect(Object.fromEntries(called)).toEqual(Object.fromEntries(asked));
+});
+
+it("every operation is called by a test in test/operations", () => {
+  const folder = fileURLToPath(new URL("../operations", import.meta.url));
+  const tests = readdirSync(folder).filter((name) => name.endsWith(".test.ts"));
+  const text = tests.map((name) => read(`test/operations/${name}`)).join("\n");
+  const untested = Object.keys(signatures).filter((name) => !text.includes(`native.${name}(`));
+  expect(untested.filter((name) => signatures[name]!.returns === "void")).toEqual([]);
 });
 
 it("lib/limits.ts is what `npm run limits` writes", () => {

@@ -123,9 +123,9 @@ describe.each(backends)("Tensor on %s", (backend) => {
     ["a negative dimension", [device, "f32", [-1]], "RangeError"],
     ["NaN for a dimension", [device, "f32", [NaN]], "RangeError"],
     ["half a dimension", [device, "f32", [1.5]], "RangeError"],
-    ["a string for a dimension", [device, "f32", ["1"]], "RangeError"],
-    ["a hole", [device, "f32", new Array(2)], "RangeError"],
-    ["a symbol for a dimension", [device, "f32", [Symbol("1")]], "RangeError"],
+    ["a string for a dimension", [device, "f32", ["1"]], "TypeError"],
+    ["a hole", [device, "f32", new Array(2)], "TypeError"],
+    ["a symbol for a dimension", [device, "f32", [Symbol("1")]], "TypeError"],
     [
       "an object whose toString throws",
       [
@@ -139,7 +139,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
           },
         ],
       ],
-      "RangeError",
+      "TypeError",
     ],
     ["Infinity", [device, "f32", [Infinity]], "RangeError"],
     ["2^53", [device, "f32", [2 ** 53]], "RangeError"],
@@ -179,9 +179,6 @@ describe.each(backends)("Tensor on %s", (backend) => {
       call("narrow", tensor, 0, 0, 0),
       call("narrow", tensor, 0, NaN, 1),
       call("narrow", tensor, 0, 0, 2 ** 60),
-      call("narrow", tensor),
-      call("narrow", tensor, "0", 0, 1),
-      call("narrow", tensor, Symbol("0"), 0, 1),
       call("write", tensor, new Float32Array(23)),
       call("write", view, new Float32Array(8)),
       call("read", view),
@@ -195,6 +192,9 @@ describe.each(backends)("Tensor on %s", (backend) => {
     const type = [
       call("reshape", tensor),
       call("reshape", tensor, "24"),
+      call("narrow", tensor),
+      call("narrow", tensor, "0", 0, 1),
+      call("narrow", tensor, Symbol("0"), 0, 1),
       call("write", tensor),
       call("write", tensor, [1, 2]),
       call("write", tensor, new Float64Array(24)),
@@ -205,7 +205,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
     ];
     for (const error of type) {
       expect(error.name).toBe("TypeError");
-      expect(error.message).toMatch(/^(reshape|write|prefetch): \w+: expected .+ but received /);
+      expect(error.message).toMatch(/^(reshape|narrow|write|prefetch): \w+: expected .+ but received /);
     }
     const detached = new Float32Array(24);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });

@@ -155,11 +155,13 @@ describe("the commands in turn", () => {
     expect(readFileSync(path("small.gguf")).equals(file)).toBe(true);
     const bare = await nextpatch("export", "--model", "data", "--format", "gguf", "--out", "bare.gguf");
     expect(bare).toMatchObject({ code: 1, stdout: "" });
-    expect(bare.stderr).toMatch(/^nextpatch: data\/config\.json: expected a model's configuration: .*\n$/);
+    expect(bare.stderr).toMatch(/^nextpatch: data\/config\.json: expected a model's configuration but received .*\n$/);
     rmSync(path("runs/small/model/tokenizer.json"));
     const mute = await nextpatch(...args);
     expect(mute).toMatchObject({ code: 2, stdout: "" });
-    expect(mute.stderr).toBe("nextpatch: runs/small/model/tokenizer.json: the model has no tokenizer\n");
+    expect(mute.stderr).toBe(
+      "nextpatch: --model: expected a model folder with its tokenizer.json but received runs/small/model, which has none\n",
+    );
     copyFileSync(path("data/tokenizer.json"), path("runs/small/model/tokenizer.json"));
   });
 
@@ -234,7 +236,7 @@ describe("the commands in turn", () => {
     truncateSync(path("cut.bin"), 1500);
     const evaluated = await nextpatch("eval", "--model", "runs/small/model", "--data", "cut.bin");
     expect(evaluated).toMatchObject({ code: 1, stdout: "" });
-    expect(complaint(evaluated.stderr)).toMatch(/^nextpatch: cut\.bin: cut short: .*\n$/);
+    expect(complaint(evaluated.stderr)).toMatch(/^nextpatch: cut\.bin: expected .*: the file is cut short\n$/);
     await nextpatch("train", "config.yaml", "--set", "out=runs/cut", "--set", "train.steps=2");
     truncateSync(path("runs/cut/model/model.safetensors"), 20000);
     const generated = await nextpatch("generate", "--model", "runs/cut/model", "--prompt", "The");

@@ -59,8 +59,12 @@ describe("nextpatch prepare", () => {
   it("refuses wrong usage and leaves nothing", async () => {
     const out = ["--out", "%/out"];
     await expect(run("%/a.jsonl", ...out, "--tokenizer", "x", "--train-tokenizer", "270")).rejects.toThrow(ConfigError);
-    await expect(run("%/a.jsonl", ...out, "--train-tokenizer", "9")).rejects.toThrow(/257 to 30000 .*but received 9/);
-    await expect(run("%/a.jsonl", ...out, "--val-fraction", "1.5")).rejects.toThrow(/fraction .*but received 1.5/);
+    await expect(run("%/a.jsonl", ...out, "--train-tokenizer", "9")).rejects.toThrow(
+      /^--train-tokenizer: .* 257 to 30000 but received 9$/,
+    );
+    await expect(run("%/a.jsonl", ...out, "--val-fraction", "1.5")).rejects.toThrow(
+      /^--val-fraction: expected a number .* but received 1\.5$/,
+    );
     await expect(run("%/a.jsonl", ...out, "--val-fraction", "a")).rejects.toThrow(/expected a number but received "a"/);
     await expect(run("%/a.jsonl")).rejects.toThrow(CommanderError);
     await expect(run(...out)).rejects.toThrow(/missing required argument 'files'/);

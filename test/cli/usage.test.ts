@@ -42,21 +42,53 @@ describe("nextpatch", () => {
     { args: ["trian"], says: /unknown command 'trian' \(Did you mean train\?\)/ },
     { args: ["train", "c.yaml", "--resum"], says: /unknown option '--resum' \(Did you mean --resume\?\)/ },
     { args: ["train"], says: /missing required argument 'config'/ },
-    { args: ["train", "none.yaml"], says: /none\.yaml: cannot be read/ },
+    { args: ["train", "none.yaml"], says: /none\.yaml: expected a run config but received a file that does not exist/ },
     { args: ["train", "c.yaml", "extra"], says: /too many arguments/ },
     { args: ["eval", "--data", "x.bin"], says: /required option '--model <dir>' not specified/ },
-    { args: ["eval", "--model", "none", "--data", "x.bin"], says: /no model folder at none/ },
+    {
+      args: ["eval", "--model", "none", "--data", "x.bin"],
+      says: /--model: expected a model folder but received none, which does not exist/,
+    },
     { args: ["eval", "--model", "m", "--data", "x.bin", "--patch-size", "0"], says: /--patch-size.*'0' .*at least 1/ },
     { args: ["generate", "--model", "m", "--prompt", "a", "--top-p", "2"], says: /--top-p.*'2' .*from 0 to 1/ },
     { args: ["generate", "--model", "m", "--prompt", "a", "--device", "gpu"], says: /--device.*expected auto, cpu/ },
     { args: ["export", "--model", "m", "--format", "ggml", "--out", "m.gguf"], says: /'ggml' .*choices are gguf/ },
     { args: ["export", "--model", "m", "--out", "m.gguf"], says: /required option '--format <format>' not specified/ },
-    { args: ["export", "--model", "none", "--format", "gguf", "--out", "m.gguf"], says: /no model folder at none/ },
-    { args: ["info", "--device", "cpu"], says: /expected a --config that device=cpu is to change but received none/ },
-    { args: ["info", "--config", "none.yaml", "--device", "gpu"], says: /none\.yaml: cannot be read/ },
+    {
+      args: ["export", "--model", "none", "--format", "gguf", "--out", "m.gguf"],
+      says: /--model: expected a model folder but received none, which does not exist/,
+    },
+    {
+      args: ["info", "--device", "cpu"],
+      says: /--config: expected a config for device=cpu to change but received nothing/,
+    },
+    {
+      args: ["info", "--config", "none.yaml", "--device", "gpu"],
+      says: /none\.yaml: expected a run config but received a file that does not exist/,
+    },
+    { args: ["info", "--config"], says: /option '--config <file>' argument missing/ },
+    {
+      args: ["prepare", "a.txt", "--out", "d", "--train-tokenizer", "9"],
+      says: /^nextpatch: --train-tokenizer: expected a whole number from 257 to 30000 but received 9$/m,
+    },
+    {
+      args: ["prepare", "a.txt", "--out", "d", "--train-tokenizer", "300", "--val-fraction", "1"],
+      says: /^nextpatch: --val-fraction: expected a number above 0 and below 1 but received 1$/m,
+    },
+    {
+      args: ["generate", "--model", ".", "--prompt", "a"],
+      says: /^nextpatch: --model: expected a model folder with its tokenizer\.json but received \., which has none$/m,
+    },
+    {
+      args: ["bench", "train", "--model", "tiny", "--micro-batch", "3"],
+      says: /^nextpatch: --micro-batch: expected auto or a divisor of the 64 sequences of a step but received 3$/m,
+    },
     { args: ["bench", "train", "--model", "huge"], says: /--model: expected tiny.*but received "huge"/ },
-    { args: ["bench", "train", "--model", "{"], says: /--model: not JSON/ },
-    { args: ["bench", "train", "--model", "tiny", "--patch-size", "3"], says: /tokensPerStep: expected a multiple/ },
+    { args: ["bench", "train", "--model", "{"], says: /--model: expected JSON but received other text: / },
+    {
+      args: ["bench", "train", "--model", "tiny", "--patch-size", "3"],
+      says: /--tokens-per-step: expected a multiple of .* = 768 but/,
+    },
   ])("ends with 2 and one line on wrong usage: $args", async ({ args, says }) => {
     const { code, stdout, stderr } = await nextpatch(...args);
     expect(stderr).toMatch(says);
@@ -94,7 +126,7 @@ describe("nextpatch", () => {
     );
     const failed = await nextpatch("train", "run.yaml", "--json");
     expect(failed).toMatchObject({ code: 1, stdout: "" });
-    expect(failed.stderr).toMatch(/short\.bin: too short for a token shard.*100\n$/);
+    expect(failed.stderr).toMatch(/short\.bin: expected a token shard, .* but received a file of 100\n$/);
     expect(failed.stderr).not.toContain("    at ");
     const verbose = await nextpatch("train", "run.yaml", "--verbose");
     expect(verbose).toMatchObject({ code: 1, stdout: "" });

@@ -60,7 +60,10 @@ describe("a comparison that is broken off", () => {
   it("refuses to mix runs of two configs, data or machines, naming what differs", async () => {
     await interrupted("run", "K = 4, fraction 0.6667", 2);
     for (const [changes, says] of [
-      [{ optimizer: { lr: 0.01 } }, /run\/baseline: was begun .* \(optimizer\.lr: 0\.02 before, 0\.01 now\)/],
+      [
+        { optimizer: { lr: 0.01 } },
+        /run\/baseline: expected the config .* was begun with .*: optimizer\.lr: 0\.02 before, 0\.01 now /,
+      ],
       [{ train: { tokens: 640 } }, /train\.tokens: 768 before, 640 now/],
       [{ eval: { everySteps: 2, sequences: 2 } }, /eval\.sequences: 4 before, 2 now/],
       [{ precision: "bf16" }, /precision: "fp32" before, "bf16" now/],
@@ -74,13 +77,24 @@ describe("a comparison that is broken off", () => {
       Array.from({ length: 33 }, () => 1),
     );
     const prepared = compare(tinyConfig(path(), "cpu"));
-    await expect(prepared).rejects.toThrow(/begun under other conditions \(valTokens: 32 before, 33 now\)/);
+    await expect(prepared).rejects.toThrow(/was begun but received others, .*: valTokens: 32 before, 33 now /);
     await writeTinyData(path());
 
     const file = "run/baseline/environment.json";
     writeFileSync(path(file), read(file).replace(/"processor": "[^"]*"/, '"processor": "another"'));
     const elsewhere = compare(tinyConfig(path(), "cpu"));
-    await expect(elsewhere).rejects.toThrow(/begun under other conditions \(processor: another before, .* now\)/);
+    await expect(elsewhere).rejects.toThrow(/was begun but received others, .*: processor: another before, .* now /);
+
+    for (const [file, what] of [
+      ["environment", "a run's environment"],
+      ["config", "a run's config"],
+    ]) {
+      writeFileSync(path(`run/baseline/${file}.json`), '{"cut":');
+      const damaged = compare(tinyConfig(path(), "cpu"));
+      const problem = `baseline/${file}.json: expected ${what} as a JSON object but received other text`;
+      await expect(damaged).rejects.toThrow(problem);
+      await expect(damaged).rejects.toThrow(ConfigError);
+    }
   });
 });
 

@@ -134,14 +134,17 @@ describe("planComparison", () => {
       changes: { stages: [{ patchSize: 1, fraction: 0.5 }, { patchSize: 4 }] },
       says: /stages: expected two.*but received patchSize 1, then 4$/,
     },
-    { changes: { data: { train: "TRAIN" }, eval: undefined }, says: /data\.val: a comparison needs held-out data/ },
+    {
+      changes: { data: { train: "TRAIN" }, eval: undefined },
+      says: /data\.val: expected held-out data, as a comparison needs it, but received nothing/,
+    },
     {
       changes: {
         stages: [{ patchSize: 32, fraction: 0.5 }, { patchSize: 1 }],
         train: { steps: 4 },
         batch: { tokensPerStep: 1024, sequenceLength: 32 },
       },
-      says: /needs at least 1024 training tokens.*has 700$/,
+      says: /data\.train: expected at least 1024 tokens .* but received 700$/,
     },
   ])("refuses $changes", async ({ changes, says }) => {
     const wrong = JSON.parse(JSON.stringify(changes).replace("TRAIN", path("train.bin"))) as Record<string, unknown>;
@@ -174,15 +177,18 @@ describe("parseSweep", () => {
   });
 
   it.each([
-    { texts: ["patchSize=2,x"], says: /--sweep patchSize=2,x: expected whole numbers from 2.*but received "x"/ },
-    { texts: ["patchSize=1"], says: /expected whole numbers from 2.*but received "1"/ },
-    { texts: ["patchSize="], says: /expected whole numbers from 2.*but received ""/ },
-    { texts: ["fraction=1"], says: /expected numbers between 0 and 1.*but received "1"/ },
-    { texts: ["lr=1"], says: /--sweep lr=1: expected patchSize=K,\.\.\. or fraction=F,\.\.\./ },
+    { texts: ["patchSize=2,x"], says: /texts\[0\]: expected whole numbers from 2.*but received the string "x"$/ },
+    { texts: ["patchSize=1"], says: /expected whole numbers from 2.*but received the string "1"$/ },
+    { texts: ["patchSize="], says: /expected whole numbers from 2.*but received the string ""$/ },
+    { texts: ["fraction=1"], says: /expected numbers between 0 and 1.*but received the string "1"$/ },
+    { texts: ["lr=1"], says: /expected patchSize=K,\.\.\. or fraction=F,\.\.\. but received the string "lr=1"$/ },
     { texts: ["patchSize"], says: /expected patchSize=K/ },
-    { texts: ["fraction=0.5", "fraction=0.6"], says: /fraction was given already/ },
+    {
+      texts: ["fraction=0.5", "fraction=0.6"],
+      says: /^parseSweep: texts\[1\]: expected each axis once, all values of fraction in one text/,
+    },
   ])("refuses $texts", ({ texts, says }) => {
-    expect(() => parseSweep(texts)).toThrow(ConfigError);
+    expect(() => parseSweep(texts)).toThrow(RangeError);
     expect(() => parseSweep(texts)).toThrow(says);
   });
 });

@@ -1,6 +1,6 @@
 /** The choices of later work (token superposition): each off unless asked for, each doing what it says. */
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { labelWeightValues } from "../../lib/config/stages.js";
+import { labelWeightValues } from "../../lib/config/label_weights.js";
 import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
 import { computed, runTo } from "../support/made_run.js";
 import { temporaryFolder } from "../support/temporary.js";

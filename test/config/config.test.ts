@@ -116,7 +116,9 @@ describe("a run config", () => {
     const config = parseRunConfig({ ...rest, init: { from: "some/model" } }, "c");
     expect(config.model).toBeNull();
     expect(config.init).toEqual({ from: "some/model" });
-    expect(problems(rest)).toEqual(["c.yaml: model: required unless init.from names a checkpoint, but missing"]);
+    expect(problems(rest)).toEqual([
+      "c.yaml: model: expected a model, unless init.from names a checkpoint, but received nothing",
+    ]);
   });
 
   it.each(["auto", "cpu", "cuda", "cuda:3", "simt"])("knows the device %s", (device) => {
@@ -141,7 +143,7 @@ describe("problems", () => {
         "c.yaml: model.hiden_size: unknown key; did you mean hidden_size?",
         "c.yaml: model.num_key_value_heads: expected a divisor of num_attention_heads (6) but received 4",
         "c.yaml: batch.tokensPerStep: expected an integer but received 1024.5",
-        "c.yaml: batch.sequenceLength: required, but missing",
+        "c.yaml: batch.sequenceLength: expected a number but received nothing",
         "c.yaml: batch.sequenceLenght: unknown key; did you mean sequenceLength?",
         'c.yaml: batch.microBatch: expected "auto" or a positive integer but received "some"',
         "c.yaml: optimizer.lr: expected a number greater than 0 but received -1",
@@ -167,10 +169,19 @@ describe("problems", () => {
     [
       "a step that only some stages can use: the hint works for all",
       {
+        data: { train: "train.bin", shuffleTokens: 1536 },
         stages: [{ patchSize: 3, fraction: 0.5 }, { patchSize: 4 }],
         batch: { tokensPerStep: 1536, sequenceLength: 128 },
       },
       "",
+    ],
+    [
+      "sequences that do not divide the longest ones, by which the data is shuffled",
+      {
+        stages: [{ patchSize: 3, fraction: 0.5 }, { patchSize: 4 }],
+        batch: { tokensPerStep: 1536, sequenceLength: 128 },
+      },
+      "stages.0: expected patchSize * sequenceLength to divide that of the longest stage, 512, but received 384",
     ],
     [
       "a step that one stage cannot use",
@@ -215,7 +226,7 @@ describe("problems", () => {
     [
       "no length",
       { train: {} },
-      "train: expected exactly one of tokens, epochs or steps but received none " +
+      "train: expected exactly one of tokens, epochs or steps but received nothing " +
         "(--set 'train={steps: 10}' replaces the section)",
     ],
     [
@@ -231,24 +242,28 @@ describe("problems", () => {
     [
       "two rests",
       { stages: [{ patchSize: 2 }, { patchSize: 1 }] },
-      "stages: only one may omit its fraction, but stages.0, stages.1 do",
+      "stages: expected at most one without a fraction but received 2: stages.0, stages.1",
     ],
     [
       "no rest left",
       { stages: [{ patchSize: 2, fraction: 1 }, { patchSize: 1 }] },
-      "stages.1: no tokens are left for it: the other stages' fractions sum to 1",
+      "stages.1: expected other stages whose fractions sum to less than 1 but received 1: no tokens are left for it",
     ],
     ["two beginnings", { init: { seed: 1, from: "m" } }, "init: expected seed or from but received both"],
-    ["nothing to evaluate on", { eval: { everySteps: 5 } }, "eval: needs held-out data, but data.val is missing"],
+    [
+      "nothing to evaluate on",
+      { eval: { everySteps: 5 } },
+      "eval: expected held-out data in data.val but received nothing",
+    ],
     [
       "a decay of another schedule",
       { schedule: { type: "cosine", decayFraction: 0.2 } },
-      "schedule.decayFraction: has a meaning for type wsd only, but the type is cosine",
+      "schedule.decayFraction: expected it for type wsd only but received it for type cosine",
     ],
     [
       "a stage's schedule inside one over the run",
       { schedule: { perStage: false }, stages: [{ patchSize: 1, schedule: { warmupSteps: 3 } }] },
-      "stages.0.schedule: schedule.perStage is false, so one schedule spans all stages",
+      "stages.0.schedule: expected none, since schedule.perStage is false, but received one",
     ],
     [
       "an unknown preset",
@@ -259,12 +274,12 @@ describe("problems", () => {
     [
       "another architecture",
       { model: { preset: "tiny", model_type: "qwen2" } },
-      'model.model_type: expected "llama", the only one supported but received "qwen2"',
+      'model.model_type: expected "llama", the only one supported, but received "qwen2"',
     ],
     [
       "data that is no name",
       { data: { train: 3 } },
-      "data.train: expected a file name or pattern, or a list of them but received 3",
+      "data.train: expected a file name, a pattern or a list of them but received 3",
     ],
     ["an empty list of data", { data: { train: [] } }, "data.train: expected a list of 1 or more but received []"],
     ["no stages", { stages: [] }, "stages: expected a list of 1 or more but received []"],
@@ -276,8 +291,8 @@ describe("problems", () => {
 
   it("names each missing key of a model without a preset", () => {
     expect(problems({ ...minimal, model: { hidden_size: 64, num_attention_heads: 2, vocab_size: 9 } })).toEqual([
-      "c.yaml: model.intermediate_size: required unless a preset is named, but missing",
-      "c.yaml: model.num_hidden_layers: required unless a preset is named, but missing",
+      "c.yaml: model.intermediate_size: expected a value, unless a preset is named, but received nothing",
+      "c.yaml: model.num_hidden_layers: expected a value, unless a preset is named, but received nothing",
     ]);
   });
 
@@ -288,9 +303,13 @@ describe("problems", () => {
   });
 
   it("of the file itself are one line", async () => {
-    await expect(loadRunConfig(join(folder, "absent.yaml"))).rejects.toThrow(/absent.yaml: cannot be read: ENOENT/);
+    await expect(loadRunConfig(join(folder, "absent.yaml"))).rejects.toThrow(
+      /absent.yaml: expected a run config but received a file that does not exist$/,
+    );
     await expect(loadRunConfig(file("a: [1, 2"))).rejects.toThrow(/^[^\n]*config.yaml: [^\n]*$/);
-    await expect(loadRunConfig(file("a: 1\na: 2"))).rejects.toThrow(/config.yaml: Map keys must be unique/);
+    await expect(loadRunConfig(file("a: 1\na: 2"))).rejects.toThrow(
+      /config.yaml: expected YAML or JSON but received other text: Map keys must be unique/,
+    );
   });
 });
 
@@ -317,8 +336,8 @@ describe("--set", () => {
   });
 
   it.each([
-    ["steps", /--set steps: expected path=value/],
-    ["=3", /--set =3: expected path=value/],
+    ["steps", /--set: expected path=value, .* but received "steps"$/],
+    ["=3", /--set: expected path=value, .* but received "=3"$/],
     ["batch..x=3", /expected path=value/],
     ["__proto__.polluted=1", /expected path=value/],
     ["stages.5.patchSize=2", /stages: expected an index from 0 to 2 but received "5"/],

@@ -61,4 +61,16 @@ describe("learningRate", () => {
   ])("refuses step %p of %p", (step, steps) => {
     expect(() => learningRate(cosine, 1, step, steps)).toThrow(RangeError);
   });
+
+  it.each([
+    { wrong: { type: "linear" }, kind: RangeError },
+    { wrong: { warmupSteps: -1 }, kind: RangeError },
+    { wrong: { minLrRatio: "0" }, kind: TypeError },
+    { wrong: { decayFraction: 2 }, kind: RangeError },
+  ])("refuses a schedule with $wrong", ({ wrong, kind }) => {
+    const [key] = Object.keys(wrong);
+    const rate = () => learningRate({ ...cosine, ...wrong } as Schedule, 1, 0, 5);
+    expect(rate).toThrow(kind);
+    expect(rate).toThrow(new RegExp(`^learningRate: schedule\\.${key}: expected .+ but received `));
+  });
 });

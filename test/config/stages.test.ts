@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { parseRunConfig } from "../../lib/config/config.js";
-import { labelWeightValues, resolveStages } from "../../lib/config/stages.js";
+import { labelWeightValues } from "../../lib/config/label_weights.js";
+import { resolveStages } from "../../lib/config/stages.js";
 import { ConfigError } from "../../lib/errors.js";
 
 const base = {

@@ -29,7 +29,7 @@ describe("TokenDataset", () => {
       }
     }
     await expect(dataset.read(15, new Int32Array(2))).rejects.toThrow(
-      "TokenDataset.read: position: expected tokens within [0, 16) but received [15, 17)",
+      "TokenDataset.read: position: expected a position with 2 of the 16 tokens from it on but received 15",
     );
     expect(dataset.locate(0)).toEqual({ path: path("train_000000.bin"), position: 0 });
     expect(dataset.locate(5)).toEqual({ path: path("train_000001.bin"), position: 0 });
@@ -60,13 +60,21 @@ describe("TokenDataset", () => {
   });
 
   it("says what a pattern was matched against", async () => {
-    await expect(TokenDataset.open(path("train_*.bin"))).rejects.toThrow(/train_\*\.bin matches no file: .* is empty/);
+    await expect(TokenDataset.open(path("train_*.bin"))).rejects.toThrow(
+      /train_\*\.bin: expected .* but received an empty folder$/,
+    );
     await countingShards([2]);
     await expect(TokenDataset.open(path("val_*.bin"))).rejects.toThrow(
-      /val_\*\.bin matches no file: .* holds train_000000\.bin/,
+      /val_\*\.bin: expected files .* but received a folder with train_000000\.bin$/,
     );
-    await expect(TokenDataset.open(path("none/val_*.bin"))).rejects.toThrow(/the folder .*none does not exist/);
-    await expect(TokenDataset.open(path("*/val.bin"))).rejects.toThrow(/file name only/);
-    await expect(TokenDataset.open([])).rejects.toThrow(/none was named/);
+    await expect(TokenDataset.open(path("none/val_*.bin"))).rejects.toThrow(
+      /none\/val_\*\.bin: expected a folder of token shards but received a folder that does not exist$/,
+    );
+    await expect(TokenDataset.open(path("*/val.bin"))).rejects.toThrow(/expected \* and \? in the file's name only/);
+    await expect(TokenDataset.open([])).rejects.toThrow(
+      new RangeError(
+        "TokenDataset.open: pathsOrPatterns: expected a string or an array of one or more but received an array of 0",
+      ),
+    );
   });
 });

@@ -3,7 +3,7 @@ import { TokenDataset } from "../../lib/data/dataset.js";
 import type { BlockLoaderOptions, DataPosition } from "../../lib/data/loader.js";
 import { BlockLoader } from "../../lib/data/loader.js";
 import { ShardWriter } from "../../lib/data/shard.js";
-import { ConfigError, DataError } from "../../lib/errors.js";
+import { DataError } from "../../lib/errors.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -141,7 +141,7 @@ describe("BlockLoader", () => {
   it("names a token outside the vocabulary, its file and place, when its batch is due", async () => {
     const dataset = await counting(64);
     const loader = new BlockLoader({ ...settings, dataset, vocabSize: 63 });
-    const problem = `${path("b.bin")}: token 63 at position 42 is outside the model's vocabulary of 63`;
+    const problem = `${path("b.bin")}: position 42: expected a token id below the vocabulary's size of 63 but received 63`;
     const taken: number[] = [];
     await expect(async () => {
       for (let i = 0; i < 4; i++) taken.push(...(await loader.next(1)));
@@ -158,7 +158,7 @@ describe("BlockLoader", () => {
     await writer.finish();
     const dataset = await TokenDataset.open(path("a.bin"));
     const loader = new BlockLoader({ dataset, unitTokens: 4, blockTokens: 4, vocabSize: 10, seed: 1 });
-    await expect(loader.next(1)).rejects.toThrow("token 4294967295 at position 2");
+    await expect(loader.next(1)).rejects.toThrow(/position 2: .* but received 4294967295$/);
     await loader.close();
     await dataset.close();
   });
@@ -168,16 +168,24 @@ describe("BlockLoader", () => {
     const make = (options: Partial<BlockLoaderOptions>): (() => BlockLoader) => {
       return () => new BlockLoader({ ...settings, dataset, ...options });
     };
-    expect(make({})).toThrow(/15 tokens, fewer than one block of 16/);
+    expect(make({})).toThrow(/a\.bin: expected at least one block of 16 tokens but received 15 tokens$/);
     expect(make({})).toThrow(DataError);
-    expect(make({ unitTokens: 12, blockTokens: 8 })).toThrow(/blocks of 8 tokens do not divide .* 12/);
-    expect(make({ unitTokens: 12, blockTokens: 8 })).toThrow(ConfigError);
-    expect(make({ unitTokens: 0 })).toThrow(/unitTokens must be a positive integer but received 0/);
-    expect(make({ seed: 0.5 })).toThrow(/seed/);
+    expect(make({ unitTokens: 12, blockTokens: 8 })).toThrow(
+      new RangeError("BlockLoader: blockTokens: expected a divisor of unitTokens, which is 12, but received 8"),
+    );
+    expect(make({ unitTokens: 0 })).toThrow(
+      new RangeError("BlockLoader: unitTokens: expected a whole number of at least 1 but received 0"),
+    );
+    expect(make({ seed: 0.5 })).toThrow(/^BlockLoader: seed: expected a whole number but received 0\.5$/);
     const small = { unitTokens: 5, blockTokens: 5 };
-    expect(make({ ...small, position: { epoch: 0, tokens: 16 } })).toThrow(/position 16 lies past the epoch's 15/);
-    expect(make({ ...small, position: { epoch: -1, tokens: 0 } })).toThrow(/not a data position/);
-    await expect(make(small)().next(0)).rejects.toThrow(/count must be a positive integer/);
+    expect(make({ ...small, position: { epoch: 0, tokens: 16 } })).toThrow(
+      /expected the data that the position was saved with, at least 16 tokens an epoch, but received 15$/,
+    );
+    expect(make({ ...small, position: { epoch: 0, tokens: 16 } })).toThrow(DataError);
+    expect(make({ ...small, position: { epoch: -1, tokens: 0 } })).toThrow(
+      new RangeError("BlockLoader: position.epoch: expected a whole number of at least 0 but received -1"),
+    );
+    await expect(make(small)().next(0)).rejects.toThrow(/^BlockLoader\.next: count: expected a whole number from 1 /);
     await dataset.close();
   });
 });

@@ -57,7 +57,7 @@ describe("Permutation", () => {
     expect(() => new Permutation(0)).toThrow(RangeError);
     expect(() => new Permutation(2.5)).toThrow(RangeError);
     expect(() => new Permutation(3).at(3)).toThrow(
-      "Permutation.at: index: expected a whole number below 3 but received 3",
+      "Permutation.at: index: expected a whole number from 0 to 2 but received 3",
     );
   });
 });

@@ -38,7 +38,7 @@ async function decoded(split: string): Promise<string[]> {
 const files = (folder = "out"): string[] => readdirSync(path(folder)).sort();
 const info = (): DatasetInfo => JSON.parse(readFileSync(path("out/dataset.json"), "utf8")) as DatasetInfo;
 
-async function fails(options: Partial<PrepareOptions>, type: typeof DataError | typeof ConfigError): Promise<string> {
+async function fails(options: Partial<PrepareOptions>, type: new (message: string) => Error): Promise<string> {
   const before = files("");
   const error: unknown = await prepare(options).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(type);
@@ -184,12 +184,16 @@ describe("prepareDataset", () => {
     mkdirSync(path("out"));
     await prepare({});
     writeFileSync(path("out/notes.txt"), "mine");
-    expect(await fails({}, ConfigError)).toMatch(/out is not empty \(it holds notes\.txt\)/);
+    expect(await fails({}, ConfigError)).toMatch(
+      /out: expected a new or empty folder, .* but received a folder that holds notes\.txt$/,
+    );
     expect(readFileSync(path("out/notes.txt"), "utf8")).toBe("mine");
     mkdirSync(path("shards"));
     writeFileSync(path("shards/train_000000.bin"), "no dataset.json beside it");
     expect(await fails({ out: path("shards") }, ConfigError)).toMatch(/holds train_000000\.bin/);
-    expect(await fails({ out: path("a.jsonl") }, ConfigError)).toMatch(/a\.jsonl is a file/);
+    expect(await fails({ out: path("a.jsonl") }, ConfigError)).toMatch(
+      /a\.jsonl: expected a new or empty folder, .* but received a file$/,
+    );
   });
 
   it("leaves the earlier dataset, and nothing else, when it fails", async () => {
@@ -198,9 +202,9 @@ describe("prepareDataset", () => {
     const earlier = readFileSync(path("out/dataset.json"), "utf8");
     writeFileSync(path("bad.txt"), Buffer.concat([Buffer.from("fine ".repeat(100_000)), Buffer.of(0xff)]));
     const bad = [path("a.jsonl"), path("bad.txt")];
-    expect(await fails({ files: bad }, DataError)).toMatch(/bad\.txt: not UTF-8 text: .* at byte 500000/);
+    expect(await fails({ files: bad }, DataError)).toMatch(/bad\.txt: expected UTF-8 text .* at byte 500000$/);
     const tokenizer = { tokenizerPath: path("out/tokenizer.json"), trainTokenizerVocab: undefined };
-    expect(await fails({ files: bad, ...tokenizer }, DataError)).toMatch(/bad\.txt: not UTF-8 text/);
+    expect(await fails({ files: bad, ...tokenizer }, DataError)).toMatch(/bad\.txt: expected UTF-8 text/);
     const abort = new AbortController();
     const aborted = prepare({ onProgress: () => abort.abort(new Error("interrupted")), signal: abort.signal });
     await expect(aborted).rejects.toThrow("interrupted");
@@ -212,22 +216,31 @@ describe("prepareDataset", () => {
     corpus(10);
     writeFileSync(path("blank.txt"), "");
     writeFileSync(path("word.txt"), "!");
-    expect(await fails({ files: [] }, ConfigError)).toMatch(/no source file/);
-    expect(await fails({ trainTokenizerVocab: undefined }, ConfigError)).toMatch(/either a tokenizer\.json or/);
-    expect(await fails({ tokenizerPath: "x" }, ConfigError)).toMatch(/not both/);
-    expect(await fails({ trainTokenizerVocab: 100 }, ConfigError)).toMatch(/257 to 30000 .*but received 100/);
+    expect(await fails({ files: [] }, RangeError)).toMatch(/^prepareDataset: files: expected an array of 1 or more /);
+    const either = /^prepareDataset: options: expected either tokenizerPath or trainTokenizerVocab but received /;
+    expect(await fails({ trainTokenizerVocab: undefined }, RangeError)).toMatch(either);
+    expect(await fails({ tokenizerPath: "x" }, RangeError)).toMatch(either);
+    expect(await fails({ trainTokenizerVocab: 100 }, RangeError)).toMatch(/257 to 30000 but received 100$/);
     for (const valFraction of [0, 1, NaN]) {
-      expect(await fails({ valFraction }, ConfigError)).toMatch(/fraction .*but received/);
+      expect(await fails({ valFraction }, RangeError)).toMatch(/: valFraction: expected a number .* but received /);
     }
-    expect(await fails({ shardTokens: 0 }, ConfigError)).toMatch(/tokens per shard .*but received 0/);
-    expect(await fails({ files: [path("none.txt")] }, DataError)).toMatch(/none\.txt: no such file/);
-    expect(await fails({ files: [path("a.pdf")] }, DataError)).toMatch(/not supported/);
+    expect(await fails({ shardTokens: 0 }, RangeError)).toMatch(/: shardTokens: expected .* but received 0$/);
+    expect(await fails({ files: [path("none.txt")] }, DataError)).toMatch(
+      /none\.txt: expected text but received a file that does not exist$/,
+    );
+    expect(await fails({ files: [path("a.pdf")] }, DataError)).toMatch(
+      /a\.pdf: expected a name that ends in .* but received \.pdf$/,
+    );
     mkdirSync(path("folder"));
-    expect(await fails({ files: [path("folder")] }, DataError)).toMatch(/folder: not a file/);
+    expect(await fails({ files: [path("folder")] }, DataError)).toMatch(
+      /folder: expected a file but received a folder or a device$/,
+    );
     const tiny = { trainTokenizerVocab: 257 };
-    expect(await fails({ ...tiny, files: [path("blank.txt")] }, DataError)).toMatch(/no text in .*blank\.txt/);
+    expect(await fails({ ...tiny, files: [path("blank.txt")] }, DataError)).toMatch(
+      /blank\.txt: expected text but received empty files$/,
+    );
     const word = await fails({ ...tiny, files: [path("word.txt")] }, DataError);
-    expect(word).toMatch(/has 1 tokens: too few to hold out 1/);
+    expect(word).toMatch(/word\.txt: expected a document of more than 1 tokens, .* but received 1$/);
     expect(existsSync(path("out"))).toBe(false);
   });
 });

@@ -75,7 +75,7 @@ describe("token shards", () => {
   it("refuse ids that the width cannot hold", async () => {
     for (const token of [65_536, -1, 1.5, NaN]) {
       const writer = await ShardWriter.create(path("a.bin"), 2);
-      await expect(writer.write([3, token])).rejects.toThrow(`token ${token} does not fit uint16`);
+      await expect(writer.write([3, token])).rejects.toThrow(`expected tokens that fit uint16 but received ${token}`);
       await writer.abort();
     }
     expect(existsSync(path("a.bin.partial"))).toBe(false);
@@ -83,29 +83,39 @@ describe("token shards", () => {
 
   it("name what is wrong with a file", async () => {
     writeFileSync(path("short.bin"), Buffer.alloc(1023));
-    expect(await failure(path("short.bin"))).toMatch(/header alone is 1024 bytes, the file has 1023/);
-    expect(await failure(path("missing.bin"))).toMatch(/no such file/);
+    expect(await failure(path("short.bin"))).toMatch(/header alone is 1024 bytes, but received a file of 1023$/);
+    expect(await failure(path("missing.bin"))).toMatch(
+      /expected a token shard but received a file that does not exist$/,
+    );
     expect(await failure(headerOnly("magic.bin", [1234, 1, 5]))).toMatch(
-      /first word is 1234, expected 20240520.*prepare/,
+      /begins with 20240520 .* but received a file that begins with 1234 .*prepare/,
     );
     expect(await failure(headerOnly("version.bin", [20240520, 7, 5]))).toMatch(
-      /version 7, expected 1 with magic 20240520/,
+      /expected version 1 of a token shard that begins with 20240520 but received 7$/,
     );
-    expect(await failure(headerOnly("version.bin", [20240801, 1, 5]))).toMatch(/version 1, expected 7/);
-    expect(await failure(headerOnly("zero.bin", [20240520, 1, 0]))).toMatch(/counts 0 tokens/);
-    expect(await failure(headerOnly("negative.bin", [20240520, 1, -4]))).toMatch(/counts -4 tokens/);
+    expect(await failure(headerOnly("version.bin", [20240801, 1, 5]))).toMatch(
+      /expected version 7 .*20240801 but received 1$/,
+    );
+    expect(await failure(headerOnly("zero.bin", [20240520, 1, 0]))).toMatch(/counts 1 token or more but received 0$/);
+    expect(await failure(headerOnly("negative.bin", [20240520, 1, -4]))).toMatch(
+      /counts 1 token or more but received -4$/,
+    );
     expect(await failure(headerOnly("long.bin", [20240801, 7, 2], 12))).toMatch(
-      /longer than its header says: 2 uint32 tokens make 1032 bytes, the file has 1036/,
+      /1032 bytes for a header and 2 uint32 tokens but received 1036: the file is longer than its header says$/,
     );
     await writeShard("cut.bin", [1, 2, 3], 2);
     truncateSync(path("cut.bin"), 1029);
-    expect(await failure(path("cut.bin"))).toMatch(/cut short: 3 uint16 tokens make 1030 bytes, the file has 1029/);
+    expect(await failure(path("cut.bin"))).toMatch(
+      /1030 bytes for a header and 3 uint16 tokens but received 1029: the file is cut short$/,
+    );
   });
 
   it("notice a file that shrinks under the reader", async () => {
     const shard = await openShard(await writeShard("a.bin", [1, 2, 3], 2));
     truncateSync(path("a.bin"), 1026);
-    await expect(shard.read(0, new Int32Array(3))).rejects.toThrow(/became shorter/);
+    await expect(shard.read(0, new Int32Array(3))).rejects.toThrow(
+      /expected 6 bytes at byte 1024, as when it was opened, but received 2$/,
+    );
     await shard.close();
   });
 });

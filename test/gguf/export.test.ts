@@ -321,14 +321,14 @@ describe("the tokenizer of an export", () => {
 
   it.each([
     { parts: { pre_tokenizer: { ...byteLevel, add_prefix_space: true } }, says: /pre_tok.*prefix_space":true/ },
-    { parts: { pre_tokenizer: null }, says: /pre_tokenizer: found null/ },
-    { parts: { pre_tokenizer: { type: "Whitespace" } }, says: /pre_tokenizer: found .*Whitespace/ },
-    { parts: { pre_tokenizer: split("\\w+") }, says: /pre_tokenizer: found .*\\w\+/ },
+    { parts: { pre_tokenizer: null }, says: /pre_tokenizer: expected .* received null/ },
+    { parts: { pre_tokenizer: { type: "Whitespace" } }, says: /pre_tokenizer: expected .*Whitespace/ },
+    { parts: { pre_tokenizer: split("\\w+") }, says: /pre_tokenizer: expected .*\\w\+/ },
     { parts: { pre_tokenizer: split("a"), model: { ignore_merges: true } }, says: /with model\.ignore_merges/ },
-    { parts: { model: { ignore_merges: true } }, says: /with model\.ignore_merges: found .*ByteLevel/ },
-    { parts: { model: { byte_fallback: true } }, says: /model\.byte_fallback: found true/ },
-    { parts: { normalizer: { type: "NFC" } }, says: /normalizer: found {"type":"NFC"}/ },
-    { parts: { model: { type: "WordLevel", unk_token: "a" } }, says: /model\.type: found "WordLevel"/ },
+    { parts: { model: { ignore_merges: true } }, says: /with model\.ignore_merges: expected .*ByteLevel/ },
+    { parts: { model: { byte_fallback: true } }, says: /model\.byte_fallback: expected .* received true/ },
+    { parts: { normalizer: { type: "NFC" } }, says: /normalizer: expected .* received {"type":"NFC"}/ },
+    { parts: { model: { type: "WordLevel", unk_token: "a" } }, says: /model\.type: expected .* received "WordLevel"/ },
   ])("is refused where llama.cpp has none that is the same: $says", async ({ parts, says }) => {
     const refused = exportGguf(folder("gqa", {}, madeTokenizer({ ...small, ...parts })), path("m.gguf"));
     await expect(refused).rejects.toThrow(CheckpointError);
@@ -339,13 +339,15 @@ describe("the tokenizer of an export", () => {
   it("is refused where it does not fit the model, or is none", async () => {
     const out = path("m.gguf");
     const large = exportGguf(folder("gqa", {}, madeTokenizer()), out);
-    await expect(large).rejects.toThrow(/has 257 tokens, the model only 101/);
+    await expect(large).rejects.toThrow(/expected at most the model's 101 tokens but received 257$/);
     const outside = exportGguf(folder("gqa", { bos_token_id: 101 }), out);
     await expect(outside).rejects.toThrow(/expected ids below 101 but received 101/);
     await expect(exportGguf(folder("gqa", {}, "{}"), out)).rejects.toThrow(DataError);
     const model = folder("gqa");
     writeFileSync(`${model}/tokenizer_config.json`, "{");
-    await expect(exportGguf(model, out)).rejects.toThrow(/tokenizer_config\.json: cannot be read as JSON/);
+    await expect(exportGguf(model, out)).rejects.toThrow(
+      /tokenizer_config\.json: expected JSON but received other text: /,
+    );
   });
 });
 
@@ -360,9 +362,9 @@ describe("the file of an export", () => {
     writeFileSync(path("notes.txt"), "mine");
     mkdirSync(path("folder"));
     for (const [name, says] of [
-      ["notes.txt", /notes\.txt: is there already and is no GGUF file/],
-      ["folder", /folder: expected a file to write but received a folder/],
-      ["notes.txt/m.gguf", /cannot be written: ENOTDIR/],
+      ["notes.txt", /notes\.txt: expected a new file, .* but received another file$/],
+      ["folder", /folder: expected a new file, .* but received a folder/],
+      ["notes.txt/m.gguf", /expected a new file, .* cannot be used: ENOTDIR/],
     ] as const) {
       const refused = exportGguf(model, path(name));
       await expect(refused).rejects.toThrow(ConfigError);
@@ -388,7 +390,9 @@ describe("the file of an export", () => {
   });
 
   it("is not begun without a model folder", async () => {
-    await expect(exportGguf(path("none"), path("m.gguf"))).rejects.toThrow(ConfigError);
+    const missing = `${path("none")}: expected a model folder but received a folder that does not exist`;
+    await expect(exportGguf(path("none"), path("m.gguf"))).rejects.toThrow(new CheckpointError(missing));
+    await expect(exportGguf(path("none"), path("m.gguf"))).rejects.toBeInstanceOf(CheckpointError);
     expect(readdirSync(path())).toEqual([]);
   });
 });

@@ -46,12 +46,22 @@ describe("a malformed file is told by its fault", () => {
       "a hole",
       { a: tensor(0, 8), b: tensor(12, 16) },
       16,
-      /"b" leaves a hole: expected it to begin at byte 8 but received 12/,
+      /"b": expected it to begin at byte 8 but received 12: it leaves a hole/,
     ],
-    ["a hole at the start", { a: tensor(4, 8) }, 8, /"a" leaves a hole: expected it to begin at byte 0 but received 4/],
-    ["an overlap", { a: tensor(0, 8), b: tensor(4, 12) }, 12, /"b" leaves an overlap: .* byte 8 but received 4/],
-    ["bytes short", { a: tensor(0, 8) }, 7, /cut short: expected 8 bytes of tensors after the header but received 7/],
-    ["bytes left over", { a: tensor(0, 8) }, 9, /no tensor covers: expected 8 bytes .* but received 9/],
+    [
+      "a hole at the start",
+      { a: tensor(4, 8) },
+      8,
+      /"a": expected it to begin at byte 0 but received 4: it leaves a hole/,
+    ],
+    ["an overlap", { a: tensor(0, 8), b: tensor(4, 12) }, 12, /"b": .* byte 8 but received 4: it leaves an overlap/],
+    [
+      "bytes short",
+      { a: tensor(0, 8) },
+      7,
+      /expected 8 bytes of tensors after the header but received 7: the file is cut short/,
+    ],
+    ["bytes left over", { a: tensor(0, 8) }, 9, /expected 8 bytes .* but received 9: no tensor covers/],
     ["an unknown dtype", { a: tensor(0, 8, [2], "F33") }, 8, /"a": dtype: expected a known .* but received "F33"/],
     ["a dtype named like a method", { a: tensor(0, 8, [2], "toString") }, 8, /dtype: .*but received "toString"/],
     [
@@ -88,16 +98,24 @@ describe("a malformed file is told by its fault", () => {
   });
 
   it.each<[string, string, RegExp]>([
-    ["a tensor twice", `{"a":${JSON.stringify(tensor(0, 8))},"a":${JSON.stringify(tensor(0, 8))}}`, /key "a" twice/],
-    ["the same key, spelled by an escape", `{"a":${JSON.stringify(tensor(0, 8))},"\\u0061": 1}`, /key "a" twice/],
+    [
+      "a tensor twice",
+      `{"a":${JSON.stringify(tensor(0, 8))},"a":${JSON.stringify(tensor(0, 8))}}`,
+      /header: expected each key once but received "a" twice/,
+    ],
+    [
+      "the same key, spelled by an escape",
+      `{"a":${JSON.stringify(tensor(0, 8))},"\\u0061": 1}`,
+      /header: expected each key once but received "a" twice/,
+    ],
     [
       "a key twice inside a tensor",
       '{"a":{"dtype":"F32","dtype":"I32","shape":[2],"data_offsets":[0,8]}}',
       /"dtype" twice/,
     ],
-    ["no JSON", "{nonsense", /not valid JSON/],
-    ["a list", "[1, 2]", /begins with "{" but received "\["/],
-    ["space before the object", ' {"a":1}', /begins with "{" but received " "/],
+    ["no JSON", "{nonsense", /header: expected JSON but received other text: /],
+    ["a list", "[1, 2]", /begins with "{", but received "\[1, 2\]"/],
+    ["space before the object", ' {"a":1}', /begins with "{", but received " {/],
   ])("%s", async (_, header, message) => {
     expect(await openError(await craft(header, 8))).toMatch(message);
   });
@@ -109,12 +127,18 @@ describe("a malformed file is told by its fault", () => {
     expect(await openError(await craft("{}", 0, 2n ** 63n))).toMatch(
       /at most 100000000 bytes but received 9223372036854775808/,
     );
-    expect(await openError(await craft("{}", 0, 3n))).toMatch(/cut short: expected 11 bytes of header but received 10/);
-    expect(await openError(await craft(Uint8Array.of(0x7b, 0xff, 0x7d), 0))).toMatch(/not valid UTF-8/);
+    expect(await openError(await craft("{}", 0, 3n))).toMatch(
+      /expected 11 bytes of header but received a file of 10: it is cut short/,
+    );
+    expect(await openError(await craft(Uint8Array.of(0x7b, 0xff, 0x7d), 0))).toMatch(
+      /header: expected UTF-8 text but received other bytes/,
+    );
     const path = join(folder, "short.safetensors");
     await writeFile(path, "1234567");
     expect(await openError(path)).toMatch(/at least the 8 bytes of the header's length but received 7/);
-    expect(await openError(join(folder, "absent.safetensors"))).toMatch(/cannot be opened: ENOENT/);
+    expect(await openError(join(folder, "absent.safetensors"))).toMatch(
+      /expected a safetensors file but received a file that does not exist$/,
+    );
   });
 });
 
@@ -125,7 +149,7 @@ describe("reading", () => {
     expect(file.names()).toEqual(["scalar", "empty", "late"]);
     expect(file.info("empty")).toEqual({ dtype: "F32", shape: [0, 7] });
     expect((await file.read("empty")).byteLength).toBe(0);
-    await expect(file.read("absent")).rejects.toThrow(/expected a tensor named "absent" but received none/);
+    await expect(file.read("absent")).rejects.toThrow(/expected a tensor "absent" but received a file without it/);
     await file.close();
   });
 
@@ -217,7 +241,7 @@ describe("a model folder", () => {
     const tensors = await CheckpointTensors.open(folder);
     expect(tensors.names()).toEqual(["b", "a"]);
     expect(new Float32Array((await tensors.read("b")).buffer)).toEqual(Float32Array.of(2));
-    expect(() => tensors.info("c")).toThrow(/expected a tensor named "c" but received none/);
+    expect(() => tensors.info("c")).toThrow(/expected a tensor "c" but received a model without it/);
     await tensors.close();
 
     await index({ a: "model-2.safetensors" });

@@ -1,10 +1,9 @@
 import { describe, expect, it } from "@jest/globals";
 import { native, Tensor } from "../../lib/native.js";
-import { allocate, disposeAll } from "../../lib/nn/buffers.js";
 import { Decoder } from "../../lib/nn/decoder.js";
 import { Llama } from "../../lib/nn/llama.js";
-import { Pass, passSpecs } from "../../lib/nn/pass.js";
-import { writeRotaryTable } from "../../lib/nn/rotary_table.js";
+import { Pass } from "../../lib/nn/pass.js";
+import { PassMemory, passSpecs } from "../../lib/nn/pass_memory.js";
 import { modelWeights } from "../../lib/nn/weights.js";
 import { backends, open } from "../support/backends.js";
 
@@ -27,18 +26,16 @@ async function fullForward(model: Llama, tokens: readonly number[]): Promise<{ n
   const { device, config, parameters } = model;
   const batch = { sequences: 1, positions: tokens.length, patchSize: 1 };
   const pass = { config, dtype: parameters.dtype, positions: tokens.length };
-  const buffers = allocate(device, passSpecs(device, pass, [batch], false));
-  writeRotaryTable(buffers.rotaryTable, config);
+  using memory = new PassMemory(device, pass, passSpecs(device, pass, [batch], false));
   const weights = modelWeights(parameters, null);
   using input = new Tensor(device, "i32", [tokens.length]);
   input.write(Int32Array.from(tokens));
-  new Pass(pass, batch, weights, buffers, [1], false).forward(input, false);
+  new Pass(memory, batch, weights, [1], false).forward(input, false);
   using logits = new Tensor(device, parameters.dtype, [1, config.vocab_size]);
   using wide = new Tensor(device, "f32", [1, config.vocab_size]);
-  weights.head.forward(logits, buffers.norm.out.narrow(0, tokens.length - 1, 1));
+  weights.head.forward(logits, memory.buffers.norm.out.narrow(0, tokens.length - 1, 1));
   native.copy(wide, logits);
   const values = await wide.read();
-  disposeAll(buffers);
   const order = [...values.keys()].sort((a, b) => values[b]! - values[a]!);
   return { next: order[0]!, lead: values[order[0]!]! - values[order[1]!]! };
 }
@@ -103,7 +100,7 @@ describe.each(backends)("Decoder on %s", (backend) => {
       await expect(next).rejects.toThrow(new RegExp(`^Decoder.next: ${name}: expected .* but received `));
     }
     await expect(decoder.next([1] as never, greedy)).rejects.toThrow(
-      /tokens: expected an Int32Array but received another/,
+      /tokens: expected an Int32Array but received an array/,
     );
     expect(decoder.length).toBe(0);
     const { usedBytes } = model.device.memory();

@@ -92,9 +92,32 @@ describe.each(backends)("a model folder on %s", (backend) => {
     }
   });
 
+  it("is not loaded, made or saved with arguments that are wrong", async () => {
+    const load = Llama.load as (...args: unknown[]) => Promise<Llama>;
+    await expect(load(7)).rejects.toThrow("Llama.load: folder: expected a string but received 7");
+    await expect(load("m", null)).rejects.toThrow("Llama.load: options: expected an object but received null");
+    await expect(load("m", { device: {} })).rejects.toThrow("Llama.load: device: expected a Device but received");
+    const make = (options: object) => () => Llama.create({ vocab_size: 64 }, options);
+    expect(make({ precision: "fp16" })).toThrow(/^Llama\.create: precision: expected auto, bf16 or fp32 but received /);
+    expect(make({ device: "gpu" })).toThrow(
+      /^Llama\.create: device: expected auto, cpu, .* but received the string "gpu"$/,
+    );
+    expect(make({ seed: 0.5 })).toThrow(
+      /^Llama\.create: seed: expected a whole number of at least 0 but received 0\.5$/,
+    );
+    using model = await Llama.load(fixture("gqa"), { device });
+    const save = model.save.bind(model) as (...args: unknown[]) => Promise<void>;
+    await expect(save(null)).rejects.toThrow("Llama.save: folder: expected a string but received null");
+    await expect(save(path("x"), { tokenizer: {} })).rejects.toThrow(
+      /^Llama\.save: tokenizer\.path: expected a string/,
+    );
+  });
+
   it("that is not whole is refused, by the name of what is wrong", async () => {
     const missing = Llama.load(path("none"), { device });
-    await expect(missing).rejects.toThrow(new CheckpointError(`no model folder at ${path("none")}`));
+    await expect(missing).rejects.toThrow(
+      new CheckpointError(`${path("none")}: expected a model folder but received a folder that does not exist`),
+    );
     await expect(missing).rejects.toBeInstanceOf(CheckpointError);
     await convert(fixture("gqa"), path("integers"), (name) => (name === "model.norm.weight" ? { dtype: "I32" } : {}));
     await expect(Llama.load(path("integers"), { device })).rejects.toThrow(

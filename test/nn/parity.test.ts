@@ -5,14 +5,10 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "@jest/globals";
-import { labelWeightValues } from "../../lib/config/stages.js";
 import { Device } from "../../lib/device.js";
 import { native, Tensor } from "../../lib/native.js";
-import { allocate, disposeAll } from "../../lib/nn/buffers.js";
 import { Llama } from "../../lib/nn/llama.js";
-import { Pass, passSpecs } from "../../lib/nn/pass.js";
-import { writeRotaryTable } from "../../lib/nn/rotary_table.js";
-import { modelWeights } from "../../lib/nn/weights.js";
+import { TrainingPass } from "../../lib/nn/training_pass.js";
 import { AdamW } from "../../lib/optim/adamw.js";
 import { backends } from "../support/backends.js";
 
@@ -37,30 +33,10 @@ interface Training {
 const folder = (variant: string) => fileURLToPath(new URL(`../fixtures/hf/${variant}`, import.meta.url));
 const read = <T>(variant: string, file: string) => JSON.parse(readFileSync(`${folder(variant)}/${file}`, "utf8")) as T;
 
-/** A pass over sequences of as many tokens as `tokens` has, with its own buffers. */
-function passOver(model: Llama, gradient: Tensor<"f32">, tokens: number[][], patchSize: number) {
-  const { device, config, parameters } = model;
-  const sequences = tokens.length;
-  const batch = { sequences, positions: tokens[0]!.length / patchSize, patchSize };
-  const shape = { config, dtype: "f32" as const, positions: sequences * batch.positions };
-  const buffers = allocate(device, passSpecs(device, shape, [batch], true));
-  writeRotaryTable(buffers.rotaryTable, config);
-  const weights = modelWeights(parameters, gradient);
-  const pass = new Pass(shape, batch, weights, buffers, labelWeightValues("uniform", patchSize), true);
-  const input = new Tensor(device, "i32", [tokens.flat().length]);
-  return {
-    loss: pass.loss,
-    /** Enqueues forward and backward. */
-    run(ids: number[][]): void {
-      input.write(Int32Array.from(ids.flat()));
-      pass.forward(input, false);
-      pass.backward();
-    },
-    dispose(): void {
-      disposeAll(buffers);
-      input.dispose();
-    },
-  };
+/** A pass over batches of the shape that `tokens` has. */
+function passOver(model: Llama, gradient: Tensor<"f32">, tokens: number[][], patchSize: number): TrainingPass {
+  const cut = { sequences: tokens.length, positions: tokens[0]!.length / patchSize, patchSize };
+  return new TrainingPass(model, gradient, cut);
 }
 
 function norm(values: Float32Array): number {
@@ -92,7 +68,7 @@ describe.each(backends)("parity with Hugging Face on %s", (backend) => {
     const gradient = new Tensor(device, "f32", [layout.size]);
     native.fill(gradient, 0);
     const pass = passOver(model, gradient, tokens, patchSize);
-    pass.run(tokens);
+    pass.run(Int32Array.from(tokens.flat()));
     const [loss] = await pass.loss.read();
     expect(Math.abs(loss! - loss64)).toBeLessThan(lossTolerance * loss64);
     expect(new Set(layout.slots.map(({ name }) => name))).toEqual(new Set(Object.keys(gradients)));
@@ -119,7 +95,7 @@ describe.each(backends)("parity with Hugging Face on %s", (backend) => {
       optimizer.reset();
       for (const { tokens, loss, gradNorm } of steps) {
         optimizer.zeroGradient();
-        pass.run(tokens);
+        pass.run(Int32Array.from(tokens.flat()));
         optimizer.step(settings.lr, settings);
         const [[found], [foundNorm]] = await Promise.all([pass.loss.read(), optimizer.norm.read()]);
         expect(Math.abs(found! - loss) / loss).toBeLessThan(trainingTolerance);

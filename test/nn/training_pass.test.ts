@@ -59,6 +59,49 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
     stepper.dispose();
   });
 
+  it("steps on after a gradient that is not finite as if it had not been", async () => {
+    const train = async (poisoned: boolean) => {
+      using model = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+      using optimizer = new AdamW(model.parameters);
+      using pass = new TrainingPass(model, optimizer.gradient, cut);
+      for (let step = 0; step < 4; step++) {
+        if (poisoned && step === 2) {
+          optimizer.zeroGradient();
+          pass.run(tokens.subarray(half));
+          optimizer.gradient.narrow(0, 3, 1).write(Float32Array.of(Number.NaN));
+          optimizer.step(1e-3, settings);
+        }
+        optimizer.zeroGradient();
+        pass.run(tokens.subarray(0, half));
+        optimizer.step(1e-3, settings);
+      }
+      expect(await optimizer.stepsTaken.read()).toEqual(Int32Array.of(4));
+      return [model.parameters.master, optimizer.firstMoment, optimizer.secondMoment].map((tensor) => tensor.read());
+    };
+    expect(await Promise.all(await train(true))).toEqual(await Promise.all(await train(false)));
+  });
+
+  it("goes on with the same bits where moments and count are restored", async () => {
+    using model = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+    using first = new AdamW(model.parameters);
+    const step = (optimizer: AdamW) => {
+      using pass = new TrainingPass(model, optimizer.gradient, cut);
+      optimizer.zeroGradient();
+      pass.run(tokens.subarray(0, half));
+      optimizer.step(1e-3, settings);
+    };
+    for (let count = 0; count < 3; count++) step(first);
+    using second = new AdamW(model.parameters);
+    for (const name of ["firstMoment", "secondMoment"] as const) second[name].write(await first[name].read());
+    second.stepsTaken.write(await first.stepsTaken.read());
+    const saved = await model.parameters.master.read();
+    step(first);
+    const expected = await model.parameters.master.read();
+    model.parameters.master.write(saved);
+    step(second);
+    expect(await model.parameters.master.read()).toEqual(expected);
+  });
+
   it("weighs labels as it is told", async () => {
     using model = Llama.create(shape, { device, precision: "fp32", seed: 5 });
     using optimizer = new AdamW(model.parameters);
@@ -74,19 +117,23 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
 
   it("frees what it took", async () => {
     using model = Llama.create(shape, { device, precision: "fp32" });
+    await device.synchronize(); // what other tests have used is free
+    const used = () => device.memory().usedBytes;
+    const before = used();
     const optimizer = new AdamW(model.parameters);
+    const between = used();
     const pass = new TrainingPass(model, optimizer.gradient, cut);
     pass.run(tokens.subarray(0, half));
     await device.synchronize();
-    const { usedBytes } = device.memory();
+    expect(used() - between).toBeGreaterThan(4 * half * shape.hidden_size);
     pass.dispose();
-    const between = device.memory().usedBytes;
-    expect(usedBytes - between).toBeGreaterThan(4 * half * shape.hidden_size);
+    expect(used()).toBe(between);
+    expect(between - before).toBeGreaterThan(3 * 4 * model.parameterCount);
     optimizer.dispose();
-    expect(between - device.memory().usedBytes).toBeGreaterThan(3 * 4 * model.parameterCount);
+    expect(used()).toBe(before);
   });
 
-  it("says what is wrong with an argument", () => {
+  it("says what is wrong with an argument", async () => {
     using model = Llama.create(shape, { device, precision: "fp32" });
     using optimizer = new AdamW(model.parameters);
     const { gradient } = optimizer;
@@ -111,20 +158,27 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
       () => pass.run(tokens),
       `TrainingPass.run: tokens: expected sequences * positions * patchSize = ${half} ids`,
     );
-    refused(
-      () => pass.run([1] as never),
-      "TrainingPass.run: tokens: expected an Int32Array but received another object",
-    );
-    refused(
-      () => new AdamW(model as never),
-      "AdamW: parameters: expected a model's parameters but received another object",
-    );
+    refused(() => pass.run([1] as never), "TrainingPass.run: tokens: expected an Int32Array but received an array");
+    refused(() => new AdamW(model as never), "AdamW: parameters: expected a Parameters but received another object");
     for (const [key, value] of Object.entries({ betas: [1, 0.9], eps: 0, weightDecay: -1, gradClip: 0 })) {
       const wrong = { ...settings, [key]: value } as typeof settings;
       refused(() => optimizer.step(1e-3, wrong), new RegExp(`^AdamW.step: ${key}`));
     }
+    refused(make({ ...cut, labelWeights: [1, NaN, 0, 0] }), "TrainingPass: labelWeights[1]: expected a finite number");
+    refused(() => new TrainingPass({} as never, gradient, cut), "TrainingPass: model: expected a Llama but received");
+    refused(() => pass.run(tokens.subarray(half), { accumulate: 1 as never }), "accumulate: expected a boolean");
     refused(() => optimizer.step(NaN, settings), "AdamW.step: learningRate: expected a finite number but received NaN");
-    expect(optimizer.stepsTaken).toBe(0);
+    expect(await optimizer.stepsTaken.read()).toEqual(Int32Array.of(0));
+    pass.dispose();
+    optimizer.dispose();
+    refused(
+      () => pass.run(tokens.subarray(half)),
+      "TrainingPass.run: this: expected a live pass but received a disposed",
+    );
+    refused(
+      () => optimizer.step(1e-3, settings),
+      "AdamW.step: this: expected a live optimizer but received a disposed",
+    );
   });
 
   it("trains in the example's loop, in both of its stages", async () => {

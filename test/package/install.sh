@@ -58,4 +58,4 @@ node -e '
   const { backends } = JSON.parse(require("node:fs").readFileSync("info.json", "utf8"));
   if (!backends.find(({ name }) => name === "cpu").available) throw new Error("no cpu backend");
 '
-echo "the package installs, compiles, type-checks and runs"
+echo "ok   the package installs, compiles, type-checks and runs"

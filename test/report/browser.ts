@@ -5,73 +5,67 @@
  *
  * comparison.html and a run's report.html are opened from their files, light, dark, on a narrow screen and for print.
  * Fails on an exception or an error on the console, on any request but for the page itself, on a line of a chart that
- * was not drawn, and on a page that is wider than its window. Skipped where there is no Chromium.
+ * was not drawn, and on a page that is wider than its window. Skipped if there is no Chromium.
  */
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { type Browser, chromium } from "playwright-core";
 import { compare } from "../../lib/compare/compare.js";
 import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
-import { Chromium } from "./devtools.js";
 import { missingLines } from "./missing_lines.js";
 
 const { screenshots } = parseArgs({ options: { screenshots: { type: "string" } } }).values;
 
-/** What a page is looked at in. Print is from a dark screen, whose colours must not come along. */
+/** The ways a page is looked at. Print starts from a dark screen, whose colours must not stay. */
 const views = [
-  { name: "light", media: "screen", scheme: "light", width: 1280 },
-  { name: "dark", media: "screen", scheme: "dark", width: 1280 },
-  { name: "narrow", media: "screen", scheme: "light", width: 400 },
-  { name: "print", media: "print", scheme: "dark", width: 760 },
+  { name: "light", media: "screen", colorScheme: "light", width: 1280 },
+  { name: "dark", media: "screen", colorScheme: "dark", width: 1280 },
+  { name: "narrow", media: "screen", colorScheme: "light", width: 400 },
+  { name: "print", media: "print", colorScheme: "dark", width: 760 },
 ] as const;
 
+/** The system's Chromium: playwright-core has no browser and does not search the PATH. */
+function findChromium(): string | undefined {
+  const folders = (process.env.PATH ?? "").split(delimiter);
+  return folders.map((folder) => join(folder, "chromium")).find((path) => existsSync(path));
+}
+
 /** Everything that is wrong with a page in a view. */
-async function look(chromium: Chromium, file: string, view: (typeof views)[number]): Promise<string[]> {
+async function look(browser: Browser, file: string, view: (typeof views)[number]): Promise<string[]> {
   const url = pathToFileURL(file).href;
   const problems: string[] = [];
-  let loaded = () => {};
-  const load = new Promise<void>((resolve) => (loaded = resolve));
-  const session = await chromium.open((method, params) => {
-    if (method === "Page.loadEventFired") loaded();
-    if (method === "Runtime.exceptionThrown") problems.push(`exception: ${JSON.stringify(params)}`);
-    if (method === "Runtime.consoleAPICalled") problems.push(`console: ${JSON.stringify(params)}`);
-    if (method === "Log.entryAdded") problems.push(`log: ${JSON.stringify(params)}`);
-    if (method !== "Network.requestWillBeSent") return;
-    const { request } = params as { request: { url: string } };
-    if (request.url !== url && !request.url.startsWith("data:")) problems.push(`request: ${request.url}`);
+  const page = await browser.newPage({
+    colorScheme: view.colorScheme,
+    viewport: { width: view.width, height: 900 },
   });
-  const send = <T>(method: string, params = {}) => chromium.send<T>(method, params, session);
-  for (const domain of ["Page", "Runtime", "Log", "Network"]) await send(`${domain}.enable`);
-  const size = { width: view.width, height: 900, deviceScaleFactor: 1, mobile: false };
-  await send("Emulation.setDeviceMetricsOverride", size);
-  const features = [{ name: "prefers-color-scheme", value: view.scheme }];
-  await send("Emulation.setEmulatedMedia", { features });
-  await send("Page.navigate", { url });
-  await load;
+  page.on("pageerror", (error) => problems.push(`exception: ${error.stack ?? error.message}`));
+  page.on("console", (message) => problems.push(`console: ${message.type()}: ${message.text()}`));
+  page.on("crash", () => problems.push("the page crashed"));
+  // Requests for data: URLs are not reported.
+  page.on("request", (request) => {
+    if (request.url() !== url) problems.push(`request: ${request.url()}`);
+  });
+  await page.goto(url);
   // Print comes after the page was drawn for the screen, as when a reader prints it.
-  if (view.media === "print") await send("Emulation.setEmulatedMedia", { media: "print", features });
-  const expression = `(async () => {
+  await page.emulateMedia({ media: view.media });
+  await page.evaluate(async () => {
     for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
-    return (${missingLines.toString()})();
-  })()`;
-  const evaluation = { expression, awaitPromise: true, returnByValue: true };
-  const { result } = await send<{ result: { value?: string[] } }>("Runtime.evaluate", evaluation);
-  problems.push(...(result.value ?? ["the page could not be looked at"]));
+  });
+  problems.push(...(await page.evaluate(missingLines)));
   if (screenshots !== undefined) {
-    const { data } = await send<{ data: string }>("Page.captureScreenshot", { captureBeyondViewport: true });
     const name = file.endsWith("comparison.html") ? "comparison" : "report";
-    writeFileSync(join(screenshots, `${name}-${view.name}.png`), Buffer.from(data, "base64"));
+    await page.screenshot({ path: join(screenshots, `${name}-${view.name}.png`), fullPage: true });
   }
+  await page.close();
   return problems;
 }
 
 async function main(): Promise<number> {
-  try {
-    execFileSync("chromium", ["--version"], { stdio: "ignore" });
-  } catch {
+  const executablePath = findChromium();
+  if (executablePath === undefined) {
     process.stdout.write("browser: skipped: chromium is not on the PATH (apt-get install chromium)\n");
     return 0;
   }
@@ -81,15 +75,16 @@ async function main(): Promise<number> {
     process.stderr.write("browser: FAILED: not done in 5 minutes\n");
     process.exit(1);
   }, 300_000);
-  const chromium = new Chromium();
+  let browser: Browser | undefined;
   let failed = 0;
   try {
+    browser = await chromium.launch({ executablePath });
     await writeTinyData(folder);
     const options = { equalCost: true, sweep: { patchSize: [2, 4], fraction: [0.5, 0.6667] } };
     const { files } = await compare(tinyConfig(folder, "cpu"), options);
     for (const file of [files.html, join(folder, "run/patch/report.html")]) {
       for (const view of views) {
-        const problems = await look(chromium, file, view);
+        const problems = await look(browser, file, view);
         if (problems.length > 0) failed++;
         process.stdout.write(
           `${problems.length > 0 ? "FAIL" : "ok  "} ${file.slice(folder.length + 1)}, ${view.name}\n`,
@@ -98,7 +93,7 @@ async function main(): Promise<number> {
       }
     }
   } finally {
-    await chromium.close();
+    await browser?.close();
     clearTimeout(limit);
     rmSync(folder, { recursive: true, force: true });
   }

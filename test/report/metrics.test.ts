@@ -79,6 +79,12 @@ describe("metrics.jsonl", () => {
     expect(await readMetrics(path)).toEqual([line(3)]);
   });
 
+  it("names a file that is not there", async () => {
+    const missing = `${path}.none: expected a metrics file but received a file that does not exist`;
+    await expect(readMetrics(`${path}.none`)).rejects.toThrow(missing);
+    await expect(readMetrics(`${path}.none`)).rejects.toBeInstanceOf(DataError);
+  });
+
   it.each([
     ["nonsense", /metrics.jsonl:2: expected a JSON object but received "nonsense"/],
     ["null", /metrics.jsonl:2: step: expected a number but received nothing/],

@@ -1,15 +1,18 @@
 /**
- * The tests of the kernels on the simt backend: `npm run test:simt`.
+ * The tests of the kernels on the simt backend:
  *
- * Every test file is a process of its own, as many at a time as there are processors. Each tells, as it ends, how often
- * it launched every kernel of the library; a kernel that none of them launched fails the run. The operations' own tests
- * run under other orders of threads and blocks as well: a result of which a bit changes fails the run too.
+ *     npm run test:simt          every test with threads and blocks in order; the operations' tests in reverse order too
+ *     npm run test:schedules     every test in seeded random orders (--schedules random:1,random:2,…)
+ *
+ * The run fails if a result of the operations' tests changes by a bit from one order to another, and if a kernel of the
+ * library was launched by no test. As many processes run at a time as there are processors.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { native } from "../../lib/native.js";
 import { changedBits, launchesByKernel, neverLaunched } from "./reports.js";
 
@@ -25,7 +28,7 @@ const minutes = 60_000;
 
 /** The operations' tests. */
 const operations = testsIn("test/operations").filter((file) => !file.endsWith("/reference.test.ts"));
-/** Tests of what is made of them, those that take longest first. */
+/** Tests of what uses them, those that take longest first. */
 const uses = [
   "test/train/backends.test.ts",
   "test/compare/backends.test.ts",
@@ -35,8 +38,12 @@ const uses = [
   ...["process", "arguments", "device", "graph", "tensor"].map((name) => `test/binding/${name}.test.ts`),
 ];
 
-/** Other orders than that of the numbers. */
-const schedules = ["reverse", "random:1"];
+/**
+ * Orders of threads and blocks beside `forward`, that of their numbers. Reverse is the one for every commit: it swaps
+ * every pair of threads, a random order only half of the pairs.
+ */
+const { schedules: wanted } = parseArgs({ options: { schedules: { type: "string" } } }).values;
+const schedules = wanted === undefined ? ["reverse"] : wanted.split(",");
 
 interface Job {
   readonly name: string;
@@ -50,9 +57,16 @@ interface Outcome {
   readonly output: string;
 }
 
+/** A process for each file: some count the device's memory, and must not see another file's tensors collected. */
+const apart = (files: readonly string[], schedule: string): Job[] =>
+  files.map((file) => ({ name: schedule === "forward" ? file : `${file} under ${schedule}`, files: [file], schedule }));
+const together = (schedule: string): Job => ({ name: `operations under ${schedule}`, files: operations, schedule });
+
+/** The longest first. The operations' tests always run forward: the other orders' bits are compared with those. */
 const jobs: readonly Job[] = [
-  ...schedules.map((schedule) => ({ name: `operations under ${schedule}`, files: operations, schedule })),
-  ...[...uses, ...operations].map((file) => ({ name: file, files: [file], schedule: "forward" })),
+  ...schedules.map(together),
+  ...(wanted === undefined ? ["forward"] : schedules).flatMap((schedule) => apart(uses, schedule)),
+  ...apart(operations, "forward"),
 ];
 
 function testsIn(folder: string): string[] {

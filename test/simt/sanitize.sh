@@ -41,4 +41,4 @@ tests=("$@")
 # Node itself is not checked, and frees nothing as it ends.
 export ASAN_OPTIONS=detect_leaks=0 NEXTPATCH_TEST_BACKENDS=simt
 LD_PRELOAD=$(g++ -print-file-name=libasan.so) node --experimental-vm-modules --no-warnings \
-  node_modules/jest/bin/jest.js --runInBand --testTimeout 600000 "${tests[@]}"
+  node_modules/jest/bin/jest.js --testTimeout 600000 "${tests[@]}"

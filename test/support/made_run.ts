@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { parseRunConfig, type RunConfig } from "../../lib/config/config.js";
 import { ShardWriter } from "../../lib/data/shard.js";
 import type { MetricsLine } from "../../lib/report/metrics.js";
-import { Trainer, type TrainerOptions } from "../../lib/train/trainer.js";
+import { Trainer } from "../../lib/train/trainer.js";
+import type { TrainerOptions } from "../../lib/train/trainer_options.js";
 
 export const madeVocabulary = 96;
 

@@ -157,6 +157,8 @@ export function operations(device: Device): Operation[] {
         tensor("master", [C]),
         tensor("m", [C]),
         tensor("v", [C]),
+        i32("steps", [1]),
+        tensor("corrections", [2]),
         tensor("grad", [C]),
         tensor("norm", [1]),
         tensor("hyper", [8]),

@@ -85,10 +85,14 @@ describe("checkpoints", () => {
   });
 
   it.each([
-    { what: "no data position", change: { data: undefined }, problem: /data: required, but missing/ },
-    { what: "half a data position", change: { data: { epoch: 0 } }, problem: /data\.tokens: required, but missing/ },
-    { what: "no times", change: { time: undefined }, problem: /time: required, but missing/ },
-    { what: "no energy", change: { energy: undefined }, problem: /energy: required, but missing/ },
+    { what: "no data position", change: { data: undefined }, problem: /data: expected .* but received nothing/ },
+    {
+      what: "half a data position",
+      change: { data: { epoch: 0 } },
+      problem: /data\.tokens: expected .* but received nothing/,
+    },
+    { what: "no times", change: { time: undefined }, problem: /time: expected .* but received nothing/ },
+    { what: "no energy", change: { energy: undefined }, problem: /energy: expected .* but received nothing/ },
     { what: "a step that is none", change: { step: 2.5 }, problem: /step: expected an integer but received 2\.5/ },
     {
       what: "fewer tokens than none",

@@ -44,6 +44,14 @@ describe("a run that cannot be", () => {
       problem: /batch\.microBatch: expected a divisor of the 4 sequences/,
     },
     {
+      what: "stages whose blocks do not divide each other",
+      keys: {
+        stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 3 }],
+        batch: { tokensPerStep: 384, sequenceLength: 16 },
+      },
+      problem: /stages\.1: expected .* to divide that of the longest stage, 64, but received 48$/,
+    },
+    {
       what: "more positions than the model has",
       keys: { batch: { tokensPerStep: 512, sequenceLength: 128 } },
       problem: /expected at most model\.max_position_embeddings \(64\) but received 128/,
@@ -58,12 +66,11 @@ describe("a run that cannot be", () => {
     expect(() => madeConfig(path(), keys)).toThrow(problem);
   });
 
-  it("is told by the data: stages whose blocks do not divide each other, shards cut short or missing", async () => {
-    const stages = [{ patchSize: 4, fraction: 0.5 }, { patchSize: 3 }];
-    const config = madeConfig(path(), { stages, batch: { tokensPerStep: 384, sequenceLength: 16 } });
-    await expect(runTo(config)).rejects.toThrow(/blocks of 48 tokens do not divide the longest stage's 64/);
+  it("is told by the data: shards cut short or missing", async () => {
     truncateSync(path("train.bin"), 1024 + 100);
-    await expect(runTo(madeConfig(path(), { out: path("cut") }))).rejects.toThrow(/train\.bin: cut short/);
+    await expect(runTo(madeConfig(path(), { out: path("cut") }))).rejects.toThrow(
+      /train\.bin: expected .* the file is cut short$/,
+    );
     const missing = madeConfig(path(), { data: { train: path("none_*.bin") }, eval: undefined, out: path("missing") });
     await expect(runTo(missing)).rejects.toThrow(/none_\*\.bin/);
   });
@@ -90,6 +97,23 @@ describe("a run that cannot be", () => {
     const tooLarge = new Spec("f32", [Math.ceil(device.memory().totalBytes)]);
     expect(() => allocate(device, { small: new Spec("f32", [1000]), tooLarge })).toThrow(OutOfMemoryError);
     expect(device.memory().usedBytes).toBe(used);
+  });
+
+  it("is told by the arguments of Trainer.open", async () => {
+    const open = Trainer.open as (...args: unknown[]) => Promise<Trainer>;
+    const config = madeConfig(path());
+    await expect(open("run.yaml")).rejects.toThrow(TypeError);
+    await expect(open("run.yaml")).rejects.toThrow(
+      /^Trainer\.open: config: expected an object but received the string/,
+    );
+    const { schedule: _, ...unparsed } = config;
+    await expect(open(unparsed)).rejects.toThrow(ConfigError);
+    await expect(open(unparsed)).rejects.toThrow(/^Trainer\.open: config: expected .* without the section schedule$/);
+    await expect(open(config, null)).rejects.toThrow("Trainer.open: options: expected an object but received null");
+    await expect(open(config, { log: 1 })).rejects.toThrow("Trainer.open: log: expected a function but received 1");
+    await expect(open(config, { resume: 1 })).rejects.toThrow(
+      "Trainer.open: resume: expected a boolean but received 1",
+    );
   });
 
   const cuda = backends().find(({ name }) => name === "cuda");

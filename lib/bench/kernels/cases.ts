@@ -1,5 +1,6 @@
 /** One benchmark for each operation that a training step calls, on the tensors it calls it with. */
 import { bytesOf } from "../../device.js";
+import { limits } from "../../limits.js";
 import { native, type Tensor } from "../../native.js";
 import { type Cost, costs } from "./cost.js";
 import type { AttentionShape, BenchShapes, LayerShape } from "./shapes.js";
@@ -249,9 +250,10 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
           // Zero as in training; the calls before the timed ones make them what gradients make of them.
           const [m, v] = [tensors.filled("f32", [n], 0), tensors.filled("f32", [n], 0)];
           const norm = tensors.filled("f32", [1], 1);
-          const hyper = tensors.empty("f32", [8]);
-          hyper.write(Float32Array.of(3e-4, 0.9, 0.95, 1e-8, 0.1, 0.1, 0.05, 1)); // as AdamWHyper of the first step
-          return { call: () => native.adamw(param, master, m, v, grad, norm, hyper, n) };
+          const hyper = tensors.empty("f32", [limits.adamwHyperSize]);
+          hyper.write(Float32Array.of(3e-4, 0.9, 0.95, 1e-8, 0.1, 0, 0, 1)); // as AdamWHyper in kernels.h
+          const [steps, corrections] = [tensors.filled("i32", [1], 0), tensors.empty("f32", [2])];
+          return { call: () => native.adamw(param, master, m, v, steps, corrections, grad, norm, hyper, n) };
         },
       },
       {

@@ -1,4 +1,4 @@
-// Stand-in for cuda_bf16.h: conversions round to the nearest even, as the device's do.
+// Stand-in for cuda_bf16.h: conversions round to nearest even, as on the device.
 #pragma once
 
 #include <cstdint>

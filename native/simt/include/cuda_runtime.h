@@ -1,6 +1,6 @@
-// Stand-in for the CUDA runtime's header: what the kernels of native/cuda use of it, for the host compiler.
-// Static __shared__ variables are left out on purpose: they could not be poisoned, nor their bounds be
-// checked; kernels take shared_memory() of native/cuda/shared.cuh.
+// Stand-in for the CUDA runtime's header, for the host compiler: the part that the kernels of native/cuda use.
+// Static __shared__ variables are left out on purpose, as they could not be poisoned or bounds-checked; kernels use
+// shared_memory() of native/cuda/shared.cuh instead.
 #pragma once
 
 #include "simt/api.h"

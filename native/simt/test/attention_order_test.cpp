@@ -1,4 +1,4 @@
-// The order of attention's blocks: every block's work is there once, and goes by groups and tiles.
+// The order of attention's blocks: every work item occurs once, ordered by groups and tiles.
 #include "../../cuda/attention/order.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 namespace nextpatch::cuda {
 namespace {
 
-// All blocks of the order in the sequence in which a device begins them, those that exist.
+// All existing blocks of the order, in the sequence in which a device starts them.
 std::vector<AttentionBlock> blocks_of(const AttentionOrder& order) {
   std::vector<AttentionBlock> blocks;
   gridDim = order.grid;
@@ -30,7 +30,7 @@ TEST(attention_order_has_every_tile_of_every_head_once) {
       {1, 1, 1, 1, 1},
       {2, 3, 4, 5, 1000},             // one group
       {3, 5, 2, 7, kGroupBytes / 4},  // four groups, the last not full
-      {3, 2, 1, 4, kGroupBytes + 1},  // a pair that does not fit is a group of its own
+      {3, 2, 1, 4, kGroupBytes + 1},  // a pair that does not fit is a group by itself
       {70'000, 1, 1, 1, 64},          // more sequences than a grid's y or z holds
       {3, 1, 2, 3, 0},                // nothing shared: no keys
   };

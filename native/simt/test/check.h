@@ -1,4 +1,4 @@
-// The smallest test harness that names what failed.
+// A minimal test harness that names what failed.
 #pragma once
 
 #include <cstdio>

@@ -1,4 +1,4 @@
-// Launching test kernels, and memory for them.
+// Launches test kernels.
 #pragma once
 
 #include <cuda_runtime.h>

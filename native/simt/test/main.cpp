@@ -5,7 +5,7 @@
 
 int main(int count, char** arguments) {
   for (const Test& test : tests()) {
-    // Tests that are meant to be stopped by a sanitizer run only when named.
+    // Tests that a sanitizer should stop run only when named.
     const bool named = count > 1 && std::strcmp(arguments[1], test.name) == 0;
     const bool stops = std::strncmp(test.name, "sanitizer_", 10) == 0;
     if (!named && (count > 1 || stops)) continue;

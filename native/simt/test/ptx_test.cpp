@@ -1,5 +1,5 @@
-// The host twins of PTX against plain loops, element by element, from the PTX ISA's formulas: for the
-// fragments of mma.m16n8k16, with g = lane / 4 and t = lane % 4,
+// Compares the host implementations of PTX with plain loops, element by element, by the formulas of the PTX ISA. For
+// the fragments of mma.m16n8k16, with g = lane / 4 and t = lane % 4:
 //   a_i: row = g for i in {0, 1, 4, 5}, else g + 8; col = 2t + (i & 1), + 8 for i >= 4
 //   b_i: row = 2t + (i & 1), + 8 for i >= 2; col = g
 //   c_i: row = g for i < 2, else g + 8; col = 2t + (i & 1)
@@ -32,7 +32,7 @@ __global__ void mma_kernel(float* d, const __nv_bfloat16* a, const __nv_bfloat16
   for (int i = 0; i < 4; ++i) d[(i < 2 ? g : g + 8) * 8 + 2 * t + (i & 1)] = d_regs[i];
 }
 
-// Distinct for neighbouring elements, exact in bf16.
+// Different for adjacent elements, exact in bf16.
 __nv_bfloat16 sample(int i) { return __nv_bfloat16(float((i * 37 + 11) % 64 - 32) / 8); }
 
 TEST(mma_is_a_matrix_product) {
@@ -54,7 +54,7 @@ TEST(mma_is_a_matrix_product) {
   });
 }
 
-// Matrix i, row r, column c holds 64 i + 8 r + c; shared rows are 24 bytes apart but for alignment: 32.
+// Matrix i, row r, column c holds 64 i + 8 r + c. Shared rows are not contiguous: 32 bytes apart, for the alignment.
 constexpr int kRowBytes = 32;
 
 template <bool Transposed>
@@ -127,7 +127,7 @@ TEST(asynchronous_copies_arrive_when_waited_for) {
   alignas(16) const unsigned in[8] = {10, 11, 12, 13, 14, 15, 16, 17};
   unsigned out[4] = {};
   EXPECT(problem<copy_async_kernel>(1, 1, 32, out, &in[0]).empty());
-  EXPECT(out[0] == 0xffffffffu);  // not what was there before, either
+  EXPECT(out[0] == 0xffffffffu);  // and not the previous contents
   EXPECT(out[1] == 13);
   EXPECT(out[2] == 0xffffffffu);
   EXPECT(out[3] == 0);  // out of bounds: zeros
@@ -148,12 +148,12 @@ TEST(uncommitted_copies_do_not_arrive) {
 
 TEST(bf16_rounds_to_nearest_even) {
   const auto bits = [](uint32_t word) { return __nv_bfloat16(__uint_as_float(word)).bits; };
-  EXPECT(bits(0x3f808000u) == 0x3f80);  // half-way: to the even one
+  EXPECT(bits(0x3f808000u) == 0x3f80);  // half-way: to even
   EXPECT(bits(0x3f818000u) == 0x3f82);
   EXPECT(bits(0x3f808001u) == 0x3f81);
   EXPECT(bits(0x7f7fffffu) == 0x7f80);  // the largest f32 is beyond the largest bf16
   EXPECT(bits(0xff800000u) == 0xff80);
-  EXPECT((bits(0x7f800001u) & 0x7fff) > 0x7f80);  // NaN stays one
+  EXPECT((bits(0x7f800001u) & 0x7fff) > 0x7f80);  // NaN stays NaN
   for (uint32_t i = 0; i < 0x10000; ++i)
     if (std::isfinite(__uint_as_float(i << 16))) EXPECT(bits(i << 16) == i);
 }

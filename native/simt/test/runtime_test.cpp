@@ -1,4 +1,4 @@
-// The stand-in for the CUDA runtime: launches' limits, streams, graphs, memory, the list of kernels.
+// The stand-in for the CUDA runtime: launch limits, streams, graphs, memory, the list of kernels.
 #include "check.h"
 #include "launch.h"
 
@@ -38,7 +38,7 @@ TEST(launch_limits) {
   EXPECT_CONTAINS(problem<nothing_kernel>({1, 65536, 1}, 32, 0), "invalid configuration");
   EXPECT(problem<nothing_kernel>(0, 32, 0).empty());  // no work
   // Without the opt-in:
-  static KernelRecord record("plain");  // listed to the end, as any
+  static KernelRecord record("plain");  // listed until the process ends, like any record
   const auto launch = [&](size_t bytes) { return enqueue_kernel(record, 1, 32, bytes, 0, nullptr, [] {}); };
   EXPECT(launch(48 * 1024) == cudaSuccess);
   EXPECT(launch(48 * 1024 + 1) == cudaErrorInvalidValue);
@@ -65,19 +65,19 @@ TEST(copies_are_as_late_as_those_who_wait_for_them_allow) {
   send(1, copies);
   EXPECT(cudaEventRecord(arrived, copies) == cudaSuccess);
   EXPECT(cudaStreamWaitEvent(compute, arrived, 0) == cudaSuccess);
-  EXPECT(to != 1);  // nobody needs it yet
+  EXPECT(to != 1);  // nothing needs it yet
   cuda::launch<add_kernel>("test", {1, 1, 0, compute}, &to, 10.0f);
   EXPECT(to == 11);
 
   send(2, copies);
-  EXPECT(to == 2);  // the early one: nothing that it had to wait for
+  EXPECT(to == 2);  // an early copy, with nothing to wait for
 
   send(3, copies);
   cuda::launch<add_kernel>("test", {1, 1, 0, compute}, &to, 10.0f);
-  EXPECT(to == 12);  // a wait was forgotten
+  EXPECT(to == 12);  // the wait is missing
   EXPECT(cudaStreamSynchronize(copies) == cudaSuccess && to == 3);
 
-  // Back and forth: an early copy waits for what the other stream had done so far, which waited for a late one.
+  // Back and forth: an early copy waits for the other stream's work so far, which waits for a late copy.
   send(4, copies);
   send(5, copies);
   EXPECT(cudaEventRecord(arrived, copies) == cudaSuccess && cudaStreamWaitEvent(compute, arrived, 0) == cudaSuccess);
@@ -85,13 +85,13 @@ TEST(copies_are_as_late_as_those_who_wait_for_them_allow) {
   EXPECT(cudaEventRecord(done, compute) == cudaSuccess && cudaStreamWaitEvent(copies, done, 0) == cudaSuccess);
   EXPECT(*static_cast<float*>(result) == 0 && to == 4);
   send(6, copies);
-  EXPECT(*static_cast<float*>(result) == 6);  // 5 was overwritten as it lay on the host
+  EXPECT(*static_cast<float*>(result) == 6);  // the 5 was overwritten on the host
   EXPECT(cudaEventSynchronize(done) == cudaSuccess && to == 6);
   EXPECT(cudaFreeHost(result) == cudaSuccess);
   EXPECT(cudaFreeHost(host) == cudaSuccess);
   EXPECT(cudaFree(device) == cudaSuccess);
 
-  // Other memory of the host is copied at once.
+  // Host memory that is not page-locked is copied at once.
   float pageable = 7, copy = 0;
   EXPECT(cudaMemcpyAsync(&copy, &pageable, sizeof(float), cudaMemcpyDeviceToHost, compute) == cudaSuccess);
   EXPECT(copy == 7);

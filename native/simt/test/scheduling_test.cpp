@@ -24,7 +24,7 @@ TEST(barrier_makes_writes_visible) {
   });
 }
 
-// Lacks the barrier that reverse_kernel has.
+// reverse_kernel without its barrier.
 __global__ void racy_kernel(float* out) {
   float* const tile = cuda::shared_memory<float>();
   tile[threadIdx.x] = float(threadIdx.x);
@@ -47,7 +47,7 @@ TEST(race_shows_in_the_bits) {
   EXPECT(poisoned > 0);
 }
 
-// Writes shared memory again without waiting until the other warp has read it.
+// Overwrites shared memory without waiting until the other warp has read it.
 __global__ void reusing_kernel(int* out) {
   int* const of_warps = cuda::shared_memory<int>();
   const int warp = int(threadIdx.x) / 32;
@@ -60,7 +60,7 @@ __global__ void reusing_kernel(int* out) {
   out[threadIdx.x] = value;
 }
 
-// Found only where a warp runs ahead of another, which waits for nothing but its turn.
+// Found only if a warp runs ahead of another that is ready to run.
 TEST(random_orders_let_warps_run_ahead) {
   std::vector<int> wrong;
   with_schedules([&] {
@@ -125,7 +125,7 @@ TEST(barrier_that_some_threads_never_reach) {
                     "__syncthreads (barrier 0): 32 of 64 threads came");
     EXPECT_CONTAINS(why, "32 have exited");
     std::vector<int> out(96);
-    EXPECT(problem<reverse_kernel>(1, 96, 96 * 4, out.data()).empty());  // the next kernel runs as if nothing was
+    EXPECT(problem<reverse_kernel>(1, 96, 96 * 4, out.data()).empty());  // the next kernel runs normally
     EXPECT(out[0] == 95);
   });
 }
@@ -174,7 +174,7 @@ TEST(trap_names_the_thread) {
   EXPECT_CONTAINS(problem<trap_kernel>(1, 64, 0, 5), "trap_kernel, block (0,0,0), thread (5,0,0): __trap");
 }
 
-// Where no thread waits, threads share one stack: the frame is at the same address for all.
+// If no thread waits, all threads share one stack: the frame has the same address for all.
 __global__ void frame_kernel(uintptr_t* frames) { frames[threadIdx.x] = uintptr_t(__builtin_frame_address(0)); }
 
 TEST(threads_that_never_wait_switch_no_stack) {

@@ -61,7 +61,7 @@ TEST(votes_and_reductions) {
   });
 }
 
-// The halves of the warp go different ways, each with its own mask.
+// The halves of the warp diverge, each with its own mask.
 __global__ void halves_kernel(int* out) {
   const int lane = int(threadIdx.x);
   if (lane < 16) {
@@ -88,7 +88,7 @@ __global__ void absent_lane_kernel() {
 }
 __global__ void exited_lane_kernel() {
   if (threadIdx.x == 9) return;
-  __syncwarp();  // so that lane 9 is gone in every schedule, or missed
+  __syncwarp();  // lane 9 has exited by then, or is missing
 }
 __global__ void short_warp_kernel() { __shfl_sync(kAll, 1, 0); }
 __global__ void unmasked_source_kernel() {

@@ -95,23 +95,23 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 namespace nextpatch::simt {
 
-// Runs `work` as the stream's next piece of work, or adds it to the graph that is being captured.
+// Runs `work` as the stream's next work item, or adds it to the graph being captured.
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
 
-// Ends all copies that are late: memory is about to be freed.
+// Completes all late copies; called before memory is freed.
 void finish_copies();
 
-// Whether the memory is cudaHostAlloc's or cudaMallocHost's.
+// Whether the memory is from cudaHostAlloc or cudaMallocHost.
 bool page_locked(const void* data);
 
 struct KernelRecord;
 
-// A kernel launch: checks grid, block and shared memory as CUDA does. `opted_in` is what
+// A kernel launch: checks grid, block and shared memory as CUDA does. `opted_in` is the shared memory that
 // cudaFuncSetAttribute allowed.
 cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t shared_bytes, size_t opted_in,
                            cudaStream_t stream, std::function<void()> thread);
 
-// What cudaFuncSetAttribute(cudaFuncAttributeMaxDynamicSharedMemorySize) would answer.
+// What cudaFuncSetAttribute(cudaFuncAttributeMaxDynamicSharedMemorySize) would return.
 cudaError_t check_opt_in(size_t shared_bytes);
 
 }  // namespace nextpatch::simt

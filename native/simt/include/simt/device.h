@@ -1,4 +1,4 @@
-// What a kernel calls on the device: built-in variables, barriers, warp collectives, atomics, mathematics.
+// What kernels use on the device: built-in variables, barriers, warp collectives, atomics, mathematics.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 #include "../../runner.h"
 #include "vector_types.h"
 
-// The runner sets these whenever it hands over to another thread.
+// The runner sets these whenever it switches to another thread.
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 constexpr int warpSize = 32;
@@ -149,7 +149,7 @@ NEXTPATCH_REDUCE(int)
 NEXTPATCH_REDUCE(unsigned)
 #undef NEXTPATCH_REDUCE
 
-// ---- Atomics: threads hand over only at collectives, so plain reads and writes are atomic --------------
+// ---- Atomics: threads switch only at collectives, so plain reads and writes are atomic -----------------
 
 #define NEXTPATCH_ATOMIC(type)                                     \
   inline type atomicAdd(type* address, type value) {               \

@@ -1,0 +1,40 @@
+/** What the user of a command has typed wrong, if it is the library that notices. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { isArgumentError } from "../arguments.js";
+import { ConfigError } from "../errors.js";
+
+/**
+ * Calls a function of the library with what flags hold. An error of an argument that came from a flag becomes a
+ * ConfigError of the flag, with which the command ends with 2; every other error stays a failure.
+ * @param operation the function, as its errors name it
+ * @param flags the flag, or the command's argument, that each argument comes from
+ */
+export async function fromFlags<T>(
+  operation: string,
+  flags: Readonly<Record<string, string>>,
+  call: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!isArgumentError(error) || error.operation !== operation) throw error;
+    const flag = flags[/^\w+/.exec(error.argument)?.[0] ?? ""];
+    if (flag === undefined) throw error;
+    const problem = error.message.slice(`${operation}: ${error.argument}: `.length);
+    throw new ConfigError(`${flag}: ${problem}`, { cause: error });
+  }
+}
+
+/**
+ * Checks that the folder of `--model` is there, with a file that the command cannot do without. A wrong name is wrong
+ * usage; what is wrong inside of the files is a failure.
+ */
+export function checkModelFolder(folder: string, file?: "tokenizer.json"): void {
+  if (!existsSync(folder)) {
+    throw new ConfigError(`--model: expected a model folder but received ${folder}, which does not exist`);
+  }
+  if (file !== undefined && !existsSync(join(folder, file))) {
+    throw new ConfigError(`--model: expected a model folder with its ${file} but received ${folder}, which has none`);
+  }
+}

@@ -1,0 +1,62 @@
+import { labelWeightValues } from "../config/label_weights.js";
+import type { Tensor } from "../native.js";
+import { Pass } from "./pass.js";
+import type { PassMemory } from "./pass_memory.js";
+import type { Batch } from "./shape.js";
+import type { ModelWeights } from "./weights.js";
+
+/** A range of consecutive blocks. */
+export interface BlockRange {
+  readonly start: number;
+  readonly count: number;
+}
+
+/** Blocks of `positions` positions that a pass takes at most: as many as fit `positionsPerPass`, and one at least. */
+export function blocksPerPass(positions: number, positionsPerPass: number): number {
+  return Math.max(1, Math.floor(positionsPerPass / positions));
+}
+
+/** Cuts blocks into whole ranges of `size` blocks, and one for the rest. */
+export function* blockRanges(blocks: number, size: number): Generator<BlockRange, void> {
+  for (let start = 0; start < blocks; start += size) yield { start, count: Math.min(size, blocks - start) };
+}
+
+/** The batches of the passes that ranges of `size` blocks come to: one for all whole ranges, and one for the rest. */
+export function blockBatches(blocks: Batch, size: number): Batch[] {
+  const counts = new Set(Array.from(blockRanges(blocks.sequences, size), ({ count }) => count));
+  return [...counts].map((sequences) => ({ ...blocks, sequences }));
+}
+
+/** The mean loss over blocks of T positions of K tokens, in as many passes as they need. */
+export class BlockLoss {
+  readonly #parts: readonly { readonly pass: Pass; readonly tokens: Tensor<"i32"> }[];
+
+  /**
+   * @param memory made for the `blockBatches` of these blocks, among others
+   * @param blocks all blocks: B of them
+   * @param size blocks in a pass
+   * @param tokens i32 [B * T * K], on the device
+   */
+  constructor(memory: PassMemory, weights: ModelWeights, blocks: Batch, size: number, tokens: Tensor<"i32">) {
+    const { sequences, positions, patchSize } = blocks;
+    const blockTokens = positions * patchSize;
+    const passes = new Map<number, Pass>();
+    for (const batch of blockBatches(blocks, size)) {
+      // A pass counts by its blocks, so that the sum over passes is the mean over all.
+      const share = batch.sequences / sequences;
+      const labelWeights = labelWeightValues("uniform", patchSize).map((weight) => weight * share);
+      passes.set(batch.sequences, new Pass(memory, batch, weights, labelWeights, false));
+    }
+    this.#parts = Array.from(blockRanges(sequences, size), ({ start, count }) => ({
+      pass: passes.get(count)!,
+      tokens: tokens.narrow(0, start * blockTokens, count * blockTokens),
+    }));
+  }
+
+  /** Computes the loss, in nats a token. */
+  async compute(): Promise<number> {
+    this.#parts.forEach(({ pass, tokens }, index) => pass.forward(tokens, index > 0));
+    const [loss] = await this.#parts[0]!.pass.loss.read();
+    return loss!;
+  }
+}

@@ -1,0 +1,33 @@
+import type { LlamaConfig } from "../hf/llama_config.js";
+import type { Tensor } from "../native.js";
+import { type Allocated, Spec } from "./buffers.js";
+import type { RotaryEmbedding } from "./rotary_embedding.js";
+import { type Batch, type PassShape, widths } from "./shape.js";
+
+/** What the backward of every layer may overwrite, whichever layer it is. */
+export function scratchSpecs({ config, dtype, positions }: PassShape, sizes: { attention: number; norm: number }) {
+  const { qkv, queries, hidden, intermediate } = widths(config);
+  return {
+    dqkv: new Spec(dtype, [positions, qkv]),
+    dattended: new Spec(dtype, [positions, queries]),
+    dactivated: new Spec(dtype, [positions, intermediate]),
+    /** The gradient in the residual stream, and in a normalised copy of it. */
+    dstream: new Spec(dtype, [positions, hidden]),
+    dnormed: new Spec(dtype, [positions, hidden]),
+    attentionWorkspace: new Spec("f32", [sizes.attention]),
+    normWorkspace: new Spec("f32", [sizes.norm]),
+  };
+}
+
+export type Scratch = Allocated<ReturnType<typeof scratchSpecs>>;
+
+/** What the layers of one pass have in common. */
+export interface LayerContext {
+  readonly config: LlamaConfig;
+  readonly batch: Batch;
+  readonly rotary: RotaryEmbedding;
+  /** dt [N, C]: the output of attention, then of the MLP, until the next norm adds it to the stream. */
+  readonly branch: Tensor;
+  /** Null if there is no backward. */
+  readonly scratch: Scratch | null;
+}

@@ -1,0 +1,94 @@
+import type { LlamaConfig } from "../hf/llama_config.js";
+import type { Tensor } from "../native.js";
+import { type Allocated, Spec } from "./buffers.js";
+import type { KeyValueCache } from "./key_value_cache.js";
+import { Layer, layerSpecs } from "./layer.js";
+import type { LayerContext, Scratch } from "./layer_context.js";
+import { PatchEmbedding } from "./patch_embedding.js";
+import { RmsNorm, rmsNormSpecs } from "./rms_norm.js";
+import type { RotaryEmbedding } from "./rotary_embedding.js";
+import type { Batch, PassShape } from "./shape.js";
+import type { ModelWeights } from "./weights.js";
+
+/**
+ * The activations of a transformer.
+ * @param keep whether every layer keeps its own for a backward; else all layers use the same
+ */
+export function transformerSpecs(shape: PassShape, keep: boolean) {
+  const { config, dtype, positions } = shape;
+  const rows = new Spec(dtype, [positions, config.hidden_size]);
+  return {
+    embedded: rows,
+    branch: rows,
+    layers: keep
+      ? Array.from({ length: config.num_hidden_layers }, (_, index) => layerSpecs(shape, index === 0))
+      : [layerSpecs(shape, false)],
+    norm: rmsNormSpecs(shape, true),
+  };
+}
+
+/** What a transformer is wired over. */
+export interface TransformerMemory {
+  readonly buffers: Allocated<ReturnType<typeof transformerSpecs>>;
+  readonly rotary: RotaryEmbedding;
+  /** i32 [N * K]. */
+  readonly tokens: Tensor;
+  /** For the backward; null if there is none. */
+  readonly training: { readonly scratch: Scratch; readonly embeddingWorkspace: Tensor } | null;
+  /** A cache for each layer; null if a pass has all positions of its sequences. */
+  readonly caches: readonly KeyValueCache[] | null;
+}
+
+/** Called when the operations of a part have been enqueued. */
+export type Lap = (part: "embedding" | "transformer") => void;
+
+const noLap: Lap = () => undefined;
+
+/** The model without its head, in training and in generation: embedding, layers, final norm. */
+export class Transformer {
+  /** dt [N, C]: the normalised output. */
+  readonly out: Tensor;
+  readonly #embedding: PatchEmbedding;
+  readonly #layers: readonly Layer[];
+  readonly #norm: RmsNorm;
+  readonly #scratch: Scratch | null;
+
+  constructor(config: LlamaConfig, batch: Batch, weights: ModelWeights, memory: TransformerMemory) {
+    const { buffers, rotary, tokens, training, caches } = memory;
+    const { embedded, branch } = buffers;
+    const scratch = training?.scratch ?? null;
+    const context: LayerContext = { config, batch, rotary, branch, scratch };
+    this.#scratch = scratch;
+    this.#embedding = new PatchEmbedding(weights.embedding, embedded, tokens, training?.embeddingWorkspace ?? null);
+    let stream: Tensor = embedded;
+    this.#layers = weights.layers.map((layerWeights, index) => {
+      const own = buffers.layers[index] ?? buffers.layers[0]!;
+      const pending = index > 0 ? branch : null;
+      const layer = new Layer(context, layerWeights, own, stream, pending, caches && caches[index]!);
+      stream = layer.stream;
+      return layer;
+    });
+    const workspace = scratch?.normWorkspace ?? null;
+    this.#norm = new RmsNorm(weights.norm, config.rms_norm_eps, buffers.norm, stream, branch, workspace);
+    this.out = this.#norm.out;
+  }
+
+  /** @param past positions in the caches */
+  forward(past: number, lap: Lap = noLap): void {
+    this.#embedding.forward();
+    lap("embedding");
+    for (const layer of this.#layers) layer.forward(past);
+    this.#norm.forward();
+    lap("transformer");
+  }
+
+  /** Adds to the gradient of all weights. The scratch's `dnormed` holds the gradient in `out`. */
+  backward(lap: Lap): void {
+    const { dstream, dnormed } = this.#scratch!;
+    this.#norm.backward(dstream, dnormed, false);
+    for (const layer of [...this.#layers].reverse()) layer.backward();
+    lap("transformer");
+    this.#embedding.backward(dstream);
+    lap("embedding");
+  }
+}

@@ -1,0 +1,32 @@
+import type { TokenDataset } from "../data/dataset.js";
+import { DataError } from "../errors.js";
+
+/** Held-out sequences of `positions` tokens each. */
+export interface HeldOut {
+  readonly tokens: Int32Array;
+  readonly sequences: number;
+  readonly positions: number;
+}
+
+/**
+ * The first consecutive blocks of a held-out dataset: the same ones in every evaluation of every run.
+ * @throws DataError if the dataset has no whole block, or holds a token outside of the vocabulary
+ */
+export async function heldOutTokens(
+  dataset: TokenDataset,
+  sequences: number,
+  positions: number,
+  vocabulary: number,
+): Promise<HeldOut> {
+  const available = Math.min(sequences, Math.floor(dataset.tokenCount / positions));
+  if (available === 0) {
+    throw new DataError(
+      `${dataset.shards[0]!.path}: expected at least one held-out sequence of ${positions} tokens ` +
+        `but received ${dataset.tokenCount} tokens`,
+    );
+  }
+  const tokens = new Int32Array(available * positions);
+  await dataset.read(0, tokens);
+  dataset.checkVocabulary(tokens, 0, vocabulary);
+  return { tokens, sequences: available, positions };
+}

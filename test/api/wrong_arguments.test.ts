@@ -1,0 +1,156 @@
+/**
+ * Every public function with every argument and option wrong in every way. The error is of the class that lib/errors.ts
+ * says, and its sentence names the function that was called and the argument: never an accident deeper inside.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "@jest/globals";
+import * as api from "../../lib/index.js";
+import * as kernels from "../../lib/kernels.js";
+import { publicCalls } from "../support/public_calls.js";
+import { junk, type Kind, kinds, type PublicCall, publicFunctions, type Spec } from "../support/wrong_arguments.js";
+
+const folder = mkdtempSync(join(tmpdir(), "nextpatch-wrong-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const calls = await publicCalls(folder);
+
+/** Public functions that take no arguments. */
+const withoutArguments = [
+  "AdamW.applyStep",
+  "AdamW.dispose",
+  "AdamW.reset",
+  "AdamW.zeroGradient",
+  "BlockLoader.close",
+  "Decoder.dispose",
+  "Device.beginCapture",
+  "Device.endCapture",
+  "Device.energy",
+  "Device.memory",
+  "Device.synchronize",
+  "Device.trim",
+  "Llama.dispose",
+  "Tensor.dispose",
+  "Tensor.free",
+  "Tensor.read",
+  "TokenDataset.close",
+  "Trainer.close",
+  "Trainer.run",
+  "TrainingPass.dispose",
+  "backends",
+];
+
+/** What TypeScript keeps private, and the constructors of the errors, which take whatever an Error does. */
+const notCalled = [
+  "Llama",
+  "Llama.place",
+  "TokenDataset",
+  "Tokenizer",
+  "Trainer",
+  "CheckpointError",
+  "ComparisonInterrupted",
+  "ConfigError",
+  "DataError",
+  "DeviceError",
+  "OutOfMemoryError",
+];
+
+interface Case {
+  readonly call: PublicCall;
+  readonly argument: string;
+  readonly spec: Spec;
+  /** Calls the function with another value for this argument. */
+  readonly replaced: (value: unknown) => unknown;
+}
+
+const values = (specs: Readonly<Record<string, Spec>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(specs).map(([name, { value }]) => [name, value]));
+
+function invoke({ call }: PublicCall, positional: Record<string, unknown>, last: readonly unknown[]): unknown {
+  return (call as (...args: unknown[]) => unknown)(...Object.values(positional), ...last);
+}
+
+function right(call: PublicCall): unknown {
+  return invoke(call, values(call.arguments), call.options ? [values(call.options.of)] : []);
+}
+
+function casesOf(call: PublicCall): Case[] {
+  const positional = values(call.arguments);
+  const { options } = call;
+  const last = options ? [values(options.of)] : [];
+  const ownArguments = Object.entries(call.arguments).map(([argument, spec]): Case => {
+    return { call, argument, spec, replaced: (value) => invoke(call, { ...positional, [argument]: value }, last) };
+  });
+  if (options === undefined) return ownArguments;
+  const takes: Kind[] = [
+    "object",
+    "array",
+    "proxy",
+    "disposed tensor",
+    ...(options.optional ? ["undefined" as const] : []),
+  ];
+  const whole: Case = {
+    call,
+    argument: options.name,
+    spec: { value: last[0], takes },
+    replaced: (value) => invoke(call, positional, [value]),
+  };
+  const each = Object.entries(options.of).map(([argument, spec]): Case => {
+    return { call, argument, spec, replaced: (value) => invoke(call, positional, [{ ...last[0], [argument]: value }]) };
+  });
+  return [...ownArguments, whole, ...each];
+}
+
+/** The error of a call, thrown or rejected with. */
+async function failure(body: () => unknown): Promise<Error> {
+  try {
+    await body();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error("nothing was thrown");
+}
+
+async function expectArgumentError({ call, argument, replaced }: Case, value: unknown, name: string): Promise<void> {
+  const error = await failure(() => replaced(value));
+  const operation = (call.operation ?? call.name).replace(".", "\\.");
+  expect(error.message).toMatch(
+    new RegExp(`^${operation}: ${argument}(\\.\\w+|\\[\\d+\\])*: expected [^\\n]+ but received [^\\n]+$`),
+  );
+  expect(error.name).toBe(name);
+}
+
+const cases = calls.flatMap(casesOf).map((each) => ({ ...each, title: `${each.call.name}: ${each.argument}` }));
+
+describe("the public functions", () => {
+  it("all stand in the list", () => {
+    const listed = [...calls.map(({ name }) => name), ...withoutArguments, ...notCalled];
+    expect(publicFunctions([api, kernels])).toEqual([...new Set(listed)].sort());
+  });
+
+  it.each(calls)("$name takes what is right", async (call) => {
+    await right(call);
+  });
+});
+
+describe("a wrong argument", () => {
+  for (const each of cases) {
+    const { title, spec } = each;
+    it(title, async () => {
+      for (const kind of kinds) {
+        if (!spec.takes.includes(kind)) await expectArgumentError(each, junk[kind], "TypeError");
+      }
+      for (const value of spec.kinds ?? []) await expectArgumentError(each, value, "TypeError");
+      for (const value of spec.range ?? []) await expectArgumentError(each, value, "RangeError");
+      for (const kind of spec.config ?? []) await expectConfigError(each, junk[kind]);
+    });
+  }
+});
+
+async function expectConfigError({ replaced }: Case, value: unknown): Promise<void> {
+  const error = await failure(() => replaced(value));
+  expect(error).toBeInstanceOf(api.ConfigError);
+  for (const problem of (error as api.ConfigError).problems) {
+    expect(problem).toMatch(/^[^\n]+: (expected [^\n]+ but received [^\n]+|unknown key[^\n]+)$/);
+  }
+}

@@ -1,0 +1,489 @@
+/** Every public function that takes arguments, with small ones that are right, on files in a folder of its own. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as api from "../../lib/index.js";
+import * as kernels from "../../lib/kernels.js";
+import { madeConfig, writeMadeData } from "./made_run.js";
+import { madeTokenizer } from "./made_tokenizer.js";
+import {
+  anyConfig,
+  callback,
+  config,
+  flag,
+  made,
+  number,
+  object,
+  optional,
+  type PublicCall,
+  type Spec,
+  signal,
+  text,
+  whole,
+  word,
+} from "./wrong_arguments.js";
+
+/** Makes what the calls need in `folder`, and the calls. */
+export async function publicCalls(folder: string): Promise<PublicCall[]> {
+  const path = (name: string) => join(folder, name);
+  await writeMadeData(folder);
+  const json = madeTokenizer();
+  writeFileSync(path("tokenizer.json"), json);
+  mkdirSync(path("text"));
+  writeFileSync(path("text/a.txt"), "some words of text, and then some more of them\n".repeat(9));
+
+  const device = api.Device.open("cpu", { threads: 2 });
+  const placement = { device, precision: "fp32" } as const;
+  // The tokenizer beside the data would be the run's, too: a run needs none.
+  const runConfig = madeConfig(folder, { data: { train: path("runs/train.bin"), val: path("runs/val.bin") } });
+  mkdirSync(path("runs"));
+  await writeMadeData(path("runs"));
+  const shape = { ...runConfig.model!, vocab_size: 257, max_position_embeddings: 64 };
+  const model = api.Llama.create(shape, placement);
+  const tokenizer = await api.Tokenizer.fromFile(path("tokenizer.json"));
+  await model.save(path("model"), { tokenizer: { path: path("tokenizer.json"), endOfText: "e", maxLength: 64 } });
+  const dataset = await api.TokenDataset.open(path("train.bin"));
+  const blocks = { dataset, blockTokens: 16, unitTokens: 64, vocabSize: 96, seed: 1 };
+  const loader = new api.BlockLoader(blocks);
+  const adamw = new api.AdamW(model.parameters);
+  const batch = { sequences: 2, positions: 8, patchSize: 2 };
+  const pass = new api.TrainingPass(model, adamw.gradient, batch);
+  const decoder = new api.Decoder(model, 32);
+  const trainer = await api.Trainer.open({ ...runConfig, out: path("trainer") });
+
+  const tensor = (dtype: api.DType, ...sizes: number[]) => {
+    const written = new api.Tensor(device, dtype, sizes);
+    written.write(new { f32: Float32Array, bf16: Uint16Array, i32: Int32Array }[dtype](written.size));
+    return written;
+  };
+  const flat = tensor("f32", 4);
+  const [q, k] = [tensor("f32", 1, 4, 2, 32), tensor("f32", 1, 4, 1, 32)];
+  const [tokens, dout] = [tensor("i32", 6), tensor("f32", 3, 8)];
+  const [logits, labels] = [tensor("f32", 3, 11), tensor("i32", 3, 2)];
+  const wrongShape = [tensor("f32", 7, 5)];
+  const ids = new Int32Array(4);
+  const schedule = { type: "cosine", warmupSteps: 2, minLrRatio: 0, decayFraction: 0.1 };
+
+  const targets: Record<string, Spec>[] = [
+    { vocabulary: whole(9, 1, 2 ** 31) },
+    { dtable: optional(made(tensor("f32", 9, 8), wrongShape)) },
+  ];
+
+  /** Options of which the object may be left out. */
+  const options = (of: NonNullable<PublicCall["options"]>["of"]) => ({ name: "options", optional: true, of });
+  const required = (name: string, of: NonNullable<PublicCall["options"]>["of"]) => ({ name, optional: false, of });
+
+  const devices = { ...word("cpu"), takes: ["string", "undefined"] } as const;
+  const place = { device: devices, precision: optional(word("fp32")) };
+  const sampling = {
+    temperature: number(1, -1, Number.NaN),
+    topK: whole(1),
+    topP: number(1, -1, 2),
+    seed: whole(1),
+  };
+  const adamwSettings = {
+    betas: { ...made([0.9, 0.95], [[2, 0.9]]), takes: ["object", "array", "proxy", "disposed tensor"] },
+    eps: number(1e-8, 0, Number.NaN),
+    weightDecay: number(0.1, -1, Number.NaN),
+    gradClip: { ...number(1, 0, Number.NaN), takes: ["number", "null"] },
+  } as const;
+  const prepared = (folderName: string): Record<string, Spec> => ({
+    files: { ...made([path("text/a.txt")], [[]]), takes: ["array"], kinds: [[3], [path("text/a.txt"), null], "x"] },
+    out: text(path(folderName)),
+    valFraction: optional(number(0.1, 0, 1, -1, Number.NaN)),
+    shardTokens: optional(whole(1000, 1, 2 ** 31)),
+    onProgress: callback,
+    signal,
+  });
+
+  return [
+    {
+      name: "benchTrainStep",
+      arguments: { device: made(device) },
+      options: required("options", {
+        model: object({ ...shape }),
+        patchSize: whole(2, 1),
+        sequenceLength: whole(8, 2),
+        tokensPerStep: whole(32, 1, 17),
+        precision: word("fp32"),
+        steps: optional(whole(1, 1)),
+        microBatch: { ...optional(whole(2, 1, 7)), kinds: ["text"] },
+        onStep: callback,
+      }),
+      call: api.benchTrainStep,
+    },
+    {
+      name: "compare",
+      arguments: { config: config({ ...runConfig, out: path("compare") }) },
+      options: options({
+        equalCost: optional(flag(false)),
+        sweep: {
+          ...optional(object({})),
+          kinds: [{ patchSize: 2 }, { fraction: [null] }],
+          range: [{ patchSize: [1] }],
+        },
+        log: callback,
+        onProgress: callback,
+        signal,
+      }),
+      call: api.compare,
+    },
+    {
+      name: "parseSweep",
+      arguments: {
+        texts: { ...made(["patchSize=2,4"], [[], ["lr=1"], ["patchSize=1"]]), kinds: [[3], [null]], takes: ["array"] },
+      },
+      call: api.parseSweep,
+    },
+    {
+      name: "loadRunConfig",
+      arguments: { path: text(path("run.json")) },
+      options: options({ set: { ...optional(made(["seed=2"])), takes: ["array", "undefined"], kinds: [[3]] } }),
+      call: (file: string, given: object) => {
+        writeFileSync(path("run.json"), JSON.stringify(runOf(runConfig)));
+        return api.loadRunConfig(file, given);
+      },
+    },
+    {
+      name: "parseRunConfig",
+      arguments: { value: anyConfig(runOf(runConfig)), where: text("c.yaml") },
+      call: api.parseRunConfig,
+    },
+    {
+      name: "learningRate",
+      arguments: {
+        schedule: object(schedule),
+        baseLr: number(1, Number.NaN),
+        step: whole(0, 0, 9),
+        steps: whole(9, 1),
+      },
+      call: api.learningRate,
+    },
+    {
+      name: "resolveStages",
+      arguments: { config: config(runConfig), trainTokensAvailable: whole(6000) },
+      call: api.resolveStages,
+    },
+    {
+      name: "TokenDataset.open",
+      arguments: {
+        pathsOrPatterns: { ...made(path("train.bin"), [[]]), takes: ["string", "array"], kinds: [[3], [null]] },
+      },
+      call: async (patterns: string) => (await api.TokenDataset.open(patterns)).close(),
+    },
+    {
+      name: "TokenDataset.read",
+      arguments: { position: whole(0, 0, 5999), out: made(new Int32Array(4)) },
+      call: (position: number, out: Int32Array) => dataset.read(position, out),
+    },
+    {
+      name: "TokenDataset.checkVocabulary",
+      arguments: { tokens: made(ids), start: whole(0, 0, 5999), vocabulary: whole(96, 1) },
+      call: (part: Int32Array, start: number, size: number) => dataset.checkVocabulary(part, start, size),
+    },
+    {
+      name: "TokenDataset.locate",
+      arguments: { position: whole(0, 0, 6000) },
+      call: (position: number) => dataset.locate(position),
+    },
+    {
+      name: "BlockLoader",
+      arguments: {},
+      options: required("options", {
+        dataset: made(dataset),
+        blockTokens: whole(16, 1, 48),
+        unitTokens: whole(64, 1),
+        vocabSize: whole(96, 1),
+        seed: number(1, 0.5, Number.NaN),
+        position: { ...optional(object({ epoch: 0, tokens: 0 })), range: [{ epoch: -1, tokens: 0 }] },
+      }),
+      call: (given: api.BlockLoaderOptions) => new api.BlockLoader(given),
+    },
+    {
+      name: "BlockLoader.next",
+      arguments: { count: whole(1, 1, 2 ** 40) },
+      call: (count: number) => loader.next(count),
+    },
+    {
+      name: "prepareDataset",
+      arguments: {},
+      options: required("options", { ...prepared("encoded"), tokenizerPath: optional(text(path("tokenizer.json"))) }),
+      call: api.prepareDataset,
+    },
+    {
+      name: "prepareDataset",
+      arguments: {},
+      options: required("options", { ...prepared("trained"), trainTokenizerVocab: optional(whole(258, 257, 30_001)) }),
+      call: api.prepareDataset,
+    },
+    {
+      name: "Tokenizer.fromFile",
+      arguments: { path: text(path("tokenizer.json")) },
+      call: (p: string) => api.Tokenizer.fromFile(p),
+    },
+    {
+      name: "Tokenizer.fromJson",
+      arguments: { json: text(json), name: optional(text("t")) },
+      call: (...args: [string, string]) => api.Tokenizer.fromJson(...args),
+    },
+    { name: "Tokenizer.encode", arguments: { text: text("a") }, call: (words: string) => tokenizer.encode(words) },
+    {
+      name: "Tokenizer.encodeBatch",
+      arguments: { texts: { ...made(["a", "b"]), takes: ["array"], kinds: [[3], ["a", undefined]] } },
+      call: (texts: string[]) => tokenizer.encodeBatch(texts),
+    },
+    {
+      name: "Tokenizer.decode",
+      arguments: {
+        ids: {
+          ...made([1, 2], [[-1], [0.5], [2 ** 32], Float32Array.of(0.5)]),
+          takes: ["array"],
+          kinds: [["1"], [null]],
+        },
+      },
+      options: options({ keepSpecialTokens: optional(flag(true)) }),
+      call: (given: number[], settings: object) => tokenizer.decode(given, settings),
+    },
+    {
+      name: "Device",
+      arguments: { backend: text("cpu"), index: whole(0, 0, 1e6), threads: whole(2, 0, 1e6) },
+      call: (...args: [api.BackendName, number, number]) => new api.Device(...args),
+    },
+    {
+      name: "Device.open",
+      arguments: { spec: optional(word("cpu")) },
+      options: options({ threads: optional(whole(2, 0, 1e6)) }),
+      call: (...args: [api.DeviceSpec, object]) => api.Device.open(...args),
+    },
+    {
+      name: "Device.computeDType",
+      arguments: { precision: optional(word("fp32")) },
+      call: (precision: api.PrecisionSpec) => device.computeDType(precision),
+    },
+    {
+      name: "Device.mark",
+      operation: "mark",
+      arguments: { slot: whole(0, 0, 4096) },
+      call: (slot: number) => device.mark(slot),
+    },
+    {
+      name: "Device.marks",
+      operation: "marks",
+      arguments: { count: whole(1, 1, 4097) },
+      call: (count: number) => device.marks(count),
+    },
+    {
+      name: "evaluate",
+      arguments: { model: made(model) },
+      options: required("options", {
+        data: { ...made(path("val.bin"), [[]]), takes: ["string", "array"], kinds: [[3]] },
+        patchSize: optional(whole(1, 1)),
+        sequenceLength: optional(whole(8, 2, 65)),
+        onProgress: callback,
+      }),
+      call: api.evaluate,
+    },
+    {
+      name: "generate",
+      arguments: { model: made(model), tokenizer: made(tokenizer), prompt: text("a") },
+      options: options({
+        ...Object.fromEntries(Object.entries(sampling).map(([name, spec]) => [name, optional(spec)])),
+        maxTokens: optional(whole(2, 1)),
+        onText: callback,
+      }),
+      call: api.generate,
+    },
+    {
+      name: "exportGguf",
+      arguments: { folder: text(path("model")), file: text(path("model.gguf")) },
+      options: options({ onProgress: callback, signal }),
+      call: api.exportGguf,
+    },
+    {
+      name: "parseLlamaConfig",
+      // An empty object is a config: every key has its default.
+      arguments: {
+        json: {
+          ...anyConfig({ ...shape }),
+          config: ["null", "number", "string", "array", "function", "symbol", "bigint", "undefined"],
+        },
+        where: text("config.json"),
+      },
+      call: api.parseLlamaConfig,
+    },
+    {
+      name: "Tensor",
+      arguments: {
+        device: made(device),
+        dtype: { ...text("f32"), kinds: ["f64"] },
+        shape: { ...made([2], [[], [0.5], [-1], [1, 1, 1, 1, 1]]), takes: ["array"], kinds: [["1"]] },
+      },
+      call: (...args: [api.Device, api.DType, number[]]) => new api.Tensor(...args),
+    },
+    {
+      name: "Tensor.reshape",
+      operation: "reshape",
+      arguments: { shape: { ...made([2, 2], [[], [3], [0.5]]), takes: ["array"], kinds: [["1"]] } },
+      call: (sizes: number[]) => flat.reshape(sizes),
+    },
+    {
+      name: "Tensor.narrow",
+      operation: "narrow",
+      arguments: { dimension: whole(0, 0, 1), start: whole(0, 0, 4), length: whole(1, 1, 5) },
+      call: (...args: [number, number, number]) => flat.narrow(...args),
+    },
+    ...(["write", "prefetch"] as const).map((operation) => ({
+      name: `Tensor.${operation}`,
+      operation,
+      arguments: { data: made(new Float32Array(4), [new Float32Array(3)]) },
+      call: (data: Float32Array) => flat[operation](data),
+    })),
+    {
+      name: "Decoder",
+      arguments: { model: made(model), capacity: whole(4, 1, 65) },
+      call: (...args: [api.Llama, number]) => new api.Decoder(...args).dispose(),
+    },
+    {
+      name: "Decoder.next",
+      arguments: { tokens: made(ids, [new Int32Array(0), new Int32Array(33)]) },
+      options: required("sampling", sampling),
+      call: (...args: [Int32Array, api.SamplingSettings]) => decoder.next(...args),
+    },
+    ...[api.forwardFlops, api.trainingFlops].map((call) => ({
+      name: call.name,
+      arguments: { config: config(shape), positions: whole(8, 1), patchSize: whole(2, 1) },
+      call,
+    })),
+    {
+      name: "stepFlops",
+      arguments: { config: config(shape) },
+      options: required("step", {
+        positionsPerStep: whole(16, 1),
+        sequenceLength: whole(8, 1),
+        patchSize: whole(2, 1),
+      }),
+      call: api.stepFlops,
+    },
+    {
+      name: "Llama.create",
+      arguments: {
+        config: {
+          ...anyConfig({ ...shape }),
+          config: ["null", "number", "string", "array", "function", "symbol", "bigint", "undefined"],
+        },
+      },
+      options: options({ ...place, seed: optional(whole(0)) }),
+      call: (...args: [object, object]) => api.Llama.create(...args).dispose(),
+    },
+    {
+      name: "Llama.load",
+      arguments: { folder: text(path("model")) },
+      options: options(place),
+      call: async (...args: [string, object]) => (await api.Llama.load(...args)).dispose(),
+    },
+    {
+      name: "Llama.save",
+      arguments: { folder: text(path("saved")) },
+      options: {
+        name: "extras",
+        optional: true,
+        of: { tokenizer: optional(object({ path: path("tokenizer.json"), endOfText: "e", maxLength: 64 })) },
+      },
+      call: (...args: [string, object]) => model.save(...args),
+    },
+    {
+      name: "TrainingPass",
+      arguments: { model: made(model), gradient: made(adamw.gradient, wrongShape) },
+      options: required("batch", {
+        sequences: whole(2, 1),
+        positions: whole(8, 2, 65),
+        patchSize: whole(2, 1),
+        share: optional(number(1, Number.NaN)),
+        labelWeights: {
+          ...optional(made([0.5, 0.5], [[1], [Number.NaN, 1]])),
+          takes: ["array", "undefined"],
+          kinds: [["1", 2]],
+        },
+      }),
+      call: (...args: [api.Llama, api.Tensor<"f32">, api.TrainingBatch]) => new api.TrainingPass(...args).dispose(),
+    },
+    {
+      name: "TrainingPass.run",
+      arguments: { tokens: made(new Int32Array(32), [new Int32Array(31)]) },
+      options: options({ accumulate: optional(flag(false)) }),
+      call: (...args: [Int32Array, object]) => pass.run(...args),
+    },
+    {
+      name: "AdamW",
+      arguments: { parameters: made(model.parameters) },
+      call: (parameters: api.Parameters) => new api.AdamW(parameters).dispose(),
+    },
+    ...(["step", "prepareStep"] as const).map((method) => ({
+      name: `AdamW.${method}`,
+      arguments: { learningRate: number(1e-3, Number.NaN) },
+      options: required("settings", adamwSettings),
+      call: (...args: [number, api.AdamWSettings]) => adamw[method](...args),
+    })),
+    {
+      name: "Trainer.open",
+      arguments: { config: config({ ...runConfig, out: path("opened") }) },
+      options: options({ resume: optional(flag(false)), log: callback }),
+      call: async (...args: [api.RunConfig, object]) => (await api.Trainer.open(...args)).close(),
+    },
+    {
+      name: "Trainer.writeReport",
+      arguments: { sample: optional(object({ prompt: "a", text: "b" })) },
+      call: async (sample: { prompt: string; text: string }) => {
+        writeFileSync(path("trainer/metrics.jsonl"), "");
+        await trainer.writeReport(sample);
+      },
+    },
+    {
+      name: "patchEmbedding",
+      arguments: { tokens: made(tokens), table: made(tensor("f32", 9, 8)) },
+      options: required("options", { patchSize: whole(2, 1, 4), out: optional(made(tensor("f32", 3, 8), wrongShape)) }),
+      call: kernels.patchEmbedding,
+    },
+    ...targets.map((target) => ({
+      name: "patchEmbedding.backward",
+      arguments: { dout: made(dout), tokens: made(tokens, [tensor("i32", 7)]) },
+      options: required("target", target),
+      call: kernels.patchEmbedding.backward,
+    })),
+    {
+      name: "flashAttention",
+      arguments: { q: made(q, wrongShape), k: made(k, wrongShape), v: made(k, wrongShape) },
+      options: options({ scale: optional(number(1, Number.NaN, 1e7)) }),
+      call: kernels.flashAttention,
+    },
+    {
+      name: "flashAttention.backward",
+      arguments: { dout: made(q, wrongShape) },
+      options: required("saved", {
+        q: made(q),
+        k: made(k, wrongShape),
+        v: made(k, wrongShape),
+        out: made(q, wrongShape),
+        lse: made(tensor("f32", 1, 2, 4), wrongShape),
+        scale: optional(number(1, Number.NaN, 1e7)),
+      }),
+      call: kernels.flashAttention.backward,
+    },
+    ...[kernels.patchCrossEntropy, kernels.patchCrossEntropy.backward].map((call) => ({
+      name: call === kernels.patchCrossEntropy ? "patchCrossEntropy" : "patchCrossEntropy.backward",
+      arguments: { logits: made(logits), labels: made(labels, [tensor("i32", 5, 2)]) },
+      options: options({
+        weights: {
+          ...optional(made([1, 1], [[1], [Number.NaN, 1]])),
+          takes: ["array", "undefined"],
+          kinds: [["1", 2]],
+        },
+      }),
+      call,
+    })),
+  ] as PublicCall[];
+}
+
+/** A run config as a file has it, which leaves out what is null. */
+function runOf({ model, ...rest }: api.RunConfig): object {
+  return JSON.parse(JSON.stringify({ ...rest, model })) as object;
+}
