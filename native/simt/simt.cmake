@@ -56,4 +56,16 @@ if(NEXTPATCH_TESTS)
   list(FILTER SIMT_TESTED EXCLUDE REGEX "/gemm\\.cpp$")
   add_executable(simt_test ${SIMT_TEST_SOURCES} ${SIMT_TESTED})
   configure_simt(simt_test)
+
+  # The CUDA backend's products against a cuBLASLt that checks what it is asked.
+  set(CUBLASLT_TEST ${CMAKE_CURRENT_LIST_DIR}/test/cublaslt)
+  add_library(fake_cublaslt MODULE ${CUBLASLT_TEST}/fake.cpp)
+  add_executable(cublaslt_test ${CUBLASLT_TEST}/gemm_test.cpp ${CUDA_SOURCE_DIR}/gemm_cublaslt.cpp
+    ${CUDA_SOURCE_DIR}/cublaslt.cpp ${SIMT_TESTED})
+  foreach(target fake_cublaslt cublaslt_test)
+    configure_simt(${target})
+  endforeach()
+  set_target_properties(fake_cublaslt PROPERTIES CXX_VISIBILITY_PRESET default)
+  target_compile_options(fake_cublaslt PRIVATE -fvisibility=default)
+  target_link_libraries(cublaslt_test PRIVATE ${CMAKE_DL_LIBS})
 endif()

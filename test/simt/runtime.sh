@@ -10,5 +10,6 @@ if [ -f "$build/Release/nextpatch_simt.missing" ]; then
   cat "$build/Release/nextpatch_simt.missing" >&2
   exit 1
 fi
-cmake --build "$build" --target simt_test --parallel "$(nproc)"
+cmake --build "$build" --target simt_test cublaslt_test fake_cublaslt --parallel "$(nproc)"
 "$build/simt_test"
+NEXTPATCH_CUBLAS="$build/Release/libfake_cublaslt.so" "$build/cublaslt_test"

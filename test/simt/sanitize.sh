@@ -14,10 +14,11 @@ if [ -f "$build/Release/nextpatch_simt.missing" ]; then
   cat "$build/Release/nextpatch_simt.missing" >&2
   exit 1
 fi
-cmake --build "$build" --target nextpatch_simt simt_test --parallel "$(nproc)"
+cmake --build "$build" --target nextpatch_simt simt_test cublaslt_test fake_cublaslt --parallel "$(nproc)"
 
 export UBSAN_OPTIONS=print_stacktrace=1
 "$build/simt_test"
+NEXTPATCH_CUBLAS="$build/Release/libfake_cublaslt.so" "$build/cublaslt_test"
 # Kernels that break the rules on purpose: each must be stopped.
 for test in sanitizer_shared_memory_overrun sanitizer_device_memory_overrun; do
   if "$build/simt_test" "$test" >"$build/simt_test.log" 2>&1 || ! grep -q AddressSanitizer "$build/simt_test.log"; then

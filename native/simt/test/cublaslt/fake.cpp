@@ -1,0 +1,193 @@
+// A cuBLASLt that multiplies on the host and believes nothing: sizes that do not fit, a leading dimension below the
+// rows, a pointer that is less aligned than was promised to the heuristic, an algorithm of another shape, a result that
+// is not added to in place, or a workspace that is missing are each an error. Built as a library and opened through
+// NEXTPATCH_CUBLAS, so that the code that looks for the real one is tested too.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "../../../cuda/cublaslt.h"
+
+namespace nextpatch::cuda::lt {
+
+struct HandleOpaque {};
+struct DescriptionOpaque {
+  Operation a = kN, b = kN;
+};
+struct LayoutOpaque {
+  DataType type;
+  int64_t rows, cols, leading;
+};
+struct PreferenceOpaque {
+  uint64_t workspace_bytes = 0;
+  uint32_t reduction_schemes = kReduceInAnyWay;
+  uint32_t alignment[4] = {256, 256, 256, 256};
+};
+
+namespace {
+
+constexpr Status kInvalid = Status(7);
+
+Status refuse(const char* why) {
+  std::fprintf(stderr, "fake cuBLASLt: %s\n", why);
+  return kInvalid;
+}
+
+// What the heuristic was told, kept in the algorithm.
+struct Promise {
+  int32_t m, n, k;
+  uint32_t alignment[4];
+  uint32_t split;  // the sum is made of two parts
+  uint64_t workspace_bytes;
+};
+static_assert(sizeof(Promise) <= sizeof(Algorithm));
+
+double read(const void* data, DataType type, int64_t i) {
+  if (type == kF32) return static_cast<const float*>(data)[i];
+  const uint32_t word = uint32_t(static_cast<const uint16_t*>(data)[i]) << 16;
+  float value;
+  std::memcpy(&value, &word, 4);
+  return value;
+}
+
+void write(void* data, DataType type, int64_t i, float value) {
+  if (type == kF32) {
+    static_cast<float*>(data)[i] = value;
+    return;
+  }
+  uint32_t word;
+  std::memcpy(&word, &value, 4);
+  static_cast<uint16_t*>(data)[i] = uint16_t((word + 0x7fff + ((word >> 16) & 1)) >> 16);
+}
+
+const char* mismatch(const DescriptionOpaque& of, const LayoutOpaque& a, const LayoutOpaque& b, const LayoutOpaque& c,
+                     Promise* promise) {
+  const int64_t m = of.a == kN ? a.rows : a.cols, k = of.a == kN ? a.cols : a.rows;
+  const int64_t inner = of.b == kN ? b.rows : b.cols, n = of.b == kN ? b.cols : b.rows;
+  if (k != inner) return "the inner dimensions differ";
+  if (c.rows != m || c.cols != n) return "the result has another shape";
+  if (a.type != b.type) return "the operands have two types";
+  promise->m = int32_t(m);
+  promise->n = int32_t(n);
+  promise->k = int32_t(k);
+  return nullptr;
+}
+
+// Set by tests: products whose reduction is restricted to the computation's type have no algorithm.
+bool needs_any_reduction() { return std::getenv("FAKE_CUBLASLT_ANY_REDUCTION") != nullptr; }
+
+}  // namespace
+}  // namespace nextpatch::cuda::lt
+
+using namespace nextpatch::cuda::lt;
+
+extern "C" {
+
+size_t cublasLtGetVersion() { return 120405; }
+const char* cublasLtGetStatusString(Status status) { return status == kInvalid ? "invalid value" : "not supported"; }
+
+Status cublasLtCreate(Handle* handle) {
+  *handle = new HandleOpaque;
+  return kSuccess;
+}
+Status cublasLtDestroy(Handle handle) {
+  delete handle;
+  return kSuccess;
+}
+
+Status cublasLtMatrixLayoutCreate(Layout* layout, DataType type, uint64_t rows, uint64_t cols, int64_t leading) {
+  if (leading < int64_t(rows)) return refuse("the leading dimension is below the rows");
+  *layout = new LayoutOpaque{type, int64_t(rows), int64_t(cols), leading};
+  return kSuccess;
+}
+Status cublasLtMatrixLayoutDestroy(Layout layout) {
+  delete layout;
+  return kSuccess;
+}
+
+Status cublasLtMatmulDescCreate(Description* description, ComputeType compute, DataType scale) {
+  if (compute != kCompute32F || scale != kF32) return refuse("computed in something else than f32");
+  *description = new DescriptionOpaque;
+  return kSuccess;
+}
+Status cublasLtMatmulDescDestroy(Description description) {
+  delete description;
+  return kSuccess;
+}
+Status cublasLtMatmulDescSetAttribute(Description description, DescriptionAttribute attribute, const void* value,
+                                      size_t bytes) {
+  if (bytes != sizeof(Operation)) return refuse("an attribute of the description has another size");
+  std::memcpy(attribute == kTransposeA ? &description->a : &description->b, value, bytes);
+  return kSuccess;
+}
+
+Status cublasLtMatmulPreferenceCreate(Preference* preference) {
+  *preference = new PreferenceOpaque;
+  return kSuccess;
+}
+Status cublasLtMatmulPreferenceDestroy(Preference preference) {
+  delete preference;
+  return kSuccess;
+}
+Status cublasLtMatmulPreferenceSetAttribute(Preference preference, PreferenceAttribute attribute, const void* value,
+                                            size_t bytes) {
+  if (bytes != (attribute == kMaxWorkspaceBytes ? 8 : 4))
+    return refuse("an attribute of the preference has another size");
+  void* const to = attribute == kMaxWorkspaceBytes  ? static_cast<void*>(&preference->workspace_bytes)
+                   : attribute == kReductionSchemes ? &preference->reduction_schemes
+                                                    : &preference->alignment[attribute - kMinAlignmentABytes];
+  std::memcpy(to, value, bytes);
+  return kSuccess;
+}
+
+// The first result does not run, as the real heuristic's may not.
+Status cublasLtMatmulAlgoGetHeuristic(Handle, Description description, Layout a, Layout b, Layout c, Layout d,
+                                      Preference preference, int requested, HeuristicResult* results, int* returned) {
+  *returned = 0;
+  Promise promise{};
+  if (const char* why = mismatch(*description, *a, *b, *c, &promise)) return refuse(why);
+  if (std::memcmp(c, d, sizeof *c) != 0) return refuse("c and d are laid out differently");
+  if (needs_any_reduction() && preference->reduction_schemes != kReduceInAnyWay) return kNotSupported;
+  std::memcpy(promise.alignment, preference->alignment, sizeof promise.alignment);
+  promise.workspace_bytes = preference->workspace_bytes;
+  for (int i = 0; i < requested; ++i) {
+    results[i] = {};
+    results[i].state = i == 0 ? kNotSupported : kSuccess;
+    std::memcpy(&results[i].algorithm, &promise, sizeof promise);
+  }
+  *returned = requested;
+  return kSuccess;
+}
+
+Status cublasLtMatmul(Handle, Description description, const void* alpha, const void* a, Layout a_layout, const void* b,
+                      Layout b_layout, const void* beta, const void* c, Layout c_layout, void* d, Layout,
+                      const Algorithm* algorithm, void* workspace, size_t workspace_bytes, cudaStream_t) {
+  Promise found{}, promise;
+  std::memcpy(&promise, algorithm, sizeof promise);
+  if (const char* why = mismatch(*description, *a_layout, *b_layout, *c_layout, &found)) return refuse(why);
+  if (found.m != promise.m || found.n != promise.n || found.k != promise.k)
+    return refuse("an algorithm of another shape");
+  if (c != d) return refuse("the result is not added to in place");
+  if (!workspace || workspace_bytes < promise.workspace_bytes) return refuse("less workspace than was promised");
+  const void* const data[] = {a, b, c, d};
+  for (int i = 0; i < 4; ++i)
+    if (reinterpret_cast<uintptr_t>(data[i]) % promise.alignment[i] != 0)
+      return refuse("less aligned than was promised");
+  std::memset(workspace, 0xff, 64);  // it holds nothing between calls
+  const float by = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
+  for (int64_t j = 0; j < found.n; ++j)
+    for (int64_t i = 0; i < found.m; ++i) {
+      double sum = 0;
+      for (int64_t k = 0; k < found.k; ++k) {
+        const int64_t of_a = description->a == kN ? i + k * a_layout->leading : k + i * a_layout->leading;
+        const int64_t of_b = description->b == kN ? k + j * b_layout->leading : j + k * b_layout->leading;
+        sum += read(a, a_layout->type, of_a) * read(b, b_layout->type, of_b);
+      }
+      const int64_t at = i + j * c_layout->leading;
+      const double before = keep != 0 ? keep * read(c, c_layout->type, at) : 0;
+      write(d, c_layout->type, at, float(by * sum + before));
+    }
+  return kSuccess;
+}
+
+}  // extern "C"
