@@ -16,6 +16,7 @@ Device describe(int index) {
   Device device;
   device.index = index;
   device.shared_bytes = properties.sharedMemPerBlockOptin;
+  device.multiprocessor_bytes = properties.sharedMemPerMultiprocessor;
   return device;
 }
 

@@ -17,8 +17,9 @@ struct BadId;
 struct Device {
   int index = 0;
   cudaStream_t stream = nullptr;
-  size_t shared_bytes = 0;  // the most dynamic shared memory of a block, opted in
-  BadId* bad_id = nullptr;  // where kernels report ids outside the vocabulary
+  size_t shared_bytes = 0;          // the most dynamic shared memory of a block, opted in
+  size_t multiprocessor_bytes = 0;  // shared memory of a multiprocessor
+  BadId* bad_id = nullptr;          // where kernels report ids outside the vocabulary
 };
 
 class CudaKernels final : public Kernels {

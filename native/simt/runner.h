@@ -44,7 +44,6 @@ struct KernelRecord {
 KernelRecord* first_kernel();
 
 constexpr size_t kSharedBytesDefault = 48 * 1024;  // a kernel gets more only with cudaFuncSetAttribute
-constexpr size_t kSharedBytesOptIn = 227 * 1024;   // the most it can get (compute capability 9.0)
 
 // Runs `thread` once for every thread of the grid. Returns an empty text, or why the kernel was stopped, with the
 // kernel, the block and the thread.

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "capability.h"
 #include "fault.h"
 #include "graph.h"
 #include "include/cuda_runtime.h"
@@ -155,9 +156,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   std::snprintf(properties->name, sizeof properties->name, "host (simt)");
   size_t free_bytes = 0;
   cudaMemGetInfo(&free_bytes, &properties->totalGlobalMem);
-  properties->major = 9;
-  properties->minor = 0;
-  properties->sharedMemPerBlockOptin = nextpatch::simt::kSharedBytesOptIn;
+  const nextpatch::simt::Capability& capability = nextpatch::simt::capability();
+  properties->major = capability.major;
+  properties->minor = capability.minor;
+  properties->sharedMemPerBlockOptin = capability.block_bytes;
+  properties->sharedMemPerMultiprocessor = capability.multiprocessor_bytes;
   return cudaSuccess;
 }
 
@@ -338,7 +341,7 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
 }
 
 cudaError_t check_opt_in(size_t shared_bytes) {
-  return shared_bytes <= kSharedBytesOptIn ? cudaSuccess : remember(cudaErrorInvalidValue);
+  return shared_bytes <= capability().block_bytes ? cudaSuccess : remember(cudaErrorInvalidValue);
 }
 
 cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t shared_bytes, size_t opted_in,

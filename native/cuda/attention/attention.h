@@ -100,6 +100,16 @@ template <int... Dims, typename F>
 void with_one_of(std::integer_sequence<int, Dims...>, int head_dim, const F& f) {
   ((head_dim == Dims ? f(std::integral_constant<int, Dims>()) : void()), ...);
 }
+// Calls f with 0 or 1 as a constant: which of two tiles a kernel takes on this device. Tiles that are the same are
+// compiled once.
+template <bool Differ, typename F>
+void with_choice(int choice, const F& f) {
+  if constexpr (Differ) {
+    if (choice == 1) return f(std::integral_constant<int, 1>());
+  }
+  f(std::integral_constant<int, 0>());
+}
+
 template <typename F>
 void with_head_dim(int head_dim, const F& f) {
   with_one_of(HeadDims{}, head_dim, f);

@@ -22,14 +22,13 @@ namespace {
 
 // ---- dK and dV ----------------------------------------------------------------------------------------
 
-template <int D>
+template <int D, int Choice>
 struct KeyGradient {
-  static constexpr KeyGradientTile kTile = attention_tiles(D).key_gradient;
+  static constexpr KeyGradientTile kTile = attention_tiles(D).key_gradient[Choice];
   static constexpr int kThreads = kTile.warps * 32;
   static constexpr int kSlabs = slabs(kTile.rows, kTile.warps);
-  // A stage: q, dout, and their rows' lse and delta.
-  static constexpr size_t kStageBytes = 2 * kTile.queries * (D * sizeof(bf16) + sizeof(float));
-  static constexpr size_t kSharedBytes = 2 * kTile.rows * D * sizeof(bf16) + 2 * kStageBytes;
+  static constexpr size_t kStageBytes = kTile.stage_bytes(D);
+  static constexpr size_t kSharedBytes = kTile.shared_bytes(D);
   static_assert(kSharedBytes <= kMostSharedBytes);
   static_assert(kRowPadding % kTile.queries == 0, "a stage's statistics lie within the padding");
 };
@@ -40,13 +39,13 @@ __device__ __forceinline__ void start_statistics(float* to, const float* from) {
 }
 
 // One block: a tile of keys of a key head.
-template <int D>
-__global__ void __launch_bounds__(KeyGradient<D>::kThreads)
+template <int D, int Choice>
+__global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
     attention_dkdv_kernel(Heads<bf16> dk, Heads<bf16> dv, Heads<const bf16> dout, Heads<const bf16> q,
                           Heads<const bf16> k, Heads<const bf16> v, RowStatistics statistics, AttentionShape shape,
                           AttentionOrder order) {
-  constexpr KeyGradientTile kTile = KeyGradient<D>::kTile;
-  constexpr int kThreads = KeyGradient<D>::kThreads, kSlabs = KeyGradient<D>::kSlabs;
+  constexpr KeyGradientTile kTile = KeyGradient<D, Choice>::kTile;
+  constexpr int kThreads = KeyGradient<D, Choice>::kThreads, kSlabs = KeyGradient<D, Choice>::kSlabs;
   const AttentionBlock block = order.block();
   if (!block.exists) return;
   // The first keys are seen by the most queries: theirs begin first.
@@ -64,7 +63,7 @@ __global__ void __launch_bounds__(KeyGradient<D>::kThreads)
     float *lse, *delta;
   };
   const auto stage = [&](int step) {
-    bf16* const q_tile = reinterpret_cast<bf16*>(stages + step % 2 * KeyGradient<D>::kStageBytes);
+    bf16* const q_tile = reinterpret_cast<bf16*>(stages + step % 2 * KeyGradient<D, Choice>::kStageBytes);
     bf16* const dout_tile = q_tile + kTile.queries * D;
     float* const lse = reinterpret_cast<float*>(dout_tile + kTile.queries * D);
     return Stage{q_tile, dout_tile, lse, lse + kTile.queries};
@@ -138,24 +137,24 @@ __global__ void __launch_bounds__(KeyGradient<D>::kThreads)
 
 // ---- dQ -----------------------------------------------------------------------------------------------
 
-template <int D>
+template <int D, int Choice>
 struct QueryGradient {
-  static constexpr QueryGradientTile kTile = attention_tiles(D).query_gradient;
+  static constexpr QueryGradientTile kTile = attention_tiles(D).query_gradient[Choice];
   static constexpr int kThreads = kTile.warps * 32;
   static constexpr int kSlabs = slabs(kTile.rows, kTile.warps);
   static constexpr int kStage = 2 * kTile.keys * D;  // k, v
-  static constexpr size_t kSharedBytes = (2 * kTile.rows * D + 2 * kStage) * sizeof(bf16);
+  static constexpr size_t kSharedBytes = kTile.shared_bytes(D);
   static_assert(kSharedBytes <= kMostSharedBytes);
   static_assert(kRowPadding % kTile.rows == 0, "a block's statistics lie within the padding");
 };
 
 // One block: a tile of queries of a head.
-template <int D>
-__global__ void __launch_bounds__(QueryGradient<D>::kThreads)
+template <int D, int Choice>
+__global__ void __launch_bounds__(QueryGradient<D, Choice>::kThreads)
     attention_dq_kernel(Heads<bf16> dq, Heads<const bf16> dout, Heads<const bf16> q, Heads<const bf16> k,
                         Heads<const bf16> v, RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
-  constexpr QueryGradientTile kTile = QueryGradient<D>::kTile;
-  constexpr int kThreads = QueryGradient<D>::kThreads, kSlabs = QueryGradient<D>::kSlabs;
+  constexpr QueryGradientTile kTile = QueryGradient<D, Choice>::kTile;
+  constexpr int kThreads = QueryGradient<D, Choice>::kThreads, kSlabs = QueryGradient<D, Choice>::kSlabs;
   const AttentionBlock block = order.block();
   if (!block.exists) return;
   // The last queries see the most keys.
@@ -169,7 +168,7 @@ __global__ void __launch_bounds__(QueryGradient<D>::kThreads)
   bf16* const dout_tile = q_tile + kTile.rows * D;
   bf16* const stages = dout_tile + kTile.rows * D;
   const auto start = [&](int tile) {
-    bf16* const k_tile = stages + tile % 2 * QueryGradient<D>::kStage;
+    bf16* const k_tile = stages + tile % 2 * QueryGradient<D, Choice>::kStage;
     const int key = tile * kTile.keys, keys = shape.keys - key;
     start_tile<D, kTile.keys, kThreads>(k_tile, k.at(batch, kv_head, key), int(k.row_stride), keys);
     start_tile<D, kTile.keys, kThreads>(k_tile + kTile.keys * D, v.at(batch, kv_head, key), int(v.row_stride), keys);
@@ -206,7 +205,7 @@ __global__ void __launch_bounds__(QueryGradient<D>::kThreads)
 
     const int last = first_row + warp_row + shape.offset() - tile * kTile.keys;
     if (warp_row >= rows || last + kSlabs * 16 - 1 < 0) continue;
-    const bf16* const k_tile = stages + tile % 2 * QueryGradient<D>::kStage;
+    const bf16* const k_tile = stages + tile % 2 * QueryGradient<D, Choice>::kStage;
     Accumulator<kSlabs, kTile.keys> p, ds;
     clear(p);
     add_product_of_rows(p, q_fragments, Fragments<D>::across(k_tile));
@@ -226,18 +225,27 @@ __global__ void __launch_bounds__(QueryGradient<D>::kThreads)
 template <int D>
 void backward(const Device& device, const AttentionShape& shape, const View& dq, const View& dk, const View& dv,
               const View& dout, const View& q, const View& k, const View& v, const RowStatistics& statistics) {
-  using Keys = KeyGradient<D>;
-  using Queries = QueryGradient<D>;
+  constexpr AttentionTiles kTiles = attention_tiles(D);
+  constexpr bool kKeysDiffer = !same_tile(kTiles.key_gradient[0], kTiles.key_gradient[1]);
+  constexpr bool kQueriesDiffer = !same_tile(kTiles.query_gradient[0], kTiles.query_gradient[1]);
   const auto q_heads = heads_of<const bf16>(q), k_heads = heads_of<const bf16>(k), v_heads = heads_of<const bf16>(v);
   const auto dout_heads = heads_of<const bf16>(dout);
-  const AttentionOrder key_order = order_by_keys(shape, Keys::kTile.rows, sizeof(bf16));
-  const Launch by_keys{key_order.grid, Keys::kThreads, Keys::kSharedBytes, device.stream};
-  launch<attention_dkdv_kernel<D>>("attention_backward", by_keys, heads_of<bf16>(dk), heads_of<bf16>(dv), dout_heads,
-                                   q_heads, k_heads, v_heads, statistics, shape, key_order);
-  const AttentionOrder query_order = order_by_queries(shape, Queries::kTile.rows, sizeof(bf16));
-  const Launch by_queries{query_order.grid, Queries::kThreads, Queries::kSharedBytes, device.stream};
-  launch<attention_dq_kernel<D>>("attention_backward", by_queries, heads_of<bf16>(dq), dout_heads, q_heads, k_heads,
-                                 v_heads, statistics, shape, query_order);
+  with_choice<kKeysDiffer>(choose_tile(kTiles.key_gradient, D, device.multiprocessor_bytes), [&](auto choice) {
+    constexpr int kChoice = decltype(choice)::value;
+    using Keys = KeyGradient<D, kChoice>;
+    const AttentionOrder order = order_by_keys(shape, Keys::kTile.rows, sizeof(bf16));
+    const Launch at{order.grid, Keys::kThreads, Keys::kSharedBytes, device.stream};
+    launch<attention_dkdv_kernel<D, kChoice>>("attention_backward", at, heads_of<bf16>(dk), heads_of<bf16>(dv),
+                                              dout_heads, q_heads, k_heads, v_heads, statistics, shape, order);
+  });
+  with_choice<kQueriesDiffer>(choose_tile(kTiles.query_gradient, D, device.multiprocessor_bytes), [&](auto choice) {
+    constexpr int kChoice = decltype(choice)::value;
+    using Queries = QueryGradient<D, kChoice>;
+    const AttentionOrder order = order_by_queries(shape, Queries::kTile.rows, sizeof(bf16));
+    const Launch at{order.grid, Queries::kThreads, Queries::kSharedBytes, device.stream};
+    launch<attention_dq_kernel<D, kChoice>>("attention_backward", at, heads_of<bf16>(dq), dout_heads, q_heads, k_heads,
+                                            v_heads, statistics, shape, order);
+  });
 }
 
 }  // namespace

@@ -13,22 +13,29 @@
 namespace nextpatch::cuda {
 namespace {
 
-template <int D>
+template <int D, int Choice>
 struct Forward {
-  static constexpr ForwardTile kTile = attention_tiles(D).forward;
+  static constexpr ForwardTile kTile = attention_tiles(D).forward[Choice];
   static constexpr int kThreads = kTile.warps * 32;
   static constexpr int kSlabs = slabs(kTile.rows, kTile.warps);
-  static constexpr size_t kSharedBytes = (kTile.rows + kTile.slots * kTile.keys) * D * sizeof(bf16);
+  static constexpr size_t kSharedBytes = kTile.shared_bytes(D);
+  // Blocks of a multiprocessor that registers are kept for. On 8.x three fit up to D = 64 without a spill; on 9.0 the
+  // compiler needs more registers at D = 64, and two.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  static constexpr int kBlocks = D < 64 ? 3 : 2;
+#else
+  static constexpr int kBlocks = D <= 64 ? 3 : 2;
+#endif
   static_assert(kSharedBytes <= kMostSharedBytes);
 };
 
 // One block: a tile of queries of a head.
-template <int D>
-__global__ void __launch_bounds__(Forward<D>::kThreads)
+template <int D, int Choice>
+__global__ void __launch_bounds__(Forward<D, Choice>::kThreads, Forward<D, Choice>::kBlocks)
     attention_forward_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads<const bf16> k, Heads<const bf16> v,
                              AttentionShape shape, AttentionOrder order) {
-  constexpr ForwardTile kTile = Forward<D>::kTile;
-  constexpr int kThreads = Forward<D>::kThreads, kSlabs = Forward<D>::kSlabs;
+  constexpr ForwardTile kTile = Forward<D, Choice>::kTile;
+  constexpr int kThreads = Forward<D, Choice>::kThreads, kSlabs = Forward<D, Choice>::kSlabs;
   const AttentionBlock block = order.block();
   if (!block.exists) return;
   // The last queries see the most keys: theirs begin first.
@@ -117,12 +124,17 @@ void CudaKernels::attention_forward(const View& out, const View& lse, const View
   if (!on_tensor_cores(scale, out, q, k, v)) return plain_attention_forward(device_, shape, out, lse, q, k, v);
   with_head_dim(shape.head_dim, [&](auto dim) {
     constexpr int kDim = decltype(dim)::value;
-    using Config = Forward<kDim>;
-    const AttentionOrder order = order_by_queries(shape, Config::kTile.rows, sizeof(bf16));
-    const Launch at{order.grid, Config::kThreads, Config::kSharedBytes, device_.stream};
-    launch<attention_forward_kernel<kDim>>("attention_forward", at, heads_of<bf16>(out), lse.as<float>(),
-                                           heads_of<const bf16>(q), heads_of<const bf16>(k), heads_of<const bf16>(v),
-                                           shape, order);
+    constexpr AttentionTiles kTiles = attention_tiles(kDim);
+    constexpr bool kDiffer = !same_tile(kTiles.forward[0], kTiles.forward[1]);
+    with_choice<kDiffer>(choose_tile(kTiles.forward, kDim, device_.multiprocessor_bytes), [&](auto choice) {
+      constexpr int kChoice = decltype(choice)::value;
+      using Config = Forward<kDim, kChoice>;
+      const AttentionOrder order = order_by_queries(shape, Config::kTile.rows, sizeof(bf16));
+      const Launch at{order.grid, Config::kThreads, Config::kSharedBytes, device_.stream};
+      launch<attention_forward_kernel<kDim, kChoice>>("attention_forward", at, heads_of<bf16>(out), lse.as<float>(),
+                                                      heads_of<const bf16>(q), heads_of<const bf16>(k),
+                                                      heads_of<const bf16>(v), shape, order);
+    });
   });
 }
 

@@ -1,9 +1,14 @@
-// How attention is cut into tiles, for mma.sync on compute capability 8.0 and up. A mainloop for another
-// architecture (wgmma and TMA on 9.0) brings a table of its own.
+// How attention is cut into tiles, for mma.sync on compute capability 8.0 and up. A mainloop for another architecture
+// (wgmma and TMA on 9.0) brings its own table.
 //
-// What bounds the choice: 255 registers a thread, and 99 KB of shared memory, the most a block has on every
-// 8.x. A warp with 32 rows reads each fragment of the other operand for two products instead of one, so it
-// has 32 wherever its accumulators, rows * D / 32 registers a thread for each, leave room for the scores.
+// What bounds the choice: 255 registers a thread; 99 KB of shared memory, the most that a block has on every 8.x; and
+// what a multiprocessor has for all its blocks: 164 KB on 8.0, 100 KB on 8.6 and 8.9, 228 KB on 9.0. A warp with 32
+// rows reads each fragment of the other operand for two products instead of one, so it has 32 if its accumulators,
+// rows * D / 32 registers a thread for each, leave room for the scores. But a multiprocessor wants eight warps at
+// least, two for each of its schedulers, or nothing hides the latency of a product. So a kernel may have two tiles: the
+// first where it gives eight warps, else the second. The host chooses when it launches.
+//
+// Host code only beside constants: bench/occupancy.ts compiles it alone.
 #pragma once
 
 #include <cstddef>
@@ -11,45 +16,82 @@
 namespace nextpatch::cuda {
 
 constexpr size_t kMostSharedBytes = 99 * 1024;
+// Of a multiprocessor's shared memory, each block takes so much for itself.
+constexpr size_t kReservedBytes = 1024;
+constexpr int kWantedWarps = 8;
 
 struct ForwardTile {
   int rows;   // queries of a block
   int keys;   // keys and values in a slot of the ring
   int warps;  // share the rows
   int slots;  // K and V tiles held at once
+
+  // q, and the ring.
+  constexpr size_t shared_bytes(int head_dim) const { return size_t(rows + slots * keys) * head_dim * 2; }
 };
 
-// dK and dV: a block stays with its keys and goes through the queries.
+// dK and dV: a block keeps its keys and goes through the queries.
 struct KeyGradientTile {
   int rows;     // keys of a block
   int queries;  // in a stage
   int warps;
+
+  // q and dout of a stage, and their rows' lse and delta.
+  constexpr size_t stage_bytes(int head_dim) const { return size_t(2 * queries) * (head_dim * 2 + sizeof(float)); }
+  // k and v, and two stages.
+  constexpr size_t shared_bytes(int head_dim) const {
+    return size_t(2 * rows) * head_dim * 2 + 2 * stage_bytes(head_dim);
+  }
 };
 
-// dQ: a block stays with its queries and goes through the keys.
+// dQ: a block keeps its queries and goes through the keys.
 struct QueryGradientTile {
   int rows;  // queries of a block
   int keys;  // in a stage
   int warps;
+
+  // q and dout, and two stages of k and v.
+  constexpr size_t shared_bytes(int head_dim) const { return size_t(2 * rows + 2 * 2 * keys) * head_dim * 2; }
 };
 
+// The first of each is taken if a multiprocessor has the shared memory for kWantedWarps, else the second.
 struct AttentionTiles {
   int head_dim;
-  ForwardTile forward;
-  KeyGradientTile key_gradient;
-  QueryGradientTile query_gradient;
+  ForwardTile forward[2];
+  KeyGradientTile key_gradient[2];
+  QueryGradientTile query_gradient[2];
 };
 
 constexpr AttentionTiles kAttentionTiles[] = {
-    {32, {128, 64, 4, 3}, {128, 64, 4}, {128, 64, 4}}, {48, {128, 64, 4, 3}, {128, 32, 4}, {128, 64, 4}},
-    {64, {128, 64, 4, 3}, {128, 32, 4}, {128, 32, 4}}, {80, {128, 64, 4, 3}, {128, 64, 8}, {128, 32, 4}},
-    {96, {128, 64, 4, 3}, {128, 64, 8}, {128, 32, 4}}, {128, {128, 64, 4, 3}, {128, 32, 8}, {128, 32, 4}},
+    {32, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 64, 4}, {128, 64, 4}}, {{128, 64, 4}, {128, 64, 4}}},
+    {48, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 32, 4}, {128, 32, 4}}, {{128, 64, 4}, {128, 64, 4}}},
+    {64, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 32, 4}, {128, 32, 4}}, {{128, 32, 4}, {128, 32, 4}}},
+    {80, {{128, 64, 4, 3}, {128, 64, 4, 2}}, {{128, 64, 8}, {128, 64, 8}}, {{128, 32, 4}, {128, 32, 8}}},
+    {96, {{128, 64, 4, 3}, {128, 32, 4, 3}}, {{128, 64, 8}, {128, 64, 8}}, {{128, 32, 4}, {128, 32, 8}}},
+    {128, {{128, 64, 4, 3}, {128, 32, 4, 2}}, {{128, 32, 8}, {128, 32, 8}}, {{128, 32, 4}, {128, 32, 8}}},
 };
 
 constexpr AttentionTiles attention_tiles(int head_dim) {
   for (const AttentionTiles& tiles : kAttentionTiles)
     if (tiles.head_dim == head_dim) return tiles;
   return {};
+}
+
+// Warps of a multiprocessor with so much shared memory, as far as that decides.
+template <typename Tile>
+constexpr int warps_by_shared_memory(const Tile& tile, int head_dim, size_t multiprocessor_bytes) {
+  return int(multiprocessor_bytes / (tile.shared_bytes(head_dim) + kReservedBytes)) * tile.warps;
+}
+
+// Which of a kernel's two tiles a device takes.
+template <typename Tile>
+constexpr int choose_tile(const Tile (&tiles)[2], int head_dim, size_t multiprocessor_bytes) {
+  return warps_by_shared_memory(tiles[0], head_dim, multiprocessor_bytes) >= kWantedWarps ? 0 : 1;
+}
+
+template <typename Tile>
+constexpr bool same_tile(const Tile& a, const Tile& b) {
+  return a.rows == b.rows && a.warps == b.warps && a.shared_bytes(16) == b.shared_bytes(16);
 }
 
 // Slabs of 16 rows, the height of a tensor-core product, that each warp has.

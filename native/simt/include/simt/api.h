@@ -37,6 +37,7 @@ struct cudaDeviceProp {
   size_t totalGlobalMem;
   int major, minor;
   size_t sharedMemPerBlockOptin;
+  size_t sharedMemPerMultiprocessor;
 };
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaSetDevice(int device);
