@@ -12,7 +12,7 @@ import { conditions, notes, readings, runTable } from "./words.js";
 /** The x axis of a loss chart. */
 type Cost = {
   readonly key: "tokens" | "flops" | "seconds";
-  /** Whether the y axis stops just above the final losses: on the scale of a patch stage's loss, all runs look alike. */
+  /** Whether the y axis stops just above the final losses: on a patch stage's scale, all runs look alike. */
   readonly near?: boolean;
 } & Pick<Chart, "title" | "xLabel">;
 

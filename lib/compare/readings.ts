@@ -100,8 +100,8 @@ function costRatio(run: RunResult, baseline: RunResult): CostRatio {
 }
 
 /**
- * The share of the baseline's cost at which `run` first reaches the baseline's final loss, interpolated linearly between
- * the evaluations before and after; null if it never does. No point is assumed before the first evaluation.
+ * The share of the baseline's cost at which `run` first reaches the baseline's final loss, linearly interpolated
+ * between the evaluations before and after; null if it never does. No point is assumed before the first evaluation.
  */
 export function costOfLoss(run: RunResult, baseline: RunResult): { flops: number; seconds: number } | null {
   const target = baseline.valLoss;

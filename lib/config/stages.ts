@@ -117,7 +117,7 @@ function totalTokens(
 ): number {
   if (train.tokens !== undefined) return train.tokens;
   if (train.epochs !== undefined) return Math.round(train.epochs * available);
-  // Shares are of tokens: with steps of different sizes, find the tokens for which the stages' steps sum to train.steps.
+  // Shares are of tokens: if step sizes differ, find the tokens for which the stages' steps sum to train.steps.
   const stepsPerToken = shares.reduce((sum, share, index) => sum + share / tokensPerStep[index]!, 0);
   const covered = shares.reduce((a, b) => a + b, 0);
   return (train.steps! * covered) / stepsPerToken;
