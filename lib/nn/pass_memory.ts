@@ -8,7 +8,7 @@ import type { Batch, PassShape } from "./shape.js";
 import { transformerSpecs } from "./transformer.js";
 
 /**
- * The buffers that passes share: the memory depends on the number of positions, however passes cut them.
+ * The buffers that passes share: the same number of positions costs the same memory at any patch size.
  * @param batches one for each pass: how it cuts the positions
  * @param training whether there is a backward
  */

@@ -68,8 +68,8 @@ export class AdamW {
     return this.#tensors.secondMoment;
   }
   /**
-   * i32 [1]: updates since the moments were zeros, for the bias correction. The device counts them; skipped steps do not
-   * count. A saved optimizer is restored by writing its moments and this count.
+   * i32 [1]: updates since the moments were zeros, for the bias correction. The device counts them, without skipped
+   * steps. A saved optimizer is restored by writing its moments and this count.
    */
   get stepsTaken(): Tensor<"i32"> {
     return this.#tensors.stepsTaken;
