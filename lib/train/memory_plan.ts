@@ -51,7 +51,7 @@ export function planRun(
   const shortest = Math.min(...stages.map(({ sequenceLength }) => sequenceLength));
   for (let target = positionsPerPass[device.backend]; ; target /= 2) {
     const plan = planPasses(device, config, dtype, stages, evaluation, target);
-    // With the smallest micro-batches, even a plan that does not fit is returned: its allocation reports what is missing.
+    // With the smallest micro-batches, even a plan that does not fit is returned: allocating it reports the shortage.
     if (target <= shortest || plannedBytes(device, plan) <= usableBytes) return plan;
   }
 }
