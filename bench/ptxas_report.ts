@@ -4,10 +4,10 @@
  *     npm run check:cuda [-- --out bench/results/ptxas-cuda-13.0.txt]
  *
  * Compiles each .cu file for sm_80 and sm_90a and prints registers, static shared memory, stack and spills per kernel,
- * the instructions of the attention kernels' PTX, and, if cuobjdump (from the CUDA toolkit) is on the PATH, those of the
- * hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels (elsewhere they are a
- * warning), and if an attention kernel on tensor cores lacks tensor-core instructions or 16-byte accesses. Without nvcc:
- * skipped. --out also writes the report to a file.
+ * the instructions of the attention kernels' PTX, and, if cuobjdump (from the CUDA toolkit) is on the PATH, those of
+ * the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels (elsewhere they
+ * are a warning), and if an attention kernel on tensor cores lacks tensor-core instructions or 16-byte accesses.
+ * Without nvcc: skipped. --out also writes the report to a file.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,8 +1,8 @@
 /**
  * Whole training steps on the CPU, ours and PyTorch's (Hugging Face Llama).
  *
- * Every round times ours and each of the peer's variants once, so that drift in the machine's speed affects all of them.
- * Results are medians over the rounds; a ratio's result is the median of the rounds' ratios.
+ * Every round times ours and each of the peer's variants once, so that drift in the machine's speed affects all of
+ * them. Results are medians over the rounds; a ratio's result is the median of the rounds' ratios.
  */
 import { median } from "../lib/bench/kernels/timing.js";
 import type { TrainBenchResult } from "../lib/bench/train_step.js";
@@ -137,8 +137,8 @@ function measure(patchSize: number, { peer, threads, rounds, steps, log }: Train
 }
 
 /**
- * The peer's variants, each with the fastest micro-batch and form of the loss. For the compiled one, each choice costs a
- * minute of compilation: it uses the loss that was best without compilation, and tries that micro-batch and the next
+ * The peer's variants, each with the fastest micro-batch and form of the loss. For the compiled one, each choice costs
+ * a minute of compilation: it uses the loss that was best without compilation, and tries that micro-batch and the next
  * larger one.
  */
 function searchVariants(
