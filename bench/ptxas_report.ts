@@ -28,7 +28,7 @@ import {
 
 /** Files whose kernels must not spill. */
 const hot = /^(attention|cross_entropy|patch_embedding)/;
-/** Files all of whose kernels run on tensor cores; those for f32 and unaligned tensors have files of their own. */
+/** Files whose kernels all run on tensor cores; those for f32 and unaligned tensors are in separate files. */
 const tensorCore = new Set(["attention/forward.cu", "attention/backward.cu"]);
 
 const folder = fileURLToPath(new URL("../native/cuda", import.meta.url));

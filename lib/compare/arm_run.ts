@@ -72,6 +72,6 @@ export async function runArm(arm: Arm, options: ArmRunOptions): Promise<boolean>
     return trainer.step === trainer.totalSteps;
   } finally {
     await trainer.close();
-    device.trim(); // the next arm opens the device anew
+    device.trim(); // the next arm opens the device again
   }
 }

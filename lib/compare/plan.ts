@@ -172,7 +172,7 @@ function countPartFlops(stages: readonly ResolvedStage[], shape: LlamaConfig): P
   return flops;
 }
 
-/** The length of a run like `arm` whose FLOPs come nearest to `flops`: within a step. */
+/** The length of a run like `arm` whose FLOPs are closest to `flops`: within a step. */
 function tokensForFlops(arm: StagedArm, flops: number, shape: LlamaConfig): number {
   const tokensPerStep = arm.stages[1]!.tokensPerStep;
   const about = Math.round((arm.tokens * flops) / arm.flops / tokensPerStep);

@@ -1,4 +1,4 @@
-/** Where the training time of both runs went, and which parts keep its ratio above that of the FLOPs. */
+/** The training time of both runs by part, and which parts keep its ratio above that of the FLOPs. */
 import { formatDuration } from "../report/format.js";
 import type { TimeByPart } from "../report/metrics.js";
 import type { CompareReport } from "./report.js";

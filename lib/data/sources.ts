@@ -43,7 +43,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
   ".parquet": "parquet",
 };
 
-/** How a file is read, by its name. Throws DataError for a name that is not supported. */
+/** The reader of a file, chosen by its name. Throws DataError for an unsupported name. */
 export function sourceFormat(file: string): { format: Format; compression: Compression } {
   const name = basename(file).toLowerCase();
   const compression = COMPRESSIONS[extname(name)] ?? "none";

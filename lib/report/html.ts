@@ -16,7 +16,7 @@ export function figureList(figures: readonly Figure[]): string {
   return `<dl class="figures">${items.join("")}</dl>`;
 }
 
-/** A table of numbers; a row that is shorter than the headings is filled up with dashes. */
+/** A table of numbers; a row shorter than the headings is filled with dashes. */
 export function numberTable(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const row = (tag: string, cells: readonly (string | number)[]) =>
     `<tr>${headings.map((_, index) => `<${tag}>${escapeHtml(String(cells[index] ?? "–"))}</${tag}>`).join("")}</tr>`;

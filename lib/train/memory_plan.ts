@@ -90,7 +90,7 @@ export function plannedBytes(device: Device, plan: RunPlan): number {
   return planItems(device, plan).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Where every byte of a run goes, by group. */
+/** All bytes of a run, by group. */
 export function planItems(device: Device, plan: RunPlan): PlanItem[] {
   const { config, dtype } = plan.shape;
   const layout = parameterLayout(config);
