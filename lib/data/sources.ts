@@ -43,7 +43,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
   ".parquet": "parquet",
 };
 
-/** The reader of a file, chosen by its name. Throws DataError for an unsupported name. */
+/** The format and compression of a file, by its name. Throws DataError for an unsupported name. */
 export function sourceFormat(file: string): { format: Format; compression: Compression } {
   const name = basename(file).toLowerCase();
   const compression = COMPRESSIONS[extname(name)] ?? "none";
