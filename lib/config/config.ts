@@ -54,7 +54,7 @@ export async function loadRunConfig(path: string, options: { set?: readonly stri
 /**
  * Checks a config given as a plain value and fills in its defaults.
  * @param where prefix of the keys in messages, such as the file's name
- * @throws ConfigError with all problems, one a line
+ * @throws ConfigError with all problems, one per line
  */
 export function parseRunConfig(value: unknown, where: string): RunConfig {
   new Arguments("parseRunConfig").string("where", where);

@@ -1,4 +1,4 @@
-/** The column `text` of a Parquet file. */
+/** Reads the column `text` of a Parquet file. */
 import { DataError } from "../errors.js";
 
 /**

@@ -13,7 +13,7 @@ import { readRope } from "./rope.js";
  * Reads a parsed `config.json` as written by transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
  * A key that is absent or null takes the default it has in transformers.
  * @param where prefix of the keys in messages, such as a file's name
- * @throws ConfigError with all problems, one a line; TypeError for another `where`
+ * @throws ConfigError with all problems, one per line; TypeError for another `where`
  */
 export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
   new Arguments("parseLlamaConfig").string("where", where);

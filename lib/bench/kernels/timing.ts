@@ -13,8 +13,9 @@ const graphCalls = 256;
 
 /**
  * Seconds per call, one number per batch. The calls are recorded once (a CUDA graph on a GPU, which leaves no gaps
- * between launches) and the graph is launched as often as a batch needs; the wall clock runs from the first launch to
- * the device's finish. A batch is long compared with a launch and the final wait, so the host's clock is enough.
+ * between launches) and the graph is launched as often as a batch needs; the wall clock runs from the first launch
+ * until the device has finished. A batch is long compared with a launch and the final wait, so the host's clock is
+ * enough.
  *
  * @param calls what to time, in turn: each enqueues one call, on its own inputs
  */

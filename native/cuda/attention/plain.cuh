@@ -14,7 +14,7 @@ namespace nextpatch::cuda {
 constexpr int kPlainSide = 16;
 constexpr int kPlainThreads = kPlainSide * kPlainSide;
 constexpr int kPlainTile = 32;
-constexpr int kRows = kPlainTile / kPlainSide;          // of a thread
+constexpr int kRows = kPlainTile / kPlainSide;          // per thread
 constexpr int kMostColumns = kMaxHeadDim / kPlainSide;  // per thread, if the columns are the head dimension
 constexpr int kScorePitch = kPlainTile + 1;
 
