@@ -1,4 +1,4 @@
-// CUDA's error codes as Errors that name the operation.
+// Turns CUDA's error codes into Errors that name the operation.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -11,7 +11,7 @@ namespace nextpatch::cuda {
 
 inline void check(cudaError_t error, const char* operation, const char* what = "failed") {
   if (error == cudaSuccess) return;
-  cudaGetLastError();  // else the next call that asks would report it again
+  cudaGetLastError();  // clears the error, else a later call would report it again
   throw Error(ErrorKind::device, std::string(operation) + ": " + what + ": " + cudaGetErrorString(error));
 }
 

@@ -1,5 +1,5 @@
-// The CUDA backend's operations; each family is defined in a file of its own. Compiled by nvcc for GPUs and
-// by the host's compiler for simt.
+// The CUDA backend's operations; each family is defined in its own file. Compiled by nvcc for GPUs and by the host's
+// compiler for simt.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -13,11 +13,11 @@ namespace nextpatch::cuda {
 class Gemm;
 struct BadId;
 
-// What a kernel's launcher needs to know of the device.
+// What a kernel's launcher needs to know about the device.
 struct Device {
   int index = 0;
   cudaStream_t stream = nullptr;
-  size_t shared_bytes = 0;  // the most dynamic shared memory of a block, opted in
+  size_t shared_bytes = 0;  // the most dynamic shared memory per block, with opt-in
   BadId* bad_id = nullptr;  // where kernels report ids outside the vocabulary
 };
 

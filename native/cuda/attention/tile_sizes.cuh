@@ -1,9 +1,9 @@
 // How attention is cut into tiles, for mma.sync on compute capability 8.0 and up. A mainloop for another
-// architecture (wgmma and TMA on 9.0) brings a table of its own.
+// architecture (wgmma and TMA on 9.0) needs a separate table.
 //
-// What bounds the choice: 255 registers a thread, and 99 KB of shared memory, the most a block has on every
-// 8.x. A warp with 32 rows reads each fragment of the other operand for two products instead of one, so it
-// has 32 wherever its accumulators, rows * D / 32 registers a thread for each, leave room for the scores.
+// The limits: 255 registers per thread, and 99 KB of shared memory, the most that every 8.x allows a block. A warp with
+// 32 rows uses each fragment of the other operand for two products instead of one, so it has 32 if its accumulators,
+// rows * D / 32 registers per thread each, leave room for the scores.
 #pragma once
 
 #include <cstddef>
@@ -19,14 +19,14 @@ struct ForwardTile {
   int slots;  // K and V tiles held at once
 };
 
-// dK and dV: a block stays with its keys and goes through the queries.
+// dK and dV: a block keeps its keys and loops over the queries.
 struct KeyGradientTile {
   int rows;     // keys of a block
   int queries;  // in a stage
   int warps;
 };
 
-// dQ: a block stays with its queries and goes through the keys.
+// dQ: a block keeps its queries and loops over the keys.
 struct QueryGradientTile {
   int rows;  // queries of a block
   int keys;  // in a stage
@@ -52,7 +52,7 @@ constexpr AttentionTiles attention_tiles(int head_dim) {
   return {};
 }
 
-// Slabs of 16 rows, the height of a tensor-core product, that each warp has.
+// Slabs of 16 rows, the height of a tensor-core product, per warp.
 constexpr int slabs(int rows, int warps) { return rows / (16 * warps); }
 
 }  // namespace nextpatch::cuda
