@@ -3,14 +3,14 @@
 #
 #   bench/gpu.sh [build] [test] [sanitize] [kernels] [train]      (none named: all, in this order)
 #
-# Needs no network: node_modules must be there (npm ci), and for the peers a Python with bench/peers/requirements.txt.
-# A step that fails does not stop the others; the script then ends with 1. What a phase leaves lies in .gpu/parts:
-# `build` begins anew, the others add to it, so the phases may be run one by one. After every run all there is becomes
-# one JSON file, named after the GPU, in $OUT; what an older one there has of other phases stays in it.
+# Needs no network: node_modules must exist (npm ci), and for the peers a Python with bench/peers/requirements.txt.
+# A step that fails does not stop the others; the script then exits with 1. Phases write to .gpu/parts: `build` starts
+# afresh, the others add to it, so the phases may be run one by one. After every run, everything there becomes one JSON
+# file, named after the GPU, in $OUT; an existing file's results of other phases are kept.
 #
 #   OUT            folder for the result (default: bench/results)
-#   PYTHON         for the peers (default: .venv-peers/bin/python where there is one, else python3)
-#   PHASE_SECONDS  what a phase may take (default: 540); steps that do not get done in time have failed
+#   PYTHON         for the peers (default: .venv-peers/bin/python if it exists, else python3)
+#   PHASE_SECONDS  time limit of a phase (default: 540); steps that do not finish in time have failed
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -53,7 +53,7 @@ step() {
   return 1
 }
 
-# on_gpu NAME COMMAND...: a step that fails at once where there is no GPU.
+# on_gpu NAME COMMAND...: a step that fails at once if there is no GPU.
 on_gpu() {
   if [[ -n $NO_GPU ]]; then
     failed=1
@@ -64,7 +64,7 @@ on_gpu() {
   fi
 }
 
-# with_peer MODULES NAME COMMAND...: a step of a GPU that is left out where Python lacks one of the modules.
+# with_peer MODULES NAME COMMAND...: a GPU step that is skipped if Python lacks one of the modules.
 with_peer() {
   local modules=$1
   shift
@@ -89,9 +89,9 @@ phase_test() {
   step test-simt npm run --silent test:simt
 }
 
-# The kernels' own tests, on the small cases that also serve simt: under the sanitizer a kernel is many times slower.
-# Racecheck looks at shared memory, which not all of them use. What the runtime answers to a question, such as that an
-# event was not reached yet, is no error of a kernel.
+# The kernels' tests, on the small cases that simt also uses: under the sanitizer a kernel is many times slower.
+# Racecheck checks shared memory, which not all of them use. A status that the runtime returns to a query, such as an
+# event that was not reached yet, is not a kernel error.
 phase_sanitize() {
   local sanitizer=(env NEXTPATCH_TEST_BACKENDS=cuda NEXTPATCH_TEST_CASES=few compute-sanitizer
     --target-processes all --report-api-errors no --error-exitcode 9 --tool)
@@ -135,7 +135,7 @@ print("--micro-batch", peer["microBatch"], "--loss", peer["lossImplementation"],
   for K in 1 4; do
     with_peer torch,transformers "train-$K-torch" "$PYTHON" bench/peers/torch_train.py "${peer[@]}" \
       --patch-size "$K" "${shape[@]}"
-    # The compiled variant takes what was best without: compiling every choice would take minutes.
+    # The compiled variant uses what was best without compilation: compiling every choice would take minutes.
     mapfile -t pinned < <("$PYTHON" -c "$choice" "$PARTS/train-$K-torch.out" 2>/dev/null)
     if ((${#pinned[@]} == 0)); then
       record "train-$K-torch-compiled" skipped 0 "it takes what was best in train-$K-torch"

@@ -39,7 +39,7 @@ export function kernelComparison({
   return { dtype: ours.dtype, ceilings: ours.ceilings, rows: pairKernels(ours.kernels, theirs) };
 }
 
-/** A table in Markdown; the peer's variant is its fastest. */
+/** A table in Markdown, with the peer's fastest variant. */
 export function kernelLines({ dtype, rows }: KernelComparison): string[] {
   const us = (seconds: number) => (1e6 * seconds).toFixed(1);
   return [

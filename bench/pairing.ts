@@ -1,35 +1,35 @@
-/** Our kernels beside PyTorch's, in one run. */
+/** Pairs our kernels with PyTorch's from the same run. */
 import type { KernelTiming } from "../lib/bench/kernels/run.js";
 
 /** A variant's time in PyTorch, or why there is none. */
 export interface PeerTiming {
   readonly variant: string;
   readonly seconds?: number;
-  /** The time is rather the host's, for launching. */
+  /** The time is mostly the host's, for launching. */
   readonly launchBound?: boolean;
   readonly problem?: string;
 }
 
 export interface KernelRow extends KernelTiming {
   readonly peers: readonly PeerTiming[];
-  /** Times faster than PyTorch's fastest variant; null where there is none to compare with. */
+  /** Speedup over PyTorch's fastest variant; null if there is none to compare with. */
   readonly ratio: number | null;
 }
 
-/** `bench/peers/torch_kernels.py`'s. */
+/** The result of `bench/peers/torch_kernels.py`. */
 export interface TorchKernels {
   readonly torch: string;
   readonly kernels: readonly (PeerTiming & Pick<KernelTiming, "name" | "shape">)[];
 }
 
-/** What tells a kernel's timings apart. */
+/** The key of a kernel's timing. */
 export function kernelKey({ name, shape }: Pick<KernelTiming, "name" | "shape">): string {
   return `${name} ${Object.entries(shape)
     .map(([letter, size]) => `${letter}=${size}`)
     .join(" ")}`;
 }
 
-/** Our kernels, each with PyTorch's variants of it. */
+/** Our kernels, each with PyTorch's variants. */
 export function pairKernels(ours: readonly KernelTiming[], theirs: TorchKernels | null): KernelRow[] {
   const peersByKey = new Map<string, PeerTiming[]>();
   for (const { name, shape, ...timing } of theirs?.kernels ?? []) {

@@ -1,15 +1,15 @@
-/** The Python that has PyTorch, and commands whose last line is JSON. */
+/** The Python with PyTorch, and commands whose last line is JSON. */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 export interface Peer {
   readonly python: string;
-  /** Of Python, PyTorch, transformers, and the oneDNN inside PyTorch. */
+  /** Versions of Python, PyTorch, transformers, and PyTorch's oneDNN. */
   readonly versions: Readonly<Record<"python" | "torch" | "transformers" | "oneDNN", string>>;
 }
 
-/** Where bench/peers/README.md has the peer installed. */
+/** Where bench/peers/README.md installs the peer. */
 const installed = fileURLToPath(new URL("../.venv-peers/bin/python", import.meta.url));
 
 const probe = `
@@ -19,8 +19,8 @@ print(json.dumps({"python": platform.python_version(), "torch": torch.__version_
                   "transformers": transformers.__version__, "oneDNN": onednn[1] if onednn else "none"}))`;
 
 /**
- * The peer of a Python, or of .venv-peers; without either, why there is none.
- * @throws Error where `python` was given and cannot import PyTorch and transformers
+ * The peer in the given Python, or in .venv-peers; without either, why there is none.
+ * @throws Error if `python` was given and cannot import PyTorch and transformers
  */
 export function findPeer(python: string | undefined, standard = installed): { peer: Peer | null; problem: string } {
   const chosen = python ?? standard;
@@ -30,7 +30,7 @@ export function findPeer(python: string | undefined, standard = installed): { pe
   return { peer: { python: chosen, versions: lastJson(chosen, ["-c", probe]) }, problem: "" };
 }
 
-/** What a command's last line on stdout says. @throws Error with the end of what it said, where it fails */
+/** The JSON in a command's last line on stdout. @throws Error with the end of its output if it fails */
 export function lastJson<T>(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): T {
   let text: string;
   try {

@@ -1,20 +1,20 @@
-/** Reading what NVIDIA's compiler makes of kernels: `ptxas -v`'s report, and instructions in PTX and machine code. */
+/** Parses the output of NVIDIA's compiler: `ptxas -v`'s report, and instructions in PTX and machine code. */
 
-/** What a kernel takes of a multiprocessor, as ptxas reports it; bytes but for the registers. */
+/** A kernel's resources, as ptxas reports them; bytes, except for the registers. */
 export interface KernelUse {
   /** Mangled. */
   readonly symbol: string;
   /** `sm_80`. */
   readonly architecture: string;
   readonly registers: number;
-  /** Shared memory of a size known to the compiler; what a launch asks for comes on top. */
+  /** Static shared memory; what a launch requests is added to it. */
   readonly staticShared: number;
   readonly stack: number;
   readonly spillStores: number;
   readonly spillLoads: number;
 }
 
-/** The kernels in the text that `nvcc -Xptxas -v` prints. */
+/** The kernels in the output of `nvcc -Xptxas -v`. */
 export function parseUse(text: string): KernelUse[] {
   const parts = text.split(/^ptxas info\s*: Compiling entry function /m).slice(1);
   return parts.map((part) => {
@@ -36,7 +36,7 @@ export function parseUse(text: string): KernelUse[] {
   });
 }
 
-/** Instructions of a kernel's PTX that show what it runs on. */
+/** Counts of instructions in a kernel's PTX that show which units it uses. */
 export interface InstructionCounts {
   readonly mma: number;
   readonly ldmatrix: number;
@@ -46,7 +46,7 @@ export interface InstructionCounts {
   readonly global16: number;
 }
 
-/** Vectors that come to 16 bytes. */
+/** Vector types of 16 bytes. */
 const wide = String.raw`\.(?:v4\.[bfsu]32|v2\.[bfsu]64)\b`;
 const patterns = {
   mma: /\bmma\.sync\./g,
@@ -56,7 +56,7 @@ const patterns = {
   global16: new RegExp(String.raw`\b(?:ld|st)(?:\.[a-z_:]+)*\.global(?:\.[a-zA-Z_:0-9]+)*?${wide}`, "g"),
 };
 
-/** Each kernel's counts by its mangled name. Functions that were not inlined count nowhere. */
+/** Each kernel's counts by its mangled name. Functions that were not inlined are not counted. */
 export function countInstructions(ptx: string): Map<string, InstructionCounts> {
   const kernels = ptx.split(/^(?:\.visible |\.weak )?\.entry /m).slice(1);
   return new Map(
@@ -76,19 +76,19 @@ export function countInstructions(ptx: string): Map<string, InstructionCounts> {
 }
 
 /**
- * Instructions of the machine code that are counted: tensor cores, ldmatrix, cp.async, accesses of 16 bytes by one
- * thread, and of its local memory (spills are there, and arrays that are indexed at run time).
+ * The counted machine instructions: tensor cores, ldmatrix, cp.async, 16-byte accesses by one thread, and local memory
+ * (spills, and arrays indexed at run time).
  */
 export const sassInstructions = ["HMMA", "LDSM", "LDGSTS", "LDG.128", "STG.128", "LDS.128", "STS.128", "LDL", "STL"];
 
-/** A kernel's counts in one architecture, in the order of `sassInstructions`. */
+/** A kernel's counts for one architecture, in the order of `sassInstructions`. */
 export interface SassCounts {
   readonly symbol: string;
   readonly architecture: string;
   readonly counts: readonly number[];
 }
 
-/** The kernels in what `cuobjdump --dump-sass` prints. */
+/** The kernels in the output of `cuobjdump --dump-sass`. */
 export function countSass(text: string): SassCounts[] {
   return text
     .split(/^\s*code for (?=sm_)/m)

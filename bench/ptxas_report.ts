@@ -1,13 +1,13 @@
 /**
- * What the compiler makes of every kernel, without a GPU:
+ * Reports how every kernel compiles, without a GPU:
  *
  *     npm run check:cuda [-- --out bench/results/ptxas-cuda-13.0.txt]
  *
- * Compiles each .cu file for sm_80 and sm_90a and prints registers, static shared memory, stack and spills a kernel,
- * the instructions of the attention kernels' PTX, and, where cuobjdump is on the PATH (it comes with the CUDA toolkit),
- * those of the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels
- * (elsewhere they are a warning), and where an attention kernel on tensor cores lacks their instructions or accesses of
- * 16 bytes. Without nvcc: skipped. --out takes what is printed.
+ * Compiles each .cu file for sm_80 and sm_90a and prints registers, static shared memory, stack and spills per kernel,
+ * the instructions of the attention kernels' PTX, and, if cuobjdump (from the CUDA toolkit) is on the PATH, those of
+ * the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels (elsewhere they
+ * are a warning), and if an attention kernel on tensor cores lacks tensor-core instructions or 16-byte accesses.
+ * Without nvcc: skipped. --out also writes the report to a file.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -28,7 +28,7 @@ import {
 
 /** Files whose kernels must not spill. */
 const hot = /^(attention|cross_entropy|patch_embedding)/;
-/** Files all of whose kernels run on tensor cores; those for f32 and unaligned tensors have files of their own. */
+/** Files whose kernels all run on tensor cores; those for f32 and unaligned tensors are in separate files. */
 const tensorCore = new Set(["attention/forward.cu", "attention/backward.cu"]);
 
 const folder = fileURLToPath(new URL("../native/cuda", import.meta.url));
@@ -48,7 +48,7 @@ async function compile(file: string, nvcc: string, scratch: string): Promise<Fil
   const output = join(scratch, file.replace("/", "_"));
   const options = { maxBuffer: 64 * 2 ** 20 };
   const object = [...flags, "-Xptxas", "-v", ...architectures, "-c", "-o", `${output}.o`, source];
-  // -v goes to stderr; a message to stdout would be the host compiler's.
+  // -v writes to stderr; a message on stdout is the host compiler's.
   const { stderr } = await run(nvcc, object, options);
   const uses = parseUse(stderr);
   const dumped = cuobjdump && hot.test(file) ? await run("cuobjdump", ["--dump-sass", `${output}.o`], options) : null;
@@ -79,7 +79,7 @@ async function compileAll(nvcc: string): Promise<FileReport[]> {
   }
 }
 
-/** Names for people; the symbols themselves where c++filt is missing. */
+/** Demangled names, or the symbols if c++filt is missing. */
 function readable(symbols: readonly string[]): Map<string, string> {
   try {
     const text = execFileSync("c++filt", { input: symbols.join("\n"), encoding: "utf8" });
@@ -150,7 +150,7 @@ function report(files: readonly FileReport[]): { failures: string[]; warnings: s
   return { failures, warnings };
 }
 
-/** What a tool says of its version; null where it is not there. */
+/** A tool's version; null if it is missing. */
 function versionOf(tool: string): string | null {
   try {
     return execFileSync(tool, ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });

@@ -1,11 +1,11 @@
 /**
- * What `npm run bench` measures on this machine's CPU, ours and PyTorch's in turn: every operation of a training step,
- * and whole training steps.
+ * `npm run bench`: times every operation of a training step, and whole training steps, on this machine's CPU, ours and
+ * PyTorch's in turn.
  *
  *     npm run bench [-- --python .venv-peers/bin/python] [--rounds 3] [--threads 2] [--out bench/results/NAME.json]
  *
- * Without --python the peer is .venv-peers/bin/python (bench/peers/README.md); where that is not there, ours is timed
- * alone. The tables go to stdout; --out takes every number that was measured. GPUs have bench/gpu.sh.
+ * Without --python the peer is .venv-peers/bin/python (bench/peers/README.md); if that is missing, only ours is timed.
+ * The tables go to stdout; --out writes every measured number to a file. For GPUs there is bench/gpu.sh.
  */
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";

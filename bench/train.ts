@@ -1,8 +1,8 @@
 /**
  * Whole training steps on the CPU, ours and PyTorch's (Hugging Face Llama).
  *
- * Every round times ours and each of the peer's variants once, so that a machine whose speed drifts moves all of them;
- * what counts is the median over the rounds, and of a ratio the median of the rounds' ratios.
+ * Every round times ours and each of the peer's variants once, so that drift in the machine's speed affects all of
+ * them. Results are medians over the rounds; a ratio's result is the median of the rounds' ratios.
  */
 import { median } from "../lib/bench/kernels/timing.js";
 import type { TrainBenchResult } from "../lib/bench/train_step.js";
@@ -18,14 +18,14 @@ const model = {
 const sequenceLength = 256;
 const tokensPerStep = 16384;
 
-/** `bench/peers/torch_train.py`'s result, as far as it is read; the rest is kept as it is. */
+/** The result of `bench/peers/torch_train.py`, the part that is read; the rest is kept unchanged. */
 export interface TorchStep {
   readonly tokensPerSecond: number;
   readonly microBatch: number;
   readonly lossImplementation: string;
 }
 
-/** A variant of the peer, with what it searched before the rounds. */
+/** A variant of the peer, with its search before the rounds. */
 export interface Variant {
   readonly name: string;
   readonly args: readonly string[];
@@ -33,10 +33,10 @@ export interface Variant {
 }
 
 export interface VariantRow extends Variant {
-  /** A result a round. */
+  /** One result per round. */
   readonly rounds: readonly TorchStep[];
   readonly tokensPerSecond: number;
-  /** Our tokens a second by the variant's. */
+  /** Our tokens per second over the variant's. */
   readonly ratio: number;
 }
 
@@ -137,9 +137,9 @@ function measure(patchSize: number, { peer, threads, rounds, steps, log }: Train
 }
 
 /**
- * The peer's variants, each with the micro-batch and form of the loss that are fastest. The compiled one, of which every
- * choice costs a minute of compilation, takes the loss that was best without, and of the micro-batches that one and the
- * next larger.
+ * The peer's variants, each with the fastest micro-batch and form of the loss. For the compiled one, each choice costs
+ * a minute of compilation: it uses the loss that was best without compilation, and tries that micro-batch and the next
+ * larger one.
  */
 function searchVariants(
   time: (args: readonly string[]) => TorchStep,

@@ -6,14 +6,14 @@
 #   examples/corpora.sh linux-doc   the documentation of the Linux kernel without its translations: 21 MB of
 #                                   reStructuredText, GPL-2, from the Debian package linux-doc-6.1
 #
-# Run it in the repository's folder. linux-doc needs Debian or Ubuntu's apt-get, but no root.
+# Run it in the repository's root. linux-doc needs apt-get (Debian or Ubuntu), but no root.
 set -eu
 
 prepare() { # corpus, share of the documents held out, files
   corpus=$1
   fraction=$2
   shift 2
-  # Not through npx, which takes no more than 128 KiB of arguments.
+  # Not through npx, which accepts no more than 128 KiB of arguments.
   node_modules/.bin/tsx lib/cli/main.ts prepare "$@" --out "data/$corpus" --train-tokenizer 1024 --val-fraction "$fraction"
 }
 

@@ -1,6 +1,6 @@
 /**
- * The three kernels of patch-level training on tensors of one's own, each beside the loop that says what it computes:
- * `npx tsx examples/kernels.ts`. Prints, for every result, its largest difference from the loop's.
+ * The three kernels of patch-level training on your own tensors, each beside a loop that computes the same:
+ * `npx tsx examples/kernels.ts`. Prints every result's largest difference from the loop's.
  *
  * From the package, the import is `from "nextpatch/kernels"`.
  */
@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 import { Device, flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "../lib/kernels.js";
 
 const sequences = 2;
-const positions = 33; // patches a sequence
-const patchSize = 4; // tokens a patch
+const positions = 33; // patches per sequence
+const patchSize = 4; // tokens per patch
 const vocabulary = 101;
 const heads = 4;
 const kvHeads = 2; // each serves two query heads
@@ -41,7 +41,7 @@ export async function main(device: Device): Promise<Record<string, number>> {
   const dtable = patchEmbedding.backward(upload(dpatches, [rows, channels]), tokens, { vocabulary });
   await compare("dtable", dtable, embedBackward(ids, dpatches));
 
-  // ---- Attention: the patches as queries, a part of them as keys and values ----
+  // ---- Attention: the patches as queries, some of their heads as keys and values ----
   const q = patches.reshape([sequences, positions, heads, headDim]);
   const k = q.narrow(2, 0, kvHeads); // views: nothing is copied
   const v = q.narrow(2, kvHeads, kvHeads);
@@ -123,7 +123,7 @@ function attend(x: Float32Array | Float64Array): Float64Array {
 
 function crossEntropy(scores: Float32Array, labels: Int32Array): { loss: number; gradient: Float64Array } {
   const gradient = new Float64Array(rows * vocabulary);
-  const predicting = sequences * (positions - 1); // rows that a patch follows
+  const predicting = sequences * (positions - 1); // rows with a next patch
   let loss = 0;
   for (let row = 0; row < rows; ++row) {
     const exponentials = Float64Array.from(scores.subarray(row * vocabulary, (row + 1) * vocabulary), Math.exp);
@@ -140,7 +140,7 @@ function crossEntropy(scores: Float32Array, labels: Int32Array): { loss: number;
   return { loss, gradient };
 }
 
-/** Numbers in [-1, 1] without a pattern that matters. */
+/** Arbitrary numbers in [-1, 1]. */
 function waves(count: number, seed: number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => Math.sin(seed + 1.7 * i + 1e-3 * i * i));
 }

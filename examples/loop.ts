@@ -1,5 +1,5 @@
 /**
- * A training loop of one's own, a few steps in two stages: patches of 4 tokens, then token by token.
+ * A custom training loop, a few steps in two stages: patches of 4 tokens, then token by token.
  * `npx tsx examples/loop.ts`.
  *
  * From the package, the import is `from "nextpatch"`.
@@ -22,7 +22,7 @@ const schedule = { type: "cosine", warmupSteps: 3, minLrRatio: 0.1, decayFractio
 const settings = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 } as const;
 const [sequences, positions, batchesPerStep] = [4, 16, 2];
 
-/** Trains, and returns the loss of every step in nats a token. */
+/** Trains, and returns the loss of every step in nats per token. */
 export async function main(device: Device): Promise<number[]> {
   using model = Llama.create(shape, { device, seed: 1 });
   using optimizer = new AdamW(model.parameters);
@@ -45,7 +45,7 @@ export async function main(device: Device): Promise<number[]> {
   return losses;
 }
 
-/** A made-up language: counting up, from anywhere. */
+/** A toy language: counting up from an arbitrary start. */
 function countingTokens(count: number, seed: number): Int32Array {
   return Int32Array.from({ length: count }, (_, i) => (i + 31 * seed) % shape.vocab_size);
 }

@@ -2,8 +2,8 @@
  * From plain text to a small language model, in two stages, with the package's API: `npm run quickstart`.
  *
  * The text is every State of the Union address (10.7 MB, public domain). It becomes token shards in data/sotu and a
- * run in runs/sotu-tiny; sotu-tiny.yaml says what is trained and for how long. Started again, the script goes on
- * where it was interrupted, and shows the finished run's result again.
+ * run in runs/sotu-tiny; sotu-tiny.yaml says what is trained and for how long. Started again, the script resumes where
+ * it was interrupted, or shows the finished run's result again.
  */
 import { existsSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
@@ -33,23 +33,23 @@ export interface QuickstartOptions {
   readonly valFraction: number;
   /** What to train; its data section with `val`, its model section with the vocabulary to learn. */
   readonly config: RunConfig;
-  /** What the sample begins with. */
+  /** The prompt of the sample. */
   readonly prompt: string;
   readonly log: (message: string) => void;
   readonly onStep?: (line: MetricsLine, trainer: Trainer) => void;
-  /** Stops the work; what was trained so far is saved and gone on with the next time. */
+  /** Stops the work; the training so far is saved and resumed next time. */
   readonly signal?: AbortSignal;
 }
 
 export interface QuickstartResult {
   /** The run's folder. */
   readonly run: string;
-  /** Over all held-out text. */
+  /** Loss over all held-out text. */
   readonly validation: EvaluationResult;
   readonly sample: Generation;
 }
 
-/** Prepares the data, trains, evaluates and writes a sample, doing again only what is not done yet. */
+/** Prepares the data, trains, evaluates and writes a sample, skipping what is already done. */
 export async function quickstart(options: QuickstartOptions): Promise<QuickstartResult> {
   const { config, dataset, prompt, log, signal } = options;
   await prepare(options);
@@ -77,7 +77,7 @@ export async function quickstart(options: QuickstartOptions): Promise<Quickstart
   }
 }
 
-/** Makes the token shards, unless files of the same names and sizes were prepared in the same way before. */
+/** Makes the token shards, unless files of the same names and sizes were already prepared in the same way. */
 async function prepare({ files, dataset, valFraction, config, log, signal }: QuickstartOptions): Promise<void> {
   const vocabSize = config.model!.vocab_size;
   let info = await readDatasetInfo(dataset);
@@ -134,7 +134,7 @@ async function sotuFiles(): Promise<string[]> {
     .map((name) => join(folder, name));
 }
 
-/** A line on stderr that is rewritten on a terminal, and elsewhere printed every ten seconds. */
+/** A line on stderr, rewritten in place on a terminal, else printed every ten seconds. */
 function progressLine(): { show(text: string, last: boolean): void } {
   const terminal = process.stderr.isTTY;
   const interval = terminal ? 200 : 10_000;
@@ -167,7 +167,7 @@ async function main(): Promise<void> {
     signal: interrupt.signal,
     onStep(line, trainer) {
       if (line.valLoss !== undefined) validation = `, validation ${line.valLoss.toFixed(3)}`;
-      // A position costs about the same in every stage, whether it stands for one token or for K.
+      // A position costs about the same in every stage, whether it is one token or K.
       const positions = trainer.stages.reduce((sum, stage) => sum + stage.steps * stage.positionsPerStep, 0);
       const left = ((positions - line.positions) * line.seconds) / line.positions;
       const text =

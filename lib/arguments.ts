@@ -1,6 +1,6 @@
 /**
- * Checks of arguments. What is wrong is a TypeError (kind, dtype, device) or a RangeError (shape, value), in the one
- * sentence that errors.ts describes.
+ * Checks of arguments. A wrong argument is a TypeError (kind, dtype, device) or a RangeError (shape, value), with the
+ * one-sentence message that errors.ts describes.
  */
 import { types } from "node:util";
 import type { Device, DType, Tensor } from "../binding.js";
@@ -8,7 +8,7 @@ import type { Device, DType, Tensor } from "../binding.js";
 /** What a tensor argument must be. */
 export interface TensorPattern {
   readonly dtypes: readonly DType[];
-  /** Its sizes, or the names of those that are free; without it any shape will do. */
+  /** Its sizes, or names for the free ones; without it any shape is valid. */
   readonly shape?: readonly (number | string)[];
   /** Whether it may be a strided view. Default false. */
   readonly strided?: boolean;
@@ -22,7 +22,7 @@ export interface ArgumentError extends Error {
   readonly argument: string;
 }
 
-/** Checks the arguments of one call. Every error names operation, argument, what was expected and what came. */
+/** Checks the arguments of one call. Every error names operation, argument, what was expected and what was received. */
 export class Arguments {
   #first: { readonly name: string; readonly device: Device } | null = null;
 
@@ -51,14 +51,14 @@ export class Arguments {
     return shape;
   }
 
-  /** A number that holds what `expected` says in words. */
+  /** A number that meets the condition `expected` describes. */
   number(name: string, value: unknown, expected: string, holds: (value: number) => boolean): number {
     if (typeof value !== "number") return this.fail(TypeError, name, expected, describe(value));
     if (!holds(value)) this.fail(RangeError, name, expected, describe(value));
     return value;
   }
 
-  /** A whole number from `low` to `high`; without `high`, as large as a number can hold exactly. */
+  /** A whole number from `low` to `high`; without `high`, up to the largest safe integer. */
   wholeNumber(name: string, value: unknown, low: number, high = Number.MAX_SAFE_INTEGER): number {
     const expected =
       high === Number.MAX_SAFE_INTEGER ? `a whole number of at least ${low}` : `a whole number from ${low} to ${high}`;
@@ -80,7 +80,7 @@ export class Arguments {
     return choices.includes(text as T) ? (text as T) : this.fail(RangeError, name, expected, describe(value));
   }
 
-  /** A function to call back, or undefined if it is left out. */
+  /** A callback, or undefined if it is left out. */
   callback(name: string, value: unknown): void {
     if (value !== undefined && typeof value !== "function") this.fail(TypeError, name, "a function", describe(value));
   }
@@ -94,11 +94,11 @@ export class Arguments {
   strings(name: string, value: unknown, low: number, expected = `an array of ${low} or more strings`): string[] {
     if (!Array.isArray(value)) return this.fail(TypeError, name, expected, describe(value));
     if (value.length < low) this.fail(RangeError, name, expected, `an array of ${value.length}`);
-    // Not `map`, which passes over the holes of a sparse array.
+    // Not `map`, which skips the holes of a sparse array.
     return Array.from(value as unknown[], (text, index) => this.string(`${name}[${index}]`, text));
   }
 
-  /** An array, or typed array, of numbers that each are what `expected` says in words and `holds` says in code. */
+  /** An array, or typed array, of numbers that each pass `holds`; `expected` says the condition in words. */
   numbers(name: string, value: unknown, expected: string, holds: (value: number) => boolean): number[] {
     if (!Array.isArray(value) && !(types.isTypedArray(value) && typeof value[0] !== "bigint")) {
       return this.fail(TypeError, name, `an array of numbers, each ${expected},`, describe(value));
@@ -112,20 +112,20 @@ export class Arguments {
     return value;
   }
 
-  /** An object that a class has made; one that only stands in for such an object will not do. */
+  /** An instance of a class; a proxy of one is rejected. */
   instance<T>(name: string, value: unknown, type: { readonly name: string; readonly prototype: T }): T {
     const made = !types.isProxy(value) && value instanceof (type as unknown as new () => T);
     return made ? (value as T) : this.fail(TypeError, name, withArticle(type.name), describe(value));
   }
 
-  /** Throws the error of an argument, an `ArgumentError`. */
+  /** Throws an `ArgumentError` for an argument. */
   fail(kind: typeof TypeError | typeof RangeError, name: string, expected: string, received: string): never {
     const error = new kind(`${this.operation}: ${name}: expected ${expected} but received ${received}`);
     throw Object.assign(error, { operation: this.operation, argument: name });
   }
 }
 
-/** Whether an error is one that `Arguments` has thrown. */
+/** Whether `Arguments` threw this error. */
 export function isArgumentError(error: unknown): error is ArgumentError {
   return (error instanceof TypeError || error instanceof RangeError) && "operation" in error && "argument" in error;
 }
@@ -140,10 +140,10 @@ export function either(choices: readonly string[]): string {
   return choices.join(", ").replace(/, ([^,]*)$/, " or $1");
 }
 
-/** Characters of a value that a message shows at most. */
+/** The most characters of a value that a message shows. */
 const longest = 80;
 
-/** What came instead of what was expected. Runs no code of the user's: an object is not asked for its text. */
+/** Describes the received value. Runs no user code: an object's `toString` is not called. */
 export function describe(value: unknown): string {
   if (types.isProxy(value)) return "a Proxy";
   switch (typeof value) {
@@ -163,7 +163,7 @@ export function describe(value: unknown): string {
   }
 }
 
-/** A value of a file or a config as JSON has it, cut to a length that fits a message; "nothing" if it is absent. */
+/** A value from a file or a config as JSON, cut to a length that fits a message; "nothing" if it is absent. */
 export function show(value: unknown): string {
   if (value === undefined) return "nothing";
   if (typeof value === "number") return String(value); // NaN and Infinity, too
@@ -171,7 +171,7 @@ export function show(value: unknown): string {
   return json.length > longest ? `${json.slice(0, longest)}…` : json;
 }
 
-/** Undefined for what JSON cannot hold: a function, a bigint, a circle. */
+/** Undefined for what JSON cannot hold: a function, a bigint, a cycle. */
 function asJson(value: unknown): string | undefined {
   try {
     return JSON.stringify(value);
@@ -183,12 +183,12 @@ function asJson(value: unknown): string | undefined {
 /** The class of tensors, once the addon is loaded: before that there are none. */
 let tensorClass: (new (...args: never[]) => Tensor) | null = null;
 
-/** Says what a tensor is. lib/native.ts calls it, so that checks of other arguments need no addon. */
+/** Registers the class of tensors. lib/native.ts calls it, so that checks of other arguments need no addon. */
 export function recognizeTensors(type: new (...args: never[]) => Tensor): void {
   tensorClass = type;
 }
 
-/** Whether a value is a tensor, and not an object that has one as its prototype or target. */
+/** Whether a value is a tensor, not an object with one as its prototype or proxy target. */
 function isTensor(value: unknown): value is Tensor {
   try {
     return tensorClass !== null && value instanceof tensorClass && typeof value.disposed === "boolean";
@@ -197,7 +197,7 @@ function isTensor(value: unknown): value is Tensor {
   }
 }
 
-/** Handles on one device with as many threads share it. */
+/** Handles on the same device with the same number of threads share it. */
 function isSame(a: Device, b: Device): boolean {
   return a.backend === b.backend && a.index === b.index && a.threads === b.threads;
 }

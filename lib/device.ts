@@ -10,10 +10,10 @@ export type { DeviceSpec, PrecisionSpec } from "./device_names.js";
 /** An opened device with its in-order queue of operations. */
 export class Device extends native.Device {
   /**
-   * Opens a device. `auto` takes the first GPU, or the CPU if there is none; every other value fails if that device
-   * is missing.
+   * Opens a device. `auto` takes the first GPU, or the CPU if there is none; any other value fails if that device is
+   * missing.
    * @param options.threads host threads that compute on `cpu`; 0: `OMP_NUM_THREADS`, else all available cores
-   * @throws TypeError or RangeError for a value that names no device, DeviceError if the device is missing
+   * @throws TypeError or RangeError for a value that is not a device name, DeviceError if the device is missing
    */
   static open(spec: DeviceSpec = "auto", options: { threads?: number } = {}): Device {
     const check = new Arguments("Device.open");
@@ -24,7 +24,7 @@ export class Device extends native.Device {
 
   /**
    * The dtype of weights, activations and products for a precision on this device.
-   * @throws TypeError or RangeError for another value
+   * @throws TypeError or RangeError for a wrong value
    */
   computeDType(precision: PrecisionSpec = "auto"): "f32" | "bf16" {
     checkPrecision(new Arguments("Device.computeDType"), "precision", precision);
@@ -43,7 +43,7 @@ export function bytesOf(dtype: DType): number {
   return dtype === "bf16" ? 2 : 4;
 }
 
-/** Checks an argument that names a device, and one that is opened already: `Llama.load(folder, { device })`. */
+/** Checks an argument that is a device name or an opened device: `Llama.load(folder, { device })`. */
 export function checkDevice(check: Arguments, name: string, value: Device | DeviceSpec): void {
   if (typeof value === "string") parse(check, name, value);
   else check.instance(name, value, Device);

@@ -1,9 +1,9 @@
-/** What `device` and `precision` may say, in a config, on the command line and in the API. */
+/** The values of `device` and `precision` in a config, on the command line and in the API. */
 
 /** A device: the CPU, the first GPU or the N-th, the simulated one; `auto` chooses. */
 export type DeviceSpec = "auto" | "cpu" | "cuda" | `cuda:${number}` | "simt";
 
-/** The texts that are a `DeviceSpec`. */
+/** The strings that are a `DeviceSpec`. */
 export const deviceNames = /^(auto|cpu|simt|cuda(:\d+)?)$/;
 /** The same in words. */
 export const deviceNamesInWords = "auto, cpu, cuda, cuda:N or simt";

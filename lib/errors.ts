@@ -1,5 +1,5 @@
 /**
- * The errors of nextpatch, and the contract that they keep.
+ * The errors of nextpatch, and their contract.
  *
  * | what is wrong | class |
  * |---|---|
@@ -9,21 +9,21 @@
  * | text, token shards, a tokenizer, metrics | `DataError` |
  * | a model folder, a checkpoint | `CheckpointError` |
  * | a device is missing, cannot be opened, or failed | `DeviceError` |
- * | memory that cannot be had | `OutOfMemoryError` |
+ * | memory that cannot be allocated | `OutOfMemoryError` |
  *
- * The same fault gives the same class and the same sentence, whichever function meets it. The sentence is one line:
+ * The same fault gives the same class and the same message, whichever function detects it. The message is one line:
  *
  *     OPERATION: ARGUMENT: expected X but received Y      an argument
  *     PLACE: expected X but received Y                    everything else
  *
  * OPERATION is the public function that the caller called (`Tokenizer.decode`), never one that it calls in turn;
- * ARGUMENT is the argument's or the option's name (`ids`, `ids[3]`). `Arguments` (arguments.ts) makes these errors and
- * gives them both names as properties, by which a command finds the flag at fault. PLACE is a file, with the line, the
- * tensor or the key in it, or a config's key after the name of its file. A config with several problems has a line for
- * each, and the lines in `problems`.
+ * ARGUMENT is the argument's or the option's name (`ids`, `ids[3]`). `Arguments` (arguments.ts) creates these errors,
+ * with both names as properties, by which a command finds the flag at fault. PLACE is a file, with the line, the tensor
+ * or the key in it, or a config's key after the name of its file. A config with several problems has a line for each,
+ * and the lines in `problems`.
  *
- * If the operating system says why a path cannot be used, its reason ends the sentence, and its error is the `cause`.
- * What the file system reports at other times, such as a full disk, comes as it is.
+ * If the operating system says why a path cannot be used, its reason ends the message, and its error is the `cause`.
+ * Other file system errors, such as a full disk, are passed on unchanged.
  */
 
 /** A configuration (file, flag or option) that cannot be run. */
@@ -37,7 +37,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Training data that cannot be read as what it claims to be. */
+/** Training data that is not in the expected format. */
 export class DataError extends Error {
   override name = "DataError";
 }
@@ -52,10 +52,10 @@ export class DeviceError extends Error {
   override name = "DeviceError";
 }
 
-/** A device without the memory that was asked for. */
+/** A device without enough free memory for a request. */
 export class OutOfMemoryError extends Error {
   override name = "OutOfMemoryError";
-  /** Bytes asked for by the allocation that failed. */
+  /** Bytes requested by the failed allocation. */
   readonly requestedBytes: number;
   /** Bytes that were free on the device at that moment. */
   readonly freeBytes: number;
@@ -67,9 +67,9 @@ export class OutOfMemoryError extends Error {
 }
 
 /**
- * What a path that cannot be used holds, for the end of a message: `a file that does not exist`.
+ * Describes an unusable path, for the end of a message: `a file that does not exist`.
  * @param cause the file system's error
- * @param kind what the path was taken for
+ * @param kind what the path should have been
  */
 export function unusable(cause: unknown, kind: "file" | "folder" = "file"): string {
   const { code, message } = cause as NodeJS.ErrnoException;

@@ -7,37 +7,37 @@ import { checkModel, type Llama } from "./nn/llama.js";
 import { PassMemory, passSpecs } from "./nn/pass_memory.js";
 import { modelWeights } from "./nn/weights.js";
 
-/** What `evaluate` reads, and in which blocks. */
+/** Options of `evaluate`: what it reads, and in which blocks. */
 export interface EvaluateOptions {
   /** Token shards: a file, a pattern or a list. */
   readonly data: string | readonly string[];
-  /** K: tokens a position stands for, at least 1. Default 1. */
+  /** K: tokens per position, at least 1. Default 1. */
   readonly patchSize?: number;
   /** T: positions of a block, from 2 to the model's context. Default: the model's context, at most 1024. */
   readonly sequenceLength?: number;
-  /** Called with the number of blocks that are done, and the number of all blocks. */
+  /** Called with the number of blocks done and the total. */
   readonly onProgress?: (blocks: number, of: number) => void;
 }
 
-/** What `evaluate` found. */
+/** The result of `evaluate`. */
 export interface EvaluationResult {
-  /** Mean loss in nats a token. */
+  /** Mean loss in nats per token. */
   readonly loss: number;
   /** e to the power of the loss. */
   readonly perplexity: number;
-  /** Positions that were read; the first of a block is not predicted. */
+  /** Positions read; the first of each block is not predicted. */
   readonly positions: number;
-  /** Tokens that were read. */
+  /** Tokens read. */
   readonly tokens: number;
 }
 
-/** Positions that one pass takes at most. */
+/** The most positions of one pass. */
 const positionsPerPass = 4096;
 
 /**
  * Mean loss over consecutive blocks of K * T tokens; a remainder is dropped.
- * @throws TypeError or RangeError for a wrong argument; DataError if the data cannot be read, holds no block, or holds
- *   a token that the model does not know; DeviceError, OutOfMemoryError
+ * @throws TypeError or RangeError for a wrong argument; DataError if the data cannot be read, holds no whole block, or
+ *   holds a token outside the model's vocabulary; DeviceError, OutOfMemoryError
  */
 export async function evaluate(model: Llama, options: EvaluateOptions): Promise<EvaluationResult> {
   const { data, patchSize, sequenceLength, onProgress } = check(model, options);
@@ -96,7 +96,7 @@ function check(model: Llama, options: EvaluateOptions) {
   } = check.object("options", options);
   if (typeof data !== "string") check.strings("data", data, 1, "a path, a pattern, or an array of them");
   check.wholeNumber("patchSize", patchSize, 1);
-  // Of a single position nothing is predicted.
+  // With a single position, nothing is predicted.
   const fits = (length: number) => Number.isSafeInteger(length) && length >= 2 && length <= context;
   const expected = `a whole number from 2 to the model's context of ${context}`;
   check.number("sequenceLength", sequenceLength, expected, fits);

@@ -4,31 +4,30 @@ import { Decoder } from "./nn/decoder.js";
 import { checkModel, type Llama } from "./nn/llama.js";
 import { checkSampling, type SamplingSettings } from "./nn/sampling.js";
 
-/** How a text is continued. Defaults: temperature 0.8, topK 0, topP 1, seed 1. */
+/** Options of `generate`. Defaults: temperature 0.8, topK 0, topP 1, seed 1. */
 export interface GenerateOptions extends Partial<SamplingSettings> {
-  /** Tokens to add at most, at least 1. Default 128. */
+  /** The most tokens to add, at least 1. Default 128. */
   readonly maxTokens?: number;
   /** Called with the text that each new token completes. */
   readonly onText?: (text: string) => void;
 }
 
-/** What `generate` wrote. */
+/** The result of `generate`. */
 export interface Generation {
-  /** What was added to the prompt. */
+  /** The text after the prompt. */
   readonly text: string;
   /** Tokens of the prompt, without the end-of-text token before it. */
   readonly promptTokens: number;
-  /** Tokens that were added, without an end-of-text token that ended them. */
+  /** Tokens added, without a final end-of-text token. */
   readonly newTokens: number;
-  /** Why it ended: the model ended the text, or there were enough tokens, or its context was full. */
+  /** Why it ended: the model ended the text, `maxTokens` was reached, or its context was full. */
   readonly finish: "end-of-text" | "max-tokens" | "context";
-  /** New tokens per second, the prompt's pass left out. */
+  /** New tokens per second, without the prompt's pass. */
   readonly tokensPerSecond: number;
 }
 
 /**
- * Continues a text. A prompt begins as a document does: behind the end-of-text token that separates the training
- * documents.
+ * Continues a text. A prompt begins like a document: after the end-of-text token that separates the training documents.
  * @throws TypeError or RangeError for a wrong argument, such as a prompt that fills the model's context or a tokenizer
  *   with more tokens than the model; DataError if the tokenizer has no end-of-text token; DeviceError, OutOfMemoryError
  */
@@ -81,7 +80,7 @@ export async function generate(
     produced.push(next);
     input = Int32Array.of(next);
     if (onText === undefined) continue;
-    // A character may span tokens: a text that ends in a replacement character is not whole yet.
+    // A character may span tokens: a text that ends in a replacement character is still incomplete.
     const text = await tokenizer.decode(produced);
     if (!text.endsWith("\ufffd")) show(text);
   }

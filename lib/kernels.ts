@@ -1,15 +1,15 @@
 /**
- * `nextpatch/kernels`: the three kernels of patch-level training alone, forward and backward, on tensors of one's own.
+ * `nextpatch/kernels`: the three kernels of patch-level training by themselves, forward and backward, on your tensors.
  *
- * `dt` is f32 or bf16, the same for all tensors of a call so marked; sums, softmax and losses are in f32. Tensors are
+ * `dt` is f32 or bf16, the same for all tensors of a call marked so; sums, softmax and losses are in f32. Tensors are
  * row-major; those of attention may be strided views whose last dimension is contiguous, all others are contiguous.
  * Every call checks its arguments, enqueues its work on the device of its tensors and returns at once:
  * `await tensor.read()` or `await device.synchronize()` waits. The same inputs give the same bits.
  *
  * A wrong argument throws `TypeError` (kind, dtype, device) or `RangeError` (shape, value) that names the operation,
- * the argument, what was expected and what came; memory that is not to be had throws `OutOfMemoryError`. An id outside
- * the vocabulary is seen only by the kernel: it counts as a row of zeros or as an ignored label, and the next wait
- * rejects with a `RangeError` that names it.
+ * the argument, what was expected and what was received; a failed allocation throws `OutOfMemoryError`. Only the kernel
+ * sees an id outside the vocabulary: it counts as a row of zeros or as an ignored label, and the next wait rejects with
+ * a `RangeError` that names it.
  */
 import { Arguments, describe, list } from "./arguments.js";
 import { labelWeightValues } from "./config/label_weights.js";
@@ -28,12 +28,12 @@ const computeDTypes = ["f32", "bf16"] as const satisfies readonly ComputeDType[]
 
 /**
  * The mean of the embeddings of every K consecutive tokens (arXiv 2407.12665), rounded once:
- * `out[n] = (1/K) * sum_j table[tokens[n*K + j]]`. With K = 1 an ordinary embedding.
+ * `out[n] = (1/K) * sum_j table[tokens[n*K + j]]`. With K = 1, an ordinary embedding.
  *
  * @param tokens i32 of any shape, N*K ids
  * @param table dt [V, C]
  * @param options.patchSize K
- * @param options.out dt [N, C] to write to, else a new tensor
+ * @param options.out dt [N, C] to write to; default: a new tensor
  * @returns dt [N, C]
  */
 export function patchEmbedding<D extends ComputeDType>(
@@ -56,13 +56,13 @@ export function patchEmbedding<D extends ComputeDType>(
 
 export namespace patchEmbedding {
   /**
-   * The gradient of `patchEmbedding` in its table: every token's row receives `dout / K` of its patch, summed in a
-   * fixed order and without float atomics.
+   * The gradient of `patchEmbedding` with respect to its table: every token's row receives `dout / K` of its patch,
+   * summed in a fixed order and without float atomics.
    *
-   * @param dout dt [N, C], the gradient in `out`
+   * @param dout dt [N, C], the gradient with respect to `out`
    * @param tokens i32, the ids of the forward; K is their number over N
-   * @param target `vocabulary`: V, for a new tensor; or `dtable`, f32 [V, C], to add the gradient to (a head that
-   *   shares the table, further micro-batches)
+   * @param target `vocabulary`: V, for a new tensor; or `dtable`, f32 [V, C], to add the gradient to (if a head shares
+   *   the table, or for further micro-batches)
    * @returns f32 [V, C]
    */
   export function backward(
@@ -92,12 +92,12 @@ export namespace patchEmbedding {
 /**
  * Causal grouped-query attention that never stores its scores (FlashAttention, arXiv 2205.14135 and 2307.08691):
  * `out = softmax(scale * q k^T + mask) v`, query head h reading key head `floor(h / (H/G))`. The mask is aligned at
- * the end: query i sees keys j <= i + Tk - Tq. A query that sees no key gives zeros and an `lse` of -Infinity.
+ * the end: query i sees keys j <= i + Tk - Tq. A query without visible keys gives zeros and an `lse` of -Infinity.
  *
  * @param q dt [B, Tq, H, D], D one of `limits.headDims` (lib/limits.ts)
  * @param k dt [B, Tk, G, D], G a divisor of H
  * @param v dt [B, Tk, G, D]
- * @param options.scale of the scores; 1/sqrt(D) where left out
+ * @param options.scale factor on the scores; default 1/sqrt(D)
  * @returns `out` dt [B, Tq, H, D], and `lse` f32 [B, H, Tq], the log of the sum of the exponentials of a query's scores
  */
 export function flashAttention<D extends ComputeDType>(
@@ -117,10 +117,10 @@ export function flashAttention<D extends ComputeDType>(
 
 export namespace flashAttention {
   /**
-   * The gradient of `flashAttention` in its inputs, the scores computed again.
+   * The gradient of `flashAttention` with respect to its inputs; the scores are recomputed.
    *
-   * @param dout dt [B, Tq, H, D], the gradient in `out`
-   * @param saved the inputs and results of the forward, with the `scale` that was given to it
+   * @param dout dt [B, Tq, H, D], the gradient with respect to `out`
+   * @param saved the inputs and results of the forward, with the `scale` it was given
    * @returns gradients of the shapes of q, k and v
    */
   export function backward<D extends ComputeDType>(
@@ -176,22 +176,22 @@ function attentionScale(check: Arguments, scale: number | undefined, headDim: nu
 
 // ---- Cross-entropy --------------------------------------------------------------------------------------------
 
-/** What `patchCrossEntropy` gives. */
+/** The result of `patchCrossEntropy`. */
 export interface PatchLoss {
   /** f32 [1]: the loss in nats. */
   loss: Tensor<"f32">;
-  /** f32 [N]: what each row contributes to it. */
+  /** f32 [N]: each row's contribution to it. */
   losses: Tensor<"f32">;
 }
 
 /**
- * The next-patch loss (arXiv 2407.12665): one distribution a row is held against the K tokens of the patch that
- * follows it, `loss = sum_j w_j * mean_n -log softmax(logits[n])[labels[n, j]]`. For each j the mean is over the rows
- * whose label is not -100 (no label). Labels may repeat. With K = 1 the ordinary cross-entropy.
+ * The next-patch loss (arXiv 2407.12665): each row's one distribution is compared with the K tokens of the next patch,
+ * `loss = sum_j w_j * mean_n -log softmax(logits[n])[labels[n, j]]`. For each j the mean is over the rows whose label
+ * is not -100 (no label). Labels may repeat. With K = 1, the ordinary cross-entropy.
  *
  * @param logits dt [N, V]
  * @param labels i32 [N, K]
- * @param options.weights K numbers; 1/K each where left out
+ * @param options.weights K numbers; default 1/K each
  */
 export function patchCrossEntropy(
   logits: Tensor<ComputeDType>,
@@ -203,13 +203,13 @@ export function patchCrossEntropy(
 
 export namespace patchCrossEntropy {
   /**
-   * The loss and its gradient in the logits, in one pass over memory. **The gradient takes the place of the logits**:
-   * `dlogits` is the tensor `logits` itself, and the logits are gone.
+   * The loss and its gradient with respect to the logits, in one pass over memory. **The gradient overwrites the
+   * logits**: `dlogits` is the tensor `logits` itself.
    *
    * @param logits dt [N, V], overwritten
    * @param labels as in the forward
    * @param options as in the forward
-   * @returns the loss as from the forward, which need not be called before, and `dlogits` dt [N, V]
+   * @returns the loss as from the forward, which need not be called first, and `dlogits` dt [N, V]
    */
   export function backward<D extends ComputeDType>(
     logits: Tensor<D>,
@@ -257,7 +257,7 @@ function weightValues(check: Arguments, weights: ArrayLike<number> | undefined, 
   return Float32Array.from(weights, (weight, i) => check.number(`weights[${i}]`, weight, "a finite number", finite));
 }
 
-// ---- Of all ---------------------------------------------------------------------------------------------------
+// ---- Shared ---------------------------------------------------------------------------------------------------
 
 function vocabularySize(check: Arguments, vocabulary: number | undefined): number {
   const largest = 2 ** 31 - 1; // ids are i32

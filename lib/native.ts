@@ -27,10 +27,10 @@ function load(): typeof Binding {
 
 export const native = load();
 
-// Native code throws the classes of this realm, so that `instanceof` holds wherever the library is loaded.
+// Native code throws this realm's classes, so that `instanceof` works wherever the library is loaded.
 native.setErrorClasses({ TypeError, RangeError, DeviceError, OutOfMemoryError });
 
-// Configurable, since a process that loads this module twice (two realms, two copies of the package) has one addon.
+// Configurable: a process that loads this module twice (two realms, two copies of the package) has one addon.
 for (const { prototype } of [native.Tensor, native.Graph]) {
   Object.defineProperty(prototype, Symbol.dispose, {
     configurable: true,
@@ -42,8 +42,8 @@ for (const { prototype } of [native.Tensor, native.Graph]) {
 
 recognizeTensors(native.Tensor);
 
-/** A handle on memory of a device: dtype, shape, `write`, `read`, `dispose`. */
+/** A handle on device memory: dtype, shape, `write`, `read`, `dispose`. */
 export const Tensor = native.Tensor;
-/** Of an element type: `Tensor<"f32">`. */
+/** With an element type: `Tensor<"f32">`. */
 export type Tensor<D extends Binding.DType = Binding.DType> = Binding.Tensor<D>;
 export type { ArrayOf, BackendName, BackendReport, Device, DType, Graph, MemoryCounters } from "../binding.js";

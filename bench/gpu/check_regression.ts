@@ -1,10 +1,10 @@
 /**
- * Fails where a kernel is more than 10 per cent slower, as a ratio to PyTorch in the same run, than committed:
+ * Fails if a kernel's ratio to PyTorch in the same run is more than 10 per cent worse than the committed one:
  *
  *     npx tsx bench/gpu/check_regression.ts NEW.json [--committed bench/results]
  *
- * The committed figures are those in the folder's file of the same name, which is the device's. Where there is none
- * there is nothing to hold the new ones against: it says so and ends well.
+ * The committed figures are in the folder's file of the same name, which is the device's. If there is none, there is
+ * nothing to compare with: it says so and succeeds.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";

@@ -1,6 +1,6 @@
 /**
- * Makes one result of what the phases of bench/gpu.sh left, and prints how our kernels compare. Called by gpu.sh. What
- * the device's older result has of phases that left nothing here is kept, as where each ran on a machine of its own.
+ * Makes one result from the output of bench/gpu.sh's phases and prints how our kernels compare. Called by gpu.sh. The
+ * device's older result is kept for phases without output here, for example if they ran on different machines.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ let steps: Step[] = ["build", "test", "sanitize", "kernels", "train"]
       .map(parseStep),
   );
 
-/** What a step printed; null unless it passed. A step that printed something else has failed after all. */
+/** A step's output; null unless it passed. A step with unexpected output has failed. */
 function output<T>(name: string): T | null {
   if (!steps.some((step) => step.name === name && step.outcome === "passed")) return null;
   const line = readFileSync(join(parts, `${name}.out`), "utf8")

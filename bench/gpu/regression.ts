@@ -1,13 +1,13 @@
 import { kernelKey } from "../pairing.js";
 import type { GpuResult } from "./result.js";
 
-/** The part of its time by which a kernel may be slower: timings differ by a few per cent from run to run. */
+/** The fraction by which a kernel may be slower: timings differ by a few per cent from run to run. */
 export const tolerance = 0.1;
 
 /**
- * The kernels that became slower, one line each. Ratios to PyTorch in the same run are compared, not seconds: a GPU
- * that is hotter or clocked otherwise moves both.
- * @throws Error where the two are not of one kind of device
+ * The kernels that became slower, one line each. Ratios to PyTorch in the same run are compared, not seconds: a hotter
+ * or differently clocked GPU changes both.
+ * @throws Error if the two results are from different devices
  */
 export function regressions(committed: GpuResult, current: GpuResult): string[] {
   if (committed.device !== current.device) {
@@ -18,7 +18,7 @@ export function regressions(committed: GpuResult, current: GpuResult): string[] 
     if (row.ratio === null) return [];
     const key = kernelKey(row);
     const { ratio = null, peers = [] } = now.get(key) ?? {};
-    // On another host's launches this time: no ratio says anything of the kernel.
+    // Launch-bound this time, on another host: a ratio would say nothing about the kernel.
     if (ratio === null && peers.some(({ launchBound }) => launchBound)) return [];
     if (ratio === null) return [`${key}: ${row.ratio.toFixed(2)} x PyTorch committed, not measured now`];
     const slower = row.ratio / ratio - 1;

@@ -1,4 +1,4 @@
-/** What bench/gpu.sh writes: one GPU's tests and measurements, ours beside PyTorch's in the same run. */
+/** The result of bench/gpu.sh: one GPU's tests and measurements, ours and PyTorch's from the same run. */
 import type { Ceilings } from "../../lib/bench/ceilings.js";
 import type { TrainBenchResult } from "../../lib/bench/train_step.js";
 import type { KernelRow } from "../pairing.js";
@@ -11,7 +11,7 @@ export interface Step {
   readonly reason?: string;
 }
 
-/** `bench/peers/torch_train.py`'s, as far as it is read. */
+/** The result of `bench/peers/torch_train.py`, the part that is read. */
 export interface TorchTrain {
   readonly tokensPerSecond: number;
   readonly compile: boolean;
@@ -22,23 +22,23 @@ export interface TrainRow {
   readonly patchSize: number;
   readonly nextpatch: TrainBenchResult;
   readonly pytorch: readonly TorchTrain[];
-  /** Our tokens a second by PyTorch's, of its faster variant. */
+  /** Our tokens per second over those of PyTorch's faster variant. */
   readonly ratio: number | null;
 }
 
 export interface GpuResult {
-  /** As CUDA names its first device. */
+  /** CUDA's name of the first device. */
   readonly device: string;
   readonly date: string;
   readonly versions: Readonly<Record<string, string>>;
   readonly steps: readonly Step[];
   readonly kernels: { readonly dtype: string; readonly ceilings: Ceilings; readonly rows: readonly KernelRow[] } | null;
   readonly train: readonly TrainRow[];
-  /** The result line of a short run in two stages; null where it was not run. */
+  /** The result line of a short run in two stages; null if it was not run. */
   readonly twoStages: unknown;
 }
 
-/** `found`, and of the phases that it has no step of what `older` has. */
+/** `found`, with what `older` has of phases that `found` has no step of. */
 export function merged(older: GpuResult, found: GpuResult): GpuResult {
   const phases = new Set(found.steps.map(({ phase }) => phase));
   const from = (phase: string) => (phases.has(phase) ? found : older);

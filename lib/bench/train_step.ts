@@ -11,7 +11,7 @@ import { Stepper } from "../train/stepper.js";
 export interface TrainBenchOptions {
   /** The `model` section of a run config: `{ preset }` or the keys of a Hugging Face LlamaConfig. */
   readonly model: Record<string, unknown>;
-  /** K: tokens a position stands for. */
+  /** K: tokens per position. */
   readonly patchSize: number;
   /** T: positions of a sequence. */
   readonly sequenceLength: number;
@@ -23,11 +23,11 @@ export interface TrainBenchOptions {
   readonly steps?: number;
   /** Sequences per pass. Default auto. */
   readonly microBatch?: number | "auto";
-  /** Told how many steps are done, warm-up included, and how many there are. */
+  /** Called with the number of steps done, warm-up included, and the total. */
   readonly onStep?: (done: number, of: number) => void;
 }
 
-/** What a training step takes. */
+/** What a training step costs. */
 export interface TrainBenchResult {
   /** By the median step. */
   readonly tokensPerSecond: number;
@@ -35,9 +35,9 @@ export interface TrainBenchResult {
   readonly positionsPerSecond: number;
   /** Median. */
   readonly secondsPerStep: number;
-  /** Model FLOP/s as a fraction of the device's peak; null where that is not known. */
+  /** Model FLOP/s as a fraction of the device's peak; null if the peak is unknown. */
   readonly mfu: number | null;
-  /** Most bytes of the device that the run had in use at once; those of others in the process are left out. */
+  /** The most device bytes that the run had in use at once, without those of others in the process. */
   readonly peakBytes: number;
 }
 
@@ -45,8 +45,8 @@ const warmupSteps = 2;
 
 /**
  * Times whole training steps (forward, backward, AdamW, the read-back of loss and norm) on random tokens.
- * @throws TypeError or RangeError for an argument that is wrong, as for sizes that do not fit each other
- * @throws ConfigError for a model that cannot be, or whose context is shorter than the sequences
+ * @throws TypeError or RangeError for a wrong argument, including sizes that do not fit each other
+ * @throws ConfigError for an invalid model, or one whose context is shorter than the sequences
  * @throws DeviceError, OutOfMemoryError
  */
 export async function benchTrainStep(device: Device, options: TrainBenchOptions): Promise<TrainBenchResult> {
@@ -70,7 +70,7 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
   const dtype = device.computeDType(precision);
   const plan = planRun(device, config.model!, dtype, stages, null);
   const peak = await peakFlops(device, dtype);
-  device.trim(); // what measuring left behind
+  device.trim(); // frees what measuring left cached
   const before = device.memory();
   using model = Llama.create(config.model!, { device, precision });
   using stepper = new Stepper(model, plan, stages, null);
@@ -85,8 +85,8 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
     options.onStep?.(step + 1, warmupSteps + timed);
   }
   const after = device.memory();
-  // The device's peak may be older than the run; what the run holds at its end is then the most there was. Memory of
-  // others that is collected meanwhile makes either too small, but never less than what the run was laid out to take.
+  // The device's peak may predate the run; then what the run holds at its end is its peak. Memory
+  // of others that is collected meanwhile makes either too small, but never below the run's plan.
   const most = after.peakUsedBytes > before.peakUsedBytes ? after.peakUsedBytes : after.usedBytes;
   const peakBytes = Math.max(most - before.usedBytes, plannedBytes(device, plan));
   const seconds = times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!;

@@ -1,4 +1,4 @@
-/** What flags' texts are turned into. */
+/** Parsing of flags. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
 import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
@@ -11,7 +11,7 @@ export interface PlacementFlags {
   readonly precision: PrecisionSpec;
 }
 
-/** `--device` and `--precision`, which go with every command that computes. */
+/** `--device` and `--precision`, for every command that computes. */
 export function withPlacement(command: Command): Command {
   return command
     .option("--device <device>", `where to compute: ${deviceNamesInWords}`, device, "auto")
@@ -22,7 +22,7 @@ export function withPlacement(command: Command): Command {
     );
 }
 
-/** The model that `--model` names, where the flags place it. */
+/** The model that `--model` names, on the device that the flags name. */
 export async function loadModel(flags: PlacementFlags & { readonly model: string }, io: CliIo): Promise<Llama> {
   checkModelFolder(flags.model);
   return Llama.load(flags.model, openPlacement(flags, io));
@@ -35,7 +35,7 @@ export interface OverrideFlags {
   readonly precision?: string;
 }
 
-/** `--set`, and `--device` and `--precision` for short, which go with every command that takes a config. */
+/** `--set`, and the short forms `--device` and `--precision`, for every command that takes a config. */
 export function withOverrides(command: Command): Command {
   return command
     .option(
@@ -47,7 +47,7 @@ export function withOverrides(command: Command): Command {
     .option("--precision <precision>", "the same as --set precision=...");
 }
 
-/** The overrides that the flags come to, the short ones last. */
+/** The overrides that the flags give, the short forms last. */
 export function overridesOf(flags: OverrideFlags): string[] {
   const short = (["device", "precision"] as const).filter((key) => flags[key] !== undefined);
   return [...(flags.set ?? []), ...short.map((key) => `${key}=${flags[key]}`)];
@@ -84,7 +84,7 @@ export function numberBetween(low: number, high: number): (text: string) => numb
   };
 }
 
-/** Gathers a flag that may be repeated; `before` is undefined at its first time. */
+/** Collects a flag that may be repeated; `before` is undefined for the first. */
 function collect(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), text];
 }

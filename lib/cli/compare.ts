@@ -1,4 +1,4 @@
-/** `nextpatch compare`: what patch-level training costs and what it loses or wins, measured. */
+/** `nextpatch compare`: measures what patch-level training costs and what it loses or gains. */
 import type { Command } from "commander";
 import { ComparisonInterrupted, compare } from "../compare/compare.js";
 import { markdownTable, readingLines } from "../compare/markdown.js";
@@ -36,7 +36,7 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
     io.log("interrupted: finishing the step and saving a checkpoint (interrupt again to stop at once)");
     interrupt.abort();
   };
-  // A terminal interrupts, a scheduler terminates: either way the work so far is kept.
+  // SIGINT from a terminal, SIGTERM from a scheduler: either way the work so far is kept.
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const signal of signals) process.once(signal, onInterrupt);
   const progress = io.progress("compare");

@@ -1,12 +1,12 @@
 import cliProgress from "cli-progress";
 
-/** How a command speaks: the result on stdout, all else on stderr. */
+/** A command's output: the result on stdout, everything else on stderr. */
 export interface CliIo {
   /** A line on stderr. */
   log(message: string): void;
-  /** The result: with --json the object on stdout, else the text for people. */
+  /** The result: with --json the object on stdout, else the text. */
   result(human: string, json: object): void;
-  /** A bar where stderr is a terminal, a plain line now and then elsewhere. */
+  /** A bar if stderr is a terminal, else a plain line now and then. */
   progress(label: string): Progress;
   /** Whether --json was given. */
   readonly json: boolean;
@@ -20,7 +20,7 @@ export interface Progress {
 /** Seconds between plain progress lines. */
 const lineInterval = 5;
 
-/** @param json whether --json was given; asked when it matters, since flags are parsed later */
+/** @param json whether --json was given; called when needed, since flags are parsed later */
 export function createIo(json: () => boolean): CliIo {
   return {
     get json() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `nextpatch` command. Exit code 0: done; 1: failed; 2: used or configured wrongly. */
+/** The `nextpatch` command. Exit code 0: done; 1: failed; 2: wrong usage or configuration. */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../errors.js";
@@ -45,7 +45,7 @@ for (const register of [
   register(program, io);
 }
 
-// A reader that has had enough (`| head`) is no failure.
+// A reader that closes the pipe early (`| head`) is no failure.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0);
 });
@@ -57,7 +57,7 @@ try {
 }
 
 function report(error: unknown): number {
-  // Commander has printed its message; help and version end with its code 0.
+  // Commander has printed its message; help and version exit with its code 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const { message, stack } = error as Error;
   process.stderr.write(`nextpatch: ${flags().verbose ? (stack ?? message) : message}\n`);

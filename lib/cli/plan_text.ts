@@ -1,6 +1,6 @@
 import type { PlanItem } from "../train/memory_plan.js";
 
-/** Where every planned byte goes, for a person. */
+/** The memory plan as text. */
 export function planText(items: readonly PlanItem[], freeBytes: number): string {
   const total = items.reduce((sum, { bytes }) => sum + bytes, 0);
   const rows = [...items, { name: "planned in all", bytes: total }, { name: "free on the device", bytes: freeBytes }];

@@ -9,7 +9,7 @@ import { ConfigError } from "../errors.js";
 import type { CliIo } from "./io.js";
 import { fromFlags } from "./usage.js";
 
-/** Trained when the command names no tokenizer. */
+/** Vocabulary to train if the command names no tokenizer. */
 const DEFAULT_VOCAB = 4096;
 
 /** The flags that `prepareDataset` gets its options from. */

@@ -33,7 +33,7 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
     interrupted = true;
     io.log("interrupted: finishing the step and saving a checkpoint (interrupt again to stop at once)");
   };
-  // A terminal interrupts, a scheduler terminates: either way the work so far is kept.
+  // SIGINT from a terminal, SIGTERM from a scheduler: either way the work so far is kept.
   const signals = ["SIGINT", "SIGTERM"] as const;
   for (const signal of signals) process.once(signal, onInterrupt);
   const progress = io.progress("train");
@@ -54,7 +54,7 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
   io.result(...(await summary(trainer)));
 }
 
-/** What the whole run came to, in words and as `--json` has it, whatever part of it this process trained. */
+/** The result of the whole run, as text and as `--json` prints it, whichever part of it this process trained. */
 async function summary({ folder, totalSteps, progress }: Trainer): Promise<[string, object]> {
   const metrics = await readMetrics(join(folder, "metrics.jsonl"));
   const { tokens, flops, seconds } = progress;
@@ -84,7 +84,7 @@ function describe({ model, stages }: Trainer): string {
   return `${(model.parameterCount / 1e6).toFixed(2)} M parameters; ${parts.join(", then ")}`;
 }
 
-/** Estimates the time left: a stage's steps cost what its last ones did, those of another stage the same a position. */
+/** Estimates the time left: steps of this stage cost what its last ones did, other stages the same per position. */
 class Pace {
   #secondsPerPosition = 0;
   #lastSeconds: number;

@@ -1,12 +1,12 @@
-/** What the user of a command has typed wrong, if it is the library that notices. */
+/** Usage errors of a command that the library detects. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isArgumentError } from "../arguments.js";
 import { ConfigError } from "../errors.js";
 
 /**
- * Calls a function of the library with what flags hold. An error of an argument that came from a flag becomes a
- * ConfigError of the flag, with which the command ends with 2; every other error stays a failure.
+ * Calls a library function with values from flags. An argument error for a value from a flag becomes a ConfigError that
+ * names the flag, and the command exits with 2; every other error stays a failure.
  * @param operation the function, as its errors name it
  * @param flags the flag, or the command's argument, that each argument comes from
  */
@@ -27,8 +27,8 @@ export async function fromFlags<T>(
 }
 
 /**
- * Checks that the folder of `--model` is there, with a file that the command cannot do without. A wrong name is wrong
- * usage; what is wrong inside of the files is a failure.
+ * Checks that the folder of `--model` exists and has a file that the command needs. A wrong name is wrong usage; a
+ * fault inside the files is a failure.
  */
 export function checkModelFolder(folder: string, file?: "tokenizer.json"): void {
   if (!existsSync(folder)) {

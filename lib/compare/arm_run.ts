@@ -1,4 +1,4 @@
-/** Runs an arm of a comparison, or what is left of it. */
+/** Runs an arm of a comparison, or the rest of it. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "../errors.js";
@@ -8,11 +8,11 @@ import { differences } from "./derive.js";
 import type { Arm } from "./plan.js";
 import { readRunJson } from "./run_json.js";
 
-/** How far an arm is. */
+/** The state of an arm. */
 export interface ArmState {
-  /** Whether its folder holds a run, if only one that has not come to its first checkpoint. */
+  /** Whether its folder holds a run, even one without a checkpoint yet. */
   readonly begun: boolean;
-  /** Whether all is done, the model in its folder. */
+  /** Whether it is finished and the model is in its folder. */
   readonly finished: boolean;
 }
 
@@ -20,7 +20,7 @@ const configOf = (arm: Arm) => join(arm.config.out, "config.json");
 const metricsOf = (arm: Arm) => join(arm.config.out, "metrics.jsonl");
 
 /**
- * Reads how far an arm is.
+ * Reads the state of an arm.
  * @throws ConfigError naming every key in which the run in its folder differs from the arm as planned, or the config
  *   there if it is damaged
  */
@@ -34,7 +34,7 @@ export async function armState(arm: Arm): Promise<ArmState> {
         `${changed.join("; ")} (go on with the old ones, or compare in another folder: --set out=...)`,
     );
   }
-  // The model is the last thing that a run leaves.
+  // The model is the last thing that a run writes.
   const whole = existsSync(metricsOf(arm)) && existsSync(join(arm.config.out, "model"));
   return { begun: true, finished: whole && (await armMetrics(arm)).at(-1)?.step === arm.steps };
 }
@@ -45,18 +45,18 @@ export async function armMetrics(arm: Arm): Promise<MetricsLine[]> {
 }
 
 export interface ArmRunOptions {
-  /** Go on with the run in the arm's folder. */
+  /** Resume the run in the arm's folder. */
   readonly resume: boolean;
   readonly log: (message: string) => void;
-  /** Breaks off after the step that is under way, with a checkpoint. */
+  /** Stops after the current step, with a checkpoint. */
   readonly signal: AbortSignal | undefined;
-  /** Told of the step that the run goes on after (0: a new one), once it is open. */
+  /** Called once the run is open, with the step it resumes after (0: a new run). */
   readonly onOpen: (step: number) => void;
   readonly onStep: (line: MetricsLine) => void;
 }
 
 /**
- * Trains an arm to its end, or until `signal` says stop.
+ * Trains an arm to its end, or until `signal` aborts.
  * @returns whether it is finished
  */
 export async function runArm(arm: Arm, options: ArmRunOptions): Promise<boolean> {
@@ -72,6 +72,6 @@ export async function runArm(arm: Arm, options: ArmRunOptions): Promise<boolean>
     return trainer.step === trainer.totalSteps;
   } finally {
     await trainer.close();
-    device.trim(); // the next arm opens the device anew
+    device.trim(); // the next arm opens the device again
   }
 }

@@ -20,17 +20,17 @@ import { type Comparison, compareRuns, type RunResult, runResult, type StagedRes
 import type { CompareReport } from "./report.js";
 import { checkSweep } from "./sweep.js";
 
-/** What is compared beyond the two runs, and who is told. */
+/** What is compared beyond the two runs, and callbacks. */
 export interface CompareOptions extends PlanOptions {
-  /** Told what a person wants to know: what `auto` chose, which run begins, goes on or is done already. */
+  /** Called with messages for the user: what `auto` chose, which run begins, resumes or is already done. */
   readonly log?: (message: string) => void;
-  /** Told after every step. */
+  /** Called after every step. */
   readonly onProgress?: (progress: CompareProgress) => void;
-  /** Stops the work after the step that is under way; the next call goes on there. */
+  /** Stops the work after the current step; the next call resumes there. */
   readonly signal?: AbortSignal;
 }
 
-/** The files that a comparison leaves in `config.out`, beside the folders of its runs. */
+/** The files that a comparison writes to `config.out`, beside the folders of its runs. */
 export interface CompareFiles {
   readonly html: string;
   readonly markdown: string;
@@ -45,10 +45,10 @@ export class ComparisonInterrupted extends Error {
 /**
  * Trains the model of a config token by token and in its two stages, from the same seed on the same tokens, and
  * compares what the runs cost and what they learned. Every run is an ordinary one in a folder of `config.out`:
- * `baseline`, `patch`, `equal-cost`, `sweep/...`. Called again, it goes on where it was stopped, and runs nothing that
- * is finished.
+ * `baseline`, `patch`, `equal-cost`, `sweep/...`. Called again, it resumes where it was stopped and does not repeat
+ * finished runs.
  * @throws TypeError or RangeError for an argument that is wrong
- * @throws ConfigError if the config has no two stages, or the folder holds runs of another config or machine;
+ * @throws ConfigError if the config does not have two stages, or the folder holds runs of another config or machine;
  *   ComparisonInterrupted; and what `Trainer` throws
  */
 export async function compare(
@@ -93,7 +93,7 @@ function checkArguments(config: RunConfig, options: CompareOptions): void {
   check.callback("log", log);
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
-  deriveConfig(config, {}, "config"); // finds every problem of an object that is no RunConfig
+  deriveConfig(config, {}, "config"); // reports every problem of an object that is not a RunConfig
 }
 
 async function runArms(

@@ -1,24 +1,24 @@
-/** Configs made from a config: the same run but for the keys named, checked as if it came from a file. */
+/** Configs derived from a config: the same run except for the named keys, checked as if read from a file. */
 import { parseRunConfig, type RunConfig } from "../config/config.js";
 
 /**
  * A copy of `config` with some sections replaced.
- * @param where what the problems of the result are told of
- * @throws ConfigError with all problems, one a line
+ * @param where prefix of the keys in messages about the result
+ * @throws ConfigError with all problems, one per line
  */
 export function deriveConfig(config: RunConfig, changes: Readonly<Record<string, unknown>>, where: string): RunConfig {
-  // A config file leaves out what is null in a run config.
+  // A config file omits what is null in a run config.
   const { model, eval: evaluation, ...rest } = config;
   const given = { ...rest, ...(model && { model }), ...(evaluation && { eval: evaluation }) };
   return parseRunConfig({ ...given, ...changes }, where);
 }
 
-/** Keys that change neither what a run computes nor what is measured of it. */
+/** Keys that change neither what a run computes nor its measurements. */
 const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint"]);
 
 /**
- * The keys, with their values before and now, in which a run config differs from one read back from its folder in a
- * way that matters to a comparison: `optimizer.lr: 0.001 before, 0.002 now`.
+ * The keys, with both values, in which a run config differs from the one read back from its folder in a way that
+ * matters to a comparison: `optimizer.lr: 0.001 before, 0.002 now`.
  */
 export function differences(before: unknown, now: RunConfig): string[] {
   const plain = JSON.parse(JSON.stringify(now)) as Record<string, unknown>;

@@ -1,4 +1,4 @@
-/** On what a run was measured: the machine, the versions and the commit that a page must name to stand alone. */
+/** The environment of a measured run: machine, versions and commit, so that a page is complete by itself. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -11,15 +11,15 @@ import { ConfigError } from "../errors.js";
 import { writeText } from "../train/durable.js";
 import { readRunJson } from "./run_json.js";
 
-/** On what a run was measured. */
+/** The environment in which a run was measured. */
 export interface Environment {
   /** Backend and device: `cpu: AMD EPYC (2 cores, avx512_bf16)`. */
   readonly device: string;
   readonly precision: "bf16" | "fp32";
-  /** `OMP_NUM_THREADS`, where it is set. */
+  /** `OMP_NUM_THREADS`, if it is set. */
   readonly threads: string | null;
   readonly processor: string;
-  /** Bytes of memory of the machine. */
+  /** The machine's memory in bytes. */
   readonly memory: number;
   readonly system: string;
   readonly node: string;
@@ -27,16 +27,16 @@ export interface Environment {
   readonly nextpatch: string;
   /** Versions of the backend's libraries. */
   readonly libraries: Readonly<Record<string, string>>;
-  /** Commit of the repository in the working directory, with `-dirty` where files differ from it; null: none. */
+  /** Commit of the repository in the working directory, with `-dirty` if files differ from it; null: none. */
   readonly commit: string | null;
-  /** Tokens in the training and in the held-out shards: data that was prepared anew differs in them. */
+  /** Tokens in the training and the held-out shards: if the data was prepared again, they differ. */
   readonly trainTokens: number;
   readonly valTokens: number;
-  /** When it was written down, in ISO 8601. */
+  /** When it was recorded, in ISO 8601. */
   readonly date: string;
 }
 
-/** What decides the seconds or the bits of a run; the rest is told. */
+/** What affects the seconds or the bits of a run; the rest is information only. */
 const decisive = [
   "device",
   "precision",
@@ -46,7 +46,7 @@ const decisive = [
   "valTokens",
 ] as const satisfies readonly (keyof Environment)[];
 
-/** Reads the environment of a run of this config, on data of so many tokens. @throws DeviceError */
+/** Reads the environment of a run of this config on data with these token counts. @throws DeviceError */
 export async function readEnvironment(
   config: RunConfig,
   data: Pick<Environment, "trainTokens" | "valTokens">,
@@ -69,7 +69,7 @@ export async function readEnvironment(
   };
 }
 
-/** The package's manifest, from lib/ as from dist/. */
+/** The package's manifest, whether this file is in lib/ or in dist/. */
 const packageJson = () => new URL("../../package.json", import.meta.url);
 
 /** @see Environment.commit */
@@ -85,19 +85,19 @@ export async function readCommit(): Promise<string | null> {
 
 const fileOf = (runFolder: string) => join(runFolder, "environment.json");
 
-/** The environment that was written down when the run in a folder began, or null. @throws ConfigError if damaged */
+/** The environment recorded when the run in a folder began, or null. @throws ConfigError if damaged */
 export async function recordedEnvironment(runFolder: string): Promise<Environment | null> {
   return (await readRunJson(fileOf(runFolder), "a run's environment")) as Environment | null;
 }
 
-/** Writes the environment into a run's folder, which is made where it is missing. */
+/** Writes the environment into a run's folder, creating the folder if needed. */
 export async function recordEnvironment(runFolder: string, environment: Environment): Promise<void> {
   await mkdir(runFolder, { recursive: true });
   await writeText(fileOf(runFolder), `${JSON.stringify(environment, null, 2)}\n`);
 }
 
 /**
- * Tells a comparison that would mix measurements of two machines, or of two sets of data.
+ * Rejects a comparison that would mix measurements of two machines, or of two sets of data.
  * @throws ConfigError
  */
 export function checkSameEnvironment(runFolder: string, before: Environment, now: Environment): void {

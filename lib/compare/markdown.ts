@@ -1,4 +1,4 @@
-/** `comparison.md`: the same numbers as the page, for where a page cannot go. */
+/** `comparison.md`: the same numbers as the page, for places that cannot show HTML. */
 import { stringify } from "yaml";
 import { formatCount, formatDuration, formatLoss } from "../report/format.js";
 import type { CurvePoint, RunResult } from "./readings.js";
@@ -6,7 +6,7 @@ import type { CompareReport } from "./report.js";
 import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
 import { conditions, namedRuns, notes, readings, runTable } from "./words.js";
 
-/** Points of a curve that a table shows; the page and the JSON have all. */
+/** The most points of a curve that a table shows; the page and the JSON have all. */
 const curvePoints = 16;
 
 export function renderMarkdown(report: CompareReport): string {
@@ -52,7 +52,7 @@ ${stringify(config)}\`\`\`
 `;
 }
 
-/** What the table of runs comes to, for the terminal: the readings, and where the time goes. */
+/** The summary for the terminal: the readings, and where the time goes. */
 export function readingLines(report: CompareReport): string {
   return `${figureLines(report)}\n\n${timeLines(report)}`;
 }
@@ -62,7 +62,7 @@ function timeLines(report: CompareReport): string {
   return `${markdownTable(headings, rows)}\n\n${timeFinding(report)}`;
 }
 
-/** A line for every reading: name, value, and the numbers that it rests on. */
+/** A line for every reading: name, value, and the numbers it is based on. */
 function figureLines(report: CompareReport): string {
   return readings(report)
     .map(({ name, value, detail }) => `- ${name}: ${value} (${detail})`)
@@ -82,14 +82,14 @@ function curveTable({ curve }: RunResult): string {
   return markdownTable(["Tokens", "FLOP", "Time", "Loss"], shown.map(row));
 }
 
-/** A table whose columns are as wide as their longest cell, so that it reads well unrendered, too. */
+/** A table whose columns are as wide as their longest cell, so that it is readable unrendered, too. */
 export function markdownTable(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = [headings, ...rows].map((row) => row.map((cell) => cell.replaceAll("|", "\\|")));
   const width = headings.map((_, column) => Math.max(3, ...cells.map((row) => row[column]!.length)));
   const pad = (cell: string, column: number) =>
     column === 0 ? cell.padEnd(width[column]!) : cell.padStart(width[column]!);
   const line = (row: readonly string[]) => `| ${row.map(pad).join(" | ")} |`;
-  // Numbers stand to the right, as the colon says; the name of the row to the left.
+  // Numbers are right-aligned, as the colon says; the row's name is left-aligned.
   const rule = width.map((count, column) => (column === 0 ? "-".repeat(count + 2) : `${"-".repeat(count + 1)}:`));
   return [line(cells[0]!), `|${rule.join("|")}|`, ...cells.slice(1).map(line)].join("\n");
 }

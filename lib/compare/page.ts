@@ -1,4 +1,4 @@
-/** `comparison.html`: the curves of all runs over each other, the readings, and what they were measured on. */
+/** `comparison.html`: the curves of all runs in the same charts, the readings, and the environment. */
 import { stringify } from "yaml";
 import { escapeHtml } from "../report/format.js";
 import { factTable, figureList, numberTable } from "../report/html.js";
@@ -9,10 +9,10 @@ import type { CompareReport } from "./report.js";
 import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
 import { conditions, notes, readings, runTable } from "./words.js";
 
-/** What a loss is drawn against. */
+/** The x axis of a loss chart. */
 type Cost = {
   readonly key: "tokens" | "flops" | "seconds";
-  /** Whether the chart ends above where the runs differ little: beside a patch stage's loss they all look alike. */
+  /** Whether the y axis stops just above the final losses: on a patch stage's scale, all runs look alike. */
   readonly near?: boolean;
 } & Pick<Chart, "title" | "xLabel">;
 
@@ -46,7 +46,7 @@ ${paragraph(timeFinding(report))}${paragraph(timeNote)}</section>`,
   });
 }
 
-/** The arms of the curves: the sweep's would be too many lines, and have a chart of their own. */
+/** The arms drawn as curves: the sweep's would be too many lines, and have a separate chart. */
 function overlaid({ comparison, plan }: CompareReport): { arm: Arm; run: RunResult; color: ChartSeries["color"] }[] {
   return [
     { arm: plan.baseline, run: comparison.baseline, color: "blue" },
@@ -78,7 +78,7 @@ function lossChart(report: CompareReport, { key, near = false, ...words }: Cost)
   return { ...words, yLabel: "nats per token", x, series: [...series, line], marks, height: 340, top };
 }
 
-/** A little above the final losses, and more the further they lie apart. */
+/** A little above the final losses; more if they are further apart. */
 function topOf(losses: readonly number[]): number | undefined {
   const known = losses.filter(Number.isFinite);
   if (known.length === 0) return undefined;

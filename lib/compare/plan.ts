@@ -1,4 +1,4 @@
-/** What a comparison runs: its arms, each an ordinary run with a config and a folder of its own. */
+/** What a comparison runs: its arms, each an ordinary run with its own config and folder. */
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { type ResolvedStage, resolveStages } from "../config/stages.js";
@@ -10,7 +10,7 @@ import { modelShape, readTokenizer } from "../train/setup.js";
 import { deriveConfig } from "./derive.js";
 import { combinations, type Sweep } from "./sweep.js";
 
-/** FLOPs by part, of the parts that have any; see nn/flops.ts. */
+/** FLOPs of the parts that have any; see nn/flops.ts. */
 export interface PartFlops {
   readonly embedding: number;
   /** Projections and attention. */
@@ -20,7 +20,7 @@ export interface PartFlops {
 
 /** One run of a comparison. */
 export interface Arm {
-  /** What people read: `token-level`, `K = 4, fraction 0.6667`. */
+  /** The displayed name: `token-level`, `K = 4, fraction 0.6667`. */
   readonly label: string;
   readonly config: RunConfig;
   readonly stages: readonly ResolvedStage[];
@@ -57,16 +57,16 @@ export interface ComparisonPlan {
   readonly patch: StagedArm;
   /** In two stages, on as many tokens as the baseline's FLOPs pay for. */
   readonly equalCost: StagedArm | null;
-  /** Sweep arms, the patch arm itself among them where the sweep comes to it. */
+  /** Sweep arms, including the patch arm if the sweep contains its values. */
   readonly sweep: readonly StagedArm[];
-  /** All arms, each once, in the order in which they run. */
+  /** All arms, each once, in the order they run. */
   readonly arms: readonly Arm[];
   /** Tokens in the training shards, and in the held-out ones. */
   readonly availableTokens: number;
   readonly heldOutTokens: number;
 }
 
-/** Which runs a comparison has beyond the two. */
+/** The runs of a comparison beyond the two. */
 export interface PlanOptions {
   /** Plan a staged run on as many tokens as the baseline's FLOPs pay for. */
   readonly equalCost?: boolean;
@@ -75,7 +75,7 @@ export interface PlanOptions {
 }
 
 /**
- * Plans a comparison: everything that can be wrong with it is told here, before anything runs.
+ * Plans a comparison: everything that can be wrong with it is reported here, before anything runs.
  * @param config a config of two stages, the first of patches, the second of tokens
  * @throws ConfigError, DataError
  */
@@ -94,7 +94,7 @@ export async function planComparison(config: RunConfig, options: PlanOptions = {
   const label = `K = ${patchSize}, fraction ${fraction}`;
   const patch = staged({}, label, "patch");
   const unit = config.data.shuffleTokens ?? longestBlock(patch.stages);
-  // The baseline reads the very tokens of the staged run, in the same order: shuffled by the same units.
+  // The baseline reads exactly the staged run's tokens, in the same order: shuffled by the same units.
   const baselineChanges = {
     stages: [{ patchSize: 1 }],
     train: { tokens: patch.tokens },
@@ -172,11 +172,11 @@ function countPartFlops(stages: readonly ResolvedStage[], shape: LlamaConfig): P
   return flops;
 }
 
-/** The length of a run like `arm` whose FLOPs come nearest to `flops`: within a step. */
+/** The length of a run like `arm` whose FLOPs are closest to `flops`: within a step. */
 function tokensForFlops(arm: StagedArm, flops: number, shape: LlamaConfig): number {
   const tokensPerStep = arm.stages[1]!.tokensPerStep;
   const about = Math.round((arm.tokens * flops) / arm.flops / tokensPerStep);
-  // The stages' shares are rounded to whole steps, so the length that fits best may be a few steps off.
+  // The stages' shares are rounded to whole steps, so the best length may be a few steps off.
   const lengths = [-3, -2, -1, 0, 1, 2, 3].map((offset) => (about + offset) * tokensPerStep);
   const miss = (tokens: number) =>
     Math.abs(makeArm({ ...arm.config, train: { tokens } }, arm.label, shape, tokens).flops - flops);

@@ -2,7 +2,7 @@ import { formatDuration, formatLoss } from "../report/format.js";
 import type { MetricsLine } from "../report/metrics.js";
 import { type Arm, flopsAt } from "./plan.js";
 
-/** How far a comparison is. */
+/** The progress of a comparison. */
 export interface CompareProgress {
   /** FLOPs done, and of all arms. */
   readonly done: number;
@@ -11,13 +11,13 @@ export interface CompareProgress {
   readonly note: string;
 }
 
-/** Counts the work of all arms in FLOPs, and estimates the time left by what was done since it began. */
+/** Counts the work of all arms in FLOPs, and estimates the time left from the rate since it began. */
 export class ProgressCounter {
   readonly #total: number;
   readonly #start = performance.now();
   /** FLOPs of the arms before the current one. */
   #before = 0;
-  /** FLOPs of this comparison that were done before this call of it. */
+  /** FLOPs of this comparison that were done before this call. */
   #earlier = 0;
   #valLoss: number | undefined;
 
@@ -25,7 +25,7 @@ export class ProgressCounter {
     this.#total = arms.reduce((sum, { flops }) => sum + flops, 0);
   }
 
-  /** Counts an arm that needs nothing any more. */
+  /** Counts an arm that is already finished. */
   skip(arm: Arm): void {
     this.#before += arm.flops;
     this.#earlier += arm.flops;
@@ -43,7 +43,7 @@ export class ProgressCounter {
     if (line.step === arm.steps) this.#before += arm.flops;
     const seconds = (performance.now() - this.#start) / 1000;
     const left = ((this.#total - done) * seconds) / (done - this.#earlier);
-    // What matters most comes first: a terminal shows as much as it has room for.
+    // The most important part comes first: a narrow terminal cuts off the rest.
     const parts = [
       `run ${this.arms.indexOf(arm) + 1}/${this.arms.length}: ${arm.label}`,
       `stage ${line.stage + 1}/${arm.stages.length}, K ${line.patchSize}`,

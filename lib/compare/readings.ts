@@ -1,27 +1,27 @@
 /** The three readings of a comparison: at equal data, at equal cost, at equal loss. Numbers only. */
 import type { MetricsLine, TimeByPart } from "../report/metrics.js";
 
-/** A point of a validation curve: what was spent so far, and the loss that it bought. */
+/** A point of a validation curve: the cost so far, and the loss. */
 export interface CurvePoint {
   /** Tokens of text trained on. */
   readonly tokens: number;
   readonly flops: number;
-  /** Seconds of training, evaluation and checkpoints left out. */
+  /** Seconds of training, without evaluation and checkpoints. */
   readonly seconds: number;
   /** Token-level loss on the held-out data, in nats per token. */
   readonly valLoss: number;
 }
 
-/** A whole run: its totals, and its validation loss at the end and on the way. */
+/** A whole run: its totals, and its validation loss at the end and over the run. */
 export interface RunResult extends CurvePoint {
-  /** Joules, where the device counts them, else null. */
+  /** Joules if the device counts them, else null. */
   readonly energy: number | null;
   /** Where the seconds went. */
   readonly time: TimeByPart;
   readonly curve: readonly CurvePoint[];
 }
 
-/** A run whose first stage has patches of `patchSize` tokens for `fraction` of the tokens. */
+/** A run whose first stage trains on patches of `patchSize` tokens for `fraction` of the tokens. */
 export interface StagedResult extends RunResult {
   readonly patchSize: number;
   readonly fraction: number;
@@ -100,8 +100,8 @@ function costRatio(run: RunResult, baseline: RunResult): CostRatio {
 }
 
 /**
- * The share of the baseline's cost at which `run` first has the baseline's final loss, on the straight line between
- * the evaluations before and after; null where it never has. No point is assumed before the first evaluation.
+ * The share of the baseline's cost at which `run` first reaches the baseline's final loss, linearly interpolated
+ * between the evaluations before and after; null if it never does. No point is assumed before the first evaluation.
  */
 export function costOfLoss(run: RunResult, baseline: RunResult): { flops: number; seconds: number } | null {
   const target = baseline.valLoss;
@@ -109,7 +109,7 @@ export function costOfLoss(run: RunResult, baseline: RunResult): { flops: number
   if (index < 0) return null;
   const after = run.curve[index]!;
   const before = run.curve[index - 1] ?? after;
-  // How far on the way from `before` to `after` the loss is reached; an evaluation may have been NaN.
+  // Where between `before` and `after` the loss is reached; an evaluation may have been NaN.
   const share = (before.valLoss - target) / (before.valLoss - after.valLoss);
   const at = (key: "flops" | "seconds") =>
     Number.isFinite(share) ? before[key] + share * (after[key] - before[key]) : after[key];

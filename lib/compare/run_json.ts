@@ -1,4 +1,4 @@
-/** The JSON files that a run's folder holds. */
+/** Reads the JSON files of a run's folder. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { ConfigError, unusable } from "../errors.js";
@@ -18,7 +18,7 @@ export async function readRunJson(path: string, what: string): Promise<object | 
   throw new ConfigError(`${path}: expected ${what} as a JSON object but received other text`);
 }
 
-/** Undefined for what is no JSON. */
+/** Undefined for invalid JSON. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;

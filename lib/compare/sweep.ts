@@ -34,7 +34,7 @@ export function parseSweep(texts: readonly string[]): Sweep {
   return sweep;
 }
 
-/** Checks an argument that says what to vary. */
+/** Checks a sweep argument. */
 export function checkSweep(check: Arguments, name: string, value: Sweep): void {
   const sweep = check.object(name, value);
   for (const axis of ["patchSize", "fraction"] as const) {

@@ -1,4 +1,4 @@
-/** Where the training time of both runs went, and which parts keep its ratio above that of the FLOPs. */
+/** The training time of both runs by part, and which parts keep its ratio above that of the FLOPs. */
 import { formatDuration } from "../report/format.js";
 import type { TimeByPart } from "../report/metrics.js";
 import type { CompareReport } from "./report.js";
@@ -11,21 +11,20 @@ export interface PartCost {
   readonly baseline: number;
   /** Seconds in the staged run. */
   readonly staged: number;
-  /** `staged / baseline`; null where the part took no time in the token-level run. */
+  /** `staged / baseline`; null if the part took no time in the token-level run. */
   readonly ratio: number | null;
-  /** The same of the part's FLOPs; null for a part of which none are counted. */
+  /** The same for the part's FLOPs; null for a part with none counted. */
   readonly flopRatio: number | null;
   /**
-   * What the part adds to `ratio.seconds - ratio.flops` of the comparison: its seconds beyond the FLOPs' share of those
-   * it took in the token-level run, as a share of all seconds of that run. Over all parts they add up to the
-   * difference.
+   * What the part adds to `ratio.seconds - ratio.flops` of the comparison: its seconds, less the FLOP ratio times its
+   * seconds in the token-level run, as a share of all seconds of that run. The sum over all parts is the difference.
    */
   readonly gap: number;
 }
 
 type Part = keyof TimeByPart;
 
-/** What people read, in the order of a step. */
+/** The displayed names, in the order of a step. */
 const names: Readonly<Record<Part, string>> = {
   data: "data",
   embedding: "embedding",
@@ -55,7 +54,7 @@ export function partCosts({ comparison, plan }: Pick<CompareReport, "comparison"
   });
 }
 
-/** A row for every part, and one for the whole. */
+/** A row for every part, and one for the total. */
 export function timeTable(report: CompareReport): { headings: string[]; rows: string[][] } {
   const { baseline, patch, ratio } = report.comparison;
   const share = (value: number | null) => (value === null ? "–" : value.toFixed(4));
@@ -96,14 +95,14 @@ export function timeFinding(report: CompareReport): string {
   ].join(" ");
 }
 
-/** How the table is to be read; it holds for every comparison. */
+/** How to read the table; the same for every comparison. */
 export const timeNote =
   "Time is that of forward and backward together; idle is the rest, in which the device computed nothing. Loading " +
   "and embedding go by tokens and the optimizer by steps, which patches make no fewer. A part's gap is what it adds " +
   "to the difference of the two ratios: its time beyond the FLOPs' share of its token-level time, in shares of all " +
   "token-level time.";
 
-/** `+0.031`, and `0.000` for what rounds to nothing. */
+/** `+0.031`, and `0.000` without a sign for what rounds to 0. */
 function formatGap(gap: number): string {
   const digits = Math.abs(gap).toFixed(3);
   return Number(digits) === 0 ? digits : `${gap < 0 ? "−" : "+"}${digits}`;

@@ -1,4 +1,4 @@
-/** A comparison in words and rows, for the page, the Markdown and the terminal alike. */
+/** A comparison as sentences and rows, shared by the page, the Markdown and the terminal. */
 
 import { formatCount, formatDuration, formatLoss } from "../report/format.js";
 import type { Figure } from "../report/html.js";
@@ -15,7 +15,7 @@ export function formatDelta(delta: number): string {
   return Number.isFinite(delta) ? `${delta < 0 ? "−" : "+"}${Math.abs(delta).toFixed(4)}` : "diverged";
 }
 
-/** The readings, each with the numbers that it rests on. */
+/** The readings, each with the numbers it is based on. */
 export function readings({ comparison }: CompareReport): Figure[] {
   const { baseline, patch, ratio, valLossDelta, equalCost } = comparison;
   const target = formatLoss(baseline.valLoss);
@@ -83,7 +83,7 @@ const tableHeadings = [
   "Time ×",
 ];
 
-/** A row for every run; with energy where it was counted. */
+/** A row for every run; with energy if it was counted. */
 export function runTable(report: CompareReport): { headings: string[]; rows: string[][] } {
   const { baseline } = report.comparison;
   const runs = namedRuns(report);
@@ -104,7 +104,7 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
   return { headings: [...tableHeadings, ...(energy ? ["Joules"] : [])], rows };
 }
 
-/** The runs of a comparison with their labels, the sweep's after the others and none twice. */
+/** The runs of a comparison with their labels, each once, the sweep's last. */
 export function namedRuns({ comparison, plan }: CompareReport): { label: string; run: RunResult }[] {
   const { baseline, patch, equalCost, sweep = [] } = comparison;
   return [
@@ -115,7 +115,7 @@ export function namedRuns({ comparison, plan }: CompareReport): { label: string;
   ];
 }
 
-/** What the numbers were measured on; values that differ between the runs stand side by side. */
+/** The environment of the measurements; values that differ between runs are listed side by side. */
 export function conditions({ environments, config, plan }: CompareReport): [string, string][] {
   const each = (value: (environment: CompareReport["environments"][number]) => string) =>
     [...new Set(environments.map(value))].join("; ");
@@ -146,7 +146,7 @@ export function conditions({ environments, config, plan }: CompareReport): [stri
   ];
 }
 
-/** What the measurements mean, in sentences that hold for every comparison. */
+/** What the measurements mean, in sentences that are true of every comparison. */
 export const notes = [
   "All runs have the same model, the same first weights, the same seed and the same held-out data. " +
     "Validation loss is always that of predicting the next token.",

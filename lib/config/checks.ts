@@ -1,4 +1,4 @@
-/** What the fields of a run config must fulfil together. */
+/** Checks between the fields of a run config. */
 import type { z } from "zod";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import type { runConfigSchema } from "./schema.js";
@@ -6,7 +6,7 @@ import type { runConfigSchema } from "./schema.js";
 type Parsed = z.output<typeof runConfigSchema>;
 type Report = (problem: string) => void;
 
-/** Tells every problem between fields each well formed; `model` is null where the section is absent or wrong. */
+/** Reports every conflict between well-formed fields; `model` is null if the section is absent or wrong. */
 export function checkConfig(config: Parsed, model: LlamaConfig | null, report: Report): void {
   if (config.model === undefined && config.init.from === undefined) {
     report("model: expected a model, unless init.from names a checkpoint, but received nothing");
@@ -25,9 +25,9 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
 }
 
 /**
- * Tells every sequence length that a model's context is too short for.
- * @param context what the limit is called where it stands
- * @param limit positions that the model was made for
+ * Reports every sequence length that exceeds a model's context.
+ * @param context the limit's name at its source
+ * @param limit the context in positions
  */
 export function checkContext(
   { batch, data, stages }: Pick<Parsed, "batch" | "data" | "stages">,
@@ -36,7 +36,7 @@ export function checkContext(
   report: Report,
 ): void {
   const own = stages.map((stage) => stage.batch?.sequenceLength);
-  // Held-out sequences have the length that stages share, too.
+  // Held-out sequences, too, have the run's sequence length.
   const shared = data.val !== undefined || own.includes(undefined);
   const lengths: readonly (readonly [string, number | undefined])[] = [
     ["batch", shared ? batch.sequenceLength : undefined],
@@ -120,7 +120,7 @@ function checkBatch(config: Parsed, index: number, report: Report): void {
   }
 }
 
-/** What tokensPerStep must be a multiple of: for every stage that has the same tokensPerStep, not only for this one. */
+/** What tokensPerStep must be a multiple of, for this stage and all others that share its tokensPerStep. */
 function workableMultiple(config: Parsed, index: number): number {
   const own = config.stages[index]!;
   if (own.batch?.tokensPerStep !== undefined) return tokensPerSequenceOf(config, own);

@@ -1,6 +1,6 @@
 /**
  * Reads a run config. Paths in it (`data`, `init.from`, `out`) are relative to the working directory, not to the
- * config file, so that one file serves wherever the data lies.
+ * config file, so that one file works wherever the data is.
  */
 import { readFile } from "node:fs/promises";
 import { parse } from "yaml";
@@ -18,12 +18,12 @@ type Parsed = z.output<typeof runConfigSchema>;
 
 /** A run config with every default filled in; the fields are documented in schema.ts. */
 export interface RunConfig extends Omit<Parsed, "model" | "init" | "out" | "eval"> {
-  /** The model's shape; null where it comes from the checkpoint at `init.from`. */
+  /** The model's shape; null if it comes from the checkpoint at `init.from`. */
   readonly model: LlamaConfig | null;
   /** A seed for random weights, or the folder of a checkpoint. */
   readonly init: { readonly seed: number } | { readonly from: string };
   readonly out: string;
-  /** Null where there is no held-out data. */
+  /** Null if there is no held-out data. */
   readonly eval: NonNullable<Parsed["eval"]> | null;
 }
 
@@ -33,9 +33,9 @@ export type BatchConfig = RunConfig["batch"];
 export type OptimizerConfig = RunConfig["optimizer"];
 
 /**
- * Reads a config file, JSON or YAML whatever it is called, and applies `--set` overrides to it.
+ * Reads a config file (JSON or YAML, under any name) and applies `--set` overrides to it.
  * @param options.set overrides such as `batch.tokensPerStep=65536`; see overrides.ts
- * @throws ConfigError with all problems, one a line
+ * @throws ConfigError with all problems, one per line
  */
 export async function loadRunConfig(path: string, options: { set?: readonly string[] } = {}): Promise<RunConfig> {
   const check = new Arguments("loadRunConfig");
@@ -54,7 +54,7 @@ export async function loadRunConfig(path: string, options: { set?: readonly stri
 /**
  * Checks a config given as a plain value and fills in its defaults.
  * @param where prefix of the keys in messages, such as the file's name
- * @throws ConfigError with all problems, one a line
+ * @throws ConfigError with all problems, one per line
  */
 export function parseRunConfig(value: unknown, where: string): RunConfig {
   new Arguments("parseRunConfig").string("where", where);
@@ -62,7 +62,7 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
   const report = (problem: string) => problems.push(`${where}: ${problem}`);
 
   const result = runConfigSchema.safeParse(value, { reportInput: true });
-  // The model is read even where the rest is wrong, so that its problems are told with the others.
+  // The model is read even if the rest is wrong, so that its problems are reported with the others.
   const section = (value as { model?: unknown } | null | undefined)?.model;
   const model = isSection(section)
     ? readModelSection(section, (key, problem) => report(`model${key ? `.${key}` : ""}: ${problem}`))
@@ -90,7 +90,7 @@ function isSection(value: unknown): value is Record<string, unknown> {
 
 function parseText(text: string, path: string): unknown {
   try {
-    // JSON is YAML but for tabs, which YAML does not take as indentation.
+    // JSON is YAML except for tabs, which YAML does not allow as indentation.
     return text.trimStart().startsWith("{") && text.includes("\t") ? JSON.parse(text) : parse(text);
   } catch (cause) {
     const reason = (cause as Error).message.split("\n")[0];

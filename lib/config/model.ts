@@ -7,8 +7,8 @@ import { type PresetName, presetNames, presets, shapeKeys } from "../hf/presets.
 import { nearestKey } from "./nearest.js";
 
 /**
- * Reads the section. Keys of a config.json that have no meaning here are ignored, so that a whole one can be pasted;
- * but one a letter or two off a meaningful key is a problem, because ignoring it would train another model.
+ * Reads the section. Keys of a config.json that have no meaning here are ignored, so that a whole one can be pasted.
+ * A key one or two letters off a meaningful one is a problem, because ignoring it would train another model.
  */
 export function readModelSection(
   section: Readonly<Record<string, unknown>>,

@@ -1,4 +1,4 @@
-/** Finds the key that a misspelled one was meant to be. */
+/** Finds the key that a misspelled key was meant to be. */
 
 /**
  * Edits (insert, delete, replace, swap two neighbours) that turn `a` into `b`: the optimal string alignment distance.
@@ -21,8 +21,8 @@ export function editDistance(a: string, b: string): number {
 }
 
 /**
- * The known key nearest to `key`, letter case, `_` and `-` apart (`weight_decay` is `weightDecay`); undefined where
- * none is within `limit` edits. A beginning of three letters or more (`warmup` for `warmupSteps`) counts as one edit.
+ * The known key nearest to `key`, ignoring letter case, `_` and `-` (`weight_decay` is `weightDecay`); undefined if
+ * none is within `limit` edits. A prefix of three letters or more (`warmup` for `warmupSteps`) counts as one edit.
  */
 export function nearestKey(
   key: string,

@@ -6,8 +6,8 @@ import { ConfigError } from "../errors.js";
 /**
  * A copy of `config` with each override applied in turn. An override is `path=value`: the path's keys are joined by
  * dots, an index picks an entry of a list (`stages.0.patchSize=2`, or one past the end to append), and the value is
- * YAML (`3e-4`, `auto`, `[0.9, 0.95]`, `{steps: 10}`). Sections on the way are made where they are missing.
- * @throws ConfigError naming the override, if it is no `path=value` or its path leads through something else
+ * YAML (`3e-4`, `auto`, `[0.9, 0.95]`, `{steps: 10}`). Missing sections on the path are created.
+ * @throws ConfigError naming the override, if it is not `path=value` or its path leads through another kind of value
  */
 export function applyOverrides(config: unknown, overrides: readonly string[]): unknown {
   return overrides.reduce(applyOverride, structuredClone(config));
@@ -34,7 +34,7 @@ function applyOverride(config: unknown, override: string): unknown {
   return root.config;
 }
 
-/** Tells a path that goes on where the config holds no section and no list, or past the end of a list. */
+/** Rejects a path that continues below a value that is no section or list, or past the end of a list. */
 function checkStep(parent: unknown, key: string, path: string, override: string): void {
   if (Array.isArray(parent)) {
     if (!/^\d+$/.test(key) || Number(key) > parent.length) {

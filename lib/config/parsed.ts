@@ -1,4 +1,4 @@
-/** Whether a config is one that has been parsed. */
+/** Checks that a config has been parsed. */
 import type { Arguments } from "../arguments.js";
 import { ConfigError } from "../errors.js";
 import type { RunConfig } from "./config.js";
@@ -6,7 +6,7 @@ import type { RunConfig } from "./config.js";
 /** Sections that a parsed config has, even if its file leaves them out. */
 const sections = ["init", "data", "stages", "batch", "train", "optimizer", "schedule", "checkpoint"] as const;
 
-/** Checks that a config has its defaults filled in. @throws TypeError for what is no object, ConfigError */
+/** Checks that a config has its defaults filled in. @throws TypeError if it is not an object, ConfigError */
 export function checkParsed(check: Arguments, operation: string, config: RunConfig): void {
   check.object("config", config);
   const missing = sections.find((section) => typeof config[section] !== "object");

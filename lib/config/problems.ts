@@ -1,4 +1,4 @@
-/** Turns the schema's complaints into lines a person can act on. */
+/** Turns the schema's issues into actionable messages. */
 import { z } from "zod";
 import { either, show } from "../arguments.js";
 import { nearestKey } from "./nearest.js";
@@ -17,7 +17,7 @@ export function describeIssues(issues: readonly Issue[], schema: z.ZodType): str
   });
 }
 
-/** What is said of a key that is not in `known`. */
+/** The message for a key that is not in `known`. */
 export function unknownKey(key: string, known: readonly string[]): string {
   const nearest = nearestKey(key, known);
   return nearest === undefined
@@ -58,7 +58,7 @@ function expectation(issue: Issue): string {
   }
 }
 
-/** The keys of the object that stands at `path` in the schema. */
+/** The keys of the object at `path` in the schema. */
 function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
   let current: z.core.$ZodType = unwrap(schema);
   for (const key of path) {

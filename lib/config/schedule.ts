@@ -3,17 +3,17 @@ import { Arguments } from "../arguments.js";
 
 const types = ["cosine", "wsd", "constant"] as const;
 
-/** The part of a `wsd` schedule that decays, unless it is given. */
+/** The default part of a `wsd` schedule that decays. */
 export const defaultDecayFraction = 0.1;
 
 /** A schedule with every default filled in. */
 export interface Schedule {
   readonly type: "cosine" | "wsd" | "constant";
-  /** Steps of linear warm-up from 0; cut to the length of the schedule where that is shorter. */
+  /** Steps of linear warm-up from 0; cut to the length of the schedule if that is shorter. */
   readonly warmupSteps: number;
   /** The last step's rate as a fraction of the base rate (`cosine` and `wsd`). */
   readonly minLrRatio: number;
-  /** The part of all steps that decays, at the end (`wsd`: warm-up, stable, decay). */
+  /** The last part of all steps, in which the rate decays (`wsd`: warm-up, stable, decay). */
   readonly decayFraction: number;
 }
 
@@ -29,7 +29,7 @@ export interface Schedule {
  * A warm-up as long as the schedule or longer is cut to it: the rate rises to the last step and does not decay.
  *
  * @param step step within the schedule, 0 <= step < steps
- * @param steps length of the schedule: of the stage, or of the run where one schedule spans it
+ * @param steps length of the schedule: of the stage, or of the run if one schedule spans it
  * @throws TypeError or RangeError for a wrong argument, such as a step outside of the schedule
  */
 export function learningRate(schedule: Schedule, baseLr: number, step: number, steps: number): number {
@@ -53,7 +53,7 @@ function checkSchedule(check: Arguments, schedule: Schedule): void {
   }
 }
 
-/** How much of the way from the full rate to the lowest is behind, from 0 to 1, at a step after the warm-up. */
+/** The progress of the decay from the full rate to the lowest, from 0 to 1, at a step after the warm-up. */
 function decayProgress(schedule: Schedule, step: number, steps: number, warmup: number): number {
   switch (schedule.type) {
     case "constant":

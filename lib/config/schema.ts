@@ -48,7 +48,7 @@ const schedule = z.strictObject({
     .default("cosine"),
   warmupSteps: z.int().min(0).describe("Steps of linear warm-up; at most the schedule's length.").default(100),
   minLrRatio: ratio.describe("The last step's learning rate as a fraction of the base rate.").default(0),
-  // Without a default: that it was given says that the type must be wsd.
+  // No default: if it is given, the type must be wsd.
   decayFraction: ratio
     .optional()
     .describe(`wsd only: the last part of the schedule, in which the rate decays. Default ${defaultDecayFraction}.`),

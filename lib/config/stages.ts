@@ -1,4 +1,4 @@
-/** From shares to steps: what each stage of a run config comes to. */
+/** Resolves the stages of a run config: from shares of tokens to steps. */
 import { Arguments } from "../arguments.js";
 import { ConfigError } from "../errors.js";
 import type { BatchConfig, OptimizerConfig, RunConfig } from "./config.js";
@@ -12,7 +12,7 @@ export interface ResolvedStage {
   readonly index: number;
   /** K: tokens per patch. */
   readonly patchSize: number;
-  /** The run's step (from 0) at which the stage begins, and how many it has. */
+  /** The run's step (from 0) at which the stage begins, and the stage's number of steps. */
   readonly firstStep: number;
   readonly steps: number;
   /** Tokens the stage trains on: steps * tokensPerStep. */
@@ -40,9 +40,9 @@ type Stage = RunConfig["stages"][number];
 
 /**
  * The stages of a run. A stage's share is counted in tokens and rounded to whole steps; a stage without a fraction
- * takes what the others, so rounded, leave. Where the run's length is given in steps, the steps sum to it exactly
- * if the stages take up the whole run.
- * @param trainTokensAvailable tokens in the training shards: what one epoch is
+ * takes what the others leave after rounding. If the run's length is given in steps and the stages take up the whole
+ * run, their steps sum to it exactly.
+ * @param trainTokensAvailable tokens in the training shards: one epoch
  * @throws ConfigError if a stage's share is less than half a step
  */
 export function resolveStages(config: RunConfig, trainTokensAvailable: number): ResolvedStage[] {
@@ -117,7 +117,7 @@ function totalTokens(
 ): number {
   if (train.tokens !== undefined) return train.tokens;
   if (train.epochs !== undefined) return Math.round(train.epochs * available);
-  // Shares are of tokens: with steps of different sizes, as many tokens as make the stages' steps sum to train.steps.
+  // Shares are of tokens: if step sizes differ, find the tokens for which the stages' steps sum to train.steps.
   const stepsPerToken = shares.reduce((sum, share, index) => sum + share / tokensPerStep[index]!, 0);
   const covered = shares.reduce((a, b) => a + b, 0);
   return (train.steps! * covered) / stepsPerToken;

@@ -1,4 +1,4 @@
-/** Training of a byte-level BPE tokenizer (GPT-2's kind) of any size up to 30000. */
+/** Trains a byte-level BPE tokenizer (as GPT-2's) of any size up to 30000. */
 import { spawn } from "node:child_process";
 import { access, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -11,12 +11,12 @@ import { END_OF_TEXT_NAMES, loadTokenizers } from "./tokenizer.js";
 /** The end-of-text token and the 256 bytes: a tokenizer without a single merge. */
 export const MIN_TRAINED_VOCAB = 257;
 
-/** What `tokenizers` trains in Node: its `train` takes no options and aims at 30000 tokens. */
+/** The size that `tokenizers` trains in Node: its `train` takes no options and aims at 30000 tokens. */
 export const MAX_TRAINED_VOCAB = 30_000;
 
 /**
- * Trains in a process of its own: the native call writes blank lines to stdout, which belongs to the command's
- * result, and holds its thread until it is done.
+ * Trains in a separate process: the native call writes blank lines to stdout, which is for the command's result, and
+ * blocks its thread until it is done.
  */
 const TRAIN_SCRIPT = `
 const { Tokenizer, BPE, byteLevelPreTokenizer } = require(process.argv[1]);
@@ -95,7 +95,7 @@ export async function trainTokenizer(
   });
 }
 
-/** Checks an argument that says how large a vocabulary is to be trained: end-of-text, 256 bytes, merges. */
+/** Checks the size of a vocabulary to train: end-of-text, 256 bytes, merges. */
 export function checkTrainedVocab(check: Arguments, name: string, vocabSize: number): void {
   check.wholeNumber(name, vocabSize, MIN_TRAINED_VOCAB, MAX_TRAINED_VOCAB);
 }

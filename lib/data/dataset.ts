@@ -7,7 +7,7 @@ import { DataError, unusable } from "../errors.js";
 import type { Shard } from "./shard.js";
 import { openShard } from "./shard.js";
 
-/** How many names of a folder an error lists. */
+/** The most names in a folder that an error lists. */
 const NAMES_IN_ERROR = 8;
 
 /** The shards of one split, in the order of their names, as one stream of `tokenCount` tokens. */
@@ -32,8 +32,8 @@ export class TokenDataset {
   }
 
   /**
-   * Opens the shards that a path, a pattern such as `data/train_*.bin`, or a list of them names. `*` and `?` stand
-   * for characters of the file name, not of its folder. The dataset holds the files open until `close()`.
+   * Opens the shards that a path, a pattern such as `data/train_*.bin`, or a list of them names. `*` and `?` match
+   * characters of the file name, not of its folder. The dataset keeps the files open until `close()`.
    * @throws TypeError or RangeError for another argument
    * @throws DataError if a pattern matches nothing or a file is not a whole shard
    */
@@ -52,7 +52,7 @@ export class TokenDataset {
 
   /**
    * Fills `out` with the tokens from stream position `position` on, across shards.
-   * @throws TypeError or RangeError for other arguments, as for a range that is not all within the tokens
+   * @throws TypeError or RangeError for a wrong argument, such as a range that is not fully within the tokens
    * @throws DataError if a file has become shorter
    */
   async read(position: number, out: Int32Array): Promise<void> {
@@ -70,8 +70,8 @@ export class TokenDataset {
 
   /**
    * Checks `tokens`, read from stream position `start` on.
-   * @throws TypeError or RangeError for other arguments
-   * @throws DataError if one of the tokens is not in a vocabulary of that size, naming file, token and place
+   * @throws TypeError or RangeError for a wrong argument
+   * @throws DataError if a token is not in a vocabulary of that size, naming file, token and position
    */
   checkVocabulary(tokens: Int32Array, start: number, vocabulary: number): void {
     const check = new Arguments("TokenDataset.checkVocabulary");

@@ -3,11 +3,11 @@
  *
  * The order of the data does not depend on the stage. The dataset is cut into consecutive UNITS of `unitTokens`
  * (the longest block of any stage, K * sequenceLength tokens at its K); an epoch visits every unit once, in an order
- * that (seed, epoch) alone decide; tokens after the last whole unit are left out. A stage reads blocks of
+ * that depends only on (seed, epoch); tokens after the last whole unit are left out. A stage reads blocks of
  * `blockTokens`, which divides the unit, so a stage with shorter blocks reads a unit's blocks one after another.
  *
- * The position counts the tokens consumed of that order. A next stage therefore goes on with fresh data where the
- * last one ended; if that is inside a longer block of the next stage, its beginning is skipped: the position is
+ * The position counts the tokens consumed in that order. The next stage therefore continues with fresh data where the
+ * last one ended. If that is inside one of its longer blocks, the rest of that block is skipped: the position is
  * rounded up to a whole block.
  */
 import { setImmediate } from "node:timers/promises";
@@ -16,7 +16,7 @@ import { DataError } from "../errors.js";
 import { TokenDataset } from "./dataset.js";
 import { Permutation } from "./permutation.js";
 
-/** Tokens of a batch at most. */
+/** The most tokens of a batch. */
 const largestBatch = 2 ** 31 - 1;
 
 /** Where a loader is in its data: whole epochs done, and tokens consumed of the current one. Plain JSON. */
@@ -27,17 +27,17 @@ export interface DataPosition {
 
 /** What a stage reads, and in which order. */
 export interface BlockLoaderOptions {
-  /** Stays open: whoever opened it closes it, after the loader. */
+  /** Not closed by the loader: its opener closes it, after the loader. */
   dataset: TokenDataset;
   /** Tokens per block in this stage: patchSize * sequenceLength. Must divide `unitTokens`. */
   blockTokens: number;
-  /** Tokens that are shuffled as one: the largest `blockTokens` of all stages. */
+  /** Tokens that are shuffled as one unit: the largest `blockTokens` of all stages. */
   unitTokens: number;
   /** A token id at or above this is an error. */
   vocabSize: number;
-  /** Decides, with the epoch, the order of the units. An integer. */
+  /** Determines, with the epoch, the order of the units. An integer. */
   seed: number;
-  /** Where to go on; from the start without it. */
+  /** Where to resume; without it, from the start. */
   position?: DataPosition;
 }
 
@@ -46,7 +46,7 @@ interface Batch {
   next: DataPosition;
 }
 
-/** The blocks of a stage, in an order that dataset, seed and unit alone decide; one batch is read ahead. */
+/** The blocks of a stage, in an order that depends only on dataset, seed and unit; one batch is read ahead. */
 export class BlockLoader {
   /** Tokens of a block. */
   readonly blockTokens: number;
@@ -61,8 +61,7 @@ export class BlockLoader {
   #order: { epoch: number; permutation: Permutation } | undefined;
 
   /**
-   * @throws TypeError or RangeError for an option that is wrong; DataError for too few tokens, or for a position in
-   *   other data
+   * @throws TypeError or RangeError for a wrong option; DataError for too few tokens, or for a position in other data
    */
   constructor(options: BlockLoaderOptions) {
     const check = new Arguments("BlockLoader");
@@ -94,20 +93,20 @@ export class BlockLoader {
     this.#position = this.#startAt(position ?? { epoch: 0, tokens: 0 });
   }
 
-  /** Position after the last batch that `next` gave out; blocks fetched ahead do not count. */
+  /** Position after the last batch that `next` returned; blocks read ahead do not count. */
   get position(): DataPosition {
     return { ...this.#position };
   }
 
-  /** The tokens that `next` will probably give out next, as they come: they do not count as given out. */
+  /** The batch that `next` will probably return next, as a promise; it does not count as returned. */
   get ahead(): Promise<Int32Array> | null {
     return this.#prefetched?.batch.then(({ tokens }) => tokens) ?? null;
   }
 
   /**
-   * The next `count` blocks, one after another: count * blockTokens token ids. It may run over the end of an epoch.
-   * The following batch, taken to be of the same count, is read in the background meanwhile. One call at a time.
-   * @throws TypeError or RangeError for a count that is no whole number of at least 1
+   * The next `count` blocks, one after another: count * blockTokens token ids. It may cross the end of an epoch.
+   * Meanwhile the following batch, assumed to have the same count, is read in the background. One call at a time.
+   * @throws TypeError or RangeError for a count that is not a whole number of at least 1
    * @throws DataError for a token id outside the vocabulary; the position then stays before the failed batch
    */
   async next(count: number): Promise<Int32Array> {
@@ -117,14 +116,14 @@ export class BlockLoader {
     this.#prefetched = undefined;
     const { tokens, next } = await ready;
     this.#position = next;
-    // Issuing the reads takes its time, too: first the caller gets its step going.
+    // Issuing the reads also takes time: let the caller start its step first.
     const batch = setImmediate().then(() => this.#read(next, count));
-    batch.catch(() => undefined); // told by the call of next() that takes this batch, if one does
+    batch.catch(() => undefined); // reported by the call of next() that takes this batch, if any
     this.#prefetched = { count, batch };
     return tokens;
   }
 
-  /** Ends the background read, so that the dataset may be closed. The loader is not to be used after it. */
+  /** Ends the background read, so that the dataset may be closed. The loader must not be used afterwards. */
   async close(): Promise<void> {
     await this.#prefetched?.batch.catch(() => undefined);
     this.#prefetched = undefined;
@@ -160,8 +159,8 @@ export class BlockLoader {
       tokens += length;
       if (tokens === this.tokensPerEpoch) [epoch, tokens] = [epoch + 1, 0];
     }
-    // All at once: one after another, each would wait for its turn on cores that compute. Of failures, the first in
-    // the order of the data is told.
+    // All at once: one after another, each would wait for a turn on busy cores. Of several failures, the first in the
+    // order of the data is reported.
     const failure = (await Promise.allSettled(reads)).find((read) => read.status === "rejected");
     if (failure) throw failure.reason;
     return { tokens: out, next: { epoch, tokens } };

@@ -1,4 +1,4 @@
-/** A dataset's folder, written aside and put in its place whole. */
+/** A dataset's folder, written under a temporary name and renamed when complete. */
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, realpath, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -8,8 +8,8 @@ import { ConfigError, unusable } from "../errors.js";
 const DATASET_FILE = /^((train|val)_\d{6,}\.bin|tokenizer\.json|dataset\.json)$/;
 
 /**
- * Throws ConfigError unless `out` is free to take a dataset: it does not exist, is an empty folder, or holds an
- * earlier dataset and nothing else.
+ * Throws ConfigError unless `out` can take a dataset: it does not exist, is an empty folder, or holds an earlier
+ * dataset and nothing else.
  */
 export async function checkOutFolder(out: string): Promise<void> {
   const expected = "a new or empty folder, or an earlier dataset to replace,";
@@ -24,8 +24,8 @@ export async function checkOutFolder(out: string): Promise<void> {
 }
 
 /**
- * Runs `fill` on a new folder beside `out`, then puts that in the place of `out` by renaming. If `fill` throws, the
- * new folder is removed and `out` is as it was.
+ * Runs `fill` on a new folder beside `out`, then renames it to `out`. If `fill` throws, the new folder is removed and
+ * `out` is unchanged.
  */
 export async function writeFolderAside<T>(out: string, fill: (folder: string) => Promise<T>): Promise<T> {
   const target = await realpath(out).catch(() => resolve(out)); // a link to a folder stays a link
@@ -43,7 +43,7 @@ export async function writeFolderAside<T>(out: string, fill: (folder: string) =>
   }
 }
 
-/** Puts `folder` in the place of `target`, whose former content, if any, waits under the name `old` meanwhile. */
+/** Renames `folder` to `target`; meanwhile the former content of `target`, if any, is kept as `old`. */
 async function replace(target: string, folder: string, old: string): Promise<void> {
   const existed = await rename(target, old).then(
     () => true,

@@ -1,9 +1,9 @@
-/** The column `text` of a Parquet file. */
+/** Reads the column `text` of a Parquet file. */
 import { DataError } from "../errors.js";
 
 /**
- * Yields the strings of the column `text`, a row group at a time; null is passed over. `onBytes` is told of the
- * file's bytes in proportion to the rows read. Throws DataError for a damaged file, a missing column, other types.
+ * Yields the strings of the column `text`, a row group at a time, skipping null. `onBytes` is called with the file's
+ * bytes in proportion to the rows read. Throws DataError for a damaged file, a missing column or another type.
  */
 export async function* readParquetTexts(file: string, onBytes?: (bytes: number) => void): AsyncGenerator<string> {
   const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import("hyparquet");

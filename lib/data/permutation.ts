@@ -31,7 +31,7 @@ export class Permutation {
     this.#keys = Array.from({ length: ROUNDS }, () => (state = mix(state + 0x9e3779b9)));
   }
 
-  /** The element at place `index`. */
+  /** The element at position `index`. */
   at(index: number): number {
     new Arguments("Permutation.at").wholeNumber("index", index, 0, this.size - 1);
     let value = index;

@@ -1,4 +1,4 @@
-/** Text to token shards: what `nextpatch prepare` runs. */
+/** Text to token shards, for `nextpatch prepare`. */
 import { open, rm, stat, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -12,16 +12,16 @@ import { readDocuments, sourceFormat } from "./sources.js";
 import { moveTail, SplitWriter } from "./split.js";
 import { Tokenizer } from "./tokenizer.js";
 
-/** Text handed to the tokenizer's threads at a time, in UTF-16 units per core: enough to keep them busy. */
+/** Text given to the tokenizer's threads at a time, in UTF-16 units per core: enough to keep them busy. */
 const BATCH_PER_CORE = 1 << 17;
 
 /** Its fractional part. */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 
-/** Share of the documents held out for validation unless said otherwise. */
+/** Default share of the documents held out for validation. */
 export const DEFAULT_VAL_FRACTION = 0.01;
 
-/** How far `prepareDataset` is. */
+/** The progress of `prepareDataset`. */
 export interface PrepareProgress {
   /** `tokenizer`: gathering text and training the tokenizer; `encode`: writing token shards. */
   phase: "tokenizer" | "encode";
@@ -37,7 +37,7 @@ export interface PrepareProgress {
 export interface PrepareOptions {
   /** Source files (sources.ts says which kinds), taken in this order. */
   files: readonly string[];
-  /** Folder to make. An earlier dataset in it is replaced; other files in it are an error. */
+  /** Folder to create. An earlier dataset in it is replaced; other files in it are an error. */
   out: string;
   /** A tokenizer.json to encode with; this or `trainTokenizerVocab`. */
   tokenizerPath?: string;
@@ -47,13 +47,13 @@ export interface PrepareOptions {
   valFraction?: number;
   /** Tokens per shard file, at most 2^31 - 1. Default 100 million. */
   shardTokens?: number;
-  /** Told of every chunk that was read. */
+  /** Called after every chunk read. */
   onProgress?: (progress: PrepareProgress) => void;
-  /** Aborting it ends the work with its reason and leaves nothing behind. */
+  /** Aborting it ends the work with the signal's reason and leaves nothing behind. */
   signal?: AbortSignal;
 }
 
-/** What dataset.json says. */
+/** The content of dataset.json. */
 export interface DatasetInfo {
   /** One more than the largest token id. */
   vocabSize: number;
@@ -64,8 +64,8 @@ export interface DatasetInfo {
   tokens: { train: number; val: number };
   documents: { train: number; val: number };
   /**
-   * What validation holds: `documents` chosen by their index; the `last-document`, where that rule chose none; or
-   * the `tail` of the only document.
+   * What validation holds: `documents` chosen by their index; the `last-document`, if that rule chose none; or the
+   * `tail` of the only document.
    */
   heldOut: "documents" | "last-document" | "tail";
   valFraction: number;
@@ -76,14 +76,14 @@ export interface DatasetInfo {
 /**
  * Encodes documents into the folder `out`: train_000000.bin ..., val_000000.bin ..., tokenizer.json, dataset.json.
  *
- * Every document follows one end-of-text token, as in llm.c. Which documents are held out for validation, whole, is
- * decided by their index: an even spread of `valFraction` of them, never the first. Where that leaves validation
- * empty the last document is held out, and of a single document its last `valFraction` of tokens. Encoding runs on
- * all cores; the files do not depend on how many. The folder is written aside and renamed: it is there whole or not
- * at all.
+ * An end-of-text token precedes every document, as in llm.c. Whole documents are held out for validation, chosen by
+ * their index: an even spread of `valFraction` of them, never the first. If that leaves validation empty, the last
+ * document is held out, or of a single document the last `valFraction` of its tokens. Encoding runs on all cores; the
+ * files do not depend on how many. The folder is written under a temporary name and renamed, so it is complete or
+ * absent.
  *
- * @throws TypeError or RangeError for an option that is wrong
- * @throws ConfigError for a folder `out` that holds something else
+ * @throws TypeError or RangeError for a wrong option
+ * @throws ConfigError if `out` is a folder that holds something else
  * @throws DataError for sources or a tokenizer that cannot be used
  */
 export async function prepareDataset(options: PrepareOptions): Promise<DatasetInfo> {
@@ -124,9 +124,9 @@ async function sourceBytes(file: string): Promise<number> {
 }
 
 /**
- * Whether the document of this index belongs to validation: where the golden ratio's multiples, of all sequences the
- * most evenly spread, fall into the first `valFraction` of the unit interval. Unlike a random choice that keeps close
- * to the share asked for even among few documents. The first never does, so that training is not empty.
+ * Whether the document with this index belongs to validation: if 0.5 + index * golden ratio, modulo 1, is below
+ * `valFraction`. No sequence is spread more evenly than these multiples, so unlike with a random choice the share is
+ * close to `valFraction` even for few documents. The first never belongs to it, so that training is not empty.
  */
 function isHeldOut(index: number, valFraction: number): boolean {
   return index > 0 && (0.5 + index * GOLDEN_RATIO) % 1 < valFraction;
@@ -246,11 +246,11 @@ class Preparation {
       }
       this.#tokens = train.tokenCount + val.tokenCount;
     };
-    // One batch is encoded on the tokenizer's threads while the one before it is written.
+    // A batch is encoded on the tokenizer's threads while the previous one is written.
     let previous: { pieces: SourcePiece[]; encoded: Promise<Uint32Array[]> } | undefined;
     for await (const pieces of batches(this.#pieces("encode"))) {
       const encoded = tokenizer.encodeBatch(pieces.map(({ text }) => text));
-      encoded.catch(() => undefined); // awaited below, unless writing the batch before it fails first
+      encoded.catch(() => undefined); // awaited below, unless writing the previous batch fails first
       if (previous !== undefined) await write(previous.pieces, await previous.encoded);
       previous = { pieces, encoded };
     }
@@ -268,7 +268,7 @@ class Preparation {
       return "last-document";
     }
     const tail = Math.max(1, Math.round(total * this.#valFraction));
-    // The end-of-text token in front does not count: it alone is nothing to train on.
+    // The leading end-of-text token does not count: by itself it is nothing to train on.
     if (tail > total - 2) {
       throw new DataError(
         `${this.#options.files.join(", ")}: expected a document of more than ${tail} tokens, as many are held out, ` +

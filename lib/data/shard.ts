@@ -22,7 +22,7 @@ export const SHARD_HEADER_BYTES = 256 * 4;
 /** The count is an int32 in the header, so a shard holds at most this many tokens. */
 export const MAX_SHARD_TOKENS = 2 ** 31 - 1;
 
-/** Bytes per token: 2 where every id of the vocabulary fits uint16, else 4. */
+/** Bytes per token: 2 if every id of the vocabulary fits uint16, else 4. */
 export type BytesPerToken = 2 | 4;
 
 const VARIANTS: readonly { magic: number; version: number; bytesPerToken: BytesPerToken }[] = [
@@ -30,7 +30,7 @@ const VARIANTS: readonly { magic: number; version: number; bytesPerToken: BytesP
   { magic: 20240801, version: 7, bytesPerToken: 4 },
 ];
 
-/** Tokens gathered before a write to disk. */
+/** Tokens buffered before a write to disk. */
 const WRITE_BUFFER_TOKENS = 1 << 18;
 
 /**
@@ -59,7 +59,7 @@ export class ShardWriter {
     return new ShardWriter(path, bytesPerToken, file);
   }
 
-  /** Tokens taken so far. */
+  /** Tokens appended so far. */
   get tokenCount(): number {
     return this.#tokenCount;
   }
@@ -85,7 +85,7 @@ export class ShardWriter {
     this.#tokenCount += tokens.length;
   }
 
-  /** Writes what is left and the header, syncs, and gives the file its name. */
+  /** Writes the rest and the header, syncs, and renames the file. */
   async finish(): Promise<void> {
     await this.#flush();
     const variant = VARIANTS.find((v) => v.bytesPerToken === this.bytesPerToken)!;
@@ -99,7 +99,7 @@ export class ShardWriter {
     await rename(`${this.path}.partial`, this.path);
   }
 
-  /** Drops the unfinished file. */
+  /** Deletes the unfinished file. */
   async abort(): Promise<void> {
     await this.#file.close();
     await rm(`${this.path}.partial`, { force: true });
@@ -127,7 +127,7 @@ export class Shard {
   readonly bytesPerToken: BytesPerToken;
   #file: FileHandle;
 
-  /** Of a file that `openShard` has checked. */
+  /** For a file that `openShard` has checked. */
   constructor(path: string, tokenCount: number, bytesPerToken: BytesPerToken, file: FileHandle) {
     this.path = path;
     this.tokenCount = tokenCount;
@@ -136,9 +136,9 @@ export class Shard {
   }
 
   /**
-   * Fills `out` with the tokens from `position` on. uint32 ids of 2^31 and more come out negative.
-   * @throws TypeError or RangeError for other arguments, as for a range that is not all within the shard; DataError if
-   *   the file has shrunk since it was opened
+   * Fills `out` with the tokens from `position` on. uint32 ids of 2^31 and more become negative.
+   * @throws TypeError or RangeError for a wrong argument, such as a range that is not fully within the shard; DataError
+   *   if the file has shrunk since it was opened
    */
   async read(position: number, out: Int32Array): Promise<void> {
     const check = new Arguments("Shard.read");
@@ -146,8 +146,8 @@ export class Shard {
     const { tokenCount } = this;
     const within = (first: number) => Number.isInteger(first) && first >= 0 && first + out.length <= tokenCount;
     check.number("position", position, `a position with ${out.length} of the ${tokenCount} tokens from it on`, within);
-    // uint16 tokens are read into the upper half of `out` and widened in place: writing out[i] touches only bytes
-    // of tokens that were already taken.
+    // uint16 tokens are read into the upper half of `out` and widened in place: writing out[i] touches only bytes of
+    // tokens that have already been read.
     const byteLength = out.length * this.bytesPerToken;
     const byteOffset = out.byteOffset + out.byteLength - byteLength;
     const bytes = new Uint8Array(out.buffer, byteOffset, byteLength);

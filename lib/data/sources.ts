@@ -4,10 +4,10 @@
  * | name ends in | documents |
  * |---|---|
  * | `.txt`, `.md`, no extension | the whole file is one |
- * | `.jsonl`, `.ndjson` | one a line: an object's `text` |
- * | `.parquet` | one a row: the column `text` |
+ * | `.jsonl`, `.ndjson` | one per line: an object's `text` |
+ * | `.parquet` | one per row: the column `text` |
  *
- * Text and JSONL may be compressed: `.gz`, `.zst`. Documents without a character are passed over.
+ * Text and JSONL may be compressed: `.gz`, `.zst`. Empty documents are skipped.
  */
 import { createReadStream } from "node:fs";
 import { basename, extname } from "node:path";
@@ -23,7 +23,7 @@ const READ_CHUNK = 1 << 20;
 
 const SUPPORTED = ".txt, .md, .jsonl, .ndjson (each also with .gz or .zst), .parquet, or no extension (plain text)";
 
-/** A stretch of a document's text; `first` where a document begins. Never empty. */
+/** A piece of a document's text; `first` if it begins a document. Never empty. */
 export interface TextPiece {
   text: string;
   first: boolean;
@@ -43,7 +43,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
   ".parquet": "parquet",
 };
 
-/** How a file is read, by its name. Throws DataError for a name that is not supported. */
+/** The format and compression of a file, by its name. Throws DataError for an unsupported name. */
 export function sourceFormat(file: string): { format: Format; compression: Compression } {
   const name = basename(file).toLowerCase();
   const compression = COMPRESSIONS[extname(name)] ?? "none";
@@ -57,8 +57,8 @@ export function sourceFormat(file: string): { format: Format; compression: Compr
 }
 
 /**
- * The documents of a file, in order, each as one or more pieces. `onBytes` is told of the file's bytes as they are
- * read. Throws DataError naming the file, and the place in it, for what is not UTF-8, not JSON, or damaged.
+ * The documents of a file, in order, each as one or more pieces. `onBytes` is called with the number of bytes as the
+ * file is read. Throws DataError naming the file and the position for invalid UTF-8, invalid JSON or damaged data.
  */
 export async function* readDocuments(file: string, onBytes?: (bytes: number) => void): AsyncGenerator<TextPiece> {
   const { format, compression } = sourceFormat(file);
@@ -113,7 +113,7 @@ async function* decompress(bytes: Bytes, compression: Compression, file: string)
 }
 
 async function* gunzip(bytes: Bytes): AsyncGenerator<Uint8Array> {
-  // The pipeline hands an error of either stream to the loop below; its own callback has nothing to add.
+  // The loop below receives an error of either stream, so the pipeline's callback does nothing.
   yield* pipeline(Readable.from(bytes), createGunzip({ chunkSize: READ_CHUNK }), () => undefined);
 }
 

@@ -5,7 +5,7 @@ import { TokenDataset } from "./dataset.js";
 import type { BytesPerToken } from "./shard.js";
 import { ShardWriter } from "./shard.js";
 
-/** Tokens moved at a time when a split is cut. */
+/** Tokens copied at a time when a split is cut. */
 const COPY_TOKENS = 1 << 20;
 
 export type SplitName = "train" | "val";
@@ -43,7 +43,7 @@ export class SplitWriter {
     }
   }
 
-  /** Completes the last shard and returns the paths of all, in order. */
+  /** Completes the last shard and returns the paths of all shards, in order. */
   async finish(): Promise<string[]> {
     await this.#endShard();
     return this.#paths;

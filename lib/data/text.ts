@@ -29,7 +29,7 @@ function notUtf8(file: string, offset: number): DataError {
   return new DataError(`${file}: expected UTF-8 text but received an invalid sequence at byte ${offset}`);
 }
 
-/** Length of `bytes` without a last character that is still incomplete. */
+/** Length of `bytes` without an incomplete last character. */
 function completeLength(bytes: Buffer): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back]!;
@@ -69,9 +69,9 @@ export async function* splitLines(texts: AsyncIterable<string>): AsyncGenerator<
 
 /**
  * Cuts one document into pieces of at most 16384 UTF-16 units. A cut is made where byte-level tokenizers (GPT-2,
- * Llama 3 and their kin) break anyway, so that the pieces' tokens are the document's: after a line break, or before
- * a space, that stands alone between other characters. Only a run of 8192 characters without one is cut
- * elsewhere. A tokenizer that marks the start of a text (SentencePiece) sees each piece as a text.
+ * Llama 3 and similar) split anyway, so that the pieces' tokens are the document's: after a single line break or before
+ * a single space, between other characters. Only a run of 8192 characters without one is cut elsewhere. A tokenizer
+ * that marks the start of a text (SentencePiece) treats each piece as a text.
  */
 export async function* splitPieces(texts: AsyncIterable<string> | Iterable<string>): AsyncGenerator<string> {
   let rest = "";

@@ -1,15 +1,15 @@
-/** A `tokenizer.json` in use: text to token ids and back, by Hugging Face's `tokenizers`. */
+/** Runs a `tokenizer.json`: text to token ids and back, with Hugging Face's `tokenizers`. */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
 import { Arguments, either } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
 
-/** Names that mark the end of a text, in the order they are looked for. */
+/** Names of an end-of-text token, in the order they are looked for. */
 export const END_OF_TEXT_NAMES: readonly string[] = ["<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>"];
 
 /**
- * Loads the native package on first use, so that commands without text start at once and need no binary of it.
+ * Loads the native package on first use, so that commands without text start at once and do not need its binary.
  * @internal the package's own types do not compile without skipLibCheck: ours must not lead to them
  */
 export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
@@ -24,7 +24,7 @@ export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
   }
 }
 
-/** Text to token ids and back, as a `tokenizer.json` says. */
+/** Text to token ids and back, as a `tokenizer.json` defines. */
 export class Tokenizer {
   /** One more than the largest token id: the rows an embedding needs. */
   readonly vocabSize: number;
@@ -45,7 +45,7 @@ export class Tokenizer {
     this.vocabSize = largest + 1;
   }
 
-  /** Reads a tokenizer.json. @throws TypeError for another argument, DataError if the file is missing or not one */
+  /** Reads a tokenizer.json. @throws TypeError for a wrong argument, DataError if the file is missing or not one */
   static async fromFile(path: string): Promise<Tokenizer> {
     new Arguments("Tokenizer.fromFile").string("path", path);
     const json = await readFile(path, "utf8").catch((cause: unknown) => {
@@ -55,8 +55,8 @@ export class Tokenizer {
   }
 
   /**
-   * Takes the text of a tokenizer.json; `name` stands for it in errors.
-   * @throws TypeError for other arguments, DataError if the text is not one
+   * Makes a tokenizer from the text of a tokenizer.json; `name` is its name in errors.
+   * @throws TypeError for a wrong argument, DataError if the text is not a tokenizer.json
    */
   static async fromJson(json: string, name = "tokenizer"): Promise<Tokenizer> {
     const check = new Arguments("Tokenizer.fromJson");
@@ -69,7 +69,7 @@ export class Tokenizer {
     } catch (cause) {
       throw new DataError(`${name}: expected a tokenizer.json but received other text: ${firstLine(cause)}`, { cause });
     }
-    // A tokenizer saved for inference may cut or pad what it encodes; training data must come through whole.
+    // A tokenizer saved for inference may truncate or pad what it encodes; training data must stay whole.
     native.disableTruncation();
     native.disablePadding();
     return new Tokenizer(name, json, native);
@@ -89,7 +89,7 @@ export class Tokenizer {
 
   /**
    * Token ids of a text; no special tokens are added. Names of special tokens inside the text become those tokens.
-   * @throws TypeError for another argument
+   * @throws TypeError for a wrong argument
    */
   async encode(text: string): Promise<Uint32Array> {
     new Arguments("Tokenizer.encode").string("text", text);
@@ -97,8 +97,8 @@ export class Tokenizer {
   }
 
   /**
-   * Encodes texts in parallel, on the package's own threads; the event loop stays free.
-   * @throws TypeError for another argument
+   * Encodes texts in parallel, on the package's threads; the event loop stays free.
+   * @throws TypeError for a wrong argument
    */
   async encodeBatch(texts: readonly string[]): Promise<Uint32Array[]> {
     return this.#encode(new Arguments("Tokenizer.encodeBatch").strings("texts", texts, 0));
@@ -110,9 +110,9 @@ export class Tokenizer {
   }
 
   /**
-   * Text of token ids; an id that is no token adds nothing.
+   * Text of token ids; an id without a token adds nothing.
    * @param options.keepSpecialTokens keep special tokens such as end-of-text. Default false.
-   * @throws TypeError or RangeError for what are no ids
+   * @throws TypeError or RangeError if `ids` are not token ids
    */
   async decode(
     ids: readonly number[] | Int32Array | Uint32Array,

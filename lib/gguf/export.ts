@@ -1,4 +1,4 @@
-/** Export of a Hugging Face model folder as one GGUF file, which llama.cpp and what is built on it run. */
+/** Export of a Hugging Face model folder as one GGUF file, for llama.cpp and programs built on it. */
 import { Arguments } from "../arguments.js";
 import { CheckpointTensors } from "../hf/checkpoint_tensors.js";
 import { readModelConfig } from "../hf/model_config.js";
@@ -9,37 +9,38 @@ import { type GgufTensor, ggufTensors } from "./tensors.js";
 import { tokenizerMetadata } from "./tokenizer.js";
 import { checkGgufTarget, writeGguf } from "./writer.js";
 
-/** How `exportGguf` reports, and is stopped. */
+/** Options of `exportGguf`: progress and cancellation. */
 export interface ExportGgufOptions {
-  /** Told the bytes written and the bytes in all after every tensor. */
+  /** Called after every tensor with the bytes written and the total. */
   readonly onProgress?: (bytes: number, totalBytes: number) => void;
-  /** Ends the export with the signal's reason; nothing is left then. */
+  /** Ends the export with the signal's reason; nothing is left behind. */
   readonly signal?: AbortSignal;
 }
 
-/** What `exportGguf` has written. */
+/** The result of `exportGguf`. */
 export interface GgufExport {
   readonly file: string;
   /** The file's size. */
   readonly bytes: number;
   readonly tensors: number;
-  /** How many numbers the model learned; a tied head counts once. */
+  /** The model's number of parameters; a tied head counts once. */
   readonly parameters: number;
-  /** What most of the matrices' elements are, as in the checkpoint; norms are F32 always. */
+  /** The most common element type of the matrices, as in the checkpoint; norms are always F32. */
   readonly dtype: "F32" | "F16" | "BF16";
 }
 
 /**
  * Writes a model folder as a GGUF file (version 3, architecture `llama`) with its tokenizer. Matrices keep the
- * checkpoint's element type; one tensor at a time is in memory. The file is written aside, synced and renamed.
+ * checkpoint's element type; one tensor at a time is in memory. The file is written under a temporary name, synced and
+ * renamed.
  *
- * The tokenizer must be a byte-level BPE, such as `prepareDataset` trains. An exported model begins a prompt behind the
- * end-of-text token, as `generate` does, where that is its token to begin with.
+ * The tokenizer must be a byte-level BPE, such as `prepareDataset` trains. An exported model begins a prompt with the
+ * end-of-text token, as `generate` does, if that is its token to begin with.
  * @param folder a Hugging Face folder of a `LlamaForCausalLM`, such as a run's `model/`
  * @param file the file to write; its name without `.gguf` becomes the model's. An earlier GGUF file is replaced
- * @throws TypeError for another argument; ConfigError if `file` is something else already
- * @throws CheckpointError if the folder is missing or no whole Llama with its tokenizer, or llama.cpp has no tokenizer
- *   that gives the same ids; DataError if the tokenizer's file is damaged
+ * @throws TypeError for a wrong argument; ConfigError if `file` exists and is not a GGUF file
+ * @throws CheckpointError if the folder is missing or not a complete Llama with its tokenizer, or llama.cpp has no
+ *   tokenizer that gives the same ids; DataError if the tokenizer's file is damaged
  */
 export async function exportGguf(folder: string, file: string, options: ExportGgufOptions = {}): Promise<GgufExport> {
   const check = new Arguments("exportGguf");

@@ -4,7 +4,7 @@
  *     "GGUF"  u32 version  u64 tensors  u64 metadata entries
  *     metadata   per entry:  string key, u32 type, value
  *     tensors    per tensor: string name, u32 dimensions, u64 sizes (the fastest first), u32 type, u64 offset
- *     zeros up to a multiple of the alignment, from where the offsets count; each tensor begins at a multiple of it
+ *     zeros up to a multiple of the alignment; offsets count from there; each tensor begins at a multiple of it
  *
  * A string is a u64 of bytes and UTF-8; an array is a u32 of its elements' type, a u64 of elements, and the elements.
  */
@@ -14,10 +14,10 @@ export const ggufAlignment = 32;
 
 const version = 3;
 
-/** The numbers of ggml's element types. */
+/** ggml's numbers for element types. */
 export const ggmlTypes = { F32: 0, F16: 1, BF16: 30 } as const;
 
-/** An element type that is written. */
+/** An element type that this module writes. */
 export type GgmlType = keyof typeof ggmlTypes;
 
 const valueTypes = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
@@ -44,11 +44,11 @@ export const texts = (value: readonly string[]): GgufValue => ({ type: "array", 
 export interface GgufTensorInfo {
   readonly name: string;
   readonly type: GgmlType;
-  /** Row-major, the slowest dimension first, as in safetensors; the file has it the other way round. */
+  /** Row-major, the slowest dimension first, as in safetensors; the file has the reverse order. */
   readonly shape: readonly number[];
 }
 
-/** Bytes of a tensor's elements, without the padding behind them. */
+/** Bytes of a tensor's elements, without the padding after them. */
 export function ggufTensorBytes({ type, shape }: GgufTensorInfo): number {
   return shape.reduce((product, size) => product * size, type === "F32" ? 4 : 2);
 }
@@ -58,7 +58,7 @@ export function aligned(bytes: number): number {
   return Math.ceil(bytes / ggufAlignment) * ggufAlignment;
 }
 
-/** The head of a file whose tensors follow in this order, padded to where the first of them begins. */
+/** The head of a file whose tensors follow in this order, padded to the start of the first. */
 export function encodeGgufHead(metadata: GgufMetadata, tensors: readonly GgufTensorInfo[]): Uint8Array {
   const entries = Object.entries(metadata);
   const parts = [Buffer.from("GGUF"), unsigned(version), long(tensors.length), long(entries.length)];

@@ -1,12 +1,12 @@
-/** A Llama's shape as GGUF metadata, by the keys that llama.cpp reads for its architecture `llama`. */
+/** A Llama's shape as GGUF metadata, under the keys that llama.cpp reads for its architecture `llama`. */
 import { basename } from "node:path";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { f32, type GgmlType, type GgufMetadata, ggufAlignment, text, u32 } from "./format.js";
 
-/** llama.cpp's numbers for what a file's matrices mostly are (`llama_ftype`). */
+/** llama.cpp's numbers for the most common element type of a file's matrices (`llama_ftype`). */
 const fileTypes: Readonly<Record<GgmlType, number>> = { F32: 0, F16: 1, BF16: 32 };
 
-/** What the file says of itself. @param file its path; the name without `.gguf` is the model's */
+/** General metadata of the file. @param file its path; the name without `.gguf` is the model's */
 export function generalMetadata(file: string, type: GgmlType): GgufMetadata {
   return {
     "general.architecture": text("llama"),
@@ -18,7 +18,7 @@ export function generalMetadata(file: string, type: GgmlType): GgufMetadata {
 }
 
 /**
- * The shape. Llama 3's scaling of the rotary frequencies is not here: it goes as a tensor (tensors.ts), as
+ * The shape. Llama 3's scaling of the rotary frequencies is not here: it is written as a tensor (tensors.ts), because
  * llama.cpp has no key for it.
  */
 export function llamaMetadata(config: LlamaConfig): GgufMetadata {
@@ -32,7 +32,7 @@ export function llamaMetadata(config: LlamaConfig): GgufMetadata {
     "llama.attention.head_count": u32(heads),
     "llama.attention.head_count_kv": u32(config.num_key_value_heads),
     "llama.attention.layer_norm_rms_epsilon": f32(config.rms_norm_eps),
-    // Where they are left out, llama.cpp divides the width by the heads.
+    // If they are left out, llama.cpp divides the width by the number of heads.
     ...(headDim * heads === hidden
       ? {}
       : { "llama.attention.key_length": u32(headDim), "llama.attention.value_length": u32(headDim) }),

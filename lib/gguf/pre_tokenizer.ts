@@ -1,5 +1,5 @@
 /**
- * Which of llama.cpp's pre-tokenizers splits text as a tokenizer.json does. llama.cpp knows them by name only
+ * Finds llama.cpp's pre-tokenizer that splits text as a tokenizer.json does. llama.cpp knows them by name only
  * (ggml-org/llama.cpp, src/llama-vocab.cpp), and the name also decides whether a word that is a token skips the merges.
  */
 
@@ -21,7 +21,7 @@ const rest = String.raw` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 const upToThreeDigits = [contractions, words, String.raw`\p{N}{1,3}`, rest].join("|");
 const oneDigit = [contractions, words, String.raw`\p{N}`, rest].join("|");
 
-/** Steps of splitting, and the name where a word that is a token goes through the merges, or past them. */
+/** Steps of splitting, and the name if a word that is a token goes through the merges, or if it skips them. */
 const known: readonly { steps: readonly string[]; name?: string; ignoringMerges?: string }[] = [
   { steps: ["gpt2"], name: "gpt-2" },
   { steps: ["digits", "gpt2"], name: "smollm" },
@@ -29,7 +29,7 @@ const known: readonly { steps: readonly string[]; name?: string; ignoringMerges?
   { steps: [oneDigit], name: "qwen2" },
 ];
 
-/** llama.cpp's name for a pre-tokenizer, or null where it has none that is the same. */
+/** llama.cpp's name for a pre-tokenizer, or null if it has no equal one. */
 export function ggufPreTokenizer(preTokenizer: PreTokenizer | null, ignoreMerges: boolean): string | null {
   const steps = preTokenizer && stepsOf(preTokenizer);
   if (!steps) return null;
@@ -37,7 +37,7 @@ export function ggufPreTokenizer(preTokenizer: PreTokenizer | null, ignoreMerges
   return (ignoreMerges ? found?.ignoringMerges : found?.name) ?? null;
 }
 
-/** The steps of a byte-level pre-tokenizer as `known` has them; null where one of them is of another kind. */
+/** The steps of a byte-level pre-tokenizer, as in `known`; null if one of them is of another kind. */
 function stepsOf(preTokenizer: PreTokenizer): string[] | null {
   const list = preTokenizer.type === "Sequence" ? (preTokenizer.pretokenizers ?? []) : [preTokenizer];
   const last = list.at(-1);
@@ -47,7 +47,7 @@ function stepsOf(preTokenizer: PreTokenizer): string[] | null {
     if (type === "Split" && behavior === "Isolated" && invert === false) return pattern?.Regex ?? null;
     return null;
   });
-  // ByteLevel splits by GPT-2's own expression unless told not to.
+  // ByteLevel splits by GPT-2's expression unless `use_regex` is false.
   if (last.use_regex !== false) steps.push("gpt2");
   return steps.every((step) => step !== null) ? steps : null;
 }

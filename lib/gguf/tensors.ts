@@ -1,6 +1,6 @@
 /**
- * A Llama's tensors as llama.cpp names and lays them out. A row-major [rows, columns] of safetensors is what ggml
- * calls columns x rows, so that a matrix goes as it is, but for the rows of the queries and keys.
+ * A Llama's tensors with llama.cpp's names and layout. A row-major [rows, columns] of safetensors is what ggml calls
+ * columns x rows, so a matrix is written as it is, except for the row order of the queries and keys.
  */
 
 import { type CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
@@ -10,7 +10,7 @@ import { type Parameter, parameterTable } from "../hf/names.js";
 import { ropeInverseFrequencies } from "../hf/rope.js";
 import type { GgufTensorInfo } from "./format.js";
 
-/** A tensor to be written. `data` is asked for when its turn comes, so that one tensor at a time is in memory. */
+/** A tensor to write. `data` is called when the tensor is written, so that one at a time is in memory. */
 export interface GgufTensor extends GgufTensorInfo {
   /** The elements, little-endian and row-major. */
   readonly data: () => Promise<Uint8Array>;
@@ -42,7 +42,7 @@ export function ggufName(name: string): string {
 
 /**
  * All tensors of a model, matrices in the checkpoint's element type and norms in fp32.
- * @throws CheckpointError naming a tensor that is missing or wrong; on `data()` where the file cannot be read
+ * @throws CheckpointError naming a tensor that is missing or wrong; from `data()` if the file cannot be read
  */
 export function ggufTensors(config: LlamaConfig, tensors: CheckpointTensors): GgufTensor[] {
   const table = parameterTable(config).map((parameter) => ggufTensor(parameter, config, tensors));
@@ -54,14 +54,14 @@ function ggufTensor(parameter: Parameter, config: LlamaConfig, tensors: Checkpoi
   const dtype = parameterDtype(tensors, parameter);
   const read = () => tensors.read(name);
   const info = { name: ggufName(name), shape };
-  // llama.cpp multiplies by norms in fp32 alone.
+  // llama.cpp multiplies by norms in fp32 only.
   if (kind === "vector") return { ...info, type: "F32", data: async () => widen(await read(), dtype) };
   if (!/\.[qk]_proj\.weight$/.test(name)) return { ...info, type: dtype, data: read };
   const rows = shape[0]!;
   return { ...info, type: dtype, data: async () => interleaveRows(await read(), rows, config.head_dim) };
 }
 
-/** fp32 bytes of fp16, bf16 or fp32 ones. */
+/** Converts fp16, bf16 or fp32 bytes to fp32. */
 function widen(bytes: Uint8Array, dtype: "F32" | "F16" | "BF16"): Uint8Array {
   if (dtype === "F32") return bytes;
   const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
@@ -71,7 +71,7 @@ function widen(bytes: Uint8Array, dtype: "F32" | "F16" | "BF16"): Uint8Array {
 
 /**
  * Reorders the rows of a projection to queries or keys from Hugging Face's layout to llama.cpp's. The rotary embedding
- * turns dimension i of a head together with i + headDim / 2 in the one, 2 i together with 2 i + 1 in the other.
+ * rotates dimension i of a head with i + headDim / 2 in Hugging Face's, and 2 i with 2 i + 1 in llama.cpp's.
  */
 export function interleaveRows(bytes: Uint8Array, rows: number, headDim: number): Uint8Array {
   const rowBytes = bytes.byteLength / rows;

@@ -24,13 +24,13 @@ interface TokenizerConfig {
   readonly add_bos_token?: unknown;
 }
 
-/** llama.cpp's names for tokens at which a text ends: there is room for three. */
+/** llama.cpp's names for tokens that end a text: it has three. */
 const endKeys = ["eos", "eot", "eom"] as const;
 
 /**
  * The tokens that tokenizer_config.json names, else config.json's, else the end-of-text token: without the keys,
- * llama.cpp takes token 11. A text is begun with the first of them where the tokenizer says so, and where it also ends a
- * text: what separates documents stands before each, and `generate` begins there.
+ * llama.cpp takes token 11. A text starts with the beginning token if the tokenizer says so, or if that token also ends
+ * a text: then it separates documents, precedes each, and `generate` starts with it.
  * @param tokens every id's token
  * @throws CheckpointError naming an id that is not below the model's vocabulary
  */

@@ -9,7 +9,7 @@ import { type GgufMetadata, integers, text, texts } from "./format.js";
 import { ggufPreTokenizer, type PreTokenizer } from "./pre_tokenizer.js";
 import { type PostProcessor, textBounds } from "./text_bounds.js";
 
-/** llama.cpp's kinds of tokens. */
+/** llama.cpp's token types. */
 const normal = 1;
 const control = 3;
 const userDefined = 4;
@@ -35,8 +35,8 @@ interface TokenizerJson {
 /**
  * The tokenizer of a model folder. It has as many tokens as the model's embedding has rows: ids without a token are
  * named [PAD…] and marked as unused.
- * @throws CheckpointError if there is no tokenizer.json, it does not fit the model, or llama.cpp has none that gives
- *   the same ids; DataError if it is damaged
+ * @throws CheckpointError if there is no tokenizer.json, it does not fit the model, or llama.cpp has no tokenizer that
+ *   gives the same ids; DataError if it is damaged
  */
 export async function tokenizerMetadata(folder: string, config: LlamaConfig): Promise<GgufMetadata> {
   const path = join(folder, "tokenizer.json");
@@ -63,7 +63,7 @@ export async function tokenizerMetadata(folder: string, config: LlamaConfig): Pr
   };
 }
 
-/** llama.cpp's name for the pre-tokenizer. @throws CheckpointError where its tokenizer would give other ids */
+/** llama.cpp's name for the pre-tokenizer. @throws CheckpointError if its tokenizer would give other ids */
 function checkedPreTokenizer({ model, normalizer, pre_tokenizer: found }: TokenizerJson, path: string): string {
   const refuse = (key: string, value: unknown): never => {
     throw new CheckpointError(

@@ -1,4 +1,4 @@
-/** Writes a GGUF file aside, syncs it and renames it: a reader finds the old file or the new one, never a half. */
+/** Writes a GGUF file under a temporary name, syncs and renames it: a reader finds the complete old or new file. */
 import { randomBytes } from "node:crypto";
 import { mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -6,7 +6,7 @@ import { CheckpointError, ConfigError, unusable } from "../errors.js";
 import { aligned, encodeGgufHead, type GgufMetadata, ggufTensorBytes } from "./format.js";
 import type { GgufTensor } from "./tensors.js";
 
-/** Throws ConfigError unless `file` is free to take a model: there is nothing of that name, or an earlier GGUF file. */
+/** Throws ConfigError unless `file` can take a model: it does not exist, or is an earlier GGUF file. */
 export async function checkGgufTarget(file: string): Promise<void> {
   const expected = "a new file, or an earlier GGUF file to replace,";
   const found = await stat(file).catch((cause: NodeJS.ErrnoException) => {
@@ -23,7 +23,7 @@ export async function checkGgufTarget(file: string): Promise<void> {
 
 /**
  * Writes tensors, one at a time in memory, and returns the file's size in bytes. On failure nothing new is left.
- * @param onProgress told the bytes written and the bytes in all after every tensor
+ * @param onProgress called after every tensor with the bytes written and the total
  */
 export async function writeGguf(
   file: string,

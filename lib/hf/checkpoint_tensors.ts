@@ -115,7 +115,7 @@ async function readWeightMap(index: string): Promise<ReadonlyMap<string, string>
   return new Map(Object.entries(map as Record<string, string>));
 }
 
-/** The element types that parameters are read from. */
+/** The supported element types of parameters. */
 export type ParameterDtype = "F32" | "F16" | "BF16";
 
 /** The element type of a parameter. @throws CheckpointError naming a tensor that is missing, misshapen or no float */

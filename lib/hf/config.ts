@@ -13,7 +13,7 @@ import { readRope } from "./rope.js";
  * Reads a parsed `config.json` as written by transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
  * A key that is absent or null takes the default it has in transformers.
  * @param where prefix of the keys in messages, such as a file's name
- * @throws ConfigError with all problems, one a line; TypeError for another `where`
+ * @throws ConfigError with all problems, one per line; TypeError for another `where`
  */
 export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
   new Arguments("parseLlamaConfig").string("where", where);
@@ -23,7 +23,7 @@ export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
   return config;
 }
 
-/** As `parseLlamaConfig`, with each problem told to `report(key, problem)`; the result is valid only without any. */
+/** As `parseLlamaConfig`, but calls `report(key, problem)` for each problem; the result is valid if there is none. */
 export function readLlamaConfig(json: unknown, report: (key: string, problem: string) => void): LlamaConfig | null {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     report("", `expected an object with the keys of a Llama config but received ${show(json)}`);
@@ -61,7 +61,7 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
 }
 
 /**
- * Keys of a config.json that change how the model is built or read: those that the reader asks for. All others
+ * Keys of a config.json that change how the model is built or read: those that the reader uses. All others
  * (`_name_or_path`, `use_cache`, …) have no meaning here and are ignored.
  */
 export const meaningfulKeys: readonly string[] = keysRead();
@@ -98,8 +98,8 @@ function checkHeads(config: LlamaConfig, fields: Fields): void {
 }
 
 /**
- * The `config.json` of a checkpoint. The rotary embedding and the dtype stand in it twice, as transformers 4, vLLM
- * and llama.cpp's converter read them (`rope_theta`, `rope_scaling`, `torch_dtype`) and as transformers 5 does
+ * The `config.json` of a checkpoint. The rotary embedding and the dtype are in it twice, as transformers 4, vLLM and
+ * llama.cpp's converter read them (`rope_theta`, `rope_scaling`, `torch_dtype`) and as transformers 5 does
  * (`rope_parameters`, `dtype`).
  * @param dtype the element type of the weights beside it
  */

@@ -37,17 +37,17 @@ export function isSafetensorsDtype(value: unknown): value is SafetensorsDtype {
   return typeof value === "string" && Object.hasOwn(bitsPerElement, value);
 }
 
-/** Elements in a tensor of `shape`; 1 for a scalar (no dimensions), 0 where a dimension is 0. */
+/** Elements in a tensor of `shape`; 1 for a scalar (no dimensions), 0 if a dimension is 0. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-/** Bytes that a tensor of `dtype` and `shape` takes; not an integer where packed elements leave a byte half full. */
+/** Bytes that a tensor of `dtype` and `shape` takes; not an integer if packed elements leave a byte half full. */
 export function byteSize(dtype: SafetensorsDtype, shape: readonly number[]): number {
   return (elementCount(shape) * bitsPerElement[dtype]) / 8;
 }
 
-/** IEEE 754 half precision, decoded: what some older checkpoints hold, and no device computes in here. */
+/** Decodes IEEE 754 half precision, which some older checkpoints use and no device here computes in. */
 export function float16ToFloat32(halves: Uint16Array): Float32Array {
   return Float32Array.from(halves, (bits) => {
     const sign = bits & 0x8000 ? -1 : 1;

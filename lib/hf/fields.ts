@@ -1,8 +1,8 @@
 import { show } from "../arguments.js";
 
 /**
- * Reads typed fields of a JSON object and tells every field that is not what it must be. A field that is absent or
- * null takes its default, as in transformers; so does a wrong one, so that reading goes on to the next problem.
+ * Reads typed fields of a JSON object and reports every wrong field. A field that is absent or null takes its default,
+ * as in transformers; so does a wrong one, so that reading continues to the next problem.
  */
 export class Fields {
   constructor(
@@ -16,12 +16,12 @@ export class Fields {
     return this.get(key) !== undefined;
   }
 
-  /** The field's value; undefined where it is absent or null. */
+  /** The field's value; undefined if it is absent or null. */
   get(key: string): unknown {
     return Object.hasOwn(this.values, key) ? (this.values[key] ?? undefined) : undefined;
   }
 
-  /** Tells a field that has another value than the only supported one. */
+  /** Reports a field with a value other than the only supported one. */
   mustBe(key: string, supported: string | number | boolean): void {
     this.read(key, supported, `${JSON.stringify(supported)}, the only one supported,`, (value) => value === supported);
   }
@@ -64,7 +64,7 @@ export class Fields {
     );
   }
 
-  /** The fields of a nested object; undefined where it is absent, null or no object. */
+  /** The fields of a nested object; undefined if it is absent, null or not an object. */
   nested(key: string): Fields | undefined {
     const isObject = (value: unknown) => typeof value === "object" && !Array.isArray(value);
     const value = this.read<object | undefined>(key, undefined, "an object", isObject);
@@ -72,7 +72,7 @@ export class Fields {
     return value && new Fields(value as Readonly<Record<string, unknown>>, this.report, prefix);
   }
 
-  /** Tells a problem of one of these fields, under its full key. */
+  /** Reports a problem of one of these fields, under its full key. */
   fail(key: string, problem: string): void {
     this.report(this.prefix + key, problem);
   }

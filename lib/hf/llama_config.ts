@@ -16,7 +16,7 @@ export interface LlamaConfig {
   /** How the rotary frequencies are stretched for a longer context; null: not at all. */
   readonly rope_scaling: RopeScaling | null;
   readonly max_position_embeddings: number;
-  /** Whether the head is the embedding's own matrix. */
+  /** Whether the head shares the embedding's matrix. */
   readonly tie_word_embeddings: boolean;
   /** Standard deviation of the normal distribution that matrices are initialised from. */
   readonly initializer_range: number;

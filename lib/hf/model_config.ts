@@ -7,8 +7,8 @@ import { parseLlamaConfig } from "./config.js";
 import type { LlamaConfig } from "./llama_config.js";
 
 /**
- * Reads a model folder's configuration: the first thing that everything which takes such a folder does.
- * @throws CheckpointError if there is no such folder, or no configuration of a Llama in it, with a line for each problem
+ * Reads a model folder's configuration. Every function that takes such a folder does this first.
+ * @throws CheckpointError if there is no such folder, or no Llama configuration in it, with a line for each problem
  */
 export async function readModelConfig(folder: string): Promise<LlamaConfig> {
   if (!existsSync(folder)) {

@@ -39,7 +39,7 @@ export function parameterTable(config: LlamaConfig): Parameter[] {
   return table;
 }
 
-/** How many numbers a model learns; a tied head counts once. */
+/** A model's number of parameters; a tied head counts once. */
 export function parameterCount(config: LlamaConfig): number {
   return parameterTable(config).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }

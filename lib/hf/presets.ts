@@ -1,12 +1,12 @@
 /**
  * Model shapes by name. The `llama-*` ones are the models of the patch-level training paper (arXiv 2407.12665):
  * Llama-2's vocabulary, an untied head, head dimensions 64, 96, 128 and 80. `tiny` (3.3 million parameters)
- * trains in minutes on a processor.
+ * trains in minutes on a CPU.
  */
 
 import type { LlamaConfig } from "./llama_config.js";
 
-/** The keys of a Hugging Face config without which a model has no shape: a preset sets them. */
+/** The keys of a Hugging Face config that define a model's shape: a preset sets them. */
 export const shapeKeys = [
   "vocab_size",
   "hidden_size",
@@ -41,7 +41,7 @@ export const presets = {
   "llama-2.7b": paper(2560, 6880, 32, 32),
 } as const satisfies Record<string, Preset>;
 
-/** A preset's name, as `model.preset` in a config may say. */
+/** A preset's name, for `model.preset` in a config. */
 export type PresetName = keyof typeof presets;
 
 /** The presets' names, smallest model first. */

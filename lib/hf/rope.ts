@@ -52,9 +52,9 @@ function readScaling(parameters: Fields, maxPositions: number): RopeScaling | nu
 }
 
 /**
- * The rotary frequencies in radians per position, fp32 [head_dim / 2]: dimension pair i turns by `result[i]` from one
+ * The rotary frequencies in radians per position, fp32 [head_dim / 2]: dimension pair i rotates by `result[i]` from one
  * position to the next. Each step is computed in double and rounded to fp32, as transformers rounds it: a phase is
- * position times frequency, so that a frequency one bit off would grow with the position.
+ * position times frequency, so the error of a frequency one bit off would grow with the position.
  */
 export function ropeInverseFrequencies(config: LlamaConfig): Float32Array {
   const { head_dim: headDim, rope_theta: theta, rope_scaling: scaling } = config;

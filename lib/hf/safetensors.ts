@@ -13,14 +13,14 @@ export interface TensorInfo {
   readonly shape: readonly number[];
 }
 
-/** A tensor to be written. `data` is asked for when its turn comes, so that one tensor at a time is in memory. */
+/** A tensor to write. `data` is called when the tensor is written, so that one at a time is in memory. */
 export interface SafetensorsEntry extends TensorInfo {
   readonly name: string;
   /** The elements, little-endian and row-major: `product(shape)` of them. */
   readonly data: () => Promise<Uint8Array>;
 }
 
-/** An open safetensors file: its header in memory, its tensors read one by one from their place in the file. */
+/** An open safetensors file: its header in memory, its tensors read from the file one by one. */
 export class SafetensorsFile {
   private constructor(
     readonly path: string,
@@ -30,7 +30,7 @@ export class SafetensorsFile {
   ) {}
 
   /**
-   * Opens a file, reads its header and checks it whole: what passes can be read.
+   * Opens a file, reads its header and checks it completely: if it passes, its tensors can be read.
    * @throws CheckpointError naming the file, the tensor, what was expected and what was found
    */
   static async open(path: string): Promise<SafetensorsFile> {
@@ -88,7 +88,7 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads one tensor's bytes (little-endian, row-major) into a buffer of its own, aligned for any typed array.
+   * Reads one tensor's bytes (little-endian, row-major) into a new buffer, aligned for any typed array.
    * @throws CheckpointError if there is none of that name, or the file shrank since it was opened
    */
   async read(name: string): Promise<Uint8Array> {
@@ -110,11 +110,11 @@ export class SafetensorsFile {
 }
 
 /**
- * Writes tensors to `path` (replacing what is there) and syncs them to the disk. Wider element types come first,
- * as the reference writer has it, so that every tensor is aligned to its elements; otherwise the order is kept.
+ * Writes tensors to `path` (replacing an existing file) and syncs them to the disk. Wider element types come first,
+ * as in the reference writer, so that every tensor is aligned to its elements; otherwise the order is kept.
  * On failure nothing is left at `path`.
  * @param metadata free text for the header; readers of PyTorch checkpoints expect `format: "pt"`
- * @throws CheckpointError if a name comes twice or a tensor's bytes do not match its dtype and shape
+ * @throws CheckpointError if a name occurs twice or a tensor's bytes do not match its dtype and shape
  */
 export async function writeSafetensors(
   path: string,
@@ -163,7 +163,7 @@ function encodeHeader(
     begin = end;
   }
   const json = Buffer.from(`{${fields.join(",")}}`, "utf8");
-  // Spaces up to a multiple of 8, so that the tensors begin aligned.
+  // Spaces up to a multiple of 8, so that the tensors start aligned.
   const padded = Math.ceil(json.byteLength / 8) * 8;
   const header = Buffer.alloc(8 + padded, " ");
   header.writeBigUInt64LE(BigInt(padded), 0);

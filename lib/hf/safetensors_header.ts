@@ -15,7 +15,7 @@ import { byteSize, isSafetensorsDtype, type SafetensorsDtype } from "./dtypes.js
 /** The largest header the format allows, in bytes: a bound on what a reader must hold and parse. */
 export const maxHeaderBytes = 100_000_000;
 
-/** The header's key for free text about the file, which is therefore no name for a tensor. */
+/** The header's key for free text about the file; a tensor cannot have this name. */
 export const metadataKey = "__metadata__";
 
 /** What a header says about a tensor; `begin` and `end` are byte offsets after the header. */
@@ -54,7 +54,7 @@ export function parseHeader(text: string, dataBytes: number, file: string): Read
     if (name === metadataKey) checkMetadata(value, file);
     else entries.push([name, checkEntry(name, value, file)]);
   }
-  // Keys may come in any order; the bytes may not. Empty tensors share an offset with the one after them.
+  // Keys may be in any order; the bytes may not. Empty tensors share an offset with the one after them.
   entries.sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end);
   let expected = 0;
   for (const [name, { begin, end }] of entries) {
@@ -106,8 +106,8 @@ function isNaturalArray(value: unknown): value is number[] {
 }
 
 /**
- * The first key that an object in `json` (valid JSON) has twice. `JSON.parse` keeps the last of them in silence,
- * and two readers that keep different ones would load different models from one file.
+ * The first key that an object in `json` (valid JSON) has twice. `JSON.parse` silently keeps the last of them, and two
+ * readers that keep different ones would load different models from one file.
  */
 function findDuplicateKey(json: string): string | undefined {
   const open: Set<string>[] = [];

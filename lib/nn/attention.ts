@@ -45,7 +45,7 @@ export class Attention {
 
   /**
    * @param x dt [N, C], the normalised stream; the output goes to the context's branch
-   * @param cache keys and values of the positions before, which this pass sees and adds to; null: it begins at
+   * @param cache keys and values of earlier positions, which this pass reads and appends to; null: it begins at
    *   position 0
    */
   constructor(
@@ -79,7 +79,7 @@ export class Attention {
     this.weights.output.forward(this.context.branch, this.buffers.attended);
   }
 
-  /** @param dx dt [N, C], written; @param dout dt [N, C], the gradient in the branch */
+  /** @param dx dt [N, C], written; @param dout dt [N, C], the branch's gradient */
   backward(dx: Tensor, dout: Tensor): void {
     const { q, k, v } = this.#forward;
     const { q: dq, k: dk, v: dv, qk: dqk, dattended } = this.#backward!;

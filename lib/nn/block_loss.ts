@@ -11,17 +11,17 @@ export interface BlockRange {
   readonly count: number;
 }
 
-/** Blocks of `positions` positions that a pass takes at most: as many as fit `positionsPerPass`, and one at least. */
+/** The most blocks of `positions` positions in a pass: as many as fit `positionsPerPass`, at least one. */
 export function blocksPerPass(positions: number, positionsPerPass: number): number {
   return Math.max(1, Math.floor(positionsPerPass / positions));
 }
 
-/** Cuts blocks into whole ranges of `size` blocks, and one for the rest. */
+/** Cuts blocks into ranges of `size` blocks, the last one smaller if there is a rest. */
 export function* blockRanges(blocks: number, size: number): Generator<BlockRange, void> {
   for (let start = 0; start < blocks; start += size) yield { start, count: Math.min(size, blocks - start) };
 }
 
-/** The batches of the passes that ranges of `size` blocks come to: one for all whole ranges, and one for the rest. */
+/** The batch shapes that ranges of `size` blocks need: one for all full ranges, and one for the rest. */
 export function blockBatches(blocks: Batch, size: number): Batch[] {
   const counts = new Set(Array.from(blockRanges(blocks.sequences, size), ({ count }) => count));
   return [...counts].map((sequences) => ({ ...blocks, sequences }));
@@ -32,7 +32,7 @@ export class BlockLoss {
   readonly #parts: readonly { readonly pass: Pass; readonly tokens: Tensor<"i32"> }[];
 
   /**
-   * @param memory made for the `blockBatches` of these blocks, among others
+   * @param memory allocated for the `blockBatches` of these blocks, among others
    * @param blocks all blocks: B of them
    * @param size blocks in a pass
    * @param tokens i32 [B * T * K], on the device
@@ -42,7 +42,7 @@ export class BlockLoss {
     const blockTokens = positions * patchSize;
     const passes = new Map<number, Pass>();
     for (const batch of blockBatches(blocks, size)) {
-      // A pass counts by its blocks, so that the sum over passes is the mean over all.
+      // A pass is weighted by its blocks, so that the sum over passes is the mean over all blocks.
       const share = batch.sequences / sequences;
       const labelWeights = labelWeightValues("uniform", patchSize).map((weight) => weight * share);
       passes.set(batch.sequences, new Pass(memory, batch, weights, labelWeights, false));
@@ -53,7 +53,7 @@ export class BlockLoss {
     }));
   }
 
-  /** Computes the loss, in nats a token. */
+  /** Computes the loss, in nats per token. */
   async compute(): Promise<number> {
     this.#parts.forEach(({ pass, tokens }, index) => pass.forward(tokens, index > 0));
     const [loss] = await this.#parts[0]!.pass.loss.read();

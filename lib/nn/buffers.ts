@@ -1,11 +1,11 @@
 /**
- * Memory is declared before it is taken: a module says in a tree of `Spec`s which tensors it needs, the plan adds the
- * trees up, and `allocate` turns them into tensors of the same tree. What is printed is what is allocated.
+ * Memory is declared before it is allocated: a module returns a tree of `Spec`s of the tensors it needs, the plan adds
+ * up the trees, and `allocate` turns them into the same tree of tensors. The printed plan is what is allocated.
  */
 import { bytesOf } from "../device.js";
 import { type Device, type DType, Tensor } from "../native.js";
 
-/** A tensor to be: its dtype and shape. */
+/** A tensor to allocate: its dtype and shape. */
 export class Spec<D extends DType = DType> {
   constructor(
     readonly dtype: D,
@@ -23,7 +23,7 @@ export type SpecTree = Spec | null | readonly SpecTree[] | { readonly [key: stri
 export type Allocated<S> =
   S extends Spec<infer D> ? Tensor<D> : S extends null ? null : { readonly [K in keyof S]: Allocated<S[K]> };
 
-/** Takes the memory of all tensors of a tree, or none. @throws OutOfMemoryError */
+/** Allocates all tensors of a tree, or none. @throws OutOfMemoryError */
 export function allocate<S extends SpecTree>(device: Device, specs: S): Allocated<S> {
   const taken: Tensor[] = [];
   try {
@@ -38,7 +38,7 @@ export function allocate<S extends SpecTree>(device: Device, specs: S): Allocate
   }
 }
 
-/** A smaller tree over the memory of a larger one of the same form: each tensor takes the first elements. */
+/** A smaller tree over the memory of a larger one of the same structure: each tensor uses the first elements. */
 export function reuse<S extends SpecTree>(tensors: unknown, specs: S): Allocated<S> {
   return map(specs, (spec, path) => {
     const tensor = path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], tensors) as Tensor;
@@ -54,7 +54,7 @@ export function planBytes(specs: SpecTree): number {
   return bytes;
 }
 
-/** Frees all tensors of an allocated tree, with the views that were made of them. */
+/** Frees all tensors of an allocated tree and the views of them. */
 export function disposeAll(tensors: unknown): void {
   if (tensors instanceof Tensor) tensors.free();
   else if (typeof tensors === "object" && tensors !== null) Object.values(tensors).forEach(disposeAll);

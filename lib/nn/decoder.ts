@@ -22,7 +22,7 @@ function decoderSpecs({ config, parameters, device }: Llama, capacity: number) {
   };
 }
 
-/** A transformer over some tokens of the sequence, and where they go. */
+/** A transformer over some tokens of the sequence, with its input tensor. */
 interface Wiring {
   readonly tokens: Tensor<"i32">;
   readonly transformer: Transformer;
@@ -36,13 +36,13 @@ export class Decoder {
   readonly #weights: ModelWeights;
   readonly #rotary: RotaryEmbedding;
   readonly #caches: readonly KeyValueCache[];
-  /** Of the last call: the next one mostly has as many tokens, one. */
+  /** From the last call: the next one usually has the same number of tokens, one. */
   #wiring: Wiring | null = null;
   #length = 0;
 
   /**
-   * Takes the memory for the cache and for passes of up to `capacity` tokens.
-   * @param capacity the most tokens, prompt included, that will be held: at most the model's context
+   * Allocates the memory for the cache and for passes of up to `capacity` tokens.
+   * @param capacity the most tokens, prompt included, in the cache: at most the model's context
    * @throws TypeError or RangeError for a wrong argument, OutOfMemoryError
    */
   constructor(
@@ -64,7 +64,7 @@ export class Decoder {
   }
 
   /**
-   * Appends tokens and draws the one after them. One call at a time.
+   * Appends tokens and samples the next one. One call at a time.
    * @param tokens at least one
    * @throws TypeError or RangeError for a wrong argument, more tokens than the capacity has room for, or (once the
    *   device has seen it) an id outside the vocabulary; DeviceError
@@ -93,7 +93,7 @@ export class Decoder {
     this.dispose();
   }
 
-  /** Before anything is enqueued: a call that is refused leaves the cache as it was. */
+  /** Runs before anything is enqueued: a rejected call leaves the cache unchanged. */
   #check(tokens: Int32Array, sampling: SamplingSettings): void {
     const check = new Arguments("Decoder.next");
     if (this.#buffers.tokens.disposed) check.fail(TypeError, "this", "a live decoder", "a disposed one");

@@ -16,7 +16,7 @@ export interface PositionFlops {
 
 /**
  * Forward FLOPs of one position of a sequence of `positions`, each `patchSize` tokens.
- * @throws TypeError or RangeError for a wrong argument, ConfigError for an object that is no parsed Llama config
+ * @throws TypeError or RangeError for a wrong argument, ConfigError for an object that is not a parsed Llama config
  */
 export function forwardFlops(config: LlamaConfig, positions: number, patchSize: number): PositionFlops {
   check("forwardFlops", config, { positions, patchSize });
@@ -38,7 +38,7 @@ export function stepFlops(
 
 /**
  * Forward and backward FLOPs of one position: the backward of a product is two products, that of the embedding one
- * pass over its rows. What is recomputed to save memory is not counted, nor are norms, activations and the optimizer.
+ * pass over its rows. Recomputation to save memory is not counted, nor are norms, activations and the optimizer.
  * @throws as `forwardFlops`
  */
 export function trainingFlops(config: LlamaConfig, positions: number, patchSize: number): number {
@@ -62,7 +62,7 @@ function ofTraining(config: LlamaConfig, positions: number, patchSize: number): 
   return 2 * embedding + 3 * (projections + attention + head);
 }
 
-/** The keys of a config that FLOPs follow from. */
+/** The keys of a config that determine the FLOPs. */
 const sizes = [
   "vocab_size",
   "hidden_size",

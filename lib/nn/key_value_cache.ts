@@ -8,12 +8,12 @@ export function keyValueCacheSpecs({ config, dtype, positions }: PassShape) {
   return { k: heads, v: heads };
 }
 
-/** The keys and values of the tokens that a layer has seen. */
+/** The keys and values of a layer's past tokens. */
 export class KeyValueCache {
   constructor(private readonly buffers: Allocated<ReturnType<typeof keyValueCacheSpecs>>) {}
 
   /**
-   * Appends keys and values behind the first `past`.
+   * Appends keys and values after the first `past`.
    * @param k dt [1, T, G, D], strided, as is `v`
    * @returns views of all: dt [1, past + T, G, D]
    */

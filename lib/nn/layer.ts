@@ -10,7 +10,7 @@ import type { LayerWeights } from "./weights.js";
 
 /**
  * What one layer keeps for its backward.
- * @param first whether it is the first layer, whose stream is the embedding: nothing is added to it yet
+ * @param first whether it is the first layer, whose stream is the embedding: no branch is added to it yet
  */
 export function layerSpecs(shape: PassShape, first: boolean) {
   return {
@@ -29,8 +29,8 @@ export class Layer {
   readonly #mlp: Mlp;
 
   /**
-   * @param x dt [N, C], the stream that comes in
-   * @param pending dt [N, C], the previous layer's branch, still to be added to it, or null
+   * @param x dt [N, C], the incoming stream
+   * @param pending dt [N, C], the previous layer's branch, not yet added to it, or null
    * @param cache keys and values of earlier positions; null if the pass has all positions
    */
   constructor(
@@ -51,7 +51,7 @@ export class Layer {
     this.#mlp = new Mlp(context, weights, buffers.mlp, this.#mlpNorm.out);
   }
 
-  /** dt [N, C]: the stream without the branch that this layer leaves. */
+  /** dt [N, C]: the stream without this layer's last branch. */
   get stream(): Tensor {
     return this.#mlpNorm.stream;
   }

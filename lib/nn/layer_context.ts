@@ -4,14 +4,14 @@ import { type Allocated, Spec } from "./buffers.js";
 import type { RotaryEmbedding } from "./rotary_embedding.js";
 import { type Batch, type PassShape, widths } from "./shape.js";
 
-/** What the backward of every layer may overwrite, whichever layer it is. */
+/** Scratch of the backward, shared by all layers. */
 export function scratchSpecs({ config, dtype, positions }: PassShape, sizes: { attention: number; norm: number }) {
   const { qkv, queries, hidden, intermediate } = widths(config);
   return {
     dqkv: new Spec(dtype, [positions, qkv]),
     dattended: new Spec(dtype, [positions, queries]),
     dactivated: new Spec(dtype, [positions, intermediate]),
-    /** The gradient in the residual stream, and in a normalised copy of it. */
+    /** The gradients of the residual stream and of its normalised copy. */
     dstream: new Spec(dtype, [positions, hidden]),
     dnormed: new Spec(dtype, [positions, hidden]),
     attentionWorkspace: new Spec("f32", [sizes.attention]),

@@ -4,7 +4,7 @@ import { native, type Tensor } from "../native.js";
 export interface Weight {
   /** dt. */
   readonly value: Tensor;
-  /** f32, of the same shape; null where nothing is trained. */
+  /** f32, of the same shape; null if nothing is trained. */
   readonly gradient: Tensor<"f32"> | null;
 }
 

@@ -6,7 +6,7 @@ import { parameterCount } from "../hf/names.js";
 import { type ModelFolderExtras, readModelFolder, writeModelFolder } from "./model_folder.js";
 import { Parameters } from "./parameters.js";
 
-/** Where a model lives and in which precision it computes; both default to `auto`. */
+/** The device of a model and the precision it computes in; both default to `auto`. */
 export interface Placement {
   readonly device?: Device | DeviceSpec;
   readonly precision?: PrecisionSpec;
@@ -21,7 +21,7 @@ export class Llama {
   ) {}
 
   /**
-   * A model with random weights, from Hugging Face's initialisation.
+   * A model with random weights, using Hugging Face's initialisation.
    * @param config keys of a Hugging Face LlamaConfig
    * @throws TypeError or RangeError for a wrong argument, ConfigError for a wrong config, DeviceError,
    *   OutOfMemoryError
@@ -64,14 +64,14 @@ export class Llama {
     return new Llama(config, opened, new Parameters(config, opened, opened.computeDType(precision)));
   }
 
-  /** How many numbers the model learns. */
+  /** The number of parameters. */
   get parameterCount(): number {
     return parameterCount(this.config);
   }
 
   /**
    * Writes a Hugging Face model folder, in the model's precision (bench/peers/check_hf_load.py loads it in transformers).
-   * @param extras a tokenizer to put beside the model
+   * @param extras a tokenizer to write beside the model
    * @throws TypeError or RangeError for a wrong argument; DeviceError if the weights cannot be read; errors of the file
    *   system
    */
@@ -98,13 +98,13 @@ export class Llama {
   }
 }
 
-/** Checks an argument that is to be a model whose memory has not been freed. @throws TypeError */
+/** Checks an argument that must be a model whose memory has not been freed. @throws TypeError */
 export function checkModel(check: Arguments, model: Llama): void {
   check.instance("model", model, Llama);
   if (model.parameters.master.disposed) check.fail(TypeError, "model", "a live model", "a disposed one");
 }
 
-/** Checks where a model is to live. @throws TypeError, RangeError */
+/** Checks the device and precision of a model. @throws TypeError, RangeError */
 function checkPlacement<T extends Placement>(check: Arguments, options: T): T {
   const { device = "auto", precision = "auto" } = check.object("options", options);
   checkDevice(check, "device", device);

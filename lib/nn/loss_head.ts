@@ -4,8 +4,8 @@ import type { Linear } from "./linear.js";
 import type { Batch, PassShape } from "./shape.js";
 
 /**
- * The logits of all positions would be the largest tensor of a model (N x V); they are made and used up a chunk of
- * rows at a time. This many bytes keep a chunk in a processor's cache, or a GPU busy.
+ * The logits of all positions would be the largest tensor of a model (N x V), so they are computed and consumed a chunk
+ * of rows at a time. A chunk of this many bytes fits a CPU's cache, or keeps a GPU busy.
  */
 const chunkBytes = { cpu: 4 << 20, simt: 1 << 20, cuda: 512 << 20 } as const;
 
@@ -36,9 +36,9 @@ interface Chunk {
 }
 
 /**
- * The head and the K-way next-patch loss (docs: METHOD): position t's one distribution predicts all K tokens of the
- * next patch. The gradient is made in the same sweep as the loss, chunk by chunk, so that the whole of the logits
- * never exists; the head's gradient accumulates in fp32 over the chunks.
+ * The head and the K-way next-patch loss (docs/method.md): position t's one distribution predicts all K tokens of the
+ * next patch. The gradient is computed in the same sweep as the loss, chunk by chunk, so the full logits are never in
+ * memory; the head's gradient accumulates in fp32 over the chunks.
  */
 export class LossHead {
   readonly #chunks: readonly Chunk[];
@@ -48,9 +48,9 @@ export class LossHead {
 
   /**
    * @param hidden dt [N, C], the transformer's normalised output
-   * @param dhidden dt [N, C], where its gradient goes; null: only the loss is wanted
+   * @param dhidden dt [N, C], receives its gradient; null: compute only the loss
    * @param tokens i32 [N * K]
-   * @param labelWeights f32 [K], in sum the share that this pass has in the loss
+   * @param labelWeights f32 [K]; their sum is this pass's share of the loss
    */
   constructor(
     private readonly batch: Batch,
@@ -81,12 +81,12 @@ export class LossHead {
     this.#losses = buffers.losses.narrow(0, 0, total);
   }
 
-  /** f32 [1]: the loss in nats a token, summed over the passes since one that did not accumulate. */
+  /** f32 [1]: the loss in nats per token, summed over the passes since the last one that did not accumulate. */
   get loss(): Tensor<"f32"> {
     return this.buffers.loss;
   }
 
-  /** The loss; and, if `dhidden` was given, the gradient in the hidden states and in the head's weight. */
+  /** The loss and, if `dhidden` was given, the gradients of the hidden states and of the head's weight. */
   forward(accumulate: boolean): void {
     native.patchLabels(this.#labels, this.tokens, this.batch.positions);
     native.labelCoefficients(this.#coefficients, this.#labels, this.labelWeights);

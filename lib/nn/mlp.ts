@@ -29,7 +29,7 @@ export class Mlp {
     this.weights.down.forward(this.context.branch, activated);
   }
 
-  /** @param dx dt [N, C], written; @param dout dt [N, C], the gradient in the branch */
+  /** @param dx dt [N, C], written; @param dout dt [N, C], the branch's gradient */
   backward(dx: Tensor, dout: Tensor): void {
     const { gateUp, activated } = this.buffers;
     const { dactivated } = this.context.scratch!;

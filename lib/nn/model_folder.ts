@@ -1,6 +1,6 @@
 /**
- * A model as a Hugging Face folder: `config.json`, `model.safetensors`, `generation_config.json` and, where there is
- * one, the tokenizer.
+ * A model as a Hugging Face folder: `config.json`, `model.safetensors`, `generation_config.json` and the tokenizer, if
+ * there is one.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,13 +21,13 @@ export interface ModelSource {
   close(): Promise<void>;
 }
 
-/** What is put beside a model in its folder. */
+/** Extra files in a model's folder. */
 export interface ModelFolderExtras {
-  /** A `tokenizer.json` to put beside the model. */
+  /** A `tokenizer.json` to write beside the model. */
   readonly tokenizer?: { readonly path: string; readonly endOfText: string; readonly maxLength: number };
 }
 
-/** Opens a folder: its configuration, and the weights to be loaded. @throws CheckpointError, ConfigError */
+/** Opens a folder: its configuration, and the weights to load. @throws CheckpointError, ConfigError */
 export async function readModelFolder(folder: string): Promise<ModelSource> {
   const config = await readModelConfig(folder);
   const tensors = await CheckpointTensors.open(folder);
@@ -62,7 +62,7 @@ async function loadParameters(tensors: CheckpointTensors, parameters: Parameters
   await parameters.device.synchronize();
 }
 
-/** The parameters as safetensors entries, each read from the device when its turn comes. */
+/** The parameters as safetensors entries, each read from the device when it is written. */
 export function parameterEntries(parameters: Parameters, flat: Tensor): SafetensorsEntry[] {
   return parameters.layout.slots.map(({ name, shape }) => ({
     name,
@@ -75,7 +75,7 @@ export function parameterEntries(parameters: Parameters, flat: Tensor): Safetens
   }));
 }
 
-/** Writes a model's folder, made where it is missing; when it resolves, every file in it is on the disk. */
+/** Writes a model's folder, creating it if needed; when it resolves, every file in it is on the disk. */
 export async function writeModelFolder(
   folder: string,
   parameters: Parameters,

@@ -6,7 +6,7 @@ import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
 /** Elements to which the start of every parameter (or fused group) is aligned: 128 bytes in bf16. */
 const alignment = 64;
 
-/** Where a parameter lies in the flat tensors. */
+/** A parameter's place in the flat tensors. */
 export interface Slot extends Parameter {
   readonly offset: number;
   readonly size: number;
@@ -17,13 +17,13 @@ export interface ParameterLayout {
   readonly slots: readonly Slot[];
   /** Elements of the flat tensors, padding included. */
   readonly size: number;
-  /** The first so many elements hold the matrices. */
+  /** How many elements, from the first, hold the matrices. */
   readonly decayed: number;
 }
 
 /**
- * Lays the parameters out so that q, k, v (and gate, up) of a layer are neighbours: each group is then one matrix,
- * and one product.
+ * Lays the parameters out so that q, k, v (and gate, up) of a layer are adjacent: each group is then one matrix and
+ * needs one product.
  */
 export function parameterLayout(config: LlamaConfig): ParameterLayout {
   const table = parameterTable(config);
@@ -41,7 +41,7 @@ export function parameterLayout(config: LlamaConfig): ParameterLayout {
   return { slots, size, decayed };
 }
 
-/** Specs of the flat tensors. In f32 the compute copy is the master itself. */
+/** Specs of the flat tensors. In f32 the compute copy is the master. */
 export function parameterSpecs(layout: ParameterLayout, dtype: "f32" | "bf16") {
   return {
     master: new Spec("f32", [layout.size]),
@@ -58,7 +58,7 @@ export class Parameters {
   readonly dtype: "f32" | "bf16";
   /** f32 [layout.size]. */
   readonly master: Tensor<"f32">;
-  /** dt [layout.size]; `master` itself in f32. */
+  /** dt [layout.size]; the same tensor as `master` in f32. */
   readonly compute: Tensor;
   readonly #owned: Allocated<ReturnType<typeof parameterSpecs>>;
   readonly #slots: Map<string, Slot>;
@@ -87,7 +87,7 @@ export class Parameters {
     this.refreshCompute();
   }
 
-  /** Rounds the master into the compute copy, after the master was written. */
+  /** Rounds the master into the compute copy. Call it after writing the master. */
   refreshCompute(): void {
     if (this.compute !== this.master) native.copy(this.compute, this.master);
   }
@@ -109,7 +109,7 @@ export class Parameters {
     return flat.narrow(0, first.offset, size).reshape([rows, ...rest]) as T;
   }
 
-  /** Frees the memory, with all views of it. */
+  /** Frees the memory and all views of it. */
   dispose(): void {
     disposeAll(this.#owned);
   }

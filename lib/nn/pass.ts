@@ -6,20 +6,20 @@ import type { Batch } from "./shape.js";
 import { Transformer, type Lap as TransformerLap } from "./transformer.js";
 import type { ModelWeights } from "./weights.js";
 
-/** Called when the operations of a part have been enqueued. */
+/** Called after the operations of a part have been enqueued. */
 type Lap = (part: Parameters<TransformerLap>[0] | "head") => void;
 
 const noLap: Lap = () => undefined;
 
-/** One forward (and backward) over a micro-batch, wired once over memory that other passes use too. */
+/** One forward (and backward) over a micro-batch, set up once over memory shared with other passes. */
 export class Pass {
   readonly #tokens: Tensor<"i32">;
   readonly #transformer: Transformer;
   readonly #head: LossHead;
 
   /**
-   * @param memory made for this batch, among others
-   * @param labelWeights K weights, in sum the share that this pass has in the loss of a step
+   * @param memory allocated for this batch, among others
+   * @param labelWeights K weights; their sum is this pass's share of a step's loss
    * @param training whether `backward` will be called
    */
   constructor(
@@ -46,13 +46,13 @@ export class Pass {
     this.#head = new LossHead(batch, weights.head, head, out, dhidden, tokens, memory.labelWeights(labelWeights));
   }
 
-  /** f32 [1]: the loss in nats a token. */
+  /** f32 [1]: the loss in nats per token. */
   get loss(): Tensor<"f32"> {
     return this.#head.loss;
   }
 
   /**
-   * The loss of a micro-batch, added to that of the passes before it if `accumulate`.
+   * The loss of a micro-batch, added to that of the previous passes if `accumulate`.
    * @param tokens i32 [sequences * positions * patchSize], on the device
    */
   forward(tokens: Tensor<"i32">, accumulate: boolean, lap = noLap): void {
@@ -62,7 +62,7 @@ export class Pass {
     lap("head");
   }
 
-  /** Adds the micro-batch's gradient to that of the weights. */
+  /** Adds the micro-batch's gradient to the weights' gradient. */
   backward(lap = noLap): void {
     this.#transformer.backward(lap);
   }

@@ -8,8 +8,8 @@ import type { Batch, PassShape } from "./shape.js";
 import { transformerSpecs } from "./transformer.js";
 
 /**
- * The buffers that passes share: as many positions cost the same memory, whatever a position stands for.
- * @param batches one for each pass: the way that it cuts the positions
+ * The buffers that passes share: the same number of positions costs the same memory at any patch size.
+ * @param batches one for each pass: how it cuts the positions
  * @param training whether there is a backward
  */
 export function passSpecs(device: Device, shape: PassShape, batches: readonly Batch[], training: boolean) {
@@ -26,7 +26,7 @@ export function passSpecs(device: Device, shape: PassShape, batches: readonly Ba
   return {
     tokens: new Spec("i32", [positions * patchSize]),
     rotaryTable: rotaryTableSpec(config, Math.max(...batches.map((batch) => batch.positions))),
-    /** The only thing that every pass has for itself. */
+    /** The only buffer that passes do not share: a row for each. */
     labelWeights: new Spec("f32", [batches.length, patchSize]),
     ...transformerSpecs(shape, true),
     head: lossHeadSpecs(shape, chunkRows(shape, device.backend), patchSize),
@@ -37,15 +37,15 @@ export function passSpecs(device: Device, shape: PassShape, batches: readonly Ba
 
 export type PassSpecs = ReturnType<typeof passSpecs>;
 
-/** The memory of passes over a model, with all in it that is written once. */
+/** The memory of passes over a model, including what is written once. */
 export class PassMemory {
   readonly buffers: Allocated<PassSpecs>;
   readonly rotary: RotaryEmbedding;
   #passes = 0;
 
   /**
-   * Takes the memory.
-   * @param specs those of `passSpecs` for `shape`
+   * Allocates the memory.
+   * @param specs from `passSpecs` for `shape`
    * @throws OutOfMemoryError
    */
   constructor(
@@ -62,7 +62,7 @@ export class PassMemory {
     }
   }
 
-  /** f32 [K]: the label weights of one more pass, of as many as `batches` announced. */
+  /** f32 [K]: the label weights of one more pass; at most as many passes as `batches` had entries. */
   labelWeights(values: readonly number[]): Tensor<"f32"> {
     const { labelWeights } = this.buffers;
     const row = labelWeights.narrow(0, this.#passes++, 1).reshape([labelWeights.shape[1]!]);
@@ -71,7 +71,7 @@ export class PassMemory {
     return weights;
   }
 
-  /** Frees the memory; passes over it are of no more use. */
+  /** Frees the memory; passes over it can no longer be used. */
   dispose(): void {
     disposeAll(this.buffers);
   }

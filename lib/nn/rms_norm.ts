@@ -9,7 +9,7 @@ export function rmsNormSpecs({ config, dtype, positions }: PassShape, adds: bool
   return { out: rows, stream: adds ? rows : null, rstd: new Spec("f32", [positions]) };
 }
 
-/** RMSNorm of the residual stream, with the addition of the branch before it fused. */
+/** RMSNorm of the residual stream, fused with the preceding addition of the branch. */
 export class RmsNorm {
   /** dt [N, C]: the stream after the addition. */
   readonly stream: Tensor;
@@ -18,7 +18,7 @@ export class RmsNorm {
 
   /**
    * @param x dt [N, C], the stream so far
-   * @param branch dt [N, C], what is added to it first, or null
+   * @param branch dt [N, C], added to it first, or null
    * @param workspace f32, for the backward; null if there is none
    */
   constructor(
@@ -38,7 +38,7 @@ export class RmsNorm {
     native.rmsNormForward(this.out, sum, this.buffers.rstd, this.x, this.branch, this.weight.value, this.epsilon);
   }
 
-  /** dstream (+)= the gradient that comes back through `dout`; both dt [N, C]. */
+  /** dstream (+)= the gradient through `dout`; both dt [N, C]. */
   backward(dstream: Tensor, dout: Tensor, accumulate: boolean): void {
     const { value, gradient } = this.weight;
     native.rmsNormBackward(

@@ -9,8 +9,8 @@ export function rotaryTableSpec(config: LlamaConfig, positions: number) {
 }
 
 /**
- * The rotary position embedding, in the half-split layout. Its constructor writes the table, so whatever takes a
- * `RotaryEmbedding` takes one that is ready.
+ * The rotary position embedding, in the half-split layout. The constructor writes the table, so a `RotaryEmbedding` is
+ * always ready for use.
  */
 export class RotaryEmbedding {
   /** @param table f32 [positions, D/2, 2], written here */
@@ -23,12 +23,12 @@ export class RotaryEmbedding {
     native.rotaryTable(table, frequencies);
   }
 
-  /** @param x dt [B, T, H, D], strided, in place; its first row stands at position `offset` */
+  /** @param x dt [B, T, H, D], strided, in place; its first row is at position `offset` */
   forward(x: Tensor, offset: number): void {
     native.rotary(x, this.table, offset, false);
   }
 
-  /** @param dx dt [B, T, H, D], strided, in place; its first row stands at position 0 */
+  /** @param dx dt [B, T, H, D], strided, in place; its first row is at position 0 */
   backward(dx: Tensor): void {
     native.rotary(dx, this.table, 0, true);
   }

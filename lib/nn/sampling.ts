@@ -1,18 +1,18 @@
 import type { Arguments } from "../arguments.js";
 
-/** How the next token is drawn. */
+/** How the next token is sampled. */
 export interface SamplingSettings {
   /** What the logits are divided by; 0: always the likeliest token. */
   readonly temperature: number;
-  /** Only the so many likeliest tokens; 0: all. */
+  /** Only this many of the likeliest tokens; 0: all. */
   readonly topK: number;
   /** Only the smallest set of the likeliest tokens whose probabilities reach this sum, from 0 to 1; 1: all. */
   readonly topP: number;
-  /** The same seed draws the same tokens; a whole number. */
+  /** The same seed samples the same tokens; a whole number. */
   readonly seed: number;
 }
 
-/** Checks settings in the name of the operation that they were given to. @throws TypeError, RangeError */
+/** Checks settings; errors name the operation that they were given to. @throws TypeError, RangeError */
 export function checkSampling(check: Arguments, { temperature, topK, topP, seed }: SamplingSettings): void {
   const within = (low: number, high: number) => (value: number) => value >= low && value <= high;
   check.number("temperature", temperature, "a number from 0 to 1000000", within(0, 1e6));

@@ -1,6 +1,6 @@
 import type { LlamaConfig } from "../hf/llama_config.js";
 
-/** What the shape of every buffer of one pass follows from. */
+/** The parameters that determine the shape of every buffer of one pass. */
 export interface PassShape {
   readonly config: LlamaConfig;
   readonly dtype: "f32" | "bf16";

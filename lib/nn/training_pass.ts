@@ -8,11 +8,11 @@ import { PassMemory, passSpecs } from "./pass_memory.js";
 import type { Batch } from "./shape.js";
 import { modelWeights } from "./weights.js";
 
-/** How a batch of tokens is cut, and what it counts. */
+/** How a batch of tokens is cut, and its weight. */
 export interface TrainingBatch extends Batch {
   /** Weights of the K labels of a patch; 1/K each if left out. */
   readonly labelWeights?: readonly number[];
-  /** What the batch counts in loss and gradient: 1/n if a step sums n batches. Default 1. */
+  /** The batch's weight in loss and gradient: 1/n if a step sums n batches. Default 1. */
   readonly share?: number;
 }
 
@@ -28,7 +28,7 @@ export interface TrainingBatch extends Batch {
  *       const [loss] = await pass.loss.read();
  *     }
  *
- * `Trainer` is the whole of it: stages, data, schedules, checkpoints.
+ * `Trainer` is the complete loop: stages, data, schedules, checkpoints.
  */
 export class TrainingPass {
   readonly #input: Tensor<"i32">;
@@ -36,7 +36,7 @@ export class TrainingPass {
   readonly #pass: Pass;
 
   /**
-   * Takes the memory for activations and workspaces; a pass of another shape takes its own.
+   * Allocates activations and workspaces; a pass of another shape allocates its own.
    * @param gradient f32 [P], flat, to which gradients are added: that of an `AdamW` on the model's parameters
    * @param batch the shape of every batch: B sequences of T positions (from 2 to the model's context) of K tokens
    * @throws TypeError or RangeError for a wrong argument, OutOfMemoryError
@@ -67,15 +67,15 @@ export class TrainingPass {
     this.#pass = new Pass(this.#memory, cut, modelWeights(parameters, gradient), shares, true);
   }
 
-  /** f32 [1]: the loss of the last batch in nats a token, before any update. */
+  /** f32 [1]: the loss of the last batch in nats per token, before any update. */
   get loss(): Tensor<"f32"> {
     return this.#pass.loss;
   }
 
   /**
    * Enqueues forward and backward of a batch: the loss is written, the gradient added to.
-   * @param tokens B * T * K ids, sequence by sequence; they may be changed at once
-   * @param options.accumulate add the loss to that of the batches before, too. Default false.
+   * @param tokens B * T * K ids, sequence by sequence; the array may be changed after the call
+   * @param options.accumulate also add the loss to that of the previous batches. Default false.
    * @throws TypeError or RangeError for a wrong argument; the next wait throws RangeError for an id outside the
    *   vocabulary
    */

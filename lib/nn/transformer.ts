@@ -12,7 +12,7 @@ import type { ModelWeights } from "./weights.js";
 
 /**
  * The activations of a transformer.
- * @param keep whether every layer keeps its own for a backward; else all layers use the same
+ * @param keep whether every layer keeps its own for a backward; else all layers share one set
  */
 export function transformerSpecs(shape: PassShape, keep: boolean) {
   const { config, dtype, positions } = shape;
@@ -27,7 +27,7 @@ export function transformerSpecs(shape: PassShape, keep: boolean) {
   };
 }
 
-/** What a transformer is wired over. */
+/** The inputs and buffers of a transformer. */
 export interface TransformerMemory {
   readonly buffers: Allocated<ReturnType<typeof transformerSpecs>>;
   readonly rotary: RotaryEmbedding;
@@ -39,7 +39,7 @@ export interface TransformerMemory {
   readonly caches: readonly KeyValueCache[] | null;
 }
 
-/** Called when the operations of a part have been enqueued. */
+/** Called after the operations of a part have been enqueued. */
 export type Lap = (part: "embedding" | "transformer") => void;
 
 const noLap: Lap = () => undefined;
@@ -82,7 +82,7 @@ export class Transformer {
     lap("transformer");
   }
 
-  /** Adds to the gradient of all weights. The scratch's `dnormed` holds the gradient in `out`. */
+  /** Adds to the gradient of all weights. The scratch's `dnormed` holds the gradient of `out`. */
   backward(lap: Lap): void {
     const { dstream, dnormed } = this.#scratch!;
     this.#norm.backward(dstream, dnormed, false);

@@ -18,13 +18,13 @@ export interface ModelWeights {
   readonly embedding: Weight;
   readonly layers: readonly LayerWeights[];
   readonly norm: Weight;
-  /** [V, C]; the embedding's own where it is tied. */
+  /** [V, C]; the embedding's if it is tied. */
   readonly head: Linear;
 }
 
 /**
  * The weights of a model as its layers use them: views of the flat tensors.
- * @param gradients f32, flat like the master, or null where nothing is trained
+ * @param gradients f32, flat like the master, or null if nothing is trained
  */
 export function modelWeights(parameters: Parameters, gradients: Tensor<"f32"> | null): ModelWeights {
   const weight = (first: string, last = first): Weight => {

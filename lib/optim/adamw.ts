@@ -4,13 +4,13 @@ import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
 
-/** The settings of an update that are not the learning rate. */
+/** The settings of an update, except the learning rate. */
 export interface AdamWSettings {
   /** Decay rates of the averages of the gradient and of its square, each from 0 to below 1. */
   readonly betas: readonly [number, number];
   /** Added to the denominator of the update. */
   readonly eps: number;
-  /** Decoupled; of matrices only. */
+  /** Decoupled weight decay, applied to matrices only. */
   readonly weightDecay: number;
   /** Largest global norm of the gradient; larger ones are scaled down to it. null: no limit. */
   readonly gradClip: number | null;
@@ -32,18 +32,18 @@ export function adamwSpecs(device: Device, layout: ParameterLayout) {
 }
 
 /**
- * AdamW over all parameters in one sweep, with global-norm clipping that never leaves the device. `TrainingPass` shows a
+ * AdamW over all parameters in one sweep, with global-norm clipping that stays on the device. `TrainingPass` shows a
  * loop with it.
  *
- * If the gradient of a step is not finite, the step is skipped: parameters, moments and `stepsTaken` stay as they are,
- * and `norm` is not finite. The device sees to it, so a loop that reads nothing is right, too: its later steps have the
- * same bits as without the skipped one.
+ * If the gradient of a step is not finite, the step is skipped: parameters, moments and `stepsTaken` are unchanged, and
+ * `norm` is not finite. The device does this, so a loop that reads nothing back is correct, too: its later steps have
+ * the same bits as without the skipped one.
  */
 export class AdamW {
   readonly #tensors: Allocated<ReturnType<typeof adamwSpecs>>;
 
   /**
-   * Takes the memory for a gradient and two moments, in f32; the moments are zeros.
+   * Allocates a gradient and two moments, in f32; the moments are zeros.
    * @param parameters a model's `parameters`, which `step` updates
    * @throws TypeError for a wrong argument, OutOfMemoryError
    */
@@ -68,8 +68,8 @@ export class AdamW {
     return this.#tensors.secondMoment;
   }
   /**
-   * i32 [1]: updates since the moments were zeros, by which they are corrected for their bias. The device counts them;
-   * skipped steps do not count. A saved optimizer is restored by writing its moments and this count.
+   * i32 [1]: updates since the moments were zeros, for the bias correction. The device counts them, without skipped
+   * steps. A saved optimizer is restored by writing its moments and this count.
    */
   get stepsTaken(): Tensor<"i32"> {
     return this.#tensors.stepsTaken;
@@ -79,7 +79,7 @@ export class AdamW {
     return this.#tensors.norm;
   }
 
-  /** Forgets the moments: a fresh optimizer. */
+  /** Resets the moments: a fresh optimizer. */
   reset(): void {
     native.fill(this.firstMoment, 0);
     native.fill(this.secondMoment, 0);
@@ -101,7 +101,7 @@ export class AdamW {
   }
 
   /**
-   * The part of `step` that differs from one step to the next: puts its numbers on the device.
+   * The part of `step` that differs from one step to the next: writes its values to the device.
    * @throws TypeError or RangeError for a wrong rate or setting
    */
   prepareStep(learningRate: number, settings: AdamWSettings): void {
@@ -120,14 +120,14 @@ export class AdamW {
     check.number("weightDecay", weightDecay, "a number of at least 0", (value) => value >= 0);
     if (gradClip !== null) check.number("gradClip", gradClip, "a number above 0, or null", (value) => value > 0);
     const [beta1, beta2] = betas;
-    // What rounding takes from a beta: the bias correction is computed with more than an f32 holds.
+    // The rounding error of a beta: the bias correction is computed with more precision than f32.
     const rest = (beta: number) => beta - Math.fround(beta);
     this.#tensors.hyper.write(
       Float32Array.of(learningRate, beta1, beta2, eps, weightDecay, rest(beta1), rest(beta2), gradClip ?? 0),
     );
   }
 
-  /** The part of `step` that is the same every time, and can be captured. */
+  /** The part of `step` that is the same every time and can be captured. */
   applyStep(): void {
     const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, hyper, normWorkspace } = this.#tensors;
     const { compute, master, layout } = this.parameters;

@@ -1,6 +1,6 @@
 /**
  * The script of a page: draws each chart of `#charts` (JSON, see page.ts) into its element with uPlot. It runs in the
- * reader's browser, so it stands here as text.
+ * reader's browser, so here it is a string.
  */
 export const chartScript = `
 (() => {

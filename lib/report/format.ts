@@ -1,12 +1,12 @@
-/** Text for people: escaped, and numbers in a length that can be read. */
+/** Text for display: escaping, and numbers of readable length. */
 
-/** `text` as it may stand between tags or in a quoted attribute. */
+/** `text` escaped for use between tags or in a quoted attribute. */
 export function escapeHtml(text: string): string {
   const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
   return text.replace(/[&<>"']/g, (character) => entities[character]!);
 }
 
-/** `value` as JSON that may stand inside a script element: no `<` that could end it. NaN and infinities become null. */
+/** `value` as JSON that is safe inside a script element: no `<` that could end it. NaN and infinities become null. */
 export function scriptJson(value: unknown): string {
   return JSON.stringify(value)
     .replaceAll("<", "\\u003c")
@@ -30,7 +30,7 @@ export function formatDuration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
 }
 
-/** A loss in nats with four decimals; `diverged` where it is no number, a dash where there is none. */
+/** A loss in nats with four decimals; `diverged` if it is NaN, a dash if there is none. */
 export function formatLoss(loss: number | undefined): string {
   if (loss === undefined) return "–";
   return Number.isFinite(loss) ? loss.toFixed(4) : "diverged";

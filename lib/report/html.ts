@@ -1,7 +1,7 @@
 /** Pieces of a page's HTML; every text is escaped here. */
 import { escapeHtml } from "./format.js";
 
-/** A number that stands out, with its name above and what it rests on below. */
+/** A highlighted number, with its name above and what it is based on below. */
 export interface Figure {
   readonly name: string;
   readonly value: string;
@@ -16,7 +16,7 @@ export function figureList(figures: readonly Figure[]): string {
   return `<dl class="figures">${items.join("")}</dl>`;
 }
 
-/** A table of numbers; a row that is shorter than the headings is filled up with dashes. */
+/** A table of numbers; a row shorter than the headings is filled with dashes. */
 export function numberTable(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const row = (tag: string, cells: readonly (string | number)[]) =>
     `<tr>${headings.map((_, index) => `<${tag}>${escapeHtml(String(cells[index] ?? "–"))}</${tag}>`).join("")}</tr>`;
@@ -24,7 +24,7 @@ export function numberTable(headings: readonly string[], rows: readonly (readonl
 <tbody>${rows.map((cells) => row("td", cells)).join("\n")}</tbody></table></div>`;
 }
 
-/** Names and what is to be known of each. */
+/** A list of names and descriptions. */
 export function factTable(facts: readonly (readonly [string, string])[]): string {
   const rows = facts.map(([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`);
   return `<table class="facts"><tbody>${rows.join("\n")}</tbody></table>`;

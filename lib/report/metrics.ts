@@ -5,9 +5,8 @@ import { show } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
 
 /**
- * Seconds of training by what they were spent on: waiting for data, the parts of the model forward and
- * backward (embedding; layers and norms; head and loss; AdamW with clipping and zeroing), and the rest, in which the
- * device had nothing to do.
+ * Seconds of training by part: waiting for data; the parts of the model, forward and backward (embedding; layers and
+ * norms; head and loss; AdamW with clipping and zeroing); and the rest, in which the device was idle.
  */
 export interface TimeByPart {
   readonly data: number;
@@ -18,7 +17,7 @@ export interface TimeByPart {
   readonly idle: number;
 }
 
-/** One training step. Counts and times are cumulative over the run, evaluation and checkpoints left out. */
+/** One training step. Counts and times are cumulative over the run, without evaluation and checkpoints. */
 export interface MetricsLine {
   /** The run's step, from 1: how many updates are done. */
   readonly step: number;
@@ -30,11 +29,11 @@ export interface MetricsLine {
   readonly tokens: number;
   /** Positions the transformer has computed so far: tokens / K, summed over the stages. */
   readonly positions: number;
-  /** Loss of the stage's own objective, nats per token, before the step's update; NaN where it diverged. */
+  /** Loss of the stage's objective, nats per token, before the step's update; NaN if it diverged. */
   readonly loss: number;
   /** Learning rate of the step. */
   readonly lr: number;
-  /** Global norm of the gradients before clipping; NaN where it diverged. */
+  /** Global norm of the gradients before clipping; NaN if it diverged. */
   readonly gradNorm: number;
   /** Seconds of training so far. */
   readonly seconds: number;
@@ -42,31 +41,31 @@ export interface MetricsLine {
   readonly tokensPerSecond: number;
   /** Floating-point operations so far. */
   readonly flops: number;
-  /** FLOP/s of this step as a fraction of the device's peak; null where the peak is not known. */
+  /** FLOP/s of this step as a fraction of the device's peak; null if the peak is unknown. */
   readonly mfu: number | null;
-  /** Joules of training so far, where the device counts them. */
+  /** Joules of training so far, if the device counts them. */
   readonly energy?: number;
   /** Where the seconds went so far. */
   readonly time?: TimeByPart;
-  /** Token-level loss on held-out data after the step, nats per token, where it was evaluated. */
+  /** Token-level loss on held-out data after the step, nats per token, if it was evaluated. */
   readonly valLoss?: number;
 }
 
-/** Appends lines to a metrics file. Each is with the operating system when `append` resolves. */
+/** Appends lines to a metrics file. Each has been passed to the operating system when `append` resolves. */
 export class MetricsWriter {
   private constructor(private readonly handle: FileHandle) {}
 
   /**
    * Opens `path` to append to it, or creates it.
-   * @param options.resumeAfter keep only the lines up to this step, as a run resumed from its checkpoint writes the
-   *   later ones again; 0 for a new run
+   * @param options.resumeAfter keep only the lines up to this step: a run resumed from its checkpoint writes the later
+   *   ones again; 0 for a new run
    */
   static async open(path: string, options: { resumeAfter: number }): Promise<MetricsWriter> {
     await truncateMetrics(path, options.resumeAfter);
     return new MetricsWriter(await open(path, "a"));
   }
 
-  /** Writes one line, whole. */
+  /** Writes one complete line. */
   async append(line: MetricsLine): Promise<void> {
     await this.handle.appendFile(`${JSON.stringify(line)}\n`);
   }
@@ -79,16 +78,16 @@ export class MetricsWriter {
 }
 
 /**
- * Reads a metrics file. A last line that was cut off while it was written is left out; null for a loss or a norm (JSON
- * has no NaN) becomes NaN again.
- * @throws DataError naming the file if it cannot be read, and the line if another one is no metrics line
+ * Reads a metrics file. A half-written last line is left out; null for a loss or a norm (JSON has no NaN) becomes NaN
+ * again.
+ * @throws DataError naming the file if it cannot be read, and the line if any other is not a metrics line
  */
 export async function readMetrics(path: string): Promise<MetricsLine[]> {
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
     throw new DataError(`${path}: expected a metrics file but received ${unusable(cause)}`, { cause });
   });
   const lines = text.split("\n");
-  // What stands after the last line break is a line only half written, or nothing.
+  // After the last line break there is a half-written line, or nothing.
   return lines.slice(0, -1).map((text, index) => parseLine(text, `${path}:${index + 1}`));
 }
 
@@ -96,7 +95,7 @@ export async function readMetrics(path: string): Promise<MetricsLine[]> {
 async function truncateMetrics(path: string, lastStep: number): Promise<void> {
   const lines = existsSync(path) ? await readMetrics(path) : [];
   const kept = lines.filter(({ step }) => step <= lastStep).map((line) => `${JSON.stringify(line)}\n`);
-  // Written aside and renamed, so that a crash here loses no line.
+  // Written under a temporary name and renamed, so that a crash here loses no line.
   const aside = `${path}.part`;
   await writeFile(aside, kept.join(""), { flush: true });
   await rename(aside, path);

@@ -11,11 +11,11 @@ import { style } from "./style.js";
 /** A line of a chart. */
 export interface ChartSeries {
   readonly label: string;
-  /** Which of the page's colours: an accent for the main lines, grey for what stands beside them. */
+  /** One of the page's colours: an accent for the main lines, grey for secondary ones. */
   readonly color: "blue" | "orange" | "green" | "purple" | "grey";
-  /** One value per x; null or NaN: none there. Neighbouring values are joined across gaps. */
+  /** One value per x; null or NaN: no value. Neighbouring values are joined across gaps. */
   readonly values: readonly (number | null)[];
-  /** Whether each value is marked by a dot, as few and separate measurements should be. */
+  /** Whether each value is marked by a dot, for few, separate measurements. */
   readonly dots?: boolean;
 }
 
@@ -29,17 +29,17 @@ export interface Chart {
   readonly series: readonly ChartSeries[];
   /** Vertical lines in ascending order, each with a label to its right; grey unless they belong to a series. */
   readonly marks: readonly { readonly x: number; readonly label: string; readonly color?: ChartSeries["color"] }[];
-  /** Where the plot ends above, whatever lines go on beyond it. Default: above all of them. */
+  /** The top of the y axis, even if lines go beyond it. Default: above all lines. */
   readonly top?: number;
   /** Height in pixels of the plot. */
   readonly height: number;
 }
 
-/** A whole page. `before` and `after` are HTML, escaped by the caller, around the charts. */
+/** A page. `before` and `after` are HTML around the charts, escaped by the caller. */
 export interface Page {
   readonly title: string;
   readonly before: string;
-  /** Charts with a line of HTML under each; `small` ones stand side by side. */
+  /** Charts with a line of HTML under each; `small` ones are side by side. */
   readonly charts: readonly { readonly chart: Chart; readonly note?: string; readonly small?: boolean }[];
   readonly after: string;
 }

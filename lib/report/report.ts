@@ -1,4 +1,4 @@
-/** `report.html`: what a run did, for someone who was not there. */
+/** `report.html`: a summary of a run. */
 import type { RunConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { escapeHtml, formatCount, formatDuration, formatLoss } from "./format.js";
@@ -6,21 +6,21 @@ import { type Figure, figureList, numberTable } from "./html.js";
 import type { MetricsLine } from "./metrics.js";
 import { type Chart, type ChartSeries, renderPage } from "./page.js";
 
-/** What a report tells of. */
+/** The input of a report. */
 export interface Report {
   readonly config: Pick<RunConfig, "name">;
   readonly stages: readonly ResolvedStage[];
   /** All lines so far, in order; the run need not be over. */
   readonly metrics: readonly MetricsLine[];
-  /** How many numbers the model learns. */
+  /** The model's number of parameters. */
   readonly parameters: number;
-  /** Device and precision in words, such as `cpu (AMD EPYC 9654), fp32`. */
+  /** Device and precision as text, such as `cpu (AMD EPYC 9654), fp32`. */
   readonly device: string;
-  /** Text the model wrote at the end. */
+  /** Text the model generated at the end. */
   readonly sample?: { readonly prompt: string; readonly text: string };
 }
 
-/** More points than a screen has pixels make the page slow and no clearer. */
+/** More points than the screen has pixels make the page slower and no clearer. */
 const maxPoints = 4000;
 
 /** The report as one self-contained HTML document. */
@@ -81,7 +81,7 @@ function header({ config, stages, metrics, parameters, device }: Report): string
 ${figureList(figures)}`;
 }
 
-/** Weighted by time: work done over what the peak would have allowed, whatever single steps came to. */
+/** Weighted by time: all FLOPs over what the peak allows in all seconds. */
 function mfuDetail(metrics: readonly MetricsLine[]): string {
   let before = 0;
   let seconds = 0;
@@ -108,7 +108,7 @@ function marks({ stages }: Report): Chart["marks"] {
   });
 }
 
-/** One line per stage, because the losses of two patch sizes are two quantities, and one for validation. */
+/** One line per stage, because losses at two patch sizes are different quantities, and one for validation. */
 function lossChart(report: Report, shown: readonly MetricsLine[]): Chart {
   const colors = ["blue", "orange", "purple"] as const;
   const training = report.stages.map(
@@ -167,7 +167,7 @@ function smallChart(
   };
 }
 
-/** Six digits are more than a chart shows, and keep the page small. */
+/** Six digits: more than a chart shows, and the page stays small. */
 function rounded(value: number): number | null {
   return Number.isFinite(value) ? Number(value.toPrecision(6)) : null;
 }

@@ -1,4 +1,4 @@
-/** The style of a page: light or dark as the reader's system is, light on paper. */
+/** The style of a page: light or dark as the reader's system, light in print. */
 export const style = `
 :root {
   --background: #ffffff; --surface: #f6f7f9; --text: #1b1f24; --muted: #636c76; --grid: #e4e7eb; --border: #d8dce1;

@@ -25,8 +25,8 @@ export function checkpointName(step: number): string {
 const namePattern = /^step-\d{8}$/;
 
 /**
- * Writes `folder/<name>` and points `latest` (beside `folder`) at it; only when both are on the disk, deletes all but
- * the newest `keep`.
+ * Writes `folder/<name>` and points `latest` (beside `folder`) to it. When both are on the disk, deletes all but the
+ * newest `keep`.
  */
 export async function writeCheckpoint(
   folder: string,
@@ -55,8 +55,8 @@ export async function writeCheckpoint(
 }
 
 /**
- * The newest checkpoint's folder of a run, or null where it has none.
- * @throws CheckpointError where `latest` names none, or one that is gone
+ * The folder of a run's newest checkpoint, or null if it has none.
+ * @throws CheckpointError if `latest` does not name a checkpoint, or names a missing one
  */
 export async function latestCheckpoint(runFolder: string): Promise<string | null> {
   const pointer = join(runFolder, "latest");

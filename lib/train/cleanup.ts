@@ -1,13 +1,13 @@
-/** What is to be undone, last thing first: what `AsyncDisposableStack` is, which Node 20 lacks. */
+/** A stack of cleanup steps, run in reverse order, like `AsyncDisposableStack`, which Node 20 lacks. */
 export class Cleanup {
   readonly #actions: (() => void | Promise<void>)[] = [];
 
-  /** Notes how something that was just opened is closed. */
+  /** Registers how to close something just opened. */
   add(action: () => void | Promise<void>): void {
     this.#actions.push(action);
   }
 
-  /** Undoes everything, also where a part of it fails; that is then thrown. A second call finds nothing left to do. */
+  /** Runs every step, even if one fails, and then throws its error. A second call does nothing. */
   async run(): Promise<void> {
     const failures: unknown[] = [];
     for (let action = this.#actions.pop(); action; action = this.#actions.pop()) {

@@ -1,23 +1,23 @@
-/** What of a config decides the bits that a run computes. */
+/** The part of a config that determines the bits that a run computes. */
 import { createHash } from "node:crypto";
 import type { RunConfig } from "../config/config.js";
 
-/** Sections that may change between a run and its continuation: they say where and how often, not what is computed. */
+/** Sections that may change when a run is resumed: they say where and how often, not what is computed. */
 const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint", "eval", "device"]);
 
-/** A SHA-256, in hexadecimal, of the part of a config that decides what a run computes. */
+/** A SHA-256, in hexadecimal, of the part of a config that determines what a run computes. */
 export function configHash(config: RunConfig): string {
   const sorted = [...decisiveValues(config)].sort(([a], [b]) => (a < b ? -1 : 1));
   return createHash("sha256").update(JSON.stringify(sorted)).digest("hex");
 }
 
-/** The keys, such as `optimizer.lr`, in which two configs differ and a continuation must not. */
+/** The keys, such as `optimizer.lr`, in which two configs differ but a resumed run must not. */
 export function changedKeys(before: object, now: RunConfig): string[] {
   const [old, current] = [decisiveValues(before), decisiveValues(now)];
   return [...new Set([...current.keys(), ...old.keys()])].filter((key) => old.get(key) !== current.get(key));
 }
 
-/** Every value that counts as JSON, by its path; the same for a config as it was read and as it was written. */
+/** Every relevant value as JSON, by its path; the same for a config as read and as written. */
 function decisiveValues(config: object): Map<string, string> {
   const values = new Map<string, string>();
   const visit = (value: unknown, path: string): void => {

@@ -1,10 +1,10 @@
 /**
- * Files and folders that a crash leaves whole: written aside, synced, renamed, and their names synced too.
+ * Crash-safe files and folders: written under a temporary name, synced, renamed, and their names synced too.
  *
  * A file is replaced in one step. A folder `NAME` that replaces another takes two renames: `NAME` to `.NAME.old`, then
  * `.NAME.part` to `NAME` (Linux could exchange the two names at once, but Node has no call for it). Nothing is done
- * between them; a reader that comes just then finds no folder, never a half one, and a process killed just then leaves
- * `.NAME.old` whole, which `recoverFolder` puts back.
+ * between them: a reader at that moment finds no folder, never an incomplete one, and a process killed at that moment
+ * leaves `.NAME.old` complete, which `recoverFolder` restores.
  */
 import { existsSync, renameSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { basename, dirname, join, resolve } from "node:path";
 const asideOf = (target: string, state: "part" | "old" | "gone") =>
   join(dirname(target), `.${basename(target)}.${state}`);
 
-/** Makes a folder and those above it that are missing. */
+/** Creates a folder and its missing parents. */
 export async function makeFolder(path: string): Promise<void> {
   const topmost = await mkdir(path, { recursive: true });
   if (topmost === undefined) return;
@@ -32,8 +32,8 @@ export async function writeText(path: string, text: string): Promise<void> {
 }
 
 /**
- * Writes a folder, in the place of what stood there before.
- * @param write makes the folder that it is given, and syncs the files in it
+ * Writes a folder, replacing an existing one.
+ * @param write creates the folder at the given path and syncs the files in it
  */
 export async function writeFolder(target: string, write: (folder: string) => Promise<void>): Promise<void> {
   await recoverFolder(target);
@@ -59,7 +59,7 @@ export async function writeFolder(target: string, write: (folder: string) => Pro
   await rm(old, { recursive: true, force: true });
 }
 
-/** Puts a folder back that a process was about to replace when it was killed. */
+/** Restores a folder that a process was about to replace when it was killed. */
 export async function recoverFolder(target: string): Promise<void> {
   const old = asideOf(target, "old");
   if (existsSync(target) || !existsSync(old)) return;
@@ -67,7 +67,7 @@ export async function recoverFolder(target: string): Promise<void> {
   await syncFolder(dirname(target));
 }
 
-/** Deletes a folder. Its name goes first: nobody finds a half of it. */
+/** Deletes a folder. It is renamed first, so that no reader finds an incomplete one. */
 export async function removeFolder(target: string): Promise<void> {
   const gone = asideOf(target, "gone");
   await rm(gone, { recursive: true, force: true });
@@ -75,7 +75,7 @@ export async function removeFolder(target: string): Promise<void> {
   await rm(gone, { recursive: true, force: true });
 }
 
-/** Deletes what killed processes have left aside of folders whose names match. */
+/** Deletes temporary folders that killed processes left for folders whose names match. */
 export async function removeLeftovers(parent: string, names: RegExp): Promise<void> {
   for (const entry of await readdir(parent)) {
     const name = /^\.(.+)\.(part|old|gone)$/.exec(entry)?.[1];

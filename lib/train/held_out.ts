@@ -9,8 +9,8 @@ export interface HeldOut {
 }
 
 /**
- * The first consecutive blocks of a held-out dataset: the same ones in every evaluation of every run.
- * @throws DataError if the dataset has no whole block, or holds a token outside of the vocabulary
+ * The first consecutive blocks of a held-out dataset: the same in every evaluation of every run.
+ * @throws DataError if the dataset has no whole block, or holds a token outside the vocabulary
  */
 export async function heldOutTokens(
   dataset: TokenDataset,

@@ -15,12 +15,12 @@ export interface EvaluationSize {
   readonly positions: number;
 }
 
-/** How a run is laid out in memory: everything it will allocate. */
+/** The memory layout of a run: everything it will allocate. */
 export interface RunPlan {
   readonly shape: PassShape;
   /** The micro-batch of every stage. */
   readonly batches: readonly Batch[];
-  /** The held-out blocks, and how many a pass takes; null if nothing is held out. */
+  /** The held-out blocks, and how many per pass; null if nothing is held out. */
   readonly evaluation: { readonly blocks: Batch; readonly perPass: number } | null;
   readonly passes: PassSpecs;
   readonly tokens: ReturnType<typeof tokenSpecs>;
@@ -32,13 +32,13 @@ export interface PlanItem {
   readonly bytes: number;
 }
 
-/** The share of a device's memory that a plan may take: the rest is for the libraries, and for others. */
+/** The share of a device's memory that a plan may take; the rest is for libraries and other programs. */
 const usableShare = 0.9;
 
 /**
- * Lays out a run, with the largest automatic micro-batches whose plan fits.
- * @param usableBytes a plan's size; by default a share of all the device's memory, not of what is free just now, so
- *   that a run's bits do not depend on its neighbours
+ * Plans a run's memory, with the largest automatic micro-batches whose plan fits.
+ * @param usableBytes the largest plan; by default a share of all the device's memory, not of what is free now, so that
+ *   a run's bits do not depend on other processes
  */
 export function planRun(
   device: Device,
@@ -51,7 +51,7 @@ export function planRun(
   const shortest = Math.min(...stages.map(({ sequenceLength }) => sequenceLength));
   for (let target = positionsPerPass[device.backend]; ; target /= 2) {
     const plan = planPasses(device, config, dtype, stages, evaluation, target);
-    // Of the smallest micro-batches a plan that does not fit is returned, too: its allocation will say what is missing.
+    // With the smallest micro-batches, even a plan that does not fit is returned: allocating it reports the shortage.
     if (target <= shortest || plannedBytes(device, plan) <= usableBytes) return plan;
   }
 }
@@ -66,7 +66,7 @@ function planPasses(
 ): RunPlan {
   const batches = stages.map((stage) => microBatch(stage, targetPositions));
   const ofTraining = Math.max(...batches.map(({ sequences, positions }) => sequences * positions));
-  // One held-out sequence must fit a pass, whatever the stages' sequences are.
+  // One held-out sequence must fit a pass, independently of the stages' sequences.
   const positions = Math.max(ofTraining, evaluation?.positions ?? 0);
   const shape: PassShape = { config, dtype, positions };
   const heldOut = evaluation && {
@@ -85,12 +85,12 @@ function tokenSpecs(stages: readonly ResolvedStage[], evaluation: EvaluationSize
   };
 }
 
-/** The bytes of a run, all in all. */
+/** The total bytes of a run. */
 export function plannedBytes(device: Device, plan: RunPlan): number {
   return planItems(device, plan).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Where every byte of a run goes, by group. */
+/** All bytes of a run, by group. */
 export function planItems(device: Device, plan: RunPlan): PlanItem[] {
   const { config, dtype } = plan.shape;
   const layout = parameterLayout(config);
@@ -110,7 +110,7 @@ export function planItems(device: Device, plan: RunPlan): PlanItem[] {
     { name: "optimizer scratch", bytes: planBytes(rest) },
     { name: "tokens of a step, held-out tokens", bytes: planBytes(plan.tokens) },
     ...(workspaceBytes > 0 ? [{ name: "matrix products: workspace", bytes: workspaceBytes }] : []),
-    // On the CPU nothing has to cross.
+    // The CPU needs no transfer buffer.
     ...(device.backend === "cpu" ? [] : [{ name: "tokens of the next step", bytes: planBytes(plan.tokens.step) }]),
   ];
 }

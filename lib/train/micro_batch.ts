@@ -3,12 +3,12 @@ import type { BackendName } from "../native.js";
 import type { Batch } from "../nn/shape.js";
 
 /**
- * Positions that one pass aims at where memory allows: enough to keep the device busy, and on a processor few enough
- * that a layer's activations stay near its cache.
+ * Target positions per pass if memory allows: enough to keep the device busy, and on a CPU few enough that a layer's
+ * activations stay near its cache.
  */
 export const positionsPerPass: Readonly<Record<BackendName, number>> = { cpu: 4096, simt: 1024, cuda: 32768 };
 
-/** The micro-batch of a stage: its own setting, or the most sequences that divide the step within `target` positions. */
+/** The micro-batch of a stage: its setting, or the most sequences that divide the step within `target` positions. */
 export function microBatch(stage: ResolvedStage, target: number): Batch {
   const { sequencesPerStep, sequenceLength: positions, patchSize } = stage;
   if (stage.microBatch !== "auto") return { sequences: stage.microBatch, positions, patchSize };

@@ -25,16 +25,16 @@ export interface OpenRun {
   readonly dataset: TokenDataset;
   readonly stepper: Stepper;
   readonly extras: ModelFolderExtras;
-  /** FLOP/s that MFU is a fraction of; null where it is not known. */
+  /** FLOP/s that MFU is a fraction of; null if unknown. */
   readonly peak: number | null;
-  /** Where the run stands: at its beginning, or at the checkpoint that was loaded. */
+  /** The run's progress: at its beginning, or at the loaded checkpoint. */
   readonly progress: TrainerProgress;
-  /** Lets go of all memory and closes the data. */
+  /** Frees all memory and closes the data. */
   readonly close: () => Promise<void>;
 }
 
 /**
- * Opens device, data and model, takes all memory, and makes the run's folder or goes on from its checkpoint. Where
+ * Opens device, data and model, allocates all memory, and creates the run's folder or resumes from its checkpoint. If
  * that fails, nothing stays open.
  * @throws ConfigError, DataError, CheckpointError, DeviceError, OutOfMemoryError
  */
@@ -43,7 +43,7 @@ export async function openRun(config: RunConfig, resume: boolean, log: (message:
   try {
     return await open(config, resume, log, cleanup);
   } catch (error) {
-    await cleanup.run().catch(() => undefined); // what failed first is told
+    await cleanup.run().catch(() => undefined); // the first failure is reported
     throw error;
   }
 }
@@ -79,7 +79,7 @@ async function open(
       ? await Llama.load(config.init.from, placement)
       : Llama.create(shape, { ...placement, seed: config.init.seed });
   cleanup.add(() => model.dispose());
-  device.trim(); // what measuring and loading left behind
+  device.trim(); // frees what measuring and loading left cached
   const stepper = new Stepper(model, plan, stages, heldOut);
   cleanup.add(() => stepper.dispose());
 

@@ -1,6 +1,6 @@
 import { type Device, native, Tensor } from "../native.js";
 
-/** Dense bf16 peaks in FLOP/s from NVIDIA's data sheets: what MFU is conventionally a fraction of. */
+/** Dense bf16 peaks in FLOP/s from NVIDIA's data sheets: the usual denominator of MFU. */
 const dataSheet: readonly (readonly [RegExp, number])[] = [
   [/H100 PCIe/, 756e12],
   [/H100|H200|GH200/, 989e12],
@@ -9,21 +9,20 @@ const dataSheet: readonly (readonly [RegExp, number])[] = [
   [/RTX 4090/, 165e12],
 ];
 
-/** How long a rate is measured, where it has to be, and in how many rounds at least. */
+/** How long a rate is measured if no data sheet has it, and the least number of rounds. */
 const measuringMs = 250;
 const leastRounds = 5;
 
 /**
- * The rate that a run's MFU is a fraction of, in FLOP/s: the data sheet's for a known GPU in bf16, else the fastest of
- * a few large square products measured here and now, after all that is enqueued has finished. null on `simt`, where
- * speed means nothing.
+ * The denominator of a run's MFU, in FLOP/s: the data sheet's peak for a known GPU in bf16, else the fastest of a few
+ * large square products measured now, after all enqueued work has finished. null on `simt`, whose speed is meaningless.
  */
 export async function peakFlops(device: Device, dtype: "f32" | "bf16"): Promise<number | null> {
   if (device.backend === "simt") return null;
   const known = dataSheet.find(([name]) => name.test(device.name));
   if (known && dtype === "bf16") return known[1];
-  // A GPU's product is short enough for the wait to count, so a round has several; a processor's is long enough for
-  // other programs to come between, so a round has one.
+  // On a GPU a product is so short that the wait matters, so a round has several; on a CPU it is so long that other
+  // programs may interrupt it, so a round has one.
   const { size, perRound } = device.backend === "cuda" ? { size: 4096, perRound: 4 } : { size: 1024, perRound: 1 };
   using a = new Tensor(device, "f32", [size, size]);
   using b = new Tensor(device, dtype, [size, size]);
@@ -34,9 +33,9 @@ export async function peakFlops(device: Device, dtype: "f32" | "bf16"): Promise<
     for (let product = 0; product < count; product++) native.matmul(c, b, b, false, true, false);
     await device.synchronize();
   };
-  // What was enqueued before must not count, nor the first product, for which libraries load and compile code.
+  // Earlier work must not count, nor the first product, for which libraries load and compile code.
   await products(1);
-  // The best of many rounds: on a machine that others use too, most are disturbed.
+  // The best of many rounds: on a shared machine, most are disturbed.
   let best = Number.POSITIVE_INFINITY;
   const begin = performance.now();
   for (let round = 0; round < leastRounds || performance.now() - begin < measuringMs; round++) {

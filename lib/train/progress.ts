@@ -1,10 +1,10 @@
-/** The accounts of a run: what it has done and what that took. Evaluation and checkpoints are left out of the times. */
+/** The totals of a run: work done and its cost. Times exclude evaluation and checkpoints. */
 import type { ResolvedStage } from "../config/stages.js";
 import type { DataPosition } from "../data/loader.js";
 import type { MetricsLine, TimeByPart } from "../report/metrics.js";
 import type { PartSeconds } from "./step_clock.js";
 
-/** How far a run is, summed over its stages. */
+/** The progress of a run, summed over its stages. */
 export interface TrainerProgress {
   /** Steps done. */
   readonly step: number;
@@ -16,30 +16,30 @@ export interface TrainerProgress {
   readonly flops: number;
   /** Seconds of training. */
   readonly seconds: number;
-  /** Where they went. */
+  /** The seconds by part. */
   readonly time: TimeByPart;
-  /** Joules; null where the device does not count them. */
+  /** Joules; null if the device does not count them. */
   readonly energy: number | null;
-  /** Where the next batch is read. */
+  /** Position of the next batch. */
   readonly data: DataPosition;
 }
 
-/** What one step gave and took. */
+/** The results and cost of one step. */
 export interface StepRecord {
   readonly lr: number;
-  /** Before the update, in nats a token. */
+  /** Before the update, in nats per token. */
   readonly loss: number;
   /** Before clipping. */
   readonly gradNorm: number;
   readonly flops: number;
   readonly seconds: number;
-  /** Of them, those of waiting for the batch. */
+  /** Part of `seconds`: waiting for the batch. */
   readonly dataSeconds: number;
-  /** The device's, by part; null where they were not noted. */
+  /** The device's seconds by part; null if they were not recorded. */
   readonly parts: PartSeconds | null;
-  /** Joules; null where the device does not count them. */
+  /** Joules; null if the device does not count them. */
   readonly energy: number | null;
-  /** Where the batch after the step's is read. */
+  /** Position of the batch after the step's. */
   readonly data: DataPosition;
 }
 
@@ -71,7 +71,7 @@ export function advance(before: TrainerProgress, stage: ResolvedStage, record: S
   };
 }
 
-/** What the device did not note counts as the transformer's; what neither data nor device took, the device was idle. */
+/** Seconds without a record by part count as the transformer's; those of neither data nor device count as idle. */
 function addTime(before: TimeByPart, { seconds, dataSeconds: data, parts }: StepRecord): TimeByPart {
   const { embedding, transformer, head, optimizer } = parts ?? { ...noTime, transformer: seconds - data };
   const idle = Math.max(0, seconds - data - embedding - transformer - head - optimizer);
@@ -89,7 +89,7 @@ function addTime(before: TimeByPart, { seconds, dataSeconds: data, parts }: Step
  * The metrics line of a step.
  * @param progress after the step
  * @param peak FLOP/s that MFU is a fraction of, or null
- * @param valLoss held-out loss after the step, or null where it was not evaluated
+ * @param valLoss held-out loss after the step, or null if it was not evaluated
  */
 export function metricsLine(
   progress: TrainerProgress,

@@ -1,4 +1,4 @@
-/** The folder a run leaves: config.json, metrics.jsonl, report.html, checkpoints/, latest, model/. */
+/** The folder of a run: config.json, metrics.jsonl, report.html, checkpoints/, latest, model/. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -24,10 +24,10 @@ export class RunFolder {
     return join(this.path, "model");
   }
 
-  /** @throws ConfigError where the folder already holds a run */
+  /** @throws ConfigError if the folder already holds a run */
   static async create(config: RunConfig): Promise<RunFolder> {
     const folder = new RunFolder(config.out);
-    // Only what has begun is a run: one that failed before its first step may be started again as it was.
+    // Only a run that has begun counts: one that failed before its first step may simply be started again.
     if (existsSync(folder.metrics)) {
       throw new ConfigError(
         `${config.out}: already holds a run; go on with it (--resume), name another folder (--set out=...) or delete it`,
@@ -39,10 +39,10 @@ export class RunFolder {
   }
 
   /**
-   * The folder of a run to go on with, and its newest checkpoint. What a process killed while it replaced a folder has
-   * moved aside is put back.
-   * @throws ConfigError where there is none, or its config computes something else
-   * @throws CheckpointError where `latest` names no checkpoint that is there
+   * The folder of a run to resume, and its newest checkpoint. If a process was killed while it replaced a folder, the
+   * old folder is restored.
+   * @throws ConfigError if there is no run, or its config computes something else
+   * @throws CheckpointError if `latest` does not name an existing checkpoint
    */
   static async reopen(config: RunConfig): Promise<{ folder: RunFolder; checkpoint: string | null }> {
     const path = join(config.out, "config.json");
@@ -66,13 +66,13 @@ export class RunFolder {
     await writeText(join(this.path, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
   }
 
-  /** Writes `model/` through `write`, which makes the folder that it is given. */
+  /** Writes `model/` with `write`, which creates the folder at the given path. */
   async replaceModel(write: (folder: string) => Promise<void>): Promise<void> {
     await writeFolder(this.model, write);
   }
 }
 
-/** The config that a run wrote. */
+/** Reads the config that a run wrote. */
 async function readWritten(path: string): Promise<object> {
   let config: unknown;
   try {

@@ -1,4 +1,4 @@
-/** What a run begins with: its data, its model's shape, its tokenizer. */
+/** The inputs of a run: its data, its model's shape, its tokenizer. */
 import { join } from "node:path";
 import { checkContext } from "../config/checks.js";
 import type { RunConfig } from "../config/config.js";
@@ -16,7 +16,7 @@ export interface RunTokenizer {
   readonly endOfText: string;
 }
 
-/** The tokenizer that lies beside the data or the initial model, or null. */
+/** The tokenizer beside the data or the initial model, or null. */
 export async function readTokenizer(config: RunConfig): Promise<RunTokenizer | null> {
   const path = findTokenizer(config);
   if (path === null) return null;
@@ -25,7 +25,7 @@ export async function readTokenizer(config: RunConfig): Promise<RunTokenizer | n
   return { path, endOfTextId, endOfText: await tokenizer.decode([endOfTextId], { keepSpecialTokens: true }) };
 }
 
-/** Keys of a model's shape in which a config and the checkpoint it begins with must agree. */
+/** Keys of a model's shape that must be equal in a config and the checkpoint it begins with. */
 const decisive = [
   "vocab_size",
   "hidden_size",
@@ -39,14 +39,14 @@ const decisive = [
 
 /**
  * The model's shape: the config's, or that of the checkpoint it begins with.
- * @throws ConfigError where there is no model, or the checkpoint's context is shorter than the run's sequences
- * @throws CheckpointError where the checkpoint cannot be read, or differs from the config's model
+ * @throws ConfigError if there is no model, or the checkpoint's context is shorter than the run's sequences
+ * @throws CheckpointError if the checkpoint cannot be read, or differs from the config's model
  */
 export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | null): Promise<LlamaConfig> {
   if (!("from" in config.init)) {
     if (config.model === null) throw new ConfigError("model: expected a model, or init.from with a checkpoint");
     if (tokenizer === null) return config.model;
-    // Generation is to stop at what separates the documents of this data.
+    // Generation must stop at the token that separates the documents of this data.
     return { ...config.model, bos_token_id: tokenizer.endOfTextId, eos_token_id: tokenizer.endOfTextId };
   }
   const found = await readModelConfig(config.init.from);
@@ -66,7 +66,7 @@ export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | nu
   return found;
 }
 
-/** The held-out sequences of a run, or null where it has none. */
+/** The held-out sequences of a run, or null if it has none. */
 export async function readHeldOut(config: RunConfig, vocabulary: number): Promise<HeldOut | null> {
   if (config.eval === null || config.data.val === undefined) return null;
   const dataset = await TokenDataset.open(config.data.val);

@@ -1,7 +1,7 @@
 import { DeviceError } from "../errors.js";
 import type { MetricsLine } from "../report/metrics.js";
 
-/** Updates in a row without a finite gradient before a run is given up. */
+/** Updates in a row without a finite gradient after which a run fails. */
 const mostInARow = 10;
 
 /** Counts the updates that the optimizer skipped, and ends a run that never recovers. */

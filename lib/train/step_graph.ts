@@ -5,8 +5,8 @@ import { type DevicePart, StepClock } from "./step_clock.js";
 type Enqueue = (lap: (part: DevicePart) => void) => void;
 
 /**
- * The operations of a stage's steps: enqueued one by one the first time, which lets libraries choose and load what they
- * need, then recorded, and from then on launched at once.
+ * The operations of a stage's steps: enqueued one by one the first time, so that libraries choose and load what they
+ * need; then recorded once and launched as a graph.
  */
 export class StepGraph {
   #warm = false;
@@ -14,9 +14,9 @@ export class StepGraph {
 
   constructor(private readonly device: Device) {}
 
-  /** Enqueues the operations. Returns the clock that has their times once they have run. */
+  /** Enqueues the operations. Returns the clock that has their times after they have run. */
   run(enqueue: Enqueue): StepClock {
-    // docs/cuda.md says what the variable is for.
+    // docs/cuda.md describes the variable.
     if (this.#warm && process.env.NEXTPATCH_GRAPHS !== "0") {
       this.#recorded ??= this.#record(enqueue);
       this.#recorded.graph.launch();

@@ -1,13 +1,13 @@
 import type { Tensor } from "../native.js";
 
-/** The tokens of a step on the device, and on their way to it. */
+/** The tokens of a step on the device, and the next step's tokens in transfer. */
 export class StepTokens {
-  /** The tokens that were sent ahead, until a step takes them. */
+  /** The tokens sent ahead, until a step uses them. */
   #ahead: Int32Array | null = null;
 
-  /** @param tensor i32, of as many tokens as the largest step has */
+  /** @param tensor i32, of the largest step's size */
   constructor(private readonly tensor: Tensor<"i32">) {
-    // Takes the memory of it now. Twice, for one step's tokens are on their way while the host still holds the last's.
+    // Allocates its memory now. Twice: one step's tokens are in transfer while the host still holds the previous ones.
     for (let i = 0; i < 2; ++i) tensor.prefetch(new Int32Array(tensor.size));
   }
 
@@ -16,7 +16,7 @@ export class StepTokens {
     return Array.from({ length: count }, (_, index) => this.tensor.narrow(0, index * size, size));
   }
 
-  /** Puts a step's tokens on the device, unless they were sent ahead. */
+  /** Writes a step's tokens to the device, unless they were sent ahead. */
   send(tokens: Int32Array): void {
     if (tokens !== this.#ahead) this.tensor.narrow(0, 0, tokens.length).write(tokens);
     this.#ahead = null;
@@ -32,6 +32,6 @@ export class StepTokens {
         this.tensor.narrow(0, 0, tokens.length).prefetch(tokens);
         this.#ahead = tokens;
       })
-      .catch(() => undefined); // the step that wants the tokens will report it
+      .catch(() => undefined); // the step that needs the tokens will report it
   }
 }

@@ -14,7 +14,7 @@ import type { PartSeconds } from "./step_clock.js";
 import { StepGraph } from "./step_graph.js";
 import { StepTokens } from "./step_tokens.js";
 
-/** What the steps of one stage use. */
+/** The objects of one stage's steps. */
 interface StageStep {
   readonly optimizer: AdamWSettings;
   readonly pass: Pass;
@@ -23,9 +23,9 @@ interface StageStep {
   readonly graph: StepGraph;
 }
 
-/** What one step computed. */
+/** The result of one step. */
 export interface StepResult {
-  /** Before the update, in nats a token. */
+  /** Before the update, in nats per token. */
   readonly loss: number;
   /** Before clipping. */
   readonly gradNorm: number;
@@ -33,7 +33,7 @@ export interface StepResult {
   readonly seconds: PartSeconds | null;
 }
 
-/** Whole training steps of every stage of a plan, over memory that is taken once, by the constructor. */
+/** Complete training steps of every stage of a plan, over memory that the constructor allocates once. */
 export class Stepper {
   readonly optimizer: AdamW;
   readonly #memory: PassMemory;
@@ -83,10 +83,10 @@ export class Stepper {
   }
 
   /**
-   * One training step. If the gradient is not finite, the parameters stay as they are.
+   * One training step. If the gradient is not finite, the parameters are unchanged.
    * @param tokens the step's tokens, sequence by sequence
-   * @param next the tokens of the step after it, if they are known: they cross to the device while this step runs. A
-   *   hint only: the next step may use other tokens, or the promise may reject.
+   * @param next the next step's tokens, if known: they are transferred to the device while this step runs. A hint only:
+   *   the next step may use other tokens, or the promise may reject.
    */
   async step(
     stageIndex: number,
@@ -113,12 +113,12 @@ export class Stepper {
     return { loss: loss!, gradNorm: gradNorm!, seconds };
   }
 
-  /** The token-level loss on the held-out sequences, in nats a token; null if there are none. */
+  /** The token-level loss on the held-out sequences, in nats per token; null if there are none. */
   async evaluate(): Promise<number | null> {
     return this.#evaluation === null ? null : this.#evaluation.compute();
   }
 
-  /** Frees all memory but the model's. */
+  /** Frees all memory except the model's. */
   dispose(): void {
     for (const { graph } of this.#stages) graph.dispose();
     this.#memory?.dispose();

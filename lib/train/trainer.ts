@@ -17,7 +17,7 @@ import { SkippedUpdates } from "./skipped_updates.js";
 import { checkOptions, type TrainerOptions } from "./trainer_options.js";
 
 /**
- * Trains a model through its stages and keeps the run's folder. `run()` yields a metrics line a step:
+ * Trains a model through its stages and maintains the run's folder. `run()` yields a metrics line per step:
  *
  *     await using trainer = await Trainer.open(await loadRunConfig("config.yaml"));
  *     for await (const { step, loss } of trainer.run()) console.log(step, loss);
@@ -39,12 +39,12 @@ export class Trainer {
   }
 
   /**
-   * Opens device, data and model, takes all memory, and makes (or reopens) the run's folder. If it fails, it leaves
-   * nothing open.
+   * Opens device, data and model, allocates all memory, and creates (or reopens) the run's folder. If it fails, nothing
+   * stays open.
    * @param config as `loadRunConfig` or `parseRunConfig` returns it
    * @throws TypeError for a wrong argument
-   * @throws ConfigError if the config has not been parsed or cannot be run with this data, the folder already holds a run, or, to resume,
-   *   holds none or one whose config computes something else
+   * @throws ConfigError if the config has not been parsed or cannot be run with this data, the folder already holds a
+   *   run, or, to resume, holds none or one whose config computes something else
    * @throws DataError if the shards are missing or damaged, or hold no held-out sequence
    * @throws CheckpointError if the checkpoint, or the model of `init.from`, is damaged or of another run
    * @throws DeviceError, OutOfMemoryError if the device is missing, or the plan does not fit its memory
@@ -56,12 +56,12 @@ export class Trainer {
     return new Trainer(await openRun(config, resume, log), log);
   }
 
-  /** The model that is trained, on its device. It is the trainer's: `close` frees it. */
+  /** The model being trained, on its device. The trainer owns it: `close` frees it. */
   get model(): Llama {
     return this.#run.model;
   }
 
-  /** The stages in their order, each with its overrides applied and its length in steps. */
+  /** The stages in order, each with its overrides applied and its length in steps. */
   get stages(): readonly ResolvedStage[] {
     return this.#run.stages;
   }
@@ -81,7 +81,7 @@ export class Trainer {
     return this.#progress.step;
   }
 
-  /** What the run has done and what that took, since its beginning: what was trained before a resumption counts. */
+  /** The run's totals of work and cost since its beginning, including training before a resumption. */
   get progress(): TrainerProgress {
     return this.#progress;
   }
@@ -92,12 +92,12 @@ export class Trainer {
   }
 
   /**
-   * Trains to the end and yields each step's metrics line, which then stands in `metrics.jsonl`. With the last line
-   * the model and the report are in their places. If the caller breaks off the loop, a checkpoint of the last step is
-   * left. A finished run yields nothing; its model and its report are written again.
-   * @throws DataError if a shard cannot be read or holds a token that the model does not know
+   * Trains to the end and yields each step's metrics line after writing it to `metrics.jsonl`. Model and report are
+   * written before the last line is yielded. If the caller leaves the loop early, a checkpoint of the last step is
+   * saved. A finished run yields nothing; its model and its report are written again.
+   * @throws DataError if a shard cannot be read or holds a token outside the model's vocabulary
    * @throws DeviceError if the device fails, or ten updates in a row had no finite gradient
-   * @throws Error of the file system if the run's folder cannot be written, a full disk say
+   * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
     const { config, folder } = this.#run;
@@ -116,7 +116,7 @@ export class Trainer {
             this.#skipped.check(line);
             const last = this.step === this.totalSteps;
             if (this.step % config.checkpoint.everySteps === 0 || last) await this.#save(stage.index);
-            // Before the line is yielded, so that a caller that stops there has it all.
+            // Before the line is yielded, so that a caller that stops there has everything.
             if (last) await this.#finish();
             yield line;
           }
@@ -132,7 +132,7 @@ export class Trainer {
 
   /**
    * Rewrites `report.html` from the metrics so far.
-   * @param sample text that the model wrote, to be shown
+   * @param sample text that the model generated, to show in the report
    * @throws TypeError for a wrong argument, DataError if the metrics are damaged
    */
   async writeReport(sample?: Report["sample"]): Promise<void> {
@@ -165,12 +165,12 @@ export class Trainer {
   }
 
   /**
-   * All that happens at a stage's boundary, and when a run resumes inside of a stage:
-   * - Moments: set to zeros at the stage's first step, unless it keeps the optimizer of the stage before.
-   * - Schedule: nothing. The learning rate follows from the step and from where the stage's schedule begins.
-   * - Data: goes on where the stage before stopped, in blocks of the stage's own size. Returns the loader of them.
-   * - Graph: nothing. The stage's operations are recorded at its second step, and kept beside those of other stages.
-   * - Memory: nothing. Every stage's pass lies over the same buffers, which were planned for the largest.
+   * Everything that happens at a stage boundary, and when a run resumes inside a stage:
+   * - Moments: set to zeros at the stage's first step, unless it keeps the previous stage's optimizer.
+   * - Schedule: nothing. The learning rate follows from the step and the beginning of the stage's schedule.
+   * - Data: continues where the previous stage stopped, in blocks of this stage's size. Returns their loader.
+   * - Graph: nothing. The stage's operations are recorded at its second step and kept beside those of other stages.
+   * - Memory: nothing. The passes of all stages share the same buffers, planned for the largest.
    */
   #beginStage(stage: ResolvedStage): BlockLoader {
     const { config, stepper } = this.#run;

@@ -1,10 +1,10 @@
 import type { Arguments } from "../arguments.js";
 
-/** How a run is opened. */
+/** Options of `Trainer.open`. */
 export interface TrainerOptions {
-  /** Go on with the run that `config.out` holds. Default: begin a new one there. */
+  /** Resume the run in `config.out`. Default: begin a new one there. */
   readonly resume?: boolean;
-  /** Called with what a person wants to know: what `auto` chose, where a run goes on, an update that was skipped. */
+  /** Called with messages for the user: what `auto` chose, where a run resumes, a skipped update. */
   readonly log?: (message: string) => void;
 }
 

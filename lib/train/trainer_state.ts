@@ -1,4 +1,4 @@
-/** `trainer/state.json` of a checkpoint: how far its run was, and which run that is. */
+/** `trainer/state.json` of a checkpoint: the progress of its run, and which run it is. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
@@ -28,27 +28,27 @@ const stateSchema = z.object({
     optimizer: amount,
     idle: amount,
   }),
-  /** Joules, where the device counts them. */
+  /** Joules, if the device counts them. */
   energy: amount.nullable(),
-  /** Where the next batch is read. */
+  /** Position of the next batch. */
   data: z.object({ epoch: count, tokens: count }),
   /** Steps the optimizer has taken since its state was fresh. */
   optimizerSteps: count,
   /** The seed that, with the data position, is all the random state there is. */
   seed: count,
-  /** Of the config that the checkpoint was written under; see config_hash.ts. */
+  /** Hash of the config when the checkpoint was written; see config_hash.ts. */
   configHash: z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 in hexadecimal" }),
 });
 
-/** What `trainer/state.json` holds. */
+/** The content of `trainer/state.json`. */
 export type TrainerState = Readonly<z.output<typeof stateSchema>>;
 
-/** Where a checkpoint has its state. */
+/** The path of a checkpoint's state. */
 export const statePath = (checkpoint: string): string => join(checkpoint, "trainer", "state.json");
 
 /**
- * Reads a checkpoint's state, and checks that it is one of this run.
- * @throws CheckpointError naming the file, and the key that is missing, malformed or of another run
+ * Reads a checkpoint's state and checks that it belongs to this run.
+ * @throws CheckpointError naming the file, and the key that is missing, malformed or from another run
  */
 export async function readTrainerState(
   checkpoint: string,
@@ -76,7 +76,7 @@ export async function readTrainerState(
   return result.data;
 }
 
-/** Where a run is after `step` steps, or after all where it has fewer. */
+/** Where a run is after `step` steps, or at its end if it has fewer. */
 function reached(stages: readonly ResolvedStage[], step: number) {
   const at = { step: 0, stage: 0, tokens: 0, positions: 0 };
   for (const stage of stages) {

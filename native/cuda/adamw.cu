@@ -1,5 +1,5 @@
-// AdamW over all parameters in one launch, after one of a single thread that counts the step. The step size, the
-// count and the clipping norm are on the device, so that a captured step replays with new values.
+// AdamW over all parameters in one launch, after a one-thread launch that counts the step. The step size, the count
+// and the clipping norm are on the device, so that a captured step replays with new values.
 #include <cstddef>
 
 #include "cuda_kernels.h"
@@ -24,10 +24,10 @@ struct Factors {
   float clip;          // on the gradient
   float step;          // on the moment
   float inverse_root;  // on the root of the second moment
-  float keep;          // the share of a decayed weight that stays
+  float keep;          // the factor on a decayed weight
 };
 
-// Reads Width (at most 4) elements at i, steps, and writes them back.
+// Reads Width (at most 4) elements at i, updates them, and writes them back.
 template <typename T, int Width>
 __device__ __forceinline__ void step(T* param, const AdamWState& state, int64_t i, const AdamWHyper& hyper,
                                      const Factors& factors, int64_t decayed) {
@@ -48,10 +48,10 @@ __device__ __forceinline__ void step(T* param, const AdamWState& state, int64_t 
   store(state.master + i, master);
   store(state.m + i, m);
   store(state.v + i, v);
-  if constexpr (sizeof(T) < sizeof(float)) store(param + i, rounded);  // in f32 they are the master itself
+  if constexpr (sizeof(T) < sizeof(float)) store(param + i, rounded);  // in f32, param is the master
 }
 
-// One thread, since every element's update has the same corrections and double precision is slow on many GPUs.
+// One thread, because all elements use the same corrections, and double precision is slow on many GPUs.
 __global__ void __launch_bounds__(1)
     count_step_kernel(int* steps, float* corrections, const float* norm, const float* hyper) {
   if (!isfinite(*norm)) return;

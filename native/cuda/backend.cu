@@ -1,4 +1,4 @@
-// Which GPUs there are, and why not.
+// Lists the GPUs, or says why there are none.
 #include "../core/error.h"
 #include "check.h"
 #include "context.h"
@@ -104,7 +104,7 @@ class CudaBackend final : public Backend {
 }  // namespace nextpatch::cuda
 
 nextpatch::Backend* nextpatch_backend() {
-  // Never destroyed: the CUDA runtime may be gone before this library's statics.
+  // Never destroyed: the CUDA runtime may be torn down before this library's statics.
   static auto* const backend = new nextpatch::cuda::CudaBackend;
   return backend;
 }

@@ -7,9 +7,8 @@
 
 namespace nextpatch::cuda {
 
-// Of the bad token ids, and of the bad labels, that were seen since the host last looked, those of the lowest index.
-// In page-locked host memory that the device writes to, so that looking costs no copy; devices write to it only when
-// something is wrong.
+// The bad token id and the bad label with the lowest index since the host last checked. In page-locked host memory that
+// the device writes to, so that checking costs no copy; devices write to it only if an id is bad.
 struct BadId {
   static constexpr unsigned long long kNone = ~0ull;
   enum What : int { token_id, label, kKinds };
@@ -20,13 +19,13 @@ struct BadId {
   } kinds[kKinds];
 };
 
-// `index`: of the id in its tensor.
+// `index`: the id's position in its tensor.
 __device__ inline void report_bad_id(BadId* bad, BadId::What what, int64_t index, int32_t id, int64_t vocabulary) {
   bad->kinds[what].vocabulary = int(vocabulary);
   atomicMin(&bad->kinds[what].first, (unsigned long long)(index) << 32 | uint32_t(id));
 }
 
-// Labels that stand for "no label here", as in PyTorch and Hugging Face.
+// The label that means "no label here", as in PyTorch and Hugging Face.
 constexpr int32_t kIgnoredLabel = -100;
 
 }  // namespace nextpatch::cuda

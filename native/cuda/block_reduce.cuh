@@ -23,7 +23,7 @@ __device__ __forceinline__ T warp_max(T value) {
 }
 
 // Every thread of the block (a multiple of 32 threads, one-dimensional) receives the sum. `scratch`: shared
-// memory for blockDim.x / 32 elements; free again when the call returns.
+// memory for blockDim.x / 32 elements; reusable when the call returns.
 template <typename T>
 __device__ __forceinline__ T block_sum(T value, T* scratch) {
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32, warps = int(blockDim.x) / 32;

@@ -1,4 +1,4 @@
-// CUDA's error codes as Errors that name the operation.
+// Turns CUDA's error codes into Errors that name the operation.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -18,9 +18,9 @@ inline bool loses_device(cudaError_t error) {
 
 inline void check(cudaError_t error, const char* operation, const char* what = "failed") {
   if (error == cudaSuccess) return;
-  cudaGetLastError();  // else the next call that asks would report it again
+  cudaGetLastError();  // clears the error, else a later call would report it again
   if (loses_device(error)) {
-    // Not this operation's fault: it is only the first to be told.
+    // Not this operation's fault: it is only the first to receive the error.
     Error lost(ErrorKind::device, cudaGetErrorString(error));
     lost.device_lost = true;
     throw lost;

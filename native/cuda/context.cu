@@ -1,4 +1,4 @@
-// An opened GPU: its streams, its memory, tickets and times in its work, captured graphs.
+// An opened GPU: its streams, memory, tickets, timestamps and captured graphs.
 #include "context.h"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ Device describe(int index) {
   return device;
 }
 
-// Whether an allocation found memory; throws what else may be wrong.
+// Whether an allocation found memory; throws for any other error.
 bool enough(cudaError_t error) {
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
@@ -46,8 +46,8 @@ CudaContext::Owned::Owned(int index) : Owned() {
   device.bad_id = static_cast<BadId*>(mapped);
   for (cudaEvent_t* event : {&arrived, &departed})
     check(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "open", "cudaEventCreate failed");
-  // The thread that waits for one of these sleeps: spinning would take a core from the loader for the whole step, to
-  // hear of its end some tens of microseconds earlier.
+  // A thread that waits for one of these sleeps: spinning would take a core from the loader for the whole step, only to
+  // notice its end some tens of microseconds earlier.
   for (cudaEvent_t& event : events)
     check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming | cudaEventBlockingSync), "open",
           "cudaEventCreate failed");
@@ -140,8 +140,8 @@ void CudaContext::upload(void* device, void* arrival, const void* host, size_t b
 
 // ---- Tickets --------------------------------------------------------------------------------------------
 
-// Ticket n is the n-th mark, held by event n % kEvents. An event that marks again later is reached later
-// than the old mark was, so that an old ticket waits too long at worst, never too short.
+// Ticket n is the n-th record, in event n % kEvents. A reused event is reached later than its old record was, so that
+// waiting for an old ticket may take too long but is never too short.
 Ticket CudaContext::record() {
   std::lock_guard<std::mutex> lock(marks_);
   const Ticket ticket = ++last_ticket_;
@@ -161,7 +161,7 @@ cudaEvent_t CudaContext::event(Ticket ticket) {
 }
 
 void CudaContext::report_bad_id() {
-  // A bad token says why its label is bad, so it comes first.
+  // A bad token explains its bad label, so it is reported first.
   const char* const names[BadId::kKinds] = {"token id ", "label "};
   std::string message;
   {
@@ -184,7 +184,7 @@ void CudaContext::report_bad_id() {
 void CudaContext::mark(int slot) {
   cudaEvent_t& event = owned_.marks[slot];
   if (!event) check(cudaEventCreate(&event), "mark");
-  // In a graph an event is recorded anew by every replay only if it is external to the capture.
+  // In a graph, a replay records an event again only if it is external to the capture.
   const unsigned flags = capturing_ ? cudaEventRecordExternal : cudaEventRecordDefault;
   check(cudaEventRecordWithFlags(event, owned_.device.stream, flags), "mark");
 }
@@ -199,7 +199,7 @@ double CudaContext::seconds_between(int first, int second) {
 // ---- Graphs -------------------------------------------------------------------------------------------
 
 bool CudaContext::begin_capture() {
-  // Relaxed: a kernel that is launched for the first time may be loaded meanwhile.
+  // Relaxed: a kernel launched for the first time may be loaded during the capture.
   check(cudaStreamBeginCapture(owned_.device.stream, cudaStreamCaptureModeRelaxed), "capture");
   capturing_ = true;
   return true;

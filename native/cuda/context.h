@@ -43,19 +43,19 @@ class CudaContext final : public Context {
  private:
   static constexpr int kEvents = 64;
 
-  // Freed in one place, also when opening fails half-way: a destructor runs once any constructor, here that without
-  // arguments, to which the other delegates, is through.
+  // Freed in one place, also if opening fails half-way: the destructor runs because the delegated-to constructor, the
+  // one without arguments, has finished.
   struct Owned {
     explicit Owned(int index);
     ~Owned();
     Owned(const Owned&) = delete;
     Device device;
     cudaStream_t copies = nullptr;   // carries uploads beside device.stream
-    cudaEvent_t arrived = nullptr;   // the last upload has come to its arrival
-    cudaEvent_t departed = nullptr;  // and has been copied from there
+    cudaEvent_t arrived = nullptr;   // the last upload is in its arrival buffer
+    cudaEvent_t departed = nullptr;  // and has been copied out of it
     BadId* bad_id = nullptr;         // as the host sees it
     cudaEvent_t events[kEvents] = {};
-    cudaEvent_t marks[kMarks] = {};  // made when first used
+    cudaEvent_t marks[kMarks] = {};  // created when first used
 
    private:
     Owned() = default;

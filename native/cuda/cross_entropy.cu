@@ -1,9 +1,9 @@
-// Next-patch cross-entropy: one distribution against K labels, the gradient in place of the logits.
+// Next-patch cross-entropy: one distribution against K labels; the gradient overwrites the logits.
 //
-// One block a row. Its threads take the row's packs of 16 bytes in turn and keep them between the two sweeps,
-// the log-sum-exp and the gradient: the first few in registers, the others in shared memory. Memory sees one
-// read and one write of the logits up to 288 KB a row on an H100 (V = 128256 in bf16 is 251 KB) and 224 KB on
-// an A100; what a longer row has beyond that is read twice.
+// One block per row. Its threads take the row's 16-byte packs in turn, in two sweeps: the log-sum-exp, then the
+// gradient. In between they keep the packs, the first few in registers, the others in shared memory, so that the logits
+// are read and written once, for rows up to 288 KB on an H100 (V = 128256 in bf16 is 251 KB) and 224 KB on an A100;
+// the part of a longer row beyond that is read twice.
 #include <algorithm>
 #include <cfloat>
 
@@ -20,11 +20,11 @@ namespace nextpatch::cuda {
 namespace {
 
 constexpr int kMaxThreads = 1024;
-constexpr int kAhead = 8;  // packs a thread has on their way to shared memory
+constexpr int kAhead = 8;  // packs per thread in flight to shared memory
 
-// How a block is made for its number of threads: the packs that a thread keeps in registers, and the blocks that are
-// to fit a multiprocessor, so that one's loads fill the other's pauses. Neither changes a bit. Three blocks of 512
-// leave a thread 40 registers: loops are not unrolled for that.
+// A block's settings by its number of threads: the packs that a thread keeps in registers, and the blocks that should
+// fit a multiprocessor, so that the loads of one hide the waits of another. Neither changes any bit. Three blocks of
+// 512 leave 40 registers per thread, so loops are not unrolled.
 template <int Threads>
 struct Plan;
 template <>
@@ -41,15 +41,15 @@ struct Plan<1024> {
 };
 constexpr float kLog2E = 1.44269504f;
 
-// The block's shared memory behind the row's packs.
+// The block's shared memory after the row's packs.
 struct Scratch {
-  float largest[kMaxThreads / 32], sum[kMaxThreads / 32];  // of each warp
-  float weight;                                            // the coefficients of the row's labels added up
-  int counts;                                              // whether there is a label of which the coefficient is not 0
+  float largest[kMaxThreads / 32], sum[kMaxThreads / 32];  // per warp
+  float weight;                                            // the sum of the coefficients of the row's labels
+  int counts;                                              // whether any label has a nonzero coefficient
   // then float logit[K]: the logits at the labels, which the gradient overwrites
 };
 
-// A row as 16-byte packs behind `head` elements, with fewer than a pack after them.
+// A row as `head` elements, then 16-byte packs, then fewer elements than a pack.
 template <typename T>
 struct Row {
   static constexpr int kElements = kWidth<T>;
@@ -64,7 +64,7 @@ struct Row {
     packs = (size - head) / kElements;
   }
   __device__ T* pack(int p) const { return data + head + p * kElements; }
-  // The elements outside of packs, numbered from 0.
+  // The elements outside the packs, numbered from 0.
   __device__ int edges() const { return size - packs * kElements; }
   __device__ T* edge(int i) const { return data + (i < head ? i : i + packs * kElements); }
 };
@@ -82,10 +82,10 @@ __device__ __forceinline__ void for_packs(const Row<T>& row, int first, int step
   }
 }
 
-// e^(x - largest). The difference first: a product with log2(e) alone would lose the bits of a large logit.
+// e^(x - largest). Subtracts first: multiplying a large logit by log2(e) would lose bits.
 __device__ __forceinline__ float exp_below(float x, float largest) { return exp2_approx((x - largest) * kLog2E); }
 
-// Sum of e^(x - largest) over the x so far. `largest` stays finite, so that a logit of -inf adds 0 and not NaN.
+// Sum of e^(x - largest) over the x so far. `largest` stays finite, so that a logit of -inf adds 0, not NaN.
 struct Softmax {
   float largest = -FLT_MAX;
   float sum = 0;
@@ -103,7 +103,7 @@ struct Softmax {
     for (int i = 0; i < Width; ++i) sum += exp_below(to_float(pack.at[i]), largest);
   }
 
-  // Every lane receives the warp's.
+  // Every lane receives the warp's result.
   __device__ __forceinline__ Softmax over_warp() const {
     Softmax all;
     all.largest = warp_max(largest);
@@ -134,7 +134,7 @@ struct Labels {
   }
 };
 
-// One warp: keeps the logits at the labels, and adds the coefficients up.
+// One warp: saves the logits at the labels and sums the coefficients.
 template <typename T>
 __device__ void read_labels(const Labels& labels, const T* logits, Scratch* scratch, int64_t first_index, BadId* bad) {
   const int lane = int(threadIdx.x) % 32;
@@ -170,7 +170,7 @@ __global__ void __launch_bounds__(Threads, Plan<Threads>::kBlocks)
   const int thread = int(threadIdx.x), warp = thread / 32, lane = thread % 32;
   const Row<T> row(logits + int64_t(blockIdx.x) * vocabulary, vocabulary);
   const Labels labels{ids + int64_t(blockIdx.x) * patch, coefficients, patch, vocabulary};
-  // A thread reads from shared memory only what it has copied there itself: no barrier is needed.
+  // A thread reads from shared memory only what it copied there: no barrier is needed.
   T* const shared = shared_memory<T>() + thread * kWidth<T>;
   Scratch* const scratch = shared_memory<Scratch>(size_t(shared_packs) * Threads * sizeof(RowPack));
   const int first_shared = thread + kHeld * Threads, first_beyond = first_shared + shared_packs * Threads;
@@ -185,11 +185,11 @@ __global__ void __launch_bounds__(Threads, Plan<Threads>::kBlocks)
     if (i < shared_packs && p < row.packs) cp_async_16(shared + i * Threads * kWidth<T>, row.pack(p));
     cp_async_commit();
   };
-#pragma unroll 1  // else its addresses cost registers that are not there
+#pragma unroll 1  // else its addresses take too many registers
   for (int i = 0; i < kAhead; ++i) copy(i);
   if (warp == 0) read_labels(labels, row.data, scratch, int64_t(blockIdx.x) * patch, bad);
 
-  // Always in the order of the packs, wherever they are kept: the bits do not depend on the device.
+  // Always in the order of the packs, wherever they are kept, so the bits do not depend on the device.
   Softmax softmax;
   Pack<T, 1> edge;
   if (thread < row.edges()) {
@@ -250,8 +250,8 @@ __global__ void __launch_bounds__(Threads, Plan<Threads>::kBlocks)
     store(row.pack(first_shared + i * Threads), gradient_in(copied(i)));
   for_packs(row, first_beyond, Threads, [&](int p, const RowPack& pack) { store(row.pack(p), gradient_in(pack)); });
 
-  // The labels' elements once more, from the logit and not from the rounded softmax: the difference of two
-  // near values is rounded once. The lines are still in the cache.
+  // The labels' elements again, from the logit instead of the rounded softmax, so that a difference of two close values
+  // is rounded once. The lines are still in the cache.
   __syncthreads();
   if (warp != 0 || !counts) return;
 #pragma unroll 1
@@ -282,7 +282,7 @@ void CudaKernels::cross_entropy(const View& losses, const View& logits, const Vi
                                 bool gradient) {
   with_type(logits.dtype, [&](auto type) {
     using T = decltype(type);
-    // A function of the shape alone, as the order of the additions follows from it.
+    // A function of the shape only, because it determines the order of the additions.
     const int64_t packs = logits.cols() / kWidth<T>;
     if (packs <= 128 * Plan<128>::kHeld) {  // all in registers
       cuda::cross_entropy<T, 128>(device_, losses, logits, labels, coefficients, gradient);

@@ -1,5 +1,5 @@
-// The CUDA backend's operations; each family is defined in a file of its own. Compiled by nvcc for GPUs and
-// by the host's compiler for simt.
+// The CUDA backend's operations; each family is defined in its own file. Compiled by nvcc for GPUs and by the host's
+// compiler for simt.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -13,7 +13,7 @@ namespace nextpatch::cuda {
 class Gemm;
 struct BadId;
 
-// What a kernel's launcher needs to know of the device.
+// What a kernel's launcher needs to know about the device.
 struct Device {
   int index = 0;
   cudaStream_t stream = nullptr;

@@ -1,4 +1,4 @@
-// From a tensor's dtype to a template argument.
+// Dispatches a tensor's dtype to a template argument.
 #pragma once
 
 #include <cuda_bf16.h>

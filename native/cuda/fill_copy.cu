@@ -1,5 +1,5 @@
-// Constants and conversions: bound by memory, so all that matters is wide accesses, each of a warp to one run of
-// memory, and enough of them on their way at once.
+// Fill and convert. Bound by memory, so only two things matter: wide accesses, contiguous across a warp, and enough of
+// them in flight.
 #include <type_traits>
 
 #include "cuda_kernels.h"
@@ -50,7 +50,7 @@ __device__ __forceinline__ To convert(From x) {
 // Elements of a pack: 16 bytes of the wider type.
 template <typename To, typename From>
 constexpr int kCopyWidth = kWidth<To> < kWidth<From> ? kWidth<To> : kWidth<From>;
-constexpr int kCopyPacks = 4;  // of a thread, kThreads apart
+constexpr int kCopyPacks = 4;  // per thread, kThreads apart
 
 template <typename To, typename From>
 __global__ void __launch_bounds__(kThreads) copy_kernel(To* out, const From* in, int64_t size) {

@@ -11,9 +11,9 @@
 namespace nextpatch::cuda {
 namespace {
 
-// Splitting a long sum, as in gradients of weights, needs the result's size in f32 for each part. Parts are for results
-// of fewer tiles than keep the GPU busy: four waves of 128x256 tiles on 132 multiprocessors are 66 MiB. (cuBLAS
-// recommends 32 MiB, which leave a [5504, 1024] gradient in one part.)
+// A long sum (a gradient of weights) is split into parts, each of which needs the result's size in f32. It is split if
+// the result has too few tiles to keep the GPU busy: four waves of 128x256 tiles on 132 multiprocessors are 66 MiB.
+// (With the 32 MiB that cuBLAS recommends, a [5504, 1024] gradient is not split.)
 constexpr size_t kWorkspaceBytes = size_t(128) << 20;
 
 void check_blas(lt::Status status, const char* what) {
@@ -23,7 +23,7 @@ void check_blas(lt::Status status, const char* what) {
 
 lt::DataType data_type(DType dtype) { return dtype == DType::bf16 ? lt::kBf16 : lt::kF32; }
 
-// Owners of cuBLASLt's descriptors.
+// RAII owners of cuBLASLt's descriptors.
 struct Layout {
   lt::Layout value = nullptr;
   Layout(DType dtype, int64_t rows, int64_t cols) {
@@ -47,14 +47,14 @@ struct Preference {
   }
 };
 
-// The largest power of two up to 256 that divides the address: what the chosen algorithm may rely on.
+// The largest power of two up to 256 that divides the address: the alignment that an algorithm may rely on.
 uint32_t alignment_of(const void* data) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(data) | 256;
   return uint32_t(address & (~address + 1));
 }
 
-// A row-major matrix is its transpose in cuBLAS's column-major eyes, so c = op(a) op(b) is asked for as
-// c^T = op(b)^T op(a)^T: operands exchanged, nothing moved.
+// cuBLAS is column-major, so it sees a row-major matrix as its transpose: c = op(a) op(b) is requested as
+// c^T = op(b)^T op(a)^T, with the operands exchanged and no data moved.
 struct Plan {
   lt::Description description = nullptr;
   Layout first, second, result;  // b, a, c
@@ -93,7 +93,7 @@ class CublasLtGemm final : public Gemm {
   void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
               bool accumulate) override {
     if (c.size() == 0) return;
-    if (a.size() == 0) {  // a sum of nothing
+    if (a.size() == 0) {  // an empty sum
       if (!accumulate) check(cudaMemsetAsync(c.data, 0, size_t(c.size()) * size_of(c.dtype), stream_), "matmul");
       return;
     }
@@ -111,8 +111,8 @@ class CublasLtGemm final : public Gemm {
  private:
   using Key = std::tuple<int64_t, int64_t, int64_t, bool, bool, DType, DType, uint32_t, uint32_t, uint32_t>;
 
-  // The heuristic's first choice that runs, asked for once a shape. It is not the fastest of a few as timed here: the
-  // clock would decide between algorithms that add in different orders, and with it the bits of a run.
+  // The heuristic's first choice that runs, queried once per shape. Algorithms are not timed here: timings would choose
+  // between algorithms that add in different orders, and so change the bits of a run.
   Plan& find(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b) {
     const uint32_t align_a = alignment_of(a.data), align_b = alignment_of(b.data), align_c = alignment_of(c.data);
     const int64_t inner = transpose_a ? a.dim(0) : a.dim(1);
@@ -126,8 +126,8 @@ class CublasLtGemm final : public Gemm {
     preference.set(lt::kMinAlignmentBBytes, align_a);
     preference.set(lt::kMinAlignmentCBytes, align_c);
     preference.set(lt::kMinAlignmentDBytes, align_c);
-    // Parts of a sum that is split are added in f32, not in the result's bf16, and by a step of its own: that they be
-    // added in place "in sequence" is promised, but not in which. If that leaves no algorithm, any way will do.
+    // The parts of a split sum are added in f32, not in the result's bf16, and in a separate step: adding in place is
+    // documented as "in sequence", but not in which sequence. If that leaves no algorithm, any way will do.
     preference.set(lt::kReductionSchemes, lt::kReduceInComputeType);
     if (!choose(*made, preference)) {
       preference.set(lt::kReductionSchemes, lt::kReduceInAnyWay);

@@ -11,7 +11,7 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kCountThreads = 1024;
 
-// positions: patches a sequence; patch: tokens a patch.
+// positions: patches per sequence; patch: tokens per patch.
 __global__ void __launch_bounds__(kThreads)
     patch_labels_kernel(int* labels, const int* tokens, int64_t size, int64_t positions, int64_t patch) {
   const int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x;

@@ -26,8 +26,8 @@ struct NotDeduced {
 
 #if NEXTPATCH_SIMT
 
-// Instantiated with the launch, so that every kernel some launch is compiled for is listed as the library
-// loads, whether or not it ever runs.
+// Instantiated with the launch, so that every kernel with a compiled launch is listed when the library loads, even if
+// it never runs.
 template <auto Kernel>
 struct KernelEntry {
   static const char* pretty_function() { return __PRETTY_FUNCTION__; }
@@ -50,7 +50,7 @@ cudaError_t launch_kernel(void (*)(Params...), const Launch& at, typename NotDed
 template <auto Kernel, typename... Params>
 cudaError_t launch_kernel(void (*kernel)(Params...), const Launch& at, typename NotDeduced<Params>::type... args) {
   if (at.shared_bytes > kSharedBytesWithoutOptIn) {
-    // The limit is the kernel's, for all threads and graphs: to the most there is, so that nobody lowers it.
+    // The limit belongs to the kernel, for all threads and graphs: set it to the maximum, so that no launch lowers it.
     int device = 0, most = 0;
     cudaError_t error = cudaGetDevice(&device);
     if (error == cudaSuccess) error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
@@ -67,8 +67,8 @@ cudaError_t launch_kernel(void (*kernel)(Params...), const Launch& at, typename 
 
 #endif
 
-// Enqueues Kernel(args...), converted to its parameters' types. A grid without blocks is no work and no
-// error. `operation` (as kernels.h names it) begins the message of the Error thrown when the launch fails.
+// Enqueues Kernel(args...), converted to its parameters' types. A grid without blocks does nothing and is no error.
+// `operation` (as kernels.h names it) begins the message of the Error thrown if the launch fails.
 template <auto Kernel, typename... Args>
 void launch(const char* operation, const Launch& at, Args... args) {
   if (at.grid.x == 0 || at.grid.y == 0 || at.grid.z == 0) return;

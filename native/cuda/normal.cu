@@ -1,4 +1,4 @@
-// Normally distributed values from Philox by the transform of Box and Muller.
+// Normally distributed values from Philox by the Box-Muller transform.
 #include "cuda_kernels.h"
 #include "launch.cuh"
 #include "random.cuh"
@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(kThreads)
     const float values[2] = {radius * cosf(angle), radius * sinf(angle)};
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      // Wraps to a large number, and is left out, before the first element.
+      // Before the first element it wraps to a large number and is left out.
       const uint64_t at = counter * 4 + uint64_t(pair + i) - offset;
       if (at < uint64_t(size)) out[at] = std * values[i];
     }

@@ -15,7 +15,7 @@ Function find(void* library, const char* name) {
 }  // namespace
 
 EnergyCounter::EnergyCounter(const char* pci_bus_id) {
-  // Never closed: the library keeps threads and state of its own.
+  // Never closed: the library keeps its own threads and state.
   void* library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
   if (!library) return;
   const auto init = find<int (*)()>(library, "nvmlInit_v2");

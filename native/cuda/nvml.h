@@ -1,5 +1,5 @@
-// The energy counter of a GPU, from NVML (the driver's management library), opened at run time: a machine
-// without it only counts no energy.
+// The energy counter of a GPU, from NVML (the driver's management library), opened at run time: without it, a machine
+// just does not count energy.
 #pragma once
 
 namespace nextpatch::cuda {
@@ -9,7 +9,7 @@ class EnergyCounter {
   // pci_bus_id as cudaDeviceGetPCIBusId writes it.
   explicit EnergyCounter(const char* pci_bus_id);
 
-  // Joules since the driver was loaded; NaN where the GPU (before Volta) or the machine has no counter.
+  // Joules since the driver was loaded; NaN if the GPU (before Volta) or the machine has no counter.
   double joules() const;
 
  private:

@@ -1,8 +1,8 @@
 // Patch embedding: the mean of the embeddings of a patch's tokens.
 //
-// Bound by memory, and by its latency: ids come first, then the rows that they name, from all over the table. Each
-// thread therefore has two rows of `out`, whose loads do not wait for each other: with 5 blocks of 256 threads on a
-// multiprocessor 40 KB are on their way there.
+// Bound by memory and its latency: the ids are loaded first, then the rows they name, from all over the table.
+// Therefore each thread has two rows of `out`, whose loads do not wait for each other: with 5 blocks of 256 threads per
+// multiprocessor, 40 KB are in flight there.
 #include "bad_id.cuh"
 #include "cuda_kernels.h"
 #include "dispatch.h"
@@ -14,10 +14,10 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * 32;
-constexpr int kBlocks = 5;  // a multiprocessor at least
-constexpr int kRows = 2;    // of `out` to a thread
+constexpr int kBlocks = 5;  // per multiprocessor, at least
+constexpr int kRows = 2;    // of `out` per thread
 
-// One warp: 32 * Width columns of kRows rows of out[rows, cols]. segments: such warps to a row.
+// One warp: 32 * Width columns of kRows rows of out[rows, cols]. segments: warps per row.
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads, kBlocks)
     patch_embedding_forward_kernel(T* out, const int* tokens, const T* table, int64_t rows, int64_t cols, int patch,
@@ -27,7 +27,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
   const int64_t col = (int64_t(warp % segments) * 32 + threadIdx.x % 32) * Width;
   if (first_row >= rows || col >= cols) return;
   float total[kRows][Width] = {};
-#pragma unroll 1  // registers are few
+#pragma unroll 1  // saves registers
   for (int j = 0; j < patch; ++j) {
     Word<T, Width> words[kRows];
 #pragma unroll
@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
     Pack<T, Width> mean;
 #pragma unroll
     for (int lane = 0; lane < Width; ++lane) mean.at[lane] = from_float<T>(total[r][lane] * scale);
-    // `out` is not to take the table's place in the cache: tokens come again.
+    // `out` must not displace the table in the cache: tokens repeat.
     store_streaming(out + (first_row + r) * cols + col, mean);
   }
 }

@@ -1,18 +1,18 @@
-// The gradient of the patch embedding in its table. The occurrences of all tokens, ordered by token, are cut into
-// slices of equal length, so that a token that is everywhere costs no more than as many rare ones. A warp sums the
-// rows of its part of a slice and adds each token's sum to the table at once, but for the tokens it shares with its
-// neighbours: those sums are joined in order, by the block within a slice and by another kernel between slices. Each
-// element of the table is added to once.
+// The gradient of the patch embedding with respect to its table. The occurrences of all tokens, ordered by token, are
+// cut into slices of equal length, so that a frequent token costs no more than the same number of rare ones. A warp
+// sums the rows of its part of a slice and adds each token's sum to the table immediately, except for the tokens it
+// shares with its neighbours: those sums are combined in order, by the block within a slice and by another kernel
+// between slices. Each element of the table is added to once.
 //
-// Most of what moves is the table: of 8192 tokens some 7000 are different, and each one's row, f32, is read and
-// written, four times the bytes of dout. A row that is waited for before the next is asked for would cost a latency
-// of memory a token; so a warp asks for the rows of dout of 8 occurrences and for the table's rows of the tokens that
-// end among them, all at once, before it adds. What that has to reach (Little's law): 3.35 TB/s times some 0.7 us
-// are 2.3 MB on their way, 18 KB on each of an H100's 132 multiprocessors. A warp's 8 occurrences of 128 columns are
-// 8 * 256 bytes of dout in bf16 and up to 8 * 512 of the table, 6 KB, in at most 128 registers a thread: 16 warps on
-// a multiprocessor ask for up to 96 KB, and have enough on its way while half of them wait for tokens or neighbours.
-// A block is 8 warps; there are about 16 blocks for each of 132 multiprocessors, so that the last to end is a small
-// part of the whole, as far as that leaves a warp 8 occurrences: 1024 blocks for 8192 tokens and 1024 columns.
+// Most of the traffic is the table: of 8192 tokens about 7000 are different, and the f32 row of each is read and
+// written, four times the bytes of dout. Waiting for a row before requesting the next would cost a memory latency per
+// token, so a warp requests the rows of dout of 8 occurrences and the table's rows of the tokens that end among them,
+// all at once, before it adds. The target (Little's law): 3.35 TB/s times about 0.7 us are 2.3 MB in flight, 18 KB on
+// each of an H100's 132 multiprocessors. A warp's 8 occurrences of 128 columns are 8 * 256 bytes of dout in bf16 and up
+// to 8 * 512 of the table, 6 KB, in at most 128 registers per thread: 16 warps on a multiprocessor request up to 96 KB,
+// so enough is in flight while half of them wait for tokens or neighbours. A block is 8 warps; there are about 16
+// blocks for each of 132 multiprocessors, so that the last to finish is a small part of the whole, if that leaves a
+// warp at least 8 occurrences: 1024 blocks for 8192 tokens and 1024 columns.
 #include <algorithm>
 
 #include "cuda_kernels.h"
@@ -28,12 +28,12 @@ namespace {
 constexpr const char* kOperation = "patch_embedding_backward";
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * 32;
-constexpr int kMostWidth = 4;  // columns of a lane: 16 bytes of the table
+constexpr int kMostWidth = 4;  // columns per lane: 16 bytes of the table
 constexpr int kMostColumns = 32 * kMostWidth;
 constexpr int64_t kBlocks = 16 * 132;
-constexpr int kLeastRows = 8;  // occurrences of a warp; there are multiples of it
+constexpr int kLeastRows = 8;  // occurrences per warp, a multiple of this
 
-// Occurrences whose rows are on their way to a warp at once.
+// Occurrences whose rows a warp has in flight at once.
 template <typename T>
 constexpr int kAhead = 16 / sizeof(T);
 
@@ -48,16 +48,16 @@ struct Occurrences {
   __device__ bool in_table(int token) const { return unsigned(token) < unsigned(vocabulary); }
 };
 
-// What a warp shares with its neighbours: a token each, or -1.
+// The tokens that a warp shares with its neighbours, or -1.
 struct Open {
-  int head;      // begins before the warp's occurrences
-  int tail;      // begins in them and goes on behind them
-  bool through;  // the head goes on behind them as well
+  int head;      // starts before the warp's occurrences
+  int tail;      // starts in them and continues after them
+  bool through;  // the head also continues after them
 };
 
 // One block: a slice of kWarps * rows occurrences and 32 * Width columns.
-// partials[slices, 2, cols]: of each slice the sum of the token that begins before it, and of the one that
-// goes on behind it.
+// partials[slices, 2, cols]: for each slice, the sum of the token that starts before it, and of the one that continues
+// after it.
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads, 2)
     patch_embedding_sum_kernel(float* dtable, float* partials, const T* dout, Occurrences occurrences, int64_t cols,
@@ -78,7 +78,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   Open open{-1, -1, false};
   if (begin < end) {
     bool is_head = occurrences.token(begin - 1) == occurrences.token(begin);
-    bool ended = false;  // the token of the last occurrence does not go on
+    bool ended = false;  // whether the last occurrence's token ends with it
     int token = -1;
     float total[Width] = {};
     const auto keep = [&](float* sums) {
@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       const int count = int(min(int64_t(32), end - batch));
       const int of_lane = lane < count ? occurrences.sorted[batch + lane] : -1;
       const int row_of_lane = lane < count ? occurrences.order[batch + lane] / patch : 0;
-      // A bit an occurrence: its token ends with it; and is then added to the table.
+      // A bit per occurrence: whether its token ends with it, and whether the sum is then added to the table.
       const unsigned ends = __ballot_sync(kAllLanes, lane < count && of_lane != occurrences.token(batch + lane + 1));
       unsigned adds = ends & __ballot_sync(kAllLanes, occurrences.in_table(of_lane));
       if (is_head) adds &= ~(ends & (0u - ends));  // the first to end is the head
@@ -141,8 +141,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (lane == 0) opens[warp] = open;
   __syncthreads();
 
-  // One thread a column. What is in the table for the tokens that several warps share and that end here, all on its
-  // way before the first is added to.
+  // One thread per column. The table's rows of the tokens that several warps share and that end here are all loaded
+  // before the first is added to.
   const int64_t own_col = first_col + threadIdx.x;
   if (int(threadIdx.x) >= kColumns || own_col >= cols) return;
   float in_table[kWarps];
@@ -174,7 +174,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (opens[kWarps - 1].through || opens[kWarps - 1].tail >= 0) of_slice[began_here ? cols : 0] = sum;
 }
 
-// One block: the token that begins in a slice and goes on behind it, one thread a column.
+// One block: the token that starts in a slice and continues after it, one thread per column.
 __global__ void __launch_bounds__(kThreads)
     patch_embedding_join_kernel(float* dtable, const float* partials, Occurrences occurrences, int64_t cols, int patch,
                                 int64_t slice_size, int slices) {
@@ -186,7 +186,7 @@ __global__ void __launch_bounds__(kThreads)
   if (occurrences.token(end - 1) != token || occurrences.token(begin - 1) == token) return;
   if (col >= cols || !occurrences.in_table(token)) return;
   const float in_table = dtable[token * cols + col];
-  // Of the slices behind, those that begin with the token.
+  // The following slices that start with the token.
   int last = slice + 1, beyond = slices;
   while (beyond - last > 1) {
     const int middle = (last + beyond) / 2;
@@ -203,9 +203,9 @@ __global__ void __launch_bounds__(kThreads)
   dtable[token * cols + col] = in_table + sum * (1.0f / float(patch));
 }
 
-// Occurrences of a warp, a multiple of kLeastRows: few enough for kBlocks blocks, but at least as many as there are
-// tiles of kMostColumns columns, which bounds the partial sums whatever the columns. With x = size / (kWarps * rows),
-// of which `slices` is the next integer, there are none up to x = 1, and fewer than 2x slices beyond:
+// Occurrences per warp, a multiple of kLeastRows: few enough for kBlocks blocks, but at least the number of tiles of
+// kMostColumns columns, which bounds the partial sums for any number of columns. With x = size / (kWarps * rows),
+// which `slices` rounds up, there are no partial sums up to x = 1, and fewer than 2x slices beyond:
 //   2 * slices * cols < 4x * cols = size * cols / (2 * rows)
 //                     <= min(kMostColumns / 2 * size, 4 * kMostColumns * kBlocks)
 int64_t rows_for(int64_t size, int64_t cols) {
@@ -239,7 +239,7 @@ void CudaKernels::patch_embedding_backward(const View& dtable, const View& dout,
   const TokenKeys keys{tokens.as<int>(), int(dtable.rows())};
   int* const order = workspace.as<int>();
   int* const sorted = order + size;
-  // What ordering needs is free again when the partial sums are written.
+  // The ordering's workspace is reused for the partial sums.
   int* const rest = sorted + size;
   order_by_token(kOperation, keys, int(size), order, sorted, rest, device_.bad_id, device_.stream);
   const Occurrences occurrences{order, sorted, int(size), keys.vocabulary};

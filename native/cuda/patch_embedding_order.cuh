@@ -1,10 +1,10 @@
-// The occurrences of all tokens, those of a token together and in the order of their positions.
+// Orders the occurrences of all tokens by token, and those of a token by position.
 //
-// One launch, as what a launch costs is what ordering costs. Tokens are dealt to buckets by their low bits (the
-// frequent ones, which have the low ids, to different ones), and each block orders one bucket: it reads all tokens,
-// counts those of the buckets before, which is where its own begins, collects the positions of its own, and sorts
-// them by the rest of the bits, stable. Reading everything in every block costs the cache, not memory: a tenth of
-// what the sums behind it read, at C = 1024. Nothing depends on which block or thread is first.
+// Tokens are assigned to buckets by their low bits (frequent ones, which have low ids, to different buckets), and each
+// block orders one bucket: it reads all tokens, counts those of the earlier buckets, which gives the start of its own,
+// collects the positions of its own, and sorts them by the other bits with a stable sort. One launch, because the cost
+// of ordering is the cost of launching. Every block reads all tokens, but from the cache, not memory: a tenth of what
+// the later sums read, at C = 1024. Nothing depends on which block or thread is first.
 #pragma once
 
 #include <algorithm>
@@ -19,13 +19,13 @@ namespace {
 
 constexpr int kOrderThreads = 1024;
 constexpr int kOrderWarps = kOrderThreads / 32;
-constexpr int kSortWarps = 16;      // of them sort: each has counts of its own in shared memory
-constexpr int kSortAhead = 4;       // positions on their way to a lane at once
+constexpr int kSortWarps = 16;      // of them sort: each has its own counts in shared memory
+constexpr int kSortAhead = 4;       // positions in flight per lane
 constexpr int kMostBucketBits = 7;  // 128 blocks
 constexpr int kMostDigitBits = 10;  // a bucket is sorted in one pass up to a vocabulary of 2^17 - 1
 constexpr int kLeastInBucket = 64;  // on average, below which there are fewer buckets
 
-// Ids outside the vocabulary are one token more.
+// Ids outside the vocabulary count as one extra token.
 struct TokenKeys {
   const int* tokens;
   int vocabulary;
@@ -36,7 +36,7 @@ struct TokenKeys {
   }
 };
 
-// How tokens are cut into buckets, and a bucket's into digits. A function of the shape.
+// How tokens are divided into buckets, and a bucket's keys into digits. A function of the shape.
 struct OrderPlan {
   int bucket_bits = 0, digit_bits = 1, passes = 1;
 
@@ -52,7 +52,7 @@ struct OrderPlan {
   __host__ __device__ int bins() const { return 1 << digit_bits; }
 };
 
-// A position's part in the sort: in which bin it is in a pass.
+// A position's bin in a pass of the sort.
 struct Digits {
   TokenKeys keys;
   int shift, bins;
@@ -78,7 +78,7 @@ __device__ inline int block_exclusive_sum(int value, int* scratch, int* total) {
   return before + sum - value;
 }
 
-// Lanes of the warp that are in and have this lane's digit.
+// The lanes of the warp with `in` that have this lane's digit.
 __device__ inline unsigned lanes_with(int digit, bool in, int bins) {
   unsigned lanes = __ballot_sync(kAllLanes, in);
   for (int bit = 1; bit < bins; bit *= 2) {
@@ -97,7 +97,7 @@ struct Bucket {
 __device__ inline Bucket collect(int* list, const TokenKeys& keys, int size, int* scratch, BadId* bad) {
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   const int bucket = int(blockIdx.x), mask = int(gridDim.x) - 1;
-  // A part of the tokens to each warp.
+  // Each warp takes a part of the tokens.
   const int64_t part = (int64_t(size) + kOrderThreads - 1) / kOrderThreads * 32;
   const int begin = int(min(int64_t(size), warp * part)), end = int(min(int64_t(size), (warp + 1) * part));
   int before = 0, own = 0;
@@ -112,7 +112,7 @@ __device__ inline Bucket collect(int* list, const TokenKeys& keys, int size, int
   block_exclusive_sum(before, scratch, &before_total);
   if (own_total == 0) return {before_total, 0};
 
-  // Lane 0 has what all warps before have; the others have their own warp's as well.
+  // Lane 0 has the count of all earlier warps; the others also include their own warp's.
   int at = before_total + __shfl_sync(kAllLanes, own_before, 0);
 #pragma unroll 4
   for (int first = begin; first < end; first += 32) {
@@ -129,7 +129,7 @@ __device__ inline Bucket collect(int* list, const TokenKeys& keys, int size, int
   return {before_total, own_total};
 }
 
-// to[size] = from[size] by digit, equal ones as they were; if `sorted`, their tokens there. Shared memory: scratch,
+// to[size] = from[size] sorted by digit, stable; if `sorted`, writes their tokens there. Shared memory: scratch,
 // kOrderWarps integers, and counts[kSortWarps, bins].
 __device__ inline void sort_pass(int* to, int* sorted, const int* from, int size, const Digits& digits, int* scratch) {
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32, bins = digits.bins;
@@ -138,7 +138,7 @@ __device__ inline void sort_pass(int* to, int* sorted, const int* from, int size
   for (int i = int(threadIdx.x); i < kSortWarps * bins; i += kOrderThreads) counts[i] = 0;
   __syncthreads();
 
-  // A part of the positions to each sorting warp.
+  // Each sorting warp takes a part of the positions.
   const int part = (size + kSortWarps * 32 - 1) / (kSortWarps * 32) * 32;
   const int begin = warp < kSortWarps ? min(size, warp * part) : size;
   const int end = warp < kSortWarps ? min(size, begin + part) : size;
@@ -146,7 +146,7 @@ __device__ inline void sort_pass(int* to, int* sorted, const int* from, int size
   for (int i = begin + lane; i < end; i += 32) atomicAdd(of_warp(warp) + digits.of(digits.keys(from[i])), 1);
   __syncthreads();
 
-  // Where the next position of each warp goes, by bin.
+  // The next output index of each warp, by bin.
   int carry = 0;
   for (int first = 0; first < bins; first += kOrderThreads) {
     const int bin = first + int(threadIdx.x);
@@ -191,12 +191,12 @@ __device__ inline void sort_pass(int* to, int* sorted, const int* from, int size
   __syncthreads();
 }
 
-// One block a bucket. order[size]: the positions; sorted[size]: their tokens; other[size]: workspace.
+// One block per bucket. order[size]: the positions; sorted[size]: their tokens; other[size]: workspace.
 __global__ void __launch_bounds__(kOrderThreads)
     patch_embedding_order_kernel(int* order, int* sorted, int* other, TokenKeys keys, int size, OrderPlan plan,
                                  BadId* bad) {
   int* const scratch = shared_memory<int>();
-  // The passes take turns so that the last one writes `order`.
+  // The passes alternate so that the last one writes `order`.
   int* from = plan.passes % 2 == 1 ? other : order;
   int* to = plan.passes % 2 == 1 ? order : other;
   const Bucket bucket = collect(from, keys, size, scratch, bad);

@@ -1,5 +1,5 @@
-// All inline PTX there is: one small wrapper an instruction. Under simt each is a function of the host
-// (native/simt/ptx.cpp) that does what the PTX ISA says, so that kernels above need not know.
+// All inline PTX: one small wrapper per instruction. Under simt each is a host function (native/simt/ptx.cpp) that does
+// what the PTX ISA says, so that the kernels need not know.
 // "Warp": every lane of a full warp calls it together.
 #pragma once
 
@@ -31,15 +31,15 @@ NEXTPATCH_PTX void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row);
 
 // ---- Asynchronous copies ------------------------------------------------------------------------------
 
-// Starts copying 16 bytes (both sides 16-byte aligned) from global to shared memory past the registers; out
-// of bounds, 16 zero bytes, and `global` is not read. The data is there, for the thread that copied, after
-// its cp_async_wait; for others after a barrier behind that.
+// Starts copying 16 bytes (both sides 16-byte aligned) from global to shared memory, bypassing registers; if out of
+// bounds, writes 16 zero bytes and does not read `global`. The data is visible to the copying thread after its
+// cp_async_wait, to others after a barrier that follows it.
 NEXTPATCH_PTX void cp_async_16(void* shared, const void* global, bool in_bounds = true);
 
 // Closes the group of the copies started since the last one.
 NEXTPATCH_PTX void cp_async_commit();
 
-// Waits until at most `groups_left` of this thread's latest groups have not arrived.
+// Waits until at most `groups_left` of this thread's latest groups are incomplete.
 template <int groups_left>
 NEXTPATCH_PTX void cp_async_wait();
 

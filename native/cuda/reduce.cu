@@ -1,5 +1,5 @@
 // Sums over whole tensors. Each is cut into a fixed number of slices, so that neither the device nor the
-// schedule can change the order of the additions. A thread adds in order what it has loaded kAhead at a time.
+// schedule can change the order of the additions. A thread loads kAhead packs at a time and adds them in order.
 #include <algorithm>
 
 #include "block_reduce.cuh"
@@ -13,7 +13,7 @@ namespace {
 
 constexpr int kThreads = 512;
 constexpr int kSlices = 1024;
-constexpr int kAhead = 4;  // packs on their way to a thread at once
+constexpr int kAhead = 4;  // packs in flight per thread
 constexpr size_t kScratchBytes = kThreads / 32 * sizeof(double);
 
 // One block. out = (accumulate ? out : 0) + the sum.
@@ -38,7 +38,7 @@ __device__ __forceinline__ void add_squares(float& sum, const Pack<float, Width>
   for (int lane = 0; lane < Width; ++lane) sum += pack.at[lane] * pack.at[lane];
 }
 
-// slices[b] = the sum of squares of the b-th packs modulo the number of blocks.
+// slices[b] = the sum of squares of the packs whose index modulo the number of blocks is b.
 template <int Width>
 __global__ void __launch_bounds__(kThreads) square_sums_kernel(float* slices, const float* in, int64_t size) {
   const int64_t stride = int64_t(gridDim.x) * kThreads, packs = size / Width;
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kThreads) square_sums_kernel(float* slices, co
     for (int j = 0; j < kAhead; ++j) add_squares(sum, ahead[j]);
   }
   for (; p < packs; p += stride) add_squares(sum, load<float, Width>(in + p * Width));
-  if (p == packs)  // whose turn it is has what is left of less than a pack
+  if (p == packs)  // the thread next in turn takes the rest, less than a pack
     for (int64_t i = packs * Width; i < size; ++i) sum += in[i] * in[i];
   sum = block_sum(sum, shared_memory<float>());
   if (threadIdx.x == 0) slices[blockIdx.x] = sum;

@@ -1,10 +1,10 @@
 // RMSNorm with the residual add before it, and its gradient.
 //
-// Both are bound by memory: what counts is that many loads are on their way at once. A block's 8 warps share out
-// its rows, 1, 2, 4 or 8 warps a row, the fewest that hold a row in kHeld packs a thread (a warp a row up to C = 1024
-// in bf16, all eight at 8192), so that all threads are busy at any width. A thread loads all its packs of a row, of
-// every input, before the sum over the row makes it wait, and goes on from registers. Only what a row has beyond
-// that is read from memory twice. Without wide accesses it is always eight warps a row.
+// A block's 8 warps divide its rows among them, 1, 2, 4 or 8 warps per row, the fewest that hold a row in kHeld packs
+// per thread (one warp per row up to C = 1024 in bf16, all eight at 8192), so that all threads are busy at any width.
+// Both passes are bound by memory, so many loads must be in flight: a thread loads all its packs of a row, of every
+// input, before the sum over the row makes it wait, and continues from registers. Only the part of a row beyond that
+// is read from memory twice. Without wide accesses there are always eight warps per row.
 #include <algorithm>
 #include <type_traits>
 
@@ -22,22 +22,22 @@ constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * 32;
 constexpr int kHeld = 4;  // packs of a row that a thread keeps in registers
 
-// Sums of the rows' gradients in the weight, one a block of the backward pass: 4 for each of 132 multiprocessors.
+// Slices of the weight's gradient, one per block of the backward pass: 4 for each of 132 multiprocessors.
 constexpr int64_t kSlices = 528;
 constexpr int kDweightColumns = 32, kDweightWarps = 32;
 
-// A thread's place where RowWarps warps share a row.
+// A thread's place if RowWarps warps share a row.
 template <int RowWarps>
 struct RowThread {
-  static constexpr int kRows = kWarps / RowWarps;  // a block has at once
+  static constexpr int kRows = kWarps / RowWarps;  // per block at once
   static constexpr int kRowThreads = RowWarps * 32;
 
-  int row = int(threadIdx.x) / kRowThreads;     // of the block's
+  int row = int(threadIdx.x) / kRowThreads;     // among the block's
   int thread = int(threadIdx.x) % kRowThreads;  // of the row's
 };
 
-// Every thread of a row receives the sum over the row, in a fixed order. All of the block call it; `scratch`:
-// kWarps floats, which must not be those of the call before.
+// Every thread of a row receives the sum over the row, in a fixed order. The whole block calls it; `scratch`: kWarps
+// floats, not those of the previous call.
 template <int RowWarps>
 __device__ __forceinline__ float row_sum(float value, float* scratch) {
   value = warp_sum(value);
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(kThreads, 3)
   constexpr int kStep = At::kRowThreads * Width;  // from a thread's pack to its next
   const At at;
   const int64_t row = int64_t(blockIdx.x) * At::kRows + at.row;
-  // The thread's first element, and where the row ends, counted from there.
+  // The thread's first element, and the row's end relative to it.
   const int64_t first = at.thread * Width, end = (row < rows ? cols : 0) - first;
   x += row * cols + first;
   out += row * cols + first;
@@ -140,7 +140,7 @@ __global__ void __launch_bounds__(kThreads, 3)
 
 // ---- Backward -----------------------------------------------------------------------------------------
 
-// What a pack of a row adds to the sum over the row.
+// A pack's contribution to the sum over the row.
 template <typename T, int Width>
 __device__ __forceinline__ float dot_of(const Pack<T, Width>& dout, const Pack<T, Width>& sum,
                                         const Pack<T, Width>& weight) {
@@ -150,7 +150,7 @@ __device__ __forceinline__ float dot_of(const Pack<T, Width>& dout, const Pack<T
   return dot;
 }
 
-// `dx`: what is there, if the gradient is added to it.
+// `dx`: its present value, if the gradient is added to it.
 template <typename T, int Width>
 __device__ __forceinline__ Pack<T, Width> gradient(const Pack<T, Width>& dx, const Pack<T, Width>& dout,
                                                    const Pack<T, Width>& sum, const Pack<T, Width>& weight, float scale,
@@ -164,8 +164,8 @@ __device__ __forceinline__ Pack<T, Width> gradient(const Pack<T, Width>& dx, con
   return out;
 }
 
-// slices[block, cols]: the gradient in the weight of the block's rows. A column of a row is one thread's throughout:
-// each thread sums its own over the rows it sees, and the block joins those of its threads.
+// slices[block, cols]: the weight's gradient from the block's rows. A column of a row always belongs to one thread:
+// each thread sums its columns over its rows, and the block combines the sums of its threads.
 // Shared memory: 2 * kWarps floats, then At::kRows rows of the columns that threads hold.
 template <typename T, int Width, int RowWarps>
 __global__ void __launch_bounds__(kThreads, 2)
@@ -210,7 +210,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 #pragma unroll
     for (int i = 0; i < kHeld; ++i) {
       if (i * kStep >= end) continue;
-      // The weight once more, from the cache: registers are short.
+      // The weight again, from the cache, to save registers.
       const auto near_w = load<T, Width>(weight + i * kStep);
       const auto near_d = unpacked<T, Width>(d[i]), near_s = unpacked<T, Width>(s[i]);
       store(row_dx + i * kStep,
@@ -218,7 +218,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 #pragma unroll
       for (int j = 0; j < Width; ++j) dweight[i][j] += to_float(near_d.at[j]) * to_float(near_s.at[j]) * scale;
     }
-    // Beyond the registers all warps have the same row, and the sums are in the slice itself.
+    // Beyond the registers, all warps have the same row, and the sums are in the slice.
 #pragma unroll 1
     for (int64_t i = kHeld * kStep; i < end; i += kStep) {
       const auto far_d = load<T, Width>(row_dout + i), far_s = load<T, Width>(row_sums + i);
@@ -236,7 +236,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 
   const int held = int(min(cols, int64_t(kHeld * kStep)));
   float* const totals = shared_memory<float>(2 * kWarps * sizeof(float));
-  constexpr int kPart = Width < 4 ? Width : 4;  // in one access, else lanes meet on the same banks
+  constexpr int kPart = Width < 4 ? Width : 4;  // in one access; separate ones would have bank conflicts
 #pragma unroll
   for (int i = 0; i < kHeld; ++i) {
     if (i * kStep + first >= held) continue;
@@ -257,7 +257,8 @@ __global__ void __launch_bounds__(kThreads, 2)
   }
 }
 
-// One block: dweight[32 columns] += the sum of slices[count, cols]: every kDweightWarps-th by a warp, then the warps'.
+// One block: dweight[32 columns] += the sum of slices[count, cols]: a warp sums every kDweightWarps-th, then the block
+// sums the warps'.
 __global__ void __launch_bounds__(kDweightWarps * 32)
     rmsnorm_dweight_kernel(float* dweight, const float* slices, int64_t cols, int count) {
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;

@@ -1,4 +1,4 @@
-// Rotary embedding in the half-split layout: element i of a head turns with element i + D/2.
+// Rotary embedding in the half-split layout: element i of a head rotates with element i + D/2.
 #include "cuda_kernels.h"
 #include "dispatch.h"
 #include "launch.cuh"
@@ -23,14 +23,14 @@ struct RotaryShape {
   int64_t batch_stride, position_stride, head_stride;
 };
 
-// A cosine and a sine; in one load where the wide accesses may be taken.
+// A cosine and a sine; in one load if wide accesses are possible.
 template <int Width>
 __device__ __forceinline__ Pack<float, 2> load_turn(const float* from) {
   if constexpr (Width > 1) return load<float, 2>(from);
   return {{from[0], from[1]}};
 }
 
-// One thread: Width elements of the lower half of one head, and those they turn with.
+// One thread: Width elements of the lower half of one head, and those they rotate with.
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads)
     rotary_kernel(T* x, const float* table, int64_t offset, float direction, int64_t size, RotaryShape shape) {
@@ -79,7 +79,7 @@ void CudaKernels::rotary_table(const View& table, const View& inverse_frequencie
 void CudaKernels::rotary(const View& x, const View& table, int64_t offset, bool inverse) {
   with_type(x.dtype, [&](auto type) {
     using T = decltype(type);
-    // Half of every head dimension there is divides by 8; strides may not.
+    // Half of every supported head dimension is a multiple of 8; strides may not be.
     const int64_t strides = x.stride[0] | x.stride[1] | x.stride[2];
     if (aligned_16(x.as<T>(), table.as<float>()) && (strides | (x.dim(3) / 2)) % kWidth<T> == 0) {
       cuda::rotary<T, kWidth<T>>(device_, x, table, offset, inverse);

@@ -1,5 +1,5 @@
-// Drawing the next token. Candidates are found by their rank, not by sorting; their weights are summed in
-// the order of their ids, as the CPU does it.
+// Samples the next token. Candidates are found by rank, without sorting; their weights are summed in the order of their
+// ids, as on the CPU.
 #include "block_reduce.cuh"
 #include "cuda_kernels.h"
 #include "dispatch.h"
@@ -13,14 +13,14 @@ namespace {
 
 constexpr int kThreads = 1024;
 
-// f32 as an integer that grows with it; NaN counts as the smallest.
+// f32 as an integer in the same order; NaN counts as the smallest.
 __device__ __forceinline__ unsigned rank_of(float x) {
   const unsigned bits = __float_as_uint(x);
   if (x != x) return 0;
   return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-// Every thread receives the largest rank and, of its holders, the lowest id, packed so that larger wins.
+// Every thread receives the largest rank and the lowest id with that rank, packed so that the larger value wins.
 __device__ unsigned long long block_largest(unsigned long long value, unsigned long long* scratch) {
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   value = warp_max(value);
@@ -47,7 +47,7 @@ struct Row {
   }
 };
 
-// A position in the order of falling score, equal scores by rising id: the candidates end here.
+// A position in the order of descending score, equal scores by ascending id: the candidates end here.
 struct Cut {
   unsigned rank;
   int64_t id;
@@ -55,8 +55,8 @@ struct Cut {
   __device__ bool keeps(unsigned other, int64_t i) const { return other > rank || (other == rank && i <= id); }
 };
 
-// The largest number of `bits` bits, an even number, that is accepted, of which 0 is one: accept(sum of f(i) over the
-// i with in(i, number)). What is accepted is so for all smaller numbers; two bits a pass over the row.
+// The largest accepted number of `bits` bits (even): accept(sum of f(i) over the i with in(i, number)). 0 is accepted,
+// and so is every number below an accepted one. Finds two bits per pass over the row.
 template <typename F, typename In, typename Accept>
 __device__ unsigned find_largest(const Row& row, int bits, const F& f, const In& in, const Accept& accept) {
   unsigned found = 0;
@@ -79,7 +79,7 @@ __device__ unsigned find_largest(const Row& row, int bits, const F& f, const In&
   return found;
 }
 
-// The first position in that order at which f, summed over all that is kept, reaches `share`: first its rank, then
+// The first position in that order at which f, summed over everything kept, reaches `share`: first its rank, then
 // its id among those of equal rank.
 template <typename F>
 __device__ Cut find_cut(const Row& row, double share, const F& f) {
@@ -88,7 +88,7 @@ __device__ Cut find_cut(const Row& row, double share, const F& f) {
       [&](double reached) { return reached >= share; });
   int bits = 2;
   while (row.size > int64_t(1) << bits) bits += 2;
-  // The most ids that do not reach it yet: the next one does.
+  // The largest number of ids that does not reach it: the next id does.
   const unsigned ids = find_largest(
       row, bits, f,
       [&](int64_t i, unsigned end) {
@@ -99,7 +99,7 @@ __device__ Cut find_cut(const Row& row, double share, const F& f) {
   return {rank, min(int64_t(ids), row.size - 1)};
 }
 
-// One block a row of logits; scores[rows, size] is workspace.
+// One block per row of logits; scores[rows, size] is workspace.
 template <typename T>
 __global__ void __launch_bounds__(kThreads, 1)
     sample_kernel(int* out, const T* logits, float* scores, int64_t size, Sampling sampling) {
@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   best = block_largest(best, reinterpret_cast<unsigned long long*>(scratch));
   const int64_t largest_id = 0xffffffffu - unsigned(best);
   const float largest = to_float(logits[largest_id]);
-  // Nothing to choose from where all are -inf or NaN.
+  // If all are -inf or NaN, there is nothing to choose from.
   if (sampling.temperature == 0 || !(largest > -INFINITY)) {
     if (threadIdx.x == 0) out[blockIdx.x] = int(largest_id);
     return;
@@ -132,7 +132,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     cut = find_cut(row, sampling.top_p * total, weight);
     total = row.total(weight);
   }
-  // Thread t sums the t-th run of ids; the one whose run holds the target finds the id.
+  // Thread t sums the t-th run of ids; the thread whose run contains the target finds the id.
   const double target = double(philox_uniform(philox(sampling.seed, sampling.counter + blockIdx.x).word[0])) * total;
   const int64_t run = (size + kThreads - 1) / kThreads;
   const int64_t begin = min(size, int64_t(threadIdx.x) * run), end = min(size, begin + run);
@@ -140,7 +140,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   double sum = 0;
   for (int64_t i = begin; i < end; ++i) sum += weight(i);
   runs[threadIdx.x] = sum;
-  if (threadIdx.x == 0) out[blockIdx.x] = int(largest_id);  // for a target that rounding has put at the end
+  if (threadIdx.x == 0) out[blockIdx.x] = int(largest_id);  // if rounding put the target beyond the end
   __syncthreads();
   double reached = 0;
   for (int t = 0; t < int(threadIdx.x); ++t) reached += runs[t];

@@ -1,5 +1,5 @@
-// Dynamic shared memory, the only kind used: simt poisons it as a block starts and lets a sanitizer see
-// every access behind its end, which it could not with static variables.
+// Dynamic shared memory, the only kind used: simt poisons it when a block starts and lets a sanitizer see every access
+// beyond its end, which is impossible with static variables.
 #pragma once
 
 #include <cuda_runtime.h>

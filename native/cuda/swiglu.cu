@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kThreads)
   store(out + i, result);
 }
 
-// dgate_up may be gate_up: each thread has read what it overwrites.
+// dgate_up may be gate_up: each thread reads what it overwrites first.
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads)
     swiglu_backward_kernel(T* dgate_up, const T* dout, const T* gate_up, int64_t size, int64_t cols) {

@@ -1,4 +1,4 @@
-// 16-byte accesses, and f32 as the type that arithmetic is done in.
+// 16-byte accesses, and conversions to and from f32, the type of all arithmetic.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -26,7 +26,7 @@ __device__ __forceinline__ bf16 from_float<bf16>(float x) {
   return __float2bfloat16(x);
 }
 
-// `Width` neighbouring elements, read and written in one access.
+// `Width` adjacent elements, read and written in one access.
 template <typename T, int Width>
 struct alignas(sizeof(T) * Width) Pack {
   T at[Width];
@@ -36,7 +36,7 @@ struct alignas(sizeof(T) * Width) Pack {
 template <typename T>
 constexpr int kWidth = 16 / sizeof(T);
 
-// A type of the pack's size that one instruction moves.
+// A type of the pack's size that one instruction can move.
 template <size_t Bytes>
 struct Words;
 template <>
@@ -56,8 +56,8 @@ struct Words<2> {
   using type = unsigned short;
 };
 
-// A pack as it is in memory. What is held while other work is done is held so: compilers give every half of a
-// register a register of its own otherwise.
+// A pack as it is in memory, for values kept during other work: otherwise compilers give every half of a register a
+// full register.
 template <typename T, int Width>
 using Word = typename Words<sizeof(T) * Width>::type;
 
@@ -81,12 +81,12 @@ template <typename T, int Width>
 __device__ __forceinline__ Pack<T, Width> load(const T* from) {
   return unpacked<T, Width>(load_word<T, Width>(from));
 }
-// To global memory only: a plain store of 16 bytes may be split by the compiler, this one is not.
+// To global memory only: the compiler may split a plain 16-byte store, but not this one.
 template <typename T, int Width>
 __device__ __forceinline__ void store(T* to, const Pack<T, Width>& pack) {
   __stwb(reinterpret_cast<Word<T, Width>*>(to), packed(pack));
 }
-// As store, for what need not stay in the cache: makes room before other lines do.
+// As store, for data that need not stay in the cache: its lines are evicted first.
 template <typename T, int Width>
 __device__ __forceinline__ void store_streaming(T* to, const Pack<T, Width>& pack) {
   __stcs(reinterpret_cast<Word<T, Width>*>(to), packed(pack));

@@ -1,4 +1,4 @@
-/** Every argument of every kernel wrong in every way: the error names the operation, the argument and the fault. */
+/** Every kind of wrong value for every argument of every kernel: the error names operation, argument and fault. */
 import { describe, expect, it } from "@jest/globals";
 import { type DType, flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "../../lib/kernels.js";
 import { backends, open } from "../support/backends.js";

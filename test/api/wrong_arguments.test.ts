@@ -1,6 +1,6 @@
 /**
- * Every public function with every argument and option wrong in every way. The error is of the class that lib/errors.ts
- * says, and its sentence names the function that was called and the argument: never an accident deeper inside.
+ * Every kind of wrong value for every argument and option of every public function. The error has the class that
+ * lib/errors.ts says, and its message names the called function and the argument: it never comes from deeper inside.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** Every operation with every argument wrong in every way: the error names the operation and the argument. */
+/** Every kind of wrong value for every argument of every operation: the error names operation and argument. */
 import { afterAll, describe, expect, it } from "@jest/globals";
 import { type DType, native, Tensor } from "../../lib/native.js";
 import { backends, open } from "../support/backends.js";

@@ -1,4 +1,4 @@
-/** What must not crash or hang a process, each in a process of its own. */
+/** Cases that must not crash or hang a process, each in a separate process. */
 import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { describe, expect, it } from "@jest/globals";

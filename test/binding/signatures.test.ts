@@ -1,4 +1,4 @@
-/** What is written of the addon by hand or by script is what the addon has. */
+/** The hand-written and generated descriptions of the addon match the addon. */
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";

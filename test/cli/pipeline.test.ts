@@ -1,4 +1,4 @@
-/** From text to a model that writes: the commands in the order in which they are used. */
+/** From text to a model that generates: the commands in the order they are used. */
 import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "@jest/globals";

@@ -1,4 +1,4 @@
-/** What is said to whom, and with which exit code. */
+/** What commands print to stdout and stderr, and their exit codes. */
 import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { backends } from "../../lib/device.js";

@@ -1,4 +1,4 @@
-/** Whole comparisons, as small as they come, on every backend there is. */
+/** Complete, minimal comparisons on every available backend. */
 import { existsSync, readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { compare } from "../../lib/compare/compare.js";

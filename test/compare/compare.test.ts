@@ -1,4 +1,4 @@
-/** Comparisons that are broken off, begin with a checkpoint or sweep, on cpu; backends.test.ts is for all backends. */
+/** Comparisons that are interrupted, begin with a checkpoint or sweep, on cpu; backends.test.ts covers all backends. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { type CompareOptions, ComparisonInterrupted, compare } from "../../lib/compare/compare.js";

@@ -1,4 +1,4 @@
-/** The count of FLOPs against one made by hand: every product of a small model, element by element. */
+/** The count of FLOPs against a manual count: every product of a small model, element by element. */
 import { describe, expect, it } from "@jest/globals";
 import { parseLlamaConfig } from "../../lib/hf/config.js";
 import { forwardFlops, stepFlops, trainingFlops } from "../../lib/nn/flops.js";

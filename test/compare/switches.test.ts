@@ -1,4 +1,4 @@
-/** The choices of later work (token superposition): each off unless asked for, each doing what it says. */
+/** The options from later work (token superposition): each is off by default, and each has its documented effect. */
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { labelWeightValues } from "../../lib/config/label_weights.js";
 import { tinyConfig, writeTinyData } from "../support/made_comparison.js";

@@ -1,4 +1,4 @@
-/** Where the time went, from seconds that were made up to be counted by hand. */
+/** Time by part, from made-up seconds that can be checked by hand. */
 import { describe, expect, it } from "@jest/globals";
 import { compareRuns, type RunResult } from "../../lib/compare/readings.js";
 import type { CompareReport } from "../../lib/compare/report.js";

@@ -1,4 +1,4 @@
-/** GGUF files, read back by Hugging Face's own reader. */
+/** GGUF files, read back with Hugging Face's reader. */
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { GGMLQuantizationType, type GGUFParseOutput, GGUFValueType, gguf } from "@huggingface/gguf";

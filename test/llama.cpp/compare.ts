@@ -1,6 +1,6 @@
 /**
- * Compares exported models in llama.cpp with nextpatch: a model trained here and others of every shape that the file
- * tells apart, by the tokens that follow a prompt; tokenizers of every kind that is exported, by the ids of texts.
+ * Compares exported models in llama.cpp with nextpatch: a model trained here, and models of every shape that the file
+ * distinguishes, by the tokens after a prompt; tokenizers of every exported kind, by the ids of texts.
  *
  *     tsx test/llama.cpp/compare.ts NODE_LLAMA_CPP_MODULE EMPTY_FOLDER
  */

@@ -1,4 +1,4 @@
-/** The little of node-llama-cpp that is needed here. It is fetched by run.sh, so that its types are not at hand. */
+/** The part of node-llama-cpp that is needed here. run.sh installs it, so its types are not available. */
 import { pathToFileURL } from "node:url";
 
 interface Sequence {

@@ -1,4 +1,4 @@
-/** Tokenizers and texts that part where words are split in different ways. */
+/** Tokenizers that split words in different ways, and texts that show the difference. */
 
 const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
 

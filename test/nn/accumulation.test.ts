@@ -1,4 +1,4 @@
-/** What a step computes must not depend on how it is cut into passes, and what it allocates is what was planned. */
+/** A step's result must not depend on how it is cut into passes, and it allocates what was planned. */
 import { describe, expect, it } from "@jest/globals";
 import { parseRunConfig } from "../../lib/config/config.js";
 import { resolveStages } from "../../lib/config/stages.js";

@@ -1,4 +1,4 @@
-/** Models from and to Hugging Face folders. */
+/** Loading and saving models as Hugging Face folders. */
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";

@@ -1,5 +1,5 @@
 /**
- * Loss and gradients against Hugging Face's LlamaForCausalLM, fed as the method says: the numbers in
+ * Loss and gradients against Hugging Face's LlamaForCausalLM with the method's inputs and labels: the numbers in
  * test/fixtures/hf come from test/fixtures/make_fixtures.py.
  */
 import { readFileSync } from "node:fs";

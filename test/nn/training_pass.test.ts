@@ -1,4 +1,4 @@
-/** The loop of one's own: TrainingPass and AdamW compute what the trainer's steps do. */
+/** A custom loop: TrainingPass and AdamW compute the same as the trainer's steps. */
 import { describe, expect, it } from "@jest/globals";
 import { main as loop } from "../../examples/loop.js";
 import { parseRunConfig } from "../../lib/config/config.js";

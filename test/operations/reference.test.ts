@@ -1,4 +1,4 @@
-/** The references themselves: gradients against central differences, the generator against its published answers. */
+/** Tests of the references: gradients against central differences, the generator against its published answers. */
 import { describe, expect, it } from "@jest/globals";
 import { relativeError } from "../support/closeness.js";
 import { bf16Bits, fromBf16Bits, integers, normals } from "../support/numbers.js";

@@ -4,8 +4,8 @@
  *     npm run test:browser [-- --screenshots DIR]
  *
  * comparison.html and a run's report.html are opened from their files, light, dark, on a narrow screen and for print.
- * Fails on an exception or an error on the console, on any request but for the page itself, on a line of a chart that
- * was not drawn, and on a page that is wider than its window. Skipped if there is no Chromium.
+ * Fails on an exception or a console error, on any request except for the page, on a chart line that was not drawn, and
+ * on a page that is wider than its window. Skipped if there is no Chromium.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

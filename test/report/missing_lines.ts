@@ -2,11 +2,11 @@
 import type { Chart } from "../../lib/report/page.js";
 
 /**
- * What of a page's charts was not drawn or has another colour in the legend, and whether the page is wider than its
- * window. Runs in the browser, where it is taken as text: it must use nothing from outside of itself.
+ * Finds chart lines that were not drawn or have another colour in the legend, and whether the page is wider than its
+ * window. Runs in the browser from its source text, so it must be self-contained.
  *
- * A line was drawn where as many columns of the plot hold pixels of its colour as a third of what lies between its first
- * and its last point; the rest is for what other lines cover. Of a line that leaves a chart above, some are enough.
+ * A line counts as drawn if its colour is in at least a third of the plot's columns between its first and its last
+ * point; other lines may cover the rest. For a line that leaves the chart at the top, a few columns are enough.
  */
 export function missingLines(): string[] {
   const charts = JSON.parse(document.getElementById("charts")!.textContent!) as Chart[];

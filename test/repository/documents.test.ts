@@ -1,4 +1,4 @@
-/** The documents say what the code does. */
+/** The documents match the code. */
 
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

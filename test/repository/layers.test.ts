@@ -1,6 +1,6 @@
 /**
- * The layers of lib/, as an executable page: a file imports from its own floor or from those below it, and no file
- * imports itself by way of others.
+ * The layers of lib/, as an executable document: a file imports only from its own layer or lower ones, and there are no
+ * import cycles.
  */
 
 import { readdirSync, readFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** The pages name commands and files that exist, and source files have names of one form. */
+/** The documents name commands and files that exist, and source files follow one naming convention. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

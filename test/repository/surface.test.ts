@@ -1,6 +1,6 @@
 /**
  * docs/surface.txt lists what others rely on: exports, commands and their flags, config keys, JSON fields. This test
- * holds it against the code, so that a change of contract is a line in a diff. `npm run surface` writes it.
+ * compares it with the code, so that a change of contract is a line in a diff. `npm run surface` writes it.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,4 @@
-/** Reading what test processes on simt have written down. */
+/** Reads the reports that test processes on simt write. */
 
 /** Launches of every kernel of the library, by name, over all processes of a NEXTPATCH_SIMT_REPORT. */
 export function launchesByKernel(report: string): Map<string, number> {

@@ -4,8 +4,8 @@
  *     npm run test:simt          every test with threads and blocks in order; the operations' tests in reverse order too
  *     npm run test:schedules     every test in seeded random orders (--schedules random:1,random:2,…)
  *
- * The run fails if a result of the operations' tests changes by a bit from one order to another, and if a kernel of the
- * library was launched by no test. As many processes run at a time as there are processors.
+ * The run fails if a result of the operations' tests changes by a bit from one order to another, or if no test launched
+ * some kernel of the library. As many processes run at a time as there are CPU cores.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** The command as it is installed: the built package, run as a process of its own. */
+/** The command as installed: the built package, run as a separate process. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** What a built package's type declarations say of its exports: one line for every member, without comments. */
+/** A built package's exports, from its type declarations: one line for every member, without comments. */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 

@@ -1,4 +1,4 @@
-/** Small comparisons on made tokens, for tests. */
+/** Small comparisons on synthetic tokens, for tests. */
 import { join } from "node:path";
 import type { Comparison, RunResult } from "../../lib/compare/readings.js";
 import type { RunConfig } from "../../lib/config/config.js";

@@ -1,4 +1,4 @@
-/** Small runs on made tokens, for tests: a second or less each. */
+/** Small runs on synthetic tokens, for tests: a second or less each. */
 import { join } from "node:path";
 import { parseRunConfig, type RunConfig } from "../../lib/config/config.js";
 import { ShardWriter } from "../../lib/data/shard.js";

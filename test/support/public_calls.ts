@@ -1,4 +1,4 @@
-/** Every public function that takes arguments, with small ones that are right, on files in a folder of its own. */
+/** Every public function that takes arguments, with small, valid arguments, on files in a separate folder. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as api from "../../lib/index.js";

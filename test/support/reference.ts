@@ -1,6 +1,6 @@
 /**
- * What every operation computes, in float64 and plain loops. `round` is applied where a plain implementation of a
- * narrower dtype has to store a value; the identity gives the exact result.
+ * Every operation in float64 and plain loops. `round` is applied where a plain implementation in a narrower dtype has
+ * to store a value; the identity gives the exact result.
  */
 import { exact, type Round } from "./numbers.js";
 

@@ -1,6 +1,6 @@
 /**
- * Run as a process of its own by memory.test.ts: trains a model large enough that its plan outweighs the program, and
- * prints what it planned, what the device counted and by how much the process grew, in bytes.
+ * Run as a separate process by memory.test.ts: trains a model so large that its plan outweighs the program, and prints
+ * the planned bytes, the bytes that the device counted and the growth of the process.
  * Argument: a folder with train.bin and val.bin.
  */
 import { readFileSync, writeFileSync } from "node:fs";

@@ -1,4 +1,4 @@
-/** What every public function is called with, and values that are wrong wherever they do not happen to be right. */
+/** Describes public functions with valid arguments, and values that are wrong for most of them. */
 import { Device } from "../../lib/device.js";
 import { Tensor } from "../../lib/native.js";
 

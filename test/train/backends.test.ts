@@ -1,4 +1,4 @@
-/** The training loop on every other backend than the CPU's: the same losses, up to the rounding of its precision. */
+/** The training loop on every backend except the CPU: the same losses, up to the rounding of its precision. */
 import { describe, expect, it } from "@jest/globals";
 import { parseRunConfig } from "../../lib/config/config.js";
 import { resolveStages } from "../../lib/config/stages.js";

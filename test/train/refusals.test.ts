@@ -1,4 +1,4 @@
-/** What a run is not begun, or not gone on, with. */
+/** Conditions under which a run does not start or resume. */
 import { readFileSync, truncateSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { TokenDataset } from "../../lib/data/dataset.js";

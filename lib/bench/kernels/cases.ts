@@ -12,7 +12,7 @@ export type ComputeDType = "f32" | "bf16";
 /** One set of inputs: how to enqueue the operation on it. */
 export interface PreparedCall {
   readonly call: () => void;
-  /** Puts back an input that the operation overwrites; its time is measured alone and taken off. */
+  /** Restores an input that the operation overwrites; its time is measured separately and subtracted. */
   readonly restore?: () => void;
 }
 
@@ -25,7 +25,7 @@ export interface KernelCase {
   readonly prepare: (tensors: RandomTensors) => PreparedCall;
 }
 
-/** Tokens a patch: token-level training, and the paper's patch size. */
+/** Tokens per patch: token-level training, and the paper's patch size. */
 const patchSizes = [1, 4] as const;
 
 export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[] {
@@ -178,7 +178,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
     ];
   }
 
-  /** Of each weight: y = x W^T (NT), dx = dy W (NN), dW += dy^T x (TN). */
+  /** For each weight: y = x W^T (NT), dx = dy W (NN), dW += dy^T x (TN). */
   function matmulCases(N: number, { C, I, H, G, D, V }: LayerShape): KernelCase[] {
     const weights = [
       [(H + 2 * G) * D, C],
@@ -196,7 +196,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
 
   function matmulCase(M: number, N: number, K: number, op: "NT" | "NN" | "TN"): KernelCase {
     const [transposeA, transposeB] = [op[0] === "T", op[1] === "T"];
-    const gradient = op === "TN"; // a weight's: added to what is there, in f32
+    const gradient = op === "TN"; // a weight's gradient: accumulated, in f32
     const result = gradient ? "f32" : dt;
     return {
       name: "matmul",
@@ -247,7 +247,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
         prepare(tensors) {
           const [master, grad] = [tensors.normal("f32", [n], 0.02), tensors.normal("f32", [n], 1e-3)];
           const param = dt === "f32" ? master : tensors.empty(dt, [n]);
-          // Zero as in training; the calls before the timed ones make them what gradients make of them.
+          // Zero as at the start of training; the warm-up calls fill them from the gradients.
           const [m, v] = [tensors.filled("f32", [n], 0), tensors.filled("f32", [n], 0)];
           const norm = tensors.filled("f32", [1], 1);
           const hyper = tensors.empty("f32", [limits.adamwHyperSize]);

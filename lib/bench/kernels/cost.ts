@@ -1,9 +1,9 @@
 /**
- * What an operation has to move and to compute at least, counted here and nowhere else.
+ * The least that an operation has to move and to compute. This is the only place that counts it.
  *
- * Bytes: each input is read once and each output written once, whatever an implementation reads again. Of a table
- * that is gathered from, only the rows that occur count. FLOPs: those of matrix products, two for a multiply-add;
- * elementwise arithmetic is left out, for no operation here is bound by it.
+ * Bytes: each input is read once and each output written once, even if an implementation reads something twice. For a
+ * gather, only the table rows that occur count. FLOPs: those of matrix products, two for a multiply-add; elementwise
+ * arithmetic is left out, because no operation here is bound by it.
  */
 
 export interface Cost {
@@ -14,7 +14,7 @@ export interface Cost {
 const f32 = 4;
 const i32 = 4;
 
-/** Rows of a table of V that are touched by n uniformly random ids: V (1 - (1 - 1/V)^n), the expectation. */
+/** Expected number of rows that n uniformly random ids touch in a table of V rows: V (1 - (1 - 1/V)^n). */
 export function touchedRows(n: number, V: number): number {
   return V * -Math.expm1(n * Math.log1p(-1 / V));
 }
@@ -26,7 +26,7 @@ export function costs(dt: number) {
     fill: (n: number): Cost => memory(f32 * n),
     /** 4 n read, dt n written. */
     copy: (n: number): Cost => memory((f32 + dt) * n),
-    /** c = op(a) op(b): a and b read, c written (and read where it is added to). 2 M N K. */
+    /** c = op(a) op(b): a and b read, c written (and read if it is added to). 2 M N K. */
     matmul: (M: number, N: number, K: number, c: { bytes: number; accumulate: boolean }): Cost => ({
       bytes: dt * (M * K + K * N) + (c.accumulate ? 2 : 1) * c.bytes * M * N,
       flops: 2 * M * N * K,
@@ -43,12 +43,12 @@ export function costs(dt: number) {
     rmsNormBackward: (N: number, C: number): Cost => memory(dt * (4 * N * C + C) + f32 * N + 2 * f32 * C),
     /** x read and written, T rows of the table read. `heads` counts those of q and k together. */
     rotary: (B: number, T: number, heads: number, D: number): Cost => memory(2 * dt * B * T * heads * D + f32 * T * D),
-    /** q, k and v read, out and lse written. q k^T and p v over the pairs that the mask leaves: 2 x 2 D a pair. */
+    /** q, k and v read, out and lse written. q k^T and p v over the unmasked pairs: 2 x 2 D per pair. */
     attentionForward: (B: number, T: number, H: number, G: number, D: number): Cost => ({
       bytes: dt * B * T * D * (2 * H + 2 * G) + f32 * B * T * H,
       flops: 4 * D * B * H * causalPairs(T),
     }),
-    /** q, k, v, out, dout and lse read, dq, dk and dv written. q k^T again, dv, dp, dq and dk: 5 x 2 D a pair. */
+    /** q, k, v, out, dout and lse read, dq, dk and dv written. q k^T again, dv, dp, dq and dk: 5 x 2 D per pair. */
     attentionBackward: (B: number, T: number, H: number, G: number, D: number): Cost => ({
       bytes: dt * B * T * D * (4 * H + 4 * G) + f32 * B * T * H,
       flops: 10 * D * B * H * causalPairs(T),
@@ -61,12 +61,12 @@ export function costs(dt: number) {
     crossEntropy: (R: number, K: number, V: number): Cost => memory(2 * dt * R * V + i32 * R * K + f32 * (K + R)),
     /** The gradient read. */
     gradNorm: (n: number): Cost => memory(f32 * n),
-    /** The gradient read; master and both moments read and written; the parameter (where it is not master) written. */
+    /** The gradient read; master and both moments read and written; the parameter (if it is not master) written. */
     adamw: (n: number): Cost => memory((7 * f32 + (dt === f32 ? 0 : dt)) * n),
   };
 }
 
-/** Pairs of a query and a key that it sees: T (T + 1) / 2. */
+/** Pairs of a query and a key visible to it: T (T + 1) / 2. */
 function causalPairs(T: number): number {
   return (T * (T + 1)) / 2;
 }

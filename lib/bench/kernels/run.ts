@@ -14,19 +14,19 @@ export interface KernelBenchOptions {
 export interface KernelTiming {
   readonly name: string;
   readonly shape: Readonly<Record<string, number | string>>;
-  /** A call's: the median of the batches' means. */
+  /** Per call: the median of the batches' means. */
   readonly seconds: number;
-  /** What has to be moved and computed at least: cost.ts. */
+  /** The least that has to be moved and computed: cost.ts. */
   readonly bytes: number;
   readonly flops: number;
   readonly bytesPerSecond: number;
   readonly flopsPerSecond: number;
   /**
-   * The least time that the ceilings allow, as a fraction of the time taken. Above 1 where a cache serves what is
-   * counted as memory's, or a kernel computes faster than the large product that the ceiling was measured with.
+   * The least time that the ceilings allow, as a fraction of the time taken. Above 1 if a cache serves what is counted
+   * as memory traffic, or a kernel computes faster than the large product that the ceiling was measured with.
    */
   readonly fractionOfCeiling: number;
-  /** Which of the two ceilings allows less. */
+  /** Which of the two ceilings is the limit. */
   readonly bound: "memory" | "compute";
 }
 
@@ -39,11 +39,11 @@ export interface KernelBenchResult {
   readonly kernels: readonly KernelTiming[];
 }
 
-/** Times every operation of a training step, and holds each against what this device was measured to reach. */
+/** Times every operation of a training step and compares each with the device's measured ceilings. */
 export async function benchKernels(device: Device, options: KernelBenchOptions = {}): Promise<KernelBenchResult> {
   const dtype = device.computeDType(options.precision ?? "auto");
   const shapes = benchShapes(device.backend);
-  // Under simt seconds mean nothing: one batch of one call shows that everything runs.
+  // Times under simt are meaningless: one batch of one call shows that everything runs.
   const timing: TimingOptions =
     device.backend === "simt" ? { batchSeconds: 0, batches: 1 } : { batchSeconds: 0.05, batches: 5 };
   const ceilings = await measureCeilings(device, dtype, timing);

@@ -24,17 +24,17 @@ export interface BenchShapes {
   /** Sequences and positions of a pass. */
   readonly B: number;
   readonly T: number;
-  /** The model whose every operation is timed, and others whose layers are. */
+  /** The model with every operation timed, and others with only their layers timed. */
   readonly model: LayerShape;
   readonly otherLayers: readonly LayerShape[];
   readonly attention: readonly AttentionShape[];
   /** Parameters of the optimizer's step. */
   readonly parameters: number;
-  /** Inputs that are smaller than this together are rotated with others, so that no cache still holds them. */
+  /** Inputs smaller than this in total are rotated with other sets, so that no cache still holds them. */
   readonly rotatedBytes: number;
 }
 
-/** llama-370m and llama-1.3b on a GPU, a model of 10 million parameters on a CPU, next to nothing under simt. */
+/** llama-370m and llama-1.3b on a GPU, a model of 10 million parameters on a CPU, a tiny one under simt. */
 export function benchShapes(backend: BackendName): BenchShapes {
   if (backend === "cuda") return cuda();
   return backend === "cpu" ? cpu() : simt();
@@ -42,7 +42,7 @@ export function benchShapes(backend: BackendName): BenchShapes {
 
 function cuda(): BenchShapes {
   const model = layer(presets["llama-370m"]);
-  // As many tokens at every length. 64, 96, 128 and 80 are the head dimensions of the four llama presets.
+  // The same number of tokens at every length. 64, 96, 128 and 80 are the head dimensions of the four llama presets.
   const square = [64, 80, 96, 128].flatMap((D) =>
     [1024, 2048, 8192].map((T) => ({ B: 16384 / T, T, H: 16, G: 16, D })),
   );
@@ -53,7 +53,7 @@ function cuda(): BenchShapes {
     otherLayers: [layer(presets["llama-1.3b"])],
     attention: [...square, { B: 4, T: 2048, H: 32, G: 8, D: 128 }],
     parameters: parameterCount(model, presets["llama-370m"].num_hidden_layers),
-    // Twice what the largest second-level caches of today's GPUs hold.
+    // Twice the largest L2 cache of today's GPUs.
     rotatedBytes: 256 * 2 ** 20,
   };
 }
@@ -95,7 +95,7 @@ function parameterCount({ C, I, H, G, D, V }: LayerShape, layers: number): numbe
   return layers * (C * D * (2 * H + 2 * G) + 3 * C * I) + 2 * V * C;
 }
 
-/** Sets of inputs that `setBytes` each are rotated over. */
+/** How many sets of inputs, `setBytes` each, to rotate over. */
 export function rotatedSets(setBytes: number, rotatedBytes: number): number {
   return Math.min(32, Math.max(1, Math.ceil(rotatedBytes / setBytes)));
 }

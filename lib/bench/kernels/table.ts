@@ -1,7 +1,7 @@
 import { formatCount } from "../../report/format.js";
 import type { KernelBenchResult, KernelTiming } from "./run.js";
 
-/** The result for people: the ceilings, then a line for every kernel, in columns. */
+/** The result as text: the ceilings, then a line for every kernel, in columns. */
 export function kernelTable({ ceilings, kernels }: KernelBenchResult): string {
   const header = ["operation", "shape", "time", "reached", "of ceiling", "bound by"];
   const rows = [header, ...kernels.map(cells)];

@@ -1,8 +1,8 @@
 import { type Device, type DType, native, Tensor } from "../../native.js";
 
 /**
- * The tensors of one benchmark, filled with random numbers (zeros would let a GPU draw less power and run faster), each
- * with its own, the same in every run. `dispose` gives all of them back.
+ * The tensors of one benchmark, filled with random numbers (zeros would let a GPU draw less power and run faster): each
+ * tensor has different ones, the same in every run. `dispose` frees all of them.
  */
 export class RandomTensors {
   #tensors: Tensor[] = [];
@@ -16,7 +16,7 @@ export class RandomTensors {
     return this.#tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0);
   }
 
-  /** A view, which holds on to its tensor's memory, to be let go of with the rest. */
+  /** A view, which keeps its tensor's memory alive; freed with the rest. */
   view<D extends DType>(view: Tensor<D>): Tensor<D> {
     this.#views.push(view);
     return view;

@@ -1,22 +1,23 @@
 import type { Device } from "../../native.js";
 
-/** How long and how often is timed. */
+/** How long and how often to time. */
 export interface TimingOptions {
-  /** Seconds that a timed batch of calls lasts at least. */
+  /** The least seconds that a timed batch of calls lasts. */
   readonly batchSeconds: number;
-  /** Batches; the median of their means counts. */
+  /** Batches; the result is the median of their means. */
   readonly batches: number;
 }
 
-/** Operations in one recorded graph at most: what a batch needs beyond that is replayed. */
+/** The most operations in one recorded graph: a batch that needs more replays it. */
 const graphCalls = 256;
 
 /**
- * Seconds a call, one number a batch. The calls are recorded once (a CUDA graph on a GPU, which leaves no gaps between
- * launches) and the graph is launched as often as a batch needs; the wall clock runs from the first launch until the
- * device has finished. A batch is long against a launch and the final wait, so the clock of the host will do.
+ * Seconds per call, one number per batch. The calls are recorded once (a CUDA graph on a GPU, which leaves no gaps
+ * between launches) and the graph is launched as often as a batch needs; the wall clock runs from the first launch
+ * until the device has finished. A batch is long compared with a launch and the final wait, so the host's clock is
+ * enough.
  *
- * @param calls what to time, in turn: each enqueues one call, on inputs of its own
+ * @param calls what to time, in turn: each enqueues one call, on its own inputs
  */
 export async function timeCalls(
   device: Device,
@@ -24,7 +25,7 @@ export async function timeCalls(
   { batchSeconds, batches }: TimingOptions,
 ): Promise<number[]> {
   const all = () => calls.forEach((call) => call());
-  all(); // the first time is not like the others: products look for an algorithm, memory is touched
+  all(); // the first run is slower: products search for an algorithm, memory is first touched
   const once = await elapsed(device, all);
   const most = Math.max(1, Math.floor(graphCalls / calls.length));
   const rounds = Math.min(most, Math.max(1, Math.ceil(batchSeconds / once)));

@@ -1,4 +1,4 @@
-// What the attention kernels are given. H query heads in groups share G key heads, D elements each.
+// Parameters of the attention kernels. H query heads in groups share G key heads, D elements each.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -37,12 +37,12 @@ struct AttentionShape {
   __host__ __device__ int offset() const { return keys - queries; }
 };
 
-// The blocks that have `tile_rows` queries of a head each, and read all of the pair's keys and values.
+// Order of blocks that each own `tile_rows` queries of a head and read all of the pair's keys and values.
 inline AttentionOrder order_by_queries(const AttentionShape& shape, int tile_rows, int64_t element_bytes) {
   return AttentionOrder(shape.batch, shape.kv_heads, shape.group(), (shape.queries + tile_rows - 1) / tile_rows,
                         2 * element_bytes * shape.keys * shape.head_dim);
 }
-// The blocks that have `tile_rows` keys each, and read all of the pair's queries and dout.
+// Order of blocks that each own `tile_rows` keys and read all of the pair's queries and dout.
 inline AttentionOrder order_by_keys(const AttentionShape& shape, int tile_rows, int64_t element_bytes) {
   return AttentionOrder(shape.batch, shape.kv_heads, 1, (shape.keys + tile_rows - 1) / tile_rows,
                         2 * element_bytes * shape.queries * shape.head_dim * shape.group());
@@ -52,30 +52,30 @@ inline AttentionShape attention_shape(const View& q, const View& k, float scale)
   return {int(q.dim(0)), int(q.dim(1)), int(k.dim(1)), int(q.dim(2)), int(k.dim(2)), int(q.dim(3)), scale};
 }
 
-// On tensor cores scores are kept in units of log2: exp(scale * s) = exp2(scale * kLog2e * s).
+// On tensor cores, scores are in units of log2: exp(scale * s) = exp2(scale * kLog2e * s).
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kLn2 = 0.6931471805599453f;
 
-// Whether 16-byte accesses reach every row of a bf16 tensor, and 32 bits hold offsets within a tile of rows.
+// Whether every row of a bf16 tensor allows 16-byte accesses, and 32 bits hold offsets within a tile of rows.
 inline bool rows_aligned_16(const View& x) {
   if (reinterpret_cast<uintptr_t>(x.data) % 16 != 0) return false;
   for (int i = 0; i < 3; ++i)
-    if (x.dim(i) > 1 && x.stride[i] % 8 != 0) return false;  // nothing steps along a dimension of 1
+    if (x.dim(i) > 1 && x.stride[i] % 8 != 0) return false;  // the stride of a dimension of 1 is unused
   return x.dim(1) == 1 || x.stride[1] <= INT32_MAX / 128;
 }
 
-// Whether the tensor-core kernels can take the tensors: bf16 rows that 16-byte accesses reach, and scores
-// whose order the scale does not turn.
+// Whether the tensor-core kernels support the tensors: bf16 rows that allow 16-byte accesses, and a scale that keeps
+// the order of the scores.
 template <typename... Views>
 bool on_tensor_cores(float scale, const Views&... views) {
   return scale > 0 && ((views.dtype == DType::bf16 && rows_aligned_16(views)) && ...);
 }
 
-// What the backward kernels need of every query, made by one pass over out and dout; see
+// What the backward kernels need for every query, computed in one pass over out and dout; see
 // delta.cu. Rows are padded to a multiple of kRowPadding for the kernels' tiles.
 struct RowStatistics {
-  const float* lse;    // [B, H, padded], times lse_unit; +inf where a query sees no key or does not exist
-  const float* delta;  // [B, H, padded], the sum of dout * out over D; 0 where a query does not exist
+  const float* lse;    // [B, H, padded], times lse_unit; +inf if a query sees no key or does not exist
+  const float* delta;  // [B, H, padded], the sum of dout * out over D; 0 if a query does not exist
   int padded;
 };
 constexpr int kRowPadding = 128;

@@ -1,13 +1,13 @@
 // Causal attention, backward, on tensor cores. With P = exp(scale q k^T - lse) recomputed tile by tile,
 //   dv = P^T dout    dS = P * (dout v^T - delta)    dk = scale dS^T q    dq = scale dS k
-// Two kernels, so that each sum has one owner and one order: the blocks of the first keep a tile of keys, go
-// through the queries of all heads that read it, and sum dK and dV in registers; those of the second keep a tile
-// of queries and sum dQ. That computes the scores and dout v^T twice, 7 products where a single pass has 5; but
-// a single pass has to add to dQ from many blocks: by atomics, whose order changes bits, or each block waiting
-// for its turn, which ties the order of summing to that of scheduling.
-// dout v^T - delta is summed from -delta on, which costs nothing and rounds smaller numbers.
-// The first kernel works on transposed scores (keys are rows), so that P^T and dS^T leave one product's registers
-// as the operand of the next in both: no score touches shared memory.
+// Two kernels, so that each sum has one owner and one order: a block of the first keeps a tile of keys, loops over
+// the queries of all heads that read it, and sums dK and dV in registers; a block of the second keeps a tile of
+// queries and sums dQ. This computes the scores and dout v^T twice: 7 products instead of a single pass's 5. But in a
+// single pass many blocks add to dQ: with atomics, whose order changes bits, or with blocks that wait their turn,
+// which ties the order of summation to that of scheduling.
+// The accumulators of dout v^T - delta start at -delta, which is free and rounds smaller numbers.
+// The first kernel computes transposed scores (keys are rows), so that in both kernels the registers with one product's
+// result are the operand of the next: no score goes through shared memory.
 #include "../cuda_kernels.h"
 #include "../launch.cuh"
 #include "../shared.cuh"
@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
   constexpr int kThreads = KeyGradient<D, Choice>::kThreads, kSlabs = KeyGradient<D, Choice>::kSlabs;
   const AttentionBlock block = order.block();
   if (!block.exists) return;
-  // The first keys are seen by the most queries: theirs begin first.
+  // The first keys are seen by the most queries: their blocks start first.
   const int first_key = block.tile * kTile.rows;
   const int kv_head = block.kv_head, batch = block.batch, first_head = kv_head * shape.group();
   const int keys = min(kTile.rows, shape.keys - first_key);
@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
     const int64_t at = (int64_t(batch) * shape.heads + head) * statistics.padded + row;
     start_statistics<kTile.queries, kThreads>(to.lse, statistics.lse + at);
     start_statistics<kTile.queries, kThreads>(to.delta, statistics.delta + at);
-    __syncwarp();  // some lanes only had something to copy, and the products want all of the warp together
+    __syncwarp();  // only some lanes copied, and the products need the whole warp converged
   };
 
   const int warp_row = int(threadIdx.x) / 32 * kSlabs * 16, lane = int(threadIdx.x) % 32;
@@ -101,7 +101,7 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
       next_tile = first_tile;
       ++next_head;
     }
-    // This step's tiles are there for all warps, and none reads the stage before any more.
+    // This step's tiles are visible to all warps, and no warp still reads the previous stage.
     cp_async_wait<0>();
     __syncthreads();
     if (step + 1 < steps) start(step + 1, next_head, next_tile);

@@ -1,4 +1,4 @@
-// What the backward pass needs of every query, before its products: delta and lse.
+// Computes delta and lse of every query, which the backward pass needs before its products.
 #include "../block_reduce.cuh"
 #include "../cuda_kernels.h"
 #include "../dispatch.h"
@@ -10,7 +10,7 @@ namespace nextpatch::cuda {
 namespace {
 
 constexpr int kThreads = 128;
-constexpr int kLanes = 4;  // of a row
+constexpr int kLanes = 4;  // per row
 constexpr int kRows = kThreads / kLanes;
 
 // One block: kRows padded queries of a head. Both outputs as in RowStatistics.
@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(kThreads)
   if (lane != 0) return;
   const float log_sum = exists ? lse[int64_t(head_index) * shape.queries + row] : -INFINITY;
   const int64_t at = int64_t(head_index) * padded + row;
-  // exp(score - inf) = 0: such a row takes no part, without a test in the kernels.
+  // exp(score - inf) = 0: such a row contributes nothing, without a test in the kernels.
   lse_out[at] = log_sum == -INFINITY ? INFINITY : log_sum * lse_unit;
   delta[at] = sum;
 }

@@ -1,6 +1,6 @@
-// Causal attention, forward, on tensor cores: a block has a tile of queries of one head and goes through the
-// tiles of keys and values, of which it holds as many as its ring has slots. The softmax is online: `out` and
-// the sum of exponentials are rescaled when a tile brings a larger score.
+// Causal attention, forward, on tensor cores: a block has a tile of queries of one head and loops over the tiles of
+// keys and values, with as many in shared memory as its ring has slots. The softmax is online: `out` and the sum of
+// exponentials are rescaled when a tile has a larger score.
 #include "../cuda_kernels.h"
 #include "../launch.cuh"
 #include "../shared.cuh"
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(Forward<D, Choice>::kThreads, Forward<D, Choic
   constexpr int kThreads = Forward<D, Choice>::kThreads, kSlabs = Forward<D, Choice>::kSlabs;
   const AttentionBlock block = order.block();
   if (!block.exists) return;
-  // The last queries see the most keys: theirs begin first.
+  // The last queries see the most keys: their blocks start first.
   const int first_row = (order.last_tile() - block.tile) * kTile.rows;
   const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kTile.rows, shape.queries - first_row);
@@ -64,8 +64,8 @@ __global__ void __launch_bounds__(Forward<D, Choice>::kThreads, Forward<D, Choic
     cp_async_commit();
     filled = filled + 1 == kTile.slots ? 0 : filled + 1;
   };
-  // The next step's tile, once it is there for all warps. All of them are then done with the one before, whose
-  // slot is filled again.
+  // Returns the next step's tile when it is visible to all warps. All of them are then done with the previous one,
+  // whose slot is refilled.
   int taken = 0;
   const auto take = [&](int step) {
     cp_async_wait<kTile.slots - 2>();
@@ -86,7 +86,7 @@ __global__ void __launch_bounds__(Forward<D, Choice>::kThreads, Forward<D, Choic
   clear(sum);
   OnlineSoftmax<kSlabs> softmax;
   for (int tile = 0; tile < key_tiles; ++tile) {
-    // The warp's first query sees the keys up to here, counted from the tile's first; its last, so many more.
+    // The warp's first query sees the tile's keys up to this one; each further query sees one more.
     const int last = first_row + warp_row + shape.offset() - tile * kTile.keys;
     const bool seen = warp_row < rows && last + kSlabs * 16 - 1 >= 0;
     Accumulator<kSlabs, kTile.keys> scores;

@@ -1,7 +1,7 @@
-// Attention for f32, and for bf16 in any strides and alignment: the same tiling as on tensor cores, with tiles in
+// Attention for f32, and for bf16 with any strides and alignment: the same tiling as on tensor cores, with tiles in
 // f32 in shared memory and products by multiply-add. A block is 16 x 16 threads; thread (y, x) has rows y, y + 16
-// and columns x, x + 16, ... of every product, a tile is 32 rows, and tiles are padded by a column so that
-// neighbouring rows lie in neighbouring banks.
+// and columns x, x + 16, ... of every product; a tile is 32 rows. Tiles are padded by a column so that adjacent rows
+// are in adjacent banks.
 #pragma once
 
 #include "../block_reduce.cuh"
@@ -14,8 +14,8 @@ namespace nextpatch::cuda {
 constexpr int kPlainSide = 16;
 constexpr int kPlainThreads = kPlainSide * kPlainSide;
 constexpr int kPlainTile = 32;
-constexpr int kRows = kPlainTile / kPlainSide;          // of a thread
-constexpr int kMostColumns = kMaxHeadDim / kPlainSide;  // of a thread, where the columns are the head dimension
+constexpr int kRows = kPlainTile / kPlainSide;          // per thread
+constexpr int kMostColumns = kMaxHeadDim / kPlainSide;  // per thread, if the columns are the head dimension
 constexpr int kScorePitch = kPlainTile + 1;
 
 __device__ __forceinline__ int thread_x() { return int(threadIdx.x) % kPlainSide; }
@@ -38,8 +38,8 @@ __device__ __forceinline__ void read_tile(const PlainTile& tile, const Heads<con
 }
 
 // x[row][column] += the sum over `dim` of a[row] b[column]: scores of two tiles. Every kPlainSide terms (dim is a
-// multiple) are summed apart: the backward pass subtracts numbers that are nearly equal, and would show the error of
-// a longer chain.
+// multiple) are summed separately: the backward pass subtracts nearly equal numbers, which would expose the error of a
+// longer chain.
 __device__ __forceinline__ void add_product_of_rows(float (&x)[kRows][kRows], const PlainTile& a, const PlainTile& b,
                                                     int dim) {
   for (int first = 0; first < dim; first += kPlainSide) {
@@ -107,7 +107,7 @@ __device__ __forceinline__ float across_row(float x, const Combine& combine) {
   return x;
 }
 
-// `tiles` tiles of rows and `scores` of scores, one behind the other in shared memory.
+// `tiles` tiles of rows and `scores` tiles of scores, one after another in shared memory.
 __device__ __forceinline__ PlainTile tile_at(int index, int dim) {
   return {shared_memory<float>() + index * kPlainTile * (dim + 1), dim + 1};
 }

@@ -14,7 +14,7 @@ __device__ __forceinline__ void recompute(const PlainTile& p_tile, const PlainTi
                                           const AttentionShape& shape) {
   float p[kRows][kRows] = {}, ds[kRows][kRows];
   add_product_of_rows(p, q_tile, k_tile, shape.head_dim);
-  // dP - delta, from -delta on: partial sums are then the smaller the later they are rounded.
+  // dP - delta, starting at -delta: partial sums then get smaller towards the end, and so do their rounding errors.
 #pragma unroll
   for (int r = 0; r < kRows; ++r)
 #pragma unroll

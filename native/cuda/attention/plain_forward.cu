@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kPlainThreads)
         most = fmaxf(most, scores[r][c]);
       }
       most = across_row(most, [](float a, float b) { return fmaxf(a, b); });
-      // A row that has seen no key yet: any finite number gives exp(-inf) = 0, not NaN.
+      // A row without keys so far: any finite number gives exp(-inf) = 0, not NaN.
       const float shift = most == -INFINITY ? 0 : most;
       const float rescale = expf(largest[r] - shift);
       largest[r] = most;

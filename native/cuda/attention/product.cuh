@@ -21,8 +21,8 @@ __device__ __forceinline__ void clear(float (&x)[Slabs][Tiles][4]) {
       for (int i = 0; i < 4; ++i) x[slab][tile][i] = 0;
 }
 
-// Calls f(x[slab][tile][i], slab, i / 2, column) on every element this lane holds, where the element's row is
-// slab * 16 + (i / 2) * 8 + lane / 4 and its column `column` + 2 (lane % 4).
+// Calls f(x[slab][tile][i], slab, i / 2, column) on every element this lane holds. The element's row is
+// slab * 16 + (i / 2) * 8 + lane / 4, its column is `column` + 2 (lane % 4).
 template <int Slabs, int Tiles, typename F>
 __device__ __forceinline__ void each_element(float (&x)[Slabs][Tiles][4], const F& f) {
 #pragma unroll

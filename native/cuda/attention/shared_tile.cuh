@@ -1,4 +1,4 @@
-// Tiles of bf16 rows in shared memory: filled by cp.async, read by ldmatrix, and the way back for results.
+// Tiles of bf16 rows in shared memory: filled by cp.async, read by ldmatrix, and also used to store results.
 #pragma once
 
 #include <cstring>
@@ -8,14 +8,14 @@
 
 namespace nextpatch::cuda {
 
-// Row-major tile of D columns, without padding. A chunk is 8 elements, 16 bytes: what ldmatrix reads of a row,
-// an eighth of the banks for each of 8 rows at once. Chunks change places within their row so that the same
-// chunk of 8 neighbouring rows lies in different banks, for every D that is a multiple of 16.
+// Row-major tile of D columns, swizzled, without padding. A chunk is 8 elements, 16 bytes: ldmatrix reads one from
+// each of 8 rows at once, an eighth of the banks each. Chunks are permuted within their row so that the same chunk of
+// 8 adjacent rows is in different banks, for every D that is a multiple of 16.
 template <int D>
 struct Tile {
   static constexpr int kChunks = D / 8;
-  // Rows are kChunks * 4 banks apart; those that come to lie on the same banks are told apart by an exclusive or
-  // in the low bits of the chunk's number, as far as those run within a row.
+  // Rows are kChunks * 4 banks apart. Rows that would share banks are separated by an exclusive or on the low bits of
+  // the chunk's number, as many bits as stay within a row.
   static constexpr int kTurned = kChunks % 8 == 0 ? 8 : kChunks % 4 == 0 ? 4 : 2;
   static constexpr int kRowsBetween = 8 / kTurned;
 
@@ -26,19 +26,19 @@ struct Tile {
 };
 
 // Starts copying Rows rows of D elements; those from `valid` on become zeros. All Threads threads, the whole block,
-// call it. The number of a thread's copies is a constant, so that they come out one after another, without branches.
+// call it. The number of copies per thread is a constant, so they compile to a sequence without branches.
 template <int D, int Rows, int Threads>
 __device__ __forceinline__ void start_tile(bf16* tile, const bf16* rows, int row_stride, int valid) {
   constexpr unsigned kChunks = Tile<D>::kChunks, kTotal = Rows * kChunks, kRowsAtOnce = Threads / kChunks;
   const unsigned thread = threadIdx.x;
   if constexpr (Threads % kChunks == 0 && kRowsAtOnce % 8 == 0) {
-    // A thread's rows are turned alike, and its chunk is the same in all of them: it steps from row to row.
+    // A thread's rows have the same permutation, and its chunk is the same in all of them: it steps from row to row.
     static_assert(Rows % kRowsAtOnce == 0);
     const unsigned row = thread / kChunks, chunk = thread % kChunks;
     bf16* const to = Tile<D>::chunk(tile, row, chunk);
     int from = int(row) * row_stride + int(chunk) * 8;
     const int left = valid - int(row);
-#pragma unroll 4  // at D = 128 all at once take more registers than there are
+#pragma unroll 4  // at D = 128, unrolling all takes too many registers
     for (int i = 0; i < Rows; i += kRowsAtOnce, from += kRowsAtOnce * row_stride)
       cp_async_16(to + i * D, rows + from, i < left);
   } else {
@@ -51,18 +51,18 @@ __device__ __forceinline__ void start_tile(bf16* tile, const bf16* rows, int row
   }
 }
 
-// Where a lane points ldmatrix in a tile: at a row of 16 (the next 16 are an immediate offset away), and at one of
-// two neighbouring chunks.
+// A lane's ldmatrix address in a tile: one of 16 rows (the next 16 are an immediate offset away), and one of two
+// adjacent chunks.
 template <int D>
 class Fragments {
  public:
-  // Matrices: rows 0-7, rows 8-15 of the first chunk, then of the second. The A operand of a product, or, read
-  // _trans, B where the tile's rows are what is summed over.
+  // Matrices: rows 0-7, rows 8-15 of the first chunk, then of the second. The A operand of a product, or, read with
+  // _trans, B if the sum is over the tile's rows.
   static __device__ __forceinline__ Fragments down(const bf16* tile) {
     const unsigned lane = threadIdx.x % 32;
     return Fragments(tile, lane % 16, lane / 16);
   }
-  // Matrices: both chunks of rows 0-7, then of rows 8-15. B where the tile's columns are what is summed over.
+  // Matrices: both chunks of rows 0-7, then of rows 8-15. B if the sum is over the tile's columns.
   static __device__ __forceinline__ Fragments across(const bf16* tile) {
     const unsigned lane = threadIdx.x % 32;
     return Fragments(tile, lane / 16 * 8 + lane % 8, lane / 8 % 2);
@@ -88,8 +88,8 @@ __device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
   return word;
 }
 
-// Writes a warp's Slabs * 16 rows of x[row] * factor(slab, half) to global memory, 16 bytes an access, by way of
-// `tile`, which no other warp may use; rows from `valid` on are left out.
+// Writes a warp's Slabs * 16 rows of x[row] * factor(slab, half) to global memory, 16 bytes per access, through `tile`,
+// which no other warp may use; rows from `valid` on are left out.
 template <int D, int Slabs, typename Factor>
 __device__ __forceinline__ void store_rows(bf16* rows, int row_stride, int valid, bf16* tile,
                                            const float (&x)[Slabs][D / 8][4], const Factor& factor) {

@@ -6,11 +6,11 @@
 
 namespace nextpatch::cuda {
 
-// Scores of keys that a query does not see become -inf: row r of the warp sees the columns c <= r + last.
+// Scores of keys hidden from a query become -inf: row r of the warp sees the columns c <= r + last.
 template <int Slabs, int Tiles>
 __device__ __forceinline__ void mask_after(float (&scores)[Slabs][Tiles][4], int last) {
   const int lane = int(threadIdx.x) % 32;
-  // Both sides less what is the lane's own.
+  // The lane's offsets, moved to one side of the comparison.
   const int bound = last + lane / 4 - lane % 4 * 2;
   each_element(scores, [&](float& score, int slab, int half, int column) {
     if (column > slab * 16 + half * 8 + bound) score = -INFINITY;
@@ -30,8 +30,8 @@ class OnlineSoftmax {
       }
   }
 
-  // Turns scores into exp2(scale * (score - the row's largest so far)), and brings `out`, which was summed
-  // under the largest before, to the same terms. scale > 0.
+  // Turns scores into exp2(scale * (score - the row's largest so far)), and rescales `out`, which was summed with the
+  // previous largest, to match. scale > 0.
   template <int Tiles, int Columns>
   __device__ __forceinline__ void next(float (&scores)[Slabs][Tiles][4], float (&out)[Slabs][Columns][4], float scale) {
 #pragma unroll
@@ -45,8 +45,8 @@ class OnlineSoftmax {
         // The four lanes of a row.
         largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
         largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
-        // A row that has seen no key yet: any finite number gives exp2(-inf) = 0, not NaN.
-        // The product rounded by itself, so that a largest that stays rescales by exactly 1.
+        // A row without keys so far: any finite number gives exp2(-inf) = 0, not NaN.
+        // The product is rounded separately, so that an unchanged largest rescales by exactly 1.
         const float shift = largest == -INFINITY ? 0 : __fmul_rn(largest, scale);
         const float rescale = exp2_approx(__fmul_rn(max_[slab][half], scale) - shift);
         max_[slab][half] = largest;
@@ -65,7 +65,7 @@ class OnlineSoftmax {
       }
   }
 
-  // Until here every lane has summed its own columns.
+  // So far each lane has summed only its own columns.
   __device__ __forceinline__ void finish() {
 #pragma unroll
     for (int slab = 0; slab < Slabs; ++slab)
@@ -76,7 +76,7 @@ class OnlineSoftmax {
       }
   }
 
-  // What the row of `out` is multiplied by. A row without keys gives zeros.
+  // The factor for the row of `out`. A row without keys gives zeros.
   __device__ __forceinline__ float normalizer(int slab, int half) const {
     return sum_[slab][half] == 0 ? 0 : 1 / sum_[slab][half];
   }
