@@ -15,6 +15,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
+import { architectureOf, kernelTiles, residentWarps, wantedWarps } from "./occupancy/occupancy.js";
 import {
   countInstructions,
   countSass,
@@ -124,6 +125,12 @@ function report(files: readonly FileReport[]): { failures: string[]; warnings: s
   }
   printTable(rows);
 
+  print("");
+  const registersOf = new Map(
+    files.flatMap(({ uses }) => uses.map((use) => [`${names.get(use.symbol)} ${use.architecture}`, use.registers])),
+  );
+  printOccupancy(registersOf, failures);
+
   const header = ["kernel (PTX for sm_80)", "mma", "ldmatrix", "cp.async", "shared 16 B", "global 16 B"];
   const counted: (string | number)[][] = [header];
   for (const { file, counts } of files) {
@@ -148,6 +155,24 @@ function report(files: readonly FileReport[]): { failures: string[]; warnings: s
     printTable([["kernel (machine code)", "architecture", ...sassInstructions], ...rows]);
   }
   return { failures, warnings };
+}
+
+/** The warps of a multiprocessor for every kernel of attention on every compute capability. */
+function printOccupancy(registersOf: ReadonlyMap<string, number>, failures: string[]): void {
+  const rows: (string | number)[][] = [["kernel", "capability", "registers", "shared of a block", "warps resident"]];
+  for (const tile of kernelTiles()) {
+    const { kernel, capability, sharedBytes } = tile;
+    const registers = registersOf.get(`${kernel} ${architectureOf(capability)}`);
+    if (registers === undefined) {
+      failures.push(`${kernel} (${capability}): not compiled`);
+      continue;
+    }
+    const warps = residentWarps(tile, registers);
+    rows.push([kernel, capability, registers, sharedBytes, warps]);
+    if (warps >= wantedWarps) continue;
+    failures.push(`${kernel} (${capability}): expected at least ${wantedWarps} resident warps but received ${warps}`);
+  }
+  printTable(rows);
 }
 
 /** A tool's version; null if it is missing. */
