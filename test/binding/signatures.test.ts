@@ -67,6 +67,14 @@ it("the tests' valid calls have every operation with its parameters", () => {
   expect(Object.fromEntries(called)).toEqual(Object.fromEntries(asked));
 });
 
+it("every operation of kernels.h is in the binding", () => {
+  const plain = (name: string) => name.replaceAll("_", "").toLowerCase();
+  const bound = new Set(Object.keys(signatures).map(plain));
+  const kernels = [...read("native/kernels.h").matchAll(/virtual \w+ (\w+)\(/g)].map(([, name]) => name!);
+  expect(kernels.length).toBe(bound.size);
+  expect(kernels.filter((name) => !bound.has(plain(name)))).toEqual([]);
+});
+
 it("every operation is called by a test in test/operations", () => {
   const folder = fileURLToPath(new URL("../operations", import.meta.url));
   const tests = readdirSync(folder).filter((name) => name.endsWith(".test.ts"));
