@@ -3,6 +3,7 @@ import { type Device, native, Tensor } from "../native.js";
 /** Dense bf16 peaks in FLOP/s from NVIDIA's data sheets: the usual denominator of MFU. */
 const dataSheet: readonly (readonly [RegExp, number])[] = [
   [/H100 PCIe/, 756e12],
+  [/H100 NVL/, 835e12],
   [/H100|H200|GH200/, 989e12],
   [/A100|A800/, 312e12],
   [/L40S/, 362e12],

@@ -90,14 +90,14 @@ describeOthers("30 training steps on %s", (backend) => {
       expect(exact.losses.at(-1)).toBeLessThan(exact.losses[0]! - 0.1); // it learns
 
       // The noise of bf16 is what it does to the CPU's own losses. Both backends round every activation at the same
-      // points, but after sums in another order: they may not differ by more than that from each other, nor the other
-      // by more than twice that from the losses in fp32.
+      // points, but after sums in another order: two such curves, each that far from the exact one, may lie twice that
+      // apart. Hardware's exponentials add to it: with 2 ulp of noise in them the distance was 1.17 times it.
       const cpu = await train("cpu", "bf16", K);
       const noise = distance(cpu.losses, exact.losses);
       expect(noise).toBeGreaterThan(1e-5);
       expect(noise).toBeLessThan(0.01);
       const first = await train(backend, "bf16", K);
-      expect(distance(first.losses, cpu.losses)).toBeLessThan(noise);
+      expect(distance(first.losses, cpu.losses)).toBeLessThan(2 * noise);
       expect(distance(first.losses, exact.losses)).toBeLessThan(2 * noise);
 
       process.env.NEXTPATCH_GRAPHS = "0";
