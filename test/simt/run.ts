@@ -45,10 +45,16 @@ const uses = [
 const { schedules: wanted } = parseArgs({ options: { schedules: { type: "string" } } }).values;
 const schedules = wanted === undefined ? ["reverse"] : wanted.split(",");
 
+/** GPUs whose limits the device has: attention takes other tiles on those with less shared memory. */
+const capabilities = ["9.0", "8.6"] as const;
+type Capability = (typeof capabilities)[number];
+const attention = operations.filter((file) => file.includes("/attention_"));
+
 interface Job {
   readonly name: string;
   readonly files: readonly string[];
   readonly schedule: string;
+  readonly capability: Capability;
 }
 
 interface Outcome {
@@ -59,12 +65,21 @@ interface Outcome {
 
 /** A process for each file: some count the device's memory, and must not see another file's tensors collected. */
 const apart = (files: readonly string[], schedule: string): Job[] =>
-  files.map((file) => ({ name: schedule === "forward" ? file : `${file} under ${schedule}`, files: [file], schedule }));
-const together = (schedule: string): Job => ({ name: `operations under ${schedule}`, files: operations, schedule });
+  files.map((file) => {
+    const name = schedule === "forward" ? file : `${file} under ${schedule}`;
+    return { name, files: [file], schedule, capability: "9.0" };
+  });
+const together = (schedule: string): Job => {
+  return { name: `operations under ${schedule}`, files: operations, schedule, capability: "9.0" };
+};
+const onSmaller = (schedule: string): Job => {
+  return { name: `attention on 8.6 under ${schedule}`, files: attention, schedule, capability: "8.6" };
+};
 
 /** The longest first. The operations' tests always run forward: the other orders' bits are compared with those. */
 const jobs: readonly Job[] = [
   ...schedules.map(together),
+  ...["forward", ...schedules].map(onSmaller),
   ...(wanted === undefined ? ["forward"] : schedules).flatMap((schedule) => apart(uses, schedule)),
   ...apart(operations, "forward"),
 ];
@@ -75,16 +90,18 @@ function testsIn(folder: string): string[] {
 }
 
 const reportOf = (scratch: string): string => join(scratch, "launches");
-const bitsOf = (scratch: string, schedule: string): string => join(scratch, `bits-${schedule.replace(":", "-")}`);
+const bitsOf = (scratch: string, schedule: string, capability: Capability): string =>
+  join(scratch, `bits-${capability}-${schedule.replace(":", "-")}`);
 
-function run({ files, schedule }: Job, scratch: string): Promise<Outcome> {
+function run({ files, schedule, capability }: Job, scratch: string): Promise<Outcome> {
   const start = performance.now();
   const env = {
     ...process.env,
     NODE_OPTIONS: "",
     NEXTPATCH_TEST_BACKENDS: "simt",
-    NEXTPATCH_TEST_BITS: operations.includes(files[0]!) ? bitsOf(scratch, schedule) : "",
+    NEXTPATCH_TEST_BITS: operations.includes(files[0]!) ? bitsOf(scratch, schedule, capability) : "",
     NEXTPATCH_SIMT_SCHEDULE: schedule,
+    NEXTPATCH_SIMT_CAPABILITY: capability,
     NEXTPATCH_SIMT_REPORT: reportOf(scratch),
   };
   return new Promise((resolve) => {
@@ -125,10 +142,14 @@ function judge(scratch: string): string[] {
   print(`\n${"kernel".padEnd(width)}  launches`);
   for (const [name, count] of launches) print(`${name.padEnd(width)}  ${String(count).padStart(8)}`);
   const problems = neverLaunched(launches).map((name) => `no test launched ${name}`);
-  const bits = (schedule: string): string => readFileSync(bitsOf(scratch, schedule), "utf8");
-  for (const schedule of schedules) {
-    const changed = changedBits(bits("forward"), bits(schedule));
-    problems.push(...changed.map((test) => `the bits change with the schedule ${schedule}: ${test}`));
+  for (const capability of capabilities) {
+    const bits = (schedule: string): string => readFileSync(bitsOf(scratch, schedule, capability), "utf8");
+    for (const schedule of schedules) {
+      const changed = changedBits(bits("forward"), bits(schedule));
+      problems.push(
+        ...changed.map((test) => `the bits change with the schedule ${schedule} on ${capability}: ${test}`),
+      );
+    }
   }
   return problems;
 }
