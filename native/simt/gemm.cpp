@@ -1,9 +1,11 @@
-// The host implementation of the cuBLASLt products: plain loops over blocks, summed in f32, bitwise reproducible.
+// The host implementation of the cuBLASLt products: plain loops over blocks, summed in f32, bitwise reproducible. Under
+// NEXTPATCH_SIMT_MATH=hardware the inner dimension is walked in another order, as no library promises one.
 #include "../cuda/gemm.h"
 
 #include <cuda_bf16.h>
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "../cuda/check.h"
@@ -29,12 +31,17 @@ void multiply(const View& c, const View& a, const View& b, bool transpose_a, boo
   const std::vector<float> left = widened(a, transpose_a), right = widened(b, transpose_b);
   const int64_t rows = c.dim(0), cols = c.dim(1), inner = transpose_a ? a.dim(0) : a.dim(1);
   constexpr int64_t kBlock = 128;  // rows of the right factor that stay in the cache
+  // A step that shares no factor with the length comes by every term once.
+  int64_t step = 1;
+  if (simt::hardware_math())
+    for (step = inner / 3 * 2 + 1; std::gcd(step, inner) != 1;) ++step;
   std::vector<float> sums(size_t(rows * cols));
   for (int64_t first = 0; first < inner; first += kBlock) {
     const int64_t last = std::min(inner, first + kBlock);
     for (int64_t r = 0; r < rows; ++r) {
       float* const sum = &sums[size_t(r * cols)];
-      for (int64_t k = first; k < last; ++k) {
+      for (int64_t at = first; at < last; ++at) {
+        const int64_t k = step == 1 ? at : at * step % inner;
         const float factor = left[size_t(r * inner + k)];
         const float* const row = &right[size_t(k * cols)];
         for (int64_t i = 0; i < cols; ++i) sum[i] += factor * row[i];

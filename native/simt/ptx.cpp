@@ -38,7 +38,13 @@ void mma(Mma* const* lanes, unsigned) {
     for (int i = 0; i < 4; ++i) {
       const int r = lane / 4 + i / 2 * 8, c = lane % 4 * 2 + i % 2;
       float sum = lanes[lane]->d[i];
-      for (int k = 0; k < 16; ++k) sum += a[r][k] * b[k][c];
+      if (simt::hardware_math()) {
+        double products[16];
+        for (int k = 0; k < 16; ++k) products[k] = double(a[r][k]) * double(b[k][c]);
+        sum = simt::truncated_sum(sum, products, 16);
+      } else {
+        for (int k = 0; k < 16; ++k) sum += a[r][k] * b[k][c];
+      }
       lanes[lane]->d[i] = sum;
     }
   }
@@ -94,6 +100,6 @@ void cp_async_wait_groups(int groups_left) { simt::copy_async_wait(groups_left);
 
 void named_barrier(int id, int threads) { simt::block_barrier("bar.sync", id, threads); }
 
-float exp2_approx(float x) { return exp2f(x); }
+float exp2_approx(float x) { return simt::approximate(exp2f(x), x, 2); }
 
 }  // namespace nextpatch::cuda

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "../../runner.h"
+#include "math.h"
 #include "vector_types.h"
 
 // The runner sets these whenever it switches to another thread.
@@ -230,8 +231,14 @@ inline unsigned __float_as_uint(float v) { return nextpatch::simt::bit_cast<unsi
 inline float __uint_as_float(unsigned v) { return nextpatch::simt::bit_cast<float>(v); }
 inline int __float_as_int(float v) { return nextpatch::simt::bit_cast<int>(v); }
 inline float __int_as_float(int v) { return nextpatch::simt::bit_cast<float>(v); }
-inline float rsqrtf(float v) { return 1.0f / std::sqrt(v); }
-inline float __expf(float v) { return std::exp(v); }
+// Errors as in the CUDA C++ Programming Guide, "Mathematical Functions": 2 ulp for rsqrtf and for the 2^x that __expf
+// is made of.
+inline float rsqrtf(float v) { return nextpatch::simt::approximate(1.0f / std::sqrt(v), v, 2); }
+inline float __expf(float v) {
+  if (!nextpatch::simt::hardware_math()) return std::exp(v);
+  const float power = v * 1.44269504f;
+  return nextpatch::simt::approximate(std::exp2(power), power, 2);
+}
 inline float __logf(float v) { return std::log(v); }
 inline float __log2f(float v) { return std::log2(v); }
 inline float __fdividef(float a, float b) { return a / b; }
