@@ -85,8 +85,6 @@ phase_build() {
 phase_test() {
   # Each of jest's processes holds a context and memory of the GPU.
   on_gpu test-cuda env NEXTPATCH_TEST_BACKENDS=cuda "${JEST[@]}" --maxWorkers=4
-  step test-cpu env NEXTPATCH_TEST_BACKENDS=cpu "${JEST[@]}"
-  step test-simt npm run --silent test:simt
 }
 
 # The kernels' tests, on the small cases that simt also uses: under the sanitizer a kernel is many times slower.

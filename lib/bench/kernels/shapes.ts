@@ -1,5 +1,6 @@
 import { presets } from "../../hf/presets.js";
 import type { BackendName } from "../../native.js";
+import { positionsPerPass } from "../../train/micro_batch.js";
 
 /** The sizes of a model's layer, in the letters of native/kernels.h. */
 export interface LayerShape {
@@ -42,16 +43,19 @@ export function benchShapes(backend: BackendName): BenchShapes {
 
 function cuda(): BenchShapes {
   const model = layer(presets["llama-370m"]);
+  // As many positions as a pass of a training step has, so that the table adds up to the step.
+  const positions = positionsPerPass.cuda;
+  const T = 2048;
   // The same number of tokens at every length. 64, 96, 128 and 80 are the head dimensions of the four llama presets.
   const square = [64, 80, 96, 128].flatMap((D) =>
-    [1024, 2048, 8192].map((T) => ({ B: 16384 / T, T, H: 16, G: 16, D })),
+    [1024, 2048, 8192].map((length) => ({ B: positions / length, T: length, H: 16, G: 16, D })),
   );
   return {
-    B: 4,
-    T: 2048,
+    B: positions / T,
+    T,
     model,
     otherLayers: [layer(presets["llama-1.3b"])],
-    attention: [...square, { B: 4, T: 2048, H: 32, G: 8, D: 128 }],
+    attention: [...square, { B: positions / T, T, H: 32, G: 8, D: 128 }],
     parameters: parameterCount(model, presets["llama-370m"].num_hidden_layers),
     // Twice the largest L2 cache of today's GPUs.
     rotatedBytes: 256 * 2 ** 20,
