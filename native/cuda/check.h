@@ -9,11 +9,28 @@
 
 namespace nextpatch::cuda {
 
-// Errors of a kernel that ran before the call that returns them, after which every call of the process fails: from
-// cudaErrorIllegalAddress (700) to cudaErrorLaunchFailure (719), but for two that refuse a launch and no more.
+// Whether every later call of the process fails too. These are errors of a kernel that ran before the call that returns
+// them (CUDA Runtime API, cudaError_t: "the process must be terminated and relaunched"), and of broken memory. By
+// number, since not every version of the header has every name.
 inline bool loses_device(cudaError_t error) {
-  constexpr int kFirst = 700, kOutOfResources = 701, kIncompatibleTexturing = 703, kLast = 719;
-  return error >= kFirst && error <= kLast && error != kOutOfResources && error != kIncompatibleTexturing;
+  switch (int(error)) {
+    case 214:  // cudaErrorECCUncorrectable
+    case 220:  // cudaErrorNvlinkUncorrectable
+    case 700:  // cudaErrorIllegalAddress
+    case 702:  // cudaErrorLaunchTimeout
+    case 710:  // cudaErrorAssert
+    case 714:  // cudaErrorHardwareStackError
+    case 715:  // cudaErrorIllegalInstruction
+    case 716:  // cudaErrorMisalignedAddress
+    case 717:  // cudaErrorInvalidAddressSpace
+    case 718:  // cudaErrorInvalidPc
+    case 719:  // cudaErrorLaunchFailure
+    case 721:  // cudaErrorContained
+    case 723:  // cudaErrorTensorMemoryLeak
+      return true;
+    default:
+      return false;
+  }
 }
 
 inline void check(cudaError_t error, const char* operation, const char* what = "failed") {

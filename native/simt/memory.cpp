@@ -5,15 +5,19 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <unordered_map>
 
+#include "devices.h"
 #include "fault.h"
 #include "include/cuda_runtime.h"
 
 namespace {
 
 std::mutex mutex;
-std::unordered_map<void*, size_t> allocations;
+struct Allocation {
+  size_t bytes;
+  int device;
+};
+std::map<const char*, Allocation> allocations;
 size_t allocated_bytes = 0;
 std::map<const char*, size_t> host_blocks;
 
@@ -37,7 +41,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   if (bytes > 0 && posix_memalign(data, 256, bytes) != 0) return cudaErrorMemoryAllocation;
   if (*data) {
     std::memset(*data, 0xff, bytes);
-    allocations[*data] = bytes;
+    allocations[static_cast<const char*>(*data)] = {bytes, nextpatch::simt::current_device()};
     allocated_bytes += bytes;
   }
   return cudaSuccess;
@@ -47,9 +51,9 @@ cudaError_t cudaFree(void* data) {
   if (!data) return cudaSuccess;
   nextpatch::simt::finish_copies();
   std::lock_guard<std::mutex> lock(mutex);
-  const auto found = allocations.find(data);
+  const auto found = allocations.find(static_cast<const char*>(data));
   if (found == allocations.end()) return cudaErrorInvalidValue;
-  allocated_bytes -= found->second;
+  allocated_bytes -= found->second.bytes;
   allocations.erase(found);
   std::free(data);
   return cudaSuccess;
@@ -87,4 +91,13 @@ bool nextpatch::simt::page_locked(const void* data) {
   const char* const byte = static_cast<const char*>(data);
   const auto behind = host_blocks.upper_bound(byte);
   return behind != host_blocks.begin() && byte < std::prev(behind)->first + std::prev(behind)->second;
+}
+
+int nextpatch::simt::device_of(const void* address) {
+  std::lock_guard<std::mutex> lock(mutex);
+  const char* const byte = static_cast<const char*>(address);
+  const auto behind = allocations.upper_bound(byte);
+  if (behind == allocations.begin()) return -1;
+  const auto& [begin, allocation] = *std::prev(behind);
+  return byte < begin + allocation.bytes ? allocation.device : -1;
 }

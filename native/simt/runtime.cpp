@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "capability.h"
+#include "devices.h"
 #include "fault.h"
 #include "graph.h"
 #include "include/cuda_runtime.h"
@@ -35,6 +36,7 @@ struct CUgraphExec_st {
   WorkGraph graph;
 };
 struct CUstream_st {
+  int device = nextpatch::simt::current_device();
   std::shared_ptr<Capture> capturing;
   Frontier frontier;                       // of the capture
   std::deque<std::function<void()>> late;  // copies, and what was enqueued behind them
@@ -76,6 +78,7 @@ void reach(Point& point) {
 }  // namespace
 
 struct CUevent_st {
+  int device = nextpatch::simt::current_device();
   std::shared_ptr<Point> point = std::make_shared<Point>();
   // Recorded in a capture: where in its graph.
   std::weak_ptr<Capture> capture;
@@ -94,6 +97,15 @@ cudaError_t remember(cudaError_t error) {
     last_error = error;
   }
   return error;
+}
+
+// Whether a stream belongs to another device than the calling thread's.
+bool foreign(cudaStream_t stream) { return stream && stream->device != nextpatch::simt::current_device(); }
+
+// Whether an address is in another device's memory than the calling thread's.
+bool foreign_memory(const void* address) {
+  const int device = nextpatch::simt::device_of(address);
+  return device >= 0 && device != nextpatch::simt::current_device();
 }
 
 }  // namespace
@@ -116,6 +128,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "invalid device ordinal";
     case cudaErrorStreamCaptureUnsupported:
       return "operation not permitted when stream is capturing";
+    case cudaErrorInvalidResourceHandle:
+      return "invalid resource handle";
     case cudaErrorStreamCaptureUnmatched:
       return "capture was not initiated in this stream";
     case cudaErrorStreamCaptureUnjoined:
@@ -142,16 +156,17 @@ cudaError_t cudaGetLastError() {
 }
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = nextpatch::simt::device_count();
   return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int device) {
-  return device == 0 ? nextpatch::simt::fault() : remember(cudaErrorInvalidDevice);
+  if (const cudaError_t error = nextpatch::simt::set_current_device(device)) return remember(error);
+  return nextpatch::simt::fault();
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
-  if (device != 0) return remember(cudaErrorInvalidDevice);
+  if (device < 0 || device >= nextpatch::simt::device_count()) return remember(cudaErrorInvalidDevice);
   *properties = {};
   std::snprintf(properties->name, sizeof properties->name, "host (simt)");
   size_t free_bytes = 0;
@@ -211,6 +226,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   using nextpatch::simt::page_locked;
+  if (foreign(stream)) return remember(cudaErrorInvalidResourceHandle);
+  if (foreign_memory(to) || foreign_memory(from)) return remember(cudaErrorInvalidValue);
   bool late = stream && !stream->capturing &&
               ((kind == cudaMemcpyHostToDevice && page_locked(from)) ||
                (kind == cudaMemcpyDeviceToHost && page_locked(to)) || kind == cudaMemcpyDeviceToDevice);
@@ -226,6 +243,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   });
 }
 cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t stream) {
+  if (foreign_memory(data)) return remember(cudaErrorInvalidValue);
   return nextpatch::simt::enqueue(stream, [=] {
     std::memset(data, value, bytes);
     return cudaSuccess;
@@ -247,6 +265,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
 // As on a device: outside of a capture an external record is an error, and within one any other record marks a
 // place in the graph only, without a time.
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
+  if (stream && stream->device != event->device) return remember(cudaErrorInvalidResourceHandle);
   const bool capturing = stream && stream->capturing, external = flags == cudaEventRecordExternal;
   if (external && !capturing) return remember(cudaErrorInvalidValue);
   if (capturing && !external) {
@@ -286,6 +305,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 }
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (foreign(stream)) return remember(cudaErrorInvalidResourceHandle);
   if (!stream || stream->capturing) return remember(cudaErrorStreamCaptureUnsupported);
   stream->capturing = std::make_shared<Capture>(Capture{{}, stream, {stream}});
   return cudaSuccess;
@@ -309,6 +329,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  if (foreign(stream)) return remember(cudaErrorInvalidResourceHandle);
   if (const cudaError_t error = nextpatch::simt::fault()) return remember(error);
   finish(stream);
   return remember(executable->graph.run());
@@ -331,6 +352,7 @@ void finish_copies() {
 }
 
 cudaError_t enqueue(cudaStream_t stream, Work work) {
+  if (foreign(stream)) return remember(cudaErrorInvalidResourceHandle);
   if (const cudaError_t error = fault()) return remember(error);
   if (stream && stream->capturing) {
     stream->capturing->graph.append(std::move(work), stream->frontier);

@@ -124,6 +124,23 @@ const simt = native.backends().some(({ name, available }) => name === "simt" && 
     const { thrown, rejected } = JSON.parse(child.output) as { thrown: string[]; rejected: string[] };
     expect(thrown.every((name) => name === "DeviceError")).toBe(true);
     expect(rejected.length).toBeGreaterThan(0);
-    for (const message of rejected) expect(message).toContain("the kernel that NEXTPATCH_SIMT_FAULT names");
+    for (const message of rejected) {
+      expect(message).toMatch(
+        /^simt:0 \(.+\): the device failed in an operation before this call: the kernel that NEXTPATCH_SIMT_FAULT names/,
+      );
+      expect(message).toMatch(/It was one of: \w+(, \w+)*\. The device is lost to this process; restart the process$/);
+    }
+  });
+});
+
+(simt ? describe : describe.skip)("a process with two devices", () => {
+  it("uses both at once, each with its own queue, memory and graphs", () => {
+    const child = run("two_devices", ["simt"], [], { NEXTPATCH_SIMT_DEVICES: "2" });
+    expect(child).toMatchObject({ status: 0, signal: null, errors: "" });
+    expect(JSON.parse(child.output)).toEqual({
+      values: [3 * 1000, 3 * 2000 + 5000],
+      used: [true, true],
+      mixed: expect.stringMatching(/^copy: source: expected a tensor on the device of the other arguments/),
+    });
   });
 });

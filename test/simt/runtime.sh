@@ -12,4 +12,5 @@ if [ -f "$build/Release/nextpatch_simt.missing" ]; then
 fi
 cmake --build "$build" --target simt_test cublaslt_test fake_cublaslt --parallel "$(nproc)"
 "$build/simt_test"
+NEXTPATCH_SIMT_DEVICES=2 "$build/simt_test" devices_are_apart
 NEXTPATCH_CUBLAS="$build/Release/libfake_cublaslt.so" "$build/cublaslt_test"

@@ -205,6 +205,39 @@ TEST(a_wait_left_out_of_a_capture_shows) {
   for (cudaStream_t stream : {origin, other}) cudaStreamDestroy(stream);
 }
 
+// Run with NEXTPATCH_SIMT_DEVICES=2: what belongs to one device is refused on the other.
+TEST(devices_are_apart) {
+  int count = 0;
+  cudaGetDeviceCount(&count);
+  if (count < 2) return;
+  cudaStream_t first = nullptr, second = nullptr;
+  cudaEvent_t event = nullptr;
+  void *mine = nullptr, *theirs = nullptr;
+  EXPECT(cudaSetDevice(1) == cudaSuccess);
+  cudaStreamCreateWithFlags(&second, cudaStreamNonBlocking);
+  cudaMalloc(&theirs, 64);
+  EXPECT(cudaSetDevice(0) == cudaSuccess);
+  cudaStreamCreateWithFlags(&first, cudaStreamNonBlocking);
+  cudaEventCreate(&event);
+  cudaMalloc(&mine, 64);
+  char host[64] = {};
+  EXPECT(cudaMemcpyAsync(mine, host, 64, cudaMemcpyHostToDevice, first) == cudaSuccess);
+  EXPECT(cudaMemcpyAsync(mine, host, 64, cudaMemcpyHostToDevice, second) == cudaErrorInvalidResourceHandle);
+  EXPECT(cudaMemcpyAsync(theirs, host, 64, cudaMemcpyHostToDevice, first) == cudaErrorInvalidValue);
+  EXPECT(cudaMemsetAsync(static_cast<char*>(theirs) + 63, 0, 1, first) == cudaErrorInvalidValue);
+  EXPECT_CONTAINS(problem<add_kernel>(1, 1, 0, static_cast<float*>(mine), 1.0f), "");
+  EXPECT(cudaEventRecord(event, first) == cudaSuccess);
+  EXPECT(cudaEventRecord(event, second) == cudaErrorInvalidResourceHandle);
+  EXPECT(cudaStreamBeginCapture(second, cudaStreamCaptureModeRelaxed) == cudaErrorInvalidResourceHandle);
+  EXPECT(cudaSetDevice(2) == cudaErrorInvalidDevice);
+  cudaGetLastError();
+  cudaEventDestroy(event);
+  cudaFree(mine);
+  cudaFree(theirs);
+  cudaStreamDestroy(first);
+  cudaStreamDestroy(second);
+}
+
 TEST(device_memory) {
   size_t free_before = 0, free_after = 0, total = 0;
   EXPECT(cudaMemGetInfo(&free_before, &total) == cudaSuccess);
