@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
+import { cudaModelPage } from "../../docs/cuda_model.js";
 import { configPage } from "../../docs/generate.js";
 import { withTables } from "../../docs/results_tables.js";
 import { parseRunConfig } from "../../lib/config/config.js";
@@ -25,6 +26,12 @@ function block(language: string): string {
 describe("docs/config.md", () => {
   it("is what `npm run docs` writes", () => {
     expect(readFileSync(root("docs/config.md"), "utf8")).toBe(configPage());
+  });
+});
+
+describe("docs/cuda-model.md", () => {
+  it("is what `npm run cuda-model` writes", () => {
+    expect(readFileSync(root("docs/cuda-model.md"), "utf8")).toBe(cudaModelPage());
   });
 });
 

@@ -1,0 +1,154 @@
+/**
+ * Writes docs/cuda-model.md: a training step on paper, `npm run cuda-model`. Every operation of a step with its bytes and
+ * FLOPs (counted in lib/bench/kernels/cost.ts), what it would take on an H100, and the MFU that follows.
+ */
+import { writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { costs } from "../lib/bench/kernels/cost.js";
+import { parseLlamaConfig } from "../lib/hf/config.js";
+import type { LlamaConfig } from "../lib/hf/llama_config.js";
+import { parameterCount } from "../lib/hf/names.js";
+import { type PresetName, presets } from "../lib/hf/presets.js";
+import { trainingFlops } from "../lib/nn/flops.js";
+import { widths } from "../lib/nn/shape.js";
+
+/** What is assumed of the device: an H100 SXM5 (NVIDIA H100 data sheet). */
+const peakFlops = 989e12;
+const peakBytes = 3.35e12;
+/** Share of the bandwidth that a streaming kernel reaches. */
+const bandwidthShare = 0.85;
+/** Share of the peak that cuBLASLt's bf16 products of these shapes reach; the smaller models' products are narrower. */
+const gemmShare: Readonly<Record<string, number>> = { "llama-370m": 0.55, "llama-1.3b": 0.6 };
+/** Share of the peak that attention with mma.sync reaches, forward and backward: it has no wgmma. */
+const attentionShare = { forward: 0.35, backward: 0.26 };
+/** Seconds a kernel takes at least, with the gap to the next one in a graph. */
+const launchSeconds = 2.5e-6;
+
+const positions = 32768;
+const T = 2048;
+const bf16 = 2;
+
+/** One operation of a step. */
+interface Row {
+  readonly name: string;
+  /** Times in a micro-batch, or in a step if `perStep`. */
+  readonly count: number;
+  readonly perStep?: boolean;
+  readonly bytes: number;
+  readonly flops: number;
+  readonly rate: "memory" | "gemm" | "forward" | "backward";
+}
+
+function rows(config: LlamaConfig, K: number): Row[] {
+  const cost = costs(bf16);
+  const { hidden: C, intermediate: I, queries, qkv } = widths(config);
+  const { num_hidden_layers: layers, vocab_size: V, head_dim: D } = config;
+  const [H, G, N, B] = [config.num_attention_heads, config.num_key_value_heads, positions, positions / T];
+  const memory = (name: string, count: number, { bytes }: { bytes: number }, perStep = false): Row => {
+    return { name, count, bytes, flops: 0, rate: "memory", perStep };
+  };
+  const product = (name: string, count: number, M: number, columns: number, inner: number, gradient = false): Row => {
+    const c = { bytes: gradient ? 4 : bf16, accumulate: gradient };
+    return { name, count, ...cost.matmul(M, columns, inner, c), rate: "gemm" };
+  };
+  const linear = (name: string, outputs: number, inputs: number): Row[] => [
+    product(`${name}: forward`, layers, N, outputs, inputs),
+    product(`${name}: dx`, layers, N, inputs, outputs),
+    product(`${name}: dW`, layers, outputs, inputs, N, true),
+  ];
+  const parameters = parameterCount(config);
+  return [
+    memory("patch embedding: forward", 1, cost.patchEmbeddingForward(N, K, C, V)),
+    memory("patch embedding: backward", 1, cost.patchEmbeddingBackward(N, K, C, V)),
+    ...linear("qkv", qkv, C),
+    ...linear("attention's output", C, queries),
+    ...linear("gate and up", 2 * I, C),
+    ...linear("down", C, I),
+    { name: "attention: forward", count: layers, ...cost.attentionForward(B, T, H, G, D), rate: "forward" },
+    { name: "attention: backward", count: layers, ...cost.attentionBackward(B, T, H, G, D), rate: "backward" },
+    memory("RMSNorm: forward", 2 * layers + 1, cost.rmsNormForward(N, C)),
+    memory("RMSNorm: backward", 2 * layers + 1, cost.rmsNormBackward(N, C)),
+    memory("rotary: forward and inverse", 2 * layers, cost.rotary(B, T, H + G, D)),
+    memory("SwiGLU: forward", layers, cost.swigluForward(N, I)),
+    memory("SwiGLU: backward", layers, cost.swigluBackward(N, I)),
+    product("head: forward", 1, N, V, C),
+    product("head: dx", 1, N, C, V),
+    product("head: dW", 1, V, C, N, true),
+    memory("cross-entropy and its gradient", 1, cost.crossEntropy(N, K, V)),
+    memory("zeroing gradients", 1, cost.fill(parameters), true),
+    memory("gradient norm", 1, cost.gradNorm(parameters), true),
+    memory("AdamW", 1, cost.adamw(parameters), true),
+  ];
+}
+
+/** Seconds of one call. */
+function secondsOf(row: Row, preset: PresetName): number {
+  const byMemory = row.bytes / (peakBytes * bandwidthShare);
+  const share = { memory: 1, gemm: gemmShare[preset]!, ...attentionShare }[row.rate];
+  return Math.max(byMemory, row.flops / (peakFlops * share)) + launchSeconds;
+}
+
+interface Model {
+  readonly preset: PresetName;
+  readonly K: number;
+  readonly rows: readonly (Row & { readonly milliseconds: number })[];
+  readonly milliseconds: number;
+  readonly mfu: number;
+}
+
+/** A step of as many micro-batches of 32768 positions as 2^21 tokens make. */
+function model(preset: PresetName, K: number): Model {
+  const config = parseLlamaConfig(presets[preset], preset);
+  const passes = 2 ** 21 / K / positions;
+  const timed = rows(config, K).map((row) => {
+    const calls = row.count * (row.perStep ? 1 : passes);
+    return { ...row, count: calls, milliseconds: 1e3 * calls * secondsOf(row, preset) };
+  });
+  const milliseconds = timed.reduce((sum, row) => sum + row.milliseconds, 0);
+  const flops = passes * positions * trainingFlops(config, T, K);
+  return { preset, K, rows: timed, milliseconds, mfu: flops / (milliseconds / 1e3) / peakFlops };
+}
+
+function table({ preset, K, rows: timed, milliseconds, mfu }: Model): string {
+  const row = (each: Model["rows"][number]) =>
+    `| ${each.name} | ${each.count} | ${(each.bytes / 1e6).toFixed(1)} | ${(each.flops / 1e9).toFixed(1)} | ` +
+    `${each.milliseconds.toFixed(1)} | ${((100 * each.milliseconds) / milliseconds).toFixed(1)} |`;
+  return [
+    `## ${preset}, K = ${K}: ${milliseconds.toFixed(0)} ms a step, ${(100 * mfu).toFixed(0)} % MFU`,
+    "",
+    "| operation | calls a step | MB a call | GFLOP a call | ms a step | % |",
+    "|---|---|---|---|---|---|",
+    ...timed.map(row),
+    "",
+  ].join("\n");
+}
+
+/** The page, as it stands in docs/cuda-model.md. */
+export function cudaModelPage(): string {
+  const models = (["llama-370m", "llama-1.3b"] as const).flatMap((preset) => [model(preset, 1), model(preset, 4)]);
+  return [
+    "# A training step on paper",
+    "",
+    "<!-- Written by `npm run cuda-model` from docs/cuda_model.ts. -->",
+    "",
+    "**Nothing here was measured.** This is what a step of 2^21 tokens would take on one H100 SXM5, so that a measurement",
+    "has something to be held against, and a change can be weighed before it is made. Bytes and FLOPs are the least that an",
+    "operation has to move and compute (`lib/bench/kernels/cost.ts`). A call takes what its bytes or its FLOPs take,",
+    "whichever is longer, and a launch. The assumptions, each of which a first run on a GPU will correct:",
+    "",
+    `- Peaks: ${(peakFlops / 1e12).toFixed(0)} TFLOP/s in bf16, ${(peakBytes / 1e12).toFixed(2)} TB/s.`,
+    `- Streaming kernels reach ${(100 * bandwidthShare).toFixed(0)} % of the bandwidth.`,
+    `- cuBLASLt's products reach ${(100 * gemmShare["llama-370m"]!).toFixed(0)} % of the peak for llama-370m, ` +
+      `${(100 * gemmShare["llama-1.3b"]!).toFixed(0)} % for llama-1.3b.`,
+    `- Attention with \`mma.sync\` reaches ${(100 * attentionShare.forward).toFixed(0)} % forward and ` +
+      `${(100 * attentionShare.backward).toFixed(0)} % backward, of the FLOPs that a single pass would compute.`,
+    `- A kernel takes ${(1e6 * launchSeconds).toFixed(1)} microseconds besides, with the gap to the next in a graph.`,
+    `- Micro-batches of ${positions} positions, sequences of ${T}.`,
+    "",
+    ...models.map(table),
+  ].join("\n");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  writeFileSync(new URL("cuda-model.md", import.meta.url), cudaModelPage());
+}
