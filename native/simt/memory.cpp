@@ -1,4 +1,5 @@
 // Device and page-locked memory of the stand-in runtime: ordinary host memory.
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -21,8 +22,39 @@ std::map<const char*, Allocation> allocations;
 size_t allocated_bytes = 0;
 std::map<const char*, size_t> host_blocks;
 
+// NEXTPATCH_SIMT_SPARSE=1: memory is only reserved, and holds zeros until it is written. So a test can have tensors of
+// more than 2^31 elements of which it touches a few rows.
+bool sparse() {
+  static const bool is = std::getenv("NEXTPATCH_SIMT_SPARSE") != nullptr;
+  return is;
+}
+
 // The device has half of the host's memory, so that an allocation that is too large fails early.
-size_t device_bytes() { return size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(_SC_PAGESIZE)) / 2; }
+size_t device_bytes() {
+  if (sparse()) return size_t(1) << 44;
+  return size_t(sysconf(_SC_PHYS_PAGES)) * size_t(sysconf(_SC_PAGESIZE)) / 2;
+}
+
+// Exactly the requested size, aligned as on a device, so that a sanitizer finds an access to the first byte after it.
+// nullptr if there is not enough.
+void* reserve(size_t bytes) {
+  void* data = nullptr;
+  if (!sparse()) {
+    if (posix_memalign(&data, 256, bytes) != 0) return nullptr;
+    std::memset(data, 0xff, bytes);
+    return data;
+  }
+  data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return data == MAP_FAILED ? nullptr : data;
+}
+
+void release(void* data, size_t bytes) {
+  if (sparse()) {
+    munmap(data, bytes);
+  } else {
+    std::free(data);
+  }
+}
 
 // The largest page-locked allocation: NEXTPATCH_SIMT_PINNED_BYTES, for testing what happens if there is not enough.
 size_t host_block_bytes() {
@@ -37,13 +69,11 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
   *data = nullptr;
   if (const cudaError_t error = nextpatch::simt::fault()) return error;
   if (bytes > device_bytes() - allocated_bytes) return cudaErrorMemoryAllocation;
-  // Exactly the requested size, aligned as on a device, so that a sanitizer finds an access to the first byte after it.
-  if (bytes > 0 && posix_memalign(data, 256, bytes) != 0) return cudaErrorMemoryAllocation;
-  if (*data) {
-    std::memset(*data, 0xff, bytes);
-    allocations[static_cast<const char*>(*data)] = {bytes, nextpatch::simt::current_device()};
-    allocated_bytes += bytes;
-  }
+  if (bytes == 0) return cudaSuccess;
+  *data = reserve(bytes);
+  if (!*data) return cudaErrorMemoryAllocation;
+  allocations[static_cast<const char*>(*data)] = {bytes, nextpatch::simt::current_device()};
+  allocated_bytes += bytes;
   return cudaSuccess;
 }
 
@@ -53,9 +83,10 @@ cudaError_t cudaFree(void* data) {
   std::lock_guard<std::mutex> lock(mutex);
   const auto found = allocations.find(static_cast<const char*>(data));
   if (found == allocations.end()) return cudaErrorInvalidValue;
-  allocated_bytes -= found->second.bytes;
+  const size_t bytes = found->second.bytes;
+  allocated_bytes -= bytes;
   allocations.erase(found);
-  std::free(data);
+  release(data, bytes);
   return cudaSuccess;
 }
 

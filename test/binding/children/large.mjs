@@ -1,0 +1,103 @@
+/**
+ * Operations on tensors of more than 2^31 elements, of which only a few rows are touched: each result is compared with
+ * that of the same numbers in small tensors. Run with NEXTPATCH_SIMT_SPARSE=1, which reserves memory without filling it.
+ */
+import { native } from "./addon.mjs";
+
+const { Device, Tensor } = native;
+const device = new Device("simt", 0, 2);
+const results = {};
+
+const bf16 = (value) => new Uint16Array(new Float32Array([value]).buffer)[1];
+const numbers = (count, seed) => Uint16Array.from({ length: count }, (_, i) => bf16((((i + seed) * 37) % 17) / 8 - 1));
+
+/** Whether two tensors hold the same bits. */
+async function same(a, b) {
+  const [left, right] = [await a.read(), await b.read()];
+  return left.length === right.length && left.every((value, i) => value === right[i]);
+}
+
+const value = (word, dtype) => (dtype === "bf16" ? new Float32Array(Uint32Array.of(word << 16).buffer)[0] : word);
+
+/** Whether two tensors hold the same numbers, but for the rounding of bf16: rows that are far apart take other kernels. */
+async function close(a, b) {
+  const [left, right] = [await a.read(), await b.read()];
+  return left.every((word, i) => Math.abs(value(word, a.dtype) - value(right[i], b.dtype)) < 0.01);
+}
+
+/** A contiguous copy of a view. */
+function contiguous(view) {
+  const out = new Tensor(device, view.dtype, view.shape);
+  native.copy(out, view);
+  return out;
+}
+
+// Patch embedding: rows of a table of 2^32 elements, the last one included.
+{
+  const [V, C] = [2 ** 21, 2048];
+  const table = new Tensor(device, "bf16", [V, C]);
+  const ids = [0, V - 1, 2 ** 20, V - 2];
+  const small = new Tensor(device, "bf16", [4, C]);
+  ids.forEach((id, row) => {
+    table.narrow(0, id, 1).write(numbers(C, row));
+    small.narrow(0, row, 1).write(numbers(C, row));
+  });
+  const [tokens, smallTokens] = [new Tensor(device, "i32", [4]), new Tensor(device, "i32", [4])];
+  tokens.write(Int32Array.from(ids));
+  smallTokens.write(Int32Array.of(0, 1, 2, 3));
+  const [out, expected] = [new Tensor(device, "bf16", [2, C]), new Tensor(device, "bf16", [2, C])];
+  native.patchEmbeddingForward(out, tokens, table);
+  native.patchEmbeddingForward(expected, smallTokens, small);
+  results.patchEmbeddingForward = await same(out, expected);
+  const dtable = new Tensor(device, "f32", [V, C]);
+  const workspace = new Tensor(device, "i32", [native.patchEmbeddingBackwardWorkspace(device, 4, V)]);
+  native.patchEmbeddingBackward(dtable, out, tokens, workspace);
+  const smallGradient = new Tensor(device, "f32", [4, C]);
+  native.fill(smallGradient, 0);
+  const smallWorkspace = new Tensor(device, "i32", [native.patchEmbeddingBackwardWorkspace(device, 4, 4)]);
+  native.patchEmbeddingBackward(smallGradient, out, smallTokens, smallWorkspace);
+  const rows = await Promise.all(ids.map((id, row) => same(dtable.narrow(0, id, 1), smallGradient.narrow(0, row, 1))));
+  results.patchEmbeddingBackward = rows.every((is) => is);
+}
+
+// Strided views whose rows, heads or sequences are more than 2^31 elements apart: [B, T, H, D] cut from a larger tensor.
+const D = 64;
+function apart(values, dimension) {
+  const [B, T, H] = [2, 3, 2];
+  const far = 2 ** 31 / D + 2; // rows of D between two neighbours
+  const shape = dimension === 0 ? [B, T * Math.ceil(far / T / H + 1), H, D] : [B, T, Math.ceil(far + H), D];
+  const view = new Tensor(device, "bf16", shape).narrow(1, 0, T).narrow(2, 0, H);
+  const small = new Tensor(device, "bf16", [B, T, H, D]);
+  small.write(values);
+  native.copy(view, small);
+  return { view, small };
+}
+for (const [name, dimension] of [
+  ["sequences", 0],
+  ["rows", 1],
+]) {
+  const [q, k, v] = [1, 2, 3].map((seed) => apart(numbers(2 * 3 * 2 * D, seed), dimension));
+  results[`copy, ${name}`] = await same(contiguous(q.view), q.small);
+  const table = new Tensor(device, "f32", [3, D / 2, 2]);
+  const frequencies = new Tensor(device, "f32", [D / 2]);
+  frequencies.write(new Float32Array(D / 2).fill(0.3));
+  native.rotaryTable(table, frequencies);
+  for (const { view, small } of [q, k]) for (const x of [view, small]) native.rotary(x, table, 0, false);
+  results[`rotary, ${name}`] = await same(contiguous(q.view), q.small);
+  const attention = (q, k, v) => {
+    const make = (dtype, shape) => new Tensor(device, dtype, shape);
+    const [out, lse] = [make("bf16", [2, 3, 2, D]), make("f32", [2, 2, 3])];
+    native.attentionForward(out, lse, q, k, v, 0.125);
+    const gradients = [q, k, v].map(() => make("bf16", [2, 3, 2, D]));
+    const workspace = make("f32", [native.attentionBackwardWorkspace(device, 2, 3, 3, 2, 2, D)]);
+    native.attentionBackward(...gradients, out, q, k, v, out, lse, workspace, 0.125);
+    return [out, lse, ...gradients];
+  };
+  const far = attention(q.view, k.view, v.view);
+  const near = attention(q.small, k.small, v.small);
+  const right = await Promise.all(far.map((x, i) => close(x, near[i])));
+  results[`attentionForward, ${name}`] = right.slice(0, 2).every((is) => is);
+  results[`attentionBackward, ${name}`] = right.slice(2).every((is) => is);
+}
+await device.synchronize();
+console.log(JSON.stringify(results));
