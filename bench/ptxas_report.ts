@@ -30,7 +30,7 @@ import {
 /** Files whose kernels must not spill. */
 const hot = /^(attention|cross_entropy|patch_embedding)/;
 /** Files whose kernels all run on tensor cores; those for f32 and unaligned tensors are in separate files. */
-const tensorCore = new Set(["attention/forward.cu", "attention/backward.cu"]);
+const tensorCore = new Set(["attention/forward.cu", "attention/dkdv.cu", "attention/dq.cu"]);
 
 const folder = fileURLToPath(new URL("../native/cuda", import.meta.url));
 const flags = ["-std=c++17", "-lineinfo"];

@@ -71,8 +71,8 @@ bool on_tensor_cores(float scale, const Views&... views) {
   return scale > 0 && ((views.dtype == DType::bf16 && rows_aligned_16(views)) && ...);
 }
 
-// What the backward kernels need for every query, computed in one pass over out and dout; see
-// delta.cu. Rows are padded to a multiple of kRowPadding for the kernels' tiles.
+// What the backward kernels need for every query, computed in one pass over out and dout. Rows are padded to a multiple
+// of kRowPadding for the kernels' tiles.
 struct RowStatistics {
   const float* lse;    // [B, H, padded], times lse_unit; +inf if a query sees no key or does not exist
   const float* delta;  // [B, H, padded], the sum of dout * out over D; 0 if a query does not exist
@@ -84,9 +84,11 @@ inline int64_t padded_queries(int64_t queries) { return (queries + kRowPadding -
 
 struct Device;
 
-// Writes both arrays into the workspace. lse_unit: kLog2e for exponentials by exp2, 1 by exp.
-RowStatistics row_statistics(const Device& device, const AttentionShape& shape, const View& dout, const View& out,
-                             const View& lse, const View& workspace, float lse_unit);
+// The two backward kernels on tensor cores; lse in units of log2.
+void attention_dkdv(const Device& device, const AttentionShape& shape, const View& dk, const View& dv, const View& dout,
+                    const View& q, const View& k, const View& v, const RowStatistics& statistics);
+void attention_dq(const Device& device, const AttentionShape& shape, const View& dq, const View& dout, const View& q,
+                  const View& k, const View& v, const RowStatistics& statistics);
 
 // The kernels for f32, and for any strides and alignment.
 void plain_attention_forward(const Device& device, const AttentionShape& shape, const View& out, const View& lse,

@@ -26,7 +26,7 @@ struct Forward {
 #else
   static constexpr int kBlocks = D <= 64 ? 3 : 2;
 #endif
-  static_assert(kSharedBytes <= kMostSharedBytes);
+  static_assert(kSharedBytes <= most_shared_bytes(Choice));
 };
 
 // One block: a tile of queries of a head.

@@ -33,6 +33,15 @@ __device__ __forceinline__ void each_element(float (&x)[Slabs][Tiles][4], const 
       for (int i = 0; i < 4; ++i) f(x[slab][tile][i], slab, i / 2, tile * 8 + i % 2);
 }
 
+// Calls f(x[slab][tile], i), i counting them from 0: what this lane holds of each product's result.
+template <int Slabs, int Tiles, typename F>
+__device__ __forceinline__ void each_quad(float (&x)[Slabs][Tiles][4], const F& f) {
+#pragma unroll
+  for (int slab = 0; slab < Slabs; ++slab)
+#pragma unroll
+    for (int tile = 0; tile < Tiles; ++tile) f(x[slab][tile], slab * Tiles + tile);
+}
+
 // x *= y, element by element.
 template <int Slabs, int Tiles>
 __device__ __forceinline__ void multiply(float (&x)[Slabs][Tiles][4], const float (&y)[Slabs][Tiles][4]) {

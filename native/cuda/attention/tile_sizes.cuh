@@ -1,8 +1,8 @@
 // How attention is cut into tiles, for mma.sync on compute capability 8.0 and up. A mainloop for another architecture
 // (wgmma and TMA on 9.0) brings its own table.
 //
-// What bounds the choice: 255 registers a thread; 99 KB of shared memory, the most that a block has on every 8.x; and
-// what a multiprocessor has for all its blocks: 164 KB on 8.0, 100 KB on 8.6 and 8.9, 228 KB on 9.0. A warp with 32
+// What bounds the choice: 255 registers a thread; the shared memory of a block, 163 KB on 8.0, 99 KB on 8.6 and 8.9,
+// 227 KB on 9.0; and what a multiprocessor has for all its blocks, 1 KB more. A warp with 32
 // rows reads each fragment of the other operand for two products instead of one, so it has 32 if its accumulators,
 // rows * D / 32 registers a thread for each, leave room for the scores. But a multiprocessor wants eight warps at
 // least, two for each of its schedulers, or nothing hides the latency of a product. So a kernel may have two tiles: the
@@ -15,7 +15,8 @@
 
 namespace nextpatch::cuda {
 
-constexpr size_t kMostSharedBytes = 99 * 1024;
+// Of a block, for the first and the second of a kernel's two tiles: the first is for devices that have more.
+constexpr size_t most_shared_bytes(int choice) { return (choice == 0 ? 163 : 99) * size_t(1024); }
 // Of a multiprocessor's shared memory, each block takes so much for itself.
 constexpr size_t kReservedBytes = 1024;
 constexpr int kWantedWarps = 8;
@@ -35,12 +36,14 @@ struct KeyGradientTile {
   int rows;     // keys of a block
   int queries;  // in a stage
   int warps;
+  int sharers;  // warps that share a set of keys: 1, or 2, where one sums dV and the other dK
 
   // q and dout of a stage, and their rows' lse and delta.
   constexpr size_t stage_bytes(int head_dim) const { return size_t(2 * queries) * (head_dim * 2 + sizeof(float)); }
-  // k and v, and two stages.
+  // k and v, two stages, and p, if one warp sends it to another.
   constexpr size_t shared_bytes(int head_dim) const {
-    return size_t(2 * rows) * head_dim * 2 + 2 * stage_bytes(head_dim);
+    const size_t sent = sharers == 1 ? 0 : size_t(rows) * queries * sizeof(float);
+    return size_t(2 * rows) * head_dim * 2 + 2 * stage_bytes(head_dim) + sent;
   }
 };
 
@@ -63,12 +66,12 @@ struct AttentionTiles {
 };
 
 constexpr AttentionTiles kAttentionTiles[] = {
-    {32, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 64, 4}, {128, 64, 4}}, {{128, 64, 4}, {128, 64, 4}}},
-    {48, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 32, 4}, {128, 32, 4}}, {{128, 64, 4}, {128, 64, 4}}},
-    {64, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 32, 4}, {128, 32, 4}}, {{128, 32, 4}, {128, 32, 4}}},
-    {80, {{128, 64, 4, 3}, {128, 64, 4, 2}}, {{128, 64, 8}, {128, 64, 8}}, {{128, 32, 4}, {128, 32, 8}}},
-    {96, {{128, 64, 4, 3}, {128, 32, 4, 3}}, {{128, 64, 8}, {128, 64, 8}}, {{128, 32, 4}, {128, 32, 8}}},
-    {128, {{128, 64, 4, 3}, {128, 32, 4, 2}}, {{128, 32, 8}, {128, 32, 8}}, {{128, 32, 4}, {128, 32, 8}}},
+    {32, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 64, 4, 1}, {128, 64, 4, 1}}, {{128, 64, 4}, {128, 64, 4}}},
+    {48, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 32, 4, 1}, {128, 32, 4, 1}}, {{128, 64, 4}, {128, 64, 4}}},
+    {64, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 32, 4, 1}, {128, 32, 4, 1}}, {{128, 32, 4}, {128, 32, 4}}},
+    {80, {{128, 64, 4, 3}, {128, 64, 4, 2}}, {{128, 64, 8, 2}, {128, 32, 8, 2}}, {{128, 32, 4}, {128, 32, 8}}},
+    {96, {{128, 64, 4, 3}, {128, 32, 4, 3}}, {{128, 32, 8, 2}, {128, 32, 8, 2}}, {{128, 32, 4}, {128, 32, 8}}},
+    {128, {{128, 64, 4, 3}, {128, 32, 4, 2}}, {{128, 32, 8, 2}, {128, 32, 8, 1}}, {{128, 32, 4}, {128, 32, 8}}},
 };
 
 constexpr AttentionTiles attention_tiles(int head_dim) {
