@@ -25,8 +25,14 @@ std::shared_ptr<Device> Environment::open(const std::string& backend, int index,
     if (device->backend() == backend && device->index() == index && device->threads() == threads) return device;
   }
   const BackendStatus status = find_backend(backend);
-  if (!status.backend) throw Error(ErrorKind::device, "no device of the backend " + backend + ": " + status.problem);
-  const auto found = status.backend->devices();
+  const std::string what = "no device of the backend " + backend + ": ";
+  if (!status.backend) throw Error(ErrorKind::device, what + status.problem);
+  std::vector<DeviceInfo> found;
+  try {
+    found = status.backend->devices();
+  } catch (const Error& error) {
+    throw Error(ErrorKind::device, what + error.what());
+  }
   if (size_t(index) >= found.size()) {
     throw Error(ErrorKind::device, "no device " + backend + ":" + std::to_string(index) + ": this machine has " +
                                        std::to_string(found.size()));

@@ -87,10 +87,6 @@ class CudaBackend final : public Backend {
   }
 
   std::unique_ptr<Context> open(int index, int) override {
-    const int count = int(devices().size());
-    if (index < 0 || index >= count)
-      throw Error(ErrorKind::device, std::string(kName) + ":" + std::to_string(index) +
-                                         ": expected a device from 0 to " + std::to_string(count - 1));
     const cudaDeviceProp properties = properties_of(index);
     if (properties.major < kOldestMajor)
       throw Error(ErrorKind::device, std::string(properties.name) + " has compute capability " +
