@@ -20,9 +20,9 @@ struct Operation {
   int64_t (*workspace)(Call&) = nullptr;
 };
 
-const std::vector<Operation>& basic_operations();     // fill, copy, normal, rotary table, matmul, sum
-const std::vector<Operation>& layers_operations();    // embedding, norm, rotary, attention, SwiGLU
-const std::vector<Operation>& training_operations();  // loss, optimizer, sampling
+const std::vector<Operation>& basic_operations();     // on any numbers: filling, copying, products, sums
+const std::vector<Operation>& layers_operations();    // a model's layers, forward and backward
+const std::vector<Operation>& training_operations();  // losses, the optimizer, sampling
 
 // Adds every operation to `exports`, and `signatures`, which lists the parameters of each.
 void export_operations(Napi::Env env, Napi::Object exports);
