@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 
 /** The sources of the messages, with string literals that are continued on the next line made whole. */
-const sources = ["native/core", "native/cuda"]
+const sources = ["native/binding", "native/core", "native/cuda"]
   .flatMap((folder) => readdirSync(folder, { encoding: "utf8", recursive: true }).map((name) => join(folder, name)))
   .filter((file) => statSync(file).isFile())
   .map((file) => readFileSync(file, "utf8"))
