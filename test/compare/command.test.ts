@@ -40,7 +40,9 @@ describe("nextpatch compare", () => {
     expect(words.stdout).toContain(`- Cost in FLOPs: ${ratio.flops.toFixed(3)}× (`);
     expect(words.stdout).toContain(`- Loss at equal data: ${valLossDelta < 0 ? "−" : "+"}`);
     expect(words.stdout).toContain("- Loss at equal cost: ");
-    expect(words.stdout).toMatch(/\n\| Part +\| token-level \| K = 4, fraction 0\.6667 \| +Time × \| +FLOP × \| +Gap \|/);
+    expect(words.stdout).toMatch(
+      /\n\| Part +\| token-level \| K = 4, fraction 0\.6667 \| +Time × \| +FLOP × \| +Gap \|/,
+    );
     expect(words.stdout).toMatch(/\nTraining takes [\d.]+× of the time for 0\.50\d× of the FLOPs, a gap of /);
     expect(words.stdout).toContain("page: runs/tiny/comparison.html\n");
     expect(words.stderr.match(/holds the finished run/g)).toHaveLength(3);
