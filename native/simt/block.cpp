@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "races.h"
+
 namespace nextpatch::simt {
 
 std::string text(const uint3& index) {
@@ -36,6 +38,7 @@ void Block::begin(int poison) {
   }
   for (Barrier& barrier : barriers) barrier.waiting.clear();
   if (shared_bytes > 0) std::memset(shared, poison, shared_bytes);
+  forget_accesses(*this);
 }
 
 void Block::end_launch() {

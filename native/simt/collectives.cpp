@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "block.h"
+#include "races.h"
 #include "runner.h"
 
 namespace nextpatch::simt {
@@ -61,7 +62,12 @@ void block_barrier(const char* what, int id, int count) {
          " threads, others wait at it for " + std::to_string(barrier.expected));
   barrier.waiting.push_back(block.current);
   if (int(barrier.waiting.size()) < expected) return wait_at(what, unsigned(id));
-  for (Thread* thread : barrier.waiting) thread->state = Thread::State::ready;
+  uint32_t warps = 0;
+  for (Thread* thread : barrier.waiting) {
+    thread->state = Thread::State::ready;
+    warps |= 1u << thread->linear / 32;
+  }
+  order_warps(warps);
   barrier.waiting.clear();
 }
 
@@ -93,6 +99,7 @@ void copy_async(void* shared, const void* global, size_t bytes, size_t read_byte
   check_shared("cp.async", shared, bytes, bytes);
   if (read_bytes > 0 && reinterpret_cast<uintptr_t>(global) % bytes != 0)
     fail("cp.async: the global address is not aligned to " + std::to_string(bytes) + " bytes");
+  note_access(shared, bytes, Access::write);
   std::memset(shared, 0xff, bytes);
   Thread& thread = *current_block().current;
   thread.copies.push_back({shared, global, bytes, read_bytes, thread.copy_group});
@@ -105,6 +112,7 @@ void copy_async_wait(int groups_left) {
   auto copy = thread.copies.begin();
   for (; copy != thread.copies.end(); ++copy) {
     if (groups_left >= 0 && copy->group >= thread.copy_group - groups_left) break;
+    note_access(copy->shared, copy->bytes, Access::write);
     std::memcpy(copy->shared, copy->global, copy->read_bytes);
     std::memset(static_cast<char*>(copy->shared) + copy->read_bytes, 0, copy->bytes - copy->read_bytes);
   }

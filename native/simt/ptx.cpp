@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "races.h"
 #include "runner.h"
 
 namespace nextpatch::cuda {
@@ -65,6 +66,7 @@ void ldmatrix(Ldmatrix* const* lanes, unsigned) {
     for (int row = 0; row < 8; ++row) {
       const void* address = lanes[i * 8 + row]->row;
       simt::check_shared(lanes[0]->what, address, 16, 16);
+      simt::note_access(address, 16, simt::Access::read, i * 8 + row);
       std::memcpy(elements[row], address, 16);
     }
     for (int lane = 0; lane < 32; ++lane) {

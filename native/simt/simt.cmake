@@ -1,6 +1,7 @@
 # The simt backend: the CUDA sources compiled by the host's compiler against native/simt/include, for tests
 # on machines without a GPU. NEXTPATCH_SANITIZE builds it under AddressSanitizer and UBSan.
 option(NEXTPATCH_SANITIZE "Build the simt backend with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(NEXTPATCH_RACES "Build the simt backend with a check of every access to shared memory for races" OFF)
 option(NEXTPATCH_TESTS "Build the tests of the simt runtime itself" OFF)
 
 find_library(BOOST_CONTEXT_LIBRARY NAMES boost_context)
@@ -43,9 +44,21 @@ function(configure_simt target)
     target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-sanitize-recover=undefined)
     target_link_options(${target} PRIVATE -fsanitize=address,undefined)
   endif()
+  if(NEXTPATCH_RACES)
+    target_compile_definitions(${target} PRIVATE NEXTPATCH_RACES=1)
+  endif()
 endfunction()
 set(SIMT_DIR ${CMAKE_CURRENT_LIST_DIR})
 
+# The compiler's calls at every access go to races.cpp; its own library is not linked.
+function(watch_accesses)
+  if(NEXTPATCH_RACES)
+    set_source_files_properties(${ARGN} PROPERTIES
+      COMPILE_OPTIONS "-fsanitize=thread;--param=tsan-instrument-func-entry-exit=0")
+  endif()
+endfunction()
+
+watch_accesses(${SIMT_WRAPPERS})
 add_library(nextpatch_simt MODULE ${SIMT_WRAPPERS} ${SIMT_RUNTIME_SOURCES})
 set_target_properties(nextpatch_simt PROPERTIES PREFIX "")
 configure_simt(nextpatch_simt)
@@ -54,6 +67,7 @@ if(NEXTPATCH_TESTS)
   file(GLOB SIMT_TEST_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test/*.cpp)
   set(SIMT_TESTED ${SIMT_RUNTIME_SOURCES})
   list(FILTER SIMT_TESTED EXCLUDE REGEX "/gemm\\.cpp$")
+  watch_accesses(${SIMT_TEST_SOURCES})
   add_executable(simt_test ${SIMT_TEST_SOURCES} ${SIMT_TESTED})
   configure_simt(simt_test)
 

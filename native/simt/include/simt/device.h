@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../../races.h"
 #include "../../runner.h"
 #include "math.h"
 #include "vector_types.h"
@@ -21,7 +22,7 @@ inline void __syncthreads() { nextpatch::simt::block_barrier("__syncthreads", 0,
 inline void __syncwarp(unsigned mask = 0xffffffffu) {
   struct Nothing {
   } nothing;
-  nextpatch::simt::meet<Nothing>("__syncwarp", mask, nothing, [](Nothing* const*, unsigned) {});
+  nextpatch::simt::meet<Nothing>("__syncwarp", mask, nothing, [](Nothing* const*, unsigned) { nextpatch::simt::order_warp(); });
 }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
@@ -152,41 +153,25 @@ NEXTPATCH_REDUCE(unsigned)
 
 // ---- Atomics: threads switch only at collectives, so plain reads and writes are atomic -----------------
 
-#define NEXTPATCH_ATOMIC(type)                                     \
-  inline type atomicAdd(type* address, type value) {               \
-    const type old = *address;                                     \
-    *address = old + value;                                        \
-    return old;                                                    \
-  }                                                                \
-  inline type atomicMax(type* address, type value) {               \
-    const type old = *address;                                     \
-    if (value > old) *address = value;                             \
-    return old;                                                    \
-  }                                                                \
-  inline type atomicMin(type* address, type value) {               \
-    const type old = *address;                                     \
-    if (value < old) *address = value;                             \
-    return old;                                                    \
-  }                                                                \
-  inline type atomicExch(type* address, type value) {              \
-    const type old = *address;                                     \
-    *address = value;                                              \
-    return old;                                                    \
-  }                                                                \
-  inline type atomicCAS(type* address, type compare, type value) { \
-    const type old = *address;                                     \
-    if (old == compare) *address = value;                          \
-    return old;                                                    \
+// Notes itself: the instrumentation for races would take it for a plain read and a plain write.
+#define NEXTPATCH_ATOMIC(name, type, condition, next)                                     \
+  __attribute__((no_sanitize("thread"))) inline type name(type* address, type value) {    \
+    nextpatch::simt::note_access(address, sizeof(type), nextpatch::simt::Access::atomic); \
+    const type old = *address;                                                            \
+    if (condition) *address = next;                                                       \
+    return old;                                                                           \
   }
-NEXTPATCH_ATOMIC(int)
-NEXTPATCH_ATOMIC(unsigned)
-NEXTPATCH_ATOMIC(unsigned long long)
+#define NEXTPATCH_ATOMICS(type)                          \
+  NEXTPATCH_ATOMIC(atomicAdd, type, true, old + value)   \
+  NEXTPATCH_ATOMIC(atomicMax, type, value > old, value)  \
+  NEXTPATCH_ATOMIC(atomicMin, type, value < old, value)  \
+  NEXTPATCH_ATOMIC(atomicExch, type, true, value)
+NEXTPATCH_ATOMICS(int)
+NEXTPATCH_ATOMICS(unsigned)
+NEXTPATCH_ATOMICS(unsigned long long)
+NEXTPATCH_ATOMIC(atomicAdd, float, true, old + value)
+#undef NEXTPATCH_ATOMICS
 #undef NEXTPATCH_ATOMIC
-inline float atomicAdd(float* address, float value) {
-  const float old = *address;
-  *address = old + value;
-  return old;
-}
 
 // ---- Memory -------------------------------------------------------------------------------------------
 
