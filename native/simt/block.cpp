@@ -38,10 +38,11 @@ void Block::begin(int poison) {
   }
   for (Barrier& barrier : barriers) barrier.waiting.clear();
   if (shared_bytes > 0) std::memset(shared, poison, shared_bytes);
-  forget_accesses(*this);
+  watch_block(*this);
 }
 
 void Block::end_launch() {
+  watch_no_block();
   std::free(shared);
   shared = nullptr;
   shared_bytes = 0;

@@ -15,7 +15,7 @@ namespace {
 constexpr int kWarps = 32;
 constexpr size_t kCellBytes = 2;  // the smallest type that kernels keep in shared memory
 
-// Time passes for a warp when it is ordered behind itself or others.
+// A warp's time passes when a barrier orders it behind itself or others.
 using Time = uint32_t;
 
 struct Event {
@@ -30,35 +30,43 @@ struct Cell {
   Event reads[3];
 };
 
-// Never forgotten from block to block: a block's times begin behind all earlier ones.
+// The running block's shared memory; kept from block to block, whose times begin behind those of all earlier ones.
+const char* watched = nullptr;
+size_t watched_bytes = 0;
 std::vector<Cell> cells;
+
 Time latest = 0;
 Time now[kWarps];
 Time seen[kWarps][kWarps];  // seen[w][v]: what warp v did before this time comes before what w does now
+
+size_t offset_of(const void* address) { return size_t(static_cast<const char*>(address) - watched); }
 
 bool comes_before(const Event& event, int thread) {
   return event.thread == thread || event.time < seen[thread / 32][event.thread / 32];
 }
 
-void check(const Event& earlier, int thread, Access access, size_t byte) {
-  if (comes_before(earlier, thread) || (earlier.access == Access::atomic && access == Access::atomic)) return;
-  const std::string other = text(current_block().threads[earlier.thread].index);
-  fail("race at byte " + std::to_string(byte) + " of shared memory: no barrier between this " +
-       (access == Access::read ? "read" : "write") + " by thread " + text(current_block().threads[size_t(thread)].index) +
-       " and the " + (earlier.access == Access::read ? "read" : "write") + " by thread " + other);
+std::string access_by(Access access, int thread) {
+  const char* const what = access == Access::read ? "read" : access == Access::write ? "write" : "atomic";
+  return std::string(what) + " by thread " + text(current_block().threads[size_t(thread)].index);
 }
 
-void note(size_t first, size_t bytes, Access access, int linear) {
+void check(const Event& earlier, const Event& event, size_t byte) {
+  const bool both_atomic = earlier.access == Access::atomic && event.access == Access::atomic;
+  if (both_atomic || comes_before(earlier, event.thread)) return;
+  fail("race at byte " + std::to_string(byte) + " of shared memory: no barrier between the " +
+       access_by(earlier.access, earlier.thread) + " and the " + access_by(event.access, event.thread));
+}
+
+void note(size_t first, size_t bytes, const Event& event) {
   for (size_t byte = first / kCellBytes * kCellBytes; byte < first + bytes; byte += kCellBytes) {
     Cell& cell = cells[byte / kCellBytes];
-    const Event event{now[linear / 32], uint16_t(linear), access};
-    check(cell.write, linear, access, byte);
-    if (access == Access::read) {
+    check(cell.write, event, byte);
+    if (event.access == Access::read) {
       Event& last = cell.reads[0];
       if (last.thread != event.thread) cell.reads[last.thread / 32 == event.thread / 32 ? 1 : 2] = last;
       last = event;
     } else {
-      for (const Event& read : cell.reads) check(read, linear, access, byte);
+      for (const Event& read : cell.reads) check(read, event, byte);
       cell.write = event;
     }
   }
@@ -66,8 +74,10 @@ void note(size_t first, size_t bytes, Access access, int linear) {
 
 }  // namespace
 
-void forget_accesses(const Block& block) {
-  cells.resize(std::max(cells.size(), (block.shared_bytes + kCellBytes - 1) / kCellBytes));
+void watch_block(const Block& block) {
+  watched = block.shared;
+  watched_bytes = block.shared_bytes;
+  cells.resize(std::max(cells.size(), (watched_bytes + kCellBytes - 1) / kCellBytes));
   ++latest;
   for (int w = 0; w < kWarps; ++w) {
     now[w] = latest;
@@ -75,17 +85,18 @@ void forget_accesses(const Block& block) {
   }
 }
 
+void watch_no_block() { watched_bytes = 0; }
+
 void note_access(const void* address, size_t bytes, Access access) {
-  const Block& block = current_block();
-  const char* const at = static_cast<const char*>(address);
-  if (at >= block.shared && at < block.shared + block.shared_bytes)
-    note(size_t(at - block.shared), bytes, access, block.current->linear);
+  const size_t offset = offset_of(address);
+  if (offset >= watched_bytes) return;
+  const int thread = current_block().current->linear;
+  note(offset, bytes, {now[thread / 32], uint16_t(thread), access});
 }
 
 void note_access(const void* address, size_t bytes, Access access, int lane) {
-  const Block& block = current_block();
-  const char* const at = static_cast<const char*>(address);
-  note(size_t(at - block.shared), bytes, access, block.current->linear / 32 * 32 + lane);
+  const int warp = current_block().current->linear / 32;
+  note(offset_of(address), bytes, {now[warp], uint16_t(warp * 32 + lane), access});
 }
 
 void order_warps(uint32_t warps) {
@@ -105,15 +116,15 @@ void order_warp() { order_warps(1u << current_block().current->linear / 32); }
 
 }  // namespace nextpatch::simt
 
-// What the compiler calls under -fsanitize=thread. No library of it is linked: only the places of the calls are used.
+// What the compiler calls at every access under -fsanitize=thread, whose own library is not linked.
 using nextpatch::simt::Access;
 using nextpatch::simt::note_access;
 
 extern "C" {
 
-#define NEXTPATCH_HOOKS(bytes)                                                                  \
-  void __tsan_read##bytes(void* address) { note_access(address, bytes, Access::read); }         \
-  void __tsan_write##bytes(void* address) { note_access(address, bytes, Access::write); }       \
+#define NEXTPATCH_HOOKS(bytes)                                                                    \
+  void __tsan_read##bytes(void* address) { note_access(address, bytes, Access::read); }           \
+  void __tsan_write##bytes(void* address) { note_access(address, bytes, Access::write); }         \
   void __tsan_unaligned_read##bytes(void* address) { note_access(address, bytes, Access::read); } \
   void __tsan_unaligned_write##bytes(void* address) { note_access(address, bytes, Access::write); }
 NEXTPATCH_HOOKS(1)

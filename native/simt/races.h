@@ -1,6 +1,7 @@
-// Races in shared memory, found by what CUDA promises and not by what happened: of two accesses by different threads, one
-// of them a write, a barrier (__syncthreads, bar.sync, or __syncwarp within a warp) must lie between. Shuffles, votes and
-// products on tensor cores order nothing. A build of its own (NEXTPATCH_RACES) has every access of the kernels reported.
+// Races in shared memory, found by what CUDA promises and not by what happened: of two accesses by different threads,
+// one of them a write, a barrier (__syncthreads, bar.sync, or __syncwarp within a warp) must lie between. Shuffles,
+// votes and products on tensor cores order nothing. Only a build with NEXTPATCH_RACES reports the kernels' accesses; in
+// any other these functions are empty.
 #pragma once
 
 #include <cstddef>
@@ -14,10 +15,11 @@ enum class Access : uint8_t { read, write, atomic };
 
 #if NEXTPATCH_RACES
 
-// The block starts: nothing that happened before is of its concern.
-void forget_accesses(const Block& block);
+// A block begins, its shared memory unread and unwritten; the last block of a launch has ended.
+void watch_block(const Block& block);
+void watch_no_block();
 
-// By the running thread, or by a lane of its warp. A race fails the kernel. Memory that is not shared is ignored.
+// By the running thread, or by a lane of its warp. A race stops the kernel. Memory that is not shared is ignored.
 void note_access(const void* address, size_t bytes, Access access);
 void note_access(const void* address, size_t bytes, Access access, int lane);
 
@@ -28,7 +30,8 @@ void order_warp();
 
 #else
 
-inline void forget_accesses(const Block&) {}
+inline void watch_block(const Block&) {}
+inline void watch_no_block() {}
 inline void note_access(const void*, size_t, Access) {}
 inline void note_access(const void*, size_t, Access, int) {}
 inline void order_warps(uint32_t) {}

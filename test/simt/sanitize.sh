@@ -30,14 +30,8 @@ for test in sanitizer_shared_memory_overrun sanitizer_device_memory_overrun; do
   echo "ok   $test"
 done
 
-# The addon looks for its backends beside itself, so the tests run in a tree that has the sanitized one there.
-tree=$build/tree
-rm -rf "$tree"
-mkdir -p "$tree/build/Release"
-cp -r lib test examples binding.d.ts package.json jest.config.js "$tree"
-ln -s "$PWD/node_modules" "$tree/node_modules"
-cp build/Release/nextpatch.node build/Release/nextpatch_cpu_*.so "$build/Release/nextpatch_simt.so" "$tree/build/Release"
-cd "$tree"
+test/simt/tree.sh "$build"
+cd "$build/tree"
 tests=("$@")
 ((${#tests[@]})) || tests=(test/operations test/api test/binding/graph)
 # Node itself is not checked, and frees nothing as it ends.

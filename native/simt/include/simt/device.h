@@ -22,7 +22,8 @@ inline void __syncthreads() { nextpatch::simt::block_barrier("__syncthreads", 0,
 inline void __syncwarp(unsigned mask = 0xffffffffu) {
   struct Nothing {
   } nothing;
-  nextpatch::simt::meet<Nothing>("__syncwarp", mask, nothing, [](Nothing* const*, unsigned) { nextpatch::simt::order_warp(); });
+  nextpatch::simt::meet<Nothing>("__syncwarp", mask, nothing,
+                                 [](Nothing* const*, unsigned) { nextpatch::simt::order_warp(); });
 }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
@@ -161,10 +162,10 @@ NEXTPATCH_REDUCE(unsigned)
     if (condition) *address = next;                                                       \
     return old;                                                                           \
   }
-#define NEXTPATCH_ATOMICS(type)                          \
-  NEXTPATCH_ATOMIC(atomicAdd, type, true, old + value)   \
-  NEXTPATCH_ATOMIC(atomicMax, type, value > old, value)  \
-  NEXTPATCH_ATOMIC(atomicMin, type, value < old, value)  \
+#define NEXTPATCH_ATOMICS(type)                         \
+  NEXTPATCH_ATOMIC(atomicAdd, type, true, old + value)  \
+  NEXTPATCH_ATOMIC(atomicMax, type, value > old, value) \
+  NEXTPATCH_ATOMIC(atomicMin, type, value < old, value) \
   NEXTPATCH_ATOMIC(atomicExch, type, true, value)
 NEXTPATCH_ATOMICS(int)
 NEXTPATCH_ATOMICS(unsigned)
