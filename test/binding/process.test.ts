@@ -153,4 +153,12 @@ const simt = native.backends().some(({ name, available }) => name === "simt" && 
     expect(results).toHaveLength(10);
     expect(results.filter(([, right]) => !right)).toEqual([]);
   });
+
+  it("are addressed right by kernels that go through all of them, in their first and last rows", () => {
+    const child = run("large_rows", [], [], { NEXTPATCH_SIMT_SPARSE: "1", NEXTPATCH_SIMT_BLOCKS: "ends" });
+    expect(child).toMatchObject({ status: 0, signal: null, errors: "" });
+    const results = Object.entries(JSON.parse(child.output) as Record<string, boolean>);
+    expect(results).toHaveLength(9);
+    expect(results.filter(([, right]) => !right)).toEqual([]);
+  });
 });
