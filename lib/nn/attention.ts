@@ -71,12 +71,21 @@ export class Attention {
 
   /** @param past positions in the cache */
   forward(past: number): void {
+    this.#attend(past);
+    this.weights.output.forward(this.context.branch, this.buffers.attended);
+  }
+
+  /** Computes the activations again. */
+  computeAgain(): void {
+    this.#attend(0);
+  }
+
+  #attend(past: number): void {
     const { q, k, v, qk } = this.#forward;
     this.weights.qkv.forward(this.buffers.qkv, this.x);
     this.context.rotary.forward(qk, past);
     const seen = this.cache === null ? { k, v } : this.cache.append(k, v, past);
     native.attentionForward(this.#attended, this.#lse, q, seen.k, seen.v, this.#scale);
-    this.weights.output.forward(this.context.branch, this.buffers.attended);
   }
 
   /** @param dx dt [N, C], written; @param dout dt [N, C], the branch's gradient */

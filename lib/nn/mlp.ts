@@ -29,6 +29,13 @@ export class Mlp {
     this.weights.down.forward(this.context.branch, activated);
   }
 
+  /** Computes the activations again: SwiGLU's product, and for `block` its factors. */
+  computeAgain(recompute: "elementwise" | "block"): void {
+    const { gateUp, activated } = this.buffers;
+    if (recompute === "block") this.weights.gateUp.forward(gateUp, this.x);
+    native.swigluForward(activated, gateUp);
+  }
+
   /** @param dx dt [N, C], written; @param dout dt [N, C], the branch's gradient */
   backward(dx: Tensor, dout: Tensor): void {
     const { gateUp, activated } = this.buffers;

@@ -34,13 +34,14 @@ export class Pass {
     const buffers = reuse(memory.buffers, passSpecs(device, own, [batch], training));
     const { tokens, head, scratch, embeddingWorkspace } = buffers;
     this.#tokens = tokens;
-    this.#transformer = new Transformer(shape.config, batch, weights, {
+    const parts = {
       buffers,
       rotary,
       tokens,
       training: scratch && embeddingWorkspace && { scratch, embeddingWorkspace },
       caches: null,
-    });
+    };
+    this.#transformer = new Transformer(shape.config, batch, weights, parts, shape.recompute);
     const dhidden = scratch?.dnormed ?? null;
     const { out } = this.#transformer;
     this.#head = new LossHead(batch, weights.head, head, out, dhidden, tokens, memory.labelWeights(labelWeights));

@@ -25,7 +25,7 @@ const greedy = { temperature: 0, topK: 0, topP: 1, seed: 1 };
 async function fullForward(model: Llama, tokens: readonly number[]): Promise<{ next: number; lead: number }> {
   const { device, config, parameters } = model;
   const batch = { sequences: 1, positions: tokens.length, patchSize: 1 };
-  const pass = { config, dtype: parameters.dtype, positions: tokens.length };
+  const pass = { config, dtype: parameters.dtype, positions: tokens.length, recompute: null };
   using memory = new PassMemory(device, pass, passSpecs(device, pass, [batch], false));
   const weights = modelWeights(parameters, null);
   using input = new Tensor(device, "i32", [tokens.length]);
