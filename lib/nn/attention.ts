@@ -88,12 +88,16 @@ export class Attention {
     native.attentionForward(this.#attended, this.#lse, q, seen.k, seen.v, this.#scale);
   }
 
-  /** @param dx dt [N, C], written; @param dout dt [N, C], the branch's gradient */
-  backward(dx: Tensor, dout: Tensor): void {
+  /**
+   * @param dx dt [N, C], written
+   * @param dout dt [N, C], the branch's gradient
+   * @param accumulate whether the weights' gradients are added to, or written
+   */
+  backward(dx: Tensor, dout: Tensor, accumulate: boolean): void {
     const { q, k, v } = this.#forward;
     const { q: dq, k: dk, v: dv, qk: dqk, dattended } = this.#backward!;
     const { dqkv, dattended: flat, attentionWorkspace } = this.context.scratch!;
-    this.weights.output.backward(flat, dout, this.buffers.attended);
+    this.weights.output.backward(flat, dout, this.buffers.attended, accumulate);
     native.attentionBackward(
       dq,
       dk,
@@ -108,6 +112,6 @@ export class Attention {
       this.#scale,
     );
     this.context.rotary.backward(dqk);
-    this.weights.qkv.backward(dx, dqkv, this.x);
+    this.weights.qkv.backward(dx, dqkv, this.x, accumulate);
   }
 }

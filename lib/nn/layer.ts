@@ -91,14 +91,17 @@ export class Layer {
     this.#mlp.computeAgain(recompute);
   }
 
-  /** Carries `dstream` from the layer's output to its input, in place. */
-  backward(): void {
+  /**
+   * Carries `dstream` from the layer's output to its input, in place.
+   * @param accumulate whether the products' gradients are added to, or written; the norms' are always added to
+   */
+  backward(accumulate: boolean): void {
     const { dstream, dnormed } = this.context.scratch!;
     const { recompute } = this.context;
     if (recompute !== null && recompute !== "none") this.#computeAgain(recompute);
-    this.#mlp.backward(dnormed, dstream);
+    this.#mlp.backward(dnormed, dstream, accumulate);
     this.#mlpNorm.backward(dstream, dnormed, true);
-    this.#attention.backward(dnormed, dstream);
+    this.#attention.backward(dnormed, dstream, accumulate);
     this.#attentionNorm.backward(dstream, dnormed, true);
   }
 }

@@ -36,12 +36,16 @@ export class Mlp {
     native.swigluForward(activated, gateUp);
   }
 
-  /** @param dx dt [N, C], written; @param dout dt [N, C], the branch's gradient */
-  backward(dx: Tensor, dout: Tensor): void {
+  /**
+   * @param dx dt [N, C], written
+   * @param dout dt [N, C], the branch's gradient
+   * @param accumulate whether the weights' gradients are added to, or written
+   */
+  backward(dx: Tensor, dout: Tensor, accumulate: boolean): void {
     const { gateUp, activated } = this.buffers;
     const { dactivated } = this.context.scratch!;
-    this.weights.down.backward(dactivated, dout, activated);
+    this.weights.down.backward(dactivated, dout, activated, accumulate);
     native.swigluBackward(gateUp, dactivated, gateUp); // in place: gate and up are not needed again
-    this.weights.gateUp.backward(dx, gateUp, this.x);
+    this.weights.gateUp.backward(dx, gateUp, this.x, accumulate);
   }
 }

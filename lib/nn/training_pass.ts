@@ -101,8 +101,9 @@ export class TrainingPass {
     const { accumulate = false } = check.object("options", options);
     check.boolean("accumulate", accumulate);
     input.write(tokens);
-    this.#pass.forward(input, accumulate);
-    this.#pass.backward();
+    const adds = { loss: accumulate, gradient: true };
+    this.#pass.forward(input, adds);
+    this.#pass.backward(adds);
   }
 
   /** Frees the memory of the pass; model and gradient stay. */

@@ -85,11 +85,14 @@ export class Transformer {
     lap("transformer");
   }
 
-  /** Adds to the gradient of all weights. The scratch's `dnormed` holds the gradient of `out`. */
-  backward(lap: Lap): void {
+  /**
+   * The gradient of all weights. The scratch's `dnormed` holds the gradient of `out`.
+   * @param accumulate whether the products' gradients are added to, or written; the others are always added to
+   */
+  backward(accumulate: boolean, lap: Lap): void {
     const { dstream, dnormed } = this.#scratch!;
     this.#norm.backward(dstream, dnormed, false);
-    for (const layer of [...this.#layers].reverse()) layer.backward();
+    for (const layer of [...this.#layers].reverse()) layer.backward(accumulate);
     lap("transformer");
     this.#embedding.backward(dstream);
     lap("embedding");

@@ -30,7 +30,7 @@ async function fullForward(model: Llama, tokens: readonly number[]): Promise<{ n
   const weights = modelWeights(parameters, null);
   using input = new Tensor(device, "i32", [tokens.length]);
   input.write(Int32Array.from(tokens));
-  new Pass(memory, batch, weights, [1], false).forward(input, false);
+  new Pass(memory, batch, weights, [1], false).forward(input, { loss: false, gradient: false });
   using logits = new Tensor(device, parameters.dtype, [1, config.vocab_size]);
   using wide = new Tensor(device, "f32", [1, config.vocab_size]);
   weights.head.forward(logits, memory.buffers.norm.out.narrow(0, tokens.length - 1, 1));
