@@ -95,7 +95,7 @@ export class Attention {
    */
   backward(dx: Tensor, dout: Tensor, accumulate: boolean): void {
     const { q, k, v } = this.#forward;
-    const { q: dq, k: dk, v: dv, qk: dqk, dattended } = this.#backward!;
+    const { q: dq, k: dk, v: dv, dattended } = this.#backward!;
     const { dqkv, dattended: flat, attentionWorkspace } = this.context.scratch!;
     this.weights.output.backward(flat, dout, this.buffers.attended, accumulate);
     native.attentionBackward(
@@ -109,9 +109,9 @@ export class Attention {
       this.#attended,
       this.#lse,
       attentionWorkspace,
+      this.context.rotary.table,
       this.#scale,
     );
-    this.context.rotary.backward(dqk);
     this.weights.qkv.backward(dx, dqkv, this.x, accumulate);
   }
 }
