@@ -1,13 +1,14 @@
 /**
  * Reports how every kernel compiles, without a GPU:
  *
- *     npm run check:cuda [-- --out bench/results/ptxas-cuda-13.0.txt]
+ *     npm run check:cuda [-- --out bench/results/ptxas-cuda-13.0.txt] [--only attention/dkdv.cu]
  *
  * Compiles each .cu file for sm_80 and sm_90a and prints registers, static shared memory, stack and spills per kernel,
  * the instructions of the attention kernels' PTX, and, if cuobjdump (from the CUDA toolkit) is on the PATH, those of
  * the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels (elsewhere they
  * are a warning), and if an attention kernel on tensor cores lacks tensor-core instructions or 16-byte accesses.
- * Without nvcc: skipped. --out also writes the report to a file.
+ * Without nvcc: skipped. --out also writes the report to a file; --only compiles the files whose path
+ * has this in it.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -67,7 +68,7 @@ async function compileAll(nvcc: string): Promise<FileReport[]> {
   const scratch = mkdtempSync(join(tmpdir(), "nextpatch-ptxas-"));
   try {
     const files = readdirSync(folder, { encoding: "utf8", recursive: true })
-      .filter((name) => name.endsWith(".cu"))
+      .filter((name) => name.endsWith(".cu") && name.includes(only))
       .sort();
     const queue = [...files.entries()];
     const reports: FileReport[] = [];
@@ -168,6 +169,7 @@ function printOccupancy(registersOf: ReadonlyMap<string, number>, failures: stri
     const { kernel, capability, sharedBytes } = tile;
     const registers = registersOf.get(`${kernel} ${architectureOf(capability)}`);
     if (registers === undefined) {
+      if (only !== "") continue;
       failures.push(`${kernel} (${capability}): not compiled`);
       continue;
     }
@@ -188,7 +190,9 @@ function versionOf(tool: string): string | null {
   }
 }
 
-const { out } = parseArgs({ options: { out: { type: "string" } } }).values;
+const { out, only } = parseArgs({
+  options: { out: { type: "string" }, only: { type: "string", default: "" } },
+}).values;
 const nvcc = process.env.NVCC ?? "nvcc";
 const cuobjdump = versionOf("cuobjdump") !== null;
 const version = versionOf(nvcc);

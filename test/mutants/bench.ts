@@ -1,11 +1,18 @@
-/** A copy of the tests, with a library to test in its place. */
-import { copyFileSync, cpSync, mkdirSync, symlinkSync } from "node:fs";
+/** A copy of the tests, with a backend to test in its place. */
+import { execFileSync } from "node:child_process";
+import { copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import type { Check } from "./checks.js";
 import { execute, type Outcome } from "./execute.js";
-import type { Check } from "./mutant.js";
 
 const copied = ["lib", "test", "examples", "binding.d.ts", "package.json", "jest.config.js"];
 const jest = ["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", "--runInBand"];
+
+/** What test/simt/sanitize.sh sets. */
+const sanitizers = (): NodeJS.ProcessEnv => ({
+  ASAN_OPTIONS: "detect_leaks=0",
+  LD_PRELOAD: execFileSync("g++", ["-print-file-name=libasan.so"], { encoding: "utf8" }).trim(),
+});
 
 export class Bench {
   readonly #folder: string;
@@ -18,12 +25,25 @@ export class Bench {
     copyFileSync(join(root, "build/Release/nextpatch.node"), join(folder, "build/Release/nextpatch.node"));
   }
 
-  /** Runs the check on what was built for it. */
-  run(check: Check, built: string, fake: string): Promise<Outcome> {
-    const env = { NODE_OPTIONS: "", FORCE_COLOR: "0", NEXTPATCH_TEST_BACKENDS: "simt", NEXTPATCH_CUBLAS: fake };
-    const where = { cwd: this.#folder, env: { ...env, ...check.env } };
-    if (check.target === "cublaslt_test") return execute(built, [], where);
-    copyFileSync(built, join(this.#folder, "build/Release/nextpatch_simt.so"));
-    return execute(process.execPath, [...jest, ...check.jest], where);
+  /** Runs the check on what Sources made for it. */
+  run(check: Check, made: string, fake: string): Promise<Outcome> {
+    const cwd = this.#folder;
+    const env = { NODE_OPTIONS: "", FORCE_COLOR: "0", NEXTPATCH_TEST_BACKENDS: "simt", ...check.env };
+    switch (check.run.kind) {
+      case "cublaslt":
+        return execute(made, [], { cwd, env: { ...env, NEXTPATCH_CUBLAS: fake } });
+      case "assembler": {
+        const report = ["node_modules/tsx/dist/cli.mjs", "bench/ptxas_report.ts", "--only", check.run.only];
+        return execute(process.execPath, report, { cwd: made, env });
+      }
+      case "jest": {
+        // Not over the file that a process of the last check may still have mapped.
+        const backend = join(this.#folder, "build/Release/nextpatch_simt.so");
+        rmSync(backend, { force: true });
+        copyFileSync(made, backend);
+        const more = check.build === "sanitized" ? sanitizers() : {};
+        return execute(process.execPath, [...jest, ...check.run.args], { cwd, env: { ...env, ...more } });
+      }
+    }
   }
 }

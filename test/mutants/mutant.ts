@@ -1,3 +1,5 @@
+import type { Check } from "./checks.js";
+
 /** A seeded fault: a text of one source, and what takes its place. */
 export interface Mutant {
   /** What is wrong, in a sentence. */
@@ -5,20 +7,10 @@ export interface Mutant {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** The check that must fail. */
   readonly check: Check;
-}
-
-export type Target = "nextpatch_simt" | "cublaslt_test";
-
-/** A test that a fault must fail, and the sources as they are must pass. */
-export interface Check {
-  /** The target of the build that it runs. */
-  readonly target: Target;
-  /** As docs/testing.md names it, with the command that runs it. */
-  readonly name: string;
-  /** The arguments of jest; none for a program of its own. */
-  readonly jest: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
+  /** What the check's output says, so that it fails because of the fault. */
+  readonly says: string;
 }
 
 /** `text` with the fault. Throws unless it holds what is replaced exactly once, so that no mutant outlives its source. */

@@ -1,0 +1,81 @@
+/** Faults in the calls of cuBLASLt. */
+import { cublaslt, sanitizedCublaslt } from "../checks.js";
+import type { Mutant } from "../mutant.js";
+
+const file = "native/cuda/gemm_cublaslt.cpp";
+const misaligned = "less aligned than was promised";
+
+export const products: readonly Mutant[] = [
+  {
+    fault: "A matrix's leading dimension is that of its transpose.",
+    file,
+    find: "uint64_t(rows), uint64_t(cols), rows)",
+    replace: "uint64_t(rows), uint64_t(cols), cols)",
+    check: cublaslt,
+    says: "leading dimension",
+  },
+  {
+    fault: "A matrix's leading dimension is one too large.",
+    file,
+    find: "uint64_t(rows), uint64_t(cols), rows)",
+    replace: "uint64_t(rows), uint64_t(cols), rows + 1)",
+    check: sanitizedCublaslt,
+    says: "AddressSanitizer",
+  },
+  {
+    fault: "The operands are swapped, as they would be in a row-major library.",
+    file,
+    find: "&alpha, b.data, plan.first.value, a.data, plan.second.value,",
+    replace: "&alpha, a.data, plan.second.value, b.data, plan.first.value,",
+    check: cublaslt,
+    says: "inner dimensions differ",
+  },
+  {
+    fault: "Which operand is transposed is swapped.",
+    file,
+    find: "const lt::Operation of_first = transpose_b ? lt::kT : lt::kN;",
+    replace: "const lt::Operation of_first = transpose_a ? lt::kT : lt::kN;",
+    check: cublaslt,
+    says: "inner dimensions differ",
+  },
+  {
+    fault: "A product is not added to the result but replaces it.",
+    file,
+    find: "beta = accumulate ? 1 : 0;",
+    replace: "beta = 0;",
+    check: cublaslt,
+    says: "expected",
+  },
+  {
+    fault: "cuBLASLt is promised B's alignment for A.",
+    file,
+    find: "preference.set(lt::kMinAlignmentABytes, align_b);",
+    replace: "preference.set(lt::kMinAlignmentABytes, align_a);",
+    check: cublaslt,
+    says: misaligned,
+  },
+  {
+    fault: "An algorithm for an aligned result is used for any.",
+    file,
+    find: "c.dtype, align_a, align_b, align_c};",
+    replace: "c.dtype, align_a, align_b, 0};",
+    check: cublaslt,
+    says: misaligned,
+  },
+  {
+    fault: "An algorithm is used for sums of another length.",
+    file,
+    find: "const Key key{c.dim(0), c.dim(1), inner,",
+    replace: "const Key key{c.dim(0), c.dim(1), 0,",
+    check: cublaslt,
+    says: "an algorithm of another shape",
+  },
+  {
+    fault: "cuBLASLt has less workspace than the algorithm was chosen for.",
+    file,
+    find: "workspace_, kWorkspaceBytes, stream_)",
+    replace: "workspace_, kWorkspaceBytes / 2, stream_)",
+    check: cublaslt,
+    says: "less workspace than was promised",
+  },
+];
