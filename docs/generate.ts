@@ -1,9 +1,13 @@
-/** Writes docs/config.md from the schema in lib/config/schema.ts, and the tables of docs/results.md: `npm run docs`. */
+/**
+ * Writes docs/config.md from the schema in lib/config/schema.ts, the tables of docs/results.md, and that of the seeded
+ * faults in docs/testing.md: `npm run docs`.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
+import { withMutants } from "./mutants_table.js";
 import { withTables } from "./results_tables.js";
 
 interface Node {
@@ -125,7 +129,9 @@ function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node):
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const [config, results] = ["config.md", "results.md"].map((name) => new URL(name, import.meta.url));
+  const pages = ["config.md", "results.md", "testing.md"];
+  const [config, results, testing] = pages.map((name) => new URL(name, import.meta.url));
   writeFileSync(config!, configPage());
   writeFileSync(results!, withTables(readFileSync(results!, "utf8")));
+  writeFileSync(testing!, withMutants(readFileSync(testing!, "utf8")));
 }

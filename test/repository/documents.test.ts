@@ -8,6 +8,7 @@ import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
 import { cudaModelPage } from "../../docs/cuda_model.js";
 import { configPage } from "../../docs/generate.js";
+import { withMutants } from "../../docs/mutants_table.js";
 import { withTables } from "../../docs/results_tables.js";
 import { parseRunConfig } from "../../lib/config/config.js";
 import { builtCommand } from "../support/built.js";
@@ -32,6 +33,15 @@ describe("docs/config.md", () => {
 describe("docs/cuda-model.md", () => {
   it("is what `npm run cuda-model` writes", () => {
     expect(readFileSync(root("docs/cuda-model.md"), "utf8")).toBe(cudaModelPage());
+  });
+});
+
+describe("docs/testing.md", () => {
+  it("has the table of seeded faults that `npm run docs` writes", () => {
+    const page = readFileSync(root("docs/testing.md"), "utf8");
+    const emptied = page.replace(/(<!-- mutants -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
+    expect(emptied.length).toBeLessThan(page.length);
+    expect(withMutants(emptied)).toBe(page);
   });
 });
 

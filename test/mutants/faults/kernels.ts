@@ -85,7 +85,7 @@ export const kernels: readonly Mutant[] = [
     find: "  int64_t to = 0, from = 0;",
     replace: "  int to = 0, from = 0;",
     check: simt("binding/process", large),
-    says: "signal",
+    says: "● tensors of more than 2^31 elements",
   },
   {
     fault: "Cross-entropy computes a row's offset in 32 bits.",
@@ -93,7 +93,7 @@ export const kernels: readonly Mutant[] = [
     find: "row(logits + int64_t(blockIdx.x) * vocabulary, vocabulary)",
     replace: "row(logits + int(blockIdx.x) * vocabulary, vocabulary)",
     check: simt("binding/process", large),
-    says: "signal",
+    says: "● tensors of more than 2^31 elements",
   },
   {
     fault: "Attention computes the offset of a row in 32 bits.",
@@ -101,6 +101,6 @@ export const kernels: readonly Mutant[] = [
     find: "+ row * row_stride;",
     replace: "+ row * int(row_stride);",
     check: simt("binding/process", large),
-    says: "signal",
+    says: "● tensors of more than 2^31 elements",
   },
 ];

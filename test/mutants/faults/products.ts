@@ -44,7 +44,7 @@ export const products: readonly Mutant[] = [
     find: "beta = accumulate ? 1 : 0;",
     replace: "beta = 0;",
     check: cublaslt,
-    says: "expected",
+    says: "element ",
   },
   {
     fault: "cuBLASLt is promised B's alignment for A.",

@@ -12,7 +12,7 @@ export const runtime: readonly Mutant[] = [
     find: '  check(cudaStreamWaitEvent(stream, owned_.arrived, 0), "upload");\n',
     replace: "",
     check: uploads,
-    says: "prefetches",
+    says: "● Device on simt › prefetches",
   },
   {
     fault: "An upload on the copy stream does not wait until the last one has been copied out of its buffer.",
@@ -20,7 +20,7 @@ export const runtime: readonly Mutant[] = [
     find: '  check(cudaStreamWaitEvent(copies, owned_.departed, 0), "upload");\n',
     replace: "",
     check: uploads,
-    says: "prefetches",
+    says: "● Device on simt › prefetches",
   },
   {
     fault: "An upload to fresh memory does not wait for the operations that used it before.",
@@ -28,7 +28,7 @@ export const runtime: readonly Mutant[] = [
     find: '  if (fresh) check(cudaEventRecord(owned_.departed, stream), "upload");\n',
     replace: "",
     check: uploads,
-    says: "prefetches",
+    says: "● Device on simt › prefetches",
   },
   {
     fault: "A ticket is recorded on the copy stream: who waits for it does not wait for the operations.",
@@ -36,7 +36,7 @@ export const runtime: readonly Mutant[] = [
     find: "cudaEventRecord(owned_.events[ticket % kEvents], owned_.device.stream)",
     replace: "cudaEventRecord(owned_.events[ticket % kEvents], owned_.copies)",
     check: uploads,
-    says: "on simt",
+    says: "● Device on simt",
   },
   {
     fault: "A timestamp that is captured marks a place in the graph only.",
@@ -44,7 +44,7 @@ export const runtime: readonly Mutant[] = [
     find: "capturing_ ? cudaEventRecordExternal : cudaEventRecordDefault",
     replace: "cudaEventRecordDefault",
     check: simt("binding/graph", { filter: "marks on simt" }),
-    says: "noted anew by every launch",
+    says: "● marks on simt › are noted anew by every launch",
   },
   {
     fault: "A device's thread leaves another device current.",
@@ -52,7 +52,7 @@ export const runtime: readonly Mutant[] = [
     find: 'void CudaContext::enter() { use("open"); }',
     replace: "void CudaContext::enter() {}",
     check: simt("binding/process", { filter: "two devices" }),
-    says: "uses both at once",
+    says: "● a process with two devices › uses both at once",
   },
   {
     fault: "An error that loses the device is taken for the operation's own.",
@@ -60,6 +60,6 @@ export const runtime: readonly Mutant[] = [
     find: "    case 719:  // cudaErrorLaunchFailure\n",
     replace: "",
     check: simt("binding/process", { filter: "whose device faults" }),
-    says: "hears of it by errors",
+    says: "● a process whose device faults › hears of it",
   },
 ];
