@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -39,7 +40,7 @@ struct CUstream_st {
   int device = nextpatch::simt::current_device();
   std::shared_ptr<Capture> capturing;
   Frontier frontier;                       // of the capture
-  std::deque<std::function<void()>> late;  // copies, and what was enqueued behind them
+  std::deque<std::function<void()>> late;  // copies or kernels, and what was enqueued behind them
   bool early = true;                       // whether the last copy from the host was
 };
 
@@ -97,6 +98,13 @@ cudaError_t remember(cudaError_t error) {
     last_error = error;
   }
   return error;
+}
+
+// NEXTPATCH_SIMT_LATE=1: kernels too run only when somebody waits for them, so that what another stream does in the
+// meantime, without having waited, shows. Whether a kernel fails is then not known when it is launched.
+bool late_kernels() {
+  static const bool is = std::getenv("NEXTPATCH_SIMT_LATE") != nullptr;
+  return is;
 }
 
 // Whether a stream belongs to another device than the calling thread's.
@@ -373,7 +381,7 @@ cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t s
       grid.x > 0 && grid.x <= 0x7fffffffu && grid.y > 0 && grid.y <= 65535 && grid.z > 0 && grid.z <= 65535;
   if (!grid_fits || threads == 0 || threads > 1024 || block.z > 64) return remember(cudaErrorInvalidConfiguration);
   if (shared_bytes > std::max(kSharedBytesDefault, opted_in)) return remember(cudaErrorInvalidValue);
-  return enqueue(stream, [&kernel, grid, block, shared_bytes, thread = std::move(thread)] {
+  Work work = [&kernel, grid, block, shared_bytes, thread = std::move(thread)] {
     ++kernel.launches;
     if (fault() != cudaSuccess || faults_now()) return cudaSuccess;
     const std::string problem = run_grid(kernel.name.c_str(), grid, block, shared_bytes, thread);
@@ -381,7 +389,11 @@ cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t s
     std::lock_guard<std::mutex> lock(error_mutex);
     stopped = problem;
     return cudaErrorUnknown;
-  });
+  };
+  if (!late_kernels() || !stream || stream->capturing || foreign(stream)) return enqueue(stream, std::move(work));
+  std::lock_guard<std::mutex> lock(late_mutex);
+  stream->late.push_back([work = std::move(work)] { remember(work()); });
+  return cudaSuccess;
 }
 
 }  // namespace nextpatch::simt

@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "@jest/globals";
 import { Device } from "../../lib/device.js";
 import { DeviceError, OutOfMemoryError } from "../../lib/errors.js";
@@ -151,9 +152,10 @@ describe.each(backends)("Device on %s", (backend) => {
       const [left, right] = [new Tensor(alone, "f32", [256]), new Tensor(alone, "f32", [256])];
       left.prefetch(new Float32Array(256).fill(round));
       native.copy(right, left);
-      left.dispose(); // its blocks are the next round's, in another role
+      left.dispose(); // its blocks are the next tensor's, in another role
       native.copy(out, right);
       right.dispose();
+      await setTimeout(2); // so that the operations are enqueued, and the blocks given back, before anybody waits
       const again = new Tensor(alone, "f32", [256]);
       again.prefetch(new Float32Array(256).fill(-1));
       again.dispose();

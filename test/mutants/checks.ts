@@ -25,13 +25,20 @@ interface Where {
   readonly filter?: string;
   readonly schedule?: string;
   readonly capability?: string;
+  /** Kernels run only when they are waited for. */
+  readonly late?: boolean;
 }
 
-function tests(script: string, build: Build, file: string, { filter, schedule, capability }: Where): Check {
+function tests(script: string, build: Build, file: string, where: Where): Check {
+  const { filter, schedule, capability, late } = where;
   const args = [`test/${file}.test.ts`, ...(filter === undefined ? [] : ["-t", filter])];
-  const env = { NEXTPATCH_SIMT_SCHEDULE: schedule ?? "forward", NEXTPATCH_SIMT_CAPABILITY: capability ?? "9.0" };
-  const where = [schedule, capability && `as ${capability}`].filter(Boolean).join(", ");
-  return { script, part: where === "" ? file : `${file}, ${where}`, build, run: { kind: "jest", args }, env };
+  const env = {
+    NEXTPATCH_SIMT_SCHEDULE: schedule ?? "forward",
+    NEXTPATCH_SIMT_CAPABILITY: capability ?? "9.0",
+    ...(late ? { NEXTPATCH_SIMT_LATE: "1" } : {}),
+  };
+  const how = [schedule, capability && `on ${capability}`, late && "with late kernels"].filter(Boolean);
+  return { script, part: [file, ...how].join(", "), build, run: { kind: "jest", args }, env };
 }
 
 /** Tests on simt. */

@@ -4,6 +4,7 @@ import type { Mutant } from "../mutant.js";
 
 const file = "native/cuda/context.cu";
 const uploads = simt("binding/device", { filter: "on simt" });
+const lateUploads = simt("binding/device", { filter: "on simt", late: true });
 
 export const runtime: readonly Mutant[] = [
   {
@@ -27,7 +28,7 @@ export const runtime: readonly Mutant[] = [
     file,
     find: '  if (fresh) check(cudaEventRecord(owned_.departed, stream), "upload");\n',
     replace: "",
-    check: uploads,
+    check: lateUploads,
     says: "● Device on simt › prefetches",
   },
   {

@@ -1,8 +1,8 @@
 // The part of the CUDA runtime API that native/cuda uses, on host memory. Streams are in order and run what is
 // enqueued at once, but for copies between page-locked and device memory and within it: as late as the stream's next
 // kernel, or whoever waits for them, allows, so that a wait that is missing shows. Every second copy from the host is
-// early instead, as the wait may be missing on either side. Captured graphs run when launched, in any order that their
-// dependencies allow (graph.h): the schedule chooses.
+// early instead, as the wait may be missing on either side. With NEXTPATCH_SIMT_LATE kernels are late too. Captured
+// graphs run when launched, in any order that their dependencies allow (graph.h): the schedule chooses.
 #pragma once
 
 #include <cstddef>

@@ -56,11 +56,16 @@ struct Matrix {
 
 int products = 0, wrong = 0;
 
-void product(cuda::Gemm& gemm, DType in, DType out, bool transpose_a, bool transpose_b, bool accumulate, int64_t offset,
-             int64_t m, int64_t n, int64_t k) {
-  Matrix a(in, transpose_a ? k : m, transpose_a ? m : k, offset, 1);
-  Matrix b(in, transpose_b ? n : k, transpose_b ? k : n, 2 * offset, 2);
-  Matrix c(out, m, n, offset, 3), expected(out, m, n, 0, 3);
+// Where the operands and the result begin.
+struct Offsets {
+  int64_t a, b, c;
+};
+
+void product(cuda::Gemm& gemm, DType in, DType out, bool transpose_a, bool transpose_b, bool accumulate,
+             const Offsets& at, int64_t m, int64_t n, int64_t k) {
+  Matrix a(in, transpose_a ? k : m, transpose_a ? m : k, at.a, 1);
+  Matrix b(in, transpose_b ? n : k, transpose_b ? k : n, at.b, 2);
+  Matrix c(out, m, n, at.c, 3), expected(out, m, n, 0, 3);
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
       float sum = accumulate ? c.get(i * n + j) : 0;
@@ -72,9 +77,9 @@ void product(cuda::Gemm& gemm, DType in, DType out, bool transpose_a, bool trans
   ++products;
   for (int64_t i = 0; i < m * n; ++i)
     if (c.get(i) != expected.get(i)) {
-      std::printf("[%d, %d, %d] transposed %d %d, accumulate %d, offset %d: element %d is %g, expected %g\n", int(m),
-                  int(n), int(k), transpose_a, transpose_b, accumulate, int(offset), int(i), double(c.get(i)),
-                  double(expected.get(i)));
+      std::printf("[%d, %d, %d] transposed %d %d, accumulate %d, offsets %d %d %d: element %d is %g, expected %g\n",
+                  int(m), int(n), int(k), transpose_a, transpose_b, accumulate, int(at.a), int(at.b), int(at.c), int(i),
+                  double(c.get(i)), double(expected.get(i)));
       ++wrong;
       return;
     }
@@ -85,14 +90,16 @@ void all_products() {
   const auto gemm = cuda::make_gemm(device);
   std::vector<char> workspace(gemm->workspace_bytes());
   gemm->use_workspace(workspace.data());
-  const int64_t shapes[][3] = {{5, 7, 3}, {1, 33, 16}, {24, 16, 40}, {64, 1, 9}, {8, 8, 8}};
+  // Two with the same result, but sums of different lengths.
+  const int64_t shapes[][3] = {{5, 7, 3}, {5, 7, 16}, {1, 33, 16}, {24, 16, 40}, {64, 1, 9}, {8, 8, 8}};
+  // Each of the three is the least aligned of them once.
+  const Offsets offsets[] = {{0, 0, 0}, {1, 64, 8}, {64, 1, 8}, {8, 64, 1}, {1, 2, 1}, {8, 16, 8}, {64, 64, 64}};
   for (const DType in : {DType::f32, DType::bf16})
     for (const DType out : {DType::f32, DType::bf16}) {
       if (in == DType::f32 && out != in) continue;
       for (int which = 0; which < 8; ++which)
-        for (const int64_t offset : {0, 1, 8, 64})
-          for (const auto& [m, n, k] : shapes)
-            product(*gemm, in, out, which & 1, which & 2, which & 4, offset, m, n, k);
+        for (const Offsets& at : offsets)
+          for (const auto& [m, n, k] : shapes) product(*gemm, in, out, which & 1, which & 2, which & 4, at, m, n, k);
     }
 }
 
