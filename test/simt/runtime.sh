@@ -13,4 +13,5 @@ fi
 cmake --build "$build" --target simt_test cublaslt_test fake_cublaslt --parallel "$(nproc)"
 "$build/simt_test"
 NEXTPATCH_SIMT_DEVICES=2 "$build/simt_test" devices_are_apart
+NEXTPATCH_SIMT_LATE=1 "$build/simt_test" kernels_are_late
 NEXTPATCH_CUBLAS="$build/Release/libfake_cublaslt.so" "$build/cublaslt_test"

@@ -19,6 +19,7 @@ cmake --build "$build" --target nextpatch_simt simt_test cublaslt_test fake_cubl
 export UBSAN_OPTIONS=print_stacktrace=1
 "$build/simt_test"
 NEXTPATCH_SIMT_DEVICES=2 "$build/simt_test" devices_are_apart
+NEXTPATCH_SIMT_LATE=1 "$build/simt_test" kernels_are_late
 NEXTPATCH_CUBLAS="$build/Release/libfake_cublaslt.so" "$build/cublaslt_test"
 # Kernels that break the rules on purpose: each must be stopped.
 for test in sanitizer_shared_memory_overrun sanitizer_device_memory_overrun; do

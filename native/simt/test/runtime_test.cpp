@@ -1,4 +1,6 @@
 // The stand-in for the CUDA runtime: launch limits, streams, graphs, memory, the list of kernels.
+#include <cstdlib>
+
 #include "check.h"
 #include "launch.h"
 
@@ -236,6 +238,32 @@ TEST(devices_are_apart) {
   cudaFree(theirs);
   cudaStreamDestroy(first);
   cudaStreamDestroy(second);
+}
+
+// Run with NEXTPATCH_SIMT_LATE=1: a kernel runs when it is waited for, on its stream or on one that waits for its
+// event.
+TEST(kernels_are_late) {
+  if (!std::getenv("NEXTPATCH_SIMT_LATE")) return;
+  cudaStream_t first = nullptr, second = nullptr;
+  cudaEvent_t event = nullptr;
+  for (cudaStream_t* stream : {&first, &second}) cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
+  cudaEventCreate(&event);
+  float x[2] = {};
+  const auto add = [&](int i, cudaStream_t stream) {
+    cuda::launch<add_kernel>("test", {1, 1, 0, stream}, x + i, 1.0f);
+  };
+  add(0, first);
+  cudaEventRecord(event, first);
+  add(0, first);
+  cudaStreamWaitEvent(second, event);
+  add(1, second);
+  EXPECT(x[0] == 0 && x[1] == 0);
+  cudaStreamSynchronize(second);
+  EXPECT(x[0] == 1 && x[1] == 1);
+  cudaStreamSynchronize(first);
+  EXPECT(x[0] == 2);
+  cudaEventDestroy(event);
+  for (cudaStream_t stream : {first, second}) cudaStreamDestroy(stream);
 }
 
 TEST(device_memory) {
