@@ -6,7 +6,6 @@ const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 /** What a fault shows as, by what the check's output says of it. */
 function sign(says: string): string {
   if (says === "toBeLessThanOrEqual" || says === "element ") return "a wrong result";
-  if (says === "Expected: true") return "memory beyond it was written";
   if (says.startsWith("● ")) return `the test of “${says.slice(2)}”`;
   return `“${says}”`;
 }

@@ -147,18 +147,20 @@ describe.each(backends)("Device on %s", (backend) => {
 
   it("prefetches to memory that earlier operations used for something else", async () => {
     const alone = new Device(backend, 0, 6);
-    const out = new Tensor(alone, "f32", [256]);
-    for (let round = 0; round < 10; ++round) {
-      const [left, right] = [new Tensor(alone, "f32", [256]), new Tensor(alone, "f32", [256])];
+    const make = () => new Tensor(alone, "f32", [256]);
+    const out = make();
+    for (let round = 0; round < 12; ++round) {
+      const [left, right] = [make(), make()];
       left.prefetch(new Float32Array(256).fill(round));
       native.copy(right, left);
-      left.dispose(); // its blocks are the next tensor's, in another role
+      left.dispose(); // its blocks are the next tensors', in another role
       native.copy(out, right);
       right.dispose();
       await setTimeout(2); // so that the operations are enqueued, and the blocks given back, before anybody waits
-      const again = new Tensor(alone, "f32", [256]);
-      again.prefetch(new Float32Array(256).fill(-1));
-      again.dispose();
+      const spare = Array.from({ length: round % 3 }, make);
+      const again = make(); // in one round or another, what arrives for it takes each of the blocks
+      for (const value of [-1, -2]) again.prefetch(new Float32Array(256).fill(value));
+      for (const tensor of [...spare, again]) tensor.dispose();
       expect(new Set(await out.read())).toEqual(new Set([round]));
     }
   });

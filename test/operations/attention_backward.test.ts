@@ -1,4 +1,4 @@
-import { describe, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import { dataOf, enqueueBackward, fuse, problems, rotatedBack, scaleOf, title } from "../support/attention_problem.js";
 import { grid, open } from "../support/backends.js";
 import { expectClose, expectSameBits } from "../support/closeness.js";
@@ -30,6 +30,26 @@ describe.each(grid)("attention backward on $backend in $dtype", ({ backend, dtyp
       for (let i = 0; i < 3; ++i) expectClose(got[i]!, exact[i]!, plain[i]!);
     }
     await memory.verify();
+  });
+
+  it("gives no gradient to a key that is hidden from the only query that matters", async () => {
+    const p = problems(backend).find(({ queries, keys }) => queries === 35 && keys === 65)!;
+    const data = dataOf(p, dtype);
+    const width = p.heads * p.headDim;
+    for (const query of [0, 1, 16, 31, 32]) {
+      const memory = new Memory(open(backend));
+      const dout = data.dout.map((value, i) => (Math.floor(i / width) % p.queries === query ? value : 0));
+      const [, dk, dv] = enqueueBackward(memory, p, dtype, { ...data, dout });
+      const seen = query + p.keys - p.queries + 1;
+      for (const gradient of [dk!, dv!]) {
+        const rows = await values(gradient);
+        const nonzero = Array.from({ length: p.keys }, (_, key) =>
+          rows.subarray(key * p.headDim, (key + 1) * p.headDim).some((value) => value !== 0),
+        );
+        expect(nonzero).toEqual(nonzero.map((_, key) => key < seen));
+      }
+      await memory.verify();
+    }
   });
 
   it("gives the same bits again", () => {

@@ -39,7 +39,7 @@ const all = [
   problem(1, 64, 64, 1, 1, 64),
   problem(1, 128, 128, 1, 1, 128),
   problem(1, 65, 129, 6, 2, 80),
-  problem(1, 33, 63, 2, 1, 64), // 30 keys more: the mask hides the last key only of some tile
+  problem(1, 35, 65, 6, 1, 64), // 30 keys more: the mask hides only the last key of some tiles
   problem(2, 123, 123, 4, 2, 64, { fused: true }),
   problem(2, 31, 31, 3, 1, 80, { fused: true }),
   problem(1, 37, 37, 2, 1, 96, { guard: 61 }),
@@ -65,7 +65,7 @@ const few = [
   problem(1, 5, 5, 1, 1, 128),
   problem(1, 113, 203, 2, 1, 32),
   problem(1, 203, 113, 1, 1, 32),
-  problem(1, 33, 63, 1, 1, 64),
+  problem(1, 35, 65, 6, 1, 64),
   problem(1, 1, 1025, 1, 1, 64),
   problem(1, 33, 33, 2, 1, 64, { fused: true }),
   problem(1, 19, 19, 1, 1, 48),

@@ -63,12 +63,12 @@ export const products: readonly Mutant[] = [
     says: misaligned,
   },
   {
-    fault: "An algorithm is used for sums of another length.",
+    fault: "A plan is used for sums of another length.",
     file,
     find: "const Key key{c.dim(0), c.dim(1), inner,",
     replace: "const Key key{c.dim(0), c.dim(1), 0,",
     check: cublaslt,
-    says: "an algorithm of another shape",
+    says: "element ",
   },
   {
     fault: "cuBLASLt has less workspace than the algorithm was chosen for.",

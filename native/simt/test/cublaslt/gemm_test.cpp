@@ -92,8 +92,8 @@ void all_products() {
   gemm->use_workspace(workspace.data());
   // Two with the same result, but sums of different lengths.
   const int64_t shapes[][3] = {{5, 7, 3}, {5, 7, 16}, {1, 33, 16}, {24, 16, 40}, {64, 1, 9}, {8, 8, 8}};
-  // Each of the three is the least aligned of them once.
-  const Offsets offsets[] = {{0, 0, 0}, {1, 64, 8}, {64, 1, 8}, {8, 64, 1}, {1, 2, 1}, {8, 16, 8}, {64, 64, 64}};
+  // Each of the three is once the least aligned, and the result once alone.
+  const Offsets offsets[] = {{0, 0, 0}, {0, 0, 1}, {1, 64, 8}, {64, 1, 8}, {8, 64, 1}, {1, 2, 1}, {8, 16, 8}, {64, 64, 64}};
   for (const DType in : {DType::f32, DType::bf16})
     for (const DType out : {DType::f32, DType::bf16}) {
       if (in == DType::f32 && out != in) continue;
