@@ -18,7 +18,12 @@ const peakBytes = 3.35e12;
 /** Share of the bandwidth that a streaming kernel reaches. */
 const bandwidthShare = 0.85;
 /** Share of the peak that cuBLASLt's bf16 products of these shapes reach; the smaller models' products are narrower. */
-const gemmShare: Readonly<Record<string, number>> = { "llama-370m": 0.55, "llama-1.3b": 0.6 };
+const gemmShare: Readonly<Partial<Record<PresetName, number>>> = {
+  "llama-370m": 0.55,
+  "llama-780m": 0.55,
+  "llama-1.3b": 0.6,
+  "llama-2.7b": 0.6,
+};
 /** Share of the peak that attention with mma.sync reaches, forward and backward: it has no wgmma. */
 const attentionShare = { forward: 0.35, backward: 0.26 };
 /** Seconds a kernel takes at least, with the gap to the next one in a graph. */
@@ -88,7 +93,8 @@ function secondsOf(row: Row, preset: PresetName): number {
   return Math.max(byMemory, row.flops / (peakFlops * share)) + launchSeconds;
 }
 
-interface Model {
+/** A step on paper. */
+export interface StepModel {
   readonly preset: PresetName;
   readonly K: number;
   readonly rows: readonly (Row & { readonly milliseconds: number })[];
@@ -96,10 +102,13 @@ interface Model {
   readonly mfu: number;
 }
 
-/** A step of as many micro-batches of 32768 positions as 2^21 tokens make. */
-function model(preset: PresetName, K: number): Model {
+/** The presets that it can be computed for: those of the paper. */
+export const modelled = Object.keys(gemmShare) as PresetName[];
+
+/** A step of as many micro-batches of 32768 positions as its tokens make. */
+export function stepModel(preset: PresetName, K: number, tokens = 2 ** 21): StepModel {
   const config = parseLlamaConfig(presets[preset], preset);
-  const passes = 2 ** 21 / K / positions;
+  const passes = tokens / K / positions;
   const timed = rows(config, K).map((row) => {
     const calls = row.count * (row.perStep ? 1 : passes);
     return { ...row, count: calls, milliseconds: 1e3 * calls * secondsOf(row, preset) };
@@ -109,8 +118,8 @@ function model(preset: PresetName, K: number): Model {
   return { preset, K, rows: timed, milliseconds, mfu: flops / (milliseconds / 1e3) / peakFlops };
 }
 
-function table({ preset, K, rows: timed, milliseconds, mfu }: Model): string {
-  const row = (each: Model["rows"][number]) =>
+function table({ preset, K, rows: timed, milliseconds, mfu }: StepModel): string {
+  const row = (each: StepModel["rows"][number]) =>
     `| ${each.name} | ${each.count} | ${(each.bytes / 1e6).toFixed(1)} | ${(each.flops / 1e9).toFixed(1)} | ` +
     `${each.milliseconds.toFixed(1)} | ${((100 * each.milliseconds) / milliseconds).toFixed(1)} |`;
   return [
@@ -125,7 +134,10 @@ function table({ preset, K, rows: timed, milliseconds, mfu }: Model): string {
 
 /** The page, as it stands in docs/cuda-model.md. */
 export function cudaModelPage(): string {
-  const models = (["llama-370m", "llama-1.3b"] as const).flatMap((preset) => [model(preset, 1), model(preset, 4)]);
+  const models = (["llama-370m", "llama-1.3b"] as const).flatMap((preset) => [
+    stepModel(preset, 1),
+    stepModel(preset, 4),
+  ]);
   return [
     "# A training step on paper",
     "",
@@ -138,8 +150,8 @@ export function cudaModelPage(): string {
     "",
     `- Peaks: ${(peakFlops / 1e12).toFixed(0)} TFLOP/s in bf16, ${(peakBytes / 1e12).toFixed(2)} TB/s.`,
     `- Streaming kernels reach ${(100 * bandwidthShare).toFixed(0)} % of the bandwidth.`,
-    `- cuBLASLt's products reach ${(100 * gemmShare["llama-370m"]!).toFixed(0)} % of the peak for llama-370m, ` +
-      `${(100 * gemmShare["llama-1.3b"]!).toFixed(0)} % for llama-1.3b.`,
+    `- cuBLASLt's products reach ${(100 * gemmShare["llama-370m"]!).toFixed(0)} % of the peak for llama-370m and 780m, ` +
+      `${(100 * gemmShare["llama-1.3b"]!).toFixed(0)} % for llama-1.3b and 2.7b.`,
     `- Attention with \`mma.sync\` reaches ${(100 * attentionShare.forward).toFixed(0)} % forward and ` +
       `${(100 * attentionShare.backward).toFixed(0)} % backward, of the FLOPs that a single pass would compute.`,
     `- A kernel takes ${(1e6 * launchSeconds).toFixed(1)} microseconds besides, with the gap to the next in a graph.`,
