@@ -2,7 +2,7 @@
 # Builds, tests and measures nextpatch on a machine with an NVIDIA GPU.
 #
 #   bench/gpu.sh [build] [test] [sanitize] [kernels] [train]      (none named: all, in this order)
-#   bench/gpu.sh quick [--dry] [PART...]      what ten minutes on a GPU must answer, of a tree that is built already
+#   bench/gpu.sh quick [--device simt] [PART...]   what ten minutes on a GPU must answer, of a tree that is built already
 #   bench/gpu.sh pack                         that tree, for a machine with no network and no compiler
 #
 # Needs no network: node_modules must exist (npm ci), and for the peers a Python with bench/peers/requirements.txt.

@@ -73,7 +73,7 @@ function rows(config: LlamaConfig, K: number): Row[] {
     { name: "attention: backward", count: layers, ...cost.attentionBackward(B, T, H, G, D), rate: "backward" },
     memory("RMSNorm: forward", 2 * layers + 1, cost.rmsNormForward(N, C)),
     memory("RMSNorm: backward", 2 * layers + 1, cost.rmsNormBackward(N, C)),
-    memory("rotary: forward and inverse", 2 * layers, cost.rotary(B, T, H + G, D)),
+    memory("rotary", 2 * layers, cost.rotary(B, T, H + G, D)),
     memory("SwiGLU: forward", layers, cost.swigluForward(N, I)),
     memory("SwiGLU: backward", layers, cost.swigluBackward(N, I)),
     product("head: forward", 1, N, V, C),

@@ -1,125 +1,105 @@
 /**
  * What ten minutes on a GPU must answer, the most valuable first:
  *
- *     bench/gpu.sh quick [--dry] [PART…]
+ *     bench/gpu.sh quick [--device simt] [--budget SECONDS] [PART…]
  *
- * Nothing is compiled here. Every step has its own limit, and may also use what earlier steps have left; together they
- * end within nine minutes. After every step the result is written anew: one JSON file and one page of text in --out,
- * named after the GPU. Parts that do not run keep what an existing file says of them. Exits with 1 if a step failed.
+ * Nothing is compiled here. Every step has its own limit, and may also use what earlier steps have left; the budget
+ * ends all of them. The result is one JSON file and one page of text in --out, named after the device. Both are written
+ * anew whenever a step begins, has found more, or ends. Steps that do not run keep what an existing file says of them.
+ * Exits with 1 if a step failed.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { BackendReport } from "../../lib/native.js";
-import { earlierSteps, type QuickStep, resultFiles, writeResult } from "./quick/result.js";
-import { type Ended, endStep, run } from "./quick/run_step.js";
-import { type Part, parts, type QuickPlan, quickSteps } from "./quick/steps.js";
+import { Budget } from "./quick/budget.js";
+import { type Part, parts, type Target } from "./quick/plan.js";
+import { allSteps, earlierSteps, type QuickStep, resultFiles, writeResult } from "./quick/result.js";
+import { runStep } from "./quick/run_step.js";
+import { quickSteps } from "./quick/steps.js";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    dry: { type: "boolean", default: false },
+    device: { type: "string", default: "cuda" },
+    budget: { type: "string", default: "540" },
     out: { type: "string", default: "bench/results" },
+    logs: { type: "string", default: ".gpu/quick" },
     python: { type: "string", default: "python3" },
   },
 });
+const backend = flags.device as Target["backend"];
+const budgetSeconds = Number(flags.budget);
 const unknown = positionals.find((name) => !(parts as readonly string[]).includes(name));
-if (unknown !== undefined) {
-  process.stderr.write(`bench/gpu.sh quick: no part '${unknown}': expected ${parts.join(", ")}\n`);
-  process.exit(2);
-}
+if (unknown !== undefined) refuse(`no part '${unknown}': expected ${parts.join(", ")}`);
+if (backend !== "cuda" && backend !== "simt") refuse(`--device: expected cuda or simt but received ${backend}`);
+if (!(budgetSeconds > 0)) refuse(`--budget: expected seconds but received ${flags.budget}`);
 const chosen = new Set<Part>(positionals.length === 0 ? parts : ["device", ...(positionals as Part[])]);
 
-const scratch = join(".gpu", "quick");
-rmSync(scratch, { recursive: true, force: true });
-for (const folder of [scratch, flags.out]) mkdirSync(folder, { recursive: true });
-const plans = quickSteps({ dry: flags.dry, scratch, python: flags.python }).filter(({ part }) => chosen.has(part));
+rmSync(flags.logs, { recursive: true, force: true });
+for (const folder of [flags.logs, flags.out]) mkdirSync(folder, { recursive: true });
+const plans = quickSteps({ backend, logs: flags.logs, python: flags.python });
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => {
-    endStep("SIGKILL");
-    process.exit(130); // what was measured is written
-  });
+const ending = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => ending.abort());
+
+const date = new Date().toISOString();
+const revision = sourceRevision();
+const options = { budget: new Budget(budgetSeconds), logs: flags.logs, revision, signal: ending.signal };
+const [first, ...rest] = plans.filter(({ part }) => chosen.has(part));
+
+// The device's name, without which the result has none, is what the first step finds.
+const info = await runStep(first!, { ...options, onChange: () => {} });
+const device = deviceName(info);
+const earlier = earlierSteps(flags.out, device);
+const steps = new Map<string, QuickStep>();
+ended(info);
+for (const plan of rest) {
+  if (ending.signal.aborted) break;
+  ended(await runStep(plan, { ...options, onChange: keep }));
 }
 
-/** When a step must have ended: after the limits of all steps up to it. */
-let end = performance.now();
-let kept: QuickStep[] = [];
-let device: string | null = null;
-const done: QuickStep[] = [];
-for (const plan of plans) {
-  end += 1000 * plan.seconds;
-  const missing = plan.missing?.() ?? null;
-  const log = join(scratch, plan.name);
-  const seconds = Math.max(0, (end - performance.now()) / 1000);
-  const step =
-    missing === null
-      ? outcome(plan, await run(plan.command, seconds, log, plan.clocks ?? false))
-      : skipped(plan, missing);
-  done.push(step);
-  const { phase, name, reason = "" } = step;
-  process.stdout.write(
-    `${phase.padEnd(10)} ${name.padEnd(24)} ${step.outcome.padEnd(7)} ${step.seconds.toFixed(0).padStart(4)} s  ${reason}\n`,
-  );
-  if (step.output !== undefined) process.stderr.write(`${step.output}\n`);
-  if (device === null) {
-    device = deviceName(step);
-    kept = earlierSteps(flags.out, device, chosen);
-  }
-  writeResult(flags.out, { device, date: new Date().toISOString(), revision: revision(), steps: inOrder() });
-}
-const files = resultFiles(flags.out, device!);
+const files = resultFiles(flags.out, device);
 process.stdout.write(`\n${readFileSync(files.text, "utf8")}\n${files.json}\n`);
-if (done.some((step) => step.outcome === "failed")) process.exitCode = 1;
+if (ending.signal.aborted) process.exitCode = 130;
+else if ([...steps.values()].some(({ outcome }) => outcome === "failed")) process.exitCode = 1;
 
-function outcome(plan: QuickPlan, ended: Ended): QuickStep {
-  let { failure } = ended;
-  let result: unknown;
-  try {
-    result = plan.read?.(ended.stdout);
-  } catch (error) {
-    // A step that failed may have left nothing.
-    failure ??= `unexpected output: ${(error as Error).message}`;
-  }
-  return {
-    phase: plan.part,
-    name: plan.name,
-    outcome: failure === null ? "passed" : "failed",
-    seconds: Math.round(10 * ended.seconds) / 10,
-    ...(failure === null ? {} : { reason: failure, output: ended.tail }),
-    limit: plan.seconds,
-    ...(result === undefined || result === null ? {} : { result }),
-    ...(ended.clocks === null ? {} : { clocks: ended.clocks }),
-  };
+function keep(step: QuickStep): void {
+  steps.set(step.name, step);
+  const all = allSteps(plans, [...steps.values()], earlier, { date, revision });
+  writeResult(flags.out, { device, backend, date, revision, steps: all });
 }
 
-function skipped({ part, name, seconds }: QuickPlan, reason: string): QuickStep {
-  return { phase: part, name, outcome: "skipped", seconds: 0, limit: seconds, reason };
+function ended(step: QuickStep): void {
+  keep(step);
+  const { phase, name, outcome, seconds, reason = "", output } = step;
+  const time = `${seconds.toFixed(0).padStart(4)} s`;
+  process.stdout.write(`${phase.padEnd(10)} ${name.padEnd(24)} ${outcome.padEnd(7)} ${time}  ${reason}\n`);
+  if (output !== undefined) process.stderr.write(`${output}\n`);
 }
 
-/** All steps in the order of the parts. */
-function inOrder(): QuickStep[] {
-  return parts.flatMap((part) => [...done, ...kept].filter(({ phase }) => phase === part));
-}
-
-/** The first device's name, of the step `info`. Ends the program if there is none: nothing else could run. */
-function deviceName({ result, reason }: QuickStep): string {
-  const { backends = [] } = (result ?? {}) as { backends?: BackendReport[] };
-  const backend = backends.find(({ name }) => name === (flags.dry ? "simt" : "cuda"));
-  const found = backend?.devices[0]?.name;
-  if (found !== undefined) return flags.dry ? "dry" : found;
-  process.stderr.write(`bench/gpu.sh quick: no device: ${backend?.problem ?? reason ?? "the driver finds none"}\n`);
+/** The first device's name. Ends the program if there is none: nothing else could run. */
+function deviceName(step: QuickStep): string {
+  const { backends = [] } = (step.result ?? {}) as { backends?: BackendReport[] };
+  const report = backends.find(({ name }) => name === backend);
+  const found = report?.devices[0]?.name;
+  if (found !== undefined) return found;
+  process.stderr.write(`bench/gpu.sh quick: no device: ${report?.problem ?? step.reason ?? "none is found"}\n`);
+  if (step.output !== undefined) process.stderr.write(`${step.output}\n`);
   process.exit(1);
 }
 
-/** Of the source: what `gpu.sh pack` wrote down, or git's. */
-function revision(): string {
-  const packed = ".gpu/pack/revision";
-  if (existsSync(packed)) return readFileSync(packed, "utf8").trim();
+function refuse(why: string): never {
+  process.stderr.write(`bench/gpu.sh quick: ${why}\n`);
+  process.exit(2);
+}
+
+/** Git's, or where there is none what `gpu.sh pack` wrote down. */
+function sourceRevision(): string {
   try {
     return execFileSync("git", ["describe", "--always", "--dirty"], { encoding: "utf8", stdio: "pipe" }).trim();
   } catch {
-    return "unknown";
+    const packed = ".gpu/pack/revision";
+    return existsSync(packed) ? readFileSync(packed, "utf8").trim() : "unknown";
   }
 }

@@ -10,7 +10,7 @@ const rows: Readonly<Record<string, string>> = {
   attentionBackward: "attention: backward",
   rmsNormForward: "RMSNorm: forward",
   rmsNormBackward: "RMSNorm: backward",
-  rotary: "rotary: forward and inverse",
+  rotary: "rotary",
   swigluForward: "SwiGLU: forward",
   swigluBackward: "SwiGLU: backward",
   crossEntropy: "cross-entropy and its gradient",

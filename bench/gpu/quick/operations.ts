@@ -70,7 +70,7 @@ last.forEach((name, index) => {
 const sorted = [...rows].map(([name, row]) => ({ name, ...row })).sort((a, b) => b.seconds - a.seconds);
 process.stdout.write(
   `${JSON.stringify({
-    model: preset ?? "made",
+    model: preset ?? "tiny",
     patchSize: Number(patchSize),
     tokens: Number(tokensPerStep),
     secondsPerStep: result.secondsPerStep,

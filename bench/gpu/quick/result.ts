@@ -4,12 +4,17 @@ import { join } from "node:path";
 import { resultName, type Step } from "../result.js";
 import type { ClockSummary } from "./clocks.js";
 import { page } from "./page.js";
+import type { QuickPlan } from "./plan.js";
 
 /** A step, and what it has found. */
 export interface QuickStep extends Step {
   /** Seconds that it may take, besides those that earlier steps have left. */
   readonly limit: number;
-  /** The step's own JSON; absent if it has none. */
+  /** When it began; ISO 8601. */
+  readonly date: string;
+  /** Of the source that it ran. */
+  readonly revision: string;
+  /** The step's own JSON; absent if it has none. Of a failed step it may be a part. */
   readonly result?: unknown;
   /** Of the GPU while it ran. */
   readonly clocks?: ClockSummary;
@@ -20,8 +25,9 @@ export interface QuickStep extends Step {
 export interface QuickResult {
   /** The name of the first device. */
   readonly device: string;
+  readonly backend: string;
+  /** Of the last run. */
   readonly date: string;
-  /** Of the source. */
   readonly revision: string;
   readonly steps: readonly QuickStep[];
 }
@@ -32,12 +38,24 @@ export function resultFiles(folder: string, device: string): { json: string; tex
   return { json: join(folder, name), text: join(folder, name.replace(/json$/, "md")) };
 }
 
-/** The steps that a device's result has so far; those of `again` are left out. */
-export function earlierSteps(folder: string, device: string, again: ReadonlySet<string>): QuickStep[] {
+/** The steps that a device's result has so far. */
+export function earlierSteps(folder: string, device: string): readonly QuickStep[] {
   const { json } = resultFiles(folder, device);
-  if (!existsSync(json)) return [];
-  const { steps } = JSON.parse(readFileSync(json, "utf8")) as QuickResult;
-  return steps.filter(({ phase }) => !again.has(phase));
+  return existsSync(json) ? (JSON.parse(readFileSync(json, "utf8")) as QuickResult).steps : [];
+}
+
+/** Every step of the plans, in their order: as of this run, else as of an earlier one, else as not measured. */
+export function allSteps(
+  plans: readonly QuickPlan[],
+  now: readonly QuickStep[],
+  earlier: readonly QuickStep[],
+  { date, revision }: { date: string; revision: string },
+): QuickStep[] {
+  return plans.map(({ part, name, seconds }) => {
+    const found = [...now, ...earlier].find((step) => step.name === name);
+    if (found !== undefined) return found;
+    return { phase: part, name, outcome: "skipped", seconds: 0, limit: seconds, date, revision, reason: "not run yet" };
+  });
 }
 
 /** Writes both files, each at once: whoever reads them while steps still run sees a whole one. */

@@ -1,14 +1,14 @@
 /**
  * The same 20 steps in two stages, each time in processes of their own: twice as they are, once without graphs, once
- * interrupted and resumed. Compares the SHA-256 of the weights, for bench/gpu.sh quick:
+ * interrupted and resumed. Compares the SHA-256 of weights and moments, for bench/gpu.sh quick:
  *
  *     npx tsx bench/gpu/quick/same_bits.ts cuda
  *
- * Prints one JSON object; fails if two runs differ.
+ * Prints a line of JSON after each, with all hashes so far; fails if two differ.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -67,25 +67,37 @@ async function compare(): Promise<void> {
     execFileSync(process.execPath, args, { env: { ...process.env, ...env }, stdio: ["ignore", "inherit", "inherit"] });
   };
   const hash = (name: string) => {
+    const trainer = join(scratch, name, `checkpoints/step-${String(steps).padStart(8, "0")}/trainer`);
+    const state = readdirSync(trainer).filter((file) => file.endsWith(".safetensors"));
     const sha = createHash("sha256");
-    for (const file of ["model/model", `checkpoints/step-${String(steps).padStart(8, "0")}/trainer/master`]) {
-      sha.update(readFileSync(join(scratch, name, `${file}.safetensors`)));
+    for (const file of [
+      join(scratch, name, "model/model.safetensors"),
+      ...state.sort().map((file) => join(trainer, file)),
+    ]) {
+      sha.update(readFileSync(file));
     }
     return sha.digest("hex");
+  };
+  const hashes: Record<string, string> = {};
+  const equal = () => new Set(Object.values(hashes)).size === 1;
+  const compared = (name: string) => {
+    hashes[name] = hash(name);
+    process.stdout.write(`${JSON.stringify({ steps, interruptedAfter, equal: equal(), hashes })}\n`);
   };
   try {
     const writer = await ShardWriter.create(join(scratch, "train.bin"), 2);
     await writer.write(Array.from({ length: 64 * scale.positions }, (_, i) => (i * i + (i >> 3)) % scale.vocabulary));
     await writer.finish();
     run("once", steps);
+    compared("once");
     run("again", steps);
+    compared("again");
     run("graphsOff", steps, { NEXTPATCH_GRAPHS: "0" });
+    compared("graphsOff");
     run("resumed", interruptedAfter);
     run("resumed", steps);
-    const hashes = Object.fromEntries(["once", "again", "graphsOff", "resumed"].map((name) => [name, hash(name)]));
-    const equal = new Set(Object.values(hashes)).size === 1;
-    process.stdout.write(`${JSON.stringify({ steps, interruptedAfter, equal, hashes })}\n`);
-    if (!equal) process.exitCode = 1;
+    compared("resumed");
+    if (!equal()) process.exitCode = 1;
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -1,61 +1,19 @@
 /** What `bench/gpu.sh quick` runs, the most valuable first, each with the seconds that it may take. */
-import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type PresetName, presets } from "../../../lib/hf/presets.js";
 import type { BackendReport } from "../../../lib/native.js";
-import { readJest } from "./jest_result.js";
+import { child, jest, nextpatch, profiled, sanitized, script } from "./commands.js";
 import { attentionOccupancy } from "./occupancy.js";
-import type { Command } from "./run_step.js";
-
-/** In order. `gpu.sh quick PART…` runs only these, after `device`. */
-export const parts = [
-  "device",
-  "tests",
-  "train",
-  "operations",
-  "kernels",
-  "occupancy",
-  "bits",
-  "ptx",
-  "large",
-  "sanitize",
-  "fault",
-  "pytorch",
-] as const;
-export type Part = (typeof parts)[number];
-
-/** Where the steps run. `dry` is the simulated device with the least shapes: it shows that everything starts. */
-export interface Target {
-  readonly dry: boolean;
-  /** For what the steps leave. */
-  readonly scratch: string;
-  /** With PyTorch. */
-  readonly python: string;
-}
-
-export interface QuickPlan {
-  readonly part: Part;
-  readonly name: string;
-  readonly seconds: number;
-  readonly command: Command;
-  /** Why it cannot run here; null if it can. Asked when its turn comes. */
-  readonly missing?: () => string | null;
-  /** Whether the GPU's clocks are sampled. */
-  readonly clocks?: boolean;
-  /** Its result, of its output or of what it has left. */
-  readonly read?: (stdout: string) => unknown;
-}
+import type { QuickPlan, Target } from "./plan.js";
+import { without, withoutPeers } from "./presence.js";
+import { gpuKeys, jsonLines, lastJson, readGpu, readKernels, readNsys, readTests } from "./read.js";
+import type { Command } from "./run_command.js";
 
 /** T of the models, and tokens of a step: at K = 4 one pass of 32768 positions. */
-export const shape = { positions: 2048, tokens: 2 ** 17 };
-const dryModel = {
-  vocab_size: 96,
-  hidden_size: 64,
-  intermediate_size: 96,
-  num_hidden_layers: 1,
-  num_attention_heads: 2,
-};
+const shape = { positions: 2048, tokens: 2 ** 17 };
+/** Tokens of the step that is looked at operation by operation: one pass. */
+const passTokens = 2 ** 15;
 
 /** Models with the seconds for K = 1 and K = 4, and the timed steps. */
 const trained: readonly (readonly [PresetName, number, number, number])[] = [
@@ -65,263 +23,253 @@ const trained: readonly (readonly [PresetName, number, number, number])[] = [
   ["llama-2.7b", 32, 16, 2],
 ];
 
-export function quickSteps(target: Target): QuickPlan[] {
-  const { dry, scratch, python } = target;
-  const backend = dry ? "simt" : "cuda";
-  const { positions, tokens } = dry ? { positions: 8, tokens: 32 } : shape;
-  const models = dry ? trained.slice(0, 1) : trained;
-  const node = (args: readonly string[], env?: Command["env"]): Command => ({ program: process.execPath, args, env });
-  const script = (name: string, args: readonly string[], env?: Command["env"]) =>
-    node(["--import", "tsx", `bench/gpu/quick/${name}.ts`, ...args], env);
-  const nextpatch = (...args: string[]) => node(["--import", "tsx", "lib/cli/main.ts", ...args, "--json"]);
-  const modelFlag = (preset: PresetName) => (dry ? JSON.stringify(dryModel) : preset);
-  const gpuOnly = () => (dry ? "it needs a GPU" : null);
+/** For simt, in place of the presets. */
+const tiny = {
+  shape: { positions: 8, tokens: 32 },
+  passTokens: 16,
+  model: { vocab_size: 96, hidden_size: 64, intermediate_size: 80, num_hidden_layers: 1, num_attention_heads: 2 },
+};
 
-  /** Jest on this backend alone; every process holds a context of the GPU. */
-  function tests(
-    part: Part,
-    name: string,
-    seconds: number,
-    flags: readonly string[],
-    env: Command["env"] = {},
-  ): QuickPlan {
-    const outputFile = join(scratch, `${name}.json`);
-    const command = jest(flags, outputFile, { NEXTPATCH_TEST_BACKENDS: backend, ...env });
-    return { part, name, seconds, command, read: () => readJest(outputFile) };
-  }
+/** Built by `gpu.sh build` and `gpu.sh pack` from bench/gpu/fault.cu. */
+const faultModule = "build/fault.node";
+/** Registers and warps as the compiler tells them: `npm run check:cuda`. */
+const ptxasReport = "bench/results/ptxas-cuda-13.0.txt";
+/** The least that test/binding/children/large.mjs needs. */
+const largeBytes = 36 * 2 ** 30;
 
-  function sanitized(tool: string, seconds: number): QuickPlan {
-    const files = ["attention", "cross_entropy", "patch_embedding", "rmsnorm"].map((name) => `test/operations/${name}`);
-    const { part, name, read, command } = tests("sanitize", tool, seconds, [...files, ...alone], few);
-    // A status that the runtime returns to a query, such as an event that was not reached yet, is not an error.
-    const flags = ["--target-processes", "all", "--report-api-errors", "no", "--error-exitcode", "9", "--tool", tool];
-    const { program, args, env } = command;
-    return {
-      ...{ part, name, seconds, read },
-      command: { program: "compute-sanitizer", args: [...flags, program, ...args], env },
-      missing: () => gpuOnly() ?? without("compute-sanitizer"),
-    };
-  }
+const alone = ["--runInBand", "--testTimeout", "600000"];
+const together = ["--maxWorkers=8"]; // each holds a context of the GPU
+const few = { NEXTPATCH_TEST_CASES: "few" };
+const operationTests = (...names: readonly string[]) => names.map((name) => `test/operations/${name}`);
 
-  const alone = ["--runInBand", "--testTimeout", "600000"];
-  const few = { NEXTPATCH_TEST_CASES: "few" };
-  const jit = { CUDA_FORCE_PTX_JIT: "1", CUDA_CACHE_PATH: join(scratch, "ptx"), ...few };
-  const occupancyFile = join(scratch, "occupancy.jsonl");
-  const gpuFile = join(scratch, "gpu.out");
-  const workers = "--maxWorkers=8";
-  const training = ["nn/training_pass", "nn/accumulation", "nn/parity", "nn/decoder", "train/backends"];
+export function quickSteps({ backend, logs, python }: Target): QuickPlan[] {
+  const simt = backend === "simt";
+  const gpuOnly = () => (simt ? "no GPU" : null);
+  const inputs = { backend, simt, gpuOnly, logs, python };
   return [
-    { part: "device", name: "info", seconds: 10, command: nextpatch("info"), read: lastJson },
+    ...deviceSteps(inputs),
+    ...testSteps(inputs),
+    ...trainSteps(inputs),
+    ...operationSteps(inputs),
+    ...kernelSteps(inputs),
+    ...occupancySteps(inputs),
+    { part: "bits", name: "same-bits", seconds: 30, command: script("same_bits", [backend]), read: lastJson },
+    ...ptxSteps(inputs),
+    ...largeSteps(inputs),
+    ...sanitizerSteps(inputs),
+    ...faultSteps(inputs),
+    ...peerSteps(inputs),
+  ];
+}
+
+interface Inputs extends Target {
+  readonly simt: boolean;
+  readonly gpuOnly: () => string | null;
+}
+
+function deviceSteps({ gpuOnly }: Inputs): QuickPlan[] {
+  const query = [`--query-gpu=${gpuKeys.join(",")}`, "--format=csv,noheader", "--id=0"];
+  return [
+    { part: "device", name: "info", seconds: 8, command: nextpatch("info"), read: lastJson },
     {
       part: "device",
       name: "gpu",
-      seconds: 5,
-      command: {
-        program: "nvidia-smi",
-        args: [`--query-gpu=${gpuKeys.join(",")}`, "--format=csv,noheader", "--id=0"],
-      },
+      seconds: 4,
+      command: { program: "nvidia-smi", args: query },
       missing: gpuOnly,
       read: readGpu,
     },
-    ...(dry
-      ? [tests("tests", "operations", 60, ["test/operations/swiglu"])]
-      : [
-          tests("tests", "operations", 60, ["test/operations", workers]),
-          tests("tests", "binding", 25, ["test/binding", workers]),
-          tests("tests", "training", 25, [...training.map((name) => `test/${name}`), workers]),
-        ]),
-    ...models.flatMap(([preset, first, fourth, steps]) =>
-      [1, 4].map((K): QuickPlan => {
-        const flags = [
-          "--patch-size",
-          K,
-          "--sequence-length",
-          positions,
-          "--tokens-per-step",
-          tokens,
-          "--steps",
-          steps,
-        ];
-        return {
-          part: "train",
-          name: `${dry ? "made" : preset}-${K}`,
-          seconds: K === 1 ? first : fourth,
-          command: nextpatch("bench", "train", "--model", modelFlag(preset), ...flags.map(String), ...on(backend)),
-          clocks: !dry,
-          read: lastJson,
-        };
-      }),
+  ];
+}
+
+function testSteps({ backend, simt }: Inputs): QuickPlan[] {
+  const step = (name: string, seconds: number, files: readonly string[]): QuickPlan => {
+    return { part: "tests", name, seconds, command: jest(backend, [...files, ...together], {}), read: readTests };
+  };
+  if (simt) {
+    return [
+      step("operations", 60, operationTests("swiglu")),
+      step("binding", 25, ["test/binding/graph"]),
+      step("training", 30, ["test/nn/accumulation"]),
+    ];
+  }
+  const training = ["nn/training_pass", "nn/accumulation", "nn/parity", "nn/decoder", "train/backends"];
+  return [
+    step("operations", 60, ["test/operations"]),
+    step("binding", 25, ["test/binding"]),
+    step(
+      "training",
+      30,
+      training.map((name) => `test/${name}`),
     ),
-    ...(["llama-370m", "llama-1.3b"] as const).slice(0, dry ? 1 : 2).map((preset): QuickPlan => {
-      const args = [backend, modelFlag(preset), 1, positions, dry ? 2 * positions : 16 * positions].map(String);
-      const command = script("operations", args, { NEXTPATCH_GRAPHS: "0" });
-      return { part: "operations", name: `operations-${dry ? "made" : preset}`, seconds: 12, command, read: lastJson };
+  ];
+}
+
+function trainSteps({ backend, simt }: Inputs): QuickPlan[] {
+  const { positions, tokens } = simt ? tiny.shape : shape;
+  const models = simt ? trained.slice(0, 1) : trained;
+  return models.flatMap(([preset, first, fourth, steps]) =>
+    [1, 4].map((patchSize): QuickPlan => {
+      const model = simt ? "tiny" : preset;
+      const sizes = ["--patch-size", patchSize, "--sequence-length", positions, "--tokens-per-step", tokens];
+      const on = ["--device", backend, "--precision", "bf16", "--steps", steps];
+      return {
+        part: "train",
+        name: `${model}-${patchSize}`,
+        seconds: patchSize === 1 ? first : fourth,
+        command: nextpatch("bench", "train", "--model", simt ? JSON.stringify(tiny.model) : preset, ...sizes, ...on),
+        clocks: !simt,
+        read: (stdout) => {
+          const result = lastJson(stdout);
+          return result && { model, patchSize, tokens, ...result };
+        },
+      };
+    }),
+  );
+}
+
+/** The device's time of every operation of a step: events between them, and where nsys is there its kernels' sums. */
+function operationSteps({ backend, simt, gpuOnly, logs }: Inputs): QuickPlan[] {
+  const { positions } = simt ? tiny.shape : shape;
+  const env = { NEXTPATCH_GRAPHS: "0" };
+  const models = simt ? [JSON.stringify(tiny.model)] : ["llama-370m", "llama-1.3b"];
+  const sizes = [1, positions, simt ? tiny.passTokens : passTokens];
+  const step: Command = {
+    ...nextpatch(
+      ...["bench", "train", "--model", "llama-370m", "--device", "cuda", "--precision", "bf16", "--steps", 1],
+      ...["--sequence-length", shape.positions, "--tokens-per-step", passTokens],
+    ),
+    env,
+  };
+  return [
+    ...models.map((model): QuickPlan => {
+      const command = script("operations", [backend, model, ...sizes], env);
+      const name = `operations-${simt ? "tiny" : model}`;
+      return { part: "operations", name, seconds: 10, command, read: lastJson };
     }),
     {
       part: "operations",
       name: "nsys",
       seconds: 15,
-      command: {
-        program: "bash",
-        args: ["-c", nsys, "nsys", join(scratch, "nsys"), process.execPath, ...nsysStep],
-        env: { NEXTPATCH_GRAPHS: "0" },
-      },
+      command: profiled(join(logs, "nsys"), step),
       missing: () => gpuOnly() ?? without("nsys"),
-      read: (stdout) => JSON.parse(stdout) as unknown,
+      read: readNsys,
     },
-    {
-      part: "kernels",
-      name: "kernels",
-      seconds: 50,
-      command: nextpatch("bench", "kernels", ...on(backend)),
-      read: lastJson,
-    },
-    {
-      part: "kernels",
-      name: "tune",
-      seconds: 20,
-      command: nextpatch("tune", "--model", "llama-370m"),
-      missing: () => gpuOnly() ?? (hasCommand("tune") ? null : "this nextpatch has no command tune"),
-      read: lastJson,
-    },
-    {
-      ...tests("occupancy", "occupancy", 15, ["test/operations/attention", ...alone], {
-        ...few,
-        NEXTPATCH_CUDA_OCCUPANCY: occupancyFile,
-      }),
-      missing: gpuOnly,
-      read: () => attentionOccupancy(readFileSync(occupancyFile, "utf8"), countedWarps(), capabilityIn(gpuFile)),
-    },
-    { part: "bits", name: "same-bits", seconds: 30, command: script("same_bits", [backend]), read: lastJson },
-    {
-      // Without products: cuBLAS would be made to compile its own PTX, which it does not have for every kernel.
-      ...tests(
-        "ptx",
-        "ptx-streaming",
-        15,
-        [...["rmsnorm", "swiglu", "rotary", "cross_entropy"].map(operationTest), ...alone],
-        jit,
-      ),
-      missing: gpuOnly,
-    },
-    {
-      ...tests("ptx", "ptx-attention", 25, [operationTest("attention_forward"), ...alone], jit),
-      missing: gpuOnly,
-    },
-    {
-      part: "large",
-      name: "large",
-      seconds: 15,
-      command: node(["test/binding/children/large.mjs", backend], dry ? { NEXTPATCH_SIMT_SPARSE: "1" } : {}),
-      missing: () => (dry || memoryIn(join(scratch, "info.out")) >= 36 * 2 ** 30 ? null : "it needs a GPU with 36 GiB"),
-      read: lastJson,
-    },
-    sanitized("synccheck", 20),
-    sanitized("initcheck", 20),
-    {
-      part: "fault",
-      name: "fault",
-      seconds: 8,
-      command: script("fault", dry ? ["simt"] : ["cuda", faultModule], dry ? { NEXTPATCH_SIMT_FAULT: "3" } : {}),
-      missing: () => (dry || existsSync(faultModule) ? null : `${faultModule} was not built (bench/gpu.sh build)`),
-      read: lastJson,
-    },
-    ...[1, 4].map((K): QuickPlan => {
-      const { hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, vocab_size } =
-        presets["llama-370m"];
-      const flags = {
-        hidden: hidden_size,
-        intermediate: intermediate_size,
-        layers: num_hidden_layers,
-        heads: num_attention_heads,
-        vocab: vocab_size,
-        precision: "bf16",
-        device: "cuda",
-        "patch-size": K,
-        "sequence-length": positions,
-        "tokens-per-step": tokens,
-        steps: 3,
-      };
-      const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
-      return {
-        part: "pytorch",
-        name: `pytorch-${K}`,
-        seconds: K === 1 ? 25 : 20,
-        command: { program: python, args: ["bench/peers/torch_train.py", ...args] },
-        missing: () => gpuOnly() ?? withoutModules(python),
-        clocks: true,
-        read: lastJson,
-      };
-    }),
   ];
 }
 
-/** Built by `gpu.sh build` and `gpu.sh pack` from bench/gpu/fault.cu. */
-const faultModule = "build/fault.node";
-
-const on = (backend: string) => ["--device", backend, "--precision", "bf16"];
-const operationTest = (name: string) => `test/operations/${name}`;
-
-function jest(flags: readonly string[], outputFile: string, env: Command["env"]): Command {
-  const main = ["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js"];
-  return { program: process.execPath, args: [...main, "--json", "--outputFile", outputFile, ...flags], env };
+function kernelSteps({ backend }: Inputs): QuickPlan[] {
+  return [
+    { part: "kernels", name: "kernels", seconds: 45, command: script("kernels", [backend]), read: readKernels },
+    {
+      part: "kernels",
+      name: "gemm-candidates",
+      seconds: 25,
+      command: script("gemm_candidates", [backend]),
+      read: lastJson,
+    },
+  ];
 }
 
-/** Arguments: the report's path without its ending, then the command. The sums by kernel go to stdout. */
-const nsys = `report=$1; shift
-nsys profile --trace cuda --sample none --cpuctxsw none --force-overwrite true -o "$report" "$@" >&2 &&
-  nsys stats --report cuda_gpu_kern_sum --format json --force-export true "$report.nsys-rep"`;
-const nsysStep = [
-  ...["--import", "tsx", "lib/cli/main.ts", "bench", "train", "--model", "llama-370m", "--steps", "1"],
-  ...["--sequence-length", "2048", "--tokens-per-step", "32768", ...on("cuda")],
-];
-
-/** As nvidia-smi names them. */
-const gpuKeys = [
-  "name",
-  "compute_cap",
-  "driver_version",
-  "memory.total",
-  "power.limit",
-  "clocks.max.sm",
-  "clocks.max.mem",
-];
-
-function readGpu(stdout: string): Record<string, string> {
-  const values = stdout.trim().split(",");
-  return Object.fromEntries(gpuKeys.map((key, index) => [key, (values[index] ?? "").trim()]));
+function occupancySteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
+  const file = join(logs, "occupancy.jsonl");
+  const env = { ...few, NEXTPATCH_CUDA_OCCUPANCY: file };
+  const capability = () => readGpu(readFileSync(join(logs, "gpu.out"), "utf8"))?.compute_cap ?? null;
+  return [
+    {
+      part: "occupancy",
+      name: "occupancy",
+      seconds: 12,
+      command: jest(backend, [...operationTests("attention"), ...alone], env),
+      missing: gpuOnly,
+      read: () => attentionOccupancy(readFileSync(file, "utf8"), readFileSync(ptxasReport, "utf8"), capability()),
+    },
+  ];
 }
 
-/** The JSON of the last line. */
-function lastJson(stdout: string): unknown {
-  return JSON.parse(stdout.trim().split("\n").at(-1)!);
+/** The kernels as the driver compiles them, for chips that the build has no machine code for. */
+function ptxSteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
+  const env = { CUDA_FORCE_PTX_JIT: "1", CUDA_CACHE_PATH: join(logs, "ptx"), ...few };
+  const step = (name: string, seconds: number, files: readonly string[]): QuickPlan => {
+    const command = jest(backend, [...files, ...alone], env);
+    return { part: "ptx", name, seconds, command, missing: gpuOnly, read: readTests };
+  };
+  return [
+    // Without products: cuBLAS would be made to compile its own PTX, which it does not have for every kernel.
+    step("ptx-streaming", 12, operationTests("rmsnorm", "swiglu", "rotary", "cross_entropy")),
+    step("ptx-attention", 28, operationTests("attention_forward")),
+  ];
 }
 
-function capabilityIn(file: string): string | null {
-  return existsSync(file) ? readGpu(readFileSync(file, "utf8")).compute_cap! : null;
+function largeSteps({ backend, simt, logs }: Inputs): QuickPlan[] {
+  const memory = () => {
+    const [info] = jsonLines<{ backends: BackendReport[] }>(readFileSync(join(logs, "info.out"), "utf8"));
+    return info?.backends.find(({ name }) => name === "cuda")?.devices[0]?.totalBytes ?? 0;
+  };
+  return [
+    {
+      part: "large",
+      name: "large",
+      seconds: 12,
+      command: child("large", [backend], simt ? { NEXTPATCH_SIMT_SPARSE: "1" } : {}),
+      missing: () => (simt || memory() >= largeBytes ? null : "a GPU with less than 36 GiB"),
+      read: lastJson,
+    },
+  ];
 }
 
-function memoryIn(file: string): number {
-  const { backends } = lastJson(readFileSync(file, "utf8")) as { backends: BackendReport[] };
-  return backends.find(({ name }) => name === "cuda")?.devices[0]?.totalBytes ?? 0;
+function sanitizerSteps({ backend, gpuOnly }: Inputs): QuickPlan[] {
+  const files = operationTests("attention", "cross_entropy", "patch_embedding", "rmsnorm");
+  return ["synccheck", "initcheck"].map((tool) => ({
+    part: "sanitize",
+    name: tool,
+    seconds: 18,
+    command: sanitized(tool, jest(backend, [...files, ...alone], few)),
+    missing: () => gpuOnly() ?? without("compute-sanitizer"),
+    read: readTests,
+  }));
 }
 
-const countedWarps = () => readFileSync("bench/results/ptxas-cuda-13.0.txt", "utf8");
-
-function without(program: string): string | null {
-  return spawnSync(program, ["--version"]).error === undefined ? null : `${program} is not on the PATH`;
+function faultSteps({ simt }: Inputs): QuickPlan[] {
+  const built = () => (existsSync(faultModule) ? null : `${faultModule} is not built (bench/gpu.sh build, with nvcc)`);
+  return [
+    {
+      part: "fault",
+      name: "fault",
+      seconds: 7,
+      command: simt ? script("fault", ["simt"], { NEXTPATCH_SIMT_FAULT: "3" }) : script("fault", ["cuda", faultModule]),
+      missing: () => (simt ? null : built()),
+      read: lastJson,
+    },
+  ];
 }
 
-function withoutModules(python: string): string | null {
-  const look =
-    "import importlib.util, sys; sys.exit(any(map(lambda m: importlib.util.find_spec(m) is None, sys.argv[1:])))";
-  const found = spawnSync(python, ["-c", look, "torch", "transformers"]).status === 0;
-  return found ? null : `${python} has no PyTorch and transformers (bench/peers/README.md)`;
-}
-
-function hasCommand(name: string): boolean {
-  const { stdout } = spawnSync(process.execPath, ["--import", "tsx", "lib/cli/main.ts", "--help"], {
-    encoding: "utf8",
+function peerSteps({ gpuOnly, python }: Inputs): QuickPlan[] {
+  const model = presets["llama-370m"];
+  return [1, 4].map((patchSize): QuickPlan => {
+    const flags = {
+      hidden: model.hidden_size,
+      intermediate: model.intermediate_size,
+      layers: model.num_hidden_layers,
+      heads: model.num_attention_heads,
+      vocab: model.vocab_size,
+      precision: "bf16",
+      device: "cuda",
+      "patch-size": patchSize,
+      "sequence-length": shape.positions,
+      "tokens-per-step": shape.tokens,
+      "micro-batch": "4,8,16",
+      steps: 3,
+    };
+    const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
+    return {
+      part: "pytorch",
+      name: `pytorch-${patchSize}`,
+      seconds: patchSize === 1 ? 20 : 18,
+      command: { program: python, args: ["bench/peers/torch_train.py", ...args] },
+      missing: () => gpuOnly() ?? withoutPeers(python),
+      clocks: true,
+      read: lastJson,
+    };
   });
-  return new RegExp(`^ {2}${name} `, "m").test(stdout);
 }
