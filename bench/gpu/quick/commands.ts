@@ -23,7 +23,8 @@ export function child(name: string, args: readonly string[], env?: Environment):
 export function jest(backend: string, flags: readonly string[], env: Environment): Command {
   const main = ["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js"];
   const reporter = "--reporters=./bench/gpu/quick/jest_reporter.mjs";
-  return node([...main, reporter, ...flags], { NEXTPATCH_TEST_BACKENDS: backend, ...env });
+  // Last: the option takes every argument that follows it.
+  return node([...main, ...flags, reporter], { NEXTPATCH_TEST_BACKENDS: backend, ...env });
 }
 
 /**
