@@ -16,7 +16,6 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-OUT=${OUT:-bench/results}
 if [[ -z ${PYTHON:-} ]]; then
   PYTHON=python3
   [[ -x .venv-peers/bin/python ]] && PYTHON=.venv-peers/bin/python
@@ -34,7 +33,7 @@ case ${1:-} in
     # The peer's Python may be what has cuBLAS, which is looked for in the active environment.
     VIRTUAL_ENV=${VIRTUAL_ENV:-$("$PYTHON" -c 'import sys; print(sys.prefix)' 2>/dev/null)}
     export VIRTUAL_ENV
-    exec node --import tsx bench/gpu/quick.ts --out "$OUT" --python "$PYTHON" "$@"
+    exec node --import tsx bench/gpu/quick.ts ${OUT:+--out "$OUT"} --python "$PYTHON" "$@"
     ;;
 esac
 
@@ -158,6 +157,7 @@ print("--micro-batch", peer["microBatch"], "--loss", peer["lossImplementation"],
   done
 }
 
+OUT=${OUT:-bench/results}
 phases=("$@")
 ((${#phases[@]})) || phases=(build test sanitize kernels train)
 for PHASE in "${phases[@]}"; do

@@ -23,12 +23,14 @@ const { values: flags, positionals } = parseArgs({
   options: {
     device: { type: "string", default: "cuda" },
     budget: { type: "string", default: "540" },
-    out: { type: "string", default: "bench/results" },
+    out: { type: "string" },
     logs: { type: "string", default: ".gpu/quick" },
     python: { type: "string", default: "python3" },
   },
 });
 const backend = flags.device as Target["backend"];
+// What the simulated device tells of is no result to keep.
+const out = flags.out ?? (backend === "simt" ? ".gpu/results" : "bench/results");
 const budgetSeconds = Number(flags.budget);
 const unknown = positionals.find((name) => !(parts as readonly string[]).includes(name));
 if (unknown !== undefined) refuse(`no part '${unknown}': expected ${parts.join(", ")}`);
@@ -37,7 +39,7 @@ if (!(budgetSeconds > 0)) refuse(`--budget: expected seconds but received ${flag
 const chosen = new Set<Part>(positionals.length === 0 ? parts : ["device", ...(positionals as Part[])]);
 
 rmSync(flags.logs, { recursive: true, force: true });
-for (const folder of [flags.logs, flags.out]) mkdirSync(folder, { recursive: true });
+for (const folder of [flags.logs, out]) mkdirSync(folder, { recursive: true });
 const plans = quickSteps({ backend, logs: flags.logs, python: flags.python });
 
 const ending = new AbortController();
@@ -51,7 +53,7 @@ const [first, ...rest] = plans.filter(({ part }) => chosen.has(part));
 // The device's name, without which the result has none, is what the first step finds.
 const info = await runStep(first!, { ...options, onChange: () => {} });
 const device = deviceName(info);
-const earlier = earlierSteps(flags.out, device);
+const earlier = earlierSteps(out, device);
 const steps = new Map<string, QuickStep>();
 ended(info);
 for (const plan of rest) {
@@ -59,7 +61,7 @@ for (const plan of rest) {
   ended(await runStep(plan, { ...options, onChange: keep }));
 }
 
-const files = resultFiles(flags.out, device);
+const files = resultFiles(out, device);
 process.stdout.write(`\n${readFileSync(files.text, "utf8")}\n${files.json}\n`);
 if (ending.signal.aborted) process.exitCode = 130;
 else if ([...steps.values()].some(({ outcome }) => outcome === "failed")) process.exitCode = 1;
@@ -67,7 +69,7 @@ else if ([...steps.values()].some(({ outcome }) => outcome === "failed")) proces
 function keep(step: QuickStep): void {
   steps.set(step.name, step);
   const all = allSteps(plans, [...steps.values()], earlier, { date, revision });
-  writeResult(flags.out, { device, backend, date, revision, steps: all });
+  writeResult(out, { device, backend, date, revision, steps: all });
 }
 
 function ended(step: QuickStep): void {

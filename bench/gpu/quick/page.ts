@@ -95,7 +95,7 @@ function testLines(steps: readonly QuickStep[]): Lines {
     if (typeof result !== "object" || result === null || !("failures" in result)) return [];
     const { files, passed, failed, skipped, failures } = result as TestCounts;
     const end = outcome === "passed" ? "" : " (not all of them)";
-    const count = `- ${name}: of ${files} files${end} ${passed} tests passed, ${failed} failed, ${skipped} skipped`;
+    const count = `- ${name}: ${passed} tests passed, ${failed} failed, ${skipped} were skipped; files: ${files}${end}`;
     return [count, ...failures.map((failure) => `  - ${failure.name}`)];
   });
 }
