@@ -93,7 +93,7 @@ function testSteps({ backend, simt }: Inputs): QuickPlan[] {
       step("training", 30, ["test/nn/accumulation"]),
     ];
   }
-  const training = ["nn/training_pass", "nn/accumulation", "nn/parity", "nn/decoder", "train/backends"];
+  const training = ["nn/training_pass", "nn/accumulation", "nn/recompute", "nn/parity", "nn/decoder", "train/backends"];
   return [
     step("operations", 60, ["test/operations"]),
     step("binding", 25, ["test/binding"]),
