@@ -95,11 +95,34 @@ void all_products() {
     }
 }
 
+// The fake's heuristic has eight results, of which the first does not run.
+void candidates() {
+  for (const char* const number : {"0", "6", "7"}) {
+    setenv("NEXTPATCH_CUBLAS_CANDIDATE", number, 1);
+    setenv("FAKE_CUBLASLT_RANK", std::to_string(std::atoi(number) + 1).c_str(), 1);
+    bool refused = false;
+    try {
+      all_products();
+    } catch (const Error& error) {
+      refused = std::string(error.what()) ==
+                "matmul: cuBLASLt has 7 algorithms for this shape, NEXTPATCH_CUBLAS_CANDIDATE is 7";
+      if (!refused) throw;
+    }
+    if (refused != (std::string(number) == "7")) {
+      std::printf("candidate %s: %s\n", number, refused ? "refused" : "not refused");
+      ++wrong;
+    }
+  }
+  unsetenv("NEXTPATCH_CUBLAS_CANDIDATE");
+  unsetenv("FAKE_CUBLASLT_RANK");
+}
+
 }  // namespace
 
 int main() {
   try {
     all_products();
+    candidates();
     setenv("FAKE_CUBLASLT_ANY_REDUCTION", "1", 1);
     all_products();
   } catch (const Error& error) {
