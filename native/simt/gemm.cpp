@@ -5,9 +5,11 @@
 #include <cuda_bf16.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <vector>
 
+#include "../core/error.h"
 #include "../cuda/check.h"
 
 namespace nextpatch::cuda {
@@ -61,11 +63,12 @@ void multiply(const View& c, const View& a, const View& b, bool transpose_a, boo
 
 class HostGemm final : public Gemm {
  public:
-  explicit HostGemm(cudaStream_t stream) : stream_(stream) {}
-
-  void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+  void matmul(const Lane& lane, const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
               bool accumulate) override {
-    check(simt::enqueue(stream_,
+    // A library may use all of the workspace for every product.
+    const cudaStream_t owner = owners_.emplace(lane.workspace, lane.stream).first->second;
+    if (owner != lane.stream) throw Error(ErrorKind::device, "matmul: two streams have the same workspace");
+    check(simt::enqueue(lane.stream,
                         [=] {
                           multiply(c, a, b, transpose_a, transpose_b, accumulate);
                           return cudaSuccess;
@@ -73,16 +76,16 @@ class HostGemm final : public Gemm {
           "matmul");
   }
 
-  size_t workspace_bytes() const override { return 0; }
-  void use_workspace(void*) override {}
+  // None is used, but that of another stream would have another address.
+  size_t workspace_bytes() const override { return 256; }
 
  private:
-  cudaStream_t stream_;
+  std::map<const void*, cudaStream_t> owners_;
 };
 
 }  // namespace
 
-std::unique_ptr<Gemm> make_gemm(const Device& device) { return std::make_unique<HostGemm>(device.stream); }
+std::unique_ptr<Gemm> make_gemm() { return std::make_unique<HostGemm>(); }
 
 std::pair<std::string, std::string> gemm_version() { return {"matrix products", "host loops"}; }
 

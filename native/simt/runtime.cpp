@@ -100,9 +100,9 @@ cudaError_t remember(cudaError_t error) {
   return error;
 }
 
-// NEXTPATCH_SIMT_LATE=1: kernels too run only when somebody waits for them, so that what another stream does in the
-// meantime, without having waited, shows. Whether a kernel fails is then not known when it is launched.
-bool late_kernels() {
+// NEXTPATCH_SIMT_LATE=1: kernels and products too run only when somebody waits for them, so that what another stream
+// does in the meantime, without having waited, shows. Whether a kernel fails is then not known when it is launched.
+bool late_work() {
   static const bool is = std::getenv("NEXTPATCH_SIMT_LATE") != nullptr;
   return is;
 }
@@ -203,6 +203,14 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   streams().insert(*stream);
   return cudaSuccess;
 }
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) {
+  return cudaStreamCreateWithFlags(stream, flags);
+}
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
+  *least = 0;
+  *greatest = -5;
+  return cudaSuccess;
+}
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   finish(stream);
   {
@@ -245,7 +253,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     stream->late.push_back([=] { std::memmove(to, from, bytes); });
     return cudaSuccess;
   }
-  return nextpatch::simt::enqueue(stream, [=] {
+  return nextpatch::simt::enqueue_now(stream, [=] {
     std::memmove(to, from, bytes);
     return cudaSuccess;
   });
@@ -359,7 +367,7 @@ void finish_copies() {
     while (!stream->late.empty()) do_next(stream);
 }
 
-cudaError_t enqueue(cudaStream_t stream, Work work) {
+cudaError_t enqueue_now(cudaStream_t stream, Work work) {
   if (foreign(stream)) return remember(cudaErrorInvalidResourceHandle);
   if (const cudaError_t error = fault()) return remember(error);
   if (stream && stream->capturing) {
@@ -368,6 +376,14 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
   }
   finish(stream);
   return remember(work());
+}
+
+cudaError_t enqueue(cudaStream_t stream, Work work) {
+  if (!late_work() || !stream || stream->capturing || foreign(stream) || fault() != cudaSuccess)
+    return enqueue_now(stream, std::move(work));
+  std::lock_guard<std::mutex> lock(late_mutex);
+  stream->late.push_back([work = std::move(work)] { remember(work()); });
+  return cudaSuccess;
 }
 
 cudaError_t check_opt_in(size_t shared_bytes) {
@@ -381,7 +397,7 @@ cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t s
       grid.x > 0 && grid.x <= 0x7fffffffu && grid.y > 0 && grid.y <= 65535 && grid.z > 0 && grid.z <= 65535;
   if (!grid_fits || threads == 0 || threads > 1024 || block.z > 64) return remember(cudaErrorInvalidConfiguration);
   if (shared_bytes > std::max(kSharedBytesDefault, opted_in)) return remember(cudaErrorInvalidValue);
-  Work work = [&kernel, grid, block, shared_bytes, thread = std::move(thread)] {
+  return enqueue(stream, [&kernel, grid, block, shared_bytes, thread = std::move(thread)] {
     ++kernel.launches;
     if (fault() != cudaSuccess || faults_now()) return cudaSuccess;
     const std::string problem = run_grid(kernel.name.c_str(), grid, block, shared_bytes, thread);
@@ -389,11 +405,7 @@ cudaError_t enqueue_kernel(KernelRecord& kernel, dim3 grid, dim3 block, size_t s
     std::lock_guard<std::mutex> lock(error_mutex);
     stopped = problem;
     return cudaErrorUnknown;
-  };
-  if (!late_kernels() || !stream || stream->capturing || foreign(stream)) return enqueue(stream, std::move(work));
-  std::lock_guard<std::mutex> lock(late_mutex);
-  stream->late.push_back([work = std::move(work)] { remember(work()); });
-  return cudaSuccess;
+  });
 }
 
 }  // namespace nextpatch::simt

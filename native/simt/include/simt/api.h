@@ -1,7 +1,7 @@
 // The part of the CUDA runtime API that native/cuda uses, on host memory. Streams are in order and run what is
 // enqueued at once, but for copies between page-locked and device memory and within it: as late as the stream's next
 // kernel, or whoever waits for them, allows, so that a wait that is missing shows. Every second copy from the host is
-// early instead, as the wait may be missing on either side. With NEXTPATCH_SIMT_LATE kernels are late too. Captured
+// early instead, as the wait may be missing on either side. With NEXTPATCH_SIMT_LATE all are late. Captured
 // graphs run when launched, in any order that their dependencies allow (graph.h): the schedule chooses.
 #pragma once
 
@@ -75,6 +75,8 @@ enum cudaStreamCaptureMode {
 };
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int priority);
+cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0);
@@ -97,8 +99,11 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable);
 
 namespace nextpatch::simt {
 
-// Runs `work` as the stream's next work item, or adds it to the graph being captured.
+// Runs `work` as the stream's next work item, at once or with NEXTPATCH_SIMT_LATE when it is waited for, or adds it to
+// the graph being captured.
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
+// The same, but never late.
+cudaError_t enqueue_now(cudaStream_t stream, std::function<cudaError_t()> work);
 
 // Completes all late copies; called before memory is freed.
 void finish_copies();
