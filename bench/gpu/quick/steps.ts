@@ -131,7 +131,7 @@ function trainSteps({ backend, simt }: Inputs): QuickPlan[] {
 /** The device's time of every operation of a step: events between them, and where nsys is there its kernels' sums. */
 function operationSteps({ backend, simt, gpuOnly, logs }: Inputs): QuickPlan[] {
   const { positions } = simt ? tiny.shape : shape;
-  const env = { NEXTPATCH_GRAPHS: "0" };
+  const env = { NEXTPATCH_GRAPHS: "0", NEXTPATCH_SIDE_STREAM: "0" };
   const models = simt ? [JSON.stringify(tiny.model)] : ["llama-370m", "llama-1.3b"];
   const sizes = [1, positions, simt ? tiny.passTokens : passTokens];
   const step: Command = {
