@@ -17,9 +17,11 @@ struct BadId;
 // What a kernel's launcher needs to know about the device.
 struct Device {
   int index = 0;
+  int major = 0;  // of the compute capability
   cudaStream_t stream = nullptr;
   size_t shared_bytes = 0;          // the most dynamic shared memory of a block, opted in
   size_t multiprocessor_bytes = 0;  // shared memory of a multiprocessor
+  bool wgmma = false;               // whether it runs a warpgroup's products
   BadId* bad_id = nullptr;          // where kernels report ids outside the vocabulary
 };
 
