@@ -6,7 +6,8 @@
 
 namespace nextpatch::cuda {
 
-// The block's dynamic shared memory, Launch::shared_bytes of it, 1024-byte aligned (as wgmma's panels are), from `byte_offset` on.
+// The block's dynamic shared memory, Launch::shared_bytes of it, 1024-byte aligned (as wgmma's panels are), from
+// `byte_offset` on.
 template <typename T>
 __device__ __forceinline__ T* shared_memory(size_t byte_offset = 0) {
 #if NEXTPATCH_SIMT

@@ -66,7 +66,8 @@ void read_operands(WgmmaProduct* product, int warp_in_group) {
     for (int column = 0; column < (call.b_by_rows ? call.n : 16); column += 8) {
       b.read(row, column, chunk);
       for (int i = 0; i < 8; ++i)
-        product->b_values[call.b_by_rows ? size_t(row) * n + size_t(column + i) : size_t(column + i) * n + size_t(row)] =
+        product
+            ->b_values[call.b_by_rows ? size_t(row) * n + size_t(column + i) : size_t(column + i) * n + size_t(row)] =
             chunk[i];
     }
   if (call.a_from_registers) return;

@@ -29,7 +29,7 @@ struct WgmmaProduct {
   int group;
   float* d[32];
   const uint32_t* a_registers[32];
-  std::vector<float> before[32];           // of d; empty if it goes on from a product that is not complete either
+  std::vector<float> before[32];          // of d; empty if it goes on from a product that is not complete either
   std::vector<float> a_values, b_values;  // once they were read
 };
 

@@ -49,7 +49,8 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
     if (thread < kQueries / 4)
       cp_async_16(lse_stages + parity * kQueries + thread * 4, statistics.lse + at + thread * 4);
     else if (thread < kQueries / 2)
-      cp_async_16(delta_stages + parity * kQueries + thread * 4 - kQueries, statistics.delta + at + thread * 4 - kQueries);
+      cp_async_16(delta_stages + parity * kQueries + thread * 4 - kQueries,
+                  statistics.delta + at + thread * 4 - kQueries);
     __syncwarp();  // only some lanes copied, and the products need the whole warp converged
   };
 
@@ -82,28 +83,25 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
 
       const bf16* const q_tile = q_stages + parity * kQueries * D;
       const bf16* const dout_tile = dout_stages + parity * kQueries * D;
-      Accumulator<1, kQueries> p, ds;
       const int column_of_lane = lane % 4 * 2;
+      const float* const lse = lse_stages + parity * kQueries + column_of_lane;
       const float* const delta = delta_stages + parity * kQueries + column_of_lane;
+      Accumulator<1, kQueries> p, ds;
       // A sum that starts there needs no subtraction later.
       each_element(ds, [&](float& x, int, int, int column) { x = -delta[column]; });
       pin(p);
       pin(ds);
-      pin(dk_sum);
-      pin(dv_sum);
       wgmma_fence();
       start_product_of_rows<D>(p, k_tile, q_tile);
       wgmma_commit();
       start_product_of_rows<D>(ds, v_tile, dout_tile, true);
       wgmma_commit();
-
       wgmma_wait<1>();
       pin(p);
       // The first query sees the warp's keys up to row `last`, the next one row more.
       const int last = tile * kQueries + shape.offset() - first_key - warp_row;
       const bool masked = last < 15;
       const int bound = lane / 4 - column_of_lane - last;
-      const float* const lse = lse_stages + parity * kQueries + column_of_lane;
       each_element(p, [&](float& score, int, int half, int column) {
         const float probability = exp2_approx(score * scale - lse[column]);
         score = masked && half * 8 + bound > column ? 0 : probability;
@@ -148,10 +146,10 @@ void launch_dkdv(const Device& device, const AttentionShape& shape, const View& 
   using Size = typename WarpgroupSizes<D>::KeyGradient;
   const AttentionOrder order = order_by_keys(shape, Size::kRows, sizeof(bf16));
   const Launch at{order.grid, Size::kThreads, Size::key_gradient_bytes(D), device.stream};
-  launch<attention_dkdv_wgmma_kernel<D, Size>>(
-      "attention_backward", at, heads_of<bf16>(dk), heads_of<bf16>(dv), heads_of<const bf16>(dout),
-      heads_of<const bf16>(q), heads_of<const bf16>(k), heads_of<const bf16>(v), statistics, rotary_table, shape,
-      order);
+  launch<attention_dkdv_wgmma_kernel<D, Size>>("attention_backward", at, heads_of<bf16>(dk), heads_of<bf16>(dv),
+                                               heads_of<const bf16>(dout), heads_of<const bf16>(q),
+                                               heads_of<const bf16>(k), heads_of<const bf16>(v), statistics,
+                                               rotary_table, shape, order);
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
                               Heads<const bf16> v, RowStatistics statistics, const float* rotary_table,
                               AttentionShape shape, AttentionOrder order) {
 #if NEXTPATCH_WGMMA
-  constexpr int kRows = Size::kRows, kKeys = Size::kColumns, kThreads = Size::kThreads;
+  constexpr int kRows = Size::kRows, kKeys = Size::kColumns, kThreads = Size::kThreads, kStages = Size::kStages;
   const AttentionBlock block = order.block();
   if (!block.exists) return;
   // The last queries see the most keys.
@@ -31,11 +31,11 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
 
   const int thread = int(threadIdx.x), group = thread / kWarpgroup, group_row = group * kGroupRows;
   bf16* const k_stages = shared_memory<bf16>();
-  bf16* const v_stages = k_stages + 2 * kKeys * D;
-  bf16* const q_tile = v_stages + 2 * kKeys * D + group_row * 2 * D;  // this group's
+  bf16* const v_stages = k_stages + kStages * kKeys * D;
+  bf16* const q_tile = v_stages + kStages * kKeys * D + group_row * 2 * D;  // this group's
   bf16* const dout_tile = q_tile + kGroupRows * D;
   const auto start = [&](int tile) {
-    const int at = tile % 2 * kKeys * D, key = tile * kKeys, keys = shape.keys - key;
+    const int at = tile % kStages * kKeys * D, key = tile * kKeys, keys = shape.keys - key;
     start_panels<D, kKeys, kThreads>(k_stages + at, k.at(batch, kv_head, key), int(k.row_stride), keys, thread);
     start_panels<D, kKeys, kThreads>(v_stages + at, v.at(batch, kv_head, key), int(v.row_stride), keys, thread);
   };
@@ -68,14 +68,13 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
     if (tile + 1 < tiles) start(tile + 1);
     cp_async_commit();
 
-    const bf16* const k_tile = k_stages + tile % 2 * kKeys * D;
-    const bf16* const v_tile = v_stages + tile % 2 * kKeys * D;
+    const bf16* const k_tile = k_stages + tile % kStages * kKeys * D;
+    const bf16* const v_tile = v_stages + tile % kStages * kKeys * D;
     Accumulator<1, kKeys> p, ds;
     // A sum that starts there needs no subtraction later.
     each_element(ds, [&](float& x, int, int half, int) { x = -delta[half]; });
     pin(p);
     pin(ds);
-    pin(dq_sum);
     wgmma_fence();
     start_product_of_rows<D>(p, q_tile, k_tile);
     wgmma_commit();
@@ -94,9 +93,13 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
     wgmma_fence();
     start_product<D, kKeys>(dq_sum, ds_rows, k_tile);
     wgmma_commit();
-    wgmma_wait<0>();
-    pin(dq_sum);
+    if constexpr (kStages == 2) {
+      wgmma_wait<0>();
+      pin(dq_sum);
+    }
   }
+  wgmma_wait<0>();
+  pin(dq_sum);
 
   const int first = first_row + warp_row;
   if (rotary_table) turn_back<D>(dq_sum, rotary_table, first + shape.offset(), warp_rows);
@@ -114,9 +117,9 @@ void launch_dq(const Device& device, const AttentionShape& shape, const View& dq
   using Size = typename WarpgroupSizes<D>::QueryGradient;
   const AttentionOrder order = order_by_queries(shape, Size::kRows, sizeof(bf16));
   const Launch at{order.grid, Size::kThreads, Size::query_gradient_bytes(D), device.stream};
-  launch<attention_dq_wgmma_kernel<D, Size>>(
-      "attention_backward", at, heads_of<bf16>(dq), heads_of<const bf16>(dout), heads_of<const bf16>(q),
-      heads_of<const bf16>(k), heads_of<const bf16>(v), statistics, rotary_table, shape, order);
+  launch<attention_dq_wgmma_kernel<D, Size>>("attention_backward", at, heads_of<bf16>(dq), heads_of<const bf16>(dout),
+                                             heads_of<const bf16>(q), heads_of<const bf16>(k), heads_of<const bf16>(v),
+                                             statistics, rotary_table, shape, order);
 }
 
 }  // namespace

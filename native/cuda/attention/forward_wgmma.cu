@@ -12,7 +12,7 @@
 namespace nextpatch::cuda {
 namespace {
 
-// One block: kRows queries of a head.
+// One block: a tile of queries of a head.
 template <int D, typename Size>
 __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
     attention_forward_wgmma_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads<const bf16> k,
@@ -54,24 +54,21 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
       fence_shared_for_wgmma();
       __syncthreads();
     };
-    uint32_t q_rows[Size::kHeld ? D / 16 : 1][4], p[kKeys / 16][4];
+    // The queries stay in registers: the products then read only keys and values from shared memory.
+    uint32_t q_rows[D / 16][4], p[kKeys / 16][4];
+    arrive();
+    load_rows<D>(q_rows, q_tile);
     for (int tile = 0; tile < tiles; ++tile) {
       arrive();
       if (tile + 1 < tiles) start(k_ring, k, tile + 1);
       start(v_ring, v, tile);
       cp_async_commit();
-      if constexpr (Size::kHeld) {
-        if (tile == 0) load_rows<D>(q_rows, q_tile);
-      }
       Accumulator<1, kKeys> scores;
       pin(scores);
       pin(sum);
       wgmma_fence();
       const bf16* const k_tile = k_ring + tile % 2 * kKeys * D;
-      if constexpr (Size::kHeld)
-        start_product_of_rows<D>(scores, q_rows, k_tile);
-      else
-        start_product_of_rows<D>(scores, q_tile, k_tile);
+      start_product_of_rows<D>(scores, q_rows, k_tile);
       wgmma_commit();
       if (tile > 0) start_product<D, kKeys>(sum, p, v_ring + (tile - 1) % 2 * kKeys * D);
       wgmma_commit();
@@ -96,7 +93,7 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
 
   softmax.finish();
   const int warp_rows = rows - warp_row, first = first_row + warp_row, lane = thread % 32;
-  named_barrier(1 + group, kWarpgroup);  // no warp of the group needs its queries any more
+  named_barrier(1 + group, kWarpgroup);  // every warp of the group has its queries in registers
   store_rows<D>(out.at(batch, head, first), int(out.row_stride), warp_rows, q_tile + (warp_row - group_row) * D, sum,
                 [&](int slab, int half) { return softmax.normalizer(slab, half); });
   float* const row_lse = lse + (int64_t(batch) * shape.heads + head) * shape.queries + first;

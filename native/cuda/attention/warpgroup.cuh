@@ -70,28 +70,20 @@ __device__ __forceinline__ void pin(float (&x)[1][Tiles][4]) {
 
 #if NEXTPATCH_WGMMA
 
+// One product, whose sum is over 16 columns of both or, _by_rows, over 16 rows of b.
 template <int Tiles, typename A>
-__device__ __forceinline__ void start_product(float (&x)[Tiles][4], const A& a, MatrixDescriptor b, bool add) {
+__device__ __forceinline__ void start_step(float (&x)[Tiles][4], const A& a, MatrixDescriptor b, bool add) {
   if constexpr (Tiles == 8)
     wgmma_m64n64k16_bf16(x, a, b, add);
   else
     wgmma_m64n128k16_bf16(x, a, b, add);
 }
 template <int Tiles>
-__device__ __forceinline__ void start_product_of_rows(float (&x)[Tiles][4], const uint32_t (&a)[4], MatrixDescriptor b,
-                                                      bool add) {
+__device__ __forceinline__ void start_step_by_rows(float (&x)[Tiles][4], const uint32_t (&a)[4], MatrixDescriptor b) {
   if constexpr (Tiles == 8)
-    wgmma_m64n64k16_bf16<false>(x, a, b, add);
+    wgmma_m64n64k16_bf16_by_rows(x, a, b, true);
   else
-    wgmma_m64n128k16_bf16<false>(x, a, b, add);
-}
-template <int Tiles>
-__device__ __forceinline__ void start_product_of_columns(float (&x)[Tiles][4], const uint32_t (&a)[4],
-                                                         MatrixDescriptor b) {
-  if constexpr (Tiles == 8)
-    wgmma_m64n64k16_bf16<true>(x, a, b, true);
-  else
-    wgmma_m64n128k16_bf16<true>(x, a, b, true);
+    wgmma_m64n128k16_bf16_by_rows(x, a, b, true);
 }
 
 // Starts x[64, columns] = a[64, D] b[columns, D]^T, plus x if `add`. a: a tile of 64 rows.
@@ -101,8 +93,8 @@ __device__ __forceinline__ void start_product_of_rows(float (&x)[1][Tiles][4], c
   const MatrixDescriptor left = Panels<D, kGroupRows>::descriptor(a), right = Panels<D, Tiles * 8>::descriptor(b);
 #pragma unroll
   for (int k = 0; k < D / 16; ++k)
-    start_product(x[0], left + Panels<D, kGroupRows>::columns_from(k), right + Panels<D, Tiles * 8>::columns_from(k),
-                  add || k > 0);
+    start_step(x[0], left + Panels<D, kGroupRows>::columns_from(k), right + Panels<D, Tiles * 8>::columns_from(k),
+               add || k > 0);
 }
 // The same, with a in registers.
 template <int D, int Tiles>
@@ -110,8 +102,7 @@ __device__ __forceinline__ void start_product_of_rows(float (&x)[1][Tiles][4], c
                                                       const bf16* b, bool add = false) {
   const MatrixDescriptor right = Panels<D, Tiles * 8>::descriptor(b);
 #pragma unroll
-  for (int k = 0; k < D / 16; ++k)
-    start_product_of_rows(x[0], a[k], right + Panels<D, Tiles * 8>::columns_from(k), add || k > 0);
+  for (int k = 0; k < D / 16; ++k) start_step(x[0], a[k], right + Panels<D, Tiles * 8>::columns_from(k), add || k > 0);
 }
 
 // Starts x[64, D] += p[64, columns] b[columns, D].
@@ -120,8 +111,7 @@ __device__ __forceinline__ void start_product(float (&x)[1][D / 8][4], const uin
                                               const bf16* b) {
   const MatrixDescriptor right = Panels<D, Columns>::descriptor(b);
 #pragma unroll
-  for (int k = 0; k < Columns / 16; ++k)
-    start_product_of_columns(x[0], p[k], right + Panels<D, Columns>::rows_from(k));
+  for (int k = 0; k < Columns / 16; ++k) start_step_by_rows(x[0], p[k], right + Panels<D, Columns>::rows_from(k));
 }
 
 #endif

@@ -1,6 +1,6 @@
-// How attention is cut for warpgroups (compute capability 9.0). A warpgroup has 64 rows; its sums, a tile of scores
-// and the operands that run must fit into its registers: 65536 of a multiprocessor for all its threads. What is
-// written here was the fastest of what was tried on an H200 (docs/cuda.md).
+// How attention is cut for warpgroups (compute capability 9.0): what was the fastest of what was tried on an H200. A
+// warpgroup has 64 rows; its sums, a tile of scores and the operands of running products must fit into its registers,
+// of which a multiprocessor has 65536 for all its threads.
 #pragma once
 
 #include <cstddef>
@@ -8,37 +8,37 @@
 namespace nextpatch::cuda {
 
 // Groups: warpgroups of a block. Columns: of a tile of scores, 64 or 128. Blocks: of a multiprocessor, that registers
-// are kept for. Held: the rows that a group keeps are in its registers, else they are read from shared memory with
-// every product.
-template <int Groups, int Columns, int Blocks, bool Held>
+// are kept for. Stages: tiles of the other operand in shared memory.
+template <int Groups, int Columns, int Blocks, int Stages = 2>
 struct WarpgroupSize {
-  static constexpr int kGroups = Groups, kColumns = Columns, kBlocks = Blocks;
-  static constexpr bool kHeld = Held;
+  static constexpr int kColumns = Columns, kBlocks = Blocks, kStages = Stages;
   static constexpr int kThreads = Groups * 128, kRows = Groups * 64;
 
-  // q, and two tiles of k and of v.
-  static constexpr size_t forward_bytes(int head_dim) { return size_t(kRows + 4 * Columns) * head_dim * 2; }
-  // k and v; two stages of q and dout, with their rows' lse and delta.
+  // q, and stages of k and v.
+  static constexpr size_t forward_bytes(int head_dim) { return size_t(kRows + 2 * Stages * Columns) * head_dim * 2; }
+  // k and v, and stages of q and dout with their rows' lse and delta.
   static constexpr size_t key_gradient_bytes(int head_dim) {
-    return size_t(2 * kRows + 4 * Columns) * head_dim * 2 + size_t(4 * Columns) * sizeof(float);
+    return query_gradient_bytes(head_dim) + size_t(2 * Stages * Columns) * sizeof(float);
   }
-  // q and dout, and two stages of k and v.
-  static constexpr size_t query_gradient_bytes(int head_dim) { return size_t(2 * kRows + 4 * Columns) * head_dim * 2; }
+  // q and dout, and stages of k and v.
+  static constexpr size_t query_gradient_bytes(int head_dim) {
+    return size_t(2 * kRows + 2 * Stages * Columns) * head_dim * 2;
+  }
 };
 
 template <int HeadDim>
 struct WarpgroupSizes;
 template <>
 struct WarpgroupSizes<64> {
-  using Forward = WarpgroupSize<2, 64, 2, true>;
-  using KeyGradient = WarpgroupSize<3, 64, 1, false>;
-  using QueryGradient = WarpgroupSize<2, 64, 2, false>;
+  using Forward = WarpgroupSize<1, 64, 4>;
+  using KeyGradient = WarpgroupSize<1, 64, 3>;
+  using QueryGradient = WarpgroupSize<2, 64, 2>;
 };
 template <>
 struct WarpgroupSizes<128> {
-  using Forward = WarpgroupSize<3, 64, 1, false>;
-  using KeyGradient = WarpgroupSize<2, 64, 1, false>;
-  using QueryGradient = WarpgroupSize<3, 64, 1, false>;
+  using Forward = WarpgroupSize<1, 64, 2>;
+  using KeyGradient = WarpgroupSize<1, 64, 2>;
+  using QueryGradient = WarpgroupSize<3, 64, 1, 3>;
 };
 
 }  // namespace nextpatch::cuda
