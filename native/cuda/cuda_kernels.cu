@@ -12,6 +12,8 @@ size_t CudaKernels::workspace_bytes() const { return gemm_->workspace_bytes(); }
 
 void CudaKernels::use_workspace(void* data) { gemm_->use_workspace(data); }
 
+Products* CudaKernels::products() { return gemm_->products(); }
+
 void CudaKernels::matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                          bool accumulate) {
   gemm_->matmul(c, a, b, transpose_a, transpose_b, accumulate);

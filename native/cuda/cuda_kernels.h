@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "../core/products.h"
 #include "../kernels.h"
 
 namespace nextpatch::cuda {
@@ -30,6 +31,7 @@ class CudaKernels final : public Kernels {
   // As Context's.
   size_t workspace_bytes() const;
   void use_workspace(void* data);
+  Products* products();
 
 #include "../kernels_overrides.inc"
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "../core/products.h"
 #include "../core/view.h"
 #include "cuda_kernels.h"
 
@@ -23,6 +24,9 @@ class Gemm {
   // As Context's.
   virtual size_t workspace_bytes() const = 0;
   virtual void use_workspace(void* data) = 0;
+
+  // As Context's.
+  virtual Products* products() { return nullptr; }
 };
 
 std::unique_ptr<Gemm> make_gemm(const Device& device);
