@@ -120,7 +120,7 @@ export class Device {
   /**
    * From here on, computes these products by these algorithms, instead of those of an earlier table. Graphs keep what
    * they were recorded with.
-   * @throws DeviceError (the promise) if the library refuses an algorithm; the earlier table is kept
+   * @throws RangeError (the promise) if the library refuses an algorithm; the earlier table is kept
    */
   useProductTable(table: readonly TableProduct[]): Promise<void>;
 }

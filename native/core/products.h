@@ -53,8 +53,8 @@ class Products {
   // The algorithms that the library suggests for a product, the one that it expects to be the fastest first. A product
   // that is not in the table is computed by that one.
   virtual std::vector<Algorithm> suggested(const Product& product) = 0;
-  // Takes these algorithms from now on, in place of an earlier table. Throws an Error, and changes nothing, if the
-  // library refuses one of them.
+  // Takes these algorithms from now on, in place of an earlier table. Throws an Error of kind range, and changes
+  // nothing, if the library refuses one of them.
   virtual void use(const ProductTable& table) = 0;
 };
 

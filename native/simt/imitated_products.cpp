@@ -45,7 +45,7 @@ std::vector<Algorithm> ImitatedProducts::suggested(const Product& product) {
 void ImitatedProducts::use(const ProductTable& table) {
   for (const auto& [product, algorithm] : table)
     if (algorithm[0] >= kRefused || algorithm != algorithm_of(product, algorithm[0]))
-      throw Error(ErrorKind::device,
+      throw Error(ErrorKind::range,
                   library() + " refuses the algorithm of " + cuda::text_of(product) + ": not supported");
   table_ = table;
   seen_.clear();
