@@ -180,8 +180,8 @@ export const runConfigSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "The file of `nextpatch tune` with the algorithms of matrix products on this GPU. The run keeps a copy. null: " +
-        "the library's choice, the only one where `tune` has nothing to do.",
+      "cuda only: a file of `nextpatch tune`, with algorithms for this config's matrix products on this GPU. The run keeps " +
+        "a copy. null: cuBLASLt's first choice.",
     ),
   seed: z
     .int()

@@ -192,8 +192,7 @@ Napi::Value DeviceHandle::product_algorithms(const Napi::CallbackInfo& info) {
     const Product product = read_product(info[0], "productAlgorithms: product");
     auto found = std::make_shared<std::vector<Algorithm>>();
     return ask_products(
-        info.Env(), "productAlgorithms",
-        [found, product](Products& products) { *found = products.suggested(product); },
+        info.Env(), "productAlgorithms", [found, product](Products& products) { *found = products.suggested(product); },
         [found](Napi::Env env) -> Napi::Value {
           Napi::Array out = Napi::Array::New(env);
           for (const Algorithm& algorithm : *found) out.Set(out.Length(), to_bytes(env, algorithm));

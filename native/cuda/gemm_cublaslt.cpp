@@ -190,13 +190,14 @@ class CublasLtGemm final : public Gemm, public Products {
   // Throws an Error if cuBLASLt does not run a plan's algorithm here.
   void require_runs(const Product& product, const Plan& plan) const {
     lt::HeuristicResult result{};
-    const lt::Status status = cublaslt().MatmulAlgoCheck(handle_, plan.description, plan.first.value, plan.second.value,
-                                                         plan.result.value, plan.result.value, &plan.algorithm, &result);
+    const lt::Status status =
+        cublaslt().MatmulAlgoCheck(handle_, plan.description, plan.first.value, plan.second.value, plan.result.value,
+                                   plan.result.value, &plan.algorithm, &result);
     const std::string refused = library() + " refuses the algorithm of " + text_of(product) + ": ";
     if (status != lt::kSuccess) throw Error(ErrorKind::range, refused + cublaslt().GetStatusString(status));
     if (result.workspace_bytes > kWorkspaceBytes)
       throw Error(ErrorKind::range, refused + "it needs " + std::to_string(result.workspace_bytes) +
-                                         " bytes of workspace, there are " + std::to_string(kWorkspaceBytes));
+                                        " bytes of workspace, there are " + std::to_string(kWorkspaceBytes));
   }
 
   cudaStream_t stream_;

@@ -1,8 +1,8 @@
 // A cuBLASLt that multiplies on the host and believes nothing: sizes that do not fit, a leading dimension below the
 // rows, a pointer that is less aligned than was promised to the heuristic, an algorithm of another shape, a result that
-// is not added to in place, or a workspace that is missing are each an error. It has several algorithms for each product,
-// which add in different orders. Built as a library and opened through NEXTPATCH_CUBLAS, so that the code that looks for
-// the real one is tested too.
+// is not added to in place, or a workspace that is missing are each an error. It has several algorithms for each
+// product, which add in different orders. Built as a library and opened through NEXTPATCH_CUBLAS, so that the code that
+// looks for the real one is tested too.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

@@ -1,4 +1,5 @@
-// Products by algorithms from a table: gemm_cublaslt.cpp on the fake cuBLASLt, whose algorithms add in different orders.
+// Products by algorithms from a table: gemm_cublaslt.cpp on the fake cuBLASLt, whose algorithms add in different
+// orders.
 #include "products_test.h"
 
 #include <cstdio>
@@ -99,9 +100,7 @@ void test(cuda::Gemm& gemm, Products& products) {
   // A table is refused as a whole, and the one before it stays. In the fake's algorithms, word 4 is the workspace and
   // word 5 the order.
   const auto refuse = [&](const Product& product, const Algorithm& algorithm, const std::string& why) {
-    const std::string said = refusal([&] {
-      products.use({{key, suggested[2]}, {product, algorithm}});
-    });
+    const std::string said = refusal([&] { products.use({{key, suggested[2]}, {product, algorithm}}); });
     const std::string expected = "cuBLASLt 12.4.5 refuses the algorithm of " + cuda::text_of(product) + ": " + why;
     expect(said == expected, "expected \"" + expected + "\" but received \"" + said + "\"");
     expect(first.multiply(gemm) == results[1], "the table after a refusal");
