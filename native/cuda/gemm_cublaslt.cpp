@@ -80,19 +80,17 @@ struct Plan {
 
 class CublasLtGemm final : public Gemm, public Products {
  public:
-  explicit CublasLtGemm(const Device& device) : stream_(device.stream) {
-    check_blas(cublaslt().Create(&handle_), "cublasLtCreate");
-  }
+  CublasLtGemm() { check_blas(cublaslt().Create(&handle_), "cublasLtCreate"); }
   ~CublasLtGemm() override {
     plans_.clear();
     cublaslt().Destroy(handle_);
   }
 
-  void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+  void matmul(const Lane& lane, const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
               bool accumulate) override {
     if (c.size() == 0) return;
     if (a.size() == 0) {  // an empty sum
-      if (!accumulate) check(cudaMemsetAsync(c.data, 0, size_t(c.size()) * size_of(c.dtype), stream_), "matmul");
+      if (!accumulate) check(cudaMemsetAsync(c.data, 0, size_t(c.size()) * size_of(c.dtype), lane.stream), "matmul");
       return;
     }
     const float alpha = 1, beta = accumulate ? 1 : 0;
@@ -100,12 +98,11 @@ class CublasLtGemm final : public Gemm, public Products {
     ++(accumulate ? plan.adds : plan.writes);
     check_blas(cublaslt().Matmul(handle_, plan.description, &alpha, b.data, plan.first.value, a.data, plan.second.value,
                                  &beta, c.data, plan.result.value, c.data, plan.result.value, &plan.algorithm,
-                                 workspace_, kWorkspaceBytes, stream_),
+                                 lane.workspace, kWorkspaceBytes, lane.stream),
                "cublasLtMatmul");
   }
 
   size_t workspace_bytes() const override { return kWorkspaceBytes; }
-  void use_workspace(void* data) override { workspace_ = data; }
 
   Products* products() override { return this; }
 
@@ -200,15 +197,13 @@ class CublasLtGemm final : public Gemm, public Products {
                                         " bytes of workspace, there are " + std::to_string(kWorkspaceBytes));
   }
 
-  cudaStream_t stream_;
   lt::Handle handle_ = nullptr;
-  void* workspace_ = nullptr;
   std::map<Product, std::unique_ptr<Plan>> plans_;
 };
 
 }  // namespace
 
-std::unique_ptr<Gemm> make_gemm(const Device& device) { return std::make_unique<CublasLtGemm>(device); }
+std::unique_ptr<Gemm> make_gemm() { return std::make_unique<CublasLtGemm>(); }
 
 std::pair<std::string, std::string> gemm_version() {
   const size_t version = cublaslt().GetVersion();
