@@ -12,8 +12,8 @@ import {
   occupancyTable,
   operationsTable,
   type StepOperations,
-  table,
   type Tuned,
+  table,
   trainTable,
   tunedLines,
 } from "./tables.js";
