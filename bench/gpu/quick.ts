@@ -18,16 +18,24 @@ import { allSteps, earlierSteps, type QuickStep, resultFiles, writeResult } from
 import { runStep } from "./quick/run_step.js";
 import { quickSteps } from "./quick/steps.js";
 
-const { values: flags, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    device: { type: "string", default: "cuda" },
-    budget: { type: "string", default: "540" },
-    out: { type: "string" },
-    logs: { type: "string", default: ".gpu/quick" },
-    python: { type: "string", default: "python3" },
-  },
-});
+const usage = `usage: bench/gpu.sh quick [options] [PART…]
+
+What ten minutes on a GPU must answer, of a tree that is built already. Without a PART all of them run, in this order:
+${parts.join(", ")}.
+
+  --device cuda|simt  where the steps run (default: cuda)
+  --budget SECONDS    of all steps together (default: 540)
+  --out FOLDER        for the result (default: OUT, else bench/results; on simt .gpu/results)
+  --logs FOLDER       for the steps' output, emptied first (default: .gpu/quick)
+  --python PROGRAM    with PyTorch (default: PYTHON, else .venv-peers/bin/python if it exists, else python3)
+  --help              prints this
+`;
+
+const { values: flags, positionals } = readArguments();
+if (flags.help) {
+  process.stdout.write(usage);
+  process.exit();
+}
 const backend = flags.device as Target["backend"];
 // A simulated device's result is not one to keep.
 const out = flags.out ?? (backend === "simt" ? ".gpu/results" : "bench/results");
@@ -89,6 +97,25 @@ function deviceName(step: QuickStep): string {
   process.stderr.write(`bench/gpu.sh quick: no device: ${report?.problem ?? step.reason ?? "none is found"}\n`);
   if (step.output !== undefined) process.stderr.write(`${step.output}\n`);
   process.exit(1);
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        device: { type: "string", default: "cuda" },
+        budget: { type: "string", default: "540" },
+        out: { type: "string" },
+        logs: { type: "string", default: ".gpu/quick" },
+        python: { type: "string", default: "python3" },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    // Without Node's advice on arguments that begin with a dash.
+    return refuse((error as Error).message.split(/\. |\n/)[0]!);
+  }
 }
 
 function refuse(why: string): never {

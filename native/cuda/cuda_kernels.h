@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "../core/products.h"
 #include "../kernels.h"
 #include "side_stream.h"
 
@@ -33,6 +34,7 @@ class CudaKernels final : public Kernels {
   // As Context's.
   size_t workspace_bytes() const;
   void use_workspace(void* data);
+  Products* products();
 
   // The device's stream waits for all products beside it.
   void join_products() { side_.join_all(); }

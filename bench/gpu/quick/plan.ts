@@ -8,6 +8,7 @@ export const parts = [
   "train",
   "operations",
   "kernels",
+  "tune",
   "occupancy",
   "bits",
   "ptx",
