@@ -31,7 +31,7 @@ struct WarpgroupSizes;
 template <>
 struct WarpgroupSizes<64> {
   using Forward = WarpgroupSize<1, 64, 4>;
-  using KeyGradient = WarpgroupSize<1, 64, 3>;
+  using KeyGradient = WarpgroupSize<1, 64, 2>;
   using QueryGradient = WarpgroupSize<2, 64, 2>;
 };
 template <>
