@@ -80,10 +80,12 @@ struct Plan {
 
 class CublasLtGemm final : public Gemm, public Products {
  public:
-  CublasLtGemm() { check_blas(cublaslt().Create(&handle_), "cublasLtCreate"); }
+  // A library that is there but does not start fails the first product, not the device: other operations run without
+  // it.
+  CublasLtGemm() : created_(cublaslt().Create(&handle_)) {}
   ~CublasLtGemm() override {
     plans_.clear();
-    cublaslt().Destroy(handle_);
+    if (created_ == lt::kSuccess) cublaslt().Destroy(handle_);
   }
 
   void matmul(const Lane& lane, const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
@@ -96,9 +98,9 @@ class CublasLtGemm final : public Gemm, public Products {
     const float alpha = 1, beta = accumulate ? 1 : 0;
     Plan& plan = find(product_of(c, a, b, transpose_a, transpose_b));
     ++(accumulate ? plan.adds : plan.writes);
-    check_blas(cublaslt().Matmul(handle_, plan.description, &alpha, b.data, plan.first.value, a.data, plan.second.value,
-                                 &beta, c.data, plan.result.value, c.data, plan.result.value, &plan.algorithm,
-                                 lane.workspace, kWorkspaceBytes, lane.stream),
+    check_blas(cublaslt().Matmul(handle(), plan.description, &alpha, b.data, plan.first.value, a.data,
+                                 plan.second.value, &beta, c.data, plan.result.value, c.data, plan.result.value,
+                                 &plan.algorithm, lane.workspace, kWorkspaceBytes, lane.stream),
                "cublasLtMatmul");
   }
 
@@ -172,7 +174,7 @@ class CublasLtGemm final : public Gemm, public Products {
       std::array<lt::HeuristicResult, kMostAlgorithms> found{};
       int count = 0;
       const lt::Status status = cublaslt().MatmulAlgoGetHeuristic(
-          handle_, plan.description, plan.first.value, plan.second.value, plan.result.value, plan.result.value,
+          handle(), plan.description, plan.first.value, plan.second.value, plan.result.value, plan.result.value,
           preference.value, int(found.size()), found.data(), &count);
       if (status == lt::kNotSupported) continue;
       check_blas(status, "cublasLtMatmulAlgoGetHeuristic");
@@ -184,11 +186,16 @@ class CublasLtGemm final : public Gemm, public Products {
     return {};
   }
 
+  lt::Handle handle() const {
+    check_blas(created_, "cublasLtCreate");
+    return handle_;
+  }
+
   // Throws an Error if cuBLASLt does not run a plan's algorithm here.
   void require_runs(const Product& product, const Plan& plan) const {
     lt::HeuristicResult result{};
     const lt::Status status =
-        cublaslt().MatmulAlgoCheck(handle_, plan.description, plan.first.value, plan.second.value, plan.result.value,
+        cublaslt().MatmulAlgoCheck(handle(), plan.description, plan.first.value, plan.second.value, plan.result.value,
                                    plan.result.value, &plan.algorithm, &result);
     const std::string refused = library() + " refuses the algorithm of " + text_of(product) + ": ";
     if (status != lt::kSuccess) throw Error(ErrorKind::range, refused + cublaslt().GetStatusString(status));
@@ -198,6 +205,7 @@ class CublasLtGemm final : public Gemm, public Products {
   }
 
   lt::Handle handle_ = nullptr;
+  lt::Status created_;
   std::map<Product, std::unique_ptr<Plan>> plans_;
 };
 

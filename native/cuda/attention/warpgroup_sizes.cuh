@@ -31,12 +31,12 @@ struct WarpgroupSizes;
 template <>
 struct WarpgroupSizes<64> {
   using Forward = WarpgroupSize<1, 64, 4>;
-  using KeyGradient = WarpgroupSize<1, 64, 2>;
+  using KeyGradient = WarpgroupSize<2, 128, 1>;
   using QueryGradient = WarpgroupSize<2, 64, 2>;
 };
 template <>
 struct WarpgroupSizes<128> {
-  using Forward = WarpgroupSize<1, 64, 2>;
+  using Forward = WarpgroupSize<2, 128, 1>;
   using KeyGradient = WarpgroupSize<1, 64, 2>;
   using QueryGradient = WarpgroupSize<3, 64, 1, 3>;
 };
