@@ -1,39 +1,49 @@
-/** `nextpatch info`: what this machine can compute on, what is missing and why, and a run's memory plan. */
+/** `nextpatch info`: what this machine can compute on, and whether rightly; what is missing; a run's memory plan. */
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { resolveStages } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
-import { ConfigError } from "../errors.js";
+import { ConfigError, DeviceError } from "../errors.js";
 import type { BackendReport } from "../native.js";
 import { type PlanItem, planItems, plannedBytes, planRun } from "../train/memory_plan.js";
 import { modelShape, readHeldOut, readTokenizer } from "../train/setup.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
+import { checkDevices, checkText, devicesToCheck, verdict } from "./check.js";
 import type { CliIo } from "./io.js";
 import { planText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
   readonly config?: string;
+  readonly check?: boolean;
 }
 
 export function registerInfo(program: Command, io: CliIo): void {
   const command = program
     .command("info")
     .description(
-      "list devices, backends and versions, and say what is missing and what to do; with --config, print a memory plan",
+      "list devices, backends and versions, and say what is missing and what to do; with --config, print a memory " +
+        "plan; with --check, compare every kernel with the CPU's",
     )
-    .option("--config <file>", "run config to plan the memory for");
-  withOverrides(command).action(async ({ config, ...flags }: Flags) => {
-    const overrides = overridesOf(flags);
+    .option("--config <file>", "run config to plan the memory for")
+    .option("--check", "compare every operation of every GPU, or of --device, with the CPU's");
+  withOverrides(command).action(async ({ config, check, ...flags }: Flags) => {
+    // Without a config there is nothing to override, but --device also says what to check.
+    const overrides = overridesOf(check && config === undefined ? { ...flags, device: undefined } : flags);
     if (config === undefined && overrides.length > 0) {
       throw new ConfigError(`--config: expected a config for ${overrides[0]} to change but received nothing`);
     }
     const found = backends();
+    const toCheck = check ? devicesToCheck(flags.device, found) : null;
     const plan = config === undefined ? null : await planOf(config, overrides);
     const machine = { platform: `${process.platform}-${process.arch}`, node: process.version };
     const human = [`${machine.platform}, Node ${machine.node}`, ...found.map(describe)];
     if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
-    io.result(human.join("\n"), { ...machine, backends: found, plan });
+    const checks = toCheck && (await checkDevices(toCheck, io));
+    if (checks) human.push(checkText(checks, found));
+    io.result(human.join("\n"), { ...machine, backends: found, plan, check: checks });
+    const wrong = verdict(checks ?? []);
+    if (wrong !== null) throw new DeviceError(wrong);
   });
 }
 
@@ -66,7 +76,9 @@ function describe({ name, available, problem, versions, devices }: BackendReport
   const lines = devices.map((device, index) => {
     const number = devices.length > 1 ? `:${index}` : "";
     const memory = `${(device.totalBytes / 2 ** 30).toFixed(1)} GiB`;
-    return `  ${name}${number}: ${device.name}, ${memory}${device.nativeBf16 ? ", bf16" : ""}`;
+    const code = device.code === null ? "not supported" : `runs ${device.code}`;
+    const measured = device.code === null || device.measured ? "" : " (speed not measured yet)";
+    return `  ${name}${number}: ${device.name}, ${memory}${device.nativeBf16 ? ", bf16" : ""}, ${code}${measured}`;
   });
   const state = available ? libraries.join(", ") : `not available: ${problem}`;
   return [`${name}: ${state}`, ...lines].join("\n");

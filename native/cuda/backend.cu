@@ -3,17 +3,18 @@
 #include "check.h"
 #include "context.h"
 #include "gemm.h"
+#include "gpu_code.h"
 
 namespace nextpatch::cuda {
 namespace {
 
 #if NEXTPATCH_SIMT
 constexpr const char* kName = "simt";
+std::string code_of(const cudaDeviceProp&) { return "the CUDA sources, compiled for the host"; }
 #else
 constexpr const char* kName = "cuda";
+std::string code_of(const cudaDeviceProp& properties) { return gpu_code(properties.major, properties.minor); }
 #endif
-constexpr int kOldestMajor = 8;
-
 // 13000 is 13.0, 12040 is 12.4.
 std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
@@ -81,6 +82,7 @@ class CudaBackend final : public Backend {
       info.name = properties.name;
       info.total_bytes = int64_t(properties.totalGlobalMem);
       info.native_bf16 = properties.major >= kOldestMajor;
+      info.code = code_of(properties);
       found.push_back(info);
     }
     return found;

@@ -64,7 +64,7 @@ export class RandomTensors {
 }
 
 /** Numbers in [0, 1): the mulberry32 generator. */
-function generator(seed: number): () => number {
+export function generator(seed: number): () => number {
   let state = Math.imul(seed + 1, 0x9e3779b1);
   return () => {
     state = (state + 0x6d2b79f5) | 0;

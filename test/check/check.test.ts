@@ -1,0 +1,162 @@
+/** `info --check` compares every operation, finds a fault in any, and finds none on a device that works. */
+import { afterEach, describe, expect, it } from "@jest/globals";
+import { allCalls } from "../../lib/check/calls/all.js";
+import type { Operation } from "../../lib/check/calls/call.js";
+import { checkDevice, type OperationCheck } from "../../lib/check/run.js";
+import { Device } from "../../lib/device.js";
+import { limits } from "../../lib/limits.js";
+import { native, Tensor } from "../../lib/native.js";
+import { backends } from "../support/backends.js";
+
+const signatures = native.signatures();
+const computing = Object.keys(signatures).filter((name) => signatures[name]!.returns === "void") as Operation[];
+
+const cpu = new Device("cpu", 0, 2);
+/** The device under test, for faults: the CPU again, told apart by its number of threads. */
+const other = new Device("cpu", 0, 1);
+
+/** Each operation's results, by the names of its parameters. */
+const results: Record<Operation, readonly string[]> = {
+  fill: ["out"],
+  copy: ["out"],
+  normal: ["out"],
+  rotaryTable: ["table"],
+  matmul: ["c"],
+  sum: ["out"],
+  patchEmbeddingForward: ["out"],
+  patchEmbeddingBackward: ["dtable"],
+  rmsNormForward: ["out", "sum", "rstd"],
+  rmsNormBackward: ["dx", "dweight"],
+  rotary: ["x"],
+  attentionForward: ["out", "lse"],
+  attentionBackward: ["dq", "dk", "dv"],
+  swigluForward: ["out"],
+  swigluBackward: ["dgateUp"],
+  patchLabels: ["labels"],
+  labelCoefficients: ["coefficients"],
+  crossEntropy: ["losses", "logits"],
+  gradNorm: ["norm"],
+  adamw: ["param", "master", "m", "v", "steps", "corrections"],
+  sample: ["out"],
+};
+
+type Functions = Record<string, (...args: unknown[]) => void>;
+const functions = native as unknown as Functions;
+const originals = { ...functions };
+afterEach(() => void Object.assign(functions, originals));
+
+/** Follows an operation on the device under test with something else. */
+function follow(name: Operation, then: (args: unknown[]) => void): void {
+  functions[name] = (...args) => {
+    originals[name]!(...args);
+    if ((args[0] as Tensor).device.threads === other.threads) then(args);
+  };
+}
+
+/** Sets the last element of a result to a wrong value. */
+function spoil(tensor: Tensor): void {
+  const last = tensor.shape.reduce((view, size, dimension) => view.narrow(dimension, size - 1, 1), tensor);
+  originals.fill!(last, tensor.dtype === "i32" ? 1_000_003 : 0);
+}
+
+async function checked(name: Operation): Promise<OperationCheck> {
+  const calls = allCalls("small").filter(({ operation }) => operation === name);
+  return (await checkDevice(other, cpu, { calls })).operations[0]!;
+}
+
+describe("the calls", () => {
+  it.each(["full", "small"] as const)("have every operation that computes, %s", (size) => {
+    const called = new Set(allCalls(size).map(({ operation }) => operation));
+    expect([...called].sort()).toEqual([...computing].sort());
+  });
+
+  it.each(["full", "small"] as const)("have both dtypes of whatever computes in both, %s", (size) => {
+    const dtypesOf = (name: Operation) =>
+      new Set(allCalls(size).flatMap(({ operation, dtype }) => (operation === name ? [dtype] : [])));
+    const single = ["normal", "rotaryTable", "sum", "patchLabels", "labelCoefficients", "gradNorm"];
+    for (const name of computing.filter((operation) => !single.includes(operation))) {
+      expect({ name, dtypes: [...dtypesOf(name)] }).toEqual({ name, dtypes: expect.arrayContaining(["f32", "bf16"]) });
+    }
+  });
+
+  it.each(["rotary", "attentionForward", "attentionBackward"] as const)("have every head dimension of %s", (name) => {
+    const dimensions = allCalls("small").flatMap(({ operation, shape }) => (operation === name ? [shape.D] : []));
+    expect(new Set(dimensions)).toEqual(new Set(limits.headDims));
+  });
+});
+
+describe("a device that works agrees", () => {
+  it("the CPU with another number of threads", async () => {
+    const check = await checkDevice(other, cpu, { size: "full" });
+    expect(check.operations.filter(({ agrees }) => !agrees)).toEqual([]);
+    expect(check).toMatchObject({ device: "cpu", agrees: true });
+    expect(check.operations.length).toBe(computing.length);
+  });
+
+  it.each(backends.filter((name) => name !== "cpu"))("%s", async (backend) => {
+    const check = await checkDevice(new Device(backend, 0, 2), cpu);
+    expect(check.operations.filter(({ agrees }) => !agrees)).toEqual([]);
+  });
+});
+
+describe("a fault is found", () => {
+  it.each(computing.flatMap((name) => results[name].map((result) => [name, result] as const)))(
+    "in one element of what %s writes to %s",
+    async (name, result) => {
+      const at = signatures[name]!.parameters.findIndex((parameter) => parameter.name === result);
+      follow(name, (args) => args[at] instanceof Tensor && spoil(args[at]));
+      const check = await checked(name);
+      expect(check.agrees).toBe(false);
+      expect(check.problem!.message).toMatch(/^\w+: \[|^it wrote to an input$/);
+      expect(check.problem!.call).toMatch(/^(f32|bf16|i32) \w+=/);
+    },
+  );
+
+  it("in an operation, and not in those that read its results", async () => {
+    follow("attentionForward", ([out, lse]) => [out, lse].forEach((tensor) => spoil(tensor as Tensor)));
+    expect((await checked("attentionForward")).agrees).toBe(false);
+    expect((await checked("attentionBackward")).agrees).toBe(true);
+  });
+
+  it("where a result changes from run to run", async () => {
+    let run = 0;
+    follow("swigluForward", ([out]) => run++ % 2 === 1 && spoil(out as Tensor));
+    expect((await checked("swigluForward")).problem!.message).toBe("out differs from run to run");
+  });
+
+  it("where an operation leaves its result as it was", async () => {
+    functions.swigluBackward = (...args) => {
+      if ((args[0] as Tensor).device.threads !== other.threads) originals.swigluBackward!(...args);
+    };
+    expect(await checked("swigluBackward")).toMatchObject({ agrees: false, worst: null });
+  });
+
+  it("where it changes an input", async () => {
+    follow("swigluForward", ([, gateUp]) => spoil(gateUp as Tensor));
+    expect((await checked("swigluForward")).problem!.message).toBe("it wrote to an input");
+  });
+
+  it("where it fails, in its own words", async () => {
+    follow("rotary", () => {
+      throw new Error("rotary: launch failed: no kernel image is available");
+    });
+    const check = await checked("rotary");
+    expect(check).toMatchObject({ agrees: false, failed: check.calls });
+    expect(check.problem!.message).toBe("rotary: launch failed: no kernel image is available");
+  });
+
+  it("and a device that has failed is asked for nothing more", async () => {
+    const failing = new Device("cpu", 0, 1);
+    let dead = false;
+    failing.synchronize = () => (dead ? Promise.reject(new Error("the device failed")) : Promise.resolve());
+    follow("sum", () => {
+      dead = true;
+      throw new Error("sum: the device failed");
+    });
+    const { operations } = await checkDevice(failing, cpu, { size: "small" });
+    const names = operations.map(({ name }) => name);
+    expect(operations.map(({ agrees }) => agrees)).toEqual(names.map((_, i) => i < names.indexOf("sum")));
+    expect(operations.at(-1)).toMatchObject({ calls: 0, problem: { message: "not checked: the device failed" } });
+    expect(operations[names.indexOf("sum")]!.problem!.message).toBe("sum: the device failed");
+  });
+});
