@@ -140,10 +140,8 @@ export interface DeviceReport {
   name: string;
   totalBytes: number;
   nativeBf16: boolean;
-  /** The compiled code that it runs; null if there is none, and it cannot be opened. */
+  /** The compiled code that it runs, as `machine code for sm_80`; null if there is none, and it cannot be opened. */
   code: string | null;
-  /** Whether `bench/results` has the speed of this code on such a device. */
-  measured: boolean;
 }
 
 /** The sizes and ranges that hold on every backend (`native/core/limits.h`); lib/limits.ts has the same numbers. */

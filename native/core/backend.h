@@ -17,8 +17,7 @@ struct DeviceInfo {
   std::string name;          // "NVIDIA H200", "AMD EPYC (2 threads, AVX-512 BF16)"
   int64_t total_bytes = 0;   // memory of the device
   bool native_bf16 = false;  // bf16 products run faster than f32 ones
-  std::string code;          // the compiled code that it runs: "avx2", "machine code for sm_80"; empty: none
-  bool measured = false;     // bench/results has its speed
+  std::string code;          // the compiled code that it runs: "machine code for sm_80"; empty: none
 };
 
 struct MemoryStatus {

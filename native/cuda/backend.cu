@@ -13,8 +13,11 @@ constexpr const char* kName = "simt";
 std::string code_of(const cudaDeviceProp&) { return "the CUDA sources, compiled for the host"; }
 #else
 constexpr const char* kName = "cuda";
-std::string code_of(const cudaDeviceProp& properties) { return gpu_code(properties.major, properties.minor); }
+std::string code_of(const cudaDeviceProp& properties) {
+  return gpu_code(properties.major, properties.minor, NEXTPATCH_MACHINE_CODE, NEXTPATCH_PTX);
+}
 #endif
+
 // 13000 is 13.0, 12040 is 12.4.
 std::string version_text(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
@@ -90,10 +93,10 @@ class CudaBackend final : public Backend {
 
   std::unique_ptr<Context> open(int index, int) override {
     const cudaDeviceProp properties = properties_of(index);
-    if (properties.major < kOldestMajor)
+    if (properties.major < kOldestMajor || code_of(properties).empty())
       throw Error(ErrorKind::device, std::string(properties.name) + " has compute capability " +
                                          std::to_string(properties.major) + "." + std::to_string(properties.minor) +
-                                         "; nextpatch needs 8.0 (Ampere) or later");
+                                         "; nextpatch needs 8.0 (Ampere) or later, and not a Jetson");
     return std::make_unique<CudaContext>(index);
   }
 };

@@ -1,19 +1,33 @@
 // Which of the library's code a GPU runs.
 #pragma once
 
+#include <cctype>
+#include <sstream>
 #include <string>
 
 namespace nextpatch::cuda {
 
 constexpr int kOldestMajor = 8;  // Ampere
 
-// By compute capability, from what cuda.cmake builds; empty: none. Machine code runs on later GPUs of the same major
-// version, that with a suffix on its own version only.
-inline std::string gpu_code(int major, int minor) {
-  if (major < kOldestMajor) return "";
-  if (major == 8) return "machine code for sm_80";
-  if (major == 9 && minor == 0) return "machine code for sm_90a";
-  return "PTX for compute_90, compiled by the driver";
+// By compute capability, where the library has machine code for these ("80 86 90a") and PTX for `ptx`. Empty: none.
+// Machine code runs on its own and on later minor versions of the same major version; with a suffix, on its own only.
+// The driver compiles PTX for whatever is later. Jetson modules run no machine code but their own.
+inline std::string gpu_code(int major, int minor, const std::string& machine_code, int ptx) {
+  const int capability = 10 * major + minor;
+  const bool jetson = capability == 87 || capability == 88;
+  int best = 0;
+  std::string code;
+  std::istringstream names(machine_code);
+  for (std::string name; names >> name;) {
+    const int built = std::stoi(name);
+    const bool own_only = !std::isdigit(static_cast<unsigned char>(name.back()));
+    const bool runs = built == capability || (!own_only && !jetson && built / 10 == major && built < capability);
+    if (!runs || built < best) continue;
+    best = built;
+    code = "machine code for sm_" + name;
+  }
+  if (best > 0) return code;
+  return capability >= ptx ? "PTX for compute_" + std::to_string(ptx) + ", which the driver compiles" : "";
 }
 
 }  // namespace nextpatch::cuda

@@ -1,8 +1,10 @@
-// Simulates a device fault: the launch that faults still returns success, as the host does not wait for it, and every
-// later call fails until the process ends.
+// Faults on demand, for tests. A device fault: the launch that faults still returns success, as the host does not wait
+// for it, and every later call fails until the process ends. And a wrong kernel: one that leaves out its last block.
 #pragma once
 
 #include <cuda_runtime.h>
+
+#include <string>
 
 namespace nextpatch::simt {
 
@@ -11,5 +13,8 @@ cudaError_t fault();
 
 // Counts a kernel launch. True if this one faults: NEXTPATCH_SIMT_FAULT is its number, from 1.
 bool faults_now();
+
+// Whether every launch of this kernel leaves out its last block: NEXTPATCH_SIMT_WRONG is the beginning of its name.
+bool is_wrong(const std::string& kernel);
 
 }  // namespace nextpatch::simt
