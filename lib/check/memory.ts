@@ -13,6 +13,9 @@ export type Poison = keyof typeof poisons;
 const guards = { aligned: 64, misaligned: 61 };
 export type Alignment = keyof typeof guards;
 
+/** A call wrote to memory that is not its result. */
+export class StrayWrite extends Error {}
+
 /** What the runs of one call have in common: its inputs, and the values that `alike` carries from the first run on. */
 export class Script {
   readonly inputs: ArrayOf[DType][] = [];
@@ -65,8 +68,9 @@ export class CallMemory {
 
   /** An input of random ids in [0, below); every fourth becomes `or`. */
   ids(shape: readonly number[], below: number, or?: number): Tensor<"i32"> {
+    const { floor } = Math;
     const id = (next: () => number) => {
-      const drawn = Math.floor(next() * below);
+      const drawn = floor(next() * below);
       return or !== undefined && next() < 0.25 ? or : drawn;
     };
     return this.#add("i32", shape, this.#made("i32", shape, id), false);
@@ -113,7 +117,7 @@ export class CallMemory {
 
   /**
    * Waits for the call.
-   * @throws Error if it wrote what it must not
+   * @throws StrayWrite if it wrote what it must not
    */
   async results(): Promise<Result[]> {
     const results: Result[] = [];
@@ -124,7 +128,7 @@ export class CallMemory {
       const parts = writable ? [[0, guard] as const, [end, found.length] as const] : [[0, found.length] as const];
       for (const [from, to] of parts) {
         if (sameBits(found.subarray(from, to), written.subarray(from, to))) continue;
-        throw new Error(writable ? "it wrote beyond the end of a result" : "it wrote to an input");
+        throw new StrayWrite(writable ? "it wrote beyond the end of a result" : "it wrote to an input");
       }
       if (result) results.push({ ...result, dtype: whole.dtype, shape, data: found.slice(guard, end) });
     }

@@ -1,9 +1,9 @@
-/** Every operation of a device against the CPU's. */
+/** Every operation of a device against the CPU's: each call twice on the device, from aligned and unaligned memory. */
 import { shapeText } from "../bench/kernels/table.js";
 import type { Device } from "../native.js";
 import { allCalls } from "./calls/all.js";
 import type { Call, Operation, Size } from "./calls/call.js";
-import { type Alignment, CallMemory, type Poison, type Result, Script, sameBits } from "./memory.js";
+import { type Alignment, CallMemory, type Poison, type Result, Script, StrayWrite, sameBits } from "./memory.js";
 import { compare } from "./tolerance.js";
 
 export interface CheckOptions {
@@ -18,10 +18,11 @@ export interface CheckOptions {
 export interface OperationCheck {
   /** As binding.d.ts names it. */
   readonly name: Operation;
-  readonly agrees: boolean;
-  /** Calls that were compared, and how many of them differ or failed. */
+  /** `fails`: a call has thrown an error; `not checked`: the device had failed before, and computes nothing more. */
+  readonly outcome: "agrees" | "differs" | "fails" | "not checked";
+  /** Calls that were made, and how many of them differ or failed. */
   readonly calls: number;
-  readonly failed: number;
+  readonly wrongCalls: number;
   /** The largest difference as a share of what rounding explains; null if a result is no number, or none was read. */
   readonly worst: number | null;
   /** The worst call and what is wrong with it; null if the operation agrees. */
@@ -39,32 +40,35 @@ export interface DeviceCheck {
   readonly operations: readonly OperationCheck[];
 }
 
-/** What came of one call: 0 if the results are equal, above 1 if they differ. */
+/** What came of one call. */
 interface Outcome {
+  /** 0 if the results are equal, above 1 if they differ. */
   readonly share: number;
   readonly message: string;
+  /** Whether it threw an error. */
+  readonly failed?: boolean;
 }
 
 const alignments: readonly Alignment[] = ["aligned", "misaligned"];
 
 /** Makes every call on the device and on `cpu`, with the same inputs, and compares the results. */
-export async function checkDevice(device: Device, cpu: Device, options: CheckOptions = {}): Promise<DeviceCheck> {
+export async function checkKernels(device: Device, cpu: Device, options: CheckOptions = {}): Promise<DeviceCheck> {
   const start = performance.now();
   const calls = options.calls ?? allCalls(options.size ?? (device.backend === "simt" ? "small" : "full"));
   const names = [...new Set(calls.map(({ operation }) => operation))];
   const operations: OperationCheck[] = [];
-  let dead: string | null = null;
+  let dead = false;
   for (const name of names) {
     options.onOperation?.(operations.length, names.length, name);
     const own = calls.filter(({ operation }) => operation === name);
-    operations.push(dead === null ? await checkOperation(name, own, device, cpu) : notChecked(name, dead));
-    dead ??= await failure(device);
+    operations.push(dead ? notChecked(name) : await checkOperation(name, own, device, cpu));
+    dead ||= await isDead(device);
   }
   options.onOperation?.(names.length, names.length, "");
   return {
     device: device.backend === "cuda" ? `cuda:${device.index}` : device.backend,
     name: device.name,
-    agrees: operations.every(({ agrees }) => agrees),
+    agrees: operations.every(({ outcome }) => outcome === "agrees"),
     seconds: (performance.now() - start) / 1000,
     operations,
   };
@@ -76,44 +80,55 @@ async function checkOperation(
   device: Device,
   cpu: Device,
 ): Promise<OperationCheck> {
-  let worst = 0;
-  let failed = 0;
+  let made = 0;
+  let wrongCalls = 0;
+  let worst: Outcome = { share: 0, message: "" };
   let problem: OperationCheck["problem"] = null;
-  for (const call of calls) {
-    for (const alignment of alignments) {
-      const { share, message } = await outcomeOf(call, alignment, device, cpu);
-      if (share > 1) failed++;
-      if (share > Math.max(1, worst)) problem = { call: describe(call, alignment), message };
-      worst = Math.max(worst, share);
-      if (share > 1 && (await failure(device)) !== null) {
-        return { name, agrees: false, calls: calls.length * alignments.length, failed, worst: null, problem };
-      }
+  for (const [call, alignment] of calls.flatMap((one) => alignments.map((each) => [one, each] as const))) {
+    const outcome = await outcomeOf(call, alignment, device, cpu);
+    made++;
+    const wrong = outcome.share > 1;
+    if (wrong) wrongCalls++;
+    if (outcome.share > worst.share) {
+      worst = outcome;
+      if (wrong) problem = { call: describe(call, alignment), message: outcome.message };
     }
+    if (wrong && (await isDead(device))) break;
   }
-  const finite = Number.isFinite(worst) ? worst : null;
-  return { name, agrees: problem === null, calls: calls.length * alignments.length, failed, worst: finite, problem };
+  const outcome = problem === null ? "agrees" : worst.failed ? "fails" : "differs";
+  return {
+    name,
+    outcome,
+    calls: made,
+    wrongCalls,
+    worst: Number.isFinite(worst.share) ? worst.share : null,
+    problem,
+  };
 }
 
 async function outcomeOf(call: Call, alignment: Alignment, device: Device, cpu: Device): Promise<Outcome> {
   const script = new Script();
   const run = (on: Device, poison: Poison) => resultsOf(call, new CallMemory(on, script, alignment, poison));
+  const expected = await run(cpu, "nan");
   try {
-    const expected = await run(cpu, "nan");
     const got = await run(device, "nan");
     const again = await run(device, "huge");
-    for (const [i, { name, data }] of got.entries()) {
-      // A race, or a read of memory that nothing was written to.
-      if (!sameBits(data, again[i]!.data)) return { share: Infinity, message: `${name} differs from run to run` };
-    }
-    const outcomes = got.map(({ name, data, dtype, shape, tolerance }, i) => {
-      const { share, text } = compare(data, expected[i]!.data, dtype, shape, tolerance);
-      return { share, message: `${name}: ${text}` };
-    });
-    return outcomes.reduce((worst, one) => (one.share > worst.share ? one : worst));
+    return got.map((result, i) => compared(result, expected[i]!, again[i]!)).reduce(worse);
   } catch (error) {
-    return { share: Infinity, message: (error as Error).message };
+    return { share: Infinity, message: (error as Error).message, failed: !(error instanceof StrayWrite) };
   }
 }
+
+/** A result of the device with the CPU's, and with that of a second run. */
+function compared({ name, data, dtype, shape, tolerance }: Result, expected: Result, again: Result): Outcome {
+  const { share, text } = compare(data, expected.data, dtype, shape, tolerance);
+  if (sameBits(data, again.data)) return { share, message: `${name}: ${text}` };
+  // A race, or a read of memory that nothing was written to.
+  const changes = "differs from run to run";
+  return { share: Infinity, message: share > 1 ? `${name}: ${text}, and it ${changes}` : `${name} ${changes}` };
+}
+
+const worse = (a: Outcome, b: Outcome): Outcome => (b.share > a.share ? b : a);
 
 async function resultsOf(call: Call, memory: CallMemory): Promise<Result[]> {
   try {
@@ -124,25 +139,19 @@ async function resultsOf(call: Call, memory: CallMemory): Promise<Result[]> {
   }
 }
 
-/** Why a device does nothing more, as after an error that CUDA cannot recover from; null if it works. */
-async function failure(device: Device): Promise<string | null> {
+/** Whether a device computes nothing more, as after an error that CUDA cannot recover from. */
+async function isDead(device: Device): Promise<boolean> {
   try {
     await device.synchronize();
-    return null;
-  } catch (error) {
-    return (error as Error).message;
+    return false;
+  } catch {
+    return true;
   }
 }
 
-function notChecked(name: Operation, why: string): OperationCheck {
-  return {
-    name,
-    agrees: false,
-    calls: 0,
-    failed: 0,
-    worst: null,
-    problem: { call: "", message: `not checked: ${why}` },
-  };
+function notChecked(name: Operation): OperationCheck {
+  const problem = { call: "", message: "the device had failed before" };
+  return { name, outcome: "not checked", calls: 0, wrongCalls: 0, worst: null, problem };
 }
 
 /** `bf16 N=31 C=33, misaligned` */

@@ -60,6 +60,8 @@ export function compare<D extends DType>(
     const at = a.findIndex((x, i) => !Object.is(x, b[i]));
     return at === -1 ? { share: 0, text: "" } : { share: Infinity, text: show(at, "the same") };
   }
+  const { is } = Object;
+  const { abs } = Math;
   const { f32, bf16 } = unit;
   const own = unit[dtype as "f32" | "bf16"];
   const factors = tolerance.factors && dtype === "bf16";
@@ -71,8 +73,8 @@ export function compare<D extends DType>(
     const row = rootMeanSquare(b, start, start + cols);
     const size = tolerance.f32 * f32 * Math.max(row, all) + (factors ? 6 * bf16 * row : 0) + smallestNormal;
     for (let at = start; at < start + cols; at++) {
-      if (Object.is(a[at], b[at])) continue;
-      const difference = Math.abs(a[at]! - b[at]!);
+      if (is(a[at], b[at])) continue;
+      const difference = abs(a[at]! - b[at]!);
       squares += difference ** 2;
       const allowed = (2 * own + 16 * f32) * Math.abs(b[at]!) + size;
       const share = Number.isNaN(difference) ? Infinity : difference / allowed;
@@ -97,8 +99,9 @@ function numbers(data: ArrayOf[DType], dtype: DType): Float32Array | Int32Array 
 
 /** Of the finite elements from `start` to `end`. */
 function rootMeanSquare(data: ArrayLike<number>, start: number, end: number): number {
+  const finite = Number.isFinite;
   let squares = 0;
-  for (let at = start; at < end; at++) if (Number.isFinite(data[at]!)) squares += data[at]! ** 2;
+  for (let at = start; at < end; at++) if (finite(data[at]!)) squares += data[at]! ** 2;
   return Math.sqrt(squares / (end - start));
 }
 

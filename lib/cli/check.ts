@@ -1,9 +1,9 @@
 /** `nextpatch info --check`: which devices, and what came of it in words. */
 import { show } from "../arguments.js";
-import { checkDevice, type DeviceCheck } from "../check/run.js";
+import { checkKernels, type DeviceCheck, type OperationCheck } from "../check/run.js";
 import { Device, type DeviceSpec } from "../device.js";
 import { deviceNames } from "../device_names.js";
-import { ConfigError } from "../errors.js";
+import { ConfigError, DeviceError } from "../errors.js";
 import type { BackendReport } from "../native.js";
 import type { CliIo } from "./io.js";
 
@@ -23,7 +23,9 @@ export function devicesToCheck(named: string | undefined, found: readonly Backen
   return [named as DeviceSpec];
 }
 
+/** @throws DeviceError if a device cannot be opened */
 export async function checkDevices(specs: readonly DeviceSpec[], io: CliIo): Promise<DeviceCheck[]> {
+  if (specs.length === 0) return [];
   const cpu = Device.open("cpu");
   const checks: DeviceCheck[] = [];
   for (const spec of specs) {
@@ -31,51 +33,68 @@ export async function checkDevices(specs: readonly DeviceSpec[], io: CliIo): Pro
     io.log(`checking ${spec} (${device.name}) against cpu (${cpu.name})`);
     const progress = io.progress(`check ${spec}`);
     const onOperation = (done: number, of: number, name: string) => progress.update(done, of, name);
-    checks.push(await checkDevice(device, cpu, { onOperation }).finally(() => progress.stop()));
+    checks.push(await checkKernels(device, cpu, { onOperation }).finally(() => progress.stop()));
   }
   return checks;
 }
 
-/** A line for each operation, and a last one that says whether the device can be used. */
-export function checkText(checks: readonly DeviceCheck[], found: readonly BackendReport[]): string {
-  if (checks.length === 0) {
-    const problem = found.find(({ name }) => name === "cuda")?.problem ?? "no GPU is supported";
-    return `check: there is nothing to check against cpu: cuda is not available: ${problem}`;
-  }
+/** For each device: what was checked, a line for each operation, and what it comes to. */
+export function checkText(checks: readonly DeviceCheck[]): string {
   return checks.flatMap(lines).join("\n");
 }
 
 function lines({ device, name, agrees, seconds, operations }: DeviceCheck): string[] {
-  const width = Math.max(...operations.map((operation) => operation.name.length));
-  const rows = operations.map((operation) => `  ${operation.name.padEnd(width)}  ${outcome(operation)}`);
-  const head = `check of ${device} (${name}) against cpu, in ${seconds.toFixed(1)} s:`;
-  if (!agrees) return [head, ...rows];
+  const header = ["operation", "calls", "largest difference"] as const;
+  const rows = operations.map(
+    (operation) => [operation.name, String(operation.calls), outcomeText(operation)] as const,
+  );
+  const [names, calls] = [0, 1].map((column) => Math.max(...[header, ...rows].map((row) => row[column]!.length)));
+  const good = operations.filter(({ outcome }) => outcome === "agrees").length;
+  const sum = agrees ? `all ${good} operations agree` : `${good} of ${operations.length} operations agree`;
   return [
-    head,
-    ...rows,
-    `All ${operations.length} operations of ${device} agree with the CPU, within what rounding in fp32 and bf16 explains.`,
+    `check of ${device} (${name}) against cpu, in ${seconds.toFixed(1)} s:`,
+    ...[header, ...rows].map((row) => `  ${row[0].padEnd(names!)}  ${row[1].padStart(calls!)}  ${row[2]}`),
+    "  Calls are in fp32 and bf16, on aligned and unaligned memory, each made twice. Allowed is what rounding explains;",
+    "  neighbouring numbers of bf16 are 50 to 100 % of that apart.",
+    `check of ${device}: ${sum} with cpu`,
   ];
 }
 
-function outcome({ agrees, calls, failed, worst, problem }: DeviceCheck["operations"][number]): string {
-  const apart = worst === 0 ? "equal" : `up to ${(100 * (worst ?? 0)).toFixed(0)} % of the difference that is allowed`;
-  if (agrees) return `ok: ${calls} calls, ${apart}`;
-  if (calls === 0) return problem!.message;
-  return `WRONG in ${failed} of ${calls} calls; ${problem!.call}: ${problem!.message}`;
+function outcomeText({ outcome, calls, wrongCalls, worst, problem }: OperationCheck): string {
+  if (outcome === "agrees") return worst === 0 ? "none" : `${Math.ceil(100 * worst!)} % of the allowed`;
+  if (outcome === "not checked") return `not checked: ${problem!.message}`;
+  const what = outcome === "fails" ? "FAILED" : "WRONG";
+  return `${what} in ${wrongCalls} of ${calls} calls, as with ${problem!.call}: ${problem!.message}`;
 }
 
-/** What is wrong and what to do, in a sentence; null if all devices agree. */
-export function verdict(checks: readonly DeviceCheck[]): string | null {
-  const wrong = checks.flatMap(({ device, operations }) => {
-    const names = operations.filter(({ agrees }) => !agrees).map(({ name }) => name);
-    if (names.length === 0) return [];
-    return [
-      `${names.length} of ${operations.length} operations of ${device} do not agree with the CPU (${names.join(", ")})`,
-    ];
-  });
-  if (wrong.length === 0) return null;
-  return (
-    `${wrong.join("; ")}. Do not train there, and please report it with the output of ` +
-    "`npx nextpatch info --check --json` and of `nvidia-smi`"
+/**
+ * Passes if devices were checked and all agree.
+ * @throws DeviceError which says what is wrong and what to do
+ */
+export function judge(checks: readonly DeviceCheck[], found: readonly BackendReport[]): void {
+  if (checks.length === 0) {
+    const problem = found.find(({ name }) => name === "cuda")?.problem ?? "no GPU is supported";
+    throw new DeviceError(
+      `--check: expected a GPU to check against cpu but received none: ${problem}. ` +
+        "--device simt checks the CUDA sources on this machine's CPU",
+    );
+  }
+  const wrong = checks.flatMap(complaints);
+  if (wrong.length === 0) return;
+  throw new DeviceError(
+    `${wrong.join("; ")}. Do not train there. Check again: if the result is another, the hardware or its driver is at ` +
+      "fault (dmesg may say more). If it is the same, please report it, with the output of " +
+      "`npx nextpatch info --check --json`",
   );
+}
+
+function complaints({ device, operations }: DeviceCheck): string[] {
+  const named = (which: OperationCheck["outcome"]) =>
+    operations.flatMap(({ name, outcome }) => (outcome === which ? [name] : []));
+  const [differ, fail, left] = [named("differs"), named("fails"), named("not checked").length];
+  return [
+    ...(differ.length > 0 ? [`${device} computes ${differ.join(", ")} otherwise than cpu`] : []),
+    ...(fail.length > 0 ? [`${device} fails in ${fail.join(", ")}`] : []),
+    ...(left > 0 ? [`${left} operations of ${device} were not checked`] : []),
+  ];
 }

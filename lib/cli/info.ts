@@ -4,13 +4,14 @@ import { loadRunConfig } from "../config/config.js";
 import { resolveStages } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
-import { ConfigError, DeviceError } from "../errors.js";
-import type { BackendReport } from "../native.js";
+import { ConfigError } from "../errors.js";
+import type { BackendName, BackendReport, DeviceReport } from "../native.js";
 import { type PlanItem, planItems, plannedBytes, planRun } from "../train/memory_plan.js";
 import { modelShape, readHeldOut, readTokenizer } from "../train/setup.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
-import { checkDevices, checkText, devicesToCheck, verdict } from "./check.js";
+import { checkDevices, checkText, devicesToCheck, judge } from "./check.js";
 import type { CliIo } from "./io.js";
+import { isMeasured } from "./measured.js";
 import { planText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
@@ -23,10 +24,14 @@ export function registerInfo(program: Command, io: CliIo): void {
     .command("info")
     .description(
       "list devices, backends and versions, and say what is missing and what to do; with --config, print a memory " +
-        "plan; with --check, compare every kernel with the CPU's",
+        "plan; with --check, find out whether every kernel computes the same as on the CPU",
     )
     .option("--config <file>", "run config to plan the memory for")
-    .option("--check", "compare every operation of every GPU, or of --device, with the CPU's");
+    .option(
+      "--check",
+      "compare every operation of every GPU, or of --device, with the CPU's, in about twenty seconds; exit code 1 if " +
+        "one differs by more than rounding explains",
+    );
   withOverrides(command).action(async ({ config, check, ...flags }: Flags) => {
     // Without a config there is nothing to override, but --device also says what to check.
     const overrides = overridesOf(check && config === undefined ? { ...flags, device: undefined } : flags);
@@ -40,10 +45,9 @@ export function registerInfo(program: Command, io: CliIo): void {
     const human = [`${machine.platform}, Node ${machine.node}`, ...found.map(describe)];
     if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
     const checks = toCheck && (await checkDevices(toCheck, io));
-    if (checks) human.push(checkText(checks, found));
-    io.result(human.join("\n"), { ...machine, backends: found, plan, check: checks });
-    const wrong = verdict(checks ?? []);
-    if (wrong !== null) throw new DeviceError(wrong);
+    if (checks && checks.length > 0) human.push(checkText(checks));
+    io.result(human.join("\n"), { ...machine, backends: found.map(withMeasured), plan, check: checks });
+    if (checks) judge(checks, found);
   });
 }
 
@@ -71,15 +75,25 @@ async function planOf(path: string, set: string[]): Promise<Plan> {
   };
 }
 
+function withMeasured({ devices, ...backend }: BackendReport) {
+  return {
+    ...backend,
+    devices: devices.map((device) => ({ ...device, measured: isMeasured(backend.name, device) })),
+  };
+}
+
 function describe({ name, available, problem, versions, devices }: BackendReport): string {
   const libraries = Object.entries(versions).map(([library, version]) => `${library} ${version}`);
   const lines = devices.map((device, index) => {
     const number = devices.length > 1 ? `:${index}` : "";
     const memory = `${(device.totalBytes / 2 ** 30).toFixed(1)} GiB`;
-    const code = device.code === null ? "not supported" : `runs ${device.code}`;
-    const measured = device.code === null || device.measured ? "" : " (speed not measured yet)";
-    return `  ${name}${number}: ${device.name}, ${memory}${device.nativeBf16 ? ", bf16" : ""}, ${code}${measured}`;
+    return `  ${name}${number}: ${device.name}, ${memory}${device.nativeBf16 ? ", bf16" : ""}, ${codeText(name, device)}`;
   });
   const state = available ? libraries.join(", ") : `not available: ${problem}`;
   return [`${name}: ${state}`, ...lines].join("\n");
+}
+
+function codeText(backend: BackendName, device: DeviceReport): string {
+  if (device.code === null) return "not supported: no code for its compute capability";
+  return `runs ${device.code}${isMeasured(backend, device) === false ? " (the project has not measured its speed)" : ""}`;
 }

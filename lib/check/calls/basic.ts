@@ -98,6 +98,7 @@ function products(dt: ComputeDType, size: Size): Call[] {
           [257, 384, 320],
           [123, 96, 1000],
           [64, 72, 8200],
+          [768, 1024, 2048],
         ];
   return shapes.flatMap(([M, N, K]) => [
     product({ M, N, K }, "NT", dt, dt, false),
