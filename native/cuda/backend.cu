@@ -13,9 +13,7 @@ constexpr const char* kName = "simt";
 std::string code_of(const cudaDeviceProp&) { return "the CUDA sources, compiled for the host"; }
 #else
 constexpr const char* kName = "cuda";
-std::string code_of(const cudaDeviceProp& properties) {
-  return gpu_code(properties.major, properties.minor, NEXTPATCH_MACHINE_CODE, NEXTPATCH_PTX);
-}
+std::string code_of(const cudaDeviceProp& properties) { return gpu_code(properties.major, properties.minor); }
 #endif
 
 // 13000 is 13.0, 12040 is 12.4.

@@ -9,10 +9,14 @@ namespace nextpatch::cuda {
 
 constexpr int kOldestMajor = 8;  // Ampere
 
+// What cuda.cmake builds, which a test compares: machine code, and PTX.
+constexpr const char* kMachineCode = "80 86 89 90a";
+constexpr int kPtx = 90;
+
 // By compute capability, where the library has machine code for these ("80 86 90a") and PTX for `ptx`. Empty: none.
 // Machine code runs on its own and on later minor versions of the same major version; with a suffix, on its own only.
 // The driver compiles PTX for whatever is later. Jetson modules run no machine code but their own.
-inline std::string gpu_code(int major, int minor, const std::string& machine_code, int ptx) {
+inline std::string gpu_code(int major, int minor, const std::string& machine_code = kMachineCode, int ptx = kPtx) {
   const int capability = 10 * major + minor;
   const bool jetson = capability == 87 || capability == 88;
   int best = 0;

@@ -108,6 +108,7 @@ beforeAll(async () => {
   const handles = ["Device", "Graph", "Tensor"].flatMap((name) => declarationLines(name, path("binding.d.ts")));
   section("Device, Graph and Tensor", handles);
   const timings = declarationLines("KernelBenchResult", path("dist/bench/kernels/run.d.ts"));
+  const checks = declarationLines("DeviceCheck", path("dist/check/run.d.ts"));
 
   section("commands", (await helps("nextpatch")).flat());
   section("config keys", configKeys(runConfigJsonSchema() as Schema));
@@ -118,7 +119,11 @@ beforeAll(async () => {
     expect({ name, code, stderr }).toEqual({ name, code: 0, stderr });
     json.push(...fields(JSON.parse(stdout)).map((field) => `${name}: ${field}`));
   }
-  section("--json", [...json, ...timings.map((line) => `bench kernels: ${line}`)]);
+  const described = [
+    ...checks.map((line) => `info: check[]: ${line}`),
+    ...timings.map((line) => `bench kernels: ${line}`),
+  ];
+  section("--json", [...json, ...described]);
   const written = files.flatMap(({ name, file }) => {
     const text = readFileSync(path(file), "utf8");
     const items: unknown[] = file.endsWith(".jsonl")

@@ -4,29 +4,24 @@
 #include "check.h"
 
 namespace nextpatch::cuda {
-namespace {
-
-std::string code(int major, int minor) { return gpu_code(major, minor, "80 86 89 90a", 90); }
-
-}  // namespace
 
 TEST(gpu_code_is_its_own_or_the_nearest_before) {
-  EXPECT(code(8, 0) == "machine code for sm_80");
-  EXPECT(code(8, 6) == "machine code for sm_86");
-  EXPECT(code(8, 9) == "machine code for sm_89");
-  EXPECT(code(9, 0) == "machine code for sm_90a");
+  EXPECT(gpu_code(8, 0) == "machine code for sm_80");
+  EXPECT(gpu_code(8, 6) == "machine code for sm_86");
+  EXPECT(gpu_code(8, 9) == "machine code for sm_89");
+  EXPECT(gpu_code(9, 0) == "machine code for sm_90a");
   EXPECT(gpu_code(8, 9, "86 80", 90) == "machine code for sm_86");
 }
 
 TEST(gpu_code_of_later_gpus_is_ptx) {
-  for (int major : {10, 11, 12}) EXPECT(code(major, 0) == "PTX for compute_90, which the driver compiles");
-  EXPECT(code(12, 1) == "PTX for compute_90, which the driver compiles");
+  for (int major : {10, 11, 12}) EXPECT(gpu_code(major, 0) == "PTX for compute_90, which the driver compiles");
+  EXPECT(gpu_code(12, 1) == "PTX for compute_90, which the driver compiles");
   EXPECT(gpu_code(9, 1, "90a", 90) == "PTX for compute_90, which the driver compiles");
 }
 
 TEST(gpu_code_is_none_for_older_gpus_and_jetson) {
-  EXPECT(code(7, 5).empty());
-  EXPECT(code(8, 7).empty());
+  EXPECT(gpu_code(7, 5).empty());
+  EXPECT(gpu_code(8, 7).empty());
   EXPECT(gpu_code(8, 0, "86", 90).empty());
 }
 
