@@ -108,7 +108,9 @@ beforeAll(async () => {
   const handles = ["Device", "Graph", "Tensor"].flatMap((name) => declarationLines(name, path("binding.d.ts")));
   section("Device, Graph and Tensor", handles);
   const timings = declarationLines("KernelBenchResult", path("dist/bench/kernels/run.d.ts"));
-  const checks = declarationLines("DeviceCheck", path("dist/check/run.d.ts"));
+  const checks = ["DeviceCheck", "OperationCheck"].flatMap((name) =>
+    declarationLines(name, path("dist/check/run.d.ts")),
+  );
 
   section("commands", (await helps("nextpatch")).flat());
   section("config keys", configKeys(runConfigJsonSchema() as Schema));
