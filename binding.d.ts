@@ -234,6 +234,7 @@ export function attentionBackward(
   out: Tensor,
   lse: Tensor,
   workspace: Tensor,
+  rotaryTable: Tensor | null,
   scale: number,
 ): void;
 export function attentionBackwardWorkspace(

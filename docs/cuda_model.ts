@@ -18,7 +18,12 @@ const peakBytes = 3.35e12;
 /** Share of the bandwidth that a streaming kernel reaches. */
 const bandwidthShare = 0.85;
 /** Share of the peak that cuBLASLt's bf16 products of these shapes reach; the smaller models' products are narrower. */
-const gemmShare: Readonly<Record<string, number>> = { "llama-370m": 0.55, "llama-1.3b": 0.6 };
+const gemmShare: Readonly<Partial<Record<PresetName, number>>> = {
+  "llama-370m": 0.55,
+  "llama-780m": 0.55,
+  "llama-1.3b": 0.6,
+  "llama-2.7b": 0.6,
+};
 /** Share of the peak that attention with mma.sync reaches, forward and backward: it has no wgmma. */
 const attentionShare = { forward: 0.35, backward: 0.26 };
 /** Seconds a kernel takes at least, with the gap to the next one in a graph. */
@@ -27,6 +32,32 @@ const launchSeconds = 2.5e-6;
 const positions = 32768;
 const T = 2048;
 const bf16 = 2;
+
+/**
+ * Shared-memory loads (`ldmatrix` of four 8 x 8 tiles) and products (`mma`) of a warp's step over 16 queries in dK
+ * and dV, by head dimension: with one warp for 16 keys, and as it is, with two warps that share 32 keys.
+ */
+const keyGradientLoads: Readonly<Record<number, { products: number; before: number; now: number }>> = {
+  80: { products: 160, before: 90, now: 50 },
+  96: { products: 192, before: 108, now: 72 },
+  128: { products: 128, before: 80, now: 48 },
+};
+/** Cycles of a multiprocessor: a load moves 512 bytes at 128 a cycle, `mma.sync` reaches two thirds of the peak. */
+const cycles = { load: 4, product: 1.5 };
+/** dK and dV are four of the backward's seven products. */
+const keyGradientShare = 4 / 7;
+
+/** A change of the kernels that the page weighs: the step without it is modelled beside the step as it is. */
+interface Change {
+  readonly name: string;
+  readonly without: "rotary" | "zeroing" | "loads";
+}
+
+const changes: readonly Change[] = [
+  { name: "the inverse rotary embedding in the epilogue of dq and dk", without: "rotary" },
+  { name: "the first micro-batch writes gradients instead of adding to zeros", without: "zeroing" },
+  { name: "two warps share 32 keys in dK and dV (head dimensions from 80)", without: "loads" },
+];
 
 /** One operation of a step. */
 interface Row {
@@ -37,9 +68,20 @@ interface Row {
   readonly bytes: number;
   readonly flops: number;
   readonly rate: "memory" | "gemm" | "forward" | "backward";
+  /** Times that its arithmetic takes longer than at its rate; 1 if left out. */
+  readonly slower?: number;
 }
 
-function rows(config: LlamaConfig, K: number): Row[] {
+/** How much longer the attention's backward takes because dK and dV wait for shared memory. */
+function keyGradientDelay(headDim: number, without: readonly Change["without"][]): number {
+  const loads = keyGradientLoads[headDim];
+  if (!loads) return 1;
+  const { products, before, now } = loads;
+  const shared = cycles.load * (without.includes("loads") ? before : now);
+  return 1 + keyGradientShare * Math.max(0, shared / (cycles.product * products) - 1);
+}
+
+function rows(config: LlamaConfig, K: number, passes: number, without: readonly Change["without"][] = []): Row[] {
   const cost = costs(bf16);
   const { hidden: C, intermediate: I, queries, qkv } = widths(config);
   const { num_hidden_layers: layers, vocab_size: V, head_dim: D } = config;
@@ -47,16 +89,23 @@ function rows(config: LlamaConfig, K: number): Row[] {
   const memory = (name: string, count: number, { bytes }: { bytes: number }, perStep = false): Row => {
     return { name, count, bytes, flops: 0, rate: "memory", perStep };
   };
-  const product = (name: string, count: number, M: number, columns: number, inner: number, gradient = false): Row => {
-    const c = { bytes: gradient ? 4 : bf16, accumulate: gradient };
-    return { name, count, ...cost.matmul(M, columns, inner, c), rate: "gemm" };
+  const product = (name: string, count: number, M: number, columns: number, inner: number): Row => {
+    return { name, count, ...cost.matmul(M, columns, inner, { bytes: bf16, accumulate: false }), rate: "gemm" };
+  };
+  const writes = without.includes("zeroing") ? 0 : 1 / passes;
+  const gradient = (name: string, count: number, M: number, columns: number): Row => {
+    const [written, added] = [false, true].map((accumulate) => cost.matmul(M, columns, N, { bytes: 4, accumulate }));
+    const bytes = writes * written!.bytes + (1 - writes) * added!.bytes;
+    return { name, count, bytes, flops: added!.flops, rate: "gemm" };
   };
   const linear = (name: string, outputs: number, inputs: number): Row[] => [
     product(`${name}: forward`, layers, N, outputs, inputs),
     product(`${name}: dx`, layers, N, inputs, outputs),
-    product(`${name}: dW`, layers, outputs, inputs, N, true),
+    gradient(`${name}: dW`, layers, outputs, inputs),
   ];
   const parameters = parameterCount(config);
+  const added = without.includes("zeroing") ? parameters : V * C + (2 * layers + 1) * C;
+  const backward = cost.attentionBackward(B, T, H, G, D);
   return [
     memory("patch embedding: forward", 1, cost.patchEmbeddingForward(N, K, C, V)),
     memory("patch embedding: backward", 1, cost.patchEmbeddingBackward(N, K, C, V)),
@@ -65,17 +114,17 @@ function rows(config: LlamaConfig, K: number): Row[] {
     ...linear("gate and up", 2 * I, C),
     ...linear("down", C, I),
     { name: "attention: forward", count: layers, ...cost.attentionForward(B, T, H, G, D), rate: "forward" },
-    { name: "attention: backward", count: layers, ...cost.attentionBackward(B, T, H, G, D), rate: "backward" },
+    { name: "attention: backward", count: layers, ...backward, rate: "backward", slower: keyGradientDelay(D, without) },
     memory("RMSNorm: forward", 2 * layers + 1, cost.rmsNormForward(N, C)),
     memory("RMSNorm: backward", 2 * layers + 1, cost.rmsNormBackward(N, C)),
-    memory("rotary: forward and inverse", 2 * layers, cost.rotary(B, T, H + G, D)),
+    memory("rotary", (without.includes("rotary") ? 2 : 1) * layers, cost.rotary(B, T, H + G, D)),
     memory("SwiGLU: forward", layers, cost.swigluForward(N, I)),
     memory("SwiGLU: backward", layers, cost.swigluBackward(N, I)),
     product("head: forward", 1, N, V, C),
     product("head: dx", 1, N, C, V),
-    product("head: dW", 1, V, C, N, true),
+    gradient("head: dW", 1, V, C),
     memory("cross-entropy and its gradient", 1, cost.crossEntropy(N, K, V)),
-    memory("zeroing gradients", 1, cost.fill(parameters), true),
+    memory("zeroing gradients", 1, cost.fill(added), true),
     memory("gradient norm", 1, cost.gradNorm(parameters), true),
     memory("AdamW", 1, cost.adamw(parameters), true),
   ];
@@ -85,10 +134,11 @@ function rows(config: LlamaConfig, K: number): Row[] {
 function secondsOf(row: Row, preset: PresetName): number {
   const byMemory = row.bytes / (peakBytes * bandwidthShare);
   const share = { memory: 1, gemm: gemmShare[preset]!, ...attentionShare }[row.rate];
-  return Math.max(byMemory, row.flops / (peakFlops * share)) + launchSeconds;
+  return Math.max(byMemory, ((row.slower ?? 1) * row.flops) / (peakFlops * share)) + launchSeconds;
 }
 
-interface Model {
+/** A step on paper. */
+export interface StepModel {
   readonly preset: PresetName;
   readonly K: number;
   readonly rows: readonly (Row & { readonly milliseconds: number })[];
@@ -96,11 +146,19 @@ interface Model {
   readonly mfu: number;
 }
 
-/** A step of as many micro-batches of 32768 positions as 2^21 tokens make. */
-function model(preset: PresetName, K: number): Model {
+/** The presets that it can be computed for: those of the paper. */
+export const modelled = Object.keys(gemmShare) as PresetName[];
+
+/** A step of as many micro-batches of 32768 positions as its tokens make. */
+export function stepModel(
+  preset: PresetName,
+  K: number,
+  tokens = 2 ** 21,
+  without: readonly Change["without"][] = [],
+): StepModel {
   const config = parseLlamaConfig(presets[preset], preset);
-  const passes = 2 ** 21 / K / positions;
-  const timed = rows(config, K).map((row) => {
+  const passes = tokens / K / positions;
+  const timed = rows(config, K, passes, without).map((row) => {
     const calls = row.count * (row.perStep ? 1 : passes);
     return { ...row, count: calls, milliseconds: 1e3 * calls * secondsOf(row, preset) };
   });
@@ -109,8 +167,8 @@ function model(preset: PresetName, K: number): Model {
   return { preset, K, rows: timed, milliseconds, mfu: flops / (milliseconds / 1e3) / peakFlops };
 }
 
-function table({ preset, K, rows: timed, milliseconds, mfu }: Model): string {
-  const row = (each: Model["rows"][number]) =>
+function table({ preset, K, rows: timed, milliseconds, mfu }: StepModel): string {
+  const row = (each: StepModel["rows"][number]) =>
     `| ${each.name} | ${each.count} | ${(each.bytes / 1e6).toFixed(1)} | ${(each.flops / 1e9).toFixed(1)} | ` +
     `${each.milliseconds.toFixed(1)} | ${((100 * each.milliseconds) / milliseconds).toFixed(1)} |`;
   return [
@@ -123,9 +181,50 @@ function table({ preset, K, rows: timed, milliseconds, mfu }: Model): string {
   ].join("\n");
 }
 
+/** What the step takes as it is, without each of the changes, and without any. */
+function changesTable(): string {
+  const row = (name: string, without: readonly Change["without"][]) => {
+    const cells = modelled.map((preset) => {
+      const { milliseconds, mfu } = stepModel(preset, 1, 2 ** 21, without);
+      return `${milliseconds.toFixed(0)} (${(100 * mfu).toFixed(1)} %)`;
+    });
+    return `| ${name} | ${cells.join(" | ")} |`;
+  };
+  return [
+    "## What the changes are worth",
+    "",
+    "Milliseconds of a step of 2^21 tokens at K = 1, and its MFU, on paper as above.",
+    "",
+    `| | ${modelled.join(" | ")} |`,
+    `|---|${modelled.map(() => "---").join("|")}|`,
+    row("as it is", []),
+    ...changes.map(({ name, without }) => row(`without: ${name}`, [without])),
+    row(
+      "without any of them",
+      changes.map(({ without }) => without),
+    ),
+    "",
+    "What they save, counted:",
+    "",
+    "- The inverse rotary embedding: a launch a layer and micro-batch, and one reading and writing of dq and dk. The",
+    "  forward stays a kernel of its own: the attention loads K once per tile of queries, and would turn it as often.",
+    "- Gradients that are written: a step's zeroing of every product's gradient, and its reading in the first micro-batch.",
+    "- dK and dV: " +
+      Object.entries(keyGradientLoads)
+        .map(([D, { products, before, now }]) => `${before} → ${now} \`ldmatrix\` for ${products} \`mma\` at D = ${D}`)
+        .join(", ") +
+      ".",
+    `  A load takes ${cycles.load} cycles of a multiprocessor's shared memory, an \`mma\` ${cycles.product} of its tensor cores.`,
+    "",
+  ].join("\n");
+}
+
 /** The page, as it stands in docs/cuda-model.md. */
 export function cudaModelPage(): string {
-  const models = (["llama-370m", "llama-1.3b"] as const).flatMap((preset) => [model(preset, 1), model(preset, 4)]);
+  const models = (["llama-370m", "llama-1.3b"] as const).flatMap((preset) => [
+    stepModel(preset, 1),
+    stepModel(preset, 4),
+  ]);
   return [
     "# A training step on paper",
     "",
@@ -138,14 +237,15 @@ export function cudaModelPage(): string {
     "",
     `- Peaks: ${(peakFlops / 1e12).toFixed(0)} TFLOP/s in bf16, ${(peakBytes / 1e12).toFixed(2)} TB/s.`,
     `- Streaming kernels reach ${(100 * bandwidthShare).toFixed(0)} % of the bandwidth.`,
-    `- cuBLASLt's products reach ${(100 * gemmShare["llama-370m"]!).toFixed(0)} % of the peak for llama-370m, ` +
-      `${(100 * gemmShare["llama-1.3b"]!).toFixed(0)} % for llama-1.3b.`,
+    `- cuBLASLt's products reach ${(100 * gemmShare["llama-370m"]!).toFixed(0)} % of the peak for llama-370m and 780m, ` +
+      `${(100 * gemmShare["llama-1.3b"]!).toFixed(0)} % for llama-1.3b and 2.7b.`,
     `- Attention with \`mma.sync\` reaches ${(100 * attentionShare.forward).toFixed(0)} % forward and ` +
       `${(100 * attentionShare.backward).toFixed(0)} % backward, of the FLOPs that a single pass would compute.`,
     `- A kernel takes ${(1e6 * launchSeconds).toFixed(1)} microseconds besides, with the gap to the next in a graph.`,
     `- Micro-batches of ${positions} positions, sequences of ${T}.`,
     "",
     ...models.map(table),
+    changesTable(),
   ].join("\n");
 }
 

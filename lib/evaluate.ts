@@ -53,7 +53,7 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
   }
   const perPass = Math.min(blocks, blocksPerPass(sequenceLength, positionsPerPass));
   const batches = blockBatches({ sequences: blocks, positions: sequenceLength, patchSize }, perPass);
-  const shape = { config, dtype: parameters.dtype, positions: perPass * sequenceLength };
+  const shape = { config, dtype: parameters.dtype, positions: perPass * sequenceLength, recompute: null };
   const memory = new PassMemory(device, shape, passSpecs(device, shape, batches, false));
   try {
     using input = new Tensor(device, "i32", [perPass * blockTokens]);

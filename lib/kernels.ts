@@ -138,7 +138,7 @@ export namespace flashAttention {
     const elements = native.attentionBackwardWorkspace(q.device, batch, queries, keys, heads, kvHeads, headDim);
     const workspace = new Tensor(q.device, "f32", [Math.max(elements, 1)]);
     const [dq, dk, dv] = [q, k, v].map((input) => new Tensor(input.device, input.dtype, input.shape));
-    native.attentionBackward(dq!, dk!, dv!, dout, q, k, v, out, lse, workspace, scale);
+    native.attentionBackward(dq!, dk!, dv!, dout, q, k, v, out, lse, workspace, null, scale);
     workspace.dispose();
     return { dq: dq!, dk: dk!, dv: dv! };
   }

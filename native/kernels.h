@@ -114,10 +114,12 @@ class Kernels {
   virtual void attention_forward(const View& out, const View& lse, const View& q, const View& k, const View& v,
                                  float scale) = 0;
 
-  // dq, dk, dv, all dt and strided like q, k, v, from dout (like out). workspace f32.
+  // dq, dk, dv, all dt and strided like q, k, v, from dout (like out). workspace f32. If rotary_table[>= Tk, D/2, 2]
+  // f32 is given, dq and dk are then rotated back by it: the gradients of what `rotary` turned into q and k. Tq <= Tk,
+  // and query i is at position i + Tk - Tq.
   virtual void attention_backward(const View& dq, const View& dk, const View& dv, const View& dout, const View& q,
                                   const View& k, const View& v, const View& out, const View& lse, const View& workspace,
-                                  float scale) = 0;
+                                  const View& rotary_table, float scale) = 0;
   virtual int64_t attention_backward_workspace(int64_t batch, int64_t queries, int64_t keys, int64_t heads,
                                                int64_t kv_heads, int64_t head_dim) const = 0;
 

@@ -1,5 +1,6 @@
 import { Arguments } from "../arguments.js";
 import { parseRunConfig } from "../config/config.js";
+import { type Recompute, recomputeKinds } from "../config/recompute.js";
 import { resolveStages } from "../config/stages.js";
 import { checkPrecision, Device, type PrecisionSpec } from "../device.js";
 import { Llama } from "../nn/llama.js";
@@ -23,6 +24,8 @@ export interface TrainBenchOptions {
   readonly steps?: number;
   /** Sequences per pass. Default auto. */
   readonly microBatch?: number | "auto";
+  /** What the backward computes again, to keep less. Default none. */
+  readonly recompute?: Recompute;
   /** Called with the number of steps done, warm-up included, and the total. */
   readonly onStep?: (done: number, of: number) => void;
 }
@@ -52,6 +55,7 @@ const warmupSteps = 2;
 export async function benchTrainStep(device: Device, options: TrainBenchOptions): Promise<TrainBenchResult> {
   checkArguments(device, options);
   const { model: section, patchSize, sequenceLength, tokensPerStep, precision, microBatch = "auto" } = options;
+  const { recompute = "none" } = options;
   const timed = options.steps ?? 5;
   const config = parseRunConfig(
     {
@@ -62,13 +66,14 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
       batch: { tokensPerStep, sequenceLength, microBatch },
       train: { steps: warmupSteps + timed },
       precision,
+      recompute,
     },
     "benchTrainStep",
   );
   const stages = resolveStages(config, tokensPerStep);
   const stage = stages[0]!;
   const dtype = device.computeDType(precision);
-  const plan = planRun(device, config.model!, dtype, stages, null);
+  const plan = planRun(device, { config: config.model!, dtype, recompute: config.recompute }, stages, null);
   const peak = await peakFlops(device, dtype);
   device.trim(); // frees what measuring left cached
   const before = device.memory();
@@ -103,7 +108,7 @@ function checkArguments(device: Device, options: TrainBenchOptions): void {
   const check = new Arguments("benchTrainStep");
   check.instance("device", device, Device);
   const { model, patchSize, sequenceLength, tokensPerStep, precision } = check.object("options", options);
-  const { steps = 5, microBatch = "auto", onStep } = options;
+  const { steps = 5, microBatch = "auto", recompute = "none", onStep } = options;
   check.object("model", model);
   check.wholeNumber("patchSize", patchSize, 1);
   check.wholeNumber("sequenceLength", sequenceLength, 2);
@@ -112,6 +117,7 @@ function checkArguments(device: Device, options: TrainBenchOptions): void {
   check.number("tokensPerStep", tokensPerStep, `a multiple of patchSize * sequenceLength = ${block}`, fills);
   checkPrecision(check, "precision", precision);
   check.wholeNumber("steps", steps, 1);
+  check.oneOf("recompute", recompute, recomputeKinds);
   if (microBatch !== "auto") {
     const sequences = tokensPerStep / block;
     const divides = (batch: number) => Number.isInteger(batch) && batch >= 1 && sequences % batch === 0;

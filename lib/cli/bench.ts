@@ -1,10 +1,11 @@
 /** `nextpatch bench`: how fast this machine trains. */
 import { readFile } from "node:fs/promises";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { show } from "../arguments.js";
 import { benchKernels } from "../bench/kernels/run.js";
 import { kernelTable } from "../bench/kernels/table.js";
 import { benchTrainStep, type TrainBenchOptions } from "../bench/train_step.js";
+import { type Recompute, recomputeKinds } from "../config/recompute.js";
 import { Device } from "../device.js";
 import { ConfigError } from "../errors.js";
 import { presetNames } from "../hf/presets.js";
@@ -19,6 +20,7 @@ interface Flags extends PlacementFlags {
   readonly tokensPerStep: number;
   readonly steps: number;
   readonly microBatch?: number;
+  readonly recompute: Recompute;
 }
 
 /** The flags that `benchTrainStep` gets its options from. */
@@ -29,6 +31,7 @@ const flagOf = {
   tokensPerStep: "--tokens-per-step",
   steps: "--steps",
   microBatch: "--micro-batch",
+  recompute: "--recompute",
 };
 
 export function registerBench(program: Command, io: CliIo): void {
@@ -63,7 +66,12 @@ function registerTrainStep(bench: Command, io: CliIo): void {
     .option("--sequence-length <T>", "positions per sequence", wholeNumber(2), 256)
     .option("--tokens-per-step <N>", "tokens per optimizer step", wholeNumber(1), 16384)
     .option("--steps <N>", "timed steps", wholeNumber(1), 5)
-    .option("--micro-batch <N>", "sequences per forward and backward pass (default: auto)", wholeNumber(1));
+    .option("--micro-batch <N>", "sequences per forward and backward pass (default: auto)", wholeNumber(1))
+    .addOption(
+      new Option("--recompute <what>", "what the backward computes again, to keep less in memory")
+        .choices([...recomputeKinds])
+        .default("none"),
+    );
   withPlacement(command).action(async (flags: Flags) => {
     const model = await readModel(flags.model);
     const device = open(flags, io);
@@ -76,6 +84,7 @@ function registerTrainStep(bench: Command, io: CliIo): void {
       precision: flags.precision,
       steps: flags.steps,
       microBatch: flags.microBatch ?? "auto",
+      recompute: flags.recompute,
       onStep: (done, of) => progress.update(done, of, `step ${done}/${of}`),
     };
     const bench = fromFlags("benchTrainStep", flagOf, () => benchTrainStep(device, options));

@@ -66,7 +66,8 @@ async function planOf(path: string, set: string[]): Promise<Plan> {
   const stages = resolveStages(config, dataset.tokenCount);
   const shape = await modelShape(config, await readTokenizer(config));
   const heldOut = await readHeldOut(config, shape.vocab_size);
-  const plan = planRun(device, shape, device.computeDType(config.precision), stages, heldOut);
+  const dtype = device.computeDType(config.precision);
+  const plan = planRun(device, { config: shape, dtype, recompute: config.recompute }, stages, heldOut);
   return {
     device: `${device.backend} (${device.name})`,
     items: planItems(device, plan),

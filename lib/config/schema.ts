@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
 import { labelWeightKinds } from "./label_weights.js";
+import { recomputeKinds } from "./recompute.js";
 import { defaultDecayFraction } from "./schedule.js";
 
 const positiveInteger = z.int().min(1);
@@ -168,6 +169,13 @@ export const runConfigSchema = z.strictObject({
     .enum(precisionNames)
     .default("auto")
     .describe("Precision of activations and matrix products. auto: bf16 if the device supports it, fp32 if not."),
+  recompute: z
+    .enum(recomputeKinds)
+    .default("none")
+    .describe(
+      "What the backward computes again instead of keeping it: none; elementwise: norms and SwiGLU's product; block: all " +
+        "of a layer except its residual stream. The loss is the same, bit for bit, if the micro-batch is.",
+    ),
   seed: z
     .int()
     .min(0)

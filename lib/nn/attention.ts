@@ -71,20 +71,33 @@ export class Attention {
 
   /** @param past positions in the cache */
   forward(past: number): void {
+    this.#attend(past);
+    this.weights.output.forward(this.context.branch, this.buffers.attended);
+  }
+
+  /** Computes the activations again. */
+  computeAgain(): void {
+    this.#attend(0);
+  }
+
+  #attend(past: number): void {
     const { q, k, v, qk } = this.#forward;
     this.weights.qkv.forward(this.buffers.qkv, this.x);
     this.context.rotary.forward(qk, past);
     const seen = this.cache === null ? { k, v } : this.cache.append(k, v, past);
     native.attentionForward(this.#attended, this.#lse, q, seen.k, seen.v, this.#scale);
-    this.weights.output.forward(this.context.branch, this.buffers.attended);
   }
 
-  /** @param dx dt [N, C], written; @param dout dt [N, C], the branch's gradient */
-  backward(dx: Tensor, dout: Tensor): void {
+  /**
+   * @param dx dt [N, C], written
+   * @param dout dt [N, C], the branch's gradient
+   * @param accumulate whether the weights' gradients are added to, or written
+   */
+  backward(dx: Tensor, dout: Tensor, accumulate: boolean): void {
     const { q, k, v } = this.#forward;
-    const { q: dq, k: dk, v: dv, qk: dqk, dattended } = this.#backward!;
+    const { q: dq, k: dk, v: dv, dattended } = this.#backward!;
     const { dqkv, dattended: flat, attentionWorkspace } = this.context.scratch!;
-    this.weights.output.backward(flat, dout, this.buffers.attended);
+    this.weights.output.backward(flat, dout, this.buffers.attended, accumulate);
     native.attentionBackward(
       dq,
       dk,
@@ -96,9 +109,9 @@ export class Attention {
       this.#attended,
       this.#lse,
       attentionWorkspace,
+      this.context.rotary.table,
       this.#scale,
     );
-    this.context.rotary.backward(dqk);
-    this.weights.qkv.backward(dx, dqkv, this.x);
+    this.weights.qkv.backward(dx, dqkv, this.x, accumulate);
   }
 }

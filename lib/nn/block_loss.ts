@@ -55,7 +55,7 @@ export class BlockLoss {
 
   /** Computes the loss, in nats per token. */
   async compute(): Promise<number> {
-    this.#parts.forEach(({ pass, tokens }, index) => pass.forward(tokens, index > 0));
+    this.#parts.forEach(({ pass, tokens }, index) => pass.forward(tokens, { loss: index > 0, gradient: false }));
     const [loss] = await this.#parts[0]!.pass.loss.read();
     return loss!;
   }

@@ -38,6 +38,25 @@ export function allocate<S extends SpecTree>(device: Device, specs: S): Allocate
   }
 }
 
+/** A tree of which some leaves are null. */
+export type Part<S> = S extends Spec ? S | null : S extends null ? null : { readonly [K in keyof S]: Part<S[K]> };
+
+/** The tree with null for every spec whose name is not chosen. */
+export function select<S extends SpecTree>(specs: S, chosen: (name: string) => boolean): Part<S> {
+  return map(specs, (spec, path) => (chosen(path.at(-1)!) ? spec : null)) as Part<S>;
+}
+
+/** One tree of two parts: the first one's tensors, and the second's where the first has none. */
+export function overlay<S>(first: Allocated<Part<S>>, second: Allocated<Part<S>>): Allocated<S> {
+  const join = (a: unknown, b: unknown): unknown => {
+    if (a === null) return b;
+    if (a instanceof Tensor) return a;
+    const other = b as Record<string, unknown>;
+    return Object.fromEntries(Object.entries(a as object).map(([key, child]) => [key, join(child, other[key])]));
+  };
+  return join(first, second) as Allocated<S>;
+}
+
 /** A smaller tree over the memory of a larger one of the same structure: each tensor uses the first elements. */
 export function reuse<S extends SpecTree>(tensors: unknown, specs: S): Allocated<S> {
   return map(specs, (spec, path) => {

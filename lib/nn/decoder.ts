@@ -10,11 +10,11 @@ import { Transformer, transformerSpecs } from "./transformer.js";
 import { type ModelWeights, modelWeights } from "./weights.js";
 
 function decoderSpecs({ config, parameters, device }: Llama, capacity: number) {
-  const shape = { config, dtype: parameters.dtype, positions: capacity };
+  const shape = { config, dtype: parameters.dtype, positions: capacity, recompute: null };
   return {
     tokens: new Spec("i32", [capacity]),
     rotaryTable: rotaryTableSpec(config, capacity),
-    activations: transformerSpecs(shape, false),
+    activations: transformerSpecs(shape),
     caches: Array.from({ length: config.num_hidden_layers }, () => keyValueCacheSpecs(shape)),
     logits: new Spec(parameters.dtype, [1, config.vocab_size]),
     next: new Spec("i32", [1]),
@@ -111,14 +111,16 @@ export class Decoder {
     const { config, parameters } = this.model;
     const { activations, tokens: all } = this.#buffers;
     const tokens = all.narrow(0, 0, count);
-    const shape = { config, dtype: parameters.dtype, positions: count };
-    const transformer = new Transformer(config, { sequences: 1, positions: count, patchSize: 1 }, this.#weights, {
-      buffers: reuse(activations, transformerSpecs(shape, false)),
+    const shape = { config, dtype: parameters.dtype, positions: count, recompute: null };
+    const batch = { sequences: 1, positions: count, patchSize: 1 };
+    const memory = {
+      buffers: reuse(activations, transformerSpecs(shape)),
       rotary: this.#rotary,
       tokens,
       training: null,
       caches: this.#caches,
-    });
+    };
+    const transformer = new Transformer(config, batch, this.#weights, memory, null);
     this.#wiring = { tokens, transformer, last: transformer.out.narrow(0, count - 1, 1) };
     return this.#wiring;
   }

@@ -1,6 +1,7 @@
+import type { Recompute } from "../config/recompute.js";
 import type { Tensor } from "../native.js";
 import { Attention, attentionSpecs } from "./attention.js";
-import type { Allocated } from "./buffers.js";
+import { type Allocated, select } from "./buffers.js";
 import type { KeyValueCache } from "./key_value_cache.js";
 import type { LayerContext } from "./layer_context.js";
 import { Mlp, mlpSpecs } from "./mlp.js";
@@ -9,7 +10,7 @@ import type { PassShape } from "./shape.js";
 import type { LayerWeights } from "./weights.js";
 
 /**
- * What one layer keeps for its backward.
+ * The activations of one layer.
  * @param first whether it is the first layer, whose stream is the embedding: no branch is added to it yet
  */
 export function layerSpecs(shape: PassShape, first: boolean) {
@@ -18,6 +19,24 @@ export function layerSpecs(shape: PassShape, first: boolean) {
     attention: attentionSpecs(shape),
     mlpNorm: rmsNormSpecs(shape, true),
     mlp: mlpSpecs(shape),
+  };
+}
+
+type LayerBuffers = ReturnType<typeof layerSpecs>;
+
+/** The names of what every layer keeps until its backward. */
+const kept: Readonly<Record<Recompute, (name: string) => boolean>> = {
+  none: () => true,
+  elementwise: (name) => name !== "out" && name !== "activated",
+  block: (name) => name === "stream" || name === "rstd",
+};
+
+/** The activations of all layers: what each has for itself, and what they share. */
+export function layersSpecs(shape: PassShape) {
+  const own = shape.recompute === null ? () => false : kept[shape.recompute];
+  return {
+    layers: Array.from({ length: shape.config.num_hidden_layers }, (_, i) => select(layerSpecs(shape, i === 0), own)),
+    shared: select(layerSpecs(shape, false), (name) => !own(name)),
   };
 }
 
@@ -36,7 +55,7 @@ export class Layer {
   constructor(
     private readonly context: LayerContext,
     weights: LayerWeights,
-    buffers: Allocated<ReturnType<typeof layerSpecs>>,
+    buffers: Allocated<LayerBuffers>,
     x: Tensor,
     pending: Tensor | null,
     cache: KeyValueCache | null,
@@ -64,12 +83,25 @@ export class Layer {
     this.#mlp.forward();
   }
 
-  /** Carries `dstream` from the layer's output to its input, in place. */
-  backward(): void {
+  /** Computes again what was not kept: the same operations on the same numbers, so the same bits. */
+  #computeAgain(recompute: Exclude<Recompute, "none">): void {
+    this.#attentionNorm.computeAgain();
+    if (recompute === "block") this.#attention.computeAgain();
+    this.#mlpNorm.computeAgain();
+    this.#mlp.computeAgain(recompute);
+  }
+
+  /**
+   * Carries `dstream` from the layer's output to its input, in place.
+   * @param accumulate whether the products' gradients are added to, or written; the norms' are always added to
+   */
+  backward(accumulate: boolean): void {
     const { dstream, dnormed } = this.context.scratch!;
-    this.#mlp.backward(dnormed, dstream);
+    const { recompute } = this.context;
+    if (recompute !== null && recompute !== "none") this.#computeAgain(recompute);
+    this.#mlp.backward(dnormed, dstream, accumulate);
     this.#mlpNorm.backward(dstream, dnormed, true);
-    this.#attention.backward(dnormed, dstream);
+    this.#attention.backward(dnormed, dstream, accumulate);
     this.#attentionNorm.backward(dstream, dnormed, true);
   }
 }

@@ -1,3 +1,4 @@
+import type { Recompute } from "../config/recompute.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import type { Tensor } from "../native.js";
 import { type Allocated, Spec } from "./buffers.js";
@@ -25,6 +26,8 @@ export type Scratch = Allocated<ReturnType<typeof scratchSpecs>>;
 export interface LayerContext {
   readonly config: LlamaConfig;
   readonly batch: Batch;
+  /** What the backward computes again; null: there is none. */
+  readonly recompute: Recompute | null;
   readonly rotary: RotaryEmbedding;
   /** dt [N, C]: the output of attention, then of the MLP, until the next norm adds it to the stream. */
   readonly branch: Tensor;

@@ -17,12 +17,12 @@ export class Linear {
     native.matmul(out, x, this.weight.value, false, true, false);
   }
 
-  /** dW += dout^T x; dx = dout W. */
-  backward(dx: Tensor, dout: Tensor, x: Tensor): void {
+  /** dW (+)= dout^T x; dx = dout W. */
+  backward(dx: Tensor, dout: Tensor, x: Tensor, accumulate: boolean): void {
     if (this.weight.gradient === null) {
       throw new TypeError("Linear.backward: weight: expected one with a gradient but received one without");
     }
-    native.matmul(this.weight.gradient, dout, x, true, false, true);
+    native.matmul(this.weight.gradient, dout, x, true, false, accumulate);
     native.matmul(dx, dout, this.weight.value, false, false, false);
   }
 }

@@ -16,6 +16,12 @@ export function chunkRows({ config, dtype, positions }: PassShape, backend: keyo
   return Math.min(positions, Math.max(rows, 64));
 }
 
+/** Whether a pass adds its loss, and its gradient of products, to what is there; else they are written. */
+export interface Adds {
+  readonly loss: boolean;
+  readonly gradient: boolean;
+}
+
 /** @param patchSize the largest K of all passes that share these buffers */
 export function lossHeadSpecs(shape: PassShape, rows: number, patchSize: number) {
   return {
@@ -87,14 +93,14 @@ export class LossHead {
   }
 
   /** The loss and, if `dhidden` was given, the gradients of the hidden states and of the head's weight. */
-  forward(accumulate: boolean): void {
+  forward(adds: Adds): void {
     native.patchLabels(this.#labels, this.tokens, this.batch.positions);
     native.labelCoefficients(this.#coefficients, this.#labels, this.labelWeights);
-    for (const { hidden, dhidden, logits, labels, losses } of this.#chunks) {
+    for (const [index, { hidden, dhidden, logits, labels, losses }] of this.#chunks.entries()) {
       this.head.forward(logits, hidden);
       native.crossEntropy(losses, logits, labels, this.#coefficients, dhidden !== null);
-      if (dhidden) this.head.backward(dhidden, logits, hidden);
+      if (dhidden) this.head.backward(dhidden, logits, hidden, adds.gradient || index > 0);
     }
-    native.sum(this.buffers.loss, this.#losses, accumulate);
+    native.sum(this.buffers.loss, this.#losses, adds.loss);
   }
 }

@@ -29,12 +29,23 @@ export class Mlp {
     this.weights.down.forward(this.context.branch, activated);
   }
 
-  /** @param dx dt [N, C], written; @param dout dt [N, C], the branch's gradient */
-  backward(dx: Tensor, dout: Tensor): void {
+  /** Computes the activations again: SwiGLU's product, and for `block` its factors. */
+  computeAgain(recompute: "elementwise" | "block"): void {
+    const { gateUp, activated } = this.buffers;
+    if (recompute === "block") this.weights.gateUp.forward(gateUp, this.x);
+    native.swigluForward(activated, gateUp);
+  }
+
+  /**
+   * @param dx dt [N, C], written
+   * @param dout dt [N, C], the branch's gradient
+   * @param accumulate whether the weights' gradients are added to, or written
+   */
+  backward(dx: Tensor, dout: Tensor, accumulate: boolean): void {
     const { gateUp, activated } = this.buffers;
     const { dactivated } = this.context.scratch!;
-    this.weights.down.backward(dactivated, dout, activated);
+    this.weights.down.backward(dactivated, dout, activated, accumulate);
     native.swigluBackward(gateUp, dactivated, gateUp); // in place: gate and up are not needed again
-    this.weights.gateUp.backward(dx, gateUp, this.x);
+    this.weights.gateUp.backward(dx, gateUp, this.x, accumulate);
   }
 }

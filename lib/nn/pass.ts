@@ -1,6 +1,6 @@
 import { native, type Tensor } from "../native.js";
 import { reuse } from "./buffers.js";
-import { LossHead } from "./loss_head.js";
+import { type Adds, LossHead } from "./loss_head.js";
 import { type PassMemory, passSpecs } from "./pass_memory.js";
 import type { Batch } from "./shape.js";
 import { Transformer, type Lap as TransformerLap } from "./transformer.js";
@@ -34,13 +34,14 @@ export class Pass {
     const buffers = reuse(memory.buffers, passSpecs(device, own, [batch], training));
     const { tokens, head, scratch, embeddingWorkspace } = buffers;
     this.#tokens = tokens;
-    this.#transformer = new Transformer(shape.config, batch, weights, {
+    const parts = {
       buffers,
       rotary,
       tokens,
       training: scratch && embeddingWorkspace && { scratch, embeddingWorkspace },
       caches: null,
-    });
+    };
+    this.#transformer = new Transformer(shape.config, batch, weights, parts, shape.recompute);
     const dhidden = scratch?.dnormed ?? null;
     const { out } = this.#transformer;
     this.#head = new LossHead(batch, weights.head, head, out, dhidden, tokens, memory.labelWeights(labelWeights));
@@ -52,18 +53,19 @@ export class Pass {
   }
 
   /**
-   * The loss of a micro-batch, added to that of the previous passes if `accumulate`.
+   * The loss of a micro-batch.
    * @param tokens i32 [sequences * positions * patchSize], on the device
+   * @param adds what is added to that of previous passes
    */
-  forward(tokens: Tensor<"i32">, accumulate: boolean, lap = noLap): void {
+  forward(tokens: Tensor<"i32">, adds: Adds, lap = noLap): void {
     native.copy(this.#tokens, tokens);
     this.#transformer.forward(0, lap);
-    this.#head.forward(accumulate);
+    this.#head.forward(adds);
     lap("head");
   }
 
-  /** Adds the micro-batch's gradient to the weights' gradient. */
-  backward(lap = noLap): void {
-    this.#transformer.backward(lap);
+  /** The micro-batch's gradient. `adds` is that of `forward`. */
+  backward(adds: Adds, lap = noLap): void {
+    this.#transformer.backward(adds.gradient, lap);
   }
 }

@@ -28,7 +28,7 @@ export function passSpecs(device: Device, shape: PassShape, batches: readonly Ba
     rotaryTable: rotaryTableSpec(config, Math.max(...batches.map((batch) => batch.positions))),
     /** The only buffer that passes do not share: a row for each. */
     labelWeights: new Spec("f32", [batches.length, patchSize]),
-    ...transformerSpecs(shape, true),
+    ...transformerSpecs(shape),
     head: lossHeadSpecs(shape, chunkRows(shape, device.backend), patchSize),
     scratch: training ? scratchSpecs(shape, sizes) : null,
     embeddingWorkspace: training ? new Spec("i32", [embeddingWorkspace]) : null,

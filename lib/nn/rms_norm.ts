@@ -38,6 +38,12 @@ export class RmsNorm {
     native.rmsNormForward(this.out, sum, this.buffers.rstd, this.x, this.branch, this.weight.value, this.epsilon);
   }
 
+  /** Computes `out` again from the stream. */
+  computeAgain(): void {
+    const { out, rstd } = this.buffers;
+    native.rmsNormForward(out, null, rstd, this.stream, null, this.weight.value, this.epsilon);
+  }
+
   /** dstream (+)= the gradient through `dout`; both dt [N, C]. */
   backward(dstream: Tensor, dout: Tensor, accumulate: boolean): void {
     const { value, gradient } = this.weight;

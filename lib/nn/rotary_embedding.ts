@@ -15,7 +15,7 @@ export function rotaryTableSpec(config: LlamaConfig, positions: number) {
 export class RotaryEmbedding {
   /** @param table f32 [positions, D/2, 2], written here */
   constructor(
-    private readonly table: Tensor,
+    readonly table: Tensor,
     config: LlamaConfig,
   ) {
     using frequencies = new Tensor(table.device, "f32", [config.head_dim / 2]);
@@ -26,10 +26,5 @@ export class RotaryEmbedding {
   /** @param x dt [B, T, H, D], strided, in place; its first row is at position `offset` */
   forward(x: Tensor, offset: number): void {
     native.rotary(x, this.table, offset, false);
-  }
-
-  /** @param dx dt [B, T, H, D], strided, in place; its first row is at position 0 */
-  backward(dx: Tensor): void {
-    native.rotary(dx, this.table, 0, true);
   }
 }

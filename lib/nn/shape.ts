@@ -1,3 +1,4 @@
+import type { Recompute } from "../config/recompute.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 
 /** The parameters that determine the shape of every buffer of one pass. */
@@ -6,6 +7,8 @@ export interface PassShape {
   readonly dtype: "f32" | "bf16";
   /** N: positions in one pass, over all its sequences. */
   readonly positions: number;
+  /** What the backward computes again; null: there is no backward, and layers keep nothing. */
+  readonly recompute: Recompute | null;
 }
 
 /** Widths of the projections of a config. */

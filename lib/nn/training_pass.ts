@@ -1,6 +1,7 @@
 import { types } from "node:util";
 import { Arguments, describe } from "../arguments.js";
 import { labelWeightValues } from "../config/label_weights.js";
+import { type Recompute, recomputeKinds } from "../config/recompute.js";
 import { Tensor } from "../native.js";
 import { checkModel, type Llama } from "./llama.js";
 import { Pass } from "./pass.js";
@@ -14,6 +15,8 @@ export interface TrainingBatch extends Batch {
   readonly labelWeights?: readonly number[];
   /** The batch's weight in loss and gradient: 1/n if a step sums n batches. Default 1. */
   readonly share?: number;
+  /** What the backward computes again, to keep less: `none` (default), `elementwise` or `block`. The bits are the same. */
+  readonly recompute?: Recompute;
 }
 
 /**
@@ -47,11 +50,19 @@ export class TrainingPass {
     const { config, device, parameters } = model;
     check.tensor("model", parameters.master, { dtypes: ["f32"] });
     check.tensor("gradient", gradient, { dtypes: ["f32"], shape: [parameters.layout.size] });
-    const { sequences, positions, patchSize, share = 1, labelWeights } = check.object("batch", batch);
+    const {
+      sequences,
+      positions,
+      patchSize,
+      share = 1,
+      labelWeights,
+      recompute = "none",
+    } = check.object("batch", batch);
     check.wholeNumber("sequences", sequences, 1, 2 ** 31 - 1);
     check.wholeNumber("positions", positions, 2, config.max_position_embeddings);
     check.wholeNumber("patchSize", patchSize, 1, 2 ** 31 - 1);
     check.number("share", share, "a finite number", Number.isFinite);
+    check.oneOf("recompute", recompute, recomputeKinds);
     const weights =
       labelWeights === undefined
         ? labelWeightValues("uniform", patchSize)
@@ -60,7 +71,7 @@ export class TrainingPass {
       check.fail(RangeError, "labelWeights", `${patchSize} numbers (one a label of a patch)`, String(weights.length));
     }
     const cut = { sequences, positions, patchSize };
-    const shape = { config, dtype: parameters.dtype, positions: sequences * positions };
+    const shape = { config, dtype: parameters.dtype, positions: sequences * positions, recompute };
     const shares = weights.map((weight) => weight * share);
     this.#input = new Tensor(device, "i32", [sequences * positions * patchSize]);
     this.#memory = new PassMemory(device, shape, passSpecs(device, shape, [cut], true));
@@ -90,8 +101,9 @@ export class TrainingPass {
     const { accumulate = false } = check.object("options", options);
     check.boolean("accumulate", accumulate);
     input.write(tokens);
-    this.#pass.forward(input, accumulate);
-    this.#pass.backward();
+    const adds = { loss: accumulate, gradient: true };
+    this.#pass.forward(input, adds);
+    this.#pass.backward(adds);
   }
 
   /** Frees the memory of the pass; model and gradient stay. */

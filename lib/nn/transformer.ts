@@ -1,8 +1,9 @@
+import type { Recompute } from "../config/recompute.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import type { Tensor } from "../native.js";
-import { type Allocated, Spec } from "./buffers.js";
+import { type Allocated, overlay, Spec } from "./buffers.js";
 import type { KeyValueCache } from "./key_value_cache.js";
-import { Layer, layerSpecs } from "./layer.js";
+import { Layer, type layerSpecs, layersSpecs } from "./layer.js";
 import type { LayerContext, Scratch } from "./layer_context.js";
 import { PatchEmbedding } from "./patch_embedding.js";
 import { RmsNorm, rmsNormSpecs } from "./rms_norm.js";
@@ -10,19 +11,14 @@ import type { RotaryEmbedding } from "./rotary_embedding.js";
 import type { Batch, PassShape } from "./shape.js";
 import type { ModelWeights } from "./weights.js";
 
-/**
- * The activations of a transformer.
- * @param keep whether every layer keeps its own for a backward; else all layers share one set
- */
-export function transformerSpecs(shape: PassShape, keep: boolean) {
+/** The activations of a transformer. */
+export function transformerSpecs(shape: PassShape) {
   const { config, dtype, positions } = shape;
   const rows = new Spec(dtype, [positions, config.hidden_size]);
   return {
     embedded: rows,
     branch: rows,
-    layers: keep
-      ? Array.from({ length: config.num_hidden_layers }, (_, index) => layerSpecs(shape, index === 0))
-      : [layerSpecs(shape, false)],
+    ...layersSpecs(shape),
     norm: rmsNormSpecs(shape, true),
   };
 }
@@ -53,16 +49,23 @@ export class Transformer {
   readonly #norm: RmsNorm;
   readonly #scratch: Scratch | null;
 
-  constructor(config: LlamaConfig, batch: Batch, weights: ModelWeights, memory: TransformerMemory) {
+  /** @param recompute what the backward computes again; null: there is none */
+  constructor(
+    config: LlamaConfig,
+    batch: Batch,
+    weights: ModelWeights,
+    memory: TransformerMemory,
+    recompute: Recompute | null,
+  ) {
     const { buffers, rotary, tokens, training, caches } = memory;
     const { embedded, branch } = buffers;
     const scratch = training?.scratch ?? null;
-    const context: LayerContext = { config, batch, rotary, branch, scratch };
+    const context: LayerContext = { config, batch, recompute, rotary, branch, scratch };
     this.#scratch = scratch;
     this.#embedding = new PatchEmbedding(weights.embedding, embedded, tokens, training?.embeddingWorkspace ?? null);
     let stream: Tensor = embedded;
     this.#layers = weights.layers.map((layerWeights, index) => {
-      const own = buffers.layers[index] ?? buffers.layers[0]!;
+      const own = overlay<ReturnType<typeof layerSpecs>>(buffers.layers[index]!, buffers.shared);
       const pending = index > 0 ? branch : null;
       const layer = new Layer(context, layerWeights, own, stream, pending, caches && caches[index]!);
       stream = layer.stream;
@@ -82,11 +85,14 @@ export class Transformer {
     lap("transformer");
   }
 
-  /** Adds to the gradient of all weights. The scratch's `dnormed` holds the gradient of `out`. */
-  backward(lap: Lap): void {
+  /**
+   * The gradient of all weights. The scratch's `dnormed` holds the gradient of `out`.
+   * @param accumulate whether the products' gradients are added to, or written; the others are always added to
+   */
+  backward(accumulate: boolean, lap: Lap): void {
     const { dstream, dnormed } = this.#scratch!;
     this.#norm.backward(dstream, dnormed, false);
-    for (const layer of [...this.#layers].reverse()) layer.backward();
+    for (const layer of [...this.#layers].reverse()) layer.backward(accumulate);
     lap("transformer");
     this.#embedding.backward(dstream);
     lap("embedding");

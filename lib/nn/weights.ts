@@ -23,6 +23,16 @@ export interface ModelWeights {
 }
 
 /**
+ * The parts of a flat gradient that every backward adds to, and that must be zeros before a step's first: those of the
+ * norms, and of the embedding unless it is also the head. Products can write theirs.
+ */
+export function addedGradients(parameters: Parameters, gradient: Tensor<"f32">): Tensor<"f32">[] {
+  const { layout, config } = parameters;
+  const norms = gradient.narrow(0, layout.decayed, layout.size - layout.decayed);
+  return config.tie_word_embeddings ? [norms] : [parameters.view(gradient, "model.embed_tokens.weight"), norms];
+}
+
+/**
  * The weights of a model as its layers use them: views of the flat tensors.
  * @param gradients f32, flat like the master, or null if nothing is trained
  */

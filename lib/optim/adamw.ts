@@ -43,7 +43,7 @@ export class AdamW {
   readonly #tensors: Allocated<ReturnType<typeof adamwSpecs>>;
 
   /**
-   * Allocates a gradient and two moments, in f32; the moments are zeros.
+   * Allocates a gradient and two moments, in f32; all are zeros.
    * @param parameters a model's `parameters`, which `step` updates
    * @throws TypeError for a wrong argument, OutOfMemoryError
    */
@@ -52,6 +52,7 @@ export class AdamW {
     check.instance("parameters", parameters, Parameters);
     check.tensor("parameters", parameters.master, { dtypes: ["f32"] });
     this.#tensors = allocate(parameters.device, adamwSpecs(parameters.device, parameters.layout));
+    this.zeroGradient(); // padding too, which takes part in the norm and which no backward writes
     this.reset();
   }
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { RunConfig } from "../config/config.js";
 
 /** Sections that may change when a run is resumed: they say where and how often, not what is computed. */
-const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint", "eval", "device"]);
+const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint", "eval", "device", "recompute"]);
 
 /** A SHA-256, in hexadecimal, of the part of a config that determines what a run computes. */
 export function configHash(config: RunConfig): string {

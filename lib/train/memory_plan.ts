@@ -1,5 +1,4 @@
 import type { ResolvedStage } from "../config/stages.js";
-import type { LlamaConfig } from "../hf/llama_config.js";
 import type { Device } from "../native.js";
 import { blockBatches, blocksPerPass } from "../nn/block_loss.js";
 import { planBytes, Spec } from "../nn/buffers.js";
@@ -8,6 +7,9 @@ import { type PassSpecs, passSpecs } from "../nn/pass_memory.js";
 import type { Batch, PassShape } from "../nn/shape.js";
 import { adamwSpecs } from "../optim/adamw.js";
 import { microBatch, positionsPerPass } from "./micro_batch.js";
+
+/** What is planned for: the model's config, the dtype of its activations, and what the backward computes again. */
+export type PlannedModel = Omit<PassShape, "positions">;
 
 /** Held-out sequences of T tokens, all on the device during the run. */
 export interface EvaluationSize {
@@ -42,15 +44,14 @@ const usableShare = 0.9;
  */
 export function planRun(
   device: Device,
-  config: LlamaConfig,
-  dtype: "f32" | "bf16",
+  model: PlannedModel,
   stages: readonly ResolvedStage[],
   evaluation: EvaluationSize | null,
   usableBytes = usableShare * device.memory().totalBytes,
 ): RunPlan {
   const shortest = Math.min(...stages.map(({ sequenceLength }) => sequenceLength));
   for (let target = positionsPerPass[device.backend]; ; target /= 2) {
-    const plan = planPasses(device, config, dtype, stages, evaluation, target);
+    const plan = planPasses(device, model, stages, evaluation, target);
     // With the smallest micro-batches, even a plan that does not fit is returned: allocating it reports the shortage.
     if (target <= shortest || plannedBytes(device, plan) <= usableBytes) return plan;
   }
@@ -58,8 +59,7 @@ export function planRun(
 
 function planPasses(
   device: Device,
-  config: LlamaConfig,
-  dtype: "f32" | "bf16",
+  model: PlannedModel,
   stages: readonly ResolvedStage[],
   evaluation: EvaluationSize | null,
   targetPositions: number,
@@ -68,7 +68,7 @@ function planPasses(
   const ofTraining = Math.max(...batches.map(({ sequences, positions }) => sequences * positions));
   // One held-out sequence must fit a pass, independently of the stages' sequences.
   const positions = Math.max(ofTraining, evaluation?.positions ?? 0);
-  const shape: PassShape = { config, dtype, positions };
+  const shape: PassShape = { ...model, positions };
   const heldOut = evaluation && {
     blocks: { sequences: evaluation.sequences, positions: evaluation.positions, patchSize: 1 },
     perPass: blocksPerPass(evaluation.positions, positions),
@@ -96,14 +96,14 @@ export function planItems(device: Device, plan: RunPlan): PlanItem[] {
   const layout = parameterLayout(config);
   const weights = parameterSpecs(layout, dtype);
   const { gradient, firstMoment, secondMoment, ...rest } = adamwSpecs(device, layout);
-  const { layers, head, labelWeights, scratch, embeddingWorkspace, ...stream } = plan.passes;
+  const { layers, shared, head, labelWeights, scratch, embeddingWorkspace, ...stream } = plan.passes;
   const { workspaceBytes } = device.memory();
   return [
     { name: "master weights (fp32)", bytes: planBytes(weights.master) },
     ...(weights.compute ? [{ name: "weights (bf16)", bytes: planBytes(weights.compute) }] : []),
     { name: "gradients (fp32)", bytes: planBytes(gradient) },
     { name: "AdamW moments (fp32)", bytes: planBytes([firstMoment, secondMoment]) },
-    { name: `activations of ${layers.length} layers`, bytes: planBytes(layers) },
+    { name: `activations of ${layers.length} layers`, bytes: planBytes([layers, shared]) },
     { name: "activations around the layers", bytes: planBytes(stream) },
     { name: "head: logits of a chunk, labels, losses", bytes: planBytes([head, labelWeights]) },
     { name: "backward scratch", bytes: planBytes([scratch, embeddingWorkspace]) },

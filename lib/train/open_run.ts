@@ -65,7 +65,7 @@ async function open(
   const tokenizer = await readTokenizer(config);
   const shape = await modelShape(config, tokenizer);
   const heldOut = await readHeldOut(config, shape.vocab_size);
-  const plan = planRun(device, shape, dtype, stages, heldOut);
+  const plan = planRun(device, { config: shape, dtype, recompute: config.recompute }, stages, heldOut);
 
   const { folder, checkpoint } = resume
     ? await RunFolder.reopen(config)

@@ -1,12 +1,12 @@
 import type { ResolvedStage } from "../config/stages.js";
-import type { Tensor } from "../native.js";
+import { native, type Tensor } from "../native.js";
 import { BlockLoss } from "../nn/block_loss.js";
 import { type Allocated, allocate, disposeAll } from "../nn/buffers.js";
 import { stepFlops } from "../nn/flops.js";
 import type { Llama } from "../nn/llama.js";
 import { Pass } from "../nn/pass.js";
 import { PassMemory } from "../nn/pass_memory.js";
-import { modelWeights } from "../nn/weights.js";
+import { addedGradients, modelWeights } from "../nn/weights.js";
 import { AdamW, type AdamWSettings } from "../optim/adamw.js";
 import type { HeldOut } from "./held_out.js";
 import type { RunPlan } from "./memory_plan.js";
@@ -40,6 +40,8 @@ export class Stepper {
   readonly #buffers: Allocated<RunPlan["tokens"]>;
   readonly #tokens: StepTokens;
   readonly #stages: readonly StageStep[] = [];
+  /** What of the gradient a step's first micro-batch adds to; the rest it writes. */
+  readonly #added: readonly Tensor<"f32">[];
   readonly #evaluation: BlockLoss | null = null;
 
   /** @throws OutOfMemoryError */
@@ -51,6 +53,7 @@ export class Stepper {
   ) {
     const { device, parameters } = model;
     this.optimizer = new AdamW(parameters);
+    this.#added = addedGradients(parameters, this.optimizer.gradient);
     try {
       this.#memory = new PassMemory(device, plan.shape, plan.passes);
       this.#buffers = allocate(device, plan.tokens);
@@ -98,11 +101,12 @@ export class Stepper {
     this.#tokens.send(tokens);
     this.optimizer.prepareStep(learningRate, stage.optimizer);
     const clock = stage.graph.run((lap) => {
-      this.optimizer.zeroGradient();
+      for (const gradient of this.#added) native.fill(gradient, 0);
       lap("optimizer");
       stage.microBatches.forEach((microBatch, index) => {
-        stage.pass.forward(microBatch, index > 0, lap);
-        stage.pass.backward(lap);
+        const adds = { loss: index > 0, gradient: index > 0 };
+        stage.pass.forward(microBatch, adds, lap);
+        stage.pass.backward(adds, lap);
       });
       this.optimizer.applyStep();
       lap("optimizer");

@@ -77,16 +77,20 @@ int64_t rmsnorm_backward_workspace(Call& call) {
   return call.ask([&](const Kernels& kernels) { return kernels.rmsnorm_backward_workspace(rows, cols); });
 }
 
+// table [>= positions, D/2, 2] f32.
+void check_rotary_table(Call& call, const Argument& table, int64_t positions, int64_t head_dim) {
+  call.dtype(table, {DType::f32});
+  call.shape(table, {table.dim(0), head_dim / 2, 2});
+  call.require(table.dim(0) >= positions, table, "a table of at least " + std::to_string(positions) + " positions");
+}
+
 void rotary(Call& call) {
   const Argument x = call.strided("x", 4), table = call.tensor("table", 3);
   const int64_t offset = call.whole_number("offset", 0, kMaxElements);
   const bool inverse = call.boolean("inverse");
   call.dtype(x, kFloats);
-  call.dtype(table, {DType::f32});
   call.require(x.dim(3) % 2 == 0, x, "an even head dimension");
-  call.shape(table, {table.dim(0), x.dim(3) / 2, 2});
-  call.require(table.dim(0) >= x.dim(1) + offset, table,
-               "a table of at least " + std::to_string(x.dim(1) + offset) + " positions");
+  check_rotary_table(call, table, x.dim(1) + offset, x.dim(3));
   call.run([=](Kernels& k) { k.rotary(x.view, table.view, offset, inverse); });
 }
 
@@ -118,6 +122,7 @@ void attention_backward(Call& call) {
   const Argument dout = call.strided("dout", 4);
   const Argument q = call.strided("q", 4), k = call.strided("k", 4), v = call.strided("v", 4);
   const Argument out = call.strided("out", 4), lse = call.tensor("lse", 3), workspace = call.vector("workspace");
+  const Argument rotary_table = call.optional("rotaryTable", 3);
   const double scale = call.number("scale", -1e6, 1e6);
   check_attention(call, out, lse, q, k, v);
   for (const Argument& other : {dq, dk, dv, dout}) call.same_dtype(other, q);
@@ -127,9 +132,13 @@ void attention_backward(Call& call) {
   call.at_least(workspace, [&](const Kernels& kernels) {
     return kernels.attention_backward_workspace(q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3));
   });
+  if (rotary_table) {
+    call.require(q.dim(1) <= k.dim(1), rotary_table, "nothing where q has more positions than k");
+    check_rotary_table(call, rotary_table, k.dim(1), k.dim(3));
+  }
   call.run([=](Kernels& kernels) {
     kernels.attention_backward(dq.view, dk.view, dv.view, dout.view, q.view, k.view, v.view, out.view, lse.view,
-                               workspace.view, float(scale));
+                               workspace.view, rotary_table.view, float(scale));
   });
 }
 

@@ -271,13 +271,16 @@ void backward(const Shape& shape, const Arguments& x, float* workspace, int thre
 
 void CpuKernels::attention_backward(const View& dq, const View& dk, const View& dv, const View& dout, const View& q,
                                     const View& k, const View& v, const View& out, const View& lse,
-                                    const View& workspace, float scale) {
+                                    const View& workspace, const View& rotary_table, float scale) {
   const attention::Shape shape{q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3)};
   const attention::Arguments x{dq, dk, dv, dout, q, k, v, out, lse, scale};
   if (q.dtype == DType::bf16)
     attention::backward<bf16>(shape, x, workspace.as<float>(), threads_);
   else
     attention::backward<float>(shape, x, workspace.as<float>(), threads_);
+  if (!rotary_table.data) return;
+  rotary(dq, rotary_table, k.dim(1) - q.dim(1), true);
+  rotary(dk, rotary_table, 0, true);
 }
 
 int64_t CpuKernels::attention_backward_workspace(int64_t batch, int64_t queries, int64_t keys, int64_t heads,

@@ -73,7 +73,8 @@ describe("benchTrainStep", () => {
         },
         "planned",
       );
-      return plannedBytes(device, planRun(device, config.model!, "f32", resolveStages(config, tokensPerStep), null));
+      const planned = { config: config.model!, dtype: "f32", recompute: "none" } as const;
+      return plannedBytes(device, planRun(device, planned, resolveStages(config, tokensPerStep), null));
     };
     for (const [{ peakBytes }, hidden] of [
       [large, 512],

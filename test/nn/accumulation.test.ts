@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { parseRunConfig } from "../../lib/config/config.js";
 import { resolveStages } from "../../lib/config/stages.js";
+import type { LlamaConfig } from "../../lib/hf/llama_config.js";
 import { planBytes } from "../../lib/nn/buffers.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { parameterLayout, parameterSpecs } from "../../lib/nn/parameters.js";
@@ -21,6 +22,9 @@ const shape = {
 
 const tokens = Int32Array.from({ length: 8 * 4 * 12 }, (_, index) => (index * index + 7 * index) % 131);
 
+const modelPlan = (config: LlamaConfig, dtype: "f32" | "bf16" = "f32") =>
+  ({ config, dtype, recompute: "none" }) as const;
+
 /** Loss, gradient norm and gradient of one step of eight sequences of 12 patches of 4 tokens. */
 async function step(backend: (typeof backends)[number], precision: "fp32" | "bf16", microBatch: number) {
   const device = open(backend);
@@ -36,7 +40,7 @@ async function step(backend: (typeof backends)[number], precision: "fp32" | "bf1
     "accumulation",
   );
   const stages = resolveStages(config, tokens.length);
-  const plan = planRun(device, config.model!, precision === "bf16" ? "bf16" : "f32", stages, null);
+  const plan = planRun(device, modelPlan(config.model!, precision === "bf16" ? "bf16" : "f32"), stages, null);
   await device.synchronize(); // what other steps have used is free
   device.trim(); // a cached block may be somewhat larger than what is asked for
   const before = device.memory().usedBytes;
@@ -92,7 +96,7 @@ describe("a memory plan", () => {
         },
         "plan",
       );
-      return planBytes(planRun(device, config.model!, "f32", resolveStages(config, 4096), null).passes.layers);
+      return planBytes(planRun(device, modelPlan(config.model!), resolveStages(config, 4096), null).passes.layers);
     };
     expect(bytes(4, 4096)).toBe(bytes(1, 1024));
   });
@@ -111,7 +115,7 @@ describe("a memory plan", () => {
       "plan",
     );
     const planOf = (usableBytes?: number) =>
-      planRun(device, config.model!, "f32", resolveStages(config, 4096), null, usableBytes);
+      planRun(device, modelPlan(config.model!), resolveStages(config, 4096), null, usableBytes);
     const sequences = (usableBytes?: number) => planOf(usableBytes).batches[0]!.sequences;
     const whole = plannedBytes(device, planOf());
     expect(sequences()).toBe(64);

@@ -25,12 +25,12 @@ const greedy = { temperature: 0, topK: 0, topP: 1, seed: 1 };
 async function fullForward(model: Llama, tokens: readonly number[]): Promise<{ next: number; lead: number }> {
   const { device, config, parameters } = model;
   const batch = { sequences: 1, positions: tokens.length, patchSize: 1 };
-  const pass = { config, dtype: parameters.dtype, positions: tokens.length };
+  const pass = { config, dtype: parameters.dtype, positions: tokens.length, recompute: null };
   using memory = new PassMemory(device, pass, passSpecs(device, pass, [batch], false));
   const weights = modelWeights(parameters, null);
   using input = new Tensor(device, "i32", [tokens.length]);
   input.write(Int32Array.from(tokens));
-  new Pass(memory, batch, weights, [1], false).forward(input, false);
+  new Pass(memory, batch, weights, [1], false).forward(input, { loss: false, gradient: false });
   using logits = new Tensor(device, parameters.dtype, [1, config.vocab_size]);
   using wide = new Tensor(device, "f32", [1, config.vocab_size]);
   weights.head.forward(logits, memory.buffers.norm.out.narrow(0, tokens.length - 1, 1));

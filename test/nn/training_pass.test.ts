@@ -42,7 +42,8 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
     );
     const stages = resolveStages(config, tokens.length);
     using theirs = Llama.create(shape, { device, precision: "fp32", seed: 5 });
-    const stepper = new Stepper(theirs, planRun(device, theirs.config, "f32", stages, null), stages, null);
+    const planned = { config: theirs.config, dtype: "f32", recompute: "none" } as const;
+    const stepper = new Stepper(theirs, planRun(device, planned, stages, null), stages, null);
     using ours = Llama.create(shape, { device, precision: "fp32", seed: 5 });
     using optimizer = new AdamW(ours.parameters);
     using pass = new TrainingPass(ours, optimizer.gradient, { ...cut, share: 1 / 2 });

@@ -70,7 +70,7 @@ describe.each(grid)("attention on $backend in $dtype", ({ backend, dtype }) => {
     const workspace = new Tensor(device, "f32", [elements]);
     device.beginCapture();
     native.attentionForward(out!, lse, q!, k!, v!, 1);
-    native.attentionBackward(dq!, dk!, dv!, dout!, q!, k!, v!, out!, lse, workspace, 1);
+    native.attentionBackward(dq!, dk!, dv!, dout!, q!, k!, v!, out!, lse, workspace, null, 1);
     device.endCapture().dispose();
     await device.synchronize();
     for (const made of [out, q, k, v, dout, dq, dk, dv, lse, workspace]) made!.dispose();

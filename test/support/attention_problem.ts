@@ -2,12 +2,15 @@ import type { BackendName } from "../../lib/native.js";
 import { native, type Tensor } from "../../lib/native.js";
 import { type ComputeDType, cases } from "./backends.js";
 import type { Memory } from "./memory.js";
-import { normals, rounding } from "./numbers.js";
+import { normals, type Round, rounding } from "./numbers.js";
+import { rotary, rotaryTable } from "./reference.js";
 import { type AttentionShape, attention } from "./reference_attention.js";
 
 export interface Problem extends AttentionShape {
   /** q, k and v are heads of one [batch, length, heads + 2 kvHeads, headDim] tensor; takes queries == keys. */
   fused: boolean;
+  /** The backward also rotates dq and dk back. */
+  rotary: boolean;
   guard: number;
 }
 
@@ -20,7 +23,7 @@ function problem(
   headDim: number,
   options: Partial<Problem> = {},
 ): Problem {
-  return { batch, queries, keys, heads, kvHeads, headDim, fused: false, guard: 64, ...options };
+  return { batch, queries, keys, heads, kvHeads, headDim, fused: false, rotary: false, guard: 64, ...options };
 }
 
 const all = [
@@ -44,6 +47,13 @@ const all = [
   problem(1, 1023, 1023, 1, 1, 64),
   problem(1, 1025, 1025, 1, 1, 32),
   problem(1, 1, 1025, 2, 1, 128),
+  problem(2, 131, 131, 2, 1, 32, { rotary: true, fused: true }),
+  problem(1, 131, 131, 2, 1, 48, { rotary: true }),
+  problem(1, 65, 129, 2, 1, 64, { rotary: true }),
+  problem(2, 131, 131, 4, 2, 80, { rotary: true, fused: true }),
+  problem(1, 37, 131, 2, 1, 96, { rotary: true }),
+  problem(2, 131, 131, 2, 1, 128, { rotary: true, fused: true }),
+  problem(1, 37, 41, 2, 1, 64, { rotary: true, guard: 61 }),
 ];
 
 const few = [
@@ -60,14 +70,35 @@ const few = [
   problem(1, 1023, 1023, 1, 1, 64),
   problem(1, 1025, 1025, 1, 1, 32),
   problem(1, 7, 7, 2, 1, 32, { fused: true, guard: 61 }),
+  problem(1, 33, 35, 2, 1, 64, { rotary: true }),
+  problem(1, 35, 35, 1, 1, 80, { rotary: true, fused: true }),
+  problem(1, 35, 35, 1, 1, 128, { rotary: true }),
+  problem(1, 7, 9, 2, 1, 32, { rotary: true, guard: 61 }),
 ];
 
 export const problems = (backend: BackendName): readonly Problem[] => cases(backend, all, few);
 
 export const title =
-  "$queries x $keys, $heads heads over $kvHeads of $headDim, batch $batch, fused $fused, guard $guard";
+  "$queries x $keys, $heads heads over $kvHeads of $headDim, batch $batch, fused $fused, rotary $rotary, guard $guard";
 
 export const scaleOf = (p: Problem): number => 1 / Math.sqrt(p.headDim);
+
+/** The table of a rotary embedding: for each position and pair, a cosine and a sine. */
+const turnsOf = (p: Problem): Float64Array =>
+  rotaryTable(
+    Float64Array.from({ length: p.headDim / 2 }, (_, i) => 0.9 ** i),
+    p.keys,
+  ).map(Math.fround);
+
+/** dq and dk as the problem asks for them: rotated back, or as they are. */
+export function rotatedBack(p: Problem, dq: Float64Array, dk: Float64Array, round: Round): Float64Array[] {
+  if (!p.rotary) return [dq, dk];
+  const turns = turnsOf(p);
+  return [
+    rotary(dq, [p.batch, p.queries, p.heads, p.headDim], turns, p.keys - p.queries, true).map(round),
+    rotary(dk, [p.batch, p.keys, p.kvHeads, p.headDim], turns, 0, true).map(round),
+  ];
+}
 
 export interface AttentionData {
   q: Float64Array;
@@ -175,6 +206,7 @@ export function enqueueBackward(memory: Memory, p: Problem, dtype: ComputeDType,
     memory.input(dtype, queryShape(p), d.out.map(rounding[dtype])),
     memory.input("f32", [p.batch, p.heads, p.queries], d.lse),
     memory.workspace("f32", elements),
+    p.rotary ? memory.input("f32", [p.keys, p.headDim / 2, 2], turnsOf(p)) : null,
     scaleOf(p),
   );
   return whole;

@@ -120,6 +120,7 @@ export function operations(device: Device): Operation[] {
         heads("out", T, H),
         tensor("lse", [B, H, T]),
         tensor("workspace", [Math.max(1, native.attentionBackwardWorkspace(device, B, T, T, H, G, D))]),
+        optional("rotaryTable", [T, D / 2, 2]),
         number("scale", 1, true),
       ],
     ],

@@ -53,7 +53,8 @@ async function train(
   const stages = resolveStages(config, steps * tokensPerStep);
   const dtype = precision === "bf16" ? "bf16" : "f32";
   using model = Llama.create(config.model!, { device, precision, seed: 4 });
-  const stepper = new Stepper(model, planRun(device, config.model!, dtype, stages, null), stages, null);
+  const planned = { config: config.model!, dtype, recompute: "none" } as const;
+  const stepper = new Stepper(model, planRun(device, planned, stages, null), stages, null);
   const tokens = Int32Array.from(madeTokens(steps * tokensPerStep));
   const trained: Trained = { losses: [], gradNorms: [], weights: new Float32Array() };
   const batches = Array.from({ length: steps }, (_, step) =>

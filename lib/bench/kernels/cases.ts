@@ -138,8 +138,9 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
           const dout = tensors.normal(dt, [B, T, H, D]);
           const size = native.attentionBackwardWorkspace(tensors.device, B, T, T, H, G, D);
           const workspace = tensors.empty("f32", [size]);
+          const table = tensors.normal("f32", [T, D / 2, 2]);
           return {
-            call: () => native.attentionBackward(dq, dk, dv, dout, q, k, v, out, lse, workspace, scale),
+            call: () => native.attentionBackward(dq, dk, dv, dout, q, k, v, out, lse, workspace, table, scale),
           };
         },
       },

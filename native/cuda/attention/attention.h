@@ -84,11 +84,13 @@ inline int64_t padded_queries(int64_t queries) { return (queries + kRowPadding -
 
 struct Device;
 
-// The two backward kernels on tensor cores; lse in units of log2.
+// The two backward kernels on tensor cores; lse in units of log2. dk and dq are rotated back by rotary_table, unless it
+// is nullptr.
 void attention_dkdv(const Device& device, const AttentionShape& shape, const View& dk, const View& dv, const View& dout,
-                    const View& q, const View& k, const View& v, const RowStatistics& statistics);
+                    const View& q, const View& k, const View& v, const RowStatistics& statistics,
+                    const float* rotary_table);
 void attention_dq(const Device& device, const AttentionShape& shape, const View& dq, const View& dout, const View& q,
-                  const View& k, const View& v, const RowStatistics& statistics);
+                  const View& k, const View& v, const RowStatistics& statistics, const float* rotary_table);
 
 // The kernels for f32, and for any strides and alignment.
 void plain_attention_forward(const Device& device, const AttentionShape& shape, const View& out, const View& lse,

@@ -78,17 +78,22 @@ RowStatistics row_statistics(const Device& device, const AttentionShape& shape, 
 
 void CudaKernels::attention_backward(const View& dq, const View& dk, const View& dv, const View& dout, const View& q,
                                      const View& k, const View& v, const View& out, const View& lse,
-                                     const View& workspace, float scale) {
+                                     const View& workspace, const View& rotary_table, float scale) {
   const AttentionShape shape = attention_shape(q, k, scale);
   const auto statistics = [&](float lse_unit) {
     return row_statistics(device_, shape, dout, out, lse, workspace, lse_unit);
   };
-  const bool workspace_aligned = reinterpret_cast<uintptr_t>(workspace.data) % 16 == 0;
-  if (!workspace_aligned || !on_tensor_cores(scale, dq, dk, dv, dout, q, k, v))
-    return plain_attention_backward(device_, shape, dq, dk, dv, dout, q, k, v, statistics(1));
-  const RowStatistics rows = statistics(kLog2e);
-  attention_dkdv(device_, shape, dk, dv, dout, q, k, v, rows);
-  attention_dq(device_, shape, dq, dout, q, k, v, rows);
+  if (aligned_16(workspace.as<float>(), rotary_table.as<float>()) &&
+      on_tensor_cores(scale, dq, dk, dv, dout, q, k, v)) {
+    const RowStatistics rows = statistics(kLog2e);
+    const float* const turn = rotary_table.as<const float>();
+    attention_dkdv(device_, shape, dk, dv, dout, q, k, v, rows, turn);
+    return attention_dq(device_, shape, dq, dout, q, k, v, rows, turn);
+  }
+  plain_attention_backward(device_, shape, dq, dk, dv, dout, q, k, v, statistics(1));
+  if (!rotary_table.data) return;
+  rotary(dq, rotary_table, shape.offset(), true);
+  rotary(dk, rotary_table, 0, true);
 }
 
 int64_t CudaKernels::attention_backward_workspace(int64_t batch, int64_t queries, int64_t, int64_t heads, int64_t,

@@ -13,6 +13,7 @@
 #include "../shared.cuh"
 #include "attention.h"
 #include "product.cuh"
+#include "rotary.cuh"
 #include "shared_tile.cuh"
 #include "softmax.cuh"
 #include "tile_sizes.cuh"
@@ -60,8 +61,8 @@ __device__ __forceinline__ void start_at_minus_delta(float (&x)[Slabs][Tiles][4]
 template <int D, int Choice>
 __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
     attention_dkdv_kernel(Heads<bf16> dk, Heads<bf16> dv, Heads<const bf16> dout, Heads<const bf16> q,
-                          Heads<const bf16> k, Heads<const bf16> v, RowStatistics statistics, AttentionShape shape,
-                          AttentionOrder order) {
+                          Heads<const bf16> k, Heads<const bf16> v, RowStatistics statistics, const float* rotary_table,
+                          AttentionShape shape, AttentionOrder order) {
   constexpr KeyGradientTile kTile = KeyGradient<D, Choice>::kTile;
   constexpr int kThreads = KeyGradient<D, Choice>::kThreads, kSlabs = KeyGradient<D, Choice>::kSlabs;
   const AttentionBlock block = order.block();
@@ -147,6 +148,7 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
       multiply(ds, p);
       add_product<D>(dk_sum, ds, Fragments<D>::down(now.q));
     });
+    if (rotary_table) turn_back<D>(dk_sum, rotary_table, first, warp_rows);
     store_rows<D>(dk.at(batch, kv_head, first), int(dk.row_stride), warp_rows, k_tile + warp_row * D, dk_sum,
                   [&](int, int) { return shape.scale; });
     store_rows<D>(dv.at(batch, kv_head, first), int(dv.row_stride), warp_rows, v_tile + warp_row * D, dv_sum,
@@ -183,6 +185,7 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
       add_product<D>(sum, x, Fragments<D>::down(sums_dv ? now.dout : now.q));
     });
     const Heads<bf16>& to = sums_dv ? dv : dk;
+    if (rotary_table && !sums_dv) turn_back<D>(sum, rotary_table, first, warp_rows);
     const float factor = sums_dv ? 1.0f : shape.scale;
     store_rows<D>(to.at(batch, kv_head, first), int(to.row_stride), warp_rows, own_rows, sum,
                   [&](int, int) { return factor; });
@@ -191,7 +194,8 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
 
 template <int D>
 void launch_dkdv(const Device& device, const AttentionShape& shape, const View& dk, const View& dv, const View& dout,
-                 const View& q, const View& k, const View& v, const RowStatistics& statistics) {
+                 const View& q, const View& k, const View& v, const RowStatistics& statistics,
+                 const float* rotary_table) {
   constexpr AttentionTiles kTiles = attention_tiles(D);
   constexpr bool kDiffer = !same_tile(kTiles.key_gradient[0], kTiles.key_gradient[1]);
   with_choice<kDiffer>(choose_tile(kTiles.key_gradient, D, device.multiprocessor_bytes), [&](auto choice) {
@@ -200,16 +204,19 @@ void launch_dkdv(const Device& device, const AttentionShape& shape, const View& 
     const Launch at{order.grid, Keys::kThreads, Keys::kSharedBytes, device.stream};
     launch<attention_dkdv_kernel<D, decltype(choice)::value>>(
         "attention_backward", at, heads_of<bf16>(dk), heads_of<bf16>(dv), heads_of<const bf16>(dout),
-        heads_of<const bf16>(q), heads_of<const bf16>(k), heads_of<const bf16>(v), statistics, shape, order);
+        heads_of<const bf16>(q), heads_of<const bf16>(k), heads_of<const bf16>(v), statistics, rotary_table, shape,
+        order);
   });
 }
 
 }  // namespace
 
 void attention_dkdv(const Device& device, const AttentionShape& shape, const View& dk, const View& dv, const View& dout,
-                    const View& q, const View& k, const View& v, const RowStatistics& statistics) {
-  with_head_dim(shape.head_dim,
-                [&](auto dim) { launch_dkdv<decltype(dim)::value>(device, shape, dk, dv, dout, q, k, v, statistics); });
+                    const View& q, const View& k, const View& v, const RowStatistics& statistics,
+                    const float* rotary_table) {
+  with_head_dim(shape.head_dim, [&](auto dim) {
+    launch_dkdv<decltype(dim)::value>(device, shape, dk, dv, dout, q, k, v, statistics, rotary_table);
+  });
 }
 
 }  // namespace nextpatch::cuda

@@ -5,6 +5,7 @@
 #include "../shared.cuh"
 #include "attention.h"
 #include "product.cuh"
+#include "rotary.cuh"
 #include "shared_tile.cuh"
 #include "softmax.cuh"
 #include "tile_sizes.cuh"
@@ -27,7 +28,8 @@ struct QueryGradient {
 template <int D, int Choice>
 __global__ void __launch_bounds__(QueryGradient<D, Choice>::kThreads)
     attention_dq_kernel(Heads<bf16> dq, Heads<const bf16> dout, Heads<const bf16> q, Heads<const bf16> k,
-                        Heads<const bf16> v, RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
+                        Heads<const bf16> v, RowStatistics statistics, const float* rotary_table, AttentionShape shape,
+                        AttentionOrder order) {
   constexpr QueryGradientTile kTile = QueryGradient<D, Choice>::kTile;
   constexpr int kThreads = QueryGradient<D, Choice>::kThreads, kSlabs = QueryGradient<D, Choice>::kSlabs;
   const AttentionBlock block = order.block();
@@ -93,13 +95,14 @@ __global__ void __launch_bounds__(QueryGradient<D, Choice>::kThreads)
   }
 
   const int first = first_row + warp_row;
+  if (rotary_table) turn_back<D>(dq_sum, rotary_table, first + shape.offset(), rows - warp_row);
   store_rows<D>(dq.at(batch, head, first), int(dq.row_stride), rows - warp_row, q_tile + warp_row * D, dq_sum,
                 [&](int, int) { return shape.scale; });
 }
 
 template <int D>
 void launch_dq(const Device& device, const AttentionShape& shape, const View& dq, const View& dout, const View& q,
-               const View& k, const View& v, const RowStatistics& statistics) {
+               const View& k, const View& v, const RowStatistics& statistics, const float* rotary_table) {
   constexpr AttentionTiles kTiles = attention_tiles(D);
   constexpr bool kDiffer = !same_tile(kTiles.query_gradient[0], kTiles.query_gradient[1]);
   with_choice<kDiffer>(choose_tile(kTiles.query_gradient, D, device.multiprocessor_bytes), [&](auto choice) {
@@ -108,16 +111,17 @@ void launch_dq(const Device& device, const AttentionShape& shape, const View& dq
     const Launch at{order.grid, Queries::kThreads, Queries::kSharedBytes, device.stream};
     launch<attention_dq_kernel<D, decltype(choice)::value>>(
         "attention_backward", at, heads_of<bf16>(dq), heads_of<const bf16>(dout), heads_of<const bf16>(q),
-        heads_of<const bf16>(k), heads_of<const bf16>(v), statistics, shape, order);
+        heads_of<const bf16>(k), heads_of<const bf16>(v), statistics, rotary_table, shape, order);
   });
 }
 
 }  // namespace
 
 void attention_dq(const Device& device, const AttentionShape& shape, const View& dq, const View& dout, const View& q,
-                  const View& k, const View& v, const RowStatistics& statistics) {
-  with_head_dim(shape.head_dim,
-                [&](auto dim) { launch_dq<decltype(dim)::value>(device, shape, dq, dout, q, k, v, statistics); });
+                  const View& k, const View& v, const RowStatistics& statistics, const float* rotary_table) {
+  with_head_dim(shape.head_dim, [&](auto dim) {
+    launch_dq<decltype(dim)::value>(device, shape, dq, dout, q, k, v, statistics, rotary_table);
+  });
 }
 
 }  // namespace nextpatch::cuda

@@ -90,7 +90,7 @@ for (const [name, dimension] of [
     native.attentionForward(out, lse, q, k, v, 0.125);
     const gradients = [q, k, v].map(() => make("bf16", [2, 3, 2, D]));
     const workspace = make("f32", [native.attentionBackwardWorkspace(device, 2, 3, 3, 2, 2, D)]);
-    native.attentionBackward(...gradients, out, q, k, v, out, lse, workspace, 0.125);
+    native.attentionBackward(...gradients, out, q, k, v, out, lse, workspace, null, 0.125);
     return [out, lse, ...gradients];
   };
   const far = attention(q.view, k.view, v.view);
