@@ -45,7 +45,7 @@ export function layerCalls(size: Size): Call[] {
       normBackward(dt, N, C, false),
     ]),
     ...limits.headDims.flatMap((D) => [rotary(dt, D, false), rotary(dt, D, true)]),
-    ...attentions(size).flatMap((shape) => [attentionForward(dt, shape), attentionBackward(dt, shape)]),
+    ...attentions(size).flatMap((shape) => [attentionForward(dt, shape), ...attentionBackwards(dt, shape)]),
     ...activations.flatMap(([N, I]) => [swigluForward(dt, N, I), swigluBackward(dt, N, I)]),
   ]);
 }
@@ -187,12 +187,18 @@ function attentionForward(dt: ComputeDType, shape: AttentionShape): Call {
   };
 }
 
-function attentionBackward(dt: ComputeDType, shape: AttentionShape): Call {
+/** With and without the rotation back, which needs a key for each query. */
+function attentionBackwards(dt: ComputeDType, shape: AttentionShape): Call[] {
+  const plain = attentionBackward(dt, shape, false);
+  return shape.Tq <= shape.Tk ? [plain, attentionBackward(dt, shape, true)] : [plain];
+}
+
+function attentionBackward(dt: ComputeDType, shape: AttentionShape, turnBack: boolean): Call {
   const { B, Tq, Tk, H, G, D } = shape;
   return {
     operation: "attentionBackward",
     dtype: dt,
-    shape: { ...shape },
+    shape: { ...shape, ...(turnBack && { rotary: "inverse" }) },
     async run(memory) {
       const { q, k, v, out, lse, scale } = attend(dt, shape, memory);
       await memory.alike(out, lse);
@@ -201,9 +207,18 @@ function attentionBackward(dt: ComputeDType, shape: AttentionShape): Call {
       const dout = memory.random(dt, [B, Tq, H, D]);
       const elements = native.attentionBackwardWorkspace(memory.device, B, Tq, Tk, H, G, D);
       const workspace = memory.workspace("f32", elements);
-      native.attentionBackward(dq!, dk!, dv!, dout, q, k, v, out, lse, workspace, scale);
+      const turns = turnBack ? await turnsOf(memory, Tk, D) : null;
+      native.attentionBackward(dq!, dk!, dv!, dout, q, k, v, out, lse, workspace, turns, scale);
     },
   };
+}
+
+/** cos and sin of angles up to T, the same on every device. */
+async function turnsOf(memory: CallMemory, T: number, D: number): Promise<Tensor> {
+  const table = memory.workspace("f32", T * D).reshape([T, D / 2, 2]);
+  native.rotaryTable(table, memory.values(Array.from({ length: D / 2 }, (_, i) => 1 / (i + 1))));
+  await memory.alike(table);
+  return table;
 }
 
 function swigluForward(dt: ComputeDType, N: number, I: number): Call {
