@@ -117,7 +117,7 @@ function report(files: readonly FileReport[]): { failures: string[]; warnings: s
   const names = readable(files.flatMap(({ uses }) => uses.map(({ symbol }) => symbol)));
   const rows: (string | number)[][] = [["kernel", "architecture", "registers", "shared", "stack", "spilled"]];
   for (const { file, uses } of files) {
-    const order = ({ architecture, symbol }: KernelUse) => `${architecture} ${names.get(symbol)}`;
+    const order = ({ architecture, symbol }: KernelUse) => `${names.get(symbol)} ${architecture}`;
     const sorted = [...uses].sort((a, b) => order(a).localeCompare(order(b), "en", { numeric: true }));
     for (const use of sorted) {
       const spilled = use.spillStores + use.spillLoads;
