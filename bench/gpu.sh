@@ -2,6 +2,8 @@
 # Builds, tests and measures nextpatch on a machine with an NVIDIA GPU.
 #
 #   bench/gpu.sh [build] [test] [sanitize] [kernels] [train]      (none named: all, in this order)
+#   bench/gpu.sh quick [--device simt] [PART...]   what ten minutes on a GPU must answer, of a tree that is built already
+#   bench/gpu.sh pack                         that tree, for a machine with no network and no compiler
 #
 # Needs no network: node_modules must exist (npm ci), and for the peers a Python with bench/peers/requirements.txt.
 # A step that fails does not stop the others; the script then exits with 1. Phases write to .gpu/parts: `build` starts
@@ -14,7 +16,6 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-OUT=${OUT:-bench/results}
 if [[ -z ${PYTHON:-} ]]; then
   PYTHON=python3
   [[ -x .venv-peers/bin/python ]] && PYTHON=.venv-peers/bin/python
@@ -24,6 +25,17 @@ NEXTPATCH=(node dist/cli/main.js)
 JEST=(node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js)
 failed=0
 export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+
+case ${1:-} in
+  pack) exec bench/gpu/pack.sh ;;
+  quick)
+    shift
+    # The peer's Python may be what has cuBLAS, which is looked for in the active environment.
+    VIRTUAL_ENV=${VIRTUAL_ENV:-$("$PYTHON" -c 'import sys; print(sys.prefix)' 2>/dev/null)}
+    export VIRTUAL_ENV
+    exec node --import tsx bench/gpu/quick.ts ${OUT:+--out "$OUT"} --python "$PYTHON" "$@"
+    ;;
+esac
 
 # record NAME OUTCOME SECONDS [REASON]: a line for the result.
 record() {
@@ -77,6 +89,7 @@ with_peer() {
 
 phase_build() {
   step native npm run --silent build:native
+  step fault-module bench/gpu/build_fault.sh
   step typescript npx --no-install tsc -p tsconfig.build.json
   step info "${NEXTPATCH[@]}" info --json
   step check-cuda npx --no-install tsx bench/ptxas_report.ts
@@ -144,6 +157,7 @@ print("--micro-batch", peer["microBatch"], "--loss", peer["lossImplementation"],
   done
 }
 
+OUT=${OUT:-bench/results}
 phases=("$@")
 ((${#phases[@]})) || phases=(build test sanitize kernels train)
 for PHASE in "${phases[@]}"; do

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "../kernels.h"
+#include "side_stream.h"
 
 namespace nextpatch::cuda {
 
@@ -31,11 +32,16 @@ class CudaKernels final : public Kernels {
   size_t workspace_bytes() const;
   void use_workspace(void* data);
 
+  // The device's stream waits for all products beside it.
+  void join_products() { side_.join_all(); }
+
 #include "../kernels_overrides.inc"
 
  private:
   Device device_;
+  SideStream side_;
   std::unique_ptr<Gemm> gemm_;
+  char* workspace_ = nullptr;  // of the products on the device's stream, then of those beside it
 };
 
 }  // namespace nextpatch::cuda

@@ -1,5 +1,5 @@
-#include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <map>
 #include <tuple>
 
@@ -53,6 +53,13 @@ uint32_t alignment_of(const void* data) {
   return uint32_t(address & (~address + 1));
 }
 
+// The heuristic's algorithms are sorted by the time that it expects. NEXTPATCH_CUBLAS_CANDIDATE=N takes the one that N
+// others precede, so that all of them can be timed.
+size_t wanted_candidate() {
+  const char* number = std::getenv("NEXTPATCH_CUBLAS_CANDIDATE");
+  return number ? std::strtoul(number, nullptr, 10) : 0;
+}
+
 // cuBLAS is column-major, so it sees a row-major matrix as its transpose: c = op(a) op(b) is requested as
 // c^T = op(b)^T op(a)^T, with the operands exchanged and no data moved.
 struct Plan {
@@ -82,37 +89,34 @@ struct Plan {
 
 class CublasLtGemm final : public Gemm {
  public:
-  explicit CublasLtGemm(const Device& device) : stream_(device.stream) {
-    check_blas(cublaslt().Create(&handle_), "cublasLtCreate");
-  }
+  CublasLtGemm() { check_blas(cublaslt().Create(&handle_), "cublasLtCreate"); }
   ~CublasLtGemm() override {
     plans_.clear();
     cublaslt().Destroy(handle_);
   }
 
-  void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+  void matmul(const Lane& lane, const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
               bool accumulate) override {
     if (c.size() == 0) return;
     if (a.size() == 0) {  // an empty sum
-      if (!accumulate) check(cudaMemsetAsync(c.data, 0, size_t(c.size()) * size_of(c.dtype), stream_), "matmul");
+      if (!accumulate) check(cudaMemsetAsync(c.data, 0, size_t(c.size()) * size_of(c.dtype), lane.stream), "matmul");
       return;
     }
     const float alpha = 1, beta = accumulate ? 1 : 0;
     Plan& plan = find(c, a, b, transpose_a, transpose_b);
     check_blas(cublaslt().Matmul(handle_, plan.description, &alpha, b.data, plan.first.value, a.data, plan.second.value,
                                  &beta, c.data, plan.result.value, c.data, plan.result.value, &plan.algorithm,
-                                 workspace_, kWorkspaceBytes, stream_),
+                                 lane.workspace, kWorkspaceBytes, lane.stream),
                "cublasLtMatmul");
   }
 
   size_t workspace_bytes() const override { return kWorkspaceBytes; }
-  void use_workspace(void* data) override { workspace_ = data; }
 
  private:
   using Key = std::tuple<int64_t, int64_t, int64_t, bool, bool, DType, DType, uint32_t, uint32_t, uint32_t>;
 
-  // The heuristic's first choice that runs, queried once per shape. Algorithms are not timed here: timings would choose
-  // between algorithms that add in different orders, and so change the bits of a run.
+  // The heuristic's choice, queried once per shape. Algorithms are not timed here: timings would choose between
+  // algorithms that add in different orders, and so change the bits of a run.
   Plan& find(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b) {
     const uint32_t align_a = alignment_of(a.data), align_b = alignment_of(b.data), align_c = alignment_of(c.data);
     const int64_t inner = transpose_a ? a.dim(0) : a.dim(1);
@@ -129,40 +133,46 @@ class CublasLtGemm final : public Gemm {
     // The parts of a split sum are added in f32, not in the result's bf16, and in a separate step: adding in place is
     // documented as "in sequence", but not in which sequence. If that leaves no algorithm, any way will do.
     preference.set(lt::kReductionSchemes, lt::kReduceInComputeType);
-    if (!choose(*made, preference)) {
+    size_t found = choose(*made, preference);
+    if (found == 0) {
       preference.set(lt::kReductionSchemes, lt::kReduceInAnyWay);
-      if (!choose(*made, preference))
-        throw Error(ErrorKind::device, "matmul: cuBLASLt has no algorithm for this shape");
+      found = choose(*made, preference);
     }
+    if (found == 0) throw Error(ErrorKind::device, "matmul: cuBLASLt has no algorithm for this shape");
+    if (found <= candidate_)
+      throw Error(ErrorKind::device, "matmul: cuBLASLt has " + std::to_string(found) +
+                                         " algorithms for this shape, NEXTPATCH_CUBLAS_CANDIDATE is " +
+                                         std::to_string(candidate_));
     plan = std::move(made);
     return *plan;
   }
 
-  // The heuristic's first algorithm that runs; false if there is none.
-  bool choose(Plan& plan, const Preference& preference) {
+  // Gives the plan the wanted one of the heuristic's algorithms that run. Returns how many there are.
+  size_t choose(Plan& plan, const Preference& preference) {
     std::array<lt::HeuristicResult, 8> found{};
     int count = 0;
     const lt::Status status = cublaslt().MatmulAlgoGetHeuristic(
         handle_, plan.description, plan.first.value, plan.second.value, plan.result.value, plan.result.value,
         preference.value, int(found.size()), found.data(), &count);
-    if (status == lt::kNotSupported) return false;
+    if (status == lt::kNotSupported) return 0;
     check_blas(status, "cublasLtMatmulAlgoGetHeuristic");
-    const auto end = found.begin() + count;
-    const auto best = std::find_if(found.begin(), end, [](const auto& r) { return r.state == lt::kSuccess; });
-    if (best == end) return false;
-    plan.algorithm = best->algorithm;
-    return true;
+    size_t running = 0;
+    for (int i = 0; i < count; ++i) {
+      if (found[size_t(i)].state != lt::kSuccess) continue;
+      if (running == candidate_) plan.algorithm = found[size_t(i)].algorithm;
+      ++running;
+    }
+    return running;
   }
 
-  cudaStream_t stream_;
   lt::Handle handle_ = nullptr;
-  void* workspace_ = nullptr;
+  const size_t candidate_ = wanted_candidate();
   std::map<Key, std::unique_ptr<Plan>> plans_;
 };
 
 }  // namespace
 
-std::unique_ptr<Gemm> make_gemm(const Device& device) { return std::make_unique<CublasLtGemm>(device); }
+std::unique_ptr<Gemm> make_gemm() { return std::make_unique<CublasLtGemm>(); }
 
 std::pair<std::string, std::string> gemm_version() {
   const size_t version = cublaslt().GetVersion();

@@ -7,6 +7,7 @@
 
 #include "../core/error.h"
 #include "check.h"
+#include "occupancy.h"
 
 namespace nextpatch::cuda {
 
@@ -57,6 +58,10 @@ cudaError_t launch_kernel(void (*kernel)(Params...), const Launch& at, typename 
     if (error == cudaSuccess) error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most);
     if (error != cudaSuccess) return error;
   }
+  // Once for each kernel; after the opt-in, without which the driver would count no block.
+  static const bool reported =
+      (report_occupancy(reinterpret_cast<const void*>(kernel), at.block, at.shared_bytes), true);
+  (void)reported;
   cudaLaunchConfig_t config{};
   config.gridDim = at.grid;
   config.blockDim = at.block;

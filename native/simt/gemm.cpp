@@ -61,11 +61,9 @@ void multiply(const View& c, const View& a, const View& b, bool transpose_a, boo
 
 class HostGemm final : public Gemm {
  public:
-  explicit HostGemm(cudaStream_t stream) : stream_(stream) {}
-
-  void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+  void matmul(const Lane& lane, const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
               bool accumulate) override {
-    check(simt::enqueue(stream_,
+    check(simt::enqueue(lane.stream,
                         [=] {
                           multiply(c, a, b, transpose_a, transpose_b, accumulate);
                           return cudaSuccess;
@@ -74,15 +72,11 @@ class HostGemm final : public Gemm {
   }
 
   size_t workspace_bytes() const override { return 0; }
-  void use_workspace(void*) override {}
-
- private:
-  cudaStream_t stream_;
 };
 
 }  // namespace
 
-std::unique_ptr<Gemm> make_gemm(const Device& device) { return std::make_unique<HostGemm>(device.stream); }
+std::unique_ptr<Gemm> make_gemm() { return std::make_unique<HostGemm>(); }
 
 std::pair<std::string, std::string> gemm_version() { return {"matrix products", "host loops"}; }
 

@@ -1,4 +1,5 @@
 import type { Device, PrecisionSpec } from "../../device.js";
+import type { Device as NativeDevice } from "../../native.js";
 import { type Ceilings, measureCeilings } from "../ceilings.js";
 import { type ComputeDType, type KernelCase, kernelCases } from "./cases.js";
 import { benchShapes, rotatedSets } from "./shapes.js";
@@ -7,7 +8,8 @@ import { median, type TimingOptions, timeCalls } from "./timing.js";
 
 export interface KernelBenchOptions {
   readonly precision?: PrecisionSpec;
-  readonly onKernel?: (done: number, of: number, name: string) => void;
+  /** Called after each, with the result so far. */
+  readonly onKernel?: (done: number, of: number, name: string, result: KernelBenchResult) => void;
 }
 
 /** One operation at one shape. */
@@ -49,16 +51,21 @@ export async function benchKernels(device: Device, options: KernelBenchOptions =
   const ceilings = await measureCeilings(device, dtype, timing);
   const cases = kernelCases(shapes, dtype);
   const kernels: KernelTiming[] = [];
+  const result = { device: device.name, backend: device.backend, dtype, ceilings, kernels };
   for (const each of cases) {
     const seconds = await timeCase(device, each, shapes.rotatedBytes, timing);
     kernels.push({ name: each.name, shape: each.shape, seconds, ...rates(each, seconds, ceilings) });
-    options.onKernel?.(kernels.length, cases.length, each.name);
+    options.onKernel?.(kernels.length, cases.length, each.name, result);
   }
-  return { device: device.name, backend: device.backend, dtype, ceilings, kernels };
+  return result;
 }
 
-async function timeCase(
-  device: Device,
+/**
+ * Seconds of a call.
+ * @param rotatedBytes inputs smaller than this in total are rotated with other sets
+ */
+export async function timeCase(
+  device: NativeDevice,
   { prepare }: KernelCase,
   rotatedBytes: number,
   timing: TimingOptions,

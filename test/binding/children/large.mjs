@@ -1,11 +1,12 @@
 /**
  * Operations on tensors of more than 2^31 elements, of which only a few rows are touched: each result is compared with
- * that of the same numbers in small tensors. Run with NEXTPATCH_SIMT_SPARSE=1, which reserves memory without filling it.
+ * that of the same numbers in small tensors. The argument is the backend: simt with NEXTPATCH_SIMT_SPARSE=1, which
+ * reserves memory without filling it, or cuda on a GPU with 32 GiB to spare.
  */
 import { native } from "./addon.mjs";
 
 const { Device, Tensor } = native;
-const device = new Device("simt", 0, 2);
+const device = new Device(process.argv[2], 0, 2);
 const results = {};
 
 const bf16 = (value) => new Uint16Array(new Float32Array([value]).buffer)[1];
@@ -50,6 +51,7 @@ function contiguous(view) {
   native.patchEmbeddingForward(expected, smallTokens, small);
   results.patchEmbeddingForward = await same(out, expected);
   const dtable = new Tensor(device, "f32", [V, C]);
+  for (const id of ids) native.fill(dtable.narrow(0, id, 1), 0);
   const workspace = new Tensor(device, "i32", [native.patchEmbeddingBackwardWorkspace(device, 4, V)]);
   native.patchEmbeddingBackward(dtable, out, tokens, workspace);
   const smallGradient = new Tensor(device, "f32", [4, C]);
@@ -58,25 +60,33 @@ function contiguous(view) {
   native.patchEmbeddingBackward(smallGradient, out, smallTokens, smallWorkspace);
   const rows = await Promise.all(ids.map((id, row) => same(dtable.narrow(0, id, 1), smallGradient.narrow(0, row, 1))));
   results.patchEmbeddingBackward = rows.every((is) => is);
+  for (const tensor of [table, dtable]) tensor.free();
+  device.trim();
 }
 
-// Strided views whose rows, heads or sequences are more than 2^31 elements apart: [B, T, H, D] cut from a larger tensor.
-const D = 64;
-function apart(values, dimension) {
-  const [B, T, H] = [2, 3, 2];
+// Strided views whose rows or sequences are more than 2^31 elements apart: q, k and v as [B, T, H, D], cut from one
+// larger tensor as from a fused projection.
+const [B, T, H, D] = [2, 3, 2, 64];
+function apart(dimension) {
   const far = 2 ** 31 / D + 2; // rows of D between two neighbours
-  const shape = dimension === 0 ? [B, T * Math.ceil(far / T / H + 1), H, D] : [B, T, Math.ceil(far + H), D];
-  const view = new Tensor(device, "bf16", shape).narrow(1, 0, T).narrow(2, 0, H);
-  const small = new Tensor(device, "bf16", [B, T, H, D]);
-  small.write(values);
-  native.copy(view, small);
-  return { view, small };
+  const heads = 3 * H;
+  const shape = dimension === 0 ? [B, Math.ceil(far / heads) + T, heads, D] : [B, T, far + heads, D];
+  const fused = new Tensor(device, "bf16", shape);
+  const parts = [0, 1, 2].map((part) => {
+    const view = fused.narrow(1, 0, T).narrow(2, part * H, H);
+    const small = new Tensor(device, "bf16", [B, T, H, D]);
+    small.write(numbers(B * T * H * D, part + 1));
+    native.copy(view, small);
+    return { view, small };
+  });
+  return { fused, parts };
 }
 for (const [name, dimension] of [
   ["sequences", 0],
   ["rows", 1],
 ]) {
-  const [q, k, v] = [1, 2, 3].map((seed) => apart(numbers(2 * 3 * 2 * D, seed), dimension));
+  const { fused, parts } = apart(dimension);
+  const [q, k, v] = parts;
   results[`copy, ${name}`] = await same(contiguous(q.view), q.small);
   const table = new Tensor(device, "f32", [3, D / 2, 2]);
   const frequencies = new Tensor(device, "f32", [D / 2]);
@@ -98,6 +108,9 @@ for (const [name, dimension] of [
   const right = await Promise.all(far.map((x, i) => close(x, near[i])));
   results[`attentionForward, ${name}`] = right.slice(0, 2).every((is) => is);
   results[`attentionBackward, ${name}`] = right.slice(2).every((is) => is);
+  fused.free();
+  device.trim();
 }
 await device.synchronize();
 console.log(JSON.stringify(results));
+if (!Object.values(results).every((right) => right)) process.exitCode = 1;

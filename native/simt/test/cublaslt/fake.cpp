@@ -39,6 +39,7 @@ struct Promise {
   uint32_t alignment[4];
   uint32_t split;  // the sum is made of two parts
   uint64_t workspace_bytes;
+  int32_t rank;  // how many of the heuristic's results precede it
 };
 static_assert(sizeof(Promise) <= sizeof(Algorithm));
 
@@ -153,6 +154,7 @@ Status cublasLtMatmulAlgoGetHeuristic(Handle, Description description, Layout a,
   for (int i = 0; i < requested; ++i) {
     results[i] = {};
     results[i].state = i == 0 ? kNotSupported : kSuccess;
+    promise.rank = i;
     std::memcpy(&results[i].algorithm, &promise, sizeof promise);
   }
   *returned = requested;
@@ -167,6 +169,8 @@ Status cublasLtMatmul(Handle, Description description, const void* alpha, const 
   if (const char* why = mismatch(*description, *a_layout, *b_layout, *c_layout, &found)) return refuse(why);
   if (found.m != promise.m || found.n != promise.n || found.k != promise.k)
     return refuse("an algorithm of another shape");
+  const char* const rank = std::getenv("FAKE_CUBLASLT_RANK");
+  if (rank && promise.rank != std::atoi(rank)) return refuse("another of the heuristic's algorithms");
   if (c != d) return refuse("the result is not added to in place");
   if (!workspace || workspace_bytes < promise.workspace_bytes) return refuse("less workspace than was promised");
   const void* const data[] = {a, b, c, d};

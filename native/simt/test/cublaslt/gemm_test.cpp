@@ -56,8 +56,8 @@ struct Matrix {
 
 int products = 0, wrong = 0;
 
-void product(cuda::Gemm& gemm, DType in, DType out, bool transpose_a, bool transpose_b, bool accumulate, int64_t offset,
-             int64_t m, int64_t n, int64_t k) {
+void product(cuda::Gemm& gemm, const cuda::Lane& lane, DType in, DType out, bool transpose_a, bool transpose_b,
+             bool accumulate, int64_t offset, int64_t m, int64_t n, int64_t k) {
   Matrix a(in, transpose_a ? k : m, transpose_a ? m : k, offset, 1);
   Matrix b(in, transpose_b ? n : k, transpose_b ? k : n, 2 * offset, 2);
   Matrix c(out, m, n, offset, 3), expected(out, m, n, 0, 3);
@@ -68,7 +68,7 @@ void product(cuda::Gemm& gemm, DType in, DType out, bool transpose_a, bool trans
         sum += a.get(transpose_a ? l * m + i : i * k + l) * b.get(transpose_b ? j * k + l : l * n + j);
       expected.set(i * n + j, sum);
     }
-  gemm.matmul(c.view, a.view, b.view, transpose_a, transpose_b, accumulate);
+  gemm.matmul(lane, c.view, a.view, b.view, transpose_a, transpose_b, accumulate);
   ++products;
   for (int64_t i = 0; i < m * n; ++i)
     if (c.get(i) != expected.get(i)) {
@@ -81,10 +81,9 @@ void product(cuda::Gemm& gemm, DType in, DType out, bool transpose_a, bool trans
 }
 
 void all_products() {
-  cuda::Device device;
-  const auto gemm = cuda::make_gemm(device);
+  const auto gemm = cuda::make_gemm();
   std::vector<char> workspace(gemm->workspace_bytes());
-  gemm->use_workspace(workspace.data());
+  const cuda::Lane lane{nullptr, workspace.data()};
   const int64_t shapes[][3] = {{5, 7, 3}, {1, 33, 16}, {24, 16, 40}, {64, 1, 9}, {8, 8, 8}};
   for (const DType in : {DType::f32, DType::bf16})
     for (const DType out : {DType::f32, DType::bf16}) {
@@ -92,8 +91,30 @@ void all_products() {
       for (int which = 0; which < 8; ++which)
         for (const int64_t offset : {0, 1, 8, 64})
           for (const auto& [m, n, k] : shapes)
-            product(*gemm, in, out, which & 1, which & 2, which & 4, offset, m, n, k);
+            product(*gemm, lane, in, out, which & 1, which & 2, which & 4, offset, m, n, k);
     }
+}
+
+// The fake's heuristic has eight results, of which the first does not run.
+void candidates() {
+  for (const char* const number : {"0", "6", "7"}) {
+    setenv("NEXTPATCH_CUBLAS_CANDIDATE", number, 1);
+    setenv("FAKE_CUBLASLT_RANK", std::to_string(std::atoi(number) + 1).c_str(), 1);
+    bool refused = false;
+    try {
+      all_products();
+    } catch (const Error& error) {
+      refused = std::string(error.what()) ==
+                "matmul: cuBLASLt has 7 algorithms for this shape, NEXTPATCH_CUBLAS_CANDIDATE is 7";
+      if (!refused) throw;
+    }
+    if (refused != (std::string(number) == "7")) {
+      std::printf("candidate %s: %s\n", number, refused ? "refused" : "not refused");
+      ++wrong;
+    }
+  }
+  unsetenv("NEXTPATCH_CUBLAS_CANDIDATE");
+  unsetenv("FAKE_CUBLASLT_RANK");
 }
 
 }  // namespace
@@ -101,6 +122,7 @@ void all_products() {
 int main() {
   try {
     all_products();
+    candidates();
     setenv("FAKE_CUBLASLT_ANY_REDUCTION", "1", 1);
     all_products();
   } catch (const Error& error) {

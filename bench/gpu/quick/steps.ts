@@ -1,0 +1,275 @@
+/** What `bench/gpu.sh quick` runs, the most valuable first, each with the seconds that it may take. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type PresetName, presets } from "../../../lib/hf/presets.js";
+import type { BackendReport } from "../../../lib/native.js";
+import { child, jest, nextpatch, profiled, sanitized, script } from "./commands.js";
+import { attentionOccupancy } from "./occupancy.js";
+import type { QuickPlan, Target } from "./plan.js";
+import { without, withoutPeers } from "./presence.js";
+import { gpuKeys, jsonLines, lastJson, readGpu, readKernels, readNsys, readTests } from "./read.js";
+import type { Command } from "./run_command.js";
+
+/** T of the models, and tokens of a step: at K = 4 one pass of 32768 positions. */
+const shape = { positions: 2048, tokens: 2 ** 17 };
+/** Tokens of the step that is looked at operation by operation: one pass. */
+const passTokens = 2 ** 15;
+
+/** Models with the seconds for K = 1 and K = 4, and the timed steps. */
+const trained: readonly (readonly [PresetName, number, number, number])[] = [
+  ["llama-370m", 15, 10, 5],
+  ["llama-780m", 16, 10, 3],
+  ["llama-1.3b", 22, 12, 3],
+  ["llama-2.7b", 32, 16, 2],
+];
+
+/** For simt, in place of the presets. */
+const tiny = {
+  shape: { positions: 8, tokens: 32 },
+  passTokens: 16,
+  model: { vocab_size: 96, hidden_size: 64, intermediate_size: 80, num_hidden_layers: 1, num_attention_heads: 2 },
+};
+
+/** Built by `gpu.sh build` and `gpu.sh pack` from bench/gpu/fault.cu. */
+const faultModule = "build/fault.node";
+/** Registers and warps as the compiler tells them: `npm run check:cuda`. */
+const ptxasReport = "bench/results/ptxas-cuda-13.0.txt";
+/** The least that test/binding/children/large.mjs needs. */
+const largeBytes = 36 * 2 ** 30;
+
+const alone = ["--runInBand", "--testTimeout", "600000"];
+const together = ["--maxWorkers=8"]; // each holds a context of the GPU
+const few = { NEXTPATCH_TEST_CASES: "few" };
+const operationTests = (...names: readonly string[]) => names.map((name) => `test/operations/${name}`);
+
+export function quickSteps({ backend, logs, python }: Target): QuickPlan[] {
+  const simt = backend === "simt";
+  const gpuOnly = () => (simt ? "no GPU" : null);
+  const inputs = { backend, simt, gpuOnly, logs, python };
+  return [
+    ...deviceSteps(inputs),
+    ...testSteps(inputs),
+    ...trainSteps(inputs),
+    ...operationSteps(inputs),
+    ...kernelSteps(inputs),
+    ...occupancySteps(inputs),
+    { part: "bits", name: "same-bits", seconds: 30, command: script("same_bits", [backend]), read: lastJson },
+    ...ptxSteps(inputs),
+    ...largeSteps(inputs),
+    ...sanitizerSteps(inputs),
+    ...faultSteps(inputs),
+    ...peerSteps(inputs),
+  ];
+}
+
+interface Inputs extends Target {
+  readonly simt: boolean;
+  readonly gpuOnly: () => string | null;
+}
+
+function deviceSteps({ gpuOnly }: Inputs): QuickPlan[] {
+  const query = [`--query-gpu=${gpuKeys.join(",")}`, "--format=csv,noheader", "--id=0"];
+  return [
+    { part: "device", name: "info", seconds: 8, command: nextpatch("info"), read: lastJson },
+    {
+      part: "device",
+      name: "gpu",
+      seconds: 4,
+      command: { program: "nvidia-smi", args: query },
+      missing: gpuOnly,
+      read: readGpu,
+    },
+  ];
+}
+
+function testSteps({ backend, simt }: Inputs): QuickPlan[] {
+  const step = (name: string, seconds: number, files: readonly string[]): QuickPlan => {
+    return { part: "tests", name, seconds, command: jest(backend, [...files, ...together], {}), read: readTests };
+  };
+  if (simt) {
+    return [
+      step("operations", 60, operationTests("swiglu")),
+      step("binding", 25, ["test/binding/graph"]),
+      step("training", 30, ["test/nn/accumulation"]),
+    ];
+  }
+  const training = ["nn/training_pass", "nn/accumulation", "nn/recompute", "nn/parity", "nn/decoder", "train/backends"];
+  return [
+    step("operations", 60, ["test/operations"]),
+    step("binding", 25, ["test/binding"]),
+    step(
+      "training",
+      30,
+      training.map((name) => `test/${name}`),
+    ),
+  ];
+}
+
+function trainSteps({ backend, simt }: Inputs): QuickPlan[] {
+  const { positions, tokens } = simt ? tiny.shape : shape;
+  const models = simt ? trained.slice(0, 1) : trained;
+  return models.flatMap(([preset, first, fourth, steps]) =>
+    [1, 4].map((patchSize): QuickPlan => {
+      const model = simt ? "tiny" : preset;
+      const sizes = ["--patch-size", patchSize, "--sequence-length", positions, "--tokens-per-step", tokens];
+      const on = ["--device", backend, "--precision", "bf16", "--steps", steps];
+      return {
+        part: "train",
+        name: `${model}-${patchSize}`,
+        seconds: patchSize === 1 ? first : fourth,
+        command: nextpatch("bench", "train", "--model", simt ? JSON.stringify(tiny.model) : preset, ...sizes, ...on),
+        clocks: !simt,
+        read: (stdout) => {
+          const result = lastJson(stdout);
+          return result && { model, patchSize, tokens, ...result };
+        },
+      };
+    }),
+  );
+}
+
+/** The device's time of every operation of a step: events between them, and where nsys is there its kernels' sums. */
+function operationSteps({ backend, simt, gpuOnly, logs }: Inputs): QuickPlan[] {
+  const { positions } = simt ? tiny.shape : shape;
+  const env = { NEXTPATCH_GRAPHS: "0" };
+  const models = simt ? [JSON.stringify(tiny.model)] : ["llama-370m", "llama-1.3b"];
+  const sizes = [1, positions, simt ? tiny.passTokens : passTokens];
+  const step: Command = {
+    ...nextpatch(
+      ...["bench", "train", "--model", "llama-370m", "--device", "cuda", "--precision", "bf16", "--steps", 1],
+      ...["--sequence-length", shape.positions, "--tokens-per-step", passTokens],
+    ),
+    env,
+  };
+  return [
+    ...models.map((model): QuickPlan => {
+      const command = script("operations", [backend, model, ...sizes], env);
+      const name = `operations-${simt ? "tiny" : model}`;
+      return { part: "operations", name, seconds: 10, command, read: lastJson };
+    }),
+    {
+      part: "operations",
+      name: "nsys",
+      seconds: 15,
+      command: profiled(join(logs, "nsys"), step),
+      missing: () => gpuOnly() ?? without("nsys"),
+      read: readNsys,
+    },
+  ];
+}
+
+function kernelSteps({ backend }: Inputs): QuickPlan[] {
+  return [
+    { part: "kernels", name: "kernels", seconds: 45, command: script("kernels", [backend]), read: readKernels },
+    {
+      part: "kernels",
+      name: "gemm-candidates",
+      seconds: 25,
+      command: script("gemm_candidates", [backend]),
+      read: lastJson,
+    },
+  ];
+}
+
+function occupancySteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
+  const file = join(logs, "occupancy.jsonl");
+  const env = { ...few, NEXTPATCH_CUDA_OCCUPANCY: file };
+  const capability = () => readGpu(readFileSync(join(logs, "gpu.out"), "utf8"))?.compute_cap ?? null;
+  return [
+    {
+      part: "occupancy",
+      name: "occupancy",
+      seconds: 12,
+      command: jest(backend, [...operationTests("attention"), ...alone], env),
+      missing: gpuOnly,
+      read: () => attentionOccupancy(readFileSync(file, "utf8"), readFileSync(ptxasReport, "utf8"), capability()),
+    },
+  ];
+}
+
+/** The kernels as the driver compiles them, for chips that the build has no machine code for. */
+function ptxSteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
+  const env = { CUDA_FORCE_PTX_JIT: "1", CUDA_CACHE_PATH: join(logs, "ptx"), ...few };
+  const step = (name: string, seconds: number, files: readonly string[]): QuickPlan => {
+    const command = jest(backend, [...files, ...alone], env);
+    return { part: "ptx", name, seconds, command, missing: gpuOnly, read: readTests };
+  };
+  return [
+    // Without products: cuBLAS would be made to compile its own PTX, which it does not have for every kernel.
+    step("ptx-streaming", 12, operationTests("rmsnorm", "swiglu", "rotary", "cross_entropy")),
+    step("ptx-attention", 28, operationTests("attention_forward")),
+  ];
+}
+
+function largeSteps({ backend, simt, logs }: Inputs): QuickPlan[] {
+  const memory = () => {
+    const [info] = jsonLines<{ backends: BackendReport[] }>(readFileSync(join(logs, "info.out"), "utf8"));
+    return info?.backends.find(({ name }) => name === "cuda")?.devices[0]?.totalBytes ?? 0;
+  };
+  return [
+    {
+      part: "large",
+      name: "large",
+      seconds: 12,
+      command: child("large", [backend], simt ? { NEXTPATCH_SIMT_SPARSE: "1" } : {}),
+      missing: () => (simt || memory() >= largeBytes ? null : "a GPU with less than 36 GiB"),
+      read: lastJson,
+    },
+  ];
+}
+
+function sanitizerSteps({ backend, gpuOnly }: Inputs): QuickPlan[] {
+  const files = operationTests("attention", "cross_entropy", "patch_embedding", "rmsnorm");
+  return ["synccheck", "initcheck"].map((tool) => ({
+    part: "sanitize",
+    name: tool,
+    seconds: 18,
+    command: sanitized(tool, jest(backend, [...files, ...alone], few)),
+    missing: () => gpuOnly() ?? without("compute-sanitizer"),
+    read: readTests,
+  }));
+}
+
+function faultSteps({ simt }: Inputs): QuickPlan[] {
+  const built = () => (existsSync(faultModule) ? null : `${faultModule} is not built (bench/gpu.sh build, with nvcc)`);
+  return [
+    {
+      part: "fault",
+      name: "fault",
+      seconds: 7,
+      command: simt ? script("fault", ["simt"], { NEXTPATCH_SIMT_FAULT: "3" }) : script("fault", ["cuda", faultModule]),
+      missing: () => (simt ? null : built()),
+      read: lastJson,
+    },
+  ];
+}
+
+function peerSteps({ gpuOnly, python }: Inputs): QuickPlan[] {
+  const model = presets["llama-370m"];
+  return [1, 4].map((patchSize): QuickPlan => {
+    const flags = {
+      hidden: model.hidden_size,
+      intermediate: model.intermediate_size,
+      layers: model.num_hidden_layers,
+      heads: model.num_attention_heads,
+      vocab: model.vocab_size,
+      precision: "bf16",
+      device: "cuda",
+      "patch-size": patchSize,
+      "sequence-length": shape.positions,
+      "tokens-per-step": shape.tokens,
+      "micro-batch": "4,8,16",
+      steps: 3,
+    };
+    const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
+    return {
+      part: "pytorch",
+      name: `pytorch-${patchSize}`,
+      seconds: patchSize === 1 ? 20 : 18,
+      command: { program: python, args: ["bench/peers/torch_train.py", ...args] },
+      missing: () => gpuOnly() ?? withoutPeers(python),
+      clocks: true,
+      read: lastJson,
+    };
+  });
+}
