@@ -22,6 +22,8 @@ const results: Record<Operation, readonly string[]> = {
   normal: ["out"],
   rotaryTable: ["table"],
   matmul: ["c"],
+  matmulBeside: ["c"],
+  joinProduct: ["c"],
   sum: ["out"],
   patchEmbeddingForward: ["out"],
   patchEmbeddingBackward: ["dtable"],

@@ -65,7 +65,7 @@ function check(settings: Settings, ...args: string[]): Promise<Finished> {
       /^ {2}swigluForward +8 {2}WRONG in 8 of 8 calls, as with f32 N=7 I=33: out: \[0, 0\] is NaN/m,
     );
     expect(stdout.match(/WRONG|FAILED/g)).toHaveLength(1);
-    expect(stdout).toMatch(/^check of simt: 20 of 21 operations agree with cpu\n$/m);
+    expect(stdout).toMatch(/^check of simt: \d+ of \d+ operations agree with cpu\n$/m);
     expect(stderr).toMatch(/^nextpatch: simt computes swigluForward otherwise than cpu\. Do not train there\./m);
   });
 
