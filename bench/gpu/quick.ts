@@ -29,7 +29,7 @@ const { values: flags, positionals } = parseArgs({
   },
 });
 const backend = flags.device as Target["backend"];
-// What the simulated device tells of is no result to keep.
+// A simulated device's result is not one to keep.
 const out = flags.out ?? (backend === "simt" ? ".gpu/results" : "bench/results");
 const budgetSeconds = Number(flags.budget);
 const unknown = positionals.find((name) => !(parts as readonly string[]).includes(name));

@@ -1,6 +1,8 @@
 /** What bench/gpu.sh quick makes of its steps' output: the readers, and the page. */
+import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "@jest/globals";
 import { summarize } from "../../bench/gpu/quick/clocks.js";
+import { script } from "../../bench/gpu/quick/commands.js";
 import { attentionOccupancy } from "../../bench/gpu/quick/occupancy.js";
 import { operationNames } from "../../bench/gpu/quick/operation_names.js";
 import { page } from "../../bench/gpu/quick/page.js";
@@ -113,7 +115,7 @@ it("a step's operations have the names that the model on paper gives them", () =
   const products = weights.flatMap((shape) => [
     nameOf("matmul", [{ shape: [] }, {}, { shape }, false, true]),
     nameOf("matmul", [{ shape: [] }, {}, { shape }, false, false]),
-    nameOf("matmul", [{ shape }, {}, { shape: [] }, true, false]),
+    nameOf("matmulBeside", [{ shape }, {}, { shape: [] }, true, false]),
   ]);
   const others = [
     "patchEmbeddingForward",
@@ -133,6 +135,27 @@ it("a step's operations have the names that the model on paper gives them", () =
   const paper = stepModel("llama-370m", 1).rows.map(({ name }) => name);
   expect([...products, ...others].sort()).toEqual(paper.sort());
   expect(nameOf("patchLabels", [])).toBe("patchLabels");
+});
+
+it("every operation of a real step is found on paper, but for those that it leaves out", () => {
+  const model = {
+    vocab_size: 96,
+    hidden_size: 64,
+    intermediate_size: 80,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+  };
+  const { program, args, env } = script("operations", ["cpu", JSON.stringify(model), 1, 8, 16], {
+    NEXTPATCH_GRAPHS: "0",
+  });
+  const { stdout, stderr } = spawnSync(program, args, { encoding: "utf8", env: { ...process.env, ...env } });
+  const found = lastJson(stdout) as { operations: { name: string }[] } | null;
+  if (found === null) throw new Error(stderr);
+  const paper = new Set(stepModel("llama-370m", 1).rows.map(({ name }) => name));
+  const names = new Set(found.operations.map(({ name }) => name));
+  const leftOut = ["copy", "labelCoefficients", "patchLabels", "sum"];
+  expect([...names].filter((name) => !paper.has(name)).sort()).toEqual(leftOut);
+  expect([...paper].filter((name) => !names.has(name))).toEqual([]);
 });
 
 function step(phase: string, name: string, rest: Partial<QuickStep> = {}): QuickStep {

@@ -23,6 +23,9 @@ const trained: readonly (readonly [PresetName, number, number, number])[] = [
   ["llama-2.7b", 32, 16, 2],
 ];
 
+/** Also timed without the second stream. */
+const oneStreamToo: ReadonlySet<PresetName> = new Set(["llama-370m"]);
+
 /** For simt, in place of the presets. */
 const tiny = {
   shape: { positions: 8, tokens: 32 },
@@ -107,31 +110,42 @@ function testSteps({ backend, simt }: Inputs): QuickPlan[] {
 
 function trainSteps({ backend, simt }: Inputs): QuickPlan[] {
   const { positions, tokens } = simt ? tiny.shape : shape;
+  const step = (preset: PresetName, patchSize: number, seconds: number, steps: number, oneStream = false) => {
+    const model = (simt ? "tiny" : preset) + (oneStream ? ", one stream" : "");
+    const sizes = ["--patch-size", patchSize, "--sequence-length", positions, "--tokens-per-step", tokens];
+    const on = ["--device", backend, "--precision", "bf16", "--steps", steps];
+    const command = nextpatch("bench", "train", "--model", simt ? JSON.stringify(tiny.model) : preset, ...sizes, ...on);
+    return {
+      part: "train",
+      name: `${simt ? "tiny" : preset}-${patchSize}${oneStream ? "-one-stream" : ""}`,
+      seconds,
+      command: oneStream ? { ...command, env: { NEXTPATCH_SIDE_STREAM: "0" } } : command,
+      clocks: !simt,
+      read: (stdout) => {
+        const result = lastJson(stdout);
+        return result && { model, patchSize, tokens, ...result };
+      },
+    } satisfies QuickPlan;
+  };
   const models = simt ? trained.slice(0, 1) : trained;
-  return models.flatMap(([preset, first, fourth, steps]) =>
-    [1, 4].map((patchSize): QuickPlan => {
-      const model = simt ? "tiny" : preset;
-      const sizes = ["--patch-size", patchSize, "--sequence-length", positions, "--tokens-per-step", tokens];
-      const on = ["--device", backend, "--precision", "bf16", "--steps", steps];
-      return {
-        part: "train",
-        name: `${model}-${patchSize}`,
-        seconds: patchSize === 1 ? first : fourth,
-        command: nextpatch("bench", "train", "--model", simt ? JSON.stringify(tiny.model) : preset, ...sizes, ...on),
-        clocks: !simt,
-        read: (stdout) => {
-          const result = lastJson(stdout);
-          return result && { model, patchSize, tokens, ...result };
-        },
-      };
-    }),
-  );
+  return [
+    ...models.flatMap(([preset, first, fourth, steps]) => [
+      step(preset, 1, first, steps),
+      step(preset, 4, fourth, steps),
+    ]),
+    // What the second stream of the weights' gradients is worth.
+    ...models
+      .filter(([preset]) => oneStreamToo.has(preset))
+      .map(([preset, first, , steps]) => {
+        return step(preset, 1, first, steps, true);
+      }),
+  ];
 }
 
 /** The device's time of every operation of a step: events between them, and where nsys is there its kernels' sums. */
 function operationSteps({ backend, simt, gpuOnly, logs }: Inputs): QuickPlan[] {
   const { positions } = simt ? tiny.shape : shape;
-  const env = { NEXTPATCH_GRAPHS: "0" };
+  const env = { NEXTPATCH_GRAPHS: "0", NEXTPATCH_SIDE_STREAM: "0" };
   const models = simt ? [JSON.stringify(tiny.model)] : ["llama-370m", "llama-1.3b"];
   const sizes = [1, positions, simt ? tiny.passTokens : passTokens];
   const step: Command = {
