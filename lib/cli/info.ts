@@ -11,7 +11,7 @@ import { modelShape, readHeldOut, readTokenizer } from "../train/setup.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import { checkDevices, checkText, devicesToCheck, judge } from "./check.js";
 import type { CliIo } from "./io.js";
-import { isMeasured } from "./measured.js";
+import { measuredOn } from "./measured.js";
 import { planText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
@@ -79,7 +79,7 @@ async function planOf(path: string, set: string[]): Promise<Plan> {
 function withMeasured({ devices, ...backend }: BackendReport) {
   return {
     ...backend,
-    devices: devices.map((device) => ({ ...device, measured: isMeasured(backend.name, device) })),
+    devices: devices.map((device) => ({ ...device, measured: measuredOn(backend.name, device) })),
   };
 }
 
@@ -95,6 +95,8 @@ function describe({ name, available, problem, versions, devices }: BackendReport
 }
 
 function codeText(backend: BackendName, device: DeviceReport): string {
-  if (device.code === null) return "not supported: no code for its compute capability";
-  return `runs ${device.code}${isMeasured(backend, device) === false ? " (the project has not measured its speed)" : ""}`;
+  if (device.code === null) return "not supported: the package has no code that it can run";
+  if (backend === "simt") return `runs ${device.code}`;
+  const measured = measuredOn(backend, device);
+  return `runs ${device.code} (${measured === null ? "the project has not measured it" : `measured: ${measured}`})`;
 }

@@ -1,12 +1,15 @@
 import type { BackendName, DeviceReport } from "../native.js";
 
-/** The code that `bench/results` has the speed of. No GPU's is among it yet. */
-const measuredCode: ReadonlySet<string> = new Set(["machine code for avx512_bf16"]);
+/** What `bench/results` has measurements of: the code, the device that ran it, and the day. */
+const measurements: ReadonlyMap<string, string> = new Map([
+  ["machine code for sm_90a", "NVIDIA H200, 2026-11-26"],
+  ["machine code for avx512_bf16", "AMD EPYC (Zen 5), 2026-11-26"],
+]);
 
 /**
- * Whether the project has measured the speed of the code that a device runs; null where nothing is to be measured: on
- * the simulated device, and on a device that there is no code for.
+ * On which device, and when, the project last measured the speed of the code that this one runs; null if it never did.
+ * On the simulated device there is nothing to measure.
  */
-export function isMeasured(backend: BackendName, { code }: DeviceReport): boolean | null {
-  return backend === "simt" || code === null ? null : measuredCode.has(code);
+export function measuredOn(backend: BackendName, { code }: DeviceReport): string | null {
+  return backend === "simt" || code === null ? null : (measurements.get(code) ?? null);
 }

@@ -13,7 +13,9 @@ constexpr const char* kName = "simt";
 std::string code_of(const cudaDeviceProp&) { return "the CUDA sources, compiled for the host"; }
 #else
 constexpr const char* kName = "cuda";
-std::string code_of(const cudaDeviceProp& properties) { return gpu_code(properties.major, properties.minor); }
+std::string code_of(const cudaDeviceProp& properties) {
+  return gpu_code(properties.major, properties.minor, ptx_is_forced());
+}
 #endif
 
 // 13000 is 13.0, 12040 is 12.4.
@@ -91,6 +93,9 @@ class CudaBackend final : public Backend {
 
   std::unique_ptr<Context> open(int index, int) override {
     const cudaDeviceProp properties = properties_of(index);
+    if (code_of(properties).empty() && !gpu_code(properties.major, properties.minor).empty())
+      throw Error(ErrorKind::device, std::string(properties.name) + " runs machine code only, which CUDA_FORCE_PTX_JIT "
+                                                                    "forbids: unset it");
     if (properties.major < kOldestMajor || code_of(properties).empty())
       throw Error(ErrorKind::device, std::string(properties.name) + " has compute capability " +
                                          std::to_string(properties.major) + "." + std::to_string(properties.minor) +

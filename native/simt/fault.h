@@ -1,9 +1,10 @@
 // Faults on demand, for tests. A device fault: the launch that faults still returns success, as the host does not wait
-// for it, and every later call fails until the process ends. And a wrong kernel: one that leaves out its first block.
+// for it, and every later call fails until the process ends. And a wrong kernel: one that leaves out a block.
 #pragma once
 
 #include <cuda_runtime.h>
 
+#include <cstdint>
 #include <string>
 
 namespace nextpatch::simt {
@@ -14,7 +15,9 @@ cudaError_t fault();
 // Counts a kernel launch. True if this one faults: NEXTPATCH_SIMT_FAULT is its number, from 1.
 bool faults_now();
 
-// Whether every launch of this kernel leaves out its first block: NEXTPATCH_SIMT_WRONG is the beginning of its name.
-bool is_wrong(const std::string& kernel);
+// The block, of so many, that this launch of a kernel leaves out; -1: none. NEXTPATCH_SIMT_LOST_BLOCK is the beginning
+// of the kernel's name, and loses the first block; with ":last" after it the last one. It is read at every launch, so
+// that one process can try many: change it only while the device is idle.
+int64_t lost_block(const std::string& kernel, uint32_t blocks);
 
 }  // namespace nextpatch::simt

@@ -76,13 +76,13 @@ class Runner {
     blockDim = block;
     block_.begin_launch(block, shared_bytes);
     const uint32_t blocks = grid.x * grid.y * grid.z;
-    const bool wrong = is_wrong(kernel);
+    const int64_t lost = lost_block(kernel, blocks);
     order(&block_order_, blocks);
     thread_order_.clear();
     order(&thread_order_, uint32_t(block_.threads.size()));
     for (uint32_t i = 0; i < blocks && problem_.empty(); ++i) {
       const uint32_t index = block_order_.empty() ? i : block_order_[i];
-      if (wrong && index == 0) continue;
+      if (index == lost) continue;
       blockIdx = {index % grid.x, index / grid.x % grid.y, index / (grid.x * grid.y)};
       run_block();
     }

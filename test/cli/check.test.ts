@@ -19,7 +19,7 @@ interface Json {
   }[];
 }
 
-const variables = ["REPORT", "CAPABILITY", "WRONG", "FAULT"] as const;
+const variables = ["REPORT", "CAPABILITY", "LOST_BLOCK", "FAULT"] as const;
 type Settings = Partial<Record<(typeof variables)[number], string>>;
 afterEach(() => {
   for (const name of variables) delete process.env[`NEXTPATCH_SIMT_${name}`];
@@ -59,7 +59,7 @@ function check(settings: Settings, ...args: string[]): Promise<Finished> {
   });
 
   it("a wrong kernel is found", async () => {
-    const { code, stdout, stderr } = await check({ WRONG: "swiglu_forward_kernel" }, "--device", "simt");
+    const { code, stdout, stderr } = await check({ LOST_BLOCK: "swiglu_forward_kernel" }, "--device", "simt");
     expect(code).toBe(1);
     expect(stdout).toMatch(
       /^ {2}swigluForward +8 {2}WRONG in 8 of 8 calls, as with f32 N=7 I=33: out: \[0, 0\] is NaN/m,

@@ -154,7 +154,7 @@ describe("nextpatch info", () => {
     expect(found.backends.map(({ name }) => name).sort()).toEqual(["cpu", "cuda", "simt"]);
     expect(found).toMatchObject({ plan: null, node: process.version });
     expect(stdout).toMatch(
-      /^ {2}cpu: .* GiB(, bf16)?, runs machine code for \w+( \(the project has not measured .*\))?$/m,
+      /^ {2}cpu: .* GiB(, bf16)?, runs machine code for \w+ \((measured: .+|the project has not measured it)\)$/m,
     );
     for (const { name, available, problem } of found.backends) {
       expect(available).toBe(problem === null);
