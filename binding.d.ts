@@ -181,7 +181,16 @@ export interface BackendReport {
   /** Why it is not available; null if it is. */
   problem: string | null;
   versions: Record<string, string>;
-  devices: { name: string; totalBytes: number; nativeBf16: boolean }[];
+  devices: DeviceReport[];
+}
+
+/** What `backends()` reports about a device. */
+export interface DeviceReport {
+  name: string;
+  totalBytes: number;
+  nativeBf16: boolean;
+  /** The compiled code that it runs, as `machine code for sm_80`; null if there is none, and it cannot be opened. */
+  code: string | null;
 }
 
 /** The sizes and ranges that hold on every backend (`native/core/limits.h`); lib/limits.ts has the same numbers. */

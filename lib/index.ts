@@ -34,6 +34,7 @@ export {
   type ArrayOf,
   type BackendName,
   type BackendReport,
+  type DeviceReport,
   type DType,
   type Graph,
   type MemoryCounters,

@@ -51,6 +51,7 @@ export type {
   BackendName,
   BackendReport,
   Device,
+  DeviceReport,
   DType,
   Graph,
   MemoryCounters,

@@ -226,6 +226,7 @@ Napi::Value backends(const Napi::CallbackInfo& info) {
           item.Set("name", device.name);
           item.Set("totalBytes", double(device.total_bytes));
           item.Set("nativeBf16", device.native_bf16);
+          item.Set("code", device.code.empty() ? env.Null() : Napi::Value(Napi::String::New(env, device.code)));
           devices.Set(devices.Length(), item);
         }
       } catch (const std::exception& error) {

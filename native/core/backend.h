@@ -19,6 +19,7 @@ struct DeviceInfo {
   int64_t total_bytes = 0;   // memory of the device
   bool native_bf16 = false;  // bf16 products run faster than f32 ones
   std::string capability;    // a GPU's compute capability, "9.0"; empty: not a GPU
+  std::string code;          // the compiled code that it runs: "machine code for sm_80"; empty: none
 };
 
 struct MemoryStatus {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "block.h"
+#include "fault.h"
 #include "fiber.h"
 #include "wgmma.h"
 
@@ -79,11 +80,13 @@ class Runner {
     blockDim = block;
     block_.begin_launch(block, shared_bytes);
     const uint32_t blocks = grid.x * grid.y * grid.z;
+    const int64_t lost = lost_block(kernel, blocks);
     order(&block_order_, blocks);
     thread_order_.clear();
     order(&thread_order_, uint32_t(block_.threads.size()));
     for (uint32_t i = 0; i < blocks && problem_.empty(); ++i) {
       const uint32_t index = block_order_.empty() ? i : block_order_[i];
+      if (index == lost) continue;
       blockIdx = {index % grid.x, index / grid.x % grid.y, index / (grid.x * grid.y)};
       run_block();
     }

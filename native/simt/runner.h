@@ -47,8 +47,8 @@ KernelRecord* first_kernel();
 
 constexpr size_t kSharedBytesDefault = 48 * 1024;  // a kernel gets more only with cudaFuncSetAttribute
 
-// Runs `thread` once for every thread of the grid. Returns an empty text, or why the kernel was stopped, with the
-// kernel, the block and the thread.
+// Runs `thread` once for every thread of the grid, but for those of a block that is lost (fault.h).
+// Returns an empty text, or why the kernel was stopped, with the kernel, the block and the thread.
 std::string run_grid(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes,
                      const std::function<void()>& thread);
 

@@ -110,6 +110,9 @@ beforeAll(async () => {
   section("Device, Graph and Tensor", handles);
   const timings = declarationLines("KernelBenchResult", path("dist/bench/kernels/run.d.ts"));
   const tuned = declarationLines("ProductSummary", path("dist/bench/products/summary.d.ts"));
+  const checks = ["DeviceCheck", "OperationCheck"].flatMap((name) =>
+    declarationLines(name, path("dist/check/run.d.ts")),
+  );
 
   section("commands", (await helps("nextpatch")).flat());
   section("config keys", configKeys(runConfigJsonSchema() as Schema));
@@ -120,8 +123,12 @@ beforeAll(async () => {
     expect({ name, code, stderr }).toEqual({ name, code: 0, stderr });
     json.push(...fields(JSON.parse(stdout)).map((field) => `${name}: ${field}`));
   }
-  const declared = [...timings.map((line) => `bench kernels: ${line}`), ...tuned.map((line) => `tune: ${line}`)];
-  section("--json", [...json, ...declared]);
+  const described = [
+    ...checks.map((line) => `info: check[]: ${line}`),
+    ...timings.map((line) => `bench kernels: ${line}`),
+    ...tuned.map((line) => `tune: ${line}`),
+  ];
+  section("--json", [...json, ...described]);
   const written = files.flatMap(({ name, file }) => {
     const text = readFileSync(path(file), "utf8");
     const items: unknown[] = file.endsWith(".jsonl")
