@@ -3,20 +3,23 @@
  *
  *     npm run check:cuda [-- --out bench/results/ptxas-cuda-13.0.txt] [--only attention/dkdv.cu]
  *
- * Compiles each .cu file for sm_80 and sm_90a and prints registers, static shared memory, stack and spills per kernel,
- * the instructions of the attention kernels' PTX, and, if cuobjdump (from the CUDA toolkit) is on the PATH, those of
- * the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels (elsewhere they
- * are a warning), and if an attention kernel on tensor cores lacks tensor-core instructions or 16-byte accesses.
- * Without nvcc: skipped. --out also writes the report to a file; --only compiles the files whose path
- * has this in it.
+ * Compiles each .cu file for what the build contains and prints registers, static shared memory, stack and spills per
+ * kernel, the instructions of the attention kernels' PTX, and, if cuobjdump (from the CUDA toolkit) is on the PATH,
+ * those of the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels
+ * (elsewhere they are a warning), if an attention kernel on tensor cores lacks tensor-core instructions or 16-byte
+ * accesses, and if a source does not compile with an aarch64 host compiler, where one is found. Without nvcc: skipped.
+ * --out also writes the report to a file; --only compiles the files whose path has this in it.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
+import { arm64Compiler, compileForArm64 } from "./arm64.js";
 import { architectureOf, kernelTiles, residentWarps, wantedWarps } from "./occupancy/occupancy.js";
+import { inParallel } from "./parallel.js";
+import { printed } from "./printed.js";
 import {
   countInstructions,
   countSass,
@@ -35,11 +38,11 @@ const tensorCore = new Set(["attention/forward.cu", "attention/dkdv.cu", "attent
 
 const folder = fileURLToPath(new URL("../native/cuda", import.meta.url));
 const flags = ["-std=c++17", "-lineinfo"];
-/** Machine code that the build contains, and that is reported. */
-const built = ["80", "90a"].map((name) => `-gencode=arch=compute_${name},code=sm_${name}`);
+/** What the build contains: machine code, and PTX. */
+const built = readFileSync(join(folder, "cuda.cmake"), "utf8").match(/-gencode=[^\s)]+/g) ?? [];
+const reported = new Set(built.join().match(/sm_\d+a?/g));
 /** Later GPUs run the PTX for compute_90, which their drivers compile: here it only has to assemble. */
-const later = "-gencode=arch=compute_90,code=[sm_100,sm_120]";
-const reported = new Set(["sm_80", "sm_90a"]);
+const later = ["sm_100", "sm_120"];
 const run = promisify(execFile);
 
 interface FileReport {
@@ -53,7 +56,7 @@ async function compile(file: string, nvcc: string, scratch: string): Promise<Fil
   const source = join(folder, file);
   const output = join(scratch, file.replace("/", "_"));
   const options = { maxBuffer: 64 * 2 ** 20 };
-  const object = [...flags, "-Xptxas", "-v", ...built, later, "-c", "-o", `${output}.o`, source];
+  const object = [...flags, "-Xptxas", "-v", ...built, ...assembled, "-c", "-o", `${output}.o`, source];
   // -v writes to stderr; a message on stdout is the host compiler's.
   const { stderr } = await run(nvcc, object, options);
   const uses = parseUse(stderr).filter(({ architecture }) => reported.has(architecture));
@@ -64,25 +67,25 @@ async function compile(file: string, nvcc: string, scratch: string): Promise<Fil
   return { file, uses, counts: countInstructions(readFileSync(`${output}.ptx`, "utf8")), sass };
 }
 
-async function compileAll(nvcc: string): Promise<FileReport[]> {
-  const scratch = mkdtempSync(join(tmpdir(), "nextpatch-ptxas-"));
-  try {
-    const files = readdirSync(folder, { encoding: "utf8", recursive: true })
-      .filter((name) => name.endsWith(".cu") && name.includes(only))
-      .sort();
-    const queue = [...files.entries()];
-    const reports: FileReport[] = [];
-    const worker = async () => {
-      for (let next = queue.shift(); next; next = queue.shift()) {
-        const [index, file] = next;
-        reports[index] = await compile(file, nvcc, scratch);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(availableParallelism(), files.length) }, worker));
-    return reports;
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
+function compileAll(nvcc: string, scratch: string): Promise<FileReport[]> {
+  const files = readdirSync(folder, { encoding: "utf8", recursive: true }).filter(
+    (name) => name.endsWith(".cu") && name.includes(only),
+  );
+  return inParallel(files.sort(), (file) => compile(file, nvcc, scratch));
+}
+
+/** Compiles for servers with Arm processors, says so, and returns what does not compile. */
+async function checkArm64(nvcc: string, scratch: string): Promise<string[]> {
+  const compiler = arm64Compiler();
+  if (compiler === null) {
+    print("aarch64: not compiled, no aarch64-linux-gnu-g++ (on Debian or Ubuntu: g++-12-aarch64-linux-gnu)");
+    return [];
   }
+  const { files, failures } = await compileForArm64(nvcc, compiler, folder, scratch);
+  print(
+    `aarch64: ${files - failures.length} of ${files} sources compile with ${compiler} as host compiler; not linked`,
+  );
+  return failures;
 }
 
 /** Demangled names, or the symbols if c++filt is missing. */
@@ -96,10 +99,10 @@ function readable(symbols: readonly string[]): Map<string, string> {
   }
 }
 
-const printed: string[] = [];
+const reportLines: string[] = [];
 function print(line: string): void {
-  printed.push(`${line.trimEnd()}\n`);
-  process.stdout.write(printed.at(-1)!);
+  reportLines.push(`${line.trimEnd()}\n`);
+  process.stdout.write(reportLines.at(-1)!);
 }
 
 function printTable(rows: readonly (readonly (string | number)[])[]): void {
@@ -116,12 +119,12 @@ function report(files: readonly FileReport[]): { failures: string[]; warnings: s
   const names = readable(files.flatMap(({ uses }) => uses.map(({ symbol }) => symbol)));
   const rows: (string | number)[][] = [["kernel", "architecture", "registers", "shared", "stack", "spilled"]];
   for (const { file, uses } of files) {
-    const order = ({ architecture, symbol }: KernelUse) => `${architecture} ${names.get(symbol)}`;
+    const order = ({ architecture, symbol }: KernelUse) => `${names.get(symbol)} ${architecture}`;
     const sorted = [...uses].sort((a, b) => order(a).localeCompare(order(b), "en", { numeric: true }));
     for (const use of sorted) {
       const spilled = use.spillStores + use.spillLoads;
       const name = names.get(use.symbol)!;
-      rows.push([name, use.architecture, use.registers, use.staticShared, use.stack, spilled]);
+      addUse(rows, [name, use.architecture, use.registers, use.staticShared, use.stack, spilled]);
       if (spilled === 0) continue;
       const bytes = `${use.spillStores} bytes and loads ${use.spillLoads}`;
       const message = `${file}: ${name} (${use.architecture}) spills ${bytes}`;
@@ -162,6 +165,13 @@ function report(files: readonly FileReport[]): { failures: string[]; warnings: s
   return { failures, warnings };
 }
 
+/** Adds a row, or its architecture to the row of the same kernel with the same numbers. */
+function addUse(rows: (string | number)[][], row: (string | number)[]): void {
+  const same = rows.find((other) => row.every((cell, i) => i === 1 || other[i] === cell));
+  if (same) same[1] = `${same[1]} ${row[1]}`;
+  else rows.push(row);
+}
+
 /** The warps of a multiprocessor for every kernel of attention on every compute capability. */
 function printOccupancy(registersOf: ReadonlyMap<string, number>, failures: string[]): void {
   const rows: (string | number)[][] = [["kernel", "capability", "registers", "shared of a block", "warps resident"]];
@@ -181,35 +191,37 @@ function printOccupancy(registersOf: ReadonlyMap<string, number>, failures: stri
   printTable(rows);
 }
 
-/** A tool's version; null if it is missing. */
-function versionOf(tool: string): string | null {
-  try {
-    return execFileSync(tool, ["--version"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-  } catch {
-    return null;
-  }
-}
-
 const { out, only } = parseArgs({
   options: { out: { type: "string" }, only: { type: "string", default: "" } },
 }).values;
 const nvcc = process.env.NVCC ?? "nvcc";
-const cuobjdump = versionOf("cuobjdump") !== null;
-const version = versionOf(nvcc);
+const cuobjdump = printed("cuobjdump", ["--version"]) !== null;
+const version = printed(nvcc, ["--version"]);
 if (version === null) {
   process.stdout.write("skipped: no nvcc\n");
   process.exit(0);
 }
 const start = performance.now();
-const files = await compileAll(nvcc).catch((error: Error) => {
+const knownToNvcc = new Set(printed(nvcc, ["--list-gpu-code"])?.split(/\s+/));
+const known = later.filter((name) => knownToNvcc.has(name));
+const assembled = known.length > 0 ? [`-gencode=arch=compute_90,code=[${known.join(",")}]`] : [];
+const scratch = mkdtempSync(join(tmpdir(), "nextpatch-ptxas-"));
+process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
+const files = await compileAll(nvcc, scratch).catch((error: Error) => {
   process.stderr.write(`${error.message}\n`);
   process.exit(1);
 });
-print("The PTX for compute_90 assembles for sm_100 and sm_120, which the driver compiles it for.");
+print(
+  known.length > 0
+    ? `The PTX for compute_90 assembles for ${known.join(" and ")}, which the driver compiles it for.`
+    : `The PTX for compute_90 was not assembled for ${later.join(" and ")}: this nvcc does not know them.`,
+);
 print(`nvcc ${/release .*/.exec(version)?.[0] ?? version.trim()}: ${flags.join(" ")}`);
+const arm64Failures = await checkArm64(nvcc, scratch);
 print("");
 const { failures, warnings } = report(files);
-if (out !== undefined) writeFileSync(out, printed.join(""));
+failures.push(...arm64Failures);
+if (out !== undefined) writeFileSync(out, reportLines.join(""));
 for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);
 for (const failure of failures) process.stderr.write(`failed: ${failure}\n`);
 process.stderr.write(`compiled in ${Math.round((performance.now() - start) / 1000)} s\n`);

@@ -34,9 +34,13 @@ export {
   type ArrayOf,
   type BackendName,
   type BackendReport,
+  type DeviceReport,
   type DType,
   type Graph,
   type MemoryCounters,
+  type Product,
+  type SeenProduct,
+  type TableProduct,
   Tensor,
 } from "./native.js";
 export { Decoder } from "./nn/decoder.js";

@@ -46,4 +46,16 @@ recognizeTensors(native.Tensor);
 export const Tensor = native.Tensor;
 /** With an element type: `Tensor<"f32">`. */
 export type Tensor<D extends Binding.DType = Binding.DType> = Binding.Tensor<D>;
-export type { ArrayOf, BackendName, BackendReport, Device, DType, Graph, MemoryCounters } from "../binding.js";
+export type {
+  ArrayOf,
+  BackendName,
+  BackendReport,
+  Device,
+  DeviceReport,
+  DType,
+  Graph,
+  MemoryCounters,
+  Product,
+  SeenProduct,
+  TableProduct,
+} from "../binding.js";

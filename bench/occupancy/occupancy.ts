@@ -42,7 +42,7 @@ export function residentWarps(tile: KernelTile, registers: number): number {
 
 /** The machine code that a capability runs. */
 export function architectureOf(capability: string): string {
-  return capability === "9.0" ? "sm_90a" : "sm_80";
+  return capability === "9.0" ? "sm_90a" : `sm_${capability.replace(".", "")}`;
 }
 
 /** Parses what tiles.cpp prints. */

@@ -1,39 +1,52 @@
-/** `nextpatch info`: what this machine can compute on, what is missing and why, and a run's memory plan. */
+/** `nextpatch info`: what this machine can compute on, and whether rightly; what is missing; a run's memory plan. */
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
-import { resolveStages } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
-import type { BackendReport } from "../native.js";
-import { type PlanItem, planItems, plannedBytes, planRun } from "../train/memory_plan.js";
-import { modelShape, readHeldOut, readTokenizer } from "../train/setup.js";
+import type { BackendName, BackendReport, DeviceReport } from "../native.js";
+import { type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
+import { planConfig } from "../train/run_plan.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
+import { checkDevices, checkText, devicesToCheck, judge } from "./check.js";
 import type { CliIo } from "./io.js";
+import { measuredOn } from "./measured.js";
 import { planText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
   readonly config?: string;
+  readonly check?: boolean;
 }
 
 export function registerInfo(program: Command, io: CliIo): void {
   const command = program
     .command("info")
     .description(
-      "list devices, backends and versions, and say what is missing and what to do; with --config, print a memory plan",
+      "list devices, backends and versions, and say what is missing and what to do; with --config, print a memory " +
+        "plan; with --check, find out whether every kernel computes the same as on the CPU",
     )
-    .option("--config <file>", "run config to plan the memory for");
-  withOverrides(command).action(async ({ config, ...flags }: Flags) => {
-    const overrides = overridesOf(flags);
+    .option("--config <file>", "run config to plan the memory for")
+    .option(
+      "--check",
+      "compare every operation of every GPU, or of --device, with the CPU's, in about twenty seconds; exit code 1 if " +
+        "one differs by more than rounding explains",
+    );
+  withOverrides(command).action(async ({ config, check, ...flags }: Flags) => {
+    // Without a config there is nothing to override, but --device also says what to check.
+    const overrides = overridesOf(check && config === undefined ? { ...flags, device: undefined } : flags);
     if (config === undefined && overrides.length > 0) {
       throw new ConfigError(`--config: expected a config for ${overrides[0]} to change but received nothing`);
     }
     const found = backends();
+    const toCheck = check ? devicesToCheck(flags.device, found) : null;
     const plan = config === undefined ? null : await planOf(config, overrides);
     const machine = { platform: `${process.platform}-${process.arch}`, node: process.version };
     const human = [`${machine.platform}, Node ${machine.node}`, ...found.map(describe)];
     if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
-    io.result(human.join("\n"), { ...machine, backends: found, plan });
+    const checks = toCheck && (await checkDevices(toCheck, io));
+    if (checks && checks.length > 0) human.push(checkText(checks));
+    io.result(human.join("\n"), { ...machine, backends: found.map(withMeasured), plan, check: checks });
+    if (checks) judge(checks, found);
   });
 }
 
@@ -49,11 +62,7 @@ async function planOf(path: string, set: string[]): Promise<Plan> {
   const device = Device.open(config.device as DeviceSpec);
   const dataset = await TokenDataset.open(config.data.train);
   await dataset.close(); // its size is known
-  const stages = resolveStages(config, dataset.tokenCount);
-  const shape = await modelShape(config, await readTokenizer(config));
-  const heldOut = await readHeldOut(config, shape.vocab_size);
-  const dtype = device.computeDType(config.precision);
-  const plan = planRun(device, { config: shape, dtype, recompute: config.recompute }, stages, heldOut);
+  const { plan } = await planConfig(config, device, dataset.tokenCount);
   return {
     device: `${device.backend} (${device.name})`,
     items: planItems(device, plan),
@@ -62,13 +71,27 @@ async function planOf(path: string, set: string[]): Promise<Plan> {
   };
 }
 
+function withMeasured({ devices, ...backend }: BackendReport) {
+  return {
+    ...backend,
+    devices: devices.map((device) => ({ ...device, measured: measuredOn(backend.name, device) })),
+  };
+}
+
 function describe({ name, available, problem, versions, devices }: BackendReport): string {
   const libraries = Object.entries(versions).map(([library, version]) => `${library} ${version}`);
   const lines = devices.map((device, index) => {
     const number = devices.length > 1 ? `:${index}` : "";
     const memory = `${(device.totalBytes / 2 ** 30).toFixed(1)} GiB`;
-    return `  ${name}${number}: ${device.name}, ${memory}${device.nativeBf16 ? ", bf16" : ""}`;
+    return `  ${name}${number}: ${device.name}, ${memory}${device.nativeBf16 ? ", bf16" : ""}, ${codeText(name, device)}`;
   });
   const state = available ? libraries.join(", ") : `not available: ${problem}`;
   return [`${name}: ${state}`, ...lines].join("\n");
+}
+
+function codeText(backend: BackendName, device: DeviceReport): string {
+  if (device.code === null) return "not supported: the package has no code that it can run";
+  if (backend === "simt") return `runs ${device.code}`;
+  const measured = measuredOn(backend, device);
+  return `runs ${device.code} (${measured === null ? "the project has not measured it" : `measured: ${measured}`})`;
 }

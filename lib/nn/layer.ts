@@ -100,7 +100,7 @@ export class Layer {
     const { recompute } = this.context;
     if (recompute !== null && recompute !== "none") this.#computeAgain(recompute);
     this.#mlp.backward(dnormed, dstream, accumulate);
-    this.#mlp.join(); // before dstream is written
+    this.#mlp.joinDown(); // before dstream is written
     this.#mlpNorm.backward(dstream, dnormed, true);
     this.#attention.backward(dnormed, dstream, accumulate);
     this.#attention.joinOutput(); // likewise

@@ -51,7 +51,7 @@ export class Mlp {
   }
 
   /** Waits for the gradient that reads `dout`. */
-  join(): void {
+  joinDown(): void {
     this.weights.down.join();
   }
 }

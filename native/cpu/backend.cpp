@@ -81,6 +81,7 @@ class CpuBackend final : public Backend {
     info.name = processor_name() + " (" + std::to_string(available_cores()) + " cores, " NEXTPATCH_ISA ")";
     info.total_bytes = memory_status().total_bytes;
     info.native_bf16 = std::strcmp(NEXTPATCH_ISA, "avx512_bf16") == 0;
+    info.code = "machine code for " NEXTPATCH_ISA;
     return {info};
   }
 

@@ -3,16 +3,20 @@
 #include "check.h"
 #include "context.h"
 #include "gemm.h"
+#include "gpu_code.h"
 
 namespace nextpatch::cuda {
 namespace {
 
 #if NEXTPATCH_SIMT
 constexpr const char* kName = "simt";
+std::string code_of(const cudaDeviceProp&) { return "the CUDA sources, compiled for the host"; }
 #else
 constexpr const char* kName = "cuda";
+std::string code_of(const cudaDeviceProp& properties) {
+  return gpu_code(properties.major, properties.minor, ptx_is_forced());
+}
 #endif
-constexpr int kOldestMajor = 8;
 
 // 13000 is 13.0, 12040 is 12.4.
 std::string version_text(int version) {
@@ -81,6 +85,8 @@ class CudaBackend final : public Backend {
       info.name = properties.name;
       info.total_bytes = int64_t(properties.totalGlobalMem);
       info.native_bf16 = properties.major >= kOldestMajor;
+      info.capability = std::to_string(properties.major) + "." + std::to_string(properties.minor);
+      info.code = code_of(properties);
       found.push_back(info);
     }
     return found;
@@ -88,10 +94,13 @@ class CudaBackend final : public Backend {
 
   std::unique_ptr<Context> open(int index, int) override {
     const cudaDeviceProp properties = properties_of(index);
-    if (properties.major < kOldestMajor)
+    if (code_of(properties).empty() && !gpu_code(properties.major, properties.minor).empty())
+      throw Error(ErrorKind::device, std::string(properties.name) + " runs machine code only, which CUDA_FORCE_PTX_JIT "
+                                                                    "forbids: unset it");
+    if (properties.major < kOldestMajor || code_of(properties).empty())
       throw Error(ErrorKind::device, std::string(properties.name) + " has compute capability " +
                                          std::to_string(properties.major) + "." + std::to_string(properties.minor) +
-                                         "; nextpatch needs 8.0 (Ampere) or later");
+                                         "; nextpatch needs 8.0 (Ampere) or later, and not a Jetson");
     return std::make_unique<CudaContext>(index);
   }
 };

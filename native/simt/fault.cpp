@@ -19,4 +19,13 @@ bool faults_now() {
   return faulted = true;
 }
 
+int64_t lost_block(const std::string& kernel, uint32_t blocks) {
+  const char* const value = std::getenv("NEXTPATCH_SIMT_LOST_BLOCK");
+  if (!value || !*value) return -1;
+  const std::string text = value;
+  const size_t colon = text.rfind(":last");
+  if (kernel.rfind(text.substr(0, colon), 0) != 0) return -1;
+  return colon == std::string::npos ? 0 : int64_t(blocks) - 1;
+}
+
 }  // namespace nextpatch::simt

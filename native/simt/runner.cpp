@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "block.h"
+#include "fault.h"
 #include "fiber.h"
+#include "wgmma.h"
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
@@ -68,6 +70,9 @@ class Runner {
     random_.seed(schedule.seed);
   }
 
+  // Without a lock: asked while a kernel runs, which holds it.
+  Schedule::Order schedule_order() const { return schedule_.order; }
+
   size_t choose(size_t count) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (schedule_.order == Schedule::Order::random) return size_t(random_.below(count));
@@ -82,12 +87,13 @@ class Runner {
     blockDim = block;
     block_.begin_launch(block, shared_bytes);
     const uint32_t blocks = grid.x * grid.y * grid.z;
+    const int64_t lost = lost_block(kernel, blocks);
     order(&block_order_, blocks);
     thread_order_.clear();
     order(&thread_order_, uint32_t(block_.threads.size()));
     for (uint32_t i = 0; i < blocks && problem_.empty(); ++i) {
       const uint32_t index = block_order_.empty() ? i : block_order_[i];
-      if (ends_only() && index != 0 && index != blocks - 1) continue;
+      if (index == lost || (ends_only() && index != 0 && index != blocks - 1)) continue;
       blockIdx = {index % grid.x, index / grid.x % grid.y, index / (grid.x * grid.y)};
       run_block();
     }
@@ -118,6 +124,7 @@ class Runner {
       // On a GPU they would still complete, and overwrite what the block stores there by then.
       if (const size_t copies = block_.current->copies.size())
         fail("exits with " + std::to_string(copies) + " cp.async that it never waited for");
+      if (const std::string why = unfinished_wgmmas(*block_.current); !why.empty()) fail(why);
       block_.finish(*block_.current);
       // A thread that never waits is just a call in this loop, without a stack switch.
       Thread* const next = next_thread();
@@ -282,6 +289,8 @@ bool parse_schedule(const char* text, Schedule* schedule) {
 }
 
 void set_schedule(const Schedule& schedule) { runner().set_schedule(schedule); }
+
+Schedule::Order schedule_order() { return runner().schedule_order(); }
 
 size_t choose(size_t count) { return runner().choose(count); }
 

@@ -28,6 +28,8 @@ bool parse_schedule(const char* text, Schedule* schedule);
 // Sets the schedule of all later launches. The initial one is that of NEXTPATCH_SIMT_SCHEDULE, else forward.
 void set_schedule(const Schedule& schedule);
 
+Schedule::Order schedule_order();
+
 // Which of `count` that may come next does, by the schedule: the first, the last or any.
 size_t choose(size_t count);
 
@@ -45,8 +47,8 @@ KernelRecord* first_kernel();
 
 constexpr size_t kSharedBytesDefault = 48 * 1024;  // a kernel gets more only with cudaFuncSetAttribute
 
-// Runs `thread` once for every thread of the grid. Returns an empty text, or why the kernel was stopped, with the
-// kernel, the block and the thread.
+// Runs `thread` once for every thread of the grid, but for those of a block that is lost (fault.h).
+// Returns an empty text, or why the kernel was stopped, with the kernel, the block and the thread.
 std::string run_grid(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes,
                      const std::function<void()>& thread);
 

@@ -16,6 +16,7 @@ const commands = [
   ["bench"],
   ["bench", "train"],
   ["bench", "kernels"],
+  ["tune"],
   ["info"],
 ];
 
@@ -153,6 +154,9 @@ describe("nextpatch info", () => {
     const found = JSON.parse(json.stdout) as Found;
     expect(found.backends.map(({ name }) => name).sort()).toEqual(["cpu", "cuda", "simt"]);
     expect(found).toMatchObject({ plan: null, node: process.version });
+    expect(stdout).toMatch(
+      /^ {2}cpu: .* GiB(, bf16)?, runs machine code for \w+ \((measured: .+|the project has not measured it)\)$/m,
+    );
     for (const { name, available, problem } of found.backends) {
       expect(available).toBe(problem === null);
       if (!available) expect(stdout).toContain(`${name}: not available: ${problem}`);

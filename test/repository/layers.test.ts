@@ -15,7 +15,7 @@ const floors: readonly (readonly string[])[] = [
   ["nn"],
   ["optim", "report"],
   ["train", "evaluate", "generate", "gguf"],
-  ["compare", "bench"],
+  ["compare", "bench", "check"],
   ["cli", "index", "kernels"],
 ];
 

@@ -82,6 +82,7 @@ const runs: readonly { name: string; args: readonly string[] }[] = [
     name: "bench train",
     args: ["bench", "train", "--model", model, "--sequence-length", "16", "--tokens-per-step", "64", "--steps", "1"],
   },
+  { name: "tune", args: ["tune", "config.yaml"] },
   { name: "info", args: ["info", "--config", "config.yaml"] },
 ];
 
@@ -108,6 +109,10 @@ beforeAll(async () => {
   const handles = ["Device", "Graph", "Tensor"].flatMap((name) => declarationLines(name, path("binding.d.ts")));
   section("Device, Graph and Tensor", handles);
   const timings = declarationLines("KernelBenchResult", path("dist/bench/kernels/run.d.ts"));
+  const tuned = declarationLines("ProductSummary", path("dist/bench/products/summary.d.ts"));
+  const checks = ["DeviceCheck", "OperationCheck"].flatMap((name) =>
+    declarationLines(name, path("dist/check/run.d.ts")),
+  );
 
   section("commands", (await helps("nextpatch")).flat());
   section("config keys", configKeys(runConfigJsonSchema() as Schema));
@@ -118,7 +123,12 @@ beforeAll(async () => {
     expect({ name, code, stderr }).toEqual({ name, code: 0, stderr });
     json.push(...fields(JSON.parse(stdout)).map((field) => `${name}: ${field}`));
   }
-  section("--json", [...json, ...timings.map((line) => `bench kernels: ${line}`)]);
+  const described = [
+    ...checks.map((line) => `info: check[]: ${line}`),
+    ...timings.map((line) => `bench kernels: ${line}`),
+    ...tuned.map((line) => `tune: ${line}`),
+  ];
+  section("--json", [...json, ...described]);
   const written = files.flatMap(({ name, file }) => {
     const text = readFileSync(path(file), "utf8");
     const items: unknown[] = file.endsWith(".jsonl")

@@ -1,4 +1,4 @@
-/** Runs one step, and tells of every change, so that whoever writes it down loses nothing to a kill. */
+/** Runs one step, and reports every change, so that a kill loses nothing. */
 import { join } from "node:path";
 import type { Budget } from "./budget.js";
 import type { QuickPlan } from "./plan.js";

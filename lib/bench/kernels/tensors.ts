@@ -64,12 +64,13 @@ export class RandomTensors {
 }
 
 /** Numbers in [0, 1): the mulberry32 generator. */
-function generator(seed: number): () => number {
-  let state = Math.imul(seed + 1, 0x9e3779b1);
+export function generator(seed: number): () => number {
+  const { imul } = Math;
+  let state = imul(seed + 1, 0x9e3779b1);
   return () => {
     state = (state + 0x6d2b79f5) | 0;
-    let x = Math.imul(state ^ (state >>> 15), 1 | state);
-    x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
+    let x = imul(state ^ (state >>> 15), 1 | state);
+    x = (x + imul(x ^ (x >>> 7), 61 | x)) ^ x;
     return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
   };
 }

@@ -1,0 +1,177 @@
+/** Filling, copying, random numbers, matrix products and sums. */
+import { type DType, native, type Tensor } from "../../native.js";
+import type { CallMemory } from "../memory.js";
+import { rounded, sumOf } from "../tolerance.js";
+import { type Call, type ComputeDType, computeDTypes, type Size } from "./call.js";
+
+export function basicCalls(size: Size): Call[] {
+  const dtypes: readonly DType[] = ["f32", "bf16", "i32"];
+  return [
+    ...dtypes.map((dtype) => fill(dtype, 40_003)),
+    ...copies(),
+    normal(10_001),
+    ...[80, 128].map((D) => rotaryTable(size === "small" ? 33 : 513, D)),
+    ...computeDTypes.flatMap((dt) => products(dt, size)),
+    ...computeDTypes.flatMap((dt) => [productBeside(dt), joinedProduct(dt)]),
+    ...(["", "add"] as const).map((mode) => sum(size === "small" ? 4_097 : 100_003, mode)),
+  ];
+}
+
+function fill(dtype: DType, n: number): Call {
+  return {
+    operation: "fill",
+    dtype,
+    shape: { n },
+    run: (memory) => native.fill(memory.output("out", dtype, [n], "equal"), -2.7),
+  };
+}
+
+function copies(): Call[] {
+  const pairs = [
+    ["f32", "f32"],
+    ["f32", "bf16"],
+    ["bf16", "f32"],
+    ["bf16", "bf16"],
+    ["i32", "i32"],
+  ] as const;
+  const input = (memory: CallMemory, dtype: DType, shape: readonly number[]) =>
+    dtype === "i32" ? memory.ids(shape, 2 ** 30) : memory.random(dtype, shape);
+  return pairs.flatMap(([to, from]): Call[] => [
+    {
+      operation: "copy",
+      dtype: to,
+      shape: { from, n: 18_500 },
+      run(memory) {
+        const source = input(memory, from, [500, 37]);
+        native.copy(memory.output("out", to, [500, 37], "equal"), source);
+      },
+    },
+    {
+      operation: "copy",
+      dtype: to,
+      shape: { from, B: 2, T: 3, H: 2, D: 7, rows: "apart" },
+      run(memory) {
+        const inside = (x: Tensor, head: number, column: number) =>
+          x.narrow(1, 1, 3).narrow(2, head, 2).narrow(3, column, 7);
+        const source = input(memory, from, [2, 5, 3, 12]);
+        const out = memory.output("out", to, [2, 5, 3, 12], "equal");
+        native.fill(out, 5);
+        native.copy(inside(out, 1, 2), inside(source, 0, 5));
+      },
+    },
+  ]);
+}
+
+function normal(n: number): Call {
+  return {
+    operation: "normal",
+    dtype: "f32",
+    shape: { n },
+    // Seed and offset are beyond 32 bits, and the first element is in the middle of a counter.
+    run: (memory) => native.normal(memory.output("out", "f32", [n], rounded), 0.02, 2 ** 40 + 3, 2 ** 33 + 3),
+  };
+}
+
+function rotaryTable(T: number, D: number): Call {
+  return {
+    operation: "rotaryTable",
+    dtype: "f32",
+    shape: { T, D },
+    run(memory) {
+      const frequencies = memory.values(Array.from({ length: D / 2 }, (_, i) => 10_000 ** ((-2 * i) / D)));
+      // An angle of up to T, rounded to f32, is off by up to T units.
+      const table = memory.output("table", "f32", [T, D / 2, 2], { f32: 16 + T, factors: false });
+      native.rotaryTable(table, frequencies);
+    },
+  };
+}
+
+function products(dt: ComputeDType, size: Size): Call[] {
+  const shapes: readonly (readonly [number, number, number])[] =
+    size === "small"
+      ? [
+          [31, 40, 37],
+          [1, 97, 40],
+        ]
+      : [
+          [31, 40, 37],
+          [1, 997, 128],
+          [257, 384, 320],
+          [123, 96, 1000],
+          [64, 72, 8200],
+          [768, 1024, 2048],
+        ];
+  return shapes.flatMap(([M, N, K]) => [
+    product({ M, N, K }, "NT", dt, dt, false),
+    product({ M, N, K }, "NN", dt, dt, true),
+    product({ M, N, K }, "TN", dt, "f32", true),
+    product({ M, N, K }, "TT", dt, dt, false),
+  ]);
+}
+
+function product(
+  { M, N, K }: { M: number; N: number; K: number },
+  op: "NT" | "NN" | "TN" | "TT",
+  dt: ComputeDType,
+  to: ComputeDType,
+  accumulate: boolean,
+): Call {
+  const [transposeA, transposeB] = [op[0] === "T", op[1] === "T"];
+  return {
+    operation: "matmul",
+    dtype: dt,
+    shape: { M, N, K, op, to: accumulate ? `added to ${to}` : to },
+    run(memory) {
+      const a = memory.random(dt, transposeA ? [K, M] : [M, K]);
+      const b = memory.random(dt, transposeB ? [N, K] : [K, N]);
+      const c = accumulate ? memory.changed("c", to, [M, N], sumOf(K)) : memory.output("c", to, [M, N], sumOf(K));
+      native.matmul(c, a, b, transposeA, transposeB, accumulate);
+    },
+  };
+}
+
+function productBeside(dt: ComputeDType): Call {
+  const [M, N, K] = [40, 32, 257];
+  return {
+    operation: "matmulBeside",
+    dtype: dt,
+    shape: { M, N, K, op: "TN", to: "added to f32" },
+    run(memory) {
+      const [a, b] = [memory.random(dt, [K, M]), memory.random(dt, [K, N])];
+      native.matmulBeside(memory.changed("c", "f32", [M, N], sumOf(K)), a, b, true, false, true);
+    },
+  };
+}
+
+/** The product is read by an operation that must come after it. */
+function joinedProduct(dt: ComputeDType): Call {
+  const [M, N, K] = [40, 32, 257];
+  return {
+    operation: "joinProduct",
+    dtype: dt,
+    shape: { M, N, K, op: "TN", next: "copy" },
+    run(memory) {
+      const [a, b] = [memory.random(dt, [K, M]), memory.random(dt, [K, N])];
+      const c = memory.workspace("f32", M * N).reshape([M, N]);
+      const out = memory.output("out", "f32", [M, N], sumOf(K));
+      native.matmulBeside(c, a, b, true, false, false);
+      native.joinProduct(c);
+      native.copy(out, c);
+    },
+  };
+}
+
+function sum(n: number, mode: "" | "add"): Call {
+  const add = mode === "add";
+  return {
+    operation: "sum",
+    dtype: "f32",
+    shape: { n, ...(add && { to: "added" }) },
+    run(memory) {
+      // Away from 0, so that the sum is as large as its terms.
+      const values = memory.random("f32", [n], 0.5, 1.5);
+      const out = add ? memory.changed("out", "f32", [1], rounded) : memory.output("out", "f32", [1], rounded);
+      native.sum(out, values, add);
+    },
+  };
+}

@@ -1,0 +1,122 @@
+/** Labels and loss, the optimizer, sampling. */
+import { native } from "../../native.js";
+import { rounded, sumOf } from "../tolerance.js";
+import { type Call, type ComputeDType, computeDTypes, type Size } from "./call.js";
+
+/** A label that does not count. */
+const ignored = -100;
+
+export function trainingCalls(size: Size): Call[] {
+  const small = size === "small";
+  // Rows as long as a GPU's block keeps in registers, and longer than its shared memory has room for.
+  const losses = [
+    { R: small ? 5 : 123, K: 3, V: 97 },
+    { R: 4, K: 33, V: 7 },
+    { R: 2, K: 4, V: 9_001 },
+    { R: 1, K: 4, V: 17_001 },
+    { R: 1, K: 4, V: 150_001 },
+  ];
+  const parameters = small ? 523 : 100_003;
+  return [
+    patchLabels(2, 123, 3),
+    labelCoefficients(123, 8),
+    gradNorm(small ? 4_097 : 1_100_003),
+    ...computeDTypes.flatMap((dt) => [
+      ...losses.flatMap((shape) => [crossEntropy(dt, shape, false), crossEntropy(dt, shape, true)]),
+      adamw(dt, parameters),
+      ...draws(dt, small ? 2 : 64),
+    ]),
+  ];
+}
+
+function patchLabels(B: number, T: number, K: number): Call {
+  return {
+    operation: "patchLabels",
+    dtype: "i32",
+    shape: { B, T, K },
+    run: (memory) =>
+      native.patchLabels(memory.output("labels", "i32", [B * T, K], "equal"), memory.ids([B * T * K], 997), T),
+  };
+}
+
+function labelCoefficients(N: number, K: number): Call {
+  return {
+    operation: "labelCoefficients",
+    dtype: "f32",
+    shape: { N, K },
+    run(memory) {
+      const coefficients = memory.output("coefficients", "f32", [K], rounded);
+      native.labelCoefficients(coefficients, memory.ids([N, K], 12, ignored), memory.random("f32", [K]));
+    },
+  };
+}
+
+function crossEntropy(dt: ComputeDType, { R, K, V }: { R: number; K: number; V: number }, gradient: boolean): Call {
+  return {
+    operation: "crossEntropy",
+    dtype: dt,
+    shape: { R, K, V, ...(gradient && { logits: "to their gradient" }) },
+    run(memory) {
+      const range = [-5, 5] as const;
+      const logits = gradient
+        ? memory.changed("logits", dt, [R, V], rounded, range)
+        : memory.random(dt, [R, V], ...range);
+      const losses = memory.output("losses", "f32", [R], sumOf(K));
+      const coefficients = memory.random("f32", [K], 0.5, 1.5);
+      native.crossEntropy(losses, logits, memory.ids([R, K], V, ignored), coefficients, gradient);
+    },
+  };
+}
+
+function gradNorm(n: number): Call {
+  return {
+    operation: "gradNorm",
+    dtype: "f32",
+    shape: { n },
+    run(memory) {
+      const workspace = memory.workspace("f32", native.gradNormWorkspace(memory.device, n));
+      native.gradNorm(memory.output("norm", "f32", [1], rounded), memory.random("f32", [n]), workspace);
+    },
+  };
+}
+
+function adamw(dt: ComputeDType, n: number): Call {
+  return {
+    operation: "adamw",
+    dtype: dt,
+    shape: { n },
+    run(memory) {
+      const master = memory.changed("master", "f32", [n], rounded);
+      const param = dt === "f32" ? master : memory.output("param", dt, [n], rounded);
+      const m = memory.changed("m", "f32", [n], rounded);
+      const v = memory.changed("v", "f32", [n], rounded, [0.5, 1.5]);
+      const steps = memory.counter("steps", 7);
+      const corrections = memory.output("corrections", "f32", [2], "equal");
+      const [grad, norm] = [memory.random("f32", [n]), memory.values([2])];
+      // As AdamWHyper in kernels.h: the gradient is clipped, and the first elements only are decayed.
+      const hyper = memory.values([0.01, 0.9, 0.95, 1e-8, 0.1, 0, 0, 1]);
+      native.adamw(param, master, m, v, steps, corrections, grad, norm, hyper, 123);
+    },
+  };
+}
+
+/** Draws compared id by id: one in some ten thousand lies where a rounding of the weights could change it. */
+function draws(dt: ComputeDType, B: number): Call[] {
+  const modes = [
+    { temperature: 0, topK: 0, topP: 1 },
+    { temperature: 0.8, topK: 0, topP: 1 },
+    { temperature: 1, topK: 20, topP: 1 },
+    { temperature: 1, topK: 50, topP: 0.7 },
+  ];
+  return modes.map(({ temperature, topK, topP }) => ({
+    operation: "sample",
+    dtype: dt,
+    shape: { B, V: 97, temperature, topK, topP },
+    run(memory) {
+      const logits = memory.random(dt, [B, 97], -5, 5);
+      const workspace = memory.workspace("f32", native.sampleWorkspace(memory.device, B, 97));
+      const out = memory.output("out", "i32", [B], "equal");
+      native.sample(out, logits, workspace, temperature, topK, topP, 3, 2 ** 33);
+    },
+  }));
+}
