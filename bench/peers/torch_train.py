@@ -70,7 +70,8 @@ class Step:
         )
         torch.manual_seed(1)
         dtype = torch.bfloat16 if args.precision == "bf16-pure" else torch.float32
-        self.model = LlamaForCausalLM(config).to(self.device, dtype).train()
+        with self.device:  # filling it on a CPU takes longer than the steps
+            self.model = LlamaForCausalLM(config).to(dtype).train()
         matrices = [parameter for parameter in self.model.parameters() if parameter.ndim >= 2]
         vectors = [parameter for parameter in self.model.parameters() if parameter.ndim < 2]
         self.optimizer = torch.optim.AdamW(

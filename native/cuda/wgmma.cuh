@@ -43,6 +43,8 @@ __device__ __forceinline__ MatrixDescriptor panel_descriptor(const void* panel, 
 // 16 w + l / 4 + 8 (i / 2), column 8 t + 2 (l % 4) + i % 2: what mma_m16n8k16_bf16 has for each warp's 16 rows.
 // a: a descriptor of rows of 16 columns, or registers as mma_m16n8k16_bf16 has them for each warp's rows.
 // b: a descriptor of n rows of 16 columns, b transposed; _by_rows: of 16 rows of n columns.
+NEXTPATCH_PTX void wgmma_m64n16k16_bf16_by_rows(float (&d)[2][4], const uint32_t (&a)[4], MatrixDescriptor b, bool add);
+NEXTPATCH_PTX void wgmma_m64n32k16_bf16_by_rows(float (&d)[4][4], const uint32_t (&a)[4], MatrixDescriptor b, bool add);
 NEXTPATCH_PTX void wgmma_m64n64k16_bf16(float (&d)[8][4], MatrixDescriptor a, MatrixDescriptor b, bool add);
 NEXTPATCH_PTX void wgmma_m64n64k16_bf16(float (&d)[8][4], const uint32_t (&a)[4], MatrixDescriptor b, bool add);
 NEXTPATCH_PTX void wgmma_m64n64k16_bf16_by_rows(float (&d)[8][4], const uint32_t (&a)[4], MatrixDescriptor b, bool add);
@@ -69,6 +71,12 @@ void simt_wgmma(float* d, int n, const uint32_t* a_registers, uint64_t a, uint64
 void wgmma_wait_groups(int groups_left);
 
 inline uint32_t wgmma_address(const void* pointer) { return simt_shared_address(pointer); }
+inline void wgmma_m64n16k16_bf16_by_rows(float (&d)[2][4], const uint32_t (&a)[4], MatrixDescriptor b, bool add) {
+  simt_wgmma(d[0], 16, a, 0, b.bits, true, add);
+}
+inline void wgmma_m64n32k16_bf16_by_rows(float (&d)[4][4], const uint32_t (&a)[4], MatrixDescriptor b, bool add) {
+  simt_wgmma(d[0], 32, a, 0, b.bits, true, add);
+}
 inline void wgmma_m64n64k16_bf16(float (&d)[8][4], MatrixDescriptor a, MatrixDescriptor b, bool add) {
   simt_wgmma(d[0], 64, nullptr, a.bits, b.bits, false, add);
 }
@@ -97,6 +105,31 @@ void wgmma_wait() {
 __device__ __forceinline__ uint32_t wgmma_address(const void* pointer) { return shared_address(pointer); }
 
 #if NEXTPATCH_WGMMA
+
+NEXTPATCH_PTX void wgmma_m64n16k16_bf16_by_rows(float (&d)[2][4], const uint32_t (&a)[4], MatrixDescriptor b,
+                                                bool add) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %13, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16 {"
+      "%0,%1,%2,%3,%4,%5,%6,%7"
+      "}, {%8,%9,%10,%11}, %12, p, 1, 1, 1;\n}\n"
+      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]),
+        "+f"(d[1][3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.bits), "r"(int(add)));
+}
+
+NEXTPATCH_PTX void wgmma_m64n32k16_bf16_by_rows(float (&d)[4][4], const uint32_t (&a)[4], MatrixDescriptor b,
+                                                bool add) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %21, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {"
+      "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
+      "}, {%16,%17,%18,%19}, %20, p, 1, 1, 1;\n}\n"
+      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]),
+        "+f"(d[1][3]), "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]),
+        "+f"(d[3][2]), "+f"(d[3][3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b.bits), "r"(int(add)));
+}
 
 NEXTPATCH_PTX void wgmma_m64n64k16_bf16(float (&d)[8][4], MatrixDescriptor a, MatrixDescriptor b, bool add) {
   asm volatile(

@@ -22,8 +22,8 @@ const passTokens = 2 ** 15;
 const trained: readonly (readonly [PresetName, number, number, number])[] = [
   ["llama-370m", 12, 5, 5],
   ["llama-780m", 13, 6, 3],
-  ["llama-1.3b", 20, 7, 3],
-  ["llama-2.7b", 29, 10, 2],
+  ["llama-1.3b", 18, 7, 3],
+  ["llama-2.7b", 27, 9, 2],
 ];
 
 /** Also timed without the second stream. */
@@ -102,7 +102,7 @@ function testSteps({ backend, simt }: Inputs): QuickPlan[] {
   }
   const training = ["nn/training_pass", "nn/accumulation", "nn/recompute", "nn/parity", "nn/decoder", "train/backends"];
   return [
-    step("operations", 70, ["test/operations"]),
+    step("operations", 62, ["test/operations"]),
     step("binding", 43, ["test/binding"]),
     step(
       "training",
@@ -194,11 +194,11 @@ const several = ({ simt }: Inputs): Command["env"] => (simt ? { NEXTPATCH_SIMT_A
 function kernelSteps(inputs: Inputs): QuickPlan[] {
   const { backend } = inputs;
   return [
-    { part: "kernels", name: "kernels", seconds: 45, command: script("kernels", [backend]), read: readKernels },
+    { part: "kernels", name: "kernels", seconds: 40, command: script("kernels", [backend]), read: readKernels },
     {
       part: "kernels",
       name: "gemm-candidates",
-      seconds: 20,
+      seconds: 6,
       command: script("gemm_candidates", [backend], several(inputs)),
       read: lastJson,
     },
@@ -217,9 +217,9 @@ function tuneSteps(inputs: Inputs): QuickPlan[] {
   const args = [backend, JSON.stringify(simt ? tiny.model : { preset }), positions, tokens, microBatch, logs];
   const variant = { words: "tuned", env, flags: ["--micro-batch", String(microBatch), "--product-table", table] };
   return [
-    { part: "tune", name: "tune", seconds: 30, command: script("tune", args, env), read: lastJson },
+    { part: "tune", name: "tune", seconds: 11, command: script("tune", args, env), read: lastJson },
     {
-      ...trainStep(inputs, { preset, patchSize: 1, seconds: 12, steps, variant }),
+      ...trainStep(inputs, { preset, patchSize: 1, seconds: 10, steps, variant }),
       part: "tune",
       missing: () => (existsSync(table) ? null : "no product table: tune has not come to its end"),
     },
@@ -234,7 +234,7 @@ function occupancySteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
     {
       part: "occupancy",
       name: "occupancy",
-      seconds: 12,
+      seconds: 24,
       command: jest(backend, [...operationTests("attention"), ...alone], env),
       missing: gpuOnly,
       read: () => attentionOccupancy(readFileSync(file, "utf8"), readFileSync(ptxasReport, "utf8"), capability()),
@@ -313,14 +313,14 @@ function peerSteps({ gpuOnly, python }: Inputs): QuickPlan[] {
       "patch-size": patchSize,
       "sequence-length": shape.positions,
       "tokens-per-step": shape.tokens,
-      "micro-batch": "4,8,16",
+      "micro-batch": "8,16",
       steps: 3,
     };
     const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, String(value)]);
     return {
       part: "pytorch",
       name: `pytorch-${patchSize}`,
-      seconds: patchSize === 1 ? 20 : 18,
+      seconds: patchSize === 1 ? 45 : 35, // Python's imports alone take 15
       command: { program: python, args: ["bench/peers/torch_train.py", ...args] },
       missing: () => gpuOnly() ?? withoutPeers(python),
       clocks: true,

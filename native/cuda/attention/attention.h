@@ -93,7 +93,8 @@ void attention_dq(const Device& device, const AttentionShape& shape, const View&
                   const View& k, const View& v, const RowStatistics& statistics, const float* rotary_table);
 
 // The same for these head dimensions with a warpgroup's products, on devices that have them.
-constexpr bool has_warpgroup_sizes(int head_dim) { return head_dim == 64 || head_dim == 128; }
+using WarpgroupHeadDims = std::integer_sequence<int, 64, 80, 96, 128>;
+constexpr bool has_warpgroup_sizes(int head_dim) { return head_dim >= 64; }
 void attention_forward_wgmma(const Device& device, const AttentionShape& shape, const View& out, const View& lse,
                              const View& q, const View& k, const View& v);
 void attention_dkdv_wgmma(const Device& device, const AttentionShape& shape, const View& dk, const View& dv,
@@ -123,6 +124,11 @@ void with_choice(int choice, const F& f) {
     if (choice == 1) return f(std::integral_constant<int, 1>());
   }
   f(std::integral_constant<int, 0>());
+}
+
+template <typename F>
+void with_warpgroup_sizes(int head_dim, const F& f) {
+  with_one_of(WarpgroupHeadDims{}, head_dim, f);
 }
 
 template <typename F>

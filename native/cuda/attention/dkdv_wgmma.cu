@@ -34,17 +34,19 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
   const int thread = int(threadIdx.x), group = thread / kWarpgroup, group_row = group * kGroupRows;
   // Two stages, each with q, dout, lse and delta; then each group's k and v.
   bf16* const q_stages = shared_memory<bf16>();
-  bf16* const dout_stages = q_stages + 2 * kQueries * D;
-  bf16* const k_tile = dout_stages + 2 * kQueries * D + group_row * 2 * D;  // this group's
-  bf16* const v_tile = k_tile + kGroupRows * D;
-  float* const lse_stages = reinterpret_cast<float*>(dout_stages + 2 * kQueries * D + kRows * 2 * D);
+  bf16* const dout_stages = q_stages + 2 * Panels<D, kQueries>::kElements;
+  bf16* const k_tile =
+      dout_stages + 2 * Panels<D, kQueries>::kElements + group * 2 * Panels<D, kGroupRows>::kElements;  // this group's
+  bf16* const v_tile = k_tile + Panels<D, kGroupRows>::kElements;
+  float* const lse_stages =
+      reinterpret_cast<float*>(dout_stages + 2 * Panels<D, kQueries>::kElements + 2 * Panels<D, kRows>::kElements);
   float* const delta_stages = lse_stages + 2 * kQueries;
   const auto start = [&](int parity, int head, int tile) {
     const int row = tile * kQueries, rows = shape.queries - row;
-    start_panels<D, kQueries, kThreads>(q_stages + parity * kQueries * D, q.at(batch, head, row), int(q.row_stride),
-                                        rows, thread);
-    start_panels<D, kQueries, kThreads>(dout_stages + parity * kQueries * D, dout.at(batch, head, row),
-                                        int(dout.row_stride), rows, thread);
+    start_panels<D, kQueries, kThreads>(q_stages + parity * Panels<D, kQueries>::kElements, q.at(batch, head, row),
+                                        int(q.row_stride), rows, thread);
+    start_panels<D, kQueries, kThreads>(dout_stages + parity * Panels<D, kQueries>::kElements,
+                                        dout.at(batch, head, row), int(dout.row_stride), rows, thread);
     const int64_t at = (int64_t(batch) * shape.heads + head) * statistics.padded + row;
     if (thread < kQueries / 4)
       cp_async_16(lse_stages + parity * kQueries + thread * 4, statistics.lse + at + thread * 4);
@@ -81,8 +83,8 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
       if (next_head < end_head) start(parity ^ 1, next_head, next_tile);
       cp_async_commit();
 
-      const bf16* const q_tile = q_stages + parity * kQueries * D;
-      const bf16* const dout_tile = dout_stages + parity * kQueries * D;
+      const bf16* const q_tile = q_stages + parity * Panels<D, kQueries>::kElements;
+      const bf16* const dout_tile = dout_stages + parity * Panels<D, kQueries>::kElements;
       const int column_of_lane = lane % 4 * 2;
       const float* const lse = lse_stages + parity * kQueries + column_of_lane;
       const float* const delta = delta_stages + parity * kQueries + column_of_lane;
@@ -157,8 +159,9 @@ void launch_dkdv(const Device& device, const AttentionShape& shape, const View& 
 void attention_dkdv_wgmma(const Device& device, const AttentionShape& shape, const View& dk, const View& dv,
                           const View& dout, const View& q, const View& k, const View& v,
                           const RowStatistics& statistics, const float* rotary_table) {
-  if (shape.head_dim == 64) return launch_dkdv<64>(device, shape, dk, dv, dout, q, k, v, statistics, rotary_table);
-  launch_dkdv<128>(device, shape, dk, dv, dout, q, k, v, statistics, rotary_table);
+  with_warpgroup_sizes(shape.head_dim, [&](auto dim) {
+    launch_dkdv<decltype(dim)::value>(device, shape, dk, dv, dout, q, k, v, statistics, rotary_table);
+  });
 }
 
 }  // namespace nextpatch::cuda

@@ -31,11 +31,12 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
 
   const int thread = int(threadIdx.x), group = thread / kWarpgroup, group_row = group * kGroupRows;
   bf16* const k_stages = shared_memory<bf16>();
-  bf16* const v_stages = k_stages + kStages * kKeys * D;
-  bf16* const q_tile = v_stages + kStages * kKeys * D + group_row * 2 * D;  // this group's
-  bf16* const dout_tile = q_tile + kGroupRows * D;
+  bf16* const v_stages = k_stages + kStages * Panels<D, kKeys>::kElements;
+  bf16* const q_tile =
+      v_stages + kStages * Panels<D, kKeys>::kElements + group * 2 * Panels<D, kGroupRows>::kElements;  // this group's
+  bf16* const dout_tile = q_tile + Panels<D, kGroupRows>::kElements;
   const auto start = [&](int tile) {
-    const int at = tile % kStages * kKeys * D, key = tile * kKeys, keys = shape.keys - key;
+    const int at = tile % kStages * Panels<D, kKeys>::kElements, key = tile * kKeys, keys = shape.keys - key;
     start_panels<D, kKeys, kThreads>(k_stages + at, k.at(batch, kv_head, key), int(k.row_stride), keys, thread);
     start_panels<D, kKeys, kThreads>(v_stages + at, v.at(batch, kv_head, key), int(v.row_stride), keys, thread);
   };
@@ -68,8 +69,8 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
     if (tile + 1 < tiles) start(tile + 1);
     cp_async_commit();
 
-    const bf16* const k_tile = k_stages + tile % kStages * kKeys * D;
-    const bf16* const v_tile = v_stages + tile % kStages * kKeys * D;
+    const bf16* const k_tile = k_stages + tile % kStages * Panels<D, kKeys>::kElements;
+    const bf16* const v_tile = v_stages + tile % kStages * Panels<D, kKeys>::kElements;
     Accumulator<1, kKeys> p, ds;
     // A sum that starts there needs no subtraction later.
     each_element(ds, [&](float& x, int, int half, int) { x = -delta[half]; });
@@ -127,8 +128,9 @@ void launch_dq(const Device& device, const AttentionShape& shape, const View& dq
 void attention_dq_wgmma(const Device& device, const AttentionShape& shape, const View& dq, const View& dout,
                         const View& q, const View& k, const View& v, const RowStatistics& statistics,
                         const float* rotary_table) {
-  if (shape.head_dim == 64) return launch_dq<64>(device, shape, dq, dout, q, k, v, statistics, rotary_table);
-  launch_dq<128>(device, shape, dq, dout, q, k, v, statistics, rotary_table);
+  with_warpgroup_sizes(shape.head_dim, [&](auto dim) {
+    launch_dq<decltype(dim)::value>(device, shape, dq, dout, q, k, v, statistics, rotary_table);
+  });
 }
 
 }  // namespace nextpatch::cuda

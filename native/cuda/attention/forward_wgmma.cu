@@ -30,12 +30,13 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
 
   const int thread = int(threadIdx.x), group = thread / kWarpgroup, group_row = group * kGroupRows;
   bf16* const k_ring = shared_memory<bf16>();
-  bf16* const v_ring = k_ring + 2 * kKeys * D;
-  bf16* const q_tile = v_ring + 2 * kKeys * D + group_row * D;  // this group's
+  bf16* const v_ring = k_ring + 2 * Panels<D, kKeys>::kElements;
+  bf16* const q_tile =
+      v_ring + 2 * Panels<D, kKeys>::kElements + group * Panels<D, kGroupRows>::kElements;  // this group's
   const auto start = [&](bf16* ring, const Heads<const bf16>& from, int tile) {
     const int key = tile * kKeys;
-    start_panels<D, kKeys, kThreads>(ring + tile % 2 * kKeys * D, from.at(batch, kv_head, key), int(from.row_stride),
-                                     shape.keys - key, thread);
+    start_panels<D, kKeys, kThreads>(ring + tile % 2 * Panels<D, kKeys>::kElements, from.at(batch, kv_head, key),
+                                     int(from.row_stride), shape.keys - key, thread);
   };
 
   Accumulator<1, D> sum;
@@ -67,10 +68,10 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
       pin(scores);
       pin(sum);
       wgmma_fence();
-      const bf16* const k_tile = k_ring + tile % 2 * kKeys * D;
+      const bf16* const k_tile = k_ring + tile % 2 * Panels<D, kKeys>::kElements;
       start_product_of_rows<D>(scores, q_rows, k_tile);
       wgmma_commit();
-      if (tile > 0) start_product<D, kKeys>(sum, p, v_ring + (tile - 1) % 2 * kKeys * D);
+      if (tile > 0) start_product<D, kKeys>(sum, p, v_ring + (tile - 1) % 2 * Panels<D, kKeys>::kElements);
       wgmma_commit();
       wgmma_wait<1>();
       pin(scores);
@@ -85,7 +86,7 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
     arrive();
     pin(sum);
     wgmma_fence();
-    start_product<D, kKeys>(sum, p, v_ring + (tiles - 1) % 2 * kKeys * D);
+    start_product<D, kKeys>(sum, p, v_ring + (tiles - 1) % 2 * Panels<D, kKeys>::kElements);
     wgmma_commit();
     wgmma_wait<0>();
     pin(sum);
@@ -122,8 +123,8 @@ void launch_forward(const Device& device, const AttentionShape& shape, const Vie
 
 void attention_forward_wgmma(const Device& device, const AttentionShape& shape, const View& out, const View& lse,
                              const View& q, const View& k, const View& v) {
-  if (shape.head_dim == 64) return launch_forward<64>(device, shape, out, lse, q, k, v);
-  launch_forward<128>(device, shape, out, lse, q, k, v);
+  with_warpgroup_sizes(shape.head_dim,
+                       [&](auto dim) { launch_forward<decltype(dim)::value>(device, shape, out, lse, q, k, v); });
 }
 
 }  // namespace nextpatch::cuda

@@ -8,18 +8,18 @@
 #include "../wgmma.cuh"
 #include "product.cuh"
 #include "shared_tile.cuh"
+#include "warpgroup_sizes.cuh"
 
 namespace nextpatch::cuda {
 
 constexpr int kWarpgroup = 128;  // threads
 constexpr int kGroupRows = 64;   // of a product
 
-// Rows x D in shared memory: D / 64 panels, each Rows x 64.
+// Rows x D in shared memory: panels of Rows x 64. Of the last one only D % 64 columns may be used.
 template <int D, int Rows>
 struct Panels {
-  static_assert(D % 64 == 0 && Rows % 8 == 0);
-  static constexpr int kCount = D / 64;
-  static constexpr int kElements = Rows * D;
+  static_assert(D % 16 == 0 && Rows % 8 == 0);
+  static constexpr int kElements = Rows * padded_head_dim(D);
   static constexpr int kPanelBytes = Rows * 128;
 
   static __device__ __forceinline__ bf16* chunk(bf16* tile, unsigned row, unsigned chunk) {
@@ -34,18 +34,29 @@ struct Panels {
   static __host__ __device__ constexpr int rows_from(int k) { return k * 16 * 128; }
 };
 
-// Starts copying Rows rows of D elements; those from `valid` on become zeros. Threads threads call it, `thread` from 0.
-template <int D, int Rows, int Threads>
-__device__ __forceinline__ void start_panels(bf16* tile, const bf16* rows, int row_stride, int valid, int thread) {
-  constexpr int kChunks = D / 8, kRowsAtOnce = Threads / kChunks;
+// Starts copying Rows rows of Columns elements, at most 64, into a panel; rows from `valid` on become zeros. Threads
+// threads call it, `thread` from 0.
+template <int Columns, int Rows, int Threads>
+__device__ __forceinline__ void start_panel(bf16* panel, const bf16* rows, int row_stride, int valid, int thread) {
+  // A thread's rows have the same permutation, and its chunk is the same in all of them.
+  constexpr int kChunks = Columns / 8, kRowsAtOnce = Threads / kChunks;
   static_assert(Threads % kChunks == 0 && kRowsAtOnce % 8 == 0);
   const int row = thread / kChunks, chunk = thread % kChunks;
-  bf16* const to = Panels<D, Rows>::chunk(tile, unsigned(row), unsigned(chunk));
+  bf16* const to = Tile<64>::chunk(panel, unsigned(row), unsigned(chunk));
   int from = row * row_stride + chunk * 8;
   const int left = valid - row;
 #pragma unroll
   for (int i = 0; i < Rows; i += kRowsAtOnce, from += kRowsAtOnce * row_stride)
     if (Rows % kRowsAtOnce == 0 || row + i < Rows) cp_async_16(to + i * 64, rows + from, i < left);
+}
+// The same for rows of D elements, into panels.
+template <int D, int Rows, int Threads>
+__device__ __forceinline__ void start_panels(bf16* tile, const bf16* rows, int row_stride, int valid, int thread) {
+#pragma unroll
+  for (int panel = 0; panel < D / 64; ++panel)
+    start_panel<64, Rows, Threads>(tile + panel * Rows * 64, rows + panel * 64, row_stride, valid, thread);
+  if constexpr (D % 64 != 0)
+    start_panel<D % 64, Rows, Threads>(tile + D / 64 * Rows * 64, rows + D / 64 * 64, row_stride, valid, thread);
 }
 
 // This warp's 16 rows of a tile of 64, as A operands.
@@ -80,7 +91,11 @@ __device__ __forceinline__ void start_step(float (&x)[Tiles][4], const A& a, Mat
 }
 template <int Tiles>
 __device__ __forceinline__ void start_step_by_rows(float (&x)[Tiles][4], const uint32_t (&a)[4], MatrixDescriptor b) {
-  if constexpr (Tiles == 8)
+  if constexpr (Tiles == 2)
+    wgmma_m64n16k16_bf16_by_rows(x, a, b, true);
+  else if constexpr (Tiles == 4)
+    wgmma_m64n32k16_bf16_by_rows(x, a, b, true);
+  else if constexpr (Tiles == 8)
     wgmma_m64n64k16_bf16_by_rows(x, a, b, true);
   else
     wgmma_m64n128k16_bf16_by_rows(x, a, b, true);
@@ -105,13 +120,20 @@ __device__ __forceinline__ void start_product_of_rows(float (&x)[1][Tiles][4], c
   for (int k = 0; k < D / 16; ++k) start_step(x[0], a[k], right + Panels<D, Tiles * 8>::columns_from(k), add || k > 0);
 }
 
-// Starts x[64, D] += p[64, columns] b[columns, D].
+// Starts x[64, D] += p[64, columns] b[columns, D]. A panel that is not full has a product of its own.
 template <int D, int Columns>
 __device__ __forceinline__ void start_product(float (&x)[1][D / 8][4], const uint32_t (&p)[Columns / 16][4],
                                               const bf16* b) {
+  constexpr int kFull = D / 64 * 8, kRest = D / 8 - kFull;
   const MatrixDescriptor right = Panels<D, Columns>::descriptor(b);
 #pragma unroll
-  for (int k = 0; k < Columns / 16; ++k) start_step_by_rows(x[0], p[k], right + Panels<D, Columns>::rows_from(k));
+  for (int k = 0; k < Columns / 16; ++k) {
+    const MatrixDescriptor rows = right + Panels<D, Columns>::rows_from(k);
+    start_step_by_rows(reinterpret_cast<float (&)[kFull][4]>(x[0][0]), p[k], rows);
+    if constexpr (kRest > 0)
+      start_step_by_rows(reinterpret_cast<float (&)[kRest][4]>(x[0][kFull]), p[k],
+                         rows + D / 64 * Panels<D, Columns>::kPanelBytes);
+  }
 }
 
 #endif

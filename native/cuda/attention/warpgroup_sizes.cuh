@@ -7,6 +7,9 @@
 
 namespace nextpatch::cuda {
 
+// Columns in shared memory: whole panels of 64 (warpgroup.cuh).
+constexpr int padded_head_dim(int head_dim) { return (head_dim + 63) / 64 * 64; }
+
 // Groups: warpgroups of a block. Columns: of a tile of scores, 64 or 128. Blocks: of a multiprocessor, that registers
 // are kept for. Stages: tiles of the other operand in shared memory.
 template <int Groups, int Columns, int Blocks, int Stages = 2>
@@ -15,15 +18,18 @@ struct WarpgroupSize {
   static constexpr int kThreads = Groups * 128, kRows = Groups * 64;
 
   // q, and stages of k and v.
-  static constexpr size_t forward_bytes(int head_dim) { return size_t(kRows + 2 * Stages * Columns) * head_dim * 2; }
+  static constexpr size_t forward_bytes(int head_dim) { return bytes(kRows + 2 * Stages * Columns, head_dim); }
   // k and v, and stages of q and dout with their rows' lse and delta.
   static constexpr size_t key_gradient_bytes(int head_dim) {
     return query_gradient_bytes(head_dim) + size_t(2 * Stages * Columns) * sizeof(float);
   }
   // q and dout, and stages of k and v.
   static constexpr size_t query_gradient_bytes(int head_dim) {
-    return size_t(2 * kRows + 2 * Stages * Columns) * head_dim * 2;
+    return bytes(2 * kRows + 2 * Stages * Columns, head_dim);
   }
+
+ private:
+  static constexpr size_t bytes(int rows, int head_dim) { return size_t(rows) * padded_head_dim(head_dim) * 2; }
 };
 
 template <int HeadDim>
@@ -34,6 +40,15 @@ struct WarpgroupSizes<64> {
   using KeyGradient = WarpgroupSize<2, 128, 1>;
   using QueryGradient = WarpgroupSize<2, 64, 2>;
 };
+// Not timed yet.
+template <>
+struct WarpgroupSizes<80> {
+  using Forward = WarpgroupSize<1, 64, 3>;
+  using KeyGradient = WarpgroupSize<1, 64, 2>;
+  using QueryGradient = WarpgroupSize<3, 64, 1, 3>;
+};
+template <>
+struct WarpgroupSizes<96> : WarpgroupSizes<80> {};
 template <>
 struct WarpgroupSizes<128> {
   using Forward = WarpgroupSize<2, 128, 1>;
