@@ -3,6 +3,7 @@ import { attention } from "./faults/attention.js";
 import { kernels } from "./faults/kernels.js";
 import { products } from "./faults/products.js";
 import { runtime } from "./faults/runtime.js";
+import { warpgroups } from "./faults/warpgroups.js";
 import type { Mutant } from "./mutant.js";
 
-export const mutants: readonly Mutant[] = [...attention, ...kernels, ...products, ...runtime];
+export const mutants: readonly Mutant[] = [...attention, ...warpgroups, ...kernels, ...products, ...runtime];
