@@ -36,6 +36,12 @@ export function parseUse(text: string): KernelUse[] {
   });
 }
 
+/** Symbols of the kernels whose products of warpgroups the assembler runs one after another, for want of registers. */
+export function serialized(text: string): string[] {
+  const messages = text.matchAll(/\(C75\d\d\) Potential Performance Loss: wgmma\S* .* function '([^']+)'/g);
+  return [...new Set([...messages].map(([, symbol]) => symbol!))];
+}
+
 /** Counts of instructions in a kernel's PTX that show which units it uses. */
 export interface InstructionCounts {
   readonly mma: number;
@@ -76,10 +82,21 @@ export function countInstructions(ptx: string): Map<string, InstructionCounts> {
 }
 
 /**
- * The counted machine instructions: tensor cores, ldmatrix, cp.async, 16-byte accesses by one thread, and local memory
+ * The counted machine instructions: tensor cores, a warpgroup's products, ldmatrix, cp.async, 16-byte accesses by one thread, and local memory
  * (spills, and arrays indexed at run time).
  */
-export const sassInstructions = ["HMMA", "LDSM", "LDGSTS", "LDG.128", "STG.128", "LDS.128", "STS.128", "LDL", "STL"];
+export const sassInstructions = [
+  "HMMA",
+  "HGMMA",
+  "LDSM",
+  "LDGSTS",
+  "LDG.128",
+  "STG.128",
+  "LDS.128",
+  "STS.128",
+  "LDL",
+  "STL",
+];
 
 /** A kernel's counts for one architecture, in the order of `sassInstructions`. */
 export interface SassCounts {

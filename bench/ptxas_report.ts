@@ -7,8 +7,13 @@
  * kernel, the instructions of the attention kernels' PTX, and, if cuobjdump (from the CUDA toolkit) is on the PATH,
  * those of the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels
  * (elsewhere they are a warning), if an attention kernel on tensor cores lacks tensor-core instructions or 16-byte
+<<<<<<< HEAD
  * accesses, and if a source does not compile with an aarch64 host compiler, where one is found. Without nvcc: skipped.
  * --out also writes the report to a file; --only compiles the files whose path has this in it.
+=======
+ * accesses, if a warpgroup's products do not overlap, and if a source does not compile with an aarch64 host compiler, where one is found. Without nvcc: skipped.
+ * --out also writes the report to a file.
+>>>>>>> hopper
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -28,6 +33,7 @@ import {
   parseUse,
   type SassCounts,
   sassInstructions,
+  serialized,
   shortName,
 } from "./ptxas.js";
 
@@ -35,6 +41,8 @@ import {
 const hot = /^(attention|cross_entropy|patch_embedding)/;
 /** Files whose kernels all run on tensor cores; those for f32 and unaligned tensors are in separate files. */
 const tensorCore = new Set(["attention/forward.cu", "attention/dkdv.cu", "attention/dq.cu"]);
+/** Kernels with a warpgroup's products, which exist in one architecture's code alone; elsewhere they only trap. */
+const warpgroups = { name: /_wgmma_kernel/, architecture: "sm_90a", mostRegistersOfTrap: 16 };
 
 const folder = fileURLToPath(new URL("../native/cuda", import.meta.url));
 const flags = ["-std=c++17", "-lineinfo"];
@@ -48,6 +56,8 @@ const run = promisify(execFile);
 interface FileReport {
   readonly file: string;
   readonly uses: readonly KernelUse[];
+  /** Symbols of the kernels whose products do not overlap. */
+  readonly serialized: readonly string[];
   readonly counts: ReadonlyMap<string, InstructionCounts> | null;
   readonly sass: readonly SassCounts[];
 }
@@ -60,11 +70,12 @@ async function compile(file: string, nvcc: string, scratch: string): Promise<Fil
   // -v writes to stderr; a message on stdout is the host compiler's.
   const { stderr } = await run(nvcc, object, options);
   const uses = parseUse(stderr).filter(({ architecture }) => reported.has(architecture));
+  const oneByOne = serialized(stderr);
   const dumped = cuobjdump && hot.test(file) ? await run("cuobjdump", ["--dump-sass", `${output}.o`], options) : null;
   const sass = dumped === null ? [] : countSass(dumped.stdout);
-  if (!tensorCore.has(file)) return { file, uses, counts: null, sass };
+  if (!tensorCore.has(file)) return { file, uses, serialized: oneByOne, counts: null, sass };
   await run(nvcc, [...flags, "-ptx", "-arch=compute_80", "-o", `${output}.ptx`, source], options);
-  return { file, uses, counts: countInstructions(readFileSync(`${output}.ptx`, "utf8")), sass };
+  return { file, uses, serialized: oneByOne, counts: countInstructions(readFileSync(`${output}.ptx`, "utf8")), sass };
 }
 
 function compileAll(nvcc: string, scratch: string): Promise<FileReport[]> {
@@ -118,12 +129,20 @@ function report(files: readonly FileReport[]): { failures: string[]; warnings: s
   const warnings: string[] = [];
   const names = readable(files.flatMap(({ uses }) => uses.map(({ symbol }) => symbol)));
   const rows: (string | number)[][] = [["kernel", "architecture", "registers", "shared", "stack", "spilled"]];
-  for (const { file, uses } of files) {
+  for (const { file, uses, serialized: oneByOne } of files) {
+    for (const symbol of oneByOne) failures.push(`${file}: ${names.get(symbol) ?? symbol}: its wgmma do not overlap`);
     const order = ({ architecture, symbol }: KernelUse) => `${names.get(symbol)} ${architecture}`;
     const sorted = [...uses].sort((a, b) => order(a).localeCompare(order(b), "en", { numeric: true }));
     for (const use of sorted) {
       const spilled = use.spillStores + use.spillLoads;
       const name = names.get(use.symbol)!;
+      if (warpgroups.name.test(name) && use.architecture !== warpgroups.architecture) {
+        const { registers, architecture } = use;
+        if (registers <= warpgroups.mostRegistersOfTrap) continue;
+        failures.push(
+          `${file}: ${name} (${architecture}) has code: expected a trap but received ${registers} registers`,
+        );
+      }
       addUse(rows, [name, use.architecture, use.registers, use.staticShared, use.stack, spilled]);
       if (spilled === 0) continue;
       const bytes = `${use.spillStores} bytes and loads ${use.spillLoads}`;

@@ -34,11 +34,13 @@ describe("the tiles", () => {
   it("are there for every head dimension, kernel and capability", () => {
     expect(tiles).toHaveLength(limits.headDims.length * 3 * 4);
     for (const size of limits.headDims)
-      expect(tiles.filter(({ kernel }) => kernel.includes(`<${size},`))).toHaveLength(12);
+      expect(tiles.filter(({ kernel }) => new RegExp(`<${size}[,>]`).test(kernel))).toHaveLength(12);
   });
 
   it("leave room for eight warps of up to 255 registers, as far as shared memory decides", () => {
-    expect(tiles.filter((each) => residentWarps(each, 255) < 8)).toEqual([]);
+    // What a warpgroup's kernels may have of registers is less, and check:cuda counts it.
+    const wide = tiles.filter(({ kernel }) => !kernel.includes("wgmma"));
+    expect(wide.filter((each) => residentWarps(each, 255) < 8)).toEqual([]);
   });
 
   it("are parsed from lines", () => {

@@ -37,7 +37,7 @@ export function attentionOccupancy(reported: string, counted: string, capability
   for (const line of reported.trim().split("\n")) {
     const found = JSON.parse(line) as Reported;
     const kernel = shortName(found.kernel);
-    if (!/^attention_(forward|dq|dkdv)_kernel/.test(kernel)) continue;
+    if (!/^attention_(forward|dq|dkdv)_(wgmma_)?kernel/.test(kernel)) continue;
     const warps = found.blocks === undefined ? null : (found.blocks * found.threads) / 32;
     rows.set(kernel, { ...found, kernel, warps, countedWarps: warpsOf.get(`${kernel} ${capability}`) ?? null });
   }

@@ -8,6 +8,7 @@
 
 #include "../../core/view.h"
 #include "order.h"
+#include "warpgroup_sizes.cuh"
 
 namespace nextpatch::cuda {
 
@@ -92,9 +93,7 @@ void attention_dkdv(const Device& device, const AttentionShape& shape, const Vie
 void attention_dq(const Device& device, const AttentionShape& shape, const View& dq, const View& dout, const View& q,
                   const View& k, const View& v, const RowStatistics& statistics, const float* rotary_table);
 
-// The same for these head dimensions with a warpgroup's products, on devices that have them.
-using WarpgroupHeadDims = std::integer_sequence<int, 64, 80, 96, 128>;
-constexpr bool has_warpgroup_sizes(int head_dim) { return head_dim >= 64; }
+// The same with a warpgroup's products, for the head dimensions of warpgroup_sizes.cuh on devices that have them.
 void attention_forward_wgmma(const Device& device, const AttentionShape& shape, const View& out, const View& lse,
                              const View& q, const View& k, const View& v);
 void attention_dkdv_wgmma(const Device& device, const AttentionShape& shape, const View& dk, const View& dv,

@@ -13,13 +13,17 @@
 namespace nextpatch::cuda {
 namespace {
 
-// One block: kRows keys of a key head.
-template <int D, typename Size>
-__global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
+template <int D>
+using KeyGradient = typename WarpgroupSizes<D>::KeyGradient;
+
+// One block: a tile of keys of a key head.
+template <int D>
+__global__ void __launch_bounds__(KeyGradient<D>::kThreads, KeyGradient<D>::kBlocks)
     attention_dkdv_wgmma_kernel(Heads<bf16> dk, Heads<bf16> dv, Heads<const bf16> dout, Heads<const bf16> q,
                                 Heads<const bf16> k, Heads<const bf16> v, RowStatistics statistics,
                                 const float* rotary_table, AttentionShape shape, AttentionOrder order) {
 #if NEXTPATCH_WGMMA
+  using Size = KeyGradient<D>;
   constexpr int kRows = Size::kRows, kQueries = Size::kColumns, kThreads = Size::kThreads;
   static_assert(kRowPadding % kQueries == 0, "a stage's statistics lie within the padding");
   const AttentionBlock block = order.block();
@@ -145,13 +149,12 @@ template <int D>
 void launch_dkdv(const Device& device, const AttentionShape& shape, const View& dk, const View& dv, const View& dout,
                  const View& q, const View& k, const View& v, const RowStatistics& statistics,
                  const float* rotary_table) {
-  using Size = typename WarpgroupSizes<D>::KeyGradient;
+  using Size = KeyGradient<D>;
   const AttentionOrder order = order_by_keys(shape, Size::kRows, sizeof(bf16));
   const Launch at{order.grid, Size::kThreads, Size::key_gradient_bytes(D), device.stream};
-  launch<attention_dkdv_wgmma_kernel<D, Size>>("attention_backward", at, heads_of<bf16>(dk), heads_of<bf16>(dv),
-                                               heads_of<const bf16>(dout), heads_of<const bf16>(q),
-                                               heads_of<const bf16>(k), heads_of<const bf16>(v), statistics,
-                                               rotary_table, shape, order);
+  launch<attention_dkdv_wgmma_kernel<D>>("attention_backward", at, heads_of<bf16>(dk), heads_of<bf16>(dv),
+                                         heads_of<const bf16>(dout), heads_of<const bf16>(q), heads_of<const bf16>(k),
+                                         heads_of<const bf16>(v), statistics, rotary_table, shape, order);
 }
 
 }  // namespace

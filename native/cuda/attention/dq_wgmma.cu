@@ -12,13 +12,17 @@
 namespace nextpatch::cuda {
 namespace {
 
-// One block: kRows queries of a head.
-template <int D, typename Size>
-__global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
+template <int D>
+using QueryGradient = typename WarpgroupSizes<D>::QueryGradient;
+
+// One block: a tile of queries of a head.
+template <int D>
+__global__ void __launch_bounds__(QueryGradient<D>::kThreads, QueryGradient<D>::kBlocks)
     attention_dq_wgmma_kernel(Heads<bf16> dq, Heads<const bf16> dout, Heads<const bf16> q, Heads<const bf16> k,
                               Heads<const bf16> v, RowStatistics statistics, const float* rotary_table,
                               AttentionShape shape, AttentionOrder order) {
 #if NEXTPATCH_WGMMA
+  using Size = QueryGradient<D>;
   constexpr int kRows = Size::kRows, kKeys = Size::kColumns, kThreads = Size::kThreads, kStages = Size::kStages;
   const AttentionBlock block = order.block();
   if (!block.exists) return;
@@ -115,12 +119,12 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
 template <int D>
 void launch_dq(const Device& device, const AttentionShape& shape, const View& dq, const View& dout, const View& q,
                const View& k, const View& v, const RowStatistics& statistics, const float* rotary_table) {
-  using Size = typename WarpgroupSizes<D>::QueryGradient;
+  using Size = QueryGradient<D>;
   const AttentionOrder order = order_by_queries(shape, Size::kRows, sizeof(bf16));
   const Launch at{order.grid, Size::kThreads, Size::query_gradient_bytes(D), device.stream};
-  launch<attention_dq_wgmma_kernel<D, Size>>("attention_backward", at, heads_of<bf16>(dq), heads_of<const bf16>(dout),
-                                             heads_of<const bf16>(q), heads_of<const bf16>(k), heads_of<const bf16>(v),
-                                             statistics, rotary_table, shape, order);
+  launch<attention_dq_wgmma_kernel<D>>("attention_backward", at, heads_of<bf16>(dq), heads_of<const bf16>(dout),
+                                       heads_of<const bf16>(q), heads_of<const bf16>(k), heads_of<const bf16>(v),
+                                       statistics, rotary_table, shape, order);
 }
 
 }  // namespace

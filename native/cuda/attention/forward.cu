@@ -95,8 +95,7 @@ __global__ void __launch_bounds__(Forward<D, Choice>::kThreads, Forward<D, Choic
       clear(scores);
       add_product_of_rows(scores, q_fragments, Fragments<D>::across(k_tile));
       if (last < kTile.keys - 1) mask_after(scores, last);
-      softmax.next(scores, scale);
-      softmax.rescale(sum);
+      softmax.next(scores, sum, scale);
     }
     const bf16* const v_tile = take(2 * tile + 1);
     if (seen) add_product(sum, scores, Fragments<D>::down(v_tile));

@@ -12,12 +12,16 @@
 namespace nextpatch::cuda {
 namespace {
 
+template <int D>
+using Forward = typename WarpgroupSizes<D>::Forward;
+
 // One block: a tile of queries of a head.
-template <int D, typename Size>
-__global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
+template <int D>
+__global__ void __launch_bounds__(Forward<D>::kThreads, Forward<D>::kBlocks)
     attention_forward_wgmma_kernel(Heads<bf16> out, float* lse, Heads<const bf16> q, Heads<const bf16> k,
                                    Heads<const bf16> v, AttentionShape shape, AttentionOrder order) {
 #if NEXTPATCH_WGMMA
+  using Size = Forward<D>;
   constexpr int kRows = Size::kRows, kKeys = Size::kColumns, kThreads = Size::kThreads;
   const AttentionBlock block = order.block();
   if (!block.exists) return;
@@ -111,12 +115,12 @@ __global__ void __launch_bounds__(Size::kThreads, Size::kBlocks)
 template <int D>
 void launch_forward(const Device& device, const AttentionShape& shape, const View& out, const View& lse, const View& q,
                     const View& k, const View& v) {
-  using Size = typename WarpgroupSizes<D>::Forward;
+  using Size = Forward<D>;
   const AttentionOrder order = order_by_queries(shape, Size::kRows, sizeof(bf16));
   const Launch at{order.grid, Size::kThreads, Size::forward_bytes(D), device.stream};
-  launch<attention_forward_wgmma_kernel<D, Size>>("attention_forward", at, heads_of<bf16>(out), lse.as<float>(),
-                                                  heads_of<const bf16>(q), heads_of<const bf16>(k),
-                                                  heads_of<const bf16>(v), shape, order);
+  launch<attention_forward_wgmma_kernel<D>>("attention_forward", at, heads_of<bf16>(out), lse.as<float>(),
+                                            heads_of<const bf16>(q), heads_of<const bf16>(k), heads_of<const bf16>(v),
+                                            shape, order);
 }
 
 }  // namespace

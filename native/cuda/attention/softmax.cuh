@@ -30,48 +30,29 @@ class OnlineSoftmax {
       }
   }
 
-  // Turns scores into exp2(scale * (score - the row's largest so far)). scale > 0. What was summed with the previous
-  // largest must then be rescaled.
+  // Turns scores into exp2(scale * (score - the row's largest so far)), and rescales `out`, which was summed with the
+  // previous largest, to match. scale > 0.
+  template <int Tiles, int Columns>
+  __device__ __forceinline__ void next(float (&scores)[Slabs][Tiles][4], float (&out)[Slabs][Columns][4], float scale) {
+#pragma unroll
+    for (int slab = 0; slab < Slabs; ++slab)
+#pragma unroll
+      for (int half = 0; half < 2; ++half) rescale_half(out[slab], half, next_half(scores[slab], slab, half, scale));
+  }
+  // The same, for an `out` that is still summed: rescale() it before anything more is added.
   template <int Tiles>
   __device__ __forceinline__ void next(float (&scores)[Slabs][Tiles][4], float scale) {
 #pragma unroll
     for (int slab = 0; slab < Slabs; ++slab)
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        float largest = max_[slab][half];
-#pragma unroll
-        for (int tile = 0; tile < Tiles; ++tile)
-          largest = fmaxf(largest, fmaxf(scores[slab][tile][half * 2], scores[slab][tile][half * 2 + 1]));
-        // The four lanes of a row.
-        largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
-        largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
-        // A row without keys so far: any finite number gives exp2(-inf) = 0, not NaN.
-        // The product is rounded separately, so that an unchanged largest rescales by exactly 1.
-        const float shift = largest == -INFINITY ? 0 : __fmul_rn(largest, scale);
-        rescale_[slab][half] = exp2_approx(__fmul_rn(max_[slab][half], scale) - shift);
-        max_[slab][half] = largest;
-        sum_[slab][half] *= rescale_[slab][half];
-#pragma unroll
-        for (int tile = 0; tile < Tiles; ++tile)
-#pragma unroll
-          for (int i = half * 2; i < half * 2 + 2; ++i) {
-            scores[slab][tile][i] = exp2_approx(scores[slab][tile][i] * scale - shift);
-            sum_[slab][half] += scores[slab][tile][i];
-          }
-      }
+      for (int half = 0; half < 2; ++half) rescale_[slab][half] = next_half(scores[slab], slab, half, scale);
   }
-
-  // `out`, which was summed before the last next(), to match.
   template <int Columns>
   __device__ __forceinline__ void rescale(float (&out)[Slabs][Columns][4]) const {
 #pragma unroll
     for (int slab = 0; slab < Slabs; ++slab)
 #pragma unroll
-      for (int half = 0; half < 2; ++half)
-#pragma unroll
-        for (int column = 0; column < Columns; ++column)
-#pragma unroll
-          for (int i = half * 2; i < half * 2 + 2; ++i) out[slab][column][i] *= rescale_[slab][half];
+      for (int half = 0; half < 2; ++half) rescale_half(out[slab], half, rescale_[slab][half]);
   }
 
   // So far each lane has summed only its own columns.
@@ -96,6 +77,39 @@ class OnlineSoftmax {
   }
 
  private:
+  // Of one row of this lane; returns the factor for what was summed before.
+  template <int Tiles>
+  __device__ __forceinline__ float next_half(float (&scores)[Tiles][4], int slab, int half, float scale) {
+    float largest = max_[slab][half];
+#pragma unroll
+    for (int tile = 0; tile < Tiles; ++tile)
+      largest = fmaxf(largest, fmaxf(scores[tile][half * 2], scores[tile][half * 2 + 1]));
+    // The four lanes of a row.
+    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
+    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
+    // A row without keys so far: any finite number gives exp2(-inf) = 0, not NaN.
+    // The product is rounded separately, so that an unchanged largest rescales by exactly 1.
+    const float shift = largest == -INFINITY ? 0 : __fmul_rn(largest, scale);
+    const float factor = exp2_approx(__fmul_rn(max_[slab][half], scale) - shift);
+    max_[slab][half] = largest;
+    sum_[slab][half] *= factor;
+#pragma unroll
+    for (int tile = 0; tile < Tiles; ++tile)
+#pragma unroll
+      for (int i = half * 2; i < half * 2 + 2; ++i) {
+        scores[tile][i] = exp2_approx(scores[tile][i] * scale - shift);
+        sum_[slab][half] += scores[tile][i];
+      }
+    return factor;
+  }
+  template <int Columns>
+  static __device__ __forceinline__ void rescale_half(float (&out)[Columns][4], int half, float factor) {
+#pragma unroll
+    for (int column = 0; column < Columns; ++column)
+#pragma unroll
+      for (int i = half * 2; i < half * 2 + 2; ++i) out[column][i] *= factor;
+  }
+
   float max_[Slabs][2], sum_[Slabs][2], rescale_[Slabs][2];
 };
 

@@ -1,9 +1,11 @@
 // How attention is cut for warpgroups (compute capability 9.0): what was the fastest of what was tried on an H200. A
 // warpgroup has 64 rows; its sums, a tile of scores and the operands of running products must fit into its registers,
-// of which a multiprocessor has 65536 for all its threads.
+// of which a multiprocessor has 65536 for all its threads. Host code only beside constants: bench/occupancy compiles it
+// alone.
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 namespace nextpatch::cuda {
 
@@ -40,20 +42,20 @@ struct WarpgroupSizes<64> {
   using KeyGradient = WarpgroupSize<2, 128, 1>;
   using QueryGradient = WarpgroupSize<2, 64, 2>;
 };
-// Not timed yet.
-template <>
-struct WarpgroupSizes<80> {
-  using Forward = WarpgroupSize<1, 64, 3>;
-  using KeyGradient = WarpgroupSize<1, 64, 2>;
-  using QueryGradient = WarpgroupSize<3, 64, 1, 3>;
-};
-template <>
-struct WarpgroupSizes<96> : WarpgroupSizes<80> {};
 template <>
 struct WarpgroupSizes<128> {
   using Forward = WarpgroupSize<2, 128, 1>;
   using KeyGradient = WarpgroupSize<1, 64, 2>;
   using QueryGradient = WarpgroupSize<3, 64, 1, 3>;
 };
+
+// Not timed yet.
+template <>
+struct WarpgroupSizes<80> : WarpgroupSizes<128> {};
+template <>
+struct WarpgroupSizes<96> : WarpgroupSizes<128> {};
+
+using WarpgroupHeadDims = std::integer_sequence<int, 64, 80, 96, 128>;
+constexpr bool has_warpgroup_sizes(int head_dim) { return head_dim >= 64; }
 
 }  // namespace nextpatch::cuda

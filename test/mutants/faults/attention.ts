@@ -32,7 +32,7 @@ export const attention: readonly Mutant[] = [
     file: "native/cuda/attention/dkdv.cu",
     find: "      named_barrier(1 + owner, 64);\n",
     replace: "",
-    check: races(backward, { filter: short }),
+    check: races(backward, { filter: short, capability: "8.0" }),
     says: race,
   },
   {
@@ -40,7 +40,7 @@ export const attention: readonly Mutant[] = [
     file: "native/cuda/attention/dkdv.cu",
     find: "named_barrier(1 + owner, 64)",
     replace: "named_barrier(1, 64)",
-    check: races(backward, { filter: short }),
+    check: races(backward, { filter: short, capability: "8.0" }),
     says: race,
   },
   {
@@ -105,7 +105,7 @@ export const attention: readonly Mutant[] = [
     file: "native/cuda/attention/forward.cu",
     find: "if (last < kTile.keys - 1) mask_after",
     replace: "if (last < kTile.keys - 2) mask_after",
-    check: simt(forward, { filter: "in bf16 35 x 65" }),
+    check: simt(forward, { filter: "in bf16 35 x 65", capability: "8.0" }),
     says: wrong,
   },
   {
@@ -113,7 +113,7 @@ export const attention: readonly Mutant[] = [
     file: "native/cuda/attention/dkdv.cu",
     find: "const bool masked = last < Slabs * 16 - 1;",
     replace: "const bool masked = last < Slabs * 16 - 2;",
-    check: simt(backward, { filter: "in bf16 gives no gradient to a key" }),
+    check: simt(backward, { filter: "in bf16 gives no gradient to a key", capability: "8.0" }),
     says: "● attention backward on simt in bf16 › gives no gradient to a key",
   },
   {
