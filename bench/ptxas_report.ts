@@ -7,13 +7,9 @@
  * kernel, the instructions of the attention kernels' PTX, and, if cuobjdump (from the CUDA toolkit) is on the PATH,
  * those of the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels
  * (elsewhere they are a warning), if an attention kernel on tensor cores lacks tensor-core instructions or 16-byte
-<<<<<<< HEAD
- * accesses, and if a source does not compile with an aarch64 host compiler, where one is found. Without nvcc: skipped.
- * --out also writes the report to a file; --only compiles the files whose path has this in it.
-=======
- * accesses, if a warpgroup's products do not overlap, and if a source does not compile with an aarch64 host compiler, where one is found. Without nvcc: skipped.
- * --out also writes the report to a file.
->>>>>>> hopper
+ * accesses, if a warpgroup's products do not overlap, and if a source does not compile with an aarch64 host compiler,
+ * where one is found. Without nvcc: skipped. --out also writes the report to a file; --only compiles the files whose
+ * path has this in it.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
