@@ -30,6 +30,7 @@ void Block::begin(int poison) {
     thread.fiber = nullptr;
     thread.copies.clear();
     thread.copy_group = 0;
+    thread.unfenced = false;
   }
   for (size_t i = 0; i < warps.size(); ++i) {
     const size_t lanes = threads.size() - i * 32;
@@ -38,6 +39,7 @@ void Block::begin(int poison) {
     warps[i].wgmmas.clear();
     warps[i].wgmma_group = 0;
   }
+  unfenced = 0;
   warpgroups.assign(warps.size() / 4, {});
   for (Barrier& barrier : barriers) barrier.waiting.clear();
   if (shared_bytes > 0) std::memset(shared, poison, shared_bytes);

@@ -32,7 +32,8 @@ struct Thread {
   const char* waits_at = nullptr;
   unsigned waits_for = 0;  // a lane mask, or a barrier number
   std::vector<AsyncCopy> copies;
-  int copy_group = 0;  // of copies that are not committed yet
+  int copy_group = 0;     // of copies that are not committed yet
+  bool unfenced = false;  // whether some have arrived since the last fence for wgmma
 };
 
 // Lanes of one warp that meet in a collective.
@@ -63,6 +64,7 @@ struct Block {
   std::vector<Warpgroup> warpgroups;
   Barrier barriers[kBarriers];
   Thread* current = nullptr;
+  int unfenced = 0;        // threads that have not fenced what cp.async has brought
   char* shared = nullptr;  // exactly the requested size, so that a sanitizer finds every overrun
   size_t shared_bytes = 0;
 

@@ -116,7 +116,18 @@ void copy_async_wait(int groups_left) {
     std::memcpy(copy->shared, copy->global, copy->read_bytes);
     std::memset(static_cast<char*>(copy->shared) + copy->read_bytes, 0, copy->bytes - copy->read_bytes);
   }
+  if (copy != thread.copies.begin() && !thread.unfenced) {
+    thread.unfenced = true;
+    ++current_block().unfenced;
+  }
   thread.copies.erase(thread.copies.begin(), copy);
+}
+
+void fence_copies() {
+  Block& block = current_block();
+  if (!block.current->unfenced) return;
+  block.current->unfenced = false;
+  --block.unfenced;
 }
 
 }  // namespace nextpatch::simt

@@ -93,5 +93,7 @@ void meet(const char* what, unsigned mask, Lane& lane, void (*complete)(Lane* co
 void copy_async(void* shared, const void* global, size_t bytes, size_t read_bytes);
 void copy_async_commit();
 void copy_async_wait(int groups_left);  // -1: everything, committed or not
+// What has arrived may be read by wgmma from here on; without it, wgmma fails.
+void fence_copies();
 
 }  // namespace nextpatch::simt

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "block.h"
+#include "races.h"
 #include "runner.h"
 #include "wgmma.h"
 
@@ -40,6 +41,7 @@ class Matrix {
     const uint32_t swizzled = address ^ ((address >> 7 & 7) << 4);
     const char* const from = current_block().shared + (int64_t(swizzled) - kSharedStart);
     check_shared("wgmma", from, 16, 16);
+    note_access(from, 16, Access::read);
     uint16_t elements[8];
     std::memcpy(elements, from, sizeof elements);
     for (int i = 0; i < 8; ++i) to[i] = value(elements[i]);
@@ -133,6 +135,7 @@ void begin(Lane* const* lanes, unsigned) {
   for (int lane = 1; lane < 32; ++lane)
     if (!(lanes[lane]->call == call)) fail_in_lane(lane, "begins another wgmma than lane 0");
   if (block.threads.size() % 128 != 0) fail("wgmma: expected a block of whole warpgroups");
+  if (block.unfenced > 0) fail("wgmma: what cp.async has brought was not fenced (fence.proxy.async)");
   compare_with_group(&block.warpgroups[size_t(warp_index / 4)], warp_in_group, call);
 
   WgmmaProduct product;
@@ -229,6 +232,6 @@ void wgmma_wait_groups(int groups_left) {
   simt::meet<simt::Wait>("wgmma.wait_group", 0xffffffffu, wait, simt::finish);
 }
 
-void fence_shared_for_wgmma() {}
+void fence_shared_for_wgmma() { simt::fence_copies(); }
 
 }  // namespace nextpatch::cuda

@@ -1,5 +1,5 @@
 /** Faults in attention with a warpgroup's products. */
-import { simt } from "../checks.js";
+import { races, simt } from "../checks.js";
 import type { Mutant } from "../mutant.js";
 
 const wrong = "toBeLessThanOrEqual";
@@ -10,6 +10,22 @@ const forward = "operations/attention_forward";
 const backward = "operations/attention_backward";
 
 export const warpgroups: readonly Mutant[] = [
+  {
+    fault: "A warpgroup's products read what was not fenced for them.",
+    file: "native/cuda/attention/dkdv_wgmma.cu",
+    find: "      fence_shared_for_wgmma();\n",
+    replace: "",
+    check: simt(backward, { filter: short }),
+    says: "was not fenced",
+  },
+  {
+    fault: "A warpgroup's products read a stage without a __syncthreads behind the other threads' copies.",
+    file: "native/cuda/attention/dq_wgmma.cu",
+    find: "    __syncthreads();\n",
+    replace: "",
+    check: races(backward, { filter: short }),
+    says: "race at byte",
+  },
   {
     fault: "A warpgroup uses its scores before the product that makes them is done.",
     file: "native/cuda/attention/forward_wgmma.cu",
