@@ -4,8 +4,9 @@
  *     npm run test:lost-blocks
  *
  * Every kernel that the check launches on `simt` loses its first block, and then its last, in all its launches. The run
- * fails if no operation differs from the CPU's then, or if a kernel of the library is never launched. As many processes
- * run at a time as there are CPU cores.
+ * fails if no operation differs from the CPU's then, or if a kernel of the library is never launched. A crash is noticed
+ * too: on a GPU it is an illegal memory access, as of a kernel that takes indices from another. As many processes run at
+ * a time as there are CPU cores.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -20,24 +21,30 @@ import { checkKernels } from "../../lib/check/run.js";
 import { Device } from "../../lib/device.js";
 import { launchesByKernel } from "../simt/reports.js";
 
-/** GPUs whose limits the device has: attention takes other tiles on those with less shared memory. */
-const capabilities = ["9.0", "8.6"] as const;
+/** GPUs whose limits the device has: attention has other kernels, or other tiles, on those that are smaller. */
+const capabilities = ["9.0", "8.0", "8.6"] as const;
 const blocks = ["first", "last"] as const;
+
+interface Fault {
+  readonly kernel: string;
+  readonly block: (typeof blocks)[number];
+}
 
 interface Job {
   readonly capability: (typeof capabilities)[number];
-  readonly kernels: readonly string[];
+  readonly faults: readonly Fault[];
 }
 
-/** `notice` is an operation that differs if a kernel loses a block; null: the check sees nothing. */
-interface Finding {
-  readonly kernel: string;
-  readonly block: (typeof blocks)[number];
+/** `notice` is an operation that differs if a kernel loses a block, or a crash; null: the check sees nothing. */
+interface Finding extends Fault {
   readonly notice: string | null;
 }
 
+const run = promisify(execFile);
 const calls = allCalls("small");
 const operations = [...new Set(calls.map(({ operation }) => operation))];
+
+const faultsOf = (kernel: string) => blocks.map((block): Fault => ({ kernel, block }));
 
 /** The operations, those first whose names begin as the kernel's does. */
 function likelyFirst(kernel: string): Operation[] {
@@ -51,42 +58,48 @@ function likelyFirst(kernel: string): Operation[] {
   return operations.toSorted((a, b) => common(b) - common(a));
 }
 
-/** What this process finds, with the simulated device that its environment asks for. */
-async function find(kernels: readonly string[]): Promise<Finding[]> {
+/** Prints a `Finding` for each fault, with the simulated device that the environment asks for. */
+async function find(faults: readonly Fault[]): Promise<void> {
   const [simt, cpu] = [new Device("simt", 0, 1), new Device("cpu", 0, 1)];
   const differs = async (operation?: Operation) => {
     const own = calls.filter((call) => operation === undefined || call.operation === operation);
     return !(await checkKernels(simt, cpu, { calls: own })).agrees;
   };
-  if (kernels.length === 0 && (await differs())) throw new Error("the check fails without a fault");
-  const found: Finding[] = [];
-  for (const kernel of kernels) {
-    for (const block of blocks) {
-      // The device is idle here, and reads this at the next launch.
-      process.env.NEXTPATCH_SIMT_LOST_BLOCK = block === "last" ? `${kernel}:last` : kernel;
-      let notice: string | null = null;
-      for (const operation of likelyFirst(kernel)) {
-        if (notice === null && (await differs(operation))) notice = operation;
-      }
-      found.push({ kernel, block, notice });
+  if (faults.length === 0 && (await differs())) throw new Error("the check fails without a fault");
+  for (const { kernel, block } of faults) {
+    // The device is idle here, and reads this at the next launch.
+    process.env.NEXTPATCH_SIMT_LOST_BLOCK = block === "last" ? `${kernel}:last` : kernel;
+    let notice: string | null = null;
+    for (const operation of likelyFirst(kernel)) {
+      if (notice === null && (await differs(operation))) notice = operation;
     }
+    process.stdout.write(`${JSON.stringify({ kernel, block, notice } satisfies Finding)}\n`);
   }
-  return found;
 }
 
-/** Runs `find` in a process of its own. */
-async function findApart({ capability, kernels }: Job, report = ""): Promise<Finding[]> {
+/** Runs `find` in a process of its own, and in another one after a crash. */
+async function findApart({ capability, faults }: Job, report = ""): Promise<Finding[]> {
   const env = { ...process.env, NEXTPATCH_SIMT_CAPABILITY: capability, NEXTPATCH_SIMT_REPORT: report };
-  const script = fileURLToPath(import.meta.url);
-  const args = [...process.execArgv, script, "--kernels", JSON.stringify(kernels)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { env, maxBuffer: 2 ** 24 });
-  return JSON.parse(stdout) as Finding[];
+  const args = [...process.execArgv, fileURLToPath(import.meta.url), "--faults", JSON.stringify(faults)];
+  const crashed = (error: { signal: string | null; stdout: string }) => {
+    if (error.signal !== "SIGSEGV") throw error;
+    return error;
+  };
+  const { stdout, signal } = await run(process.execPath, args, { env }).then(
+    (finished) => ({ ...finished, signal: null }),
+    crashed,
+  );
+  const found = stdout.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Finding]));
+  if (signal === null) return found;
+  const fatal: Finding = { ...faults[found.length]!, notice: "a crash" };
+  const rest = faults.slice(found.length + 1);
+  return [...found, fatal, ...(rest.length > 0 ? await findApart({ capability, faults: rest }) : [])];
 }
 
 /** The kernels that a check without faults launches, and those that it does not. */
 async function kernelsOn(capability: Job["capability"], scratch: string) {
   const report = join(scratch, capability);
-  await findApart({ capability, kernels: [] }, report);
+  await findApart({ capability, faults: [] }, report);
   const all = [...launchesByKernel(readFileSync(report, "utf8"))];
   const named = (launched: boolean) => all.flatMap(([name, count]) => (count > 0 === launched ? [name] : []));
   return { launched: named(true), left: named(false) };
@@ -96,24 +109,28 @@ async function main(): Promise<boolean> {
   const start = performance.now();
   const scratch = mkdtempSync(join(tmpdir(), "nextpatch-lost-blocks-"));
   process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
-  const [large, small] = await inParallel(capabilities, (capability) => kernelsOn(capability, scratch));
-  const onlySmall = small!.launched.filter((name) => large!.left.includes(name));
-  const never = small!.left.filter((name) => large!.left.includes(name));
-  const share = (kernels: readonly string[], part: number, of: number) => kernels.filter((_, i) => i % of === part);
+  const kernels = await inParallel(capabilities, (capability) => kernelsOn(capability, scratch));
+  const never = kernels[0]!.left.filter((name) => kernels.every(({ left }) => left.includes(name)));
   const parts = 2 * availableParallelism();
-  const jobs: Job[] = [
-    ...Array.from({ length: parts }, (_, i): Job => ({ capability: "9.0", kernels: share(large!.launched, i, parts) })),
-    { capability: "8.6", kernels: onlySmall },
-  ];
+  // Each kernel on the first of the GPUs that launches it.
+  const jobs = capabilities.flatMap((capability, on): Job[] => {
+    const seen = kernels.slice(0, on).flatMap(({ launched }) => launched);
+    const faults = kernels[on]!.launched.filter((name) => !seen.includes(name)).flatMap(faultsOf);
+    const part = (index: number): Job => ({ capability, faults: faults.filter((_, i) => i % parts === index) });
+    return Array.from({ length: Math.min(parts, faults.length) }, (_, index) => part(index));
+  });
   const found = (await inParallel(jobs, (job) => findApart(job))).flat();
   const missed = found.filter(({ notice }) => notice === null);
   for (const name of never) process.stdout.write(`never launched: ${name}\n`);
   for (const { kernel, block } of missed) process.stdout.write(`not noticed: ${kernel} without its ${block} block\n`);
   const seconds = Math.round((performance.now() - start) / 1000);
-  process.stdout.write(`${found.length - missed.length} of ${found.length} lost blocks noticed in ${seconds} s\n`);
+  const crashes = found.filter(({ notice }) => notice === "a crash").length;
+  process.stdout.write(
+    `${found.length - missed.length} of ${found.length} lost blocks noticed, ${crashes} by a crash, in ${seconds} s\n`,
+  );
   return missed.length === 0 && never.length === 0;
 }
 
-const { kernels } = parseArgs({ options: { kernels: { type: "string" } } }).values;
-if (kernels === undefined) process.exitCode = (await main()) ? 0 : 1;
-else process.stdout.write(JSON.stringify(await find(JSON.parse(kernels) as string[])));
+const { faults } = parseArgs({ options: { faults: { type: "string" } } }).values;
+if (faults === undefined) process.exitCode = (await main()) ? 0 : 1;
+else await find(JSON.parse(faults) as Fault[]);

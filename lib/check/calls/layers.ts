@@ -147,7 +147,7 @@ function attentions(size: Size): AttentionShape[] {
   const square = (T: number, D: number) => ({ B: 1, Tq: T, Tk: T, H: 2, G: 1, D });
   if (size === "small") {
     return [
-      ...limits.headDims.map((D) => square(19, D)),
+      ...limits.headDims.map((D) => square(D === 64 ? 121 : 19, D)),
       { B: 1, Tq: 131, Tk: 67, H: 1, G: 1, D: 32 },
       { B: 2, Tq: 1, Tk: 203, H: 2, G: 1, D: 64 },
     ];
