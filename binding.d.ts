@@ -37,6 +37,35 @@ export interface MemoryCounters {
   systemAllocations: number;
 }
 
+/** A matrix product c [m, n] = op(a) [m, k] op(b) [k, n], as far as the choice of its algorithm depends on it. */
+export interface Product {
+  m: number;
+  n: number;
+  k: number;
+  transposeA: boolean;
+  transposeB: boolean;
+  /** Of a and b. */
+  inputs: "f32" | "bf16";
+  /** Of c. */
+  output: "f32" | "bf16";
+  /** The largest powers of two, up to 256, that divide the addresses of a, b and c. */
+  alignment: [number, number, number];
+}
+
+/** A product that a device has computed. */
+export interface SeenProduct extends Product {
+  /** How often it was enqueued without `accumulate`, and with it; a recorded one counts once. */
+  writes: number;
+  adds: number;
+  /** Whether it took its algorithm from the device's table. */
+  inTable: boolean;
+}
+
+/** A product with its algorithm: 64 bytes that the library wrote, and that the same version of it can read. */
+export interface TableProduct extends Product {
+  algorithm: Uint8Array;
+}
+
 /** An opened device: its memory, and its in-order queue of operations. */
 export class Device {
   /**
@@ -53,6 +82,13 @@ export class Device {
   readonly name: string;
   /** Whether bf16 products run faster than f32 ones. */
   readonly nativeBf16: boolean;
+  /** A GPU's compute capability, such as `9.0`; null if the device is no GPU. */
+  readonly computeCapability: string | null;
+  /**
+   * Name and version of the library of matrix products, if it has several algorithms for each; else null, and the three
+   * methods for products throw `DeviceError`.
+   */
+  readonly productLibrary: string | null;
   memory(): MemoryCounters;
   /** Joules the device has used since power-on, from its own counter; null if it has none. */
   energy(): number | null;
@@ -74,6 +110,19 @@ export class Device {
   beginCapture(): void;
   /** The operations since `beginCapture`; they can be launched any number of times, on the same memory. */
   endCapture(): Graph;
+  /** The products enqueued since the device was opened or `useProductTable` was called. */
+  products(): Promise<SeenProduct[]>;
+  /**
+   * The algorithms that the library suggests for a product, the one that it expects to be the fastest first: that one
+   * computes the product if it is not in the table. They may add in different orders.
+   */
+  productAlgorithms(product: Product): Promise<Uint8Array[]>;
+  /**
+   * From here on, computes these products by these algorithms, instead of those of an earlier table. Graphs keep what
+   * they were recorded with.
+   * @throws RangeError (the promise) if the library refuses an algorithm; the earlier table is kept
+   */
+  useProductTable(table: readonly TableProduct[]): Promise<void>;
 }
 
 /** Recorded operations: a CUDA graph on `cuda` (and `simt`), a list on `cpu`. Keeps the memory they use alive. */

@@ -38,6 +38,9 @@ export {
   type DType,
   type Graph,
   type MemoryCounters,
+  type Product,
+  type SeenProduct,
+  type TableProduct,
   Tensor,
 } from "./native.js";
 export { Decoder } from "./nn/decoder.js";

@@ -55,4 +55,7 @@ export type {
   DType,
   Graph,
   MemoryCounters,
+  Product,
+  SeenProduct,
+  TableProduct,
 } from "../binding.js";

@@ -25,12 +25,12 @@ git describe --always --dirty >"$pack/revision"
 cp "$(readlink -f "$(command -v node)")" "$tools/bin/node"
 
 # What the backends link and Linux does not have everywhere.
-ldd build/Release/*.so | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
+find build/Release -name '*.so' ! -name 'nextpatch_simt.so' -exec ldd {} + | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
   grep -vE '/(libc|libm|libdl|librt|libpthread|libstdc\+\+|libgcc_s)\.so' |
   xargs cp -L -t "$tools/lib"
 
 # Of the packages, what the command, tsx and jest load on this platform.
-left_out=()
+left_out=(--exclude 'nextpatch_simt.*') # for machines without a GPU
 for name in .cache @biomejs @huggingface @node-llama-cpp @stdlib @types @typescript clang-format-node cmake-js \
   node-llama-cpp playwright-core publint typescript; do
   left_out+=(--exclude "node_modules/$name")

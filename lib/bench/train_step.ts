@@ -6,6 +6,8 @@ import { checkPrecision, Device, type PrecisionSpec } from "../device.js";
 import { Llama } from "../nn/llama.js";
 import { plannedBytes, planRun } from "../train/memory_plan.js";
 import { peakFlops } from "../train/peak.js";
+import { checkPlace, readTable } from "../train/product_table.js";
+import { RunProducts } from "../train/run_products.js";
 import { Stepper } from "../train/stepper.js";
 
 /** The training step to time. */
@@ -26,6 +28,10 @@ export interface TrainBenchOptions {
   readonly microBatch?: number | "auto";
   /** What the backward computes again, to keep less. Default none. */
   readonly recompute?: Recompute;
+  /** The file of `nextpatch tune` with the algorithms of matrix products. Default null: the library's choice. */
+  readonly productTable?: string | null;
+  /** Called with messages for the user: how many products are in the table. */
+  readonly log?: (message: string) => void;
   /** Called with the number of steps done, warm-up included, and the total. */
   readonly onStep?: (done: number, of: number) => void;
 }
@@ -49,13 +55,14 @@ const warmupSteps = 2;
 /**
  * Times whole training steps (forward, backward, AdamW, the read-back of loss and norm) on random tokens.
  * @throws TypeError or RangeError for a wrong argument, including sizes that do not fit each other
- * @throws ConfigError for an invalid model, or one whose context is shorter than the sequences
+ * @throws ConfigError for an invalid model, one whose context is shorter than the sequences, or a product table that is
+ *   not one for this device
  * @throws DeviceError, OutOfMemoryError
  */
 export async function benchTrainStep(device: Device, options: TrainBenchOptions): Promise<TrainBenchResult> {
   checkArguments(device, options);
   const { model: section, patchSize, sequenceLength, tokensPerStep, precision, microBatch = "auto" } = options;
-  const { recompute = "none" } = options;
+  const { recompute = "none", productTable = null } = options;
   const timed = options.steps ?? 5;
   const config = parseRunConfig(
     {
@@ -73,10 +80,13 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
   const stages = resolveStages(config, tokensPerStep);
   const stage = stages[0]!;
   const dtype = device.computeDType(precision);
+  const table = productTable === null ? null : await readTable(productTable);
+  if (table !== null) checkPlace(table, device);
   const plan = planRun(device, { config: config.model!, dtype, recompute: config.recompute }, stages, null);
   const peak = await peakFlops(device, dtype);
   device.trim(); // frees what measuring left cached
   const before = device.memory();
+  await using products = await RunProducts.open(device, table, options.log);
   using model = Llama.create(config.model!, { device, precision });
   using stepper = new Stepper(model, plan, stages, null);
   const times: number[] = [];
@@ -87,6 +97,7 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
     const start = performance.now();
     await stepper.step(0, tokens, 1e-4);
     if (step >= warmupSteps) times.push((performance.now() - start) / 1000);
+    if (step === 0) await products.report();
     options.onStep?.(step + 1, warmupSteps + timed);
   }
   const after = device.memory();
@@ -108,7 +119,7 @@ function checkArguments(device: Device, options: TrainBenchOptions): void {
   const check = new Arguments("benchTrainStep");
   check.instance("device", device, Device);
   const { model, patchSize, sequenceLength, tokensPerStep, precision } = check.object("options", options);
-  const { steps = 5, microBatch = "auto", recompute = "none", onStep } = options;
+  const { steps = 5, microBatch = "auto", recompute = "none", productTable = null, log, onStep } = options;
   check.object("model", model);
   check.wholeNumber("patchSize", patchSize, 1);
   check.wholeNumber("sequenceLength", sequenceLength, 2);
@@ -123,5 +134,7 @@ function checkArguments(device: Device, options: TrainBenchOptions): void {
     const divides = (batch: number) => Number.isInteger(batch) && batch >= 1 && sequences % batch === 0;
     check.number("microBatch", microBatch, `auto or a divisor of the ${sequences} sequences of a step`, divides);
   }
+  if (productTable !== null) check.string("productTable", productTable, "the name of a file or null");
+  check.callback("log", log);
   check.callback("onStep", onStep);
 }

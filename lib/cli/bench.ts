@@ -21,6 +21,7 @@ interface Flags extends PlacementFlags {
   readonly steps: number;
   readonly microBatch?: number;
   readonly recompute: Recompute;
+  readonly productTable?: string;
 }
 
 /** The flags that `benchTrainStep` gets its options from. */
@@ -32,6 +33,7 @@ const flagOf = {
   steps: "--steps",
   microBatch: "--micro-batch",
   recompute: "--recompute",
+  productTable: "--product-table",
 };
 
 export function registerBench(program: Command, io: CliIo): void {
@@ -71,7 +73,8 @@ function registerTrainStep(bench: Command, io: CliIo): void {
       new Option("--recompute <what>", "what the backward computes again, to keep less in memory")
         .choices([...recomputeKinds])
         .default("none"),
-    );
+    )
+    .option("--product-table <file>", "file of nextpatch tune with the algorithms of matrix products");
   withPlacement(command).action(async (flags: Flags) => {
     const model = await readModel(flags.model);
     const device = open(flags, io);
@@ -85,6 +88,8 @@ function registerTrainStep(bench: Command, io: CliIo): void {
       steps: flags.steps,
       microBatch: flags.microBatch ?? "auto",
       recompute: flags.recompute,
+      productTable: flags.productTable ?? null,
+      log: io.log,
       onStep: (done, of) => progress.update(done, of, `step ${done}/${of}`),
     };
     const bench = fromFlags("benchTrainStep", flagOf, () => benchTrainStep(device, options));

@@ -1,13 +1,12 @@
 /** `nextpatch info`: what this machine can compute on, and whether rightly; what is missing; a run's memory plan. */
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
-import { resolveStages } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
 import type { BackendName, BackendReport, DeviceReport } from "../native.js";
-import { type PlanItem, planItems, plannedBytes, planRun } from "../train/memory_plan.js";
-import { modelShape, readHeldOut, readTokenizer } from "../train/setup.js";
+import { type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
+import { planConfig } from "../train/run_plan.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import { checkDevices, checkText, devicesToCheck, judge } from "./check.js";
 import type { CliIo } from "./io.js";
@@ -63,11 +62,7 @@ async function planOf(path: string, set: string[]): Promise<Plan> {
   const device = Device.open(config.device as DeviceSpec);
   const dataset = await TokenDataset.open(config.data.train);
   await dataset.close(); // its size is known
-  const stages = resolveStages(config, dataset.tokenCount);
-  const shape = await modelShape(config, await readTokenizer(config));
-  const heldOut = await readHeldOut(config, shape.vocab_size);
-  const dtype = device.computeDType(config.precision);
-  const plan = planRun(device, { config: shape, dtype, recompute: config.recompute }, stages, heldOut);
+  const { plan } = await planConfig(config, device, dataset.tokenCount);
   return {
     device: `${device.backend} (${device.name})`,
     items: planItems(device, plan),

@@ -12,6 +12,7 @@ import { registerInfo } from "./info.js";
 import { createIo } from "./io.js";
 import { registerPrepare } from "./prepare.js";
 import { registerTrain } from "./train.js";
+import { registerTune } from "./tune.js";
 
 const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -40,6 +41,7 @@ for (const register of [
   registerCompare,
   registerExport,
   registerBench,
+  registerTune,
   registerInfo,
 ]) {
   register(program, io);

@@ -9,6 +9,7 @@ import type { RunConfig } from "../config/config.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
 import { writeText } from "../train/durable.js";
+import { tableToBegin } from "../train/run_table.js";
 import { readRunJson } from "./run_json.js";
 
 /** The environment in which a run was measured. */
@@ -32,6 +33,8 @@ export interface Environment {
   /** Tokens in the training and the held-out shards: if the data was prepared again, they differ. */
   readonly trainTokens: number;
   readonly valTokens: number;
+  /** SHA-256 of the product table; null: none. */
+  readonly productTable: string | null;
   /** When it was recorded, in ISO 8601. */
   readonly date: string;
 }
@@ -44,9 +47,10 @@ const decisive = [
   "processor",
   "trainTokens",
   "valTokens",
+  "productTable",
 ] as const satisfies readonly (keyof Environment)[];
 
-/** Reads the environment of a run of this config on data with these token counts. @throws DeviceError */
+/** Reads the environment of a run of this config on data with these token counts. @throws DeviceError, ConfigError */
 export async function readEnvironment(
   config: RunConfig,
   data: Pick<Environment, "trainTokens" | "valTokens">,
@@ -65,6 +69,7 @@ export async function readEnvironment(
     libraries: backends().find(({ name }) => name === device.backend)?.versions ?? {},
     commit: await readCommit(),
     ...data,
+    productTable: (await tableToBegin(config))?.sha256 ?? null,
     date: new Date().toISOString(),
   };
 }
@@ -101,7 +106,7 @@ export async function recordEnvironment(runFolder: string, environment: Environm
  * @throws ConfigError
  */
 export function checkSameEnvironment(runFolder: string, before: Environment, now: Environment): void {
-  const changed = decisive.filter((key) => before[key] !== now[key]);
+  const changed = decisive.filter((key) => (before[key] ?? null) !== (now[key] ?? null));
   if (changed.length === 0) return;
   const list = changed.map((key) => `${key}: ${before[key] ?? "not set"} before, ${now[key] ?? "not set"} now`);
   throw new ConfigError(

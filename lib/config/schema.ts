@@ -176,6 +176,13 @@ export const runConfigSchema = z.strictObject({
       "What the backward computes again instead of keeping it: none; elementwise: norms and SwiGLU's product; block: all " +
         "of a layer except its residual stream. The loss is the same, bit for bit, if the micro-batch is.",
     ),
+  productTable: text
+    .nullable()
+    .default(null)
+    .describe(
+      "cuda only: a file of `nextpatch tune`, with algorithms for this config's matrix products on this GPU. The run keeps " +
+        "a copy. null: cuBLASLt's first choice.",
+    ),
   seed: z
     .int()
     .min(0)

@@ -2,8 +2,11 @@
 import { createHash } from "node:crypto";
 import type { RunConfig } from "../config/config.js";
 
-/** Sections that may change when a run is resumed: they say where and how often, not what is computed. */
-const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint", "eval", "device", "recompute"]);
+/**
+ * Sections that may change when a run is resumed: they say where and how often, not what is computed. What is in the
+ * product table counts, not where it lies: run_table.ts.
+ */
+const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint", "eval", "device", "recompute", "productTable"]);
 
 /** A SHA-256, in hexadecimal, of the part of a config that determines what a run computes. */
 export function configHash(config: RunConfig): string {

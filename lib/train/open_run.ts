@@ -1,17 +1,20 @@
 /** Opens everything that a run needs, and closes it again. */
 import type { RunConfig } from "../config/config.js";
-import { type ResolvedStage, resolveStages } from "../config/stages.js";
+import type { ResolvedStage } from "../config/stages.js";
 import { TokenDataset } from "../data/dataset.js";
 import { Device, type DeviceSpec } from "../device.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
 import { loadTrainerTensors } from "./checkpoint.js";
 import { Cleanup } from "./cleanup.js";
-import { planRun, type RunPlan } from "./memory_plan.js";
+import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
+import { checkPlace } from "./product_table.js";
 import { noProgress, type TrainerProgress } from "./progress.js";
 import { RunFolder } from "./run_folder.js";
-import { modelShape, readHeldOut, readTokenizer } from "./setup.js";
+import { planConfig } from "./run_plan.js";
+import { RunProducts } from "./run_products.js";
+import { checkRecorded, keepTable, tableToBegin, tableToResume } from "./run_table.js";
 import { Stepper } from "./stepper.js";
 import { readTrainerState } from "./trainer_state.js";
 
@@ -24,6 +27,9 @@ export interface OpenRun {
   readonly plan: RunPlan;
   readonly dataset: TokenDataset;
   readonly stepper: Stepper;
+  readonly products: RunProducts;
+  /** SHA-256 of the table that the products' algorithms are from; null: the library's choice. */
+  readonly productTable: string | null;
   readonly extras: ModelFolderExtras;
   /** FLOP/s that MFU is a fraction of; null if unknown. */
   readonly peak: number | null;
@@ -61,16 +67,15 @@ async function open(
 
   const dataset = await TokenDataset.open(config.data.train);
   cleanup.add(() => dataset.close());
-  const stages = resolveStages(config, dataset.tokenCount);
-  const tokenizer = await readTokenizer(config);
-  const shape = await modelShape(config, tokenizer);
-  const heldOut = await readHeldOut(config, shape.vocab_size);
-  const plan = planRun(device, { config: shape, dtype, recompute: config.recompute }, stages, heldOut);
+  const { stages, tokenizer, shape, heldOut, plan } = await planConfig(config, device, dataset.tokenCount);
 
-  const { folder, checkpoint } = resume
-    ? await RunFolder.reopen(config)
-    : { folder: await RunFolder.create(config), checkpoint: null };
+  const begun = resume ? await RunFolder.reopen(config) : null;
+  const table = await (begun ? tableToResume(config) : tableToBegin(config));
+  if (table !== null) checkPlace(table, device);
+  const { folder, checkpoint } = begun ?? { folder: await RunFolder.create(config), checkpoint: null };
+  if (begun === null) await keepTable(folder.path, table);
   const state = checkpoint === null ? null : await readTrainerState(checkpoint, config, stages);
+  if (state !== null) checkRecorded(folder.path, table, state.productTable);
 
   const peak = await peakFlops(device, dtype);
   const placement = { device, precision: config.precision };
@@ -80,6 +85,8 @@ async function open(
       : Llama.create(shape, { ...placement, seed: config.init.seed });
   cleanup.add(() => model.dispose());
   device.trim(); // frees what measuring and loading left cached
+  const products = await RunProducts.open(device, table, log);
+  cleanup.add(() => products.close());
   const stepper = new Stepper(model, plan, stages, heldOut);
   cleanup.add(() => stepper.dispose());
 
@@ -96,5 +103,20 @@ async function open(
   }
   const extras = tokenizer ? { tokenizer: { ...tokenizer, maxLength: shape.max_position_embeddings } } : {};
   const close = () => cleanup.run();
-  return { config, model, stages, folder, plan, dataset, stepper, extras, peak, progress, close };
+  const productTable = table?.sha256 ?? null;
+  return {
+    config,
+    model,
+    stages,
+    folder,
+    plan,
+    dataset,
+    stepper,
+    products,
+    productTable,
+    extras,
+    peak,
+    progress,
+    close,
+  };
 }

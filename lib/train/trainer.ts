@@ -43,8 +43,9 @@ export class Trainer {
    * stays open.
    * @param config as `loadRunConfig` or `parseRunConfig` returns it
    * @throws TypeError for a wrong argument
-   * @throws ConfigError if the config has not been parsed or cannot be run with this data, the folder already holds a
-   *   run, or, to resume, holds none or one whose config computes something else
+   * @throws ConfigError if the config has not been parsed or cannot be run with this data, its product table is not one
+   *   for this device, the folder already holds a run, or, to resume, holds none or one whose config or product table
+   *   computes something else
    * @throws DataError if the shards are missing or damaged, or hold no held-out sequence
    * @throws CheckpointError if the checkpoint, or the model of `init.from`, is damaged or of another run
    * @throws DeviceError, OutOfMemoryError if the device is missing, or the plan does not fit its memory
@@ -100,7 +101,7 @@ export class Trainer {
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
-    const { config, folder } = this.#run;
+    const { config, folder, products } = this.#run;
     const metrics = await MetricsWriter.open(folder.metrics, { resumeAfter: this.step });
     try {
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
@@ -109,9 +110,12 @@ export class Trainer {
         const end = stage.firstStep + stage.steps;
         if (this.step >= end) continue;
         const loader = this.#beginStage(stage);
+        let first = true;
         try {
           while (this.step < end) {
             const line = await this.#trainStep(stage, loader);
+            if (first) await products.report();
+            first = false;
             await metrics.append(line);
             this.#skipped.check(line);
             const last = this.step === this.totalSteps;
@@ -233,6 +237,7 @@ export class Trainer {
       stage,
       optimizerSteps: optimizerSteps!,
       seed: config.seed,
+      productTable: this.#run.productTable,
       configHash: configHash(config),
     };
     await writeCheckpoint(

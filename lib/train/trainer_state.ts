@@ -10,6 +10,7 @@ import { configHash } from "./config_hash.js";
 
 const count = z.int().min(0);
 const amount = z.number().min(0);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 in hexadecimal" });
 
 const stateSchema = z.object({
   /** Steps done in the run. */
@@ -36,8 +37,10 @@ const stateSchema = z.object({
   optimizerSteps: count,
   /** The seed that, with the data position, is all the random state there is. */
   seed: count,
+  /** SHA-256 of the run's product table; null: it has none. */
+  productTable: sha256.nullable().default(null),
   /** Hash of the config when the checkpoint was written; see config_hash.ts. */
-  configHash: z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 in hexadecimal" }),
+  configHash: sha256,
 });
 
 /** The content of `trainer/state.json`. */

@@ -8,6 +8,7 @@
 #include "environment.h"
 #include "errors.h"
 #include "graph.h"
+#include "products.h"
 
 namespace nextpatch::binding {
 namespace {
@@ -34,12 +35,17 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
       {accessor<DeviceHandle, &DeviceHandle::backend>("backend"), accessor<DeviceHandle, &DeviceHandle::index>("index"),
        accessor<DeviceHandle, &DeviceHandle::threads>("threads"), accessor<DeviceHandle, &DeviceHandle::name>("name"),
        accessor<DeviceHandle, &DeviceHandle::native_bf16>("nativeBf16"),
+       accessor<DeviceHandle, &DeviceHandle::compute_capability>("computeCapability"),
+       accessor<DeviceHandle, &DeviceHandle::product_library>("productLibrary"),
        method<DeviceHandle, &DeviceHandle::memory>("memory"), method<DeviceHandle, &DeviceHandle::energy>("energy"),
        method<DeviceHandle, &DeviceHandle::trim>("trim"),
        method<DeviceHandle, &DeviceHandle::synchronize>("synchronize"),
        method<DeviceHandle, &DeviceHandle::mark>("mark"), method<DeviceHandle, &DeviceHandle::marks>("marks"),
        method<DeviceHandle, &DeviceHandle::begin_capture>("beginCapture"),
-       method<DeviceHandle, &DeviceHandle::end_capture>("endCapture")});
+       method<DeviceHandle, &DeviceHandle::end_capture>("endCapture"),
+       method<DeviceHandle, &DeviceHandle::products>("products"),
+       method<DeviceHandle, &DeviceHandle::product_algorithms>("productAlgorithms"),
+       method<DeviceHandle, &DeviceHandle::use_product_table>("useProductTable")});
 }
 
 DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -74,6 +80,15 @@ Napi::Value DeviceHandle::name(const Napi::CallbackInfo& info) {
 }
 Napi::Value DeviceHandle::native_bf16(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), device_->info().native_bf16);
+}
+
+Napi::Value DeviceHandle::compute_capability(const Napi::CallbackInfo& info) {
+  const std::string& capability = device_->info().capability;
+  return capability.empty() ? info.Env().Null() : Napi::Value(Napi::String::New(info.Env(), capability));
+}
+Napi::Value DeviceHandle::product_library(const Napi::CallbackInfo& info) {
+  const Products* const products = device_->products();
+  return products ? Napi::Value(Napi::String::New(info.Env(), products->library())) : info.Env().Null();
 }
 
 Napi::Value DeviceHandle::memory(const Napi::CallbackInfo& info) {
@@ -144,6 +159,55 @@ Napi::Value DeviceHandle::begin_capture(const Napi::CallbackInfo& info) {
 
 Napi::Value DeviceHandle::end_capture(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value { return GraphHandle::create(info.Env(), device_->end_capture()); });
+}
+
+Napi::Value DeviceHandle::ask_products(Napi::Env env, const char* method, std::function<void(Products&)> part,
+                                       std::function<Napi::Value(Napi::Env)> result) {
+  device_->require_no_capture(method);
+  Products* const products = device_->products();
+  if (!products)
+    throw Error(ErrorKind::device,
+                std::string(method) + ": " + device_->backend() + " has one algorithm for each matrix product");
+  device_->run(method, [products, part = std::move(part)](Kernels&) { part(*products); }, {});
+  auto settlement = Environment::of(env).promise(std::move(result));
+  device_->synchronize(settlement.done);
+  return settlement.promise;
+}
+
+Napi::Value DeviceHandle::products(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    auto found = std::make_shared<std::vector<SeenProduct>>();
+    return ask_products(
+        info.Env(), "products", [found](Products& products) { *found = products.seen(); },
+        [found](Napi::Env env) -> Napi::Value {
+          Napi::Array out = Napi::Array::New(env);
+          for (const SeenProduct& seen : *found) out.Set(out.Length(), to_object(env, seen));
+          return out;
+        });
+  });
+}
+
+Napi::Value DeviceHandle::product_algorithms(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Product product = read_product(info[0], "productAlgorithms: product");
+    auto found = std::make_shared<std::vector<Algorithm>>();
+    return ask_products(
+        info.Env(), "productAlgorithms", [found, product](Products& products) { *found = products.suggested(product); },
+        [found](Napi::Env env) -> Napi::Value {
+          Napi::Array out = Napi::Array::New(env);
+          for (const Algorithm& algorithm : *found) out.Set(out.Length(), to_bytes(env, algorithm));
+          return out;
+        });
+  });
+}
+
+Napi::Value DeviceHandle::use_product_table(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return ask_products(
+        info.Env(), "useProductTable",
+        [table = read_product_table(info[0], "useProductTable: table")](Products& products) { products.use(table); },
+        [](Napi::Env env) { return env.Undefined(); });
+  });
 }
 
 Napi::Value backends(const Napi::CallbackInfo& info) {

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 
 #include "../core/device.h"
@@ -26,6 +27,8 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value threads(const Napi::CallbackInfo& info);
   Napi::Value name(const Napi::CallbackInfo& info);
   Napi::Value native_bf16(const Napi::CallbackInfo& info);
+  Napi::Value compute_capability(const Napi::CallbackInfo& info);
+  Napi::Value product_library(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value energy(const Napi::CallbackInfo& info);
   Napi::Value trim(const Napi::CallbackInfo& info);
@@ -34,6 +37,13 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value marks(const Napi::CallbackInfo& info);
   Napi::Value begin_capture(const Napi::CallbackInfo& info);
   Napi::Value end_capture(const Napi::CallbackInfo& info);
+  Napi::Value products(const Napi::CallbackInfo& info);
+  Napi::Value product_algorithms(const Napi::CallbackInfo& info);
+  Napi::Value use_product_table(const Napi::CallbackInfo& info);
+
+  // Runs `part` on the queue thread. Returns a promise of `result`, which is called on the event loop.
+  Napi::Value ask_products(Napi::Env env, const char* method, std::function<void(Products&)> part,
+                           std::function<Napi::Value(Napi::Env)> result);
 
   std::shared_ptr<Device> device_;
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../kernels.h"
+#include "products.h"
 
 namespace nextpatch {
 
@@ -17,6 +18,7 @@ struct DeviceInfo {
   std::string name;          // "NVIDIA H200", "AMD EPYC (2 threads, AVX-512 BF16)"
   int64_t total_bytes = 0;   // memory of the device
   bool native_bf16 = false;  // bf16 products run faster than f32 ones
+  std::string capability;    // a GPU's compute capability, "9.0"; empty: not a GPU
   std::string code;          // the compiled code that it runs: "machine code for sm_80"; empty: none
 };
 
@@ -28,8 +30,8 @@ struct MemoryStatus {
 // A point in a context's stream of work that can be waited for.
 using Ticket = uint64_t;
 
-// An opened device. All methods but allocate*, free*, memory, energy, asynchronous, seconds_between and wait are called
-// on the device's queue thread only, so a context needs no lock for them.
+// An opened device. All methods but allocate*, free*, memory, energy, asynchronous, products, seconds_between and wait
+// are called on the device's queue thread only, so a context needs no lock for them.
 class Context {
  public:
   virtual ~Context() = default;
@@ -40,6 +42,9 @@ class Context {
   // allocates it, so that it is counted and planned like all other memory.
   virtual size_t workspace_bytes() const { return 0; }
   virtual void use_workspace(void* /*data*/) {}
+
+  // The algorithms of matrix products; nullptr if there is one for each. Any thread.
+  virtual Products* products() { return nullptr; }
 
   // Called once on the queue thread before the first operation.
   virtual void enter() {}

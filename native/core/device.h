@@ -90,6 +90,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void* allocate(size_t bytes);
   // The workspace of matrix products: part of the memory in use as long as the device is open.
   size_t workspace_bytes() const { return context_->workspace_bytes(); }
+  // As Context's: call its methods in an operation.
+  Products* products() { return context_->products(); }
   MemoryStatus memory_status();
   double energy() { return context_->energy(); }
 

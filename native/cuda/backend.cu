@@ -85,6 +85,7 @@ class CudaBackend final : public Backend {
       info.name = properties.name;
       info.total_bytes = int64_t(properties.totalGlobalMem);
       info.native_bf16 = properties.major >= kOldestMajor;
+      info.capability = std::to_string(properties.major) + "." + std::to_string(properties.minor);
       info.code = code_of(properties);
       found.push_back(info);
     }

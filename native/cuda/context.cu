@@ -6,6 +6,7 @@
 
 #include "../core/error.h"
 #include "check.h"
+#include "wgmma.h"
 
 namespace nextpatch::cuda {
 namespace {
@@ -17,6 +18,7 @@ Device describe(int index) {
   device.index = index;
   device.shared_bytes = properties.sharedMemPerBlockOptin;
   device.multiprocessor_bytes = properties.sharedMemPerMultiprocessor;
+  device.major = properties.major;
   return device;
 }
 
@@ -40,6 +42,7 @@ CudaContext::Owned::Owned(int index) : Owned() {
   check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "open", "cudaDeviceGetStreamPriorityRange failed");
   for (cudaStream_t* stream : {&device.stream, &copies})
     check(cudaStreamCreateWithPriority(stream, cudaStreamNonBlocking, greatest), "open", "cudaStreamCreate failed");
+  device.wgmma = has_wgmma(device.major, device.stream);
   void* host = nullptr;
   check(cudaHostAlloc(&host, sizeof(BadId), cudaHostAllocMapped), "open", "cudaHostAlloc failed");
   bad_id = static_cast<BadId*>(host);

@@ -18,6 +18,7 @@ class CudaContext final : public Context {
   Kernels& kernels() override { return kernels_; }
   size_t workspace_bytes() const override { return kernels_.workspace_bytes(); }
   void use_workspace(void* data) override { kernels_.use_workspace(data); }
+  Products* products() override { return kernels_.products(); }
   void enter() override;
   void* allocate(size_t bytes) override;
   void free(void* data) override;

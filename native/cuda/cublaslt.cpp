@@ -109,6 +109,7 @@ CublasLt load() {
   NEXTPATCH_FIND(MatmulPreferenceDestroy);
   NEXTPATCH_FIND(MatmulPreferenceSetAttribute);
   NEXTPATCH_FIND(MatmulAlgoGetHeuristic);
+  NEXTPATCH_FIND(MatmulAlgoCheck);
   NEXTPATCH_FIND(Matmul);
 #undef NEXTPATCH_FIND
   return api;

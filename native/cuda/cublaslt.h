@@ -66,6 +66,8 @@ struct CublasLt {
   lt::Status (*MatmulAlgoGetHeuristic)(lt::Handle, lt::Description, lt::Layout a, lt::Layout b, lt::Layout c,
                                        lt::Layout d, lt::Preference, int requested, lt::HeuristicResult*,
                                        int* returned);
+  lt::Status (*MatmulAlgoCheck)(lt::Handle, lt::Description, lt::Layout a, lt::Layout b, lt::Layout c, lt::Layout d,
+                                const lt::Algorithm*, lt::HeuristicResult*);
   lt::Status (*Matmul)(lt::Handle, lt::Description, const void* alpha, const void* a, lt::Layout, const void* b,
                        lt::Layout, const void* beta, const void* c, lt::Layout, void* d, lt::Layout,
                        const lt::Algorithm*, void* workspace, size_t workspace_bytes, cudaStream_t);

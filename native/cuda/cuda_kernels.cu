@@ -12,6 +12,8 @@ size_t CudaKernels::workspace_bytes() const { return 2 * gemm_->workspace_bytes(
 
 void CudaKernels::use_workspace(void* data) { workspace_ = static_cast<char*>(data); }
 
+Products* CudaKernels::products() { return gemm_->products(); }
+
 void CudaKernels::matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                          bool accumulate) {
   gemm_->matmul({device_.stream, workspace_}, c, a, b, transpose_a, transpose_b, accumulate);

@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "../core/products.h"
 #include "../kernels.h"
 #include "side_stream.h"
 
@@ -17,9 +18,11 @@ struct BadId;
 // What a kernel's launcher needs to know about the device.
 struct Device {
   int index = 0;
+  int major = 0;  // of the compute capability
   cudaStream_t stream = nullptr;
   size_t shared_bytes = 0;          // the most dynamic shared memory of a block, opted in
   size_t multiprocessor_bytes = 0;  // shared memory of a multiprocessor
+  bool wgmma = false;               // whether it runs a warpgroup's products
   BadId* bad_id = nullptr;          // where kernels report ids outside the vocabulary
 };
 
@@ -31,6 +34,7 @@ class CudaKernels final : public Kernels {
   // As Context's.
   size_t workspace_bytes() const;
   void use_workspace(void* data);
+  Products* products();
 
   // The device's stream waits for all products beside it.
   void join_products() { side_.join_all(); }

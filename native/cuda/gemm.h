@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "../core/products.h"
 #include "../core/view.h"
 #include "cuda_kernels.h"
 
@@ -27,6 +28,9 @@ class Gemm {
                       bool accumulate) = 0;
 
   virtual size_t workspace_bytes() const = 0;
+
+  // As Context's.
+  virtual Products* products() { return nullptr; }
 };
 
 std::unique_ptr<Gemm> make_gemm();

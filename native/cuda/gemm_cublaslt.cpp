@@ -1,12 +1,12 @@
 #include <array>
-#include <cstdlib>
+#include <cstring>
 #include <map>
-#include <tuple>
 
 #include "../core/error.h"
 #include "check.h"
 #include "cublaslt.h"
 #include "gemm.h"
+#include "product_key.h"
 
 namespace nextpatch::cuda {
 namespace {
@@ -47,31 +47,22 @@ struct Preference {
   }
 };
 
-// The largest power of two up to 256 that divides the address: the alignment that an algorithm may rely on.
-uint32_t alignment_of(const void* data) {
-  const uintptr_t address = reinterpret_cast<uintptr_t>(data) | 256;
-  return uint32_t(address & (~address + 1));
-}
-
-// The heuristic's algorithms are sorted by the time that it expects. NEXTPATCH_CUBLAS_CANDIDATE=N takes the one that N
-// others precede, so that all of them can be timed.
-size_t wanted_candidate() {
-  const char* number = std::getenv("NEXTPATCH_CUBLAS_CANDIDATE");
-  return number ? std::strtoul(number, nullptr, 10) : 0;
-}
-
 // cuBLAS is column-major, so it sees a row-major matrix as its transpose: c = op(a) op(b) is requested as
 // c^T = op(b)^T op(a)^T, with the operands exchanged and no data moved.
 struct Plan {
   lt::Description description = nullptr;
   Layout first, second, result;  // b, a, c
   lt::Algorithm algorithm{};
+  bool in_table = false;
+  int64_t writes = 0, adds = 0;  // how often it was enqueued
 
-  Plan(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b)
-      : first(b.dtype, b.dim(1), b.dim(0)), second(a.dtype, a.dim(1), a.dim(0)), result(c.dtype, c.dim(1), c.dim(0)) {
+  explicit Plan(const Product& p)
+      : first(p.inputs, p.transpose_b ? p.k : p.n, p.transpose_b ? p.n : p.k),
+        second(p.inputs, p.transpose_a ? p.m : p.k, p.transpose_a ? p.k : p.m),
+        result(p.output, p.n, p.m) {
     check_blas(cublaslt().MatmulDescCreate(&description, lt::kCompute32F, lt::kF32), "cublasLtMatmulDescCreate");
-    const lt::Operation of_first = transpose_b ? lt::kT : lt::kN;
-    const lt::Operation of_second = transpose_a ? lt::kT : lt::kN;
+    const lt::Operation of_first = p.transpose_b ? lt::kT : lt::kN;
+    const lt::Operation of_second = p.transpose_a ? lt::kT : lt::kN;
     set(lt::kTransposeA, of_first);
     set(lt::kTransposeB, of_second);
   }
@@ -87,12 +78,14 @@ struct Plan {
   }
 };
 
-class CublasLtGemm final : public Gemm {
+class CublasLtGemm final : public Gemm, public Products {
  public:
-  CublasLtGemm() { check_blas(cublaslt().Create(&handle_), "cublasLtCreate"); }
+  // A library that is there but does not start fails the first product, not the device: other operations run without
+  // it.
+  CublasLtGemm() : created_(cublaslt().Create(&handle_)) {}
   ~CublasLtGemm() override {
     plans_.clear();
-    cublaslt().Destroy(handle_);
+    if (created_ == lt::kSuccess) cublaslt().Destroy(handle_);
   }
 
   void matmul(const Lane& lane, const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
@@ -103,71 +96,117 @@ class CublasLtGemm final : public Gemm {
       return;
     }
     const float alpha = 1, beta = accumulate ? 1 : 0;
-    Plan& plan = find(c, a, b, transpose_a, transpose_b);
-    check_blas(cublaslt().Matmul(handle_, plan.description, &alpha, b.data, plan.first.value, a.data, plan.second.value,
-                                 &beta, c.data, plan.result.value, c.data, plan.result.value, &plan.algorithm,
-                                 lane.workspace, kWorkspaceBytes, lane.stream),
+    Plan& plan = find(product_of(c, a, b, transpose_a, transpose_b));
+    ++(accumulate ? plan.adds : plan.writes);
+    check_blas(cublaslt().Matmul(handle(), plan.description, &alpha, b.data, plan.first.value, a.data,
+                                 plan.second.value, &beta, c.data, plan.result.value, c.data, plan.result.value,
+                                 &plan.algorithm, lane.workspace, kWorkspaceBytes, lane.stream),
                "cublasLtMatmul");
   }
 
   size_t workspace_bytes() const override { return kWorkspaceBytes; }
 
- private:
-  using Key = std::tuple<int64_t, int64_t, int64_t, bool, bool, DType, DType, uint32_t, uint32_t, uint32_t>;
+  Products* products() override { return this; }
 
-  // The heuristic's choice, queried once per shape. Algorithms are not timed here: timings would choose between
-  // algorithms that add in different orders, and so change the bits of a run.
-  Plan& find(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b) {
-    const uint32_t align_a = alignment_of(a.data), align_b = alignment_of(b.data), align_c = alignment_of(c.data);
-    const int64_t inner = transpose_a ? a.dim(0) : a.dim(1);
-    const Key key{c.dim(0), c.dim(1), inner, transpose_a, transpose_b, a.dtype, c.dtype, align_a, align_b, align_c};
-    auto& plan = plans_[key];
-    if (plan) return *plan;
-    auto made = std::make_unique<Plan>(c, a, b, transpose_a, transpose_b);
-    Preference preference;
-    preference.set(lt::kMaxWorkspaceBytes, uint64_t(kWorkspaceBytes));
-    preference.set(lt::kMinAlignmentABytes, align_b);
-    preference.set(lt::kMinAlignmentBBytes, align_a);
-    preference.set(lt::kMinAlignmentCBytes, align_c);
-    preference.set(lt::kMinAlignmentDBytes, align_c);
-    // The parts of a split sum are added in f32, not in the result's bf16, and in a separate step: adding in place is
-    // documented as "in sequence", but not in which sequence. If that leaves no algorithm, any way will do.
-    preference.set(lt::kReductionSchemes, lt::kReduceInComputeType);
-    size_t found = choose(*made, preference);
-    if (found == 0) {
-      preference.set(lt::kReductionSchemes, lt::kReduceInAnyWay);
-      found = choose(*made, preference);
-    }
-    if (found == 0) throw Error(ErrorKind::device, "matmul: cuBLASLt has no algorithm for this shape");
-    if (found <= candidate_)
-      throw Error(ErrorKind::device, "matmul: cuBLASLt has " + std::to_string(found) +
-                                         " algorithms for this shape, NEXTPATCH_CUBLAS_CANDIDATE is " +
-                                         std::to_string(candidate_));
-    plan = std::move(made);
-    return *plan;
+  std::string library() const override {
+    const auto [name, version] = gemm_version();
+    return name + " " + version;
   }
 
-  // Gives the plan the wanted one of the heuristic's algorithms that run. Returns how many there are.
-  size_t choose(Plan& plan, const Preference& preference) {
-    std::array<lt::HeuristicResult, 8> found{};
-    int count = 0;
-    const lt::Status status = cublaslt().MatmulAlgoGetHeuristic(
-        handle_, plan.description, plan.first.value, plan.second.value, plan.result.value, plan.result.value,
-        preference.value, int(found.size()), found.data(), &count);
-    if (status == lt::kNotSupported) return 0;
-    check_blas(status, "cublasLtMatmulAlgoGetHeuristic");
-    size_t running = 0;
-    for (int i = 0; i < count; ++i) {
-      if (found[size_t(i)].state != lt::kSuccess) continue;
-      if (running == candidate_) plan.algorithm = found[size_t(i)].algorithm;
-      ++running;
+  std::vector<SeenProduct> seen() const override {
+    std::vector<SeenProduct> found;
+    for (const auto& [product, plan] : plans_)
+      if (plan->writes + plan->adds > 0) found.push_back({product, plan->writes, plan->adds, plan->in_table});
+    return found;
+  }
+
+  std::vector<Algorithm> suggested(const Product& product) override {
+    std::vector<Algorithm> found;
+    for (const lt::Algorithm& algorithm : suggest(product, Plan(product))) {
+      found.emplace_back();
+      std::memcpy(found.back().data(), &algorithm, sizeof algorithm);
     }
-    return running;
+    return found;
+  }
+
+  void use(const ProductTable& table) override {
+    std::map<Product, std::unique_ptr<Plan>> plans;
+    for (const auto& [product, algorithm] : table) {
+      auto plan = std::make_unique<Plan>(product);
+      std::memcpy(&plan->algorithm, algorithm.data(), sizeof algorithm);
+      plan->in_table = true;
+      require_runs(product, *plan);
+      plans.emplace(product, std::move(plan));
+    }
+    plans_ = std::move(plans);
+  }
+
+ private:
+  static_assert(sizeof(Algorithm) == sizeof(lt::Algorithm));
+
+  // The most algorithms that the heuristic is asked for.
+  static constexpr size_t kMostAlgorithms = 32;
+
+  // The table's algorithm, else the heuristic's first choice that runs, queried once per product. Algorithms are not
+  // timed here: timings would choose between algorithms that add in different orders, and so change the bits of a run.
+  Plan& find(const Product& product) {
+    const auto known = plans_.find(product);
+    if (known != plans_.end()) return *known->second;
+    auto plan = std::make_unique<Plan>(product);
+    const std::vector<lt::Algorithm> algorithms = suggest(product, *plan);
+    if (algorithms.empty()) throw Error(ErrorKind::device, "matmul: cuBLASLt has no algorithm for this shape");
+    plan->algorithm = algorithms.front();
+    return *plans_.emplace(product, std::move(plan)).first->second;
+  }
+
+  // The heuristic's algorithms that run, the one that it expects to be the fastest first.
+  std::vector<lt::Algorithm> suggest(const Product& product, const Plan& plan) const {
+    Preference preference;
+    preference.set(lt::kMaxWorkspaceBytes, uint64_t(kWorkspaceBytes));
+    preference.set(lt::kMinAlignmentABytes, product.align_b);
+    preference.set(lt::kMinAlignmentBBytes, product.align_a);
+    preference.set(lt::kMinAlignmentCBytes, product.align_c);
+    preference.set(lt::kMinAlignmentDBytes, product.align_c);
+    // The parts of a split sum are added in f32, not in the result's bf16, and in a separate step: adding in place is
+    // documented as "in sequence", but not in which sequence. If that leaves no algorithm, any way will do.
+    for (const uint32_t schemes : {lt::kReduceInComputeType, lt::kReduceInAnyWay}) {
+      preference.set(lt::kReductionSchemes, schemes);
+      std::array<lt::HeuristicResult, kMostAlgorithms> found{};
+      int count = 0;
+      const lt::Status status = cublaslt().MatmulAlgoGetHeuristic(
+          handle(), plan.description, plan.first.value, plan.second.value, plan.result.value, plan.result.value,
+          preference.value, int(found.size()), found.data(), &count);
+      if (status == lt::kNotSupported) continue;
+      check_blas(status, "cublasLtMatmulAlgoGetHeuristic");
+      std::vector<lt::Algorithm> running;
+      for (int i = 0; i < count; ++i)
+        if (found[size_t(i)].state == lt::kSuccess) running.push_back(found[size_t(i)].algorithm);
+      if (!running.empty()) return running;
+    }
+    return {};
+  }
+
+  lt::Handle handle() const {
+    check_blas(created_, "cublasLtCreate");
+    return handle_;
+  }
+
+  // Throws an Error if cuBLASLt does not run a plan's algorithm here.
+  void require_runs(const Product& product, const Plan& plan) const {
+    lt::HeuristicResult result{};
+    const lt::Status status =
+        cublaslt().MatmulAlgoCheck(handle(), plan.description, plan.first.value, plan.second.value, plan.result.value,
+                                   plan.result.value, &plan.algorithm, &result);
+    const std::string refused = library() + " refuses the algorithm of " + text_of(product) + ": ";
+    if (status != lt::kSuccess) throw Error(ErrorKind::range, refused + cublaslt().GetStatusString(status));
+    if (result.workspace_bytes > kWorkspaceBytes)
+      throw Error(ErrorKind::range, refused + "it needs " + std::to_string(result.workspace_bytes) +
+                                        " bytes of workspace, there are " + std::to_string(kWorkspaceBytes));
   }
 
   lt::Handle handle_ = nullptr;
-  const size_t candidate_ = wanted_candidate();
-  std::map<Key, std::unique_ptr<Plan>> plans_;
+  lt::Status created_;
+  std::map<Product, std::unique_ptr<Plan>> plans_;
 };
 
 }  // namespace

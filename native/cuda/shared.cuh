@@ -6,13 +6,14 @@
 
 namespace nextpatch::cuda {
 
-// The block's dynamic shared memory, Launch::shared_bytes of it, 128-byte aligned, from `byte_offset` on.
+// The block's dynamic shared memory, Launch::shared_bytes of it, 1024-byte aligned (as wgmma's panels are), from
+// `byte_offset` on.
 template <typename T>
 __device__ __forceinline__ T* shared_memory(size_t byte_offset = 0) {
 #if NEXTPATCH_SIMT
   char* const start = static_cast<char*>(simt::shared_memory());
 #else
-  extern __shared__ __align__(128) char start[];
+  extern __shared__ __align__(1024) char start[];
 #endif
   return reinterpret_cast<T*>(start + byte_offset);
 }

@@ -33,7 +33,10 @@ void Block::begin(int poison) {
     const size_t lanes = threads.size() - i * 32;
     warps[i].alive = lanes < 32 ? (1u << lanes) - 1 : 0xffffffffu;
     warps[i].meetings.clear();
+    warps[i].wgmmas.clear();
+    warps[i].wgmma_group = 0;
   }
+  warpgroups.assign(warps.size() / 4, {});
   for (Barrier& barrier : barriers) barrier.waiting.clear();
   if (shared_bytes > 0) std::memset(shared, poison, shared_bytes);
 }

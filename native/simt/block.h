@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "include/simt/vector_types.h"
+#include "wgmma.h"
 
 namespace nextpatch::simt {
 
@@ -45,6 +46,8 @@ struct Meeting {
 struct Warp {
   unsigned alive = 0;  // lanes that exist and have not exited
   std::vector<Meeting> meetings;
+  std::vector<WgmmaProduct> wgmmas;  // that are not complete
+  int wgmma_group = 0;               // of products that are not committed yet
 };
 
 struct Barrier {
@@ -57,6 +60,7 @@ constexpr int kBarriers = 16;
 struct Block {
   std::vector<Thread> threads;
   std::vector<Warp> warps;
+  std::vector<Warpgroup> warpgroups;
   Barrier barriers[kBarriers];
   Thread* current = nullptr;
   char* shared = nullptr;  // exactly the requested size, so that a sanitizer finds every overrun

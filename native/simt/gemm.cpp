@@ -1,14 +1,18 @@
 // The host implementation of the cuBLASLt products: plain loops over blocks, summed in f32, bitwise reproducible. Under
-// NEXTPATCH_SIMT_MATH=hardware the inner dimension is walked in another order, as no library promises one.
+// NEXTPATCH_SIMT_MATH=hardware the inner dimension is walked in another order, as no library promises one. With
+// imitated_products.h there are several algorithms.
 #include "../cuda/gemm.h"
 
 #include <cuda_bf16.h>
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
 #include <vector>
 
 #include "../cuda/check.h"
+#include "../cuda/product_key.h"
+#include "imitated_products.h"
 
 namespace nextpatch::cuda {
 namespace {
@@ -27,13 +31,13 @@ std::vector<float> widened(const View& in, bool transposed) {
   return out;
 }
 
-void multiply(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b, bool accumulate) {
-  const std::vector<float> left = widened(a, transpose_a), right = widened(b, transpose_b);
-  const int64_t rows = c.dim(0), cols = c.dim(1), inner = transpose_a ? a.dim(0) : a.dim(1);
+// left[rows, inner] right[inner, cols]
+std::vector<float> multiply(const std::vector<float>& left, const std::vector<float>& right, int64_t rows, int64_t cols,
+                            int64_t inner, bool shuffled) {
   constexpr int64_t kBlock = 128;  // rows of the right factor that stay in the cache
   // A step that shares no factor with the length comes by every term once.
   int64_t step = 1;
-  if (simt::hardware_math())
+  if (shuffled)
     for (step = inner / 3 * 2 + 1; std::gcd(step, inner) != 1;) ++step;
   std::vector<float> sums(size_t(rows * cols));
   for (int64_t first = 0; first < inner; first += kBlock) {
@@ -48,7 +52,11 @@ void multiply(const View& c, const View& a, const View& b, bool transpose_a, boo
       }
     }
   }
-  for (int64_t i = 0; i < rows * cols; ++i) {
+  return sums;
+}
+
+void store(const View& c, const std::vector<float>& sums, bool accumulate) {
+  for (int64_t i = 0; i < c.size(); ++i) {
     if (c.dtype == DType::f32) {
       float& to = c.as<float>()[i];
       to = (accumulate ? to : 0) + sums[size_t(i)];
@@ -59,19 +67,36 @@ void multiply(const View& c, const View& a, const View& b, bool transpose_a, boo
   }
 }
 
+void compute(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b, bool accumulate,
+             const simt::Way& way) {
+  static std::atomic<bool> odd{false};
+  const bool shuffled = (way.shuffled || (way.unsteady && (odd = !odd))) != simt::hardware_math();
+  const std::vector<float> left = widened(a, transpose_a), right = widened(b, transpose_b);
+  const int64_t inner = transpose_a ? a.dim(0) : a.dim(1);
+  std::vector<float> sums;
+  for (int i = 0; i < way.times; ++i) sums = multiply(left, right, c.dim(0), c.dim(1), inner, shuffled);
+  store(c, sums, accumulate);
+}
+
 class HostGemm final : public Gemm {
  public:
   void matmul(const Lane& lane, const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
               bool accumulate) override {
+    simt::Way way;
+    if (products_) way = products_->next(product_of(c, a, b, transpose_a, transpose_b), accumulate);
     check(simt::enqueue(lane.stream,
                         [=] {
-                          multiply(c, a, b, transpose_a, transpose_b, accumulate);
+                          compute(c, a, b, transpose_a, transpose_b, accumulate, way);
                           return cudaSuccess;
                         }),
           "matmul");
   }
 
   size_t workspace_bytes() const override { return 0; }
+  Products* products() override { return products_.get(); }
+
+ private:
+  std::unique_ptr<simt::ImitatedProducts> products_ = simt::ImitatedProducts::make();
 };
 
 }  // namespace

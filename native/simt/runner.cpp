@@ -13,6 +13,7 @@
 #include "block.h"
 #include "fault.h"
 #include "fiber.h"
+#include "wgmma.h"
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
@@ -61,6 +62,9 @@ class Runner {
     schedule_ = schedule;
     random_.seed(schedule.seed);
   }
+
+  // Without a lock: asked while a kernel runs, which holds it.
+  Schedule::Order schedule_order() const { return schedule_.order; }
 
   size_t choose(size_t count) {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -113,6 +117,7 @@ class Runner {
       // On a GPU they would still complete, and overwrite what the block stores there by then.
       if (const size_t copies = block_.current->copies.size())
         fail("exits with " + std::to_string(copies) + " cp.async that it never waited for");
+      if (const std::string why = unfinished_wgmmas(*block_.current); !why.empty()) fail(why);
       block_.finish(*block_.current);
       // A thread that never waits is just a call in this loop, without a stack switch.
       Thread* const next = next_thread();
@@ -277,6 +282,8 @@ bool parse_schedule(const char* text, Schedule* schedule) {
 }
 
 void set_schedule(const Schedule& schedule) { runner().set_schedule(schedule); }
+
+Schedule::Order schedule_order() { return runner().schedule_order(); }
 
 size_t choose(size_t count) { return runner().choose(count); }
 

@@ -28,6 +28,8 @@ bool parse_schedule(const char* text, Schedule* schedule);
 // Sets the schedule of all later launches. The initial one is that of NEXTPATCH_SIMT_SCHEDULE, else forward.
 void set_schedule(const Schedule& schedule);
 
+Schedule::Order schedule_order();
+
 // Which of `count` that may come next does, by the schedule: the first, the last or any.
 size_t choose(size_t count);
 

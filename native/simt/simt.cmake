@@ -60,8 +60,8 @@ if(NEXTPATCH_TESTS)
   # The CUDA backend's products against a cuBLASLt that checks what it is asked.
   set(CUBLASLT_TEST ${CMAKE_CURRENT_LIST_DIR}/test/cublaslt)
   add_library(fake_cublaslt MODULE ${CUBLASLT_TEST}/fake.cpp)
-  add_executable(cublaslt_test ${CUBLASLT_TEST}/gemm_test.cpp ${CUDA_SOURCE_DIR}/gemm_cublaslt.cpp
-    ${CUDA_SOURCE_DIR}/cublaslt.cpp ${SIMT_TESTED})
+  add_executable(cublaslt_test ${CUBLASLT_TEST}/gemm_test.cpp ${CUBLASLT_TEST}/products_test.cpp
+    ${CUDA_SOURCE_DIR}/gemm_cublaslt.cpp ${CUDA_SOURCE_DIR}/cublaslt.cpp ${SIMT_TESTED})
   foreach(target fake_cublaslt cublaslt_test)
     configure_simt(${target})
   endforeach()

@@ -27,6 +27,7 @@ const withoutArguments = [
   "Device.endCapture",
   "Device.energy",
   "Device.memory",
+  "Device.products",
   "Device.synchronize",
   "Device.trim",
   "Llama.dispose",
@@ -44,6 +45,9 @@ const withoutArguments = [
 const notCalled = [
   "Llama",
   "Llama.place",
+  // A CPU has none: test/binding/products.test.ts.
+  "Device.productAlgorithms",
+  "Device.useProductTable",
   "TokenDataset",
   "Tokenizer",
   "Trainer",

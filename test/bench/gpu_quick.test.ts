@@ -200,6 +200,17 @@ describe("bench/gpu.sh quick", () => {
     expect(outcomes()).toMatchObject({ fault: "passed", large: "passed" });
   });
 
+  (simt ? it : it.skip)("tunes, and trains with the table that this makes", () => {
+    const { program, args } = start("tune");
+    expect(spawnSync(program, args, { encoding: "utf8" })).toMatchObject({ status: 0, stderr: "" });
+    expect(outcomes()).toMatchObject({ tune: "passed", "tiny-1-tuned": "passed" });
+    const [, inTable, all] = /^(\d+) of (\d+) matrix products/m.exec(
+      readFileSync(path("logs/tiny-1-tuned.log"), "utf8"),
+    )!;
+    expect(inTable).toBe(all);
+    expect(readFileSync(path("out/quick-host-simt.md"), "utf8")).toMatch(/^\| tiny, tuned \| 1 \| 32 \|/m);
+  });
+
   (simt ? it : it.skip)("leaves a whole result when it is killed", async () => {
     const { program, args } = start("kernels");
     const child = spawn(program, args, { stdio: "ignore" });
@@ -213,12 +224,27 @@ describe("bench/gpu.sh quick", () => {
     expect(readFileSync(path("out/quick-host-simt.md"), "utf8")).toContain("| kernels | kernels |");
   });
 
-  it("refuses a part or a device that there is not", () => {
+  it("says how to use it", () => {
+    const help = spawnSync("bench/gpu.sh", ["quick", "--help"], { encoding: "utf8" });
+    expect(help).toMatchObject({ status: 0, stderr: "" });
+    expect(help.stdout).toMatch(/^usage: bench\/gpu\.sh quick /);
+    for (const part of parts) expect(help.stdout).toContain(part);
+  });
+
+  it("refuses a part, a device or a flag that there is not", () => {
     const refused = (...args: string[]) => spawnSync("bench/gpu.sh", ["quick", ...args], { encoding: "utf8" });
     expect(refused("nothing")).toMatchObject({ status: 2, stderr: expect.stringMatching(/no part 'nothing'/) });
     expect(refused("--device", "cpu")).toMatchObject({
       status: 2,
       stderr: expect.stringMatching(/expected cuda or simt/),
+    });
+    expect(refused("--bugdet", "5")).toMatchObject({
+      status: 2,
+      stderr: "bench/gpu.sh quick: Unknown option '--bugdet'\n",
+    });
+    expect(refused("--budget", "--out")).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/^.*--budget.*\n$/),
     });
     expect(existsSync(join(path(), "out"))).toBe(false);
   });

@@ -208,8 +208,16 @@ const result: QuickResult = {
     step("operations", "operations-llama-370m", { result: operations }),
     step("operations", "nsys", { outcome: "skipped", reason: "nsys is not on the PATH" }),
     step("kernels", "gemm-candidates", {
-      result: { products: [{ M: 8, N: 16, K: 32, op: "TN", flops: 8e9, seconds: [2e-5, 1e-5, 4e-5] }] },
+      result: {
+        products: [
+          { M: 8, N: 16, K: 32, op: "TN", flops: 8e9, seconds: [2e-5, null, 1e-5, 4e-5] },
+          { M: 8, N: 16, K: 32, op: "NN", flops: 8e9, seconds: [null, 1e-5] },
+          { M: 8, N: 16, K: 32, op: "NT", flops: 8e9, seconds: [null] },
+        ],
+      },
     }),
+    step("tune", "tune", { result: { products: [{}, {}], firstSeconds: 0.2, seconds: 0.19 } }),
+    step("tune", "llama-370m-4-tuned", { result: { ...trained, model: "llama-370m, tuned" } }),
     step("bits", "same-bits", {
       date: "2026-01-01T08:00:00.000Z",
       revision: "old",
@@ -228,7 +236,7 @@ describe("the page", () => {
   it("says what was measured, on what, and what was not, and why", () => {
     expect(lines[0]).toBe("# NVIDIA H100 80GB HBM3");
     expect(lines[2]).toMatch(/^Measured 2026-02-02 09:59 UTC; source abc; compute capability <compute_cap>; driver/);
-    expect(lines).toContain("Of 11 steps 8 passed, 2 failed, 1 were not run.");
+    expect(lines).toContain("Of 13 steps 10 passed, 2 failed, 1 were not run.");
     expect(lines).toContain("- **llama-2.7b-4 failed: exit code 1**");
     expect(lines).toContain("- not measured: nsys is not on the PATH: nsys");
     expect(lines).toContain("- operations: 40 tests passed, 1 failed, 2 were skipped; files: 3 (not all of them)");
@@ -253,7 +261,16 @@ describe("the page", () => {
   });
 
   it("has the best of the candidates beside the first", () => {
-    expect(row("| 8 x 16 x 32 TN |")).toBe("| 8 x 16 x 32 TN | 20.0 | 10.0 | 800 | 1 | 100.0 % | 3 |");
+    expect(row("| 8 x 16 x 32 TN |")).toBe("| 8 x 16 x 32 TN | 20.0 | 10.0 | 800 | 2 | 100.0 % | 3 |");
+    expect(row("| 8 x 16 x 32 NN |")).toBe("| 8 x 16 x 32 NN | – | 10.0 | 800 | 1 | – | 1 |");
+    expect(row("| 8 x 16 x 32 NT |")).toBeUndefined();
+  });
+
+  it("has what tuned products take, and a step with them beside the others", () => {
+    expect(row("`nextpatch tune` for llama-370m, 2 products:")).toMatch(
+      / 200\.0 ms .* 190\.0 ms .* \(5\.0 % less\)\.$/,
+    );
+    expect(row("| llama-370m, tuned | 4 | 131072 |")).toContain("| 163.8 | – | 37.6 % | – | 40.0 |");
   });
 
   it("says when bits differ, numbers are wrong, and what a fault's message was", () => {

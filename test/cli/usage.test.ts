@@ -16,6 +16,7 @@ const commands = [
   ["bench"],
   ["bench", "train"],
   ["bench", "kernels"],
+  ["tune"],
   ["info"],
 ];
 

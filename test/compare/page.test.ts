@@ -26,6 +26,7 @@ const environment: Environment = {
   commit: "abc123",
   trainTokens: 700,
   valTokens: 32,
+  productTable: null,
   date: "2026-01-01T00:00:00.000Z",
 };
 

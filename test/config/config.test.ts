@@ -90,6 +90,7 @@ describe("a run config", () => {
       checkpoint: { everySteps: 500, keep: 2 },
       device: "auto",
       precision: "auto",
+      productTable: null,
       out: "runs/r",
     });
     expect(parseRunConfig(minimal, "c").eval).toBeNull();
@@ -160,6 +161,11 @@ describe("problems", () => {
   });
 
   it.each<[string, object, string]>([
+    [
+      "a product table without a name",
+      { productTable: "" },
+      'productTable: expected a text that is not empty but received ""',
+    ],
     [
       "a step of broken sequences",
       { batch: { tokensPerStep: 1000, sequenceLength: 128 } },

@@ -82,6 +82,7 @@ const runs: readonly { name: string; args: readonly string[] }[] = [
     name: "bench train",
     args: ["bench", "train", "--model", model, "--sequence-length", "16", "--tokens-per-step", "64", "--steps", "1"],
   },
+  { name: "tune", args: ["tune", "config.yaml"] },
   { name: "info", args: ["info", "--config", "config.yaml"] },
 ];
 
@@ -108,6 +109,7 @@ beforeAll(async () => {
   const handles = ["Device", "Graph", "Tensor"].flatMap((name) => declarationLines(name, path("binding.d.ts")));
   section("Device, Graph and Tensor", handles);
   const timings = declarationLines("KernelBenchResult", path("dist/bench/kernels/run.d.ts"));
+  const tuned = declarationLines("ProductSummary", path("dist/bench/products/summary.d.ts"));
   const checks = ["DeviceCheck", "OperationCheck"].flatMap((name) =>
     declarationLines(name, path("dist/check/run.d.ts")),
   );
@@ -124,6 +126,7 @@ beforeAll(async () => {
   const described = [
     ...checks.map((line) => `info: check[]: ${line}`),
     ...timings.map((line) => `bench kernels: ${line}`),
+    ...tuned.map((line) => `tune: ${line}`),
   ];
   section("--json", [...json, ...described]);
   const written = files.flatMap(({ name, file }) => {

@@ -107,6 +107,8 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         precision: word("fp32"),
         steps: optional(whole(1, 1)),
         microBatch: { ...optional(whole(2, 1, 7)), kinds: ["text"] },
+        productTable: { value: null, takes: ["null", "string", "undefined"] },
+        log: callback,
         onStep: callback,
       }),
       call: api.benchTrainStep,

@@ -12,8 +12,10 @@ import {
   occupancyTable,
   operationsTable,
   type StepOperations,
+  type Tuned,
   table,
   trainTable,
+  tunedLines,
 } from "./tables.js";
 
 type Lines = string[];
@@ -25,7 +27,9 @@ export function page({ device, backend, date, revision, steps }: QuickResult): s
     const result = found<T>(name);
     return result === null ? [] : lines(result);
   };
-  const trained = steps.filter(({ phase, result }) => phase === "train" && result !== undefined);
+  const trained = steps.filter(({ phase, name, result }) => {
+    return (phase === "train" || name.endsWith("-tuned")) && result !== undefined;
+  });
   const peers = new Map<number, TorchTrain>();
   for (const patchSize of [1, 4]) {
     const peer = found<TorchTrain>(`pytorch-${patchSize}`);
@@ -46,6 +50,7 @@ export function page({ device, backend, date, revision, steps }: QuickResult): s
     section<NsysRow[]>("nsys", nsysTable),
     section<KernelBenchResult>("kernels", kernelsTable),
     section<GemmCandidates>("gemm-candidates", gemmTable),
+    section<Tuned>("tune", tunedLines),
     section<KernelOccupancy[]>("occupancy", occupancyTable),
     section<SameBits>("same-bits", bitsLines),
     section<Record<string, boolean>>("large", largeLines),

@@ -1,13 +1,14 @@
 /** What a step of `bench/gpu.sh quick` is, before it runs. */
 import type { Command } from "./run_command.js";
 
-/** The most valuable first. `gpu.sh quick PART…` runs only these, after `device`. */
+/** The most valuable first. `gpu.sh quick PART…` runs only these, after `device`; PART/STEP only that step. */
 export const parts = [
   "device",
   "tests",
   "train",
   "operations",
   "kernels",
+  "tune",
   "occupancy",
   "bits",
   "ptx",

@@ -1,4 +1,7 @@
-/** What `bench/gpu.sh quick` runs, the most valuable first, each with the seconds that it may take. */
+/**
+ * What `bench/gpu.sh quick` runs, the most valuable first, each with the seconds that it may take: about 1.6 times what
+ * it took on an H200 (bench/results/quick-nvidia-h200.md), and a share of the rest where that was not measured.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type PresetName, presets } from "../../../lib/hf/presets.js";
@@ -17,10 +20,10 @@ const passTokens = 2 ** 15;
 
 /** Models with the seconds for K = 1 and K = 4, and the timed steps. */
 const trained: readonly (readonly [PresetName, number, number, number])[] = [
-  ["llama-370m", 15, 10, 5],
-  ["llama-780m", 16, 10, 3],
-  ["llama-1.3b", 22, 12, 3],
-  ["llama-2.7b", 32, 16, 2],
+  ["llama-370m", 12, 5, 5],
+  ["llama-780m", 13, 6, 3],
+  ["llama-1.3b", 20, 7, 3],
+  ["llama-2.7b", 29, 10, 2],
 ];
 
 /** Also timed without the second stream. */
@@ -55,8 +58,9 @@ export function quickSteps({ backend, logs, python }: Target): QuickPlan[] {
     ...trainSteps(inputs),
     ...operationSteps(inputs),
     ...kernelSteps(inputs),
+    ...tuneSteps(inputs),
     ...occupancySteps(inputs),
-    { part: "bits", name: "same-bits", seconds: 30, command: script("same_bits", [backend]), read: lastJson },
+    { part: "bits", name: "same-bits", seconds: 24, command: script("same_bits", [backend]), read: lastJson },
     ...ptxSteps(inputs),
     ...largeSteps(inputs),
     ...sanitizerSteps(inputs),
@@ -73,11 +77,11 @@ interface Inputs extends Target {
 function deviceSteps({ gpuOnly }: Inputs): QuickPlan[] {
   const query = [`--query-gpu=${gpuKeys.join(",")}`, "--format=csv,noheader", "--id=0"];
   return [
-    { part: "device", name: "info", seconds: 8, command: nextpatch("info"), read: lastJson },
+    { part: "device", name: "info", seconds: 5, command: nextpatch("info"), read: lastJson },
     {
       part: "device",
       name: "gpu",
-      seconds: 4,
+      seconds: 3,
       command: { program: "nvidia-smi", args: query },
       missing: gpuOnly,
       read: readGpu,
@@ -98,48 +102,60 @@ function testSteps({ backend, simt }: Inputs): QuickPlan[] {
   }
   const training = ["nn/training_pass", "nn/accumulation", "nn/recompute", "nn/parity", "nn/decoder", "train/backends"];
   return [
-    step("operations", 60, ["test/operations"]),
-    step("binding", 25, ["test/binding"]),
+    step("operations", 70, ["test/operations"]),
+    step("binding", 43, ["test/binding"]),
     step(
       "training",
-      30,
+      12,
       training.map((name) => `test/${name}`),
     ),
   ];
 }
 
-function trainSteps({ backend, simt }: Inputs): QuickPlan[] {
-  const { positions, tokens } = simt ? tiny.shape : shape;
-  const step = (preset: PresetName, patchSize: number, seconds: number, steps: number, oneStream = false) => {
-    const model = (simt ? "tiny" : preset) + (oneStream ? ", one stream" : "");
-    const sizes = ["--patch-size", patchSize, "--sequence-length", positions, "--tokens-per-step", tokens];
-    const on = ["--device", backend, "--precision", "bf16", "--steps", steps];
-    const command = nextpatch("bench", "train", "--model", simt ? JSON.stringify(tiny.model) : preset, ...sizes, ...on);
-    return {
-      part: "train",
-      name: `${simt ? "tiny" : preset}-${patchSize}${oneStream ? "-one-stream" : ""}`,
-      seconds,
-      command: oneStream ? { ...command, env: { NEXTPATCH_SIDE_STREAM: "0" } } : command,
-      clocks: !simt,
-      read: (stdout) => {
-        const result = lastJson(stdout);
-        return result && { model, patchSize, tokens, ...result };
-      },
-    } satisfies QuickPlan;
-  };
-  const models = simt ? trained.slice(0, 1) : trained;
+function trainSteps(inputs: Inputs): QuickPlan[] {
+  const models = inputs.simt ? trained.slice(0, 1) : trained;
   return [
     ...models.flatMap(([preset, first, fourth, steps]) => [
-      step(preset, 1, first, steps),
-      step(preset, 4, fourth, steps),
+      trainStep(inputs, { preset, patchSize: 1, seconds: first, steps }),
+      trainStep(inputs, { preset, patchSize: 4, seconds: fourth, steps }),
     ]),
     // What the second stream of the weights' gradients is worth.
     ...models
       .filter(([preset]) => oneStreamToo.has(preset))
-      .map(([preset, first, , steps]) => {
-        return step(preset, 1, first, steps, true);
+      .map(([preset, seconds, , steps]) => {
+        const variant = { words: "one stream", env: { NEXTPATCH_SIDE_STREAM: "0" } };
+        return trainStep(inputs, { preset, patchSize: 1, seconds, steps, variant });
       }),
   ];
+}
+
+interface TrainStep {
+  readonly preset: PresetName;
+  readonly patchSize: number;
+  readonly seconds: number;
+  /** Timed. */
+  readonly steps: number;
+  /** What is not as usual. */
+  readonly variant?: { readonly words: string; readonly env: Command["env"]; readonly flags?: readonly string[] };
+}
+
+function trainStep({ backend, simt }: Inputs, { preset, patchSize, seconds, steps, variant }: TrainStep): QuickPlan {
+  const { positions, tokens } = simt ? tiny.shape : shape;
+  const model = simt ? "tiny" : preset;
+  const sizes = ["--patch-size", patchSize, "--sequence-length", positions, "--tokens-per-step", tokens];
+  const on = ["--device", backend, "--precision", "bf16", "--steps", steps, ...(variant?.flags ?? [])];
+  const command = nextpatch("bench", "train", "--model", simt ? JSON.stringify(tiny.model) : preset, ...sizes, ...on);
+  return {
+    part: "train",
+    name: [`${model}-${patchSize}`, ...(variant?.words.split(" ") ?? [])].join("-"),
+    seconds,
+    command: { ...command, env: variant?.env },
+    clocks: !simt,
+    read: (stdout) => {
+      const result = lastJson(stdout);
+      return result && { model: [model, ...(variant ? [variant.words] : [])].join(", "), patchSize, tokens, ...result };
+    },
+  };
 }
 
 /** The device's time of every operation of a step: events between them, and where nsys is there its kernels' sums. */
@@ -159,12 +175,12 @@ function operationSteps({ backend, simt, gpuOnly, logs }: Inputs): QuickPlan[] {
     ...models.map((model): QuickPlan => {
       const command = script("operations", [backend, model, ...sizes], env);
       const name = `operations-${simt ? "tiny" : model}`;
-      return { part: "operations", name, seconds: 10, command, read: lastJson };
+      return { part: "operations", name, seconds: 5, command, read: lastJson };
     }),
     {
       part: "operations",
       name: "nsys",
-      seconds: 15,
+      seconds: 12,
       command: profiled(join(logs, "nsys"), step),
       missing: () => gpuOnly() ?? without("nsys"),
       read: readNsys,
@@ -172,15 +188,40 @@ function operationSteps({ backend, simt, gpuOnly, logs }: Inputs): QuickPlan[] {
   ];
 }
 
-function kernelSteps({ backend }: Inputs): QuickPlan[] {
+/** simt has a choice of algorithms only with this. */
+const several = ({ simt }: Inputs): Command["env"] => (simt ? { NEXTPATCH_SIMT_ALGORITHMS: "several" } : {});
+
+function kernelSteps(inputs: Inputs): QuickPlan[] {
+  const { backend } = inputs;
   return [
     { part: "kernels", name: "kernels", seconds: 45, command: script("kernels", [backend]), read: readKernels },
     {
       part: "kernels",
       name: "gemm-candidates",
-      seconds: 25,
-      command: script("gemm_candidates", [backend]),
+      seconds: 20,
+      command: script("gemm_candidates", [backend], several(inputs)),
       read: lastJson,
+    },
+  ];
+}
+
+/** What a step gains from measured algorithms. */
+function tuneSteps(inputs: Inputs): QuickPlan[] {
+  const { backend, simt, logs } = inputs;
+  const { positions, tokens } = simt ? tiny.shape : shape;
+  const [preset, , , steps] = trained[0]!;
+  const env = several(inputs);
+  const table = join(logs, "products.json");
+  // The same in both, so that the products are the same.
+  const microBatch = tokens / (4 * positions);
+  const args = [backend, JSON.stringify(simt ? tiny.model : { preset }), positions, tokens, microBatch, logs];
+  const variant = { words: "tuned", env, flags: ["--micro-batch", String(microBatch), "--product-table", table] };
+  return [
+    { part: "tune", name: "tune", seconds: 30, command: script("tune", args, env), read: lastJson },
+    {
+      ...trainStep(inputs, { preset, patchSize: 1, seconds: 12, steps, variant }),
+      part: "tune",
+      missing: () => (existsSync(table) ? null : "no product table: tune has not come to its end"),
     },
   ];
 }
@@ -211,7 +252,7 @@ function ptxSteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
   return [
     // Without products: cuBLAS would be made to compile its own PTX, which it does not have for every kernel.
     step("ptx-streaming", 12, operationTests("rmsnorm", "swiglu", "rotary", "cross_entropy")),
-    step("ptx-attention", 28, operationTests("attention_forward")),
+    step("ptx-attention", 26, operationTests("attention_forward")),
   ];
 }
 
@@ -250,7 +291,7 @@ function faultSteps({ simt }: Inputs): QuickPlan[] {
     {
       part: "fault",
       name: "fault",
-      seconds: 7,
+      seconds: 3,
       command: simt ? script("fault", ["simt"], { NEXTPATCH_SIMT_FAULT: "3" }) : script("fault", ["cuda", faultModule]),
       missing: () => (simt ? null : built()),
       read: lastJson,

@@ -1,6 +1,7 @@
 /** Tables of the page, each of one step's result. */
 import { modelled, type StepModel, stepModel } from "../../../docs/cuda_model.js";
 import type { KernelBenchResult } from "../../../lib/bench/kernels/run.js";
+import type { ProductSummary } from "../../../lib/bench/products/summary.js";
 import type { TrainBenchResult } from "../../../lib/bench/train_step.js";
 import type { PresetName } from "../../../lib/hf/presets.js";
 import { kernelKey } from "../../pairing.js";
@@ -33,8 +34,17 @@ export interface GemmCandidates {
     readonly K: number;
     readonly op: string;
     readonly flops: number;
-    readonly seconds: readonly number[];
+    /** Null: it does not run, or gives other bits every time. */
+    readonly seconds: readonly (number | null)[];
   }[];
+}
+
+/** The result of `nextpatch tune`. */
+export interface Tuned {
+  readonly products: readonly ProductSummary[];
+  /** Of all calls of a step at K = 1 and one at K = 4. */
+  readonly firstSeconds: number;
+  readonly seconds: number;
 }
 
 /** Rows that the page has room for. */
@@ -54,7 +64,7 @@ function expected(model: string, patchSize: number, tokens: number): StepModel |
 
 const percent = (share: number | null | undefined) => (share == null ? "–" : `${(100 * share).toFixed(1)} %`);
 const ms = (milliseconds: number | undefined) => (milliseconds === undefined ? "–" : milliseconds.toPrecision(4));
-const us = (seconds: number) => (1e6 * seconds).toFixed(1);
+const us = (seconds: number | null) => (seconds === null ? "–" : (1e6 * seconds).toFixed(1));
 const ratio = (measured: number, onPaper: number | undefined) =>
   onPaper === undefined ? "–" : (measured / onPaper).toFixed(2);
 
@@ -153,20 +163,29 @@ export function kernelsTable({ ceilings, kernels }: KernelBenchResult): Lines {
 
 export function gemmTable({ products }: GemmCandidates): Lines {
   return [
-    "Products of a step of llama-370m with every algorithm that cuBLASLt's heuristic offers; a run takes the first:",
+    "Products of a step of llama-370m with every algorithm that cuBLASLt's heuristic offers; without a product table a",
+    "run takes the first:",
     "",
     ...table(
       ["product", "first, us", "best, us", "TFLOP/s", "best", "gain", "candidates"],
-      products
-        .filter(({ seconds }) => seconds.length > 0)
-        .map(({ M, N, K, op, flops, seconds }) => {
-          const [first, best] = [seconds[0]!, Math.min(...seconds)];
-          const rate = (flops / best / 1e12).toFixed(0);
-          const place = String(seconds.indexOf(best));
-          const gain = percent(first / best - 1);
-          return [`${M} x ${N} x ${K} ${op}`, us(first), us(best), rate, place, gain, String(seconds.length)];
-        }),
+      products.flatMap(({ M, N, K, op, flops, seconds }) => {
+        const running = seconds.filter((each) => each !== null);
+        if (running.length === 0) return [];
+        const [first, best] = [seconds[0]!, Math.min(...running)];
+        const rate = (flops / best / 1e12).toFixed(0);
+        const place = String(seconds.indexOf(best));
+        const gain = percent(first === null ? null : first / best - 1);
+        return [[`${M} x ${N} x ${K} ${op}`, us(first), us(best), rate, place, gain, String(running.length)]];
+      }),
     ),
+  ];
+}
+
+export function tunedLines({ products, firstSeconds, seconds }: Tuned): Lines {
+  return [
+    `\`nextpatch tune\` for llama-370m, ${products.length} products: those of a step at K = 1 and one at K = 4 take ` +
+      `${ms(1e3 * firstSeconds)} ms by the first algorithms, ${ms(1e3 * seconds)} ms by the best ` +
+      `(${percent(1 - seconds / firstSeconds)} less).`,
   ];
 }
 

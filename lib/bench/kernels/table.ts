@@ -31,7 +31,8 @@ export function shapeText(shape: KernelTiming["shape"]): string {
     .join(" ");
 }
 
-function timeText(seconds: number): string {
+/** `12.34 ms`. */
+export function timeText(seconds: number): string {
   if (seconds >= 1) return `${seconds.toPrecision(4)} s`;
   return seconds >= 1e-3 ? `${(1e3 * seconds).toPrecision(4)} ms` : `${(1e6 * seconds).toPrecision(4)} us`;
 }

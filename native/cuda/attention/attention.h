@@ -92,6 +92,17 @@ void attention_dkdv(const Device& device, const AttentionShape& shape, const Vie
 void attention_dq(const Device& device, const AttentionShape& shape, const View& dq, const View& dout, const View& q,
                   const View& k, const View& v, const RowStatistics& statistics, const float* rotary_table);
 
+// The same for these head dimensions with a warpgroup's products, on devices that have them.
+constexpr bool has_warpgroup_sizes(int head_dim) { return head_dim == 64 || head_dim == 128; }
+void attention_forward_wgmma(const Device& device, const AttentionShape& shape, const View& out, const View& lse,
+                             const View& q, const View& k, const View& v);
+void attention_dkdv_wgmma(const Device& device, const AttentionShape& shape, const View& dk, const View& dv,
+                          const View& dout, const View& q, const View& k, const View& v,
+                          const RowStatistics& statistics, const float* rotary_table);
+void attention_dq_wgmma(const Device& device, const AttentionShape& shape, const View& dq, const View& dout,
+                        const View& q, const View& k, const View& v, const RowStatistics& statistics,
+                        const float* rotary_table);
+
 // The kernels for f32, and for any strides and alignment.
 void plain_attention_forward(const Device& device, const AttentionShape& shape, const View& out, const View& lse,
                              const View& q, const View& k, const View& v);

@@ -87,6 +87,10 @@ void CudaKernels::attention_backward(const View& dq, const View& dk, const View&
       on_tensor_cores(scale, dq, dk, dv, dout, q, k, v)) {
     const RowStatistics rows = statistics(kLog2e);
     const float* const turn = rotary_table.as<const float>();
+    if (device_.wgmma && has_warpgroup_sizes(shape.head_dim)) {
+      attention_dkdv_wgmma(device_, shape, dk, dv, dout, q, k, v, rows, turn);
+      return attention_dq_wgmma(device_, shape, dq, dout, q, k, v, rows, turn);
+    }
     attention_dkdv(device_, shape, dk, dv, dout, q, k, v, rows, turn);
     return attention_dq(device_, shape, dq, dout, q, k, v, rows, turn);
   }

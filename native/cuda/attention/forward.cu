@@ -95,7 +95,8 @@ __global__ void __launch_bounds__(Forward<D, Choice>::kThreads, Forward<D, Choic
       clear(scores);
       add_product_of_rows(scores, q_fragments, Fragments<D>::across(k_tile));
       if (last < kTile.keys - 1) mask_after(scores, last);
-      softmax.next(scores, sum, scale);
+      softmax.next(scores, scale);
+      softmax.rescale(sum);
     }
     const bf16* const v_tile = take(2 * tile + 1);
     if (seen) add_product(sum, scores, Fragments<D>::down(v_tile));
@@ -122,6 +123,8 @@ void CudaKernels::attention_forward(const View& out, const View& lse, const View
                                     float scale) {
   const AttentionShape shape = attention_shape(q, k, scale);
   if (!on_tensor_cores(scale, out, q, k, v)) return plain_attention_forward(device_, shape, out, lse, q, k, v);
+  if (device_.wgmma && has_warpgroup_sizes(shape.head_dim))
+    return attention_forward_wgmma(device_, shape, out, lse, q, k, v);
   with_head_dim(shape.head_dim, [&](auto dim) {
     constexpr int kDim = decltype(dim)::value;
     constexpr AttentionTiles kTiles = attention_tiles(kDim);

@@ -30,10 +30,10 @@ class OnlineSoftmax {
       }
   }
 
-  // Turns scores into exp2(scale * (score - the row's largest so far)), and rescales `out`, which was summed with the
-  // previous largest, to match. scale > 0.
-  template <int Tiles, int Columns>
-  __device__ __forceinline__ void next(float (&scores)[Slabs][Tiles][4], float (&out)[Slabs][Columns][4], float scale) {
+  // Turns scores into exp2(scale * (score - the row's largest so far)). scale > 0. What was summed with the previous
+  // largest must then be rescaled.
+  template <int Tiles>
+  __device__ __forceinline__ void next(float (&scores)[Slabs][Tiles][4], float scale) {
 #pragma unroll
     for (int slab = 0; slab < Slabs; ++slab)
 #pragma unroll
@@ -48,9 +48,9 @@ class OnlineSoftmax {
         // A row without keys so far: any finite number gives exp2(-inf) = 0, not NaN.
         // The product is rounded separately, so that an unchanged largest rescales by exactly 1.
         const float shift = largest == -INFINITY ? 0 : __fmul_rn(largest, scale);
-        const float rescale = exp2_approx(__fmul_rn(max_[slab][half], scale) - shift);
+        rescale_[slab][half] = exp2_approx(__fmul_rn(max_[slab][half], scale) - shift);
         max_[slab][half] = largest;
-        sum_[slab][half] *= rescale;
+        sum_[slab][half] *= rescale_[slab][half];
 #pragma unroll
         for (int tile = 0; tile < Tiles; ++tile)
 #pragma unroll
@@ -58,11 +58,20 @@ class OnlineSoftmax {
             scores[slab][tile][i] = exp2_approx(scores[slab][tile][i] * scale - shift);
             sum_[slab][half] += scores[slab][tile][i];
           }
+      }
+  }
+
+  // `out`, which was summed before the last next(), to match.
+  template <int Columns>
+  __device__ __forceinline__ void rescale(float (&out)[Slabs][Columns][4]) const {
+#pragma unroll
+    for (int slab = 0; slab < Slabs; ++slab)
+#pragma unroll
+      for (int half = 0; half < 2; ++half)
 #pragma unroll
         for (int column = 0; column < Columns; ++column)
 #pragma unroll
-          for (int i = half * 2; i < half * 2 + 2; ++i) out[slab][column][i] *= rescale;
-      }
+          for (int i = half * 2; i < half * 2 + 2; ++i) out[slab][column][i] *= rescale_[slab][half];
   }
 
   // So far each lane has summed only its own columns.
@@ -87,7 +96,7 @@ class OnlineSoftmax {
   }
 
  private:
-  float max_[Slabs][2], sum_[Slabs][2];
+  float max_[Slabs][2], sum_[Slabs][2], rescale_[Slabs][2];
 };
 
 }  // namespace nextpatch::cuda

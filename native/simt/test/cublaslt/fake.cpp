@@ -1,7 +1,9 @@
 // A cuBLASLt that multiplies on the host and believes nothing: sizes that do not fit, a leading dimension below the
 // rows, a pointer that is less aligned than was promised to the heuristic, an algorithm of another shape, a result that
-// is not added to in place, or a workspace that is missing are each an error. Built as a library and opened through
-// NEXTPATCH_CUBLAS, so that the code that looks for the real one is tested too.
+// is not added to in place, or a workspace that is missing are each an error. It has several algorithms for each
+// product, which add in different orders. Built as a library and opened through NEXTPATCH_CUBLAS, so that the code that
+// looks for the real one is tested too.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -39,8 +41,9 @@ struct Promise {
   uint32_t alignment[4];
   uint32_t split;  // the sum is made of two parts
   uint64_t workspace_bytes;
-  int32_t rank;  // how many of the heuristic's results precede it
+  uint32_t order;  // in which the terms are added: which of the algorithms it is
 };
+constexpr uint32_t kOrders = 4;
 static_assert(sizeof(Promise) <= sizeof(Algorithm));
 
 double read(const void* data, DataType type, int64_t i) {
@@ -72,6 +75,20 @@ const char* mismatch(const DescriptionOpaque& of, const LayoutOpaque& a, const L
   promise->n = int32_t(n);
   promise->k = int32_t(k);
   return nullptr;
+}
+
+// Which of n terms is added at a place.
+int64_t term(uint32_t order, int64_t place, int64_t n) {
+  switch (order) {
+    case 0:
+      return place;
+    case 1:
+      return n - 1 - place;
+    case 2:  // from both ends
+      return place % 2 ? n - 1 - place / 2 : place / 2;
+    default:  // the second half first
+      return (place + n / 2) % n;
+  }
 }
 
 // Set by tests: products whose reduction is restricted to the computation's type have no algorithm.
@@ -141,7 +158,7 @@ Status cublasLtMatmulPreferenceSetAttribute(Preference preference, PreferenceAtt
   return kSuccess;
 }
 
-// The first result does not run, as the real heuristic's may not.
+// The first result does not run, as the real heuristic's may not; then come the algorithms.
 Status cublasLtMatmulAlgoGetHeuristic(Handle, Description description, Layout a, Layout b, Layout c, Layout d,
                                       Preference preference, int requested, HeuristicResult* results, int* returned) {
   *returned = 0;
@@ -151,13 +168,26 @@ Status cublasLtMatmulAlgoGetHeuristic(Handle, Description description, Layout a,
   if (needs_any_reduction() && preference->reduction_schemes != kReduceInAnyWay) return kNotSupported;
   std::memcpy(promise.alignment, preference->alignment, sizeof promise.alignment);
   promise.workspace_bytes = preference->workspace_bytes;
-  for (int i = 0; i < requested; ++i) {
+  *returned = std::min(requested, int(kOrders) + 1);
+  for (int i = 0; i < *returned; ++i) {
     results[i] = {};
     results[i].state = i == 0 ? kNotSupported : kSuccess;
-    promise.rank = i;
+    promise.order = uint32_t(i - 1);
     std::memcpy(&results[i].algorithm, &promise, sizeof promise);
   }
-  *returned = requested;
+  return kSuccess;
+}
+
+Status cublasLtMatmulAlgoCheck(Handle, Description description, Layout a, Layout b, Layout c, Layout d,
+                               const Algorithm* algorithm, HeuristicResult* result) {
+  Promise found{}, promise;
+  std::memcpy(&promise, algorithm, sizeof promise);
+  if (const char* why = mismatch(*description, *a, *b, *c, &found)) return refuse(why);
+  if (std::memcmp(c, d, sizeof *c) != 0) return refuse("c and d are laid out differently");
+  if (found.m != promise.m || found.n != promise.n || found.k != promise.k) return kInvalid;
+  if (promise.order >= kOrders) return kNotSupported;
+  result->workspace_bytes = promise.workspace_bytes;
+  result->state = kSuccess;
   return kSuccess;
 }
 
@@ -169,8 +199,6 @@ Status cublasLtMatmul(Handle, Description description, const void* alpha, const 
   if (const char* why = mismatch(*description, *a_layout, *b_layout, *c_layout, &found)) return refuse(why);
   if (found.m != promise.m || found.n != promise.n || found.k != promise.k)
     return refuse("an algorithm of another shape");
-  const char* const rank = std::getenv("FAKE_CUBLASLT_RANK");
-  if (rank && promise.rank != std::atoi(rank)) return refuse("another of the heuristic's algorithms");
   if (c != d) return refuse("the result is not added to in place");
   if (!workspace || workspace_bytes < promise.workspace_bytes) return refuse("less workspace than was promised");
   const void* const data[] = {a, b, c, d};
@@ -181,11 +209,12 @@ Status cublasLtMatmul(Handle, Description description, const void* alpha, const 
   const float by = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
   for (int64_t j = 0; j < found.n; ++j)
     for (int64_t i = 0; i < found.m; ++i) {
-      double sum = 0;
-      for (int64_t k = 0; k < found.k; ++k) {
+      float sum = 0;
+      for (int64_t place = 0; place < found.k; ++place) {
+        const int64_t k = term(promise.order, place, found.k);
         const int64_t of_a = description->a == kN ? i + k * a_layout->leading : k + i * a_layout->leading;
         const int64_t of_b = description->b == kN ? k + j * b_layout->leading : j + k * b_layout->leading;
-        sum += read(a, a_layout->type, of_a) * read(b, b_layout->type, of_b);
+        sum += float(read(a, a_layout->type, of_a) * read(b, b_layout->type, of_b));
       }
       const int64_t at = i + j * c_layout->leading;
       const double before = keep != 0 ? keep * read(c, c_layout->type, at) : 0;

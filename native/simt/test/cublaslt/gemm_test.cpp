@@ -2,57 +2,16 @@
 // against plain loops. Run as: NEXTPATCH_CUBLAS=<the fake> cublaslt_test
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <string>
 #include <vector>
 
 #include "../../../core/error.h"
 #include "../../../cuda/gemm.h"
+#include "matrix.h"
+#include "products_test.h"
 
 using namespace nextpatch;
 
 namespace {
-
-// A matrix that begins `offset` elements behind an address that is a multiple of 256, and ends with its memory, so that
-// AddressSanitizer sees the first byte behind it.
-struct Matrix {
-  View view;
-
-  Matrix(DType dtype, int64_t rows, int64_t cols, int64_t offset, unsigned seed) {
-    const size_t bytes = size_t(rows * cols) * size_of(dtype), before = size_t(offset) * size_of(dtype);
-    if (posix_memalign(&raw, 256, before + bytes) != 0) std::abort();
-    view.data = static_cast<char*>(raw) + before;
-    view.dtype = dtype;
-    view.rank = 2;
-    view.shape = {rows, cols};
-    view.stride = {cols, 1};
-    for (int64_t i = 0; i < rows * cols; ++i) {
-      seed = seed * 1664525u + 1013904223u;
-      set(i, float(int(seed >> 24) % 9 - 4));
-    }
-  }
-  ~Matrix() { std::free(raw); }
-  Matrix(const Matrix&) = delete;
-
-  float get(int64_t i) const {
-    if (view.dtype == DType::f32) return view.as<float>()[i];
-    const uint32_t word = uint32_t(view.as<uint16_t>()[i]) << 16;
-    float value;
-    std::memcpy(&value, &word, 4);
-    return value;
-  }
-  void set(int64_t i, float value) {
-    uint32_t word;
-    std::memcpy(&word, &value, 4);
-    if (view.dtype == DType::f32) {
-      view.as<float>()[i] = value;
-    } else {
-      view.as<uint16_t>()[i] = uint16_t((word + 0x7fff + ((word >> 16) & 1)) >> 16);
-    }
-  }
-
-  void* raw = nullptr;
-};
 
 int products = 0, wrong = 0;
 
@@ -95,34 +54,12 @@ void all_products() {
     }
 }
 
-// The fake's heuristic has eight results, of which the first does not run.
-void candidates() {
-  for (const char* const number : {"0", "6", "7"}) {
-    setenv("NEXTPATCH_CUBLAS_CANDIDATE", number, 1);
-    setenv("FAKE_CUBLASLT_RANK", std::to_string(std::atoi(number) + 1).c_str(), 1);
-    bool refused = false;
-    try {
-      all_products();
-    } catch (const Error& error) {
-      refused = std::string(error.what()) ==
-                "matmul: cuBLASLt has 7 algorithms for this shape, NEXTPATCH_CUBLAS_CANDIDATE is 7";
-      if (!refused) throw;
-    }
-    if (refused != (std::string(number) == "7")) {
-      std::printf("candidate %s: %s\n", number, refused ? "refused" : "not refused");
-      ++wrong;
-    }
-  }
-  unsetenv("NEXTPATCH_CUBLAS_CANDIDATE");
-  unsetenv("FAKE_CUBLASLT_RANK");
-}
-
 }  // namespace
 
 int main() {
   try {
     all_products();
-    candidates();
+    wrong += wrong_algorithms();
     setenv("FAKE_CUBLASLT_ANY_REDUCTION", "1", 1);
     all_products();
   } catch (const Error& error) {
