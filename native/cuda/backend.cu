@@ -95,8 +95,9 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Context> open(int index, int) override {
     const cudaDeviceProp properties = properties_of(index);
     if (code_of(properties).empty() && !gpu_code(properties.major, properties.minor).empty())
-      throw Error(ErrorKind::device, std::string(properties.name) + " runs machine code only, which CUDA_FORCE_PTX_JIT "
-                                                                    "forbids: unset it");
+      throw Error(ErrorKind::device, std::string(properties.name) +
+                                         " runs machine code only, which CUDA_FORCE_PTX_JIT "
+                                         "forbids: unset it");
     if (properties.major < kOldestMajor || code_of(properties).empty())
       throw Error(ErrorKind::device, std::string(properties.name) + " has compute capability " +
                                          std::to_string(properties.major) + "." + std::to_string(properties.minor) +

@@ -9,11 +9,8 @@ namespace {
 
 // CUDA C++ Programming Guide, "Technical Specifications per Compute Capability".
 constexpr Capability kCapabilities[] = {
-    {8, 0, 163 * 1024, 164 * 1024},
-    {8, 6, 99 * 1024, 100 * 1024},
-    {8, 9, 99 * 1024, 100 * 1024},
-    {9, 0, 227 * 1024, 228 * 1024},
-    {10, 0, 227 * 1024, 228 * 1024},
+    {8, 0, 163 * 1024, 164 * 1024}, {8, 6, 99 * 1024, 100 * 1024},   {8, 9, 99 * 1024, 100 * 1024},
+    {9, 0, 227 * 1024, 228 * 1024}, {10, 0, 227 * 1024, 228 * 1024},
 };
 
 const Capability& choose() {
