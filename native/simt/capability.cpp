@@ -9,10 +9,8 @@ namespace {
 
 // CUDA C++ Programming Guide, "Technical Specifications per Compute Capability".
 constexpr Capability kCapabilities[] = {
-    {8, 0, 163 * 1024, 164 * 1024},
-    {8, 6, 99 * 1024, 100 * 1024},
-    {8, 9, 99 * 1024, 100 * 1024},
-    {9, 0, 227 * 1024, 228 * 1024},
+    {8, 0, 163 * 1024, 164 * 1024}, {8, 6, 99 * 1024, 100 * 1024},   {8, 9, 99 * 1024, 100 * 1024},
+    {9, 0, 227 * 1024, 228 * 1024}, {10, 0, 227 * 1024, 228 * 1024},
 };
 
 const Capability& choose() {
@@ -20,7 +18,7 @@ const Capability& choose() {
   const std::string wanted = text && *text ? text : "9.0";
   for (const Capability& known : kCapabilities)
     if (wanted == std::to_string(known.major) + "." + std::to_string(known.minor)) return known;
-  std::fprintf(stderr, "NEXTPATCH_SIMT_CAPABILITY: expected 8.0, 8.6, 8.9 or 9.0 but received %s\n", text);
+  std::fprintf(stderr, "NEXTPATCH_SIMT_CAPABILITY: expected 8.0, 8.6, 8.9, 9.0 or 10.0 but received %s\n", text);
   std::abort();
 }
 

@@ -11,7 +11,7 @@ struct Capability {
   size_t multiprocessor_bytes;  // shared memory of a multiprocessor
 };
 
-// NEXTPATCH_SIMT_CAPABILITY's: 8.0, 8.6, 8.9 or 9.0 (the default). Ends the process for anything else.
+// NEXTPATCH_SIMT_CAPABILITY's: 8.0, 8.6, 8.9, 9.0 (the default) or 10.0. Ends the process for anything else.
 const Capability& capability();
 
 }  // namespace nextpatch::simt

@@ -21,9 +21,11 @@ import { checkKernels } from "../../lib/check/run.js";
 import { Device } from "../../lib/device.js";
 import { launchesByKernel } from "../simt/reports.js";
 
-/** GPUs whose limits the device has: attention has other kernels, or other tiles, on those that are smaller. */
-const capabilities = ["9.0", "8.0", "8.6"] as const;
+/** GPUs that the device stands for: attention takes other kernels without wgmma, and others again with less memory. */
+const capabilities = ["9.0", "10.0", "8.6"] as const;
 const blocks = ["first", "last"] as const;
+/** Without its answer, attention takes the kernels that all GPUs have. */
+const harmless = new Set(["has_wgmma_kernel"]);
 
 interface Fault {
   readonly kernel: string;
@@ -43,8 +45,6 @@ interface Finding extends Fault {
 const run = promisify(execFile);
 const calls = allCalls("small");
 const operations = [...new Set(calls.map(({ operation }) => operation))];
-
-const faultsOf = (kernel: string) => blocks.map((block): Fault => ({ kernel, block }));
 
 /** The operations, those first whose names begin as the kernel's does. */
 function likelyFirst(kernel: string): Operation[] {
@@ -96,29 +96,38 @@ async function findApart({ capability, faults }: Job, report = ""): Promise<Find
   return [...found, fatal, ...(rest.length > 0 ? await findApart({ capability, faults: rest }) : [])];
 }
 
-/** The kernels that a check without faults launches, and those that it does not. */
-async function kernelsOn(capability: Job["capability"], scratch: string) {
+/** The kernels of the library, with how often a check without faults launches each. */
+async function launchesOn(capability: Job["capability"], scratch: string): Promise<ReadonlyMap<string, number>> {
   const report = join(scratch, capability);
   await findApart({ capability, faults: [] }, report);
-  const all = [...launchesByKernel(readFileSync(report, "utf8"))];
-  const named = (launched: boolean) => all.flatMap(([name, count]) => (count > 0 === launched ? [name] : []));
-  return { launched: named(true), left: named(false) };
+  return launchesByKernel(readFileSync(report, "utf8"));
+}
+
+/** As many jobs as there is room for, each with a share of the faults. */
+function jobsOf(capability: Job["capability"], kernels: readonly string[]): Job[] {
+  const faults = kernels.flatMap((kernel) => blocks.map((block): Fault => ({ kernel, block })));
+  const parts = Math.min(2 * availableParallelism(), faults.length);
+  return Array.from({ length: parts }, (_, part) => ({
+    capability,
+    faults: faults.filter((_, i) => i % parts === part),
+  }));
 }
 
 async function main(): Promise<boolean> {
   const start = performance.now();
   const scratch = mkdtempSync(join(tmpdir(), "nextpatch-lost-blocks-"));
   process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
-  const kernels = await inParallel(capabilities, (capability) => kernelsOn(capability, scratch));
-  const never = kernels[0]!.left.filter((name) => kernels.every(({ left }) => left.includes(name)));
-  const parts = 2 * availableParallelism();
-  // Each kernel on the first of the GPUs that launches it.
-  const jobs = capabilities.flatMap((capability, on): Job[] => {
-    const seen = kernels.slice(0, on).flatMap(({ launched }) => launched);
-    const faults = kernels[on]!.launched.filter((name) => !seen.includes(name)).flatMap(faultsOf);
-    const part = (index: number): Job => ({ capability, faults: faults.filter((_, i) => i % parts === index) });
-    return Array.from({ length: Math.min(parts, faults.length) }, (_, index) => part(index));
-  });
+  const launches = await inParallel(capabilities, (capability) => launchesOn(capability, scratch));
+  const names = [...launches[0]!.keys()].filter((name) => !harmless.has(name));
+  /** On which device a kernel is launched, the first of them; -1: on none. */
+  const where = (name: string) => launches.findIndex((counts) => counts.get(name)! > 0);
+  const never = names.filter((name) => where(name) === -1);
+  const jobs = capabilities.flatMap((capability, i) =>
+    jobsOf(
+      capability,
+      names.filter((name) => where(name) === i),
+    ),
+  );
   const found = (await inParallel(jobs, (job) => findApart(job))).flat();
   const missed = found.filter(({ notice }) => notice === null);
   for (const name of never) process.stdout.write(`never launched: ${name}\n`);

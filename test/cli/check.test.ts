@@ -32,7 +32,7 @@ function check(settings: Settings, ...args: string[]): Promise<Finished> {
 }
 
 (simt ? describe : describe.skip)("on the simulated device", () => {
-  it("all operations agree, and every kernel has run", async () => {
+  it("all operations agree", async () => {
     const REPORT = nextpatch.path("launches");
     const { code, stdout, stderr } = await check({ REPORT }, "--device", "simt");
     expect(stderr).toMatch(/^checking simt \(.+\) against cpu \(.+\)\n/);
@@ -42,7 +42,7 @@ function check(settings: Settings, ...args: string[]): Promise<Finished> {
     expect(stdout).toMatch(/^check of simt: all \d+ operations agree with cpu\n$/m);
     expect(code).toBe(0);
 
-    // On a GPU with less shared memory, attention's tiles are others.
+    // Attention takes other kernels with less shared memory.
     const json = await check({ REPORT, CAPABILITY: "8.6" }, "--device", "simt", "--json");
     expect(json.code).toBe(0);
     const [simulated] = (JSON.parse(json.stdout) as Json).check;
@@ -55,11 +55,13 @@ function check(settings: Settings, ...args: string[]): Promise<Finished> {
       worst: 0,
       problem: null,
     });
-    expect(neverLaunched(launchesByKernel(readFileSync(REPORT, "utf8")))).toEqual([]);
   });
 
-  it("a wrong kernel is found", async () => {
-    const { code, stdout, stderr } = await check({ LOST_BLOCK: "swiglu_forward_kernel" }, "--device", "simt");
+  it("a wrong kernel is found, and by now every kernel has run", async () => {
+    const REPORT = nextpatch.path("launches");
+    // A GPU without wgmma, for which attention has other kernels.
+    const settings = { REPORT, CAPABILITY: "10.0", LOST_BLOCK: "swiglu_forward_kernel" };
+    const { code, stdout, stderr } = await check(settings, "--device", "simt");
     expect(code).toBe(1);
     expect(stdout).toMatch(
       /^ {2}swigluForward +8 {2}WRONG in 8 of 8 calls, as with f32 N=7 I=33: out: \[0, 0\] is NaN/m,
@@ -67,6 +69,7 @@ function check(settings: Settings, ...args: string[]): Promise<Finished> {
     expect(stdout.match(/WRONG|FAILED/g)).toHaveLength(1);
     expect(stdout).toMatch(/^check of simt: \d+ of \d+ operations agree with cpu\n$/m);
     expect(stderr).toMatch(/^nextpatch: simt computes swigluForward otherwise than cpu\. Do not train there\./m);
+    expect(neverLaunched(launchesByKernel(readFileSync(REPORT, "utf8")))).toEqual([]);
   });
 
   it("a kernel that fails ends the check of its device", async () => {
