@@ -245,15 +245,6 @@ export function matmul(
   transposeB: boolean,
   accumulate: boolean,
 ): void;
-export function matmulBeside(
-  c: Tensor,
-  a: Tensor,
-  b: Tensor,
-  transposeA: boolean,
-  transposeB: boolean,
-  accumulate: boolean,
-): void;
-export function joinProduct(c: Tensor): void;
 export function sum(out: Tensor, values: Tensor, accumulate: boolean): void;
 
 export function patchEmbeddingForward(out: Tensor, tokens: Tensor, table: Tensor): void;

@@ -73,14 +73,6 @@ class Kernels {
   virtual void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                       bool accumulate) = 0;
 
-  // As matmul, with the same bits, but it may run beside the operations that follow. Before one of them reads c, or
-  // writes a, b or c, call join_product(c); so does a wait for the device.
-  virtual void matmul_beside(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
-                             bool accumulate) = 0;
-
-  // What follows comes after the last matmul_beside to c, and after those before it. Nothing if there is none.
-  virtual void join_product(const View& c) = 0;
-
   // ---- Patch embedding ----------------------------------------------------------------------------
 
   // out[N,C] dt: the mean over K of table[V,C] dt at tokens[N*K] i32, summed in f32, rounded once.

@@ -89,7 +89,6 @@ export class Attention {
   }
 
   /**
-   * The weights' gradients may still run when this returns.
    * @param dx dt [N, C], written
    * @param dout dt [N, C], the branch's gradient
    * @param accumulate whether the weights' gradients are added to, or written
@@ -114,15 +113,5 @@ export class Attention {
       this.#scale,
     );
     this.weights.qkv.backward(dx, dqkv, this.x, accumulate);
-  }
-
-  /** Waits for the gradient that reads `dout`, and for all that were begun before it. */
-  joinOutput(): void {
-    this.weights.output.join();
-  }
-
-  /** Waits for all gradients. */
-  join(): void {
-    this.weights.qkv.join();
   }
 }

@@ -100,11 +100,8 @@ export class Layer {
     const { recompute } = this.context;
     if (recompute !== null && recompute !== "none") this.#computeAgain(recompute);
     this.#mlp.backward(dnormed, dstream, accumulate);
-    this.#mlp.joinDown(); // before dstream is written
     this.#mlpNorm.backward(dstream, dnormed, true);
     this.#attention.backward(dnormed, dstream, accumulate);
-    this.#attention.joinOutput(); // likewise
     this.#attentionNorm.backward(dstream, dnormed, true);
-    this.#attention.join(); // before the next layer writes what is shared
   }
 }

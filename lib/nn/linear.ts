@@ -17,25 +17,12 @@ export class Linear {
     native.matmul(out, x, this.weight.value, false, true, false);
   }
 
-  /**
-   * dW (+)= dout^T x; dx = dout W. dW may be computed beside the operations that follow: before one of them writes dout
-   * or x, or reads dW, call `join`.
-   */
+  /** dW (+)= dout^T x; dx = dout W. */
   backward(dx: Tensor, dout: Tensor, x: Tensor, accumulate: boolean): void {
-    native.matmulBeside(this.#gradient, dout, x, true, false, accumulate);
-    native.matmul(dx, dout, this.weight.value, false, false, false);
-  }
-
-  /** What follows comes after this weight's gradient, and after those that were begun before it. */
-  join(): void {
-    native.joinProduct(this.#gradient);
-  }
-
-  get #gradient(): Tensor<"f32"> {
-    const { gradient } = this.weight;
-    if (gradient === null) {
+    if (this.weight.gradient === null) {
       throw new TypeError("Linear.backward: weight: expected one with a gradient but received one without");
     }
-    return gradient;
+    native.matmul(this.weight.gradient, dout, x, true, false, accumulate);
+    native.matmul(dx, dout, this.weight.value, false, false, false);
   }
 }

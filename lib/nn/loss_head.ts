@@ -99,9 +99,7 @@ export class LossHead {
     for (const [index, { hidden, dhidden, logits, labels, losses }] of this.#chunks.entries()) {
       this.head.forward(logits, hidden);
       native.crossEntropy(losses, logits, labels, this.#coefficients, dhidden !== null);
-      if (dhidden === null) continue;
-      this.head.backward(dhidden, logits, hidden, adds.gradient || index > 0);
-      this.head.join(); // the next chunk's logits take the place of these
+      if (dhidden) this.head.backward(dhidden, logits, hidden, adds.gradient || index > 0);
     }
     native.sum(this.buffers.loss, this.#losses, adds.loss);
   }

@@ -37,7 +37,6 @@ export class Mlp {
   }
 
   /**
-   * The weights' gradients may still run when this returns.
    * @param dx dt [N, C], written
    * @param dout dt [N, C], the branch's gradient
    * @param accumulate whether the weights' gradients are added to, or written
@@ -48,10 +47,5 @@ export class Mlp {
     this.weights.down.backward(dactivated, dout, activated, accumulate);
     native.swigluBackward(gateUp, dactivated, gateUp); // in place: gate and up are not needed again
     this.weights.gateUp.backward(dx, gateUp, this.x, accumulate);
-  }
-
-  /** Waits for the gradient that reads `dout`. */
-  joinDown(): void {
-    this.weights.down.join();
   }
 }

@@ -37,10 +37,7 @@ void rotary_table(Call& call) {
   call.run([=](Kernels& k) { k.rotary_table(table.view, frequencies.view); });
 }
 
-using Product = void (Kernels::*)(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
-                                  bool accumulate);
-
-void product(Call& call, Product run) {
+void matmul(Call& call) {
   const Argument c = call.tensor("c", 2), a = call.tensor("a", 2), b = call.tensor("b", 2);
   const bool transpose_a = call.boolean("transposeA"), transpose_b = call.boolean("transposeB");
   const bool accumulate = call.boolean("accumulate");
@@ -56,17 +53,7 @@ void product(Call& call, Product run) {
     call.shape(b, {k, n});
   }
   call.shape(c, {m, n});
-  call.run([=](Kernels& k) { (k.*run)(c.view, a.view, b.view, transpose_a, transpose_b, accumulate); });
-}
-
-void matmul(Call& call) { product(call, &Kernels::matmul); }
-
-void matmul_beside(Call& call) { product(call, &Kernels::matmul_beside); }
-
-void join_product(Call& call) {
-  const Argument c = call.tensor("c", 2);
-  call.dtype(c, kFloats);
-  call.run([=](Kernels& k) { k.join_product(c.view); });
+  call.run([=](Kernels& kernels) { kernels.matmul(c.view, a.view, b.view, transpose_a, transpose_b, accumulate); });
 }
 
 void sum(Call& call) {
@@ -82,14 +69,8 @@ void sum(Call& call) {
 
 const std::vector<Operation>& basic_operations() {
   static const std::vector<Operation> operations{
-      {"fill", fill},
-      {"copy", copy},
-      {"normal", normal},
-      {"rotaryTable", rotary_table},
-      {"matmul", matmul},
-      {"matmulBeside", matmul_beside},
-      {"joinProduct", join_product},
-      {"sum", sum},
+      {"fill", fill},     {"copy", copy}, {"normal", normal}, {"rotaryTable", rotary_table},
+      {"matmul", matmul}, {"sum", sum},
   };
   return operations;
 }

@@ -206,12 +206,4 @@ void CpuKernels::matmul(const View& c, const View& a, const View& b, bool transp
   }
 }
 
-// The products use every thread, so that nothing is gained beside them.
-void CpuKernels::matmul_beside(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
-                               bool accumulate) {
-  matmul(c, a, b, transpose_a, transpose_b, accumulate);
-}
-
-void CpuKernels::join_product(const View&) {}
-
 }  // namespace nextpatch::cpu

@@ -37,11 +37,8 @@ bool enough(cudaError_t error) {
 CudaContext::Owned::Owned(int index) : Owned() {
   device = describe(index);
   check(cudaSetDevice(index), "open", "cudaSetDevice failed");
-  // Before the products beside it: what others wait for comes first.
-  int least = 0, greatest = 0;
-  check(cudaDeviceGetStreamPriorityRange(&least, &greatest), "open", "cudaDeviceGetStreamPriorityRange failed");
   for (cudaStream_t* stream : {&device.stream, &copies})
-    check(cudaStreamCreateWithPriority(stream, cudaStreamNonBlocking, greatest), "open", "cudaStreamCreate failed");
+    check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "open", "cudaStreamCreate failed");
   device.wgmma = has_wgmma(device.major, device.stream);
   void* host = nullptr;
   check(cudaHostAlloc(&host, sizeof(BadId), cudaHostAllocMapped), "open", "cudaHostAlloc failed");
@@ -149,7 +146,6 @@ void CudaContext::upload(void* device, void* arrival, const void* host, size_t b
 // Ticket n is the n-th record, in event n % kEvents. A reused event is reached later than its old record was, so that
 // waiting for an old ticket may take too long but is never too short.
 Ticket CudaContext::record() {
-  kernels_.join_products();
   std::lock_guard<std::mutex> lock(marks_);
   const Ticket ticket = ++last_ticket_;
   check(cudaEventRecord(owned_.events[ticket % kEvents], owned_.device.stream), "record");
@@ -206,7 +202,6 @@ double CudaContext::seconds_between(int first, int second) {
 // ---- Graphs -------------------------------------------------------------------------------------------
 
 bool CudaContext::begin_capture() {
-  kernels_.join_products();  // a capture cannot wait for what came before it
   // Relaxed: a kernel launched for the first time may be loaded during the capture.
   check(cudaStreamBeginCapture(owned_.device.stream, cudaStreamCaptureModeRelaxed), "capture");
   capturing_ = true;
@@ -214,7 +209,6 @@ bool CudaContext::begin_capture() {
 }
 
 void* CudaContext::end_capture() {
-  kernels_.join_products();
   capturing_ = false;
   cudaGraph_t graph = nullptr;
   check(cudaStreamEndCapture(owned_.device.stream, &graph), "capture");

@@ -8,7 +8,6 @@
 
 #include "../core/products.h"
 #include "../kernels.h"
-#include "side_stream.h"
 
 namespace nextpatch::cuda {
 
@@ -36,16 +35,11 @@ class CudaKernels final : public Kernels {
   void use_workspace(void* data);
   Products* products();
 
-  // The device's stream waits for all products beside it.
-  void join_products() { side_.join_all(); }
-
 #include "../kernels_overrides.inc"
 
  private:
   Device device_;
-  SideStream side_;
   std::unique_ptr<Gemm> gemm_;
-  char* workspace_ = nullptr;  // of the products on the device's stream, then of those beside it
 };
 
 }  // namespace nextpatch::cuda

@@ -13,27 +13,21 @@
 
 namespace nextpatch::cuda {
 
-// Where a product runs. Products on two streams need a workspace each.
-struct Lane {
-  cudaStream_t stream = nullptr;
-  void* workspace = nullptr;  // of workspace_bytes()
-};
-
 class Gemm {
  public:
   virtual ~Gemm() = default;
 
   // As Kernels::matmul. f32 inputs are multiplied in f32 (no TF32), bf16 ones summed in f32.
-  virtual void matmul(const Lane& lane, const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+  virtual void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                       bool accumulate) = 0;
 
-  virtual size_t workspace_bytes() const = 0;
-
   // As Context's.
+  virtual size_t workspace_bytes() const = 0;
+  virtual void use_workspace(void* data) = 0;
   virtual Products* products() { return nullptr; }
 };
 
-std::unique_ptr<Gemm> make_gemm();
+std::unique_ptr<Gemm> make_gemm(const Device& device);
 
 // Library and version, for Backend::versions. Throws an Error of kind device if the library is missing.
 std::pair<std::string, std::string> gemm_version();

@@ -82,17 +82,17 @@ class CublasLtGemm final : public Gemm, public Products {
  public:
   // A library that is there but does not start fails the first product, not the device: other operations run without
   // it.
-  CublasLtGemm() : created_(cublaslt().Create(&handle_)) {}
+  explicit CublasLtGemm(const Device& device) : stream_(device.stream), created_(cublaslt().Create(&handle_)) {}
   ~CublasLtGemm() override {
     plans_.clear();
     if (created_ == lt::kSuccess) cublaslt().Destroy(handle_);
   }
 
-  void matmul(const Lane& lane, const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+  void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
               bool accumulate) override {
     if (c.size() == 0) return;
     if (a.size() == 0) {  // an empty sum
-      if (!accumulate) check(cudaMemsetAsync(c.data, 0, size_t(c.size()) * size_of(c.dtype), lane.stream), "matmul");
+      if (!accumulate) check(cudaMemsetAsync(c.data, 0, size_t(c.size()) * size_of(c.dtype), stream_), "matmul");
       return;
     }
     const float alpha = 1, beta = accumulate ? 1 : 0;
@@ -100,11 +100,12 @@ class CublasLtGemm final : public Gemm, public Products {
     ++(accumulate ? plan.adds : plan.writes);
     check_blas(cublaslt().Matmul(handle(), plan.description, &alpha, b.data, plan.first.value, a.data,
                                  plan.second.value, &beta, c.data, plan.result.value, c.data, plan.result.value,
-                                 &plan.algorithm, lane.workspace, kWorkspaceBytes, lane.stream),
+                                 &plan.algorithm, workspace_, kWorkspaceBytes, stream_),
                "cublasLtMatmul");
   }
 
   size_t workspace_bytes() const override { return kWorkspaceBytes; }
+  void use_workspace(void* data) override { workspace_ = data; }
 
   Products* products() override { return this; }
 
@@ -204,6 +205,8 @@ class CublasLtGemm final : public Gemm, public Products {
                                         " bytes of workspace, there are " + std::to_string(kWorkspaceBytes));
   }
 
+  cudaStream_t stream_;
+  void* workspace_ = nullptr;
   lt::Handle handle_ = nullptr;
   lt::Status created_;
   std::map<Product, std::unique_ptr<Plan>> plans_;
@@ -211,7 +214,7 @@ class CublasLtGemm final : public Gemm, public Products {
 
 }  // namespace
 
-std::unique_ptr<Gemm> make_gemm() { return std::make_unique<CublasLtGemm>(); }
+std::unique_ptr<Gemm> make_gemm(const Device& device) { return std::make_unique<CublasLtGemm>(device); }
 
 std::pair<std::string, std::string> gemm_version() {
   const size_t version = cublaslt().GetVersion();

@@ -81,11 +81,13 @@ void compute(const View& c, const View& a, const View& b, bool transpose_a, bool
 
 class HostGemm final : public Gemm {
  public:
-  void matmul(const Lane& lane, const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
+  explicit HostGemm(cudaStream_t stream) : stream_(stream) {}
+
+  void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
               bool accumulate) override {
     simt::Way way;
     if (products_) way = products_->next(product_of(c, a, b, transpose_a, transpose_b), accumulate);
-    check(simt::enqueue(lane.stream,
+    check(simt::enqueue(stream_,
                         [=] {
                           compute(c, a, b, transpose_a, transpose_b, accumulate, way);
                           return cudaSuccess;
@@ -94,15 +96,17 @@ class HostGemm final : public Gemm {
   }
 
   size_t workspace_bytes() const override { return 0; }
+  void use_workspace(void*) override {}
   Products* products() override { return products_.get(); }
 
  private:
+  cudaStream_t stream_;
   std::unique_ptr<simt::ImitatedProducts> products_ = simt::ImitatedProducts::make();
 };
 
 }  // namespace
 
-std::unique_ptr<Gemm> make_gemm() { return std::make_unique<HostGemm>(); }
+std::unique_ptr<Gemm> make_gemm(const Device& device) { return std::make_unique<HostGemm>(device.stream); }
 
 std::pair<std::string, std::string> gemm_version() { return {"matrix products", "host loops"}; }
 

@@ -115,7 +115,7 @@ it("a step's operations have the names that the model on paper gives them", () =
   const products = weights.flatMap((shape) => [
     nameOf("matmul", [{ shape: [] }, {}, { shape }, false, true]),
     nameOf("matmul", [{ shape: [] }, {}, { shape }, false, false]),
-    nameOf("matmulBeside", [{ shape }, {}, { shape: [] }, true, false]),
+    nameOf("matmul", [{ shape }, {}, { shape: [] }, true, false]),
   ]);
   const others = [
     "patchEmbeddingForward",

@@ -22,8 +22,6 @@ const results: Record<Operation, readonly string[]> = {
   normal: ["out"],
   rotaryTable: ["table"],
   matmul: ["c"],
-  matmulBeside: ["c"],
-  joinProduct: ["c"],
   sum: ["out"],
   patchEmbeddingForward: ["out"],
   patchEmbeddingBackward: ["dtable"],

@@ -41,22 +41,22 @@ export function operations(device: Device): Operation[] {
   const number = (name: string, value = 0.5, signed = false): Argument => ({ name, kind: "number", value, signed });
   const boolean = (name: string): Argument => ({ name, kind: "boolean", value: false });
   const owner: Argument = { name: "device", kind: "device", value: device };
-  const product = [
-    tensor("c", [N, C]),
-    tensor("a", [N, I]),
-    tensor("b", [I, C]),
-    boolean("transposeA"),
-    boolean("transposeB"),
-    boolean("accumulate"),
-  ];
   const table: [string, Argument[]][] = [
     ["fill", [tensor("out", [N, C]), number("value", 1, true)]],
     ["copy", [tensor("out", [N, C], "f32", true), tensor("source", [N, C], "f32", true)]],
     ["normal", [tensor("out", [N, C]), number("std"), whole("seed"), whole("offset")]],
     ["rotaryTable", [tensor("table", [T, D / 2, 2]), tensor("inverseFrequencies", [D / 2])]],
-    ["matmul", product],
-    ["matmulBeside", product],
-    ["joinProduct", [tensor("c", [N, C])]],
+    [
+      "matmul",
+      [
+        tensor("c", [N, C]),
+        tensor("a", [N, I]),
+        tensor("b", [I, C]),
+        boolean("transposeA"),
+        boolean("transposeB"),
+        boolean("accumulate"),
+      ],
+    ],
     ["sum", [tensor("out", [1]), tensor("values", [N]), boolean("accumulate")]],
     ["patchEmbeddingForward", [tensor("out", [N, C]), i32("tokens", [N * K]), tensor("table", [V, C])]],
     [

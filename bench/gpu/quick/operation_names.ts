@@ -30,7 +30,7 @@ export function operationNames(config: LlamaConfig): (operation: string, args: r
     [`${config.vocab_size} ${hidden}`, "head"],
   ]);
   return (operation, args) => {
-    if (operation !== "matmul" && operation !== "matmulBeside") return rows[operation] ?? operation;
+    if (operation !== "matmul") return rows[operation] ?? operation;
     const [c, , b, transposeA, transposeB] = args as [Tensor, Tensor, Tensor, boolean, boolean];
     // The weight is an operand of the products of activations, and the result of its gradient's.
     const weight = (transposeA ? c : b).shape;

@@ -1,11 +1,11 @@
 /**
  * The device's time of every operation of one real training step, for bench/gpu.sh quick:
  *
- *     NEXTPATCH_GRAPHS=0 NEXTPATCH_SIDE_STREAM=0 npx tsx bench/gpu/quick/operations.ts cuda llama-370m 1 2048 32768
+ *     NEXTPATCH_GRAPHS=0 npx tsx bench/gpu/quick/operations.ts cuda llama-370m 1 2048 32768
  *
  * with a preset or a model's JSON, K, T and the step's tokens. Every operation of the addon is followed by a timestamp
- * on the device; an operation's time is that since the timestamp before it, so the gaps between kernels are in it. Only
- * on one stream does an operation end before the next begins. The step is the last of three. Prints one JSON object.
+ * on the device; an operation's time is that since the timestamp before it, so the gaps between kernels are in it. The
+ * step is the last of three. Prints one JSON object.
  */
 import { benchTrainStep } from "../../../lib/bench/train_step.js";
 import { Device } from "../../../lib/device.js";
@@ -37,7 +37,7 @@ const mark = () => {
 };
 const operations = native as unknown as Operations;
 for (const [name, { returns }] of Object.entries(native.signatures())) {
-  if (returns !== "void" || name === "joinProduct") continue; // on one stream there is nothing to wait for
+  if (returns !== "void") continue;
   const operation = operations[name]!;
   operations[name] = (...args) => {
     if (names.length === 0) mark();

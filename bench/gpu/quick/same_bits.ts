@@ -1,6 +1,6 @@
 /**
  * The same 20 steps in two stages, each time in processes of their own: twice as they are, once without graphs, once
- * on one stream, once interrupted and resumed. Compares the SHA-256 of weights and moments, for bench/gpu.sh quick:
+ * interrupted and resumed. Compares the SHA-256 of weights and moments, for bench/gpu.sh quick:
  *
  *     npx tsx bench/gpu/quick/same_bits.ts cuda
  *
@@ -94,8 +94,6 @@ async function compare(): Promise<void> {
     compared("again");
     run("graphsOff", steps, { NEXTPATCH_GRAPHS: "0" });
     compared("graphsOff");
-    run("oneStream", steps, { NEXTPATCH_SIDE_STREAM: "0" });
-    compared("oneStream");
     run("resumed", interruptedAfter);
     run("resumed", steps);
     compared("resumed");

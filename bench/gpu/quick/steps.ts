@@ -26,9 +26,6 @@ const trained: readonly (readonly [PresetName, number, number, number])[] = [
   ["llama-2.7b", 27, 9, 2],
 ];
 
-/** Also timed without the second stream. */
-const oneStreamToo: ReadonlySet<PresetName> = new Set(["llama-370m"]);
-
 /** For simt, in place of the presets. */
 const tiny = {
   shape: { positions: 8, tokens: 32 },
@@ -60,7 +57,7 @@ export function quickSteps({ backend, logs, python }: Target): QuickPlan[] {
     ...kernelSteps(inputs),
     ...tuneSteps(inputs),
     ...occupancySteps(inputs),
-    { part: "bits", name: "same-bits", seconds: 24, command: script("same_bits", [backend]), read: lastJson },
+    { part: "bits", name: "same-bits", seconds: 20, command: script("same_bits", [backend]), read: lastJson },
     ...ptxSteps(inputs),
     ...largeSteps(inputs),
     ...sanitizerSteps(inputs),
@@ -114,19 +111,10 @@ function testSteps({ backend, simt }: Inputs): QuickPlan[] {
 
 function trainSteps(inputs: Inputs): QuickPlan[] {
   const models = inputs.simt ? trained.slice(0, 1) : trained;
-  return [
-    ...models.flatMap(([preset, first, fourth, steps]) => [
-      trainStep(inputs, { preset, patchSize: 1, seconds: first, steps }),
-      trainStep(inputs, { preset, patchSize: 4, seconds: fourth, steps }),
-    ]),
-    // What the second stream of the weights' gradients is worth.
-    ...models
-      .filter(([preset]) => oneStreamToo.has(preset))
-      .map(([preset, seconds, , steps]) => {
-        const variant = { words: "one stream", env: { NEXTPATCH_SIDE_STREAM: "0" } };
-        return trainStep(inputs, { preset, patchSize: 1, seconds, steps, variant });
-      }),
-  ];
+  return models.flatMap(([preset, first, fourth, steps]) => [
+    trainStep(inputs, { preset, patchSize: 1, seconds: first, steps }),
+    trainStep(inputs, { preset, patchSize: 4, seconds: fourth, steps }),
+  ]);
 }
 
 interface TrainStep {
@@ -161,7 +149,7 @@ function trainStep({ backend, simt }: Inputs, { preset, patchSize, seconds, step
 /** The device's time of every operation of a step: events between them, and where nsys is there its kernels' sums. */
 function operationSteps({ backend, simt, gpuOnly, logs }: Inputs): QuickPlan[] {
   const { positions } = simt ? tiny.shape : shape;
-  const env = { NEXTPATCH_GRAPHS: "0", NEXTPATCH_SIDE_STREAM: "0" };
+  const env = { NEXTPATCH_GRAPHS: "0" };
   const models = simt ? [JSON.stringify(tiny.model)] : ["llama-370m", "llama-1.3b"];
   const sizes = [1, positions, simt ? tiny.passTokens : passTokens];
   const step: Command = {

@@ -12,7 +12,6 @@ export function basicCalls(size: Size): Call[] {
     normal(10_001),
     ...[80, 128].map((D) => rotaryTable(size === "small" ? 33 : 513, D)),
     ...computeDTypes.flatMap((dt) => products(dt, size)),
-    ...computeDTypes.flatMap((dt) => [productBeside(dt), joinedProduct(dt)]),
     ...(["", "add"] as const).map((mode) => sum(size === "small" ? 4_097 : 100_003, mode)),
   ];
 }
@@ -128,37 +127,6 @@ function product(
       const tolerance = sumOf(K, { factors: accumulate });
       const c = accumulate ? memory.changed("c", to, [M, N], tolerance) : memory.output("c", to, [M, N], tolerance);
       native.matmul(c, a, b, transposeA, transposeB, accumulate);
-    },
-  };
-}
-
-function productBeside(dt: ComputeDType): Call {
-  const [M, N, K] = [40, 32, 257];
-  return {
-    operation: "matmulBeside",
-    dtype: dt,
-    shape: { M, N, K, op: "TN", to: "added to f32" },
-    run(memory) {
-      const [a, b] = [memory.random(dt, [K, M]), memory.random(dt, [K, N])];
-      native.matmulBeside(memory.changed("c", "f32", [M, N], sumOf(K)), a, b, true, false, true);
-    },
-  };
-}
-
-/** The product is read by an operation that must come after it. */
-function joinedProduct(dt: ComputeDType): Call {
-  const [M, N, K] = [40, 32, 257];
-  return {
-    operation: "joinProduct",
-    dtype: dt,
-    shape: { M, N, K, op: "TN", next: "copy" },
-    run(memory) {
-      const [a, b] = [memory.random(dt, [K, M]), memory.random(dt, [K, N])];
-      const c = memory.workspace("f32", M * N).reshape([M, N]);
-      const out = memory.output("out", "f32", [M, N], sumOf(K));
-      native.matmulBeside(c, a, b, true, false, false);
-      native.joinProduct(c);
-      native.copy(out, c);
     },
   };
 }

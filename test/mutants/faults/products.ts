@@ -73,8 +73,8 @@ export const products: readonly Mutant[] = [
   {
     fault: "cuBLASLt has less workspace than the algorithm was chosen for.",
     file,
-    find: "lane.workspace, kWorkspaceBytes, lane.stream)",
-    replace: "lane.workspace, kWorkspaceBytes / 2, lane.stream)",
+    find: "workspace_, kWorkspaceBytes, stream_)",
+    replace: "workspace_, kWorkspaceBytes / 2, stream_)",
     check: cublaslt,
     says: "less workspace than was promised",
   },

@@ -20,8 +20,8 @@ struct Offsets {
   int64_t a, b, c;
 };
 
-void product(cuda::Gemm& gemm, const cuda::Lane& lane, DType in, DType out, bool transpose_a, bool transpose_b,
-             bool accumulate, const Offsets& at, int64_t m, int64_t n, int64_t k) {
+void product(cuda::Gemm& gemm, DType in, DType out, bool transpose_a, bool transpose_b, bool accumulate,
+             const Offsets& at, int64_t m, int64_t n, int64_t k) {
   Matrix a(in, transpose_a ? k : m, transpose_a ? m : k, at.a, 1);
   Matrix b(in, transpose_b ? n : k, transpose_b ? k : n, at.b, 2);
   Matrix c(out, m, n, at.c, 3), expected(out, m, n, 0, 3);
@@ -32,7 +32,7 @@ void product(cuda::Gemm& gemm, const cuda::Lane& lane, DType in, DType out, bool
         sum += a.get(transpose_a ? l * m + i : i * k + l) * b.get(transpose_b ? j * k + l : l * n + j);
       expected.set(i * n + j, sum);
     }
-  gemm.matmul(lane, c.view, a.view, b.view, transpose_a, transpose_b, accumulate);
+  gemm.matmul(c.view, a.view, b.view, transpose_a, transpose_b, accumulate);
   ++products;
   for (int64_t i = 0; i < m * n; ++i)
     if (c.get(i) != expected.get(i)) {
@@ -45,9 +45,9 @@ void product(cuda::Gemm& gemm, const cuda::Lane& lane, DType in, DType out, bool
 }
 
 void all_products() {
-  const auto gemm = cuda::make_gemm();
+  const auto gemm = cuda::make_gemm(cuda::Device());
   std::vector<char> workspace(gemm->workspace_bytes());
-  const cuda::Lane lane{nullptr, workspace.data()};
+  gemm->use_workspace(workspace.data());
   // Two with the same result, but sums of different lengths.
   const int64_t shapes[][3] = {{5, 7, 3}, {5, 7, 16}, {1, 33, 16}, {24, 16, 40}, {64, 1, 9}, {8, 8, 8}};
   // Each of the three is once the least aligned, and the result once alone.
@@ -58,8 +58,7 @@ void all_products() {
       if (in == DType::f32 && out != in) continue;
       for (int which = 0; which < 8; ++which)
         for (const Offsets& at : offsets)
-          for (const auto& [m, n, k] : shapes)
-            product(*gemm, lane, in, out, which & 1, which & 2, which & 4, at, m, n, k);
+          for (const auto& [m, n, k] : shapes) product(*gemm, in, out, which & 1, which & 2, which & 4, at, m, n, k);
     }
 }
 

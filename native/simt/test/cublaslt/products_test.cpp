@@ -51,24 +51,23 @@ struct Operands {
   Product product() const { return cuda::product_of(c.view, a.view, b.view, transpose_a, false); }
 
   // The result's bits.
-  std::vector<float> multiply(cuda::Gemm& gemm, const cuda::Lane& lane, bool accumulate = false) {
+  std::vector<float> multiply(cuda::Gemm& gemm, bool accumulate = false) {
     if (accumulate)
       for (int64_t i = 0; i < c.view.size(); ++i) c.set(i, 0);
-    gemm.matmul(lane, c.view, a.view, b.view, transpose_a, false, accumulate);
+    gemm.matmul(c.view, a.view, b.view, transpose_a, false, accumulate);
     return {c.view.as<float>(), c.view.as<float>() + c.view.size()};
   }
 };
 
-// `beside` is the lane of products on the second stream.
-void test(cuda::Gemm& gemm, Products& products, const cuda::Lane& lane, const cuda::Lane& beside) {
+void test(cuda::Gemm& gemm, Products& products) {
   expect(products.library() == "cuBLASLt 12.4.5", "the library is " + products.library());
   Operands first(6, 5, 50, true), second(5, 7, 33, false);
   const Product key = first.product();
 
-  const std::vector<float> by_default = first.multiply(gemm, lane);
-  const std::vector<float> other = second.multiply(gemm, lane);
-  first.multiply(gemm, lane, true);
-  first.multiply(gemm, lane, true);
+  const std::vector<float> by_default = first.multiply(gemm);
+  const std::vector<float> other = second.multiply(gemm);
+  first.multiply(gemm, true);
+  first.multiply(gemm, true);
   for (const SeenProduct& seen : products.seen()) {
     const bool is_first = !(seen.product < key) && !(key < seen.product);
     expect(seen.writes == 1 && seen.adds == (is_first ? 2 : 0) && !seen.in_table, "the count of a product");
@@ -82,11 +81,10 @@ void test(cuda::Gemm& gemm, Products& products, const cuda::Lane& lane, const cu
   for (const Algorithm& algorithm : suggested) {
     products.use({{key, algorithm}});
     expect(products.seen().empty(), "products are seen before there are any");
-    results.push_back(first.multiply(gemm, lane));
-    expect(first.multiply(gemm, lane) == results.back(), "other bits the second time");
-    expect(first.multiply(gemm, lane, true) == results.back(), "other bits where the result is added to");
-    expect(first.multiply(gemm, beside) == results.back(), "other bits beside the device's stream");
-    expect(second.multiply(gemm, lane) == other, "other bits of a product that is not in the table");
+    results.push_back(first.multiply(gemm));
+    expect(first.multiply(gemm) == results.back(), "other bits the second time");
+    expect(first.multiply(gemm, true) == results.back(), "other bits where the result is added to");
+    expect(second.multiply(gemm) == other, "other bits of a product that is not in the table");
     for (const SeenProduct& seen : products.seen())
       expect(seen.in_table == (seen.product.m == key.m), "which product is in the table");
   }
@@ -97,7 +95,7 @@ void test(cuda::Gemm& gemm, Products& products, const cuda::Lane& lane, const cu
   // A product of the same shape whose operand is less aligned is another one.
   Operands unaligned(6, 5, 50, true, 1);
   products.use({{key, suggested[1]}});
-  expect(unaligned.multiply(gemm, lane) == by_default, "the algorithm of a product that is aligned otherwise");
+  expect(unaligned.multiply(gemm) == by_default, "the algorithm of a product that is aligned otherwise");
 
   // A table is refused as a whole, and the one before it stays. In the fake's algorithms, word 4 is the workspace and
   // word 5 the order.
@@ -105,7 +103,7 @@ void test(cuda::Gemm& gemm, Products& products, const cuda::Lane& lane, const cu
     const std::string said = refusal([&] { products.use({{key, suggested[2]}, {product, algorithm}}); });
     const std::string expected = "cuBLASLt 12.4.5 refuses the algorithm of " + cuda::text_of(product) + ": " + why;
     expect(said == expected, "expected \"" + expected + "\" but received \"" + said + "\"");
-    expect(first.multiply(gemm, lane) == results[1], "the table after a refusal");
+    expect(first.multiply(gemm) == results[1], "the table after a refusal");
   };
   refuse(second.product(), suggested[1], "invalid value");
   Algorithm unknown = products.suggested(second.product())[0];
@@ -117,14 +115,15 @@ void test(cuda::Gemm& gemm, Products& products, const cuda::Lane& lane, const cu
          "it needs 1099511627776 bytes of workspace, there are " + std::to_string(gemm.workspace_bytes()));
 
   products.use({});
-  expect(first.multiply(gemm, lane) == by_default, "other bits after the table was taken away");
+  expect(first.multiply(gemm) == by_default, "other bits after the table was taken away");
 }
 
 }  // namespace
 
 int wrong_algorithms() {
-  const auto gemm = cuda::make_gemm();
-  std::vector<char> first(gemm->workspace_bytes()), second(gemm->workspace_bytes());
-  test(*gemm, *gemm->products(), {nullptr, first.data()}, {nullptr, second.data()});
+  const auto gemm = cuda::make_gemm(cuda::Device());
+  std::vector<char> workspace(gemm->workspace_bytes());
+  gemm->use_workspace(workspace.data());
+  test(*gemm, *gemm->products());
   return wrong;
 }
