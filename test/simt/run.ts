@@ -46,7 +46,7 @@ const { schedules: wanted } = parseArgs({ options: { schedules: { type: "string"
 const schedules = wanted === undefined ? ["reverse"] : wanted.split(",");
 
 /** GPUs whose limits the device has: attention has other kernels, or other tiles, on those that are smaller. */
-const capabilities = ["9.0", "8.0", "8.6"] as const;
+const capabilities = ["9.0", "10.0", "8.6"] as const;
 type Capability = (typeof capabilities)[number];
 const attention = operations.filter((file) => file.includes("/attention_"));
 
