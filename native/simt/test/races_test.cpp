@@ -1,6 +1,7 @@
 // The check for races, in a build that has it.
 #include "../../cuda/ptx.cuh"
 #include "../../cuda/shared.cuh"
+#include "../../cuda/wgmma.cuh"
 #include "check.h"
 #include "launch.h"
 
@@ -159,6 +160,34 @@ TEST(races_with_ldmatrix) {
     std::vector<uint32_t> out(32);
     EXPECT((problem<matrix_kernel>(1, 32, 512, out.data(), true).empty()));
     EXPECT_CONTAINS((problem<matrix_kernel>(1, 32, 512, out.data(), false)), "race at byte ");
+  });
+}
+
+// A warpgroup's product reads what all of its threads wrote, until each of its warps has waited for it.
+__global__ void warpgroup_kernel(float* out, bool barrier_before, bool barrier_after) {
+  uint32_t* const tile = cuda::shared_memory<uint32_t>();
+  for (int i = int(threadIdx.x); i < 64 * 32; i += 128) tile[i] = 0x3f803f80;  // ones
+  cuda::fence_shared_for_wgmma();
+  if (barrier_before) __syncthreads();
+  const cuda::MatrixDescriptor both = cuda::panel_descriptor(tile, 0);
+  float d[8][4];
+  cuda::wgmma_fence();
+  cuda::wgmma_m64n64k16_bf16(d, both, both, false);
+  cuda::wgmma_commit();
+  cuda::wgmma_wait<0>();
+  if (barrier_after) __syncthreads();
+  tile[threadIdx.x * 16] = 0;
+  out[threadIdx.x] = d[7][3];
+}
+
+TEST(races_with_wgmma) {
+  with_schedules([] {
+    std::vector<float> out(128);
+    const size_t bytes = 64 * 128;
+    EXPECT(problem<warpgroup_kernel>(1, 128, bytes, out.data(), true, true).empty());
+    EXPECT(out == std::vector<float>(128, 16));
+    EXPECT_CONTAINS(problem<warpgroup_kernel>(1, 128, bytes, out.data(), false, true), "race at byte ");
+    EXPECT_CONTAINS(problem<warpgroup_kernel>(1, 128, bytes, out.data(), true, false), "race at byte ");
   });
 }
 
