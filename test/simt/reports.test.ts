@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { changedBits, launchesByKernel, neverLaunched } from "./reports.js";
+import { changedBits, changedByWarpgroups, launchesByKernel, neverLaunched } from "./reports.js";
 
 describe("a report of launches", () => {
   it("is added up over processes, in the order of the names", () => {
@@ -28,5 +28,25 @@ describe("digests of two schedules", () => {
 
   it("are refused where there are none", () => {
     expect(() => changedBits("aa\tone\n", "")).toThrow("not a line of digests");
+  });
+});
+
+describe("digests with a warpgroup's products and without", () => {
+  const forward = (keys: number, headDim: number) =>
+    `attention on simt in bf16 9 x ${keys}, 2 heads over 1 of ${headDim}, x`;
+  const backward = forward(99, 128).replace("on simt", "backward on simt");
+  const lines = (digest: string, names: readonly string[]) => names.map((name) => `${digest}\t${name}\n`).join("");
+
+  it("must be the same, but for a forward whose tiles have other keys", () => {
+    const names = [forward(1000, 64), forward(64, 128), backward];
+    expect(changedByWarpgroups(lines("aa", names), lines("aa", names))).toEqual({ compared: 3, changed: [] });
+    expect(changedByWarpgroups(lines("aa", names), lines("bb", names))).toEqual({ compared: 3, changed: names });
+    const others = [forward(65, 80), "rotary on simt in bf16"];
+    expect(changedByWarpgroups(lines("aa", others), lines("bb", others))).toEqual({ compared: 0, changed: [] });
+  });
+
+  it("are compared where both have the test", () => {
+    const [one, other] = [forward(1, 64), forward(2, 64)];
+    expect(changedByWarpgroups(lines("aa", [one, other]), lines("aa", [other]))).toEqual({ compared: 1, changed: [] });
   });
 });

@@ -24,6 +24,24 @@ export function changedBits(bits: string, other: string): string[] {
   return [...names].filter((name) => before.get(name) !== after.get(name)).sort();
 }
 
+/**
+ * Tests of attention whose bits depend on whether a warpgroup's products make them (`warpgroups`) or each warp's own
+ * (`warps`), and should not: both add in the same order, but where the forward's tiles have 128 keys instead of 64. Of
+ * the tests that only one has, nothing is said.
+ */
+export function changedByWarpgroups(warpgroups: string, warps: string): { compared: number; changed: string[] } {
+  const [one, other] = [digests(warpgroups), digests(warps)];
+  const compared = [...one.keys()].filter((name) => other.has(name) && sameTiles(name));
+  return { compared: compared.length, changed: compared.filter((name) => one.get(name) !== other.get(name)) };
+}
+
+/** By the name of a test of attention (test/support/attention_problem.ts); false for any other test. */
+function sameTiles(name: string): boolean {
+  const [, backward, keys, headDim] = /^attention (backward )?on .* \d+ x (\d+), .* of (\d+),/.exec(name) ?? [];
+  if (keys === undefined) return false;
+  return backward !== undefined || Number(headDim) <= 64 || Number(keys) <= 64;
+}
+
 /** A test's results in their order; several tests may be noted in turns. */
 function digests(text: string): Map<string, string> {
   const all = new Map<string, string>();

@@ -4,8 +4,9 @@
  *     npm run test:simt          every test with threads and blocks in order; the operations' tests in reverse order too
  *     npm run test:schedules     every test in seeded random orders (--schedules random:1,random:2,…)
  *
- * The run fails if a result of the operations' tests changes by a bit from one order to another, or if no test launched
- * some kernel of the library. As many processes run at a time as there are CPU cores.
+ * The run fails if a result of the operations' tests changes by a bit from one order to another, if attention's bits
+ * depend on whether a warpgroup's products make them or each warp's own, or if no test launched some kernel of the
+ * library. As many processes run at a time as there are CPU cores.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -14,7 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { native } from "../../lib/native.js";
-import { changedBits, launchesByKernel, neverLaunched } from "./reports.js";
+import { changedBits, changedByWarpgroups, launchesByKernel, neverLaunched } from "./reports.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const jest = [
@@ -173,6 +174,12 @@ function judge(scratch: string): string[] {
       );
     }
   }
+  const [warpgroups, warps] = (["9.0", "10.0"] as const).map((on) =>
+    readFileSync(bitsOf(scratch, "forward", on), "utf8"),
+  );
+  const { compared, changed } = changedByWarpgroups(warpgroups!, warps!);
+  if (compared === 0) problems.push("no test of attention has bits on 9.0 and on 10.0");
+  problems.push(...changed.map((test) => `the bits change with a warpgroup's products: ${test}`));
   return problems;
 }
 

@@ -76,6 +76,10 @@ const few = [
   problem(1, 35, 35, 1, 1, 80, { rotary: true, fused: true }),
   problem(1, 35, 35, 1, 1, 128, { rotary: true }),
   problem(1, 7, 9, 2, 1, 32, { rotary: true, guard: 61 }),
+  // A warpgroup's kernels go through all of their stages more than once.
+  problem(1, 67, 211, 2, 1, 80),
+  problem(1, 67, 211, 2, 1, 96),
+  problem(1, 67, 211, 2, 1, 128),
 ];
 
 export const problems = (backend: BackendName): readonly Problem[] => cases(backend, all, few);
