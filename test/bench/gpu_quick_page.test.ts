@@ -88,16 +88,20 @@ it("attentionOccupancy sets what the driver says beside what was counted", () =>
     kernel("attention_forward_kernel<64, 0>", { sharedBytes: 1, blocks: 3, registers: 168, binary: 90 }),
     kernel("attention_forward_kernel<64, 0>", { sharedBytes: 1, blocks: 3, registers: 168, binary: 90 }),
     kernel("attention_dq_kernel<128, 0>", { sharedBytes: 2 }),
+    kernel("attention_dq_wgmma_kernel<(int)128>", { threads: 384, sharedBytes: 3, blocks: 1, registers: 164 }),
     kernel("rotary_kernel", { sharedBytes: 0, blocks: 16 }),
   ].join("\n");
   const counted = [
     "kernel  capability  threads  blocks  warps",
     "attention_forward_kernel<64, 0>   8.0  128  3  11",
     "attention_forward_kernel<64, 0>   9.0  128  3  12",
+    "attention_dq_wgmma_kernel<128>    9.0  164  3  12",
+    "attention_dq_wgmma_kernel<128>  sm_90a  164  0  0  0",
   ].join("\n");
   const rows = attentionOccupancy(reported, counted, "9.0");
   expect(rows.map((row) => [row.kernel, row.warps, row.countedWarps])).toEqual([
     ["attention_dq_kernel<128, 0>", null, null],
+    ["attention_dq_wgmma_kernel<128>", 12, 12],
     ["attention_forward_kernel<64, 0>", 12, 12],
   ]);
 });
@@ -223,6 +227,9 @@ const result: QuickResult = {
       revision: "old",
       result: { steps: 20, interruptedAfter: 7, equal: false, hashes: { once: "aa", again: "bb" } },
     }),
+    step("ptx", "ptx-attention", {
+      result: { files: 1, passed: 42, failed: 0, skipped: 0, failures: [], warpgroups: { compared: 9, changed: [] } },
+    }),
     step("large", "large", { result: { copy: true, rotary: false } }),
     step("pytorch", "pytorch-4", { result: { tokensPerSecond: 500_000, compile: false, torch: "2" } }),
     step("fault", "fault", { result: { heard: [{ name: "DeviceError", message: "cuda:0: lost" }] } }),
@@ -236,7 +243,7 @@ describe("the page", () => {
   it("says what was measured, on what, and what was not, and why", () => {
     expect(lines[0]).toBe("# NVIDIA H100 80GB HBM3");
     expect(lines[2]).toMatch(/^Measured 2026-02-02 09:59 UTC; source abc; compute capability <compute_cap>; driver/);
-    expect(lines).toContain("Of 13 steps 10 passed, 2 failed, 1 were not run.");
+    expect(lines).toContain("Of 14 steps 11 passed, 2 failed, 1 were not run.");
     expect(lines).toContain("- **llama-2.7b-4 failed: exit code 1**");
     expect(lines).toContain("- not measured: nsys is not on the PATH: nsys");
     expect(lines).toContain("- operations: 40 tests passed, 1 failed, 2 were skipped; files: 3 (not all of them)");
@@ -271,6 +278,19 @@ describe("the page", () => {
       / 200\.0 ms .* 190\.0 ms .* \(5\.0 % less\)\.$/,
     );
     expect(row("| llama-370m, tuned | 4 | 131072 |")).toContain("| 163.8 | – | 37.6 % | – | 40.0 |");
+  });
+
+  it("says whether a warpgroup's products give the bits of each warp's own", () => {
+    expect(lines).toContain("  - 9 of them compared with machine code: the same bits");
+    const changed = { files: 1, passed: 9, failed: 0, skipped: 0, failures: [] };
+    const warpgroups = { compared: 9, changed: ["attention on cuda"] };
+    const other = page({ ...result, steps: [step("ptx", "ptx-attention", { result: { ...changed, warpgroups } })] });
+    expect(other.split("\n")).toEqual(
+      expect.arrayContaining([
+        "  - 9 of them compared with machine code: **1 have other bits**",
+        "  - attention on cuda",
+      ]),
+    );
   });
 
   it("says when bits differ, numbers are wrong, and what a fault's message was", () => {

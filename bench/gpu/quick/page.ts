@@ -98,11 +98,23 @@ function outcomeLines(steps: readonly QuickStep[]): Lines {
 function testLines(steps: readonly QuickStep[]): Lines {
   return steps.flatMap(({ name, outcome, result }) => {
     if (typeof result !== "object" || result === null || !("failures" in result)) return [];
-    const { files, passed, failed, skipped, failures } = result as TestCounts;
+    const { files, passed, failed, skipped, failures, warpgroups } = result as TestCounts & WithWarpgroups;
     const end = outcome === "passed" ? "" : " (not all of them)";
     const count = `- ${name}: ${passed} tests passed, ${failed} failed, ${skipped} were skipped; files: ${files}${end}`;
-    return [count, ...failures.map((failure) => `  - ${failure.name}`)];
+    return [count, ...failures.map((failure) => `  - ${failure.name}`), ...warpgroupLines(warpgroups)];
   });
+}
+
+/** Of a step that runs the tests of attention again, with each warp's own products. */
+interface WithWarpgroups {
+  readonly warpgroups?: { readonly compared: number; readonly changed: readonly string[] };
+}
+
+function warpgroupLines(found: WithWarpgroups["warpgroups"]): Lines {
+  if (found === undefined) return [];
+  const { compared, changed } = found;
+  const verdict = changed.length === 0 ? "the same bits" : `**${changed.length} have other bits**`;
+  return [`  - ${compared} of them compared with machine code: ${verdict}`, ...changed.map((name) => `  - ${name}`)];
 }
 
 /** The result of same_bits.ts. */

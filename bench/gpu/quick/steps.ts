@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type PresetName, presets } from "../../../lib/hf/presets.js";
 import type { BackendReport } from "../../../lib/native.js";
+import { changedByWarpgroups } from "../../../test/simt/reports.js";
 import { child, jest, nextpatch, profiled, sanitized, script } from "./commands.js";
 import { attentionOccupancy } from "./occupancy.js";
 import type { QuickPlan, Target } from "./plan.js";
@@ -216,7 +217,7 @@ function tuneSteps(inputs: Inputs): QuickPlan[] {
 
 function occupancySteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
   const file = join(logs, "occupancy.jsonl");
-  const env = { ...few, NEXTPATCH_CUDA_OCCUPANCY: file };
+  const env = { ...few, NEXTPATCH_CUDA_OCCUPANCY: file, NEXTPATCH_TEST_BITS: bitsOf(logs, "machine") };
   const capability = () => readGpu(readFileSync(join(logs, "gpu.out"), "utf8"))?.compute_cap ?? null;
   return [
     {
@@ -230,17 +231,28 @@ function occupancySteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
   ];
 }
 
+/** Digests of attention's results, by machine code or by PTX. */
+const bitsOf = (logs: string, code: "machine" | "ptx"): string => join(logs, `bits-${code}`);
+
 /** The kernels as the driver compiles them, for chips that the build has no machine code for. */
 function ptxSteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
   const env = { CUDA_FORCE_PTX_JIT: "1", CUDA_CACHE_PATH: join(logs, "ptx"), ...few };
   const step = (name: string, seconds: number, files: readonly string[]): QuickPlan => {
-    const command = jest(backend, [...files, ...alone], env);
+    const command = jest(backend, [...files, ...alone], { ...env, NEXTPATCH_TEST_BITS: bitsOf(logs, "ptx") });
     return { part: "ptx", name, seconds, command, missing: gpuOnly, read: readTests };
+  };
+  // On 9.0 only machine code has a warpgroup's products: PTX gives the bits of each warp's own.
+  const warpgroups = (stdout: string) => {
+    const counts = readTests(stdout);
+    const files = (["machine", "ptx"] as const).map((code) => bitsOf(logs, code));
+    if (counts === null || !files.every(existsSync)) return counts;
+    const [machine, ptx] = files.map((file) => readFileSync(file, "utf8"));
+    return { ...counts, warpgroups: changedByWarpgroups(machine!, ptx!) };
   };
   return [
     // Without products: cuBLAS would be made to compile its own PTX, which it does not have for every kernel.
     step("ptx-streaming", 12, operationTests("rmsnorm", "swiglu", "rotary", "cross_entropy")),
-    step("ptx-attention", 26, operationTests("attention_forward")),
+    { ...step("ptx-attention", 26, operationTests("attention_forward")), read: warpgroups },
   ];
 }
 
