@@ -1,6 +1,6 @@
 /**
- * Writes docs/config.md from the schema in lib/config/schema.ts, the tables of docs/results.md, and that of the seeded
- * faults in docs/testing.md: `npm run docs`.
+ * Writes docs/config.md from the schema in lib/config/schema.ts, the tables of docs/results.md, that of the seeded faults
+ * in docs/testing.md, and that of attention's warps in docs/cuda.md: `npm run docs`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -9,6 +9,7 @@ import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
 import { withMutants } from "./mutants_table.js";
 import { withTables } from "./results_tables.js";
+import { withWarps } from "./warps_table.js";
 
 interface Node {
   readonly type?: string;
@@ -129,9 +130,10 @@ function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node):
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const pages = ["config.md", "results.md", "testing.md"];
-  const [config, results, testing] = pages.map((name) => new URL(name, import.meta.url));
+  const pages = ["config.md", "results.md", "testing.md", "cuda.md"];
+  const [config, results, testing, cuda] = pages.map((name) => new URL(name, import.meta.url));
   writeFileSync(config!, configPage());
   writeFileSync(results!, withTables(readFileSync(results!, "utf8")));
   writeFileSync(testing!, withMutants(readFileSync(testing!, "utf8")));
+  writeFileSync(cuda!, withWarps(readFileSync(cuda!, "utf8")));
 }

@@ -62,6 +62,15 @@ export function parseTiles(text: string): KernelTile[] {
     });
 }
 
+/**
+ * Warps of a multiprocessor by kernel and capability (`attention_dq_kernel<64, 0> 8.6`), as the output of
+ * `npm run check:cuda` has them.
+ */
+export function parseWarps(report: string): Map<string, number> {
+  const rows = report.matchAll(/^(\S+<[^>]*>) +(\d+\.\d) +\d+ +\d+ +(\d+)$/gm);
+  return new Map([...rows].map(([, kernel, capability, warps]) => [`${kernel} ${capability}`, Number(warps)]));
+}
+
 /** The tiles, from the table that the kernels are compiled from. */
 export function kernelTiles(): KernelTile[] {
   const scratch = mkdtempSync(join(tmpdir(), "nextpatch-tiles-"));

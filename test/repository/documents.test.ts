@@ -10,6 +10,7 @@ import { cudaModelPage } from "../../docs/cuda_model.js";
 import { configPage } from "../../docs/generate.js";
 import { withMutants } from "../../docs/mutants_table.js";
 import { withTables } from "../../docs/results_tables.js";
+import { withWarps } from "../../docs/warps_table.js";
 import { parseRunConfig } from "../../lib/config/config.js";
 import { builtCommand } from "../support/built.js";
 import { writeShard } from "../support/made_run.js";
@@ -42,6 +43,15 @@ describe("docs/testing.md", () => {
     const emptied = page.replace(/(<!-- mutants -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
     expect(emptied.length).toBeLessThan(page.length);
     expect(withMutants(emptied)).toBe(page);
+  });
+});
+
+describe("docs/cuda.md", () => {
+  it("has the table of attention's warps that `npm run docs` writes", () => {
+    const page = readFileSync(root("docs/cuda.md"), "utf8");
+    const emptied = page.replace(/(<!-- warps -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
+    expect(emptied.length).toBeLessThan(page.length);
+    expect(withWarps(emptied)).toBe(page);
   });
 });
 

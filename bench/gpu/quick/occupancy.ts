@@ -1,4 +1,5 @@
 /** Attention's kernels as the driver says they fit a multiprocessor, beside what `npm run check:cuda` counted. */
+import { parseWarps } from "../../occupancy/occupancy.js";
 import { shortName } from "../../ptxas.js";
 
 /** A line of NEXTPATCH_CUDA_OCCUPANCY's file; what the driver does not tell is missing. */
@@ -27,12 +28,7 @@ export interface KernelOccupancy extends Reported {
  * @param capability `9.0`
  */
 export function attentionOccupancy(reported: string, counted: string, capability: string | null): KernelOccupancy[] {
-  const warpsOf = new Map(
-    [...counted.matchAll(/^(\S+<[^>]*>) +(\d+\.\d) +\d+ +\d+ +(\d+)$/gm)].map(([, kernel, on, warps]) => [
-      `${kernel} ${on}`,
-      Number(warps),
-    ]),
-  );
+  const warpsOf = parseWarps(counted);
   const rows = new Map<string, KernelOccupancy>();
   for (const line of reported.trim().split("\n")) {
     const found = JSON.parse(line) as Reported;
