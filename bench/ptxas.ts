@@ -42,6 +42,25 @@ export function serialized(text: string): string[] {
   return [...new Set([...messages].map(([, symbol]) => symbol!))];
 }
 
+/** What the assembler has added to a kernel so that its warpgroups' products are right. */
+export interface Injected {
+  /** Fences: without one, a product may read registers that are not written yet. */
+  readonly fences: number;
+  /** Waits: for registers of a product that still ran. */
+  readonly waits: number;
+}
+
+/** By the kernel's symbol; those to which it has added nothing are not there. */
+export function injected(text: string): Map<string, Injected> {
+  const counts = new Map<string, Injected>();
+  const messages = text.matchAll(/\(C75\d\d\) warpgroup\.(arrive|wait) is injected .* function '([^']+)'/g);
+  for (const [, what, symbol] of messages) {
+    const { fences, waits } = counts.get(symbol!) ?? { fences: 0, waits: 0 };
+    counts.set(symbol!, what === "arrive" ? { fences: fences + 1, waits } : { fences, waits: waits + 1 });
+  }
+  return counts;
+}
+
 /** Counts of instructions in a kernel's PTX that show which units it uses. */
 export interface InstructionCounts {
   readonly mma: number;
@@ -82,8 +101,8 @@ export function countInstructions(ptx: string): Map<string, InstructionCounts> {
 }
 
 /**
- * The counted machine instructions: tensor cores, a warpgroup's products, ldmatrix, cp.async, 16-byte accesses by one thread, and local memory
- * (spills, and arrays indexed at run time).
+ * The counted machine instructions: tensor cores, a warpgroup's products, ldmatrix, cp.async, 16-byte accesses by one
+ * thread, and local memory (spills, and arrays indexed at run time).
  */
 export const sassInstructions = [
   "HMMA",

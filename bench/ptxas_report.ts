@@ -7,9 +7,9 @@
  * kernel, the instructions of the attention kernels' PTX, and, if cuobjdump (from the CUDA toolkit) is on the PATH,
  * those of the hot kernels' machine code. Fails on spills in the attention, cross-entropy and embedding kernels
  * (elsewhere they are a warning), if an attention kernel on tensor cores lacks tensor-core instructions or 16-byte
- * accesses, if a warpgroup's products do not overlap, and if a source does not compile with an aarch64 host compiler,
- * where one is found. Without nvcc: skipped. --out also writes the report to a file; --only compiles the files whose
- * path has this in it.
+ * accesses, if a warpgroup's products do not overlap, lack a fence or are in other code than that for sm_90a, and if a
+ * source does not compile with an aarch64 host compiler, where one is found. Without nvcc: skipped. --out also writes
+ * the report to a file; --only compiles the files whose path has this in it.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -24,7 +24,9 @@ import { printed } from "./printed.js";
 import {
   countInstructions,
   countSass,
+  type Injected,
   type InstructionCounts,
+  injected,
   type KernelUse,
   parseUse,
   type SassCounts,
@@ -39,6 +41,11 @@ const hot = /^(attention|cross_entropy|patch_embedding)/;
 const tensorCore = new Set(["attention/forward.cu", "attention/dkdv.cu", "attention/dq.cu"]);
 /** Kernels with a warpgroup's products, which exist in one architecture's code alone; elsewhere they only trap. */
 const warpgroups = { name: /_wgmma_kernel/, architecture: "sm_90a", mostRegistersOfTrap: 16 };
+/**
+ * Fences that the assembler adds to a kernel whose own are all there. The forward's product with the values is in a
+ * branch, and it begins there and behind it anew.
+ */
+const fencesOfBranches = (kernel: string): number => (kernel.startsWith("attention_forward_wgmma_kernel") ? 2 : 0);
 
 const folder = fileURLToPath(new URL("../native/cuda", import.meta.url));
 const flags = ["-std=c++17", "-lineinfo"];
@@ -54,6 +61,7 @@ interface FileReport {
   readonly uses: readonly KernelUse[];
   /** Symbols of the kernels whose products do not overlap. */
   readonly serialized: readonly string[];
+  readonly injected: ReadonlyMap<string, Injected>;
   readonly counts: ReadonlyMap<string, InstructionCounts> | null;
   readonly sass: readonly SassCounts[];
 }
@@ -66,12 +74,12 @@ async function compile(file: string, nvcc: string, scratch: string): Promise<Fil
   // -v writes to stderr; a message on stdout is the host compiler's.
   const { stderr } = await run(nvcc, object, options);
   const uses = parseUse(stderr).filter(({ architecture }) => reported.has(architecture));
-  const oneByOne = serialized(stderr);
+  const products = { serialized: serialized(stderr), injected: injected(stderr) };
   const dumped = cuobjdump && hot.test(file) ? await run("cuobjdump", ["--dump-sass", `${output}.o`], options) : null;
   const sass = dumped === null ? [] : countSass(dumped.stdout);
-  if (!tensorCore.has(file)) return { file, uses, serialized: oneByOne, counts: null, sass };
+  if (!tensorCore.has(file)) return { file, uses, ...products, counts: null, sass };
   await run(nvcc, [...flags, "-ptx", "-arch=compute_80", "-o", `${output}.ptx`, source], options);
-  return { file, uses, serialized: oneByOne, counts: countInstructions(readFileSync(`${output}.ptx`, "utf8")), sass };
+  return { file, uses, ...products, counts: countInstructions(readFileSync(`${output}.ptx`, "utf8")), sass };
 }
 
 function compileAll(nvcc: string, scratch: string): Promise<FileReport[]> {
@@ -148,6 +156,8 @@ function report(files: readonly FileReport[]): { failures: string[]; warnings: s
   }
   printTable(rows);
 
+  printInjected(files, names, failures);
+
   print("");
   const registersOf = new Map(
     files.flatMap(({ uses }) => uses.map((use) => [`${names.get(use.symbol)} ${use.architecture}`, use.registers])),
@@ -185,6 +195,22 @@ function addUse(rows: (string | number)[][], row: (string | number)[]): void {
   const same = rows.find((other) => row.every((cell, i) => i === 1 || other[i] === cell));
   if (same) same[1] = `${same[1]} ${row[1]}`;
   else rows.push(row);
+}
+
+/** What the assembler has added to the warpgroups' kernels. A fence that is missing in the source shows here. */
+function printInjected(files: readonly FileReport[], names: ReadonlyMap<string, string>, failures: string[]): void {
+  const rows: (string | number)[][] = [["kernel", "fences added by ptxas", "waits added"]];
+  for (const { file, injected: found } of files) {
+    const named = [...found].map(([symbol, counts]) => ({ name: names.get(symbol) ?? symbol, ...counts }));
+    for (const { name, fences, waits } of named.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }))) {
+      rows.push([name, fences, waits]);
+      if (fences <= fencesOfBranches(name)) continue;
+      failures.push(`${file}: ${name} lacks a wgmma_fence: ptxas has added ${fences}`);
+    }
+  }
+  if (rows.length === 1) return;
+  print("");
+  printTable(rows);
 }
 
 /** The warps of a multiprocessor for every kernel of attention on every compute capability. */

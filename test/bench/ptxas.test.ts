@@ -1,5 +1,13 @@
 import { describe, expect, it } from "@jest/globals";
-import { countInstructions, countSass, parseUse, sassInstructions, shortName } from "../../bench/ptxas.js";
+import {
+  countInstructions,
+  countSass,
+  injected,
+  parseUse,
+  sassInstructions,
+  serialized,
+  shortName,
+} from "../../bench/ptxas.js";
 
 describe("parseUse", () => {
   const text = [
@@ -26,6 +34,38 @@ describe("parseUse", () => {
 
   it("refuses a report it does not understand", () => {
     expect(() => parseUse(text.replace("Used 168 registers", "Used many"))).toThrow(/registers and stack/);
+  });
+});
+
+describe("what ptxas says of a warpgroup's products", () => {
+  const info = (code: string, rest: string) => `ptxas info    : (${code}) ${rest}\n`;
+  const loss = "Potential Performance Loss: wgmma.mma_async instructions are serialized due to";
+  const injection = (what: string, line: number, kernel: string) =>
+    `warpgroup.${what} is injected in around line ${line} by compiler to allow use of registers in function '${kernel}'`;
+
+  it("names the kernels whose products do not overlap, once", () => {
+    const registers = `${loss} insufficient register resources for the wgmma pipeline in the function '_Z1av'`;
+    const early = `${loss} non wgmma instructions reading accumulator registers of  a wgmma in the function '_Z1bv'`;
+    const other = "Potential Performance Loss: 'setmaxnreg' ignored to maintain minimum register requirements.";
+    expect(serialized(info("C7510", registers) + info("C7514", early) + info("C7514", early))).toEqual([
+      "_Z1av",
+      "_Z1bv",
+    ]);
+    expect(serialized(info("C7508", other) + info("C7519", injection("arrive", 7, "_Z1av")))).toEqual([]);
+  });
+
+  it("counts the fences and waits that it has added", () => {
+    const text = [
+      info("C7519", injection("arrive", 7, "_Z1av")),
+      info("C7519", injection("arrive", 9, "_Z1av")),
+      info("C7517", injection("wait", 8, "_Z1av")),
+      info("C7517", injection("wait", 8, "_Z1bv")),
+      info("C7514", `${loss} ill formed pipeline stage in the function '_Z1cv'`),
+    ];
+    expect(Object.fromEntries(injected(text.join("")))).toEqual({
+      _Z1av: { fences: 2, waits: 1 },
+      _Z1bv: { fences: 0, waits: 1 },
+    });
   });
 });
 

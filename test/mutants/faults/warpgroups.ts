@@ -1,5 +1,5 @@
 /** Faults in attention with a warpgroup's products. */
-import { races, simt } from "../checks.js";
+import { assembler, races, simt } from "../checks.js";
 import type { Mutant } from "../mutant.js";
 
 const wrong = "toBeLessThanOrEqual";
@@ -73,5 +73,29 @@ export const warpgroups: readonly Mutant[] = [
     replace: "",
     check: simt(backward, { filter: short }),
     says: "wgmma that it never waited for",
+  },
+  {
+    fault: "dK's product begins without a fence behind the registers of its operand.",
+    file: "native/cuda/attention/dkdv_wgmma.cu",
+    find: "      pack_rows(ds_rows, ds);\n      wgmma_fence();\n",
+    replace: "      pack_rows(ds_rows, ds);\n",
+    check: assembler("attention/dkdv_wgmma.cu"),
+    says: "lacks a wgmma_fence",
+  },
+  {
+    fault: "A warpgroup's sums are read while their product runs.",
+    file: "native/cuda/attention/dq_wgmma.cu",
+    find: "    wgmma_wait<0>();\n    pin(ds);\n",
+    replace: "",
+    check: assembler("attention/dq_wgmma.cu"),
+    says: "its wgmma do not overlap",
+  },
+  {
+    fault: "A warpgroup's products are in the PTX for later chips, which do not have them.",
+    file: "native/cuda/wgmma.cuh",
+    find: "#if NEXTPATCH_SIMT || defined(__CUDA_ARCH_FEAT_SM90_ALL)",
+    replace: "#if NEXTPATCH_SIMT || __CUDA_ARCH__ >= 900",
+    check: assembler("attention/dq_wgmma.cu"),
+    says: "wgmma",
   },
 ];
