@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { costs } from "../lib/bench/kernels/cost.js";
+import type { KernelTiming } from "../lib/bench/kernels/run.js";
 import { parseLlamaConfig } from "../lib/hf/config.js";
 import type { LlamaConfig } from "../lib/hf/llama_config.js";
 import { parameterCount } from "../lib/hf/names.js";
@@ -229,21 +230,103 @@ interface MeasuredStep {
   readonly operations: readonly { readonly name: string; readonly seconds: number }[];
 }
 
-/** A step by its operations, as `bench/gpu.sh quick` found it; milliseconds. */
-function measuredStep(file: string, preset: PresetName): { tokens: number; of: Map<string, number>; total: number } {
-  const text = readFileSync(new URL(`../bench/results/${file}.json`, import.meta.url), "utf8");
-  const { steps } = JSON.parse(text) as { steps: readonly { name: string; result?: MeasuredStep }[] };
-  const { tokens, operations } = steps.find(({ name }) => name === `operations-${preset}`)!.result!;
+interface MeasuredKernels {
+  readonly ceilings: { readonly bytesPerSecond: number; readonly flopsPerSecond: number };
+  readonly kernels: readonly KernelTiming[];
+}
+
+/** The results of `bench/gpu.sh quick` on an H200: with attention on mma.sync, and as it is. */
+const measurements = ["quick-nvidia-h200-before-wgmma", "quick-nvidia-h200"] as const;
+type Measurement = (typeof measurements)[number];
+/** Of an H200, whose peak is that of an H100 (NVIDIA H200 data sheet). */
+const measuredPeakBytes = 4.8e12;
+
+/** Head dimensions that had wgmma when the second one was made. */
+const warpgroupHeadDims = [64, 128];
+
+function resultOf<T>(measurement: Measurement, step: string): T {
+  const text = readFileSync(new URL(`../bench/results/${measurement}.json`, import.meta.url), "utf8");
+  const { steps } = JSON.parse(text) as { steps: readonly { name: string; result?: T }[] };
+  return steps.find(({ name }) => name === step)!.result!;
+}
+
+interface Operations {
+  readonly tokens: number;
+  /** Milliseconds by name. */
+  readonly of: ReadonlyMap<string, number>;
+  readonly total: number;
+}
+
+/** A step by its operations. */
+function measuredStep(measurement: Measurement, preset: PresetName): Operations {
+  const { tokens, operations } = resultOf<MeasuredStep>(measurement, `operations-${preset}`);
   const of = new Map(operations.map(({ name, seconds }) => [name, 1e3 * seconds]));
   return { tokens, of, total: [...of.values()].reduce((sum, each) => sum + each, 0) };
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
+
+/** What kinds of operations reached, beside what was assumed of them. */
+function sharesTable(): string[] {
+  const kinds: readonly { name: string; rate: Row["rate"]; assumed: (preset: PresetName) => number }[] = [
+    { name: "products", rate: "gemm", assumed: (preset) => gemmShare[preset]! },
+    { name: "attention, forward", rate: "forward", assumed: () => attentionShare.forward },
+    { name: "attention, backward", rate: "backward", assumed: () => attentionShare.backward },
+    { name: "streaming kernels, of the bandwidth", rate: "memory", assumed: () => bandwidthShare },
+  ];
+  const reached = (measurement: Measurement, preset: PresetName, rate: Row["rate"]): number => {
+    const { tokens, of } = measuredStep(measurement, preset);
+    const rows = stepModel(preset, 1, tokens).rows.filter((row) => row.rate === rate && of.has(row.name));
+    const sum = (each: (row: Row) => number) => rows.reduce((total, row) => total + each(row), 0);
+    const seconds = sum(({ name }) => of.get(name)! / 1e3);
+    return rate === "memory"
+      ? sum(({ count, bytes }) => count * bytes) / seconds / measuredPeakBytes
+      : sum(({ count, flops }) => count * flops) / seconds / peakFlops;
+  };
+  const cells = (preset: PresetName, rate: Row["rate"]) =>
+    measurements.map((measurement) => percent(reached(measurement, preset, rate)));
+  const copied = resultOf<MeasuredKernels>("quick-nvidia-h200", "kernels").ceilings.bytesPerSecond;
+  return [
+    "Shares of the peak, of the FLOPs that count, in these steps:",
+    "",
+    "| model | | assumed for an H100 | H200, attention on `mma.sync` | H200, attention on `wgmma` |",
+    "|---|---|---|---|---|",
+    ...(["llama-370m", "llama-1.3b"] as const).flatMap((preset) =>
+      kinds.map(({ name, rate, assumed }) => {
+        return `| ${preset} | ${name} | ${percent(assumed(preset))} | ${cells(preset, rate).join(" | ")} |`;
+      }),
+    ),
+    "",
+    `The bandwidth is that of the data sheets; a copy of 1 GiB reached ${percent(copied / measuredPeakBytes)} of it.`,
+  ];
+}
+
+/** Attention's kernels by themselves. */
+function attentionTable(): string[] {
+  const { kernels } = resultOf<MeasuredKernels>("quick-nvidia-h200", "kernels");
+  const timed = (name: string): ReadonlyMap<string, KernelTiming> =>
+    new Map(kernels.filter((kernel) => kernel.name === name).map((kernel) => [shapeOf(kernel), kernel]));
+  const [forward, backward] = [timed("attention_forward"), timed("attention_backward")];
+  const cells = ({ seconds, flops }: KernelTiming) =>
+    `${(1e6 * seconds).toFixed(0)} | ${percent(flops / seconds / peakFlops)}`;
+  return [
+    "Attention by itself on the H200, causal, in microseconds, and its share of the peak.",
+    `D = ${warpgroupHeadDims.join(" and ")} had \`wgmma\` in this measurement, others \`mma.sync\`.`,
+    "",
+    "| sequences x T | heads | D | forward | | backward | |",
+    "|---|---|---|---|---|---|---|",
+    ...[...forward].map(([shape, kernel]) => `| ${shape} | ${cells(kernel)} | ${cells(backward.get(shape)!)} |`),
+  ];
+}
+
+function shapeOf({ shape: { B, T, H, G, D } }: KernelTiming): string {
+  return `${B} x ${T} | ${H === G ? H : `${H} over ${G}`} | ${D}`;
 }
 
 /** One pass on paper and on an H200, with attention on mma.sync and with a warpgroup's products. */
 function measuredTable(): string {
   const of = (preset: PresetName) => {
-    const [before, now] = ["quick-nvidia-h200-before-wgmma", "quick-nvidia-h200"].map((file) => {
-      return measuredStep(file, preset);
-    });
+    const [before, now] = measurements.map((measurement) => measuredStep(measurement, preset));
     const paper = stepModel(preset, 1, now!.tokens);
     const row = (name: string, cells: readonly (number | undefined)[]) =>
       `| ${preset} | ${name} | ${cells.map((cell) => (cell === undefined ? "–" : cell.toFixed(1))).join(" | ")} |`;
@@ -264,9 +347,10 @@ function measuredTable(): string {
     ...of("llama-370m"),
     ...of("llama-1.3b"),
     "",
-    "What the measurement says of the assumptions: cuBLASLt's products reached 65 to 80 % of the peak, where 55 and 60 were",
-    "assumed; streaming kernels 86 to 100 % of what a copy reaches; attention on `mma.sync` 23 % forward and 17 to 20 %",
-    "backward, less than assumed, and so the first thing to change. With `wgmma` the same calls take 0.58 to 0.78 of that.",
+    ...sharesTable(),
+    "",
+    ...attentionTable(),
+    "",
     "Whole steps are in [bench/results](../bench/results/quick-nvidia-h200.md).",
     "",
   ].join("\n");

@@ -1,5 +1,5 @@
-// How attention is cut into tiles, for mma.sync on compute capability 8.0 and up. A mainloop for another architecture
-// (wgmma and TMA on 9.0) brings its own table.
+// How attention is cut into tiles, for mma.sync on compute capability 8.0 and up; warpgroup_sizes.cuh has the sizes for
+// wgmma on 9.0.
 //
 // What bounds the choice: 255 registers a thread; the shared memory of a block, 163 KB on 8.0, 99 KB on 8.6 and 8.9,
 // 227 KB on 9.0; and what a multiprocessor has for all its blocks, 1 KB more. A warp with 32
@@ -8,7 +8,7 @@
 // least, two for each of its schedulers, or nothing hides the latency of a product. So a kernel may have two tiles: the
 // first where it gives eight warps, else the second. The host chooses when it launches.
 //
-// Host code only beside constants: bench/occupancy.ts compiles it alone.
+// Host code only beside constants: bench/occupancy compiles it alone.
 #pragma once
 
 #include <cstddef>

@@ -96,6 +96,6 @@ export const warpgroups: readonly Mutant[] = [
     find: "#if NEXTPATCH_SIMT || defined(__CUDA_ARCH_FEAT_SM90_ALL)",
     replace: "#if NEXTPATCH_SIMT || __CUDA_ARCH__ >= 900",
     check: assembler("attention/dq_wgmma.cu"),
-    says: "wgmma",
+    says: "Instruction 'wgmma.fence' not supported on .target 'sm_90'",
   },
 ];
