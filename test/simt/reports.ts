@@ -37,7 +37,8 @@ export function changedByWarpgroups(warpgroups: string, warps: string): { compar
 
 /** By the name of a test of attention (test/support/attention_problem.ts); false for any other test. */
 function sameTiles(name: string): boolean {
-  const [, backward, keys, headDim] = /^attention (backward )?on \S+ in bf16 \d+ x (\d+), .* of (\d+),/.exec(name) ?? [];
+  const [, backward, keys, headDim] =
+    /^attention (backward )?on \S+ in bf16 \d+ x (\d+), .* of (\d+),/.exec(name) ?? [];
   if (keys === undefined) return false;
   return backward !== undefined || Number(headDim) <= 64 || Number(keys) <= 64;
 }
