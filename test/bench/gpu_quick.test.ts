@@ -7,7 +7,7 @@ import { describe, expect, it } from "@jest/globals";
 import { Budget } from "../../bench/gpu/quick/budget.js";
 import { parts, type QuickPlan } from "../../bench/gpu/quick/plan.js";
 import { lastJson } from "../../bench/gpu/quick/read.js";
-import { allSteps, type QuickResult, type QuickStep } from "../../bench/gpu/quick/result.js";
+import { allSteps, type QuickResult, type QuickStep, resultFiles, writeResult } from "../../bench/gpu/quick/result.js";
 import { runStep } from "../../bench/gpu/quick/run_step.js";
 import { quickSteps } from "../../bench/gpu/quick/steps.js";
 import { native } from "../../lib/native.js";
@@ -247,5 +247,27 @@ describe("bench/gpu.sh quick", () => {
       stderr: expect.stringMatching(/^.*--budget.*\n$/),
     });
     expect(existsSync(join(path(), "out"))).toBe(false);
+  });
+});
+
+describe("the files of a result", () => {
+  it("do not say where the checkout was", () => {
+    const step: QuickStep = {
+      phase: "tests",
+      name: "binding",
+      outcome: "failed",
+      seconds: 1,
+      limit: 2,
+      date: "2026-01-01",
+      revision: "r",
+      reason: `at ${process.cwd()}/test/one.test.ts:3`,
+      output: `Error\n    at run (${process.cwd()}/node_modules/one.js:1)`,
+    };
+    writeResult(path(), { device: "GPU", backend: "cuda", date: "2026-01-01", revision: "r", steps: [step] });
+    for (const file of Object.values(resultFiles(path(), "GPU"))) {
+      const text = readFileSync(file, "utf8");
+      expect(text).not.toContain(process.cwd());
+      expect(text).toContain("at test/one.test.ts:3");
+    }
   });
 });

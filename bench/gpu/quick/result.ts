@@ -58,11 +58,14 @@ export function allSteps(
   });
 }
 
-/** Writes both files, each at once: whoever reads them while steps still run sees a whole one. */
+/**
+ * Writes both files, each at once: whoever reads them while steps still run sees a whole one. Where the checkout is on
+ * that machine, which messages of tests say, is left out.
+ */
 export function writeResult(folder: string, result: QuickResult): void {
   const { json, text } = resultFiles(folder, result.device);
   const write = (file: string, content: string) => {
-    writeFileSync(`${file}.partial`, content);
+    writeFileSync(`${file}.partial`, content.replaceAll(`${process.cwd()}/`, ""));
     renameSync(`${file}.partial`, file);
   };
   write(json, `${JSON.stringify(result, null, 1)}\n`);

@@ -1,14 +1,7 @@
 /** Faults in the attention kernels. */
 import { assembler, races, sanitized, simt } from "../checks.js";
 import type { Mutant } from "../mutant.js";
-
-const wrong = "toBeLessThanOrEqual";
-const race = "race at byte";
-
-/** The tests of few positions: those of a thousand take most of the time. */
-const short = "in bf16 (1|3|5|7|9|17|19|33|35|113|203) x";
-const forward = "operations/attention_forward";
-const backward = "operations/attention_backward";
+import { backward, forward, race, short, wrong } from "./shared.js";
 
 export const attention: readonly Mutant[] = [
   {

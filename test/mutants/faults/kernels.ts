@@ -1,9 +1,8 @@
 /** Faults in the other kernels. */
 import { races, sanitized, simt } from "../checks.js";
 import type { Mutant } from "../mutant.js";
+import { race, wrong } from "./shared.js";
 
-const wrong = "toBeLessThanOrEqual";
-const race = "race at byte";
 const large = { filter: "2\\^31" };
 
 export const kernels: readonly Mutant[] = [

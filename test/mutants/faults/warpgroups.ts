@@ -1,13 +1,7 @@
 /** Faults in attention with a warpgroup's products. */
 import { assembler, races, simt } from "../checks.js";
 import type { Mutant } from "../mutant.js";
-
-const wrong = "toBeLessThanOrEqual";
-
-/** The tests of few positions: those of a thousand take most of the time. */
-const short = "in bf16 (1|3|5|7|9|17|19|33|35|113|203) x";
-const forward = "operations/attention_forward";
-const backward = "operations/attention_backward";
+import { backward, forward, race, short, wrong } from "./shared.js";
 
 export const warpgroups: readonly Mutant[] = [
   {
@@ -24,7 +18,7 @@ export const warpgroups: readonly Mutant[] = [
     find: "    __syncthreads();\n",
     replace: "",
     check: races(backward, { filter: short }),
-    says: "race at byte",
+    says: race,
   },
   {
     fault: "A warpgroup uses its scores before the product that makes them is done.",
