@@ -60,6 +60,11 @@ class Random {
   uint64_t state_ = 0;
 };
 
+// Thrown through the frames of the thread that stops the kernel, so that they free what they own.
+struct Stopped {
+  std::string why;
+};
+
 class Runner {
  public:
   Runner() { set_schedule(initial_schedule()); }
@@ -82,7 +87,7 @@ class Runner {
   std::string run(const char* kernel, dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()>& thread) {
     std::lock_guard<std::mutex> lock(mutex_);
     thread_ = &thread;
-    std::string().swap(problem_);  // drops the buffer: stop() would swap it into a stopped fiber, which leaks it
+    problem_.clear();
     gridDim = grid;
     blockDim = block;
     block_.begin_launch(block, shared_bytes);
@@ -108,23 +113,15 @@ class Runner {
   // The running thread waits for others: other threads run until it is made ready.
   void wait() { hand_over(*block_.current->fiber); }
 
-  // Moves the text away from the stopped fiber, as what a stopped fiber owns is never freed.
-  [[noreturn]] void stop(std::string&& problem) {
-    problem_ = std::move(problem);
-    block_.current->fiber->switch_to(main_);
-    std::abort();  // a stopped fiber is never resumed
-  }
-
   Block& block() { return block_; }
 
   void fiber_main() {
     for (;;) {
       Fiber* const fiber = block_.current->fiber;
-      (*thread_)();
-      // On a GPU they would still complete, and overwrite what the block stores there by then.
-      if (const size_t copies = block_.current->copies.size())
-        fail("exits with " + std::to_string(copies) + " cp.async that it never waited for");
-      if (const std::string why = unfinished_wgmmas(*block_.current); !why.empty()) fail(why);
+      if (!run_thread()) {
+        fiber->switch_to(main_);
+        std::abort();  // a stopped fiber is never resumed
+      }
       block_.finish(*block_.current);
       // A thread that never waits is just a call in this loop, without a stack switch.
       Thread* const next = next_thread();
@@ -143,6 +140,21 @@ class Runner {
   }
 
  private:
+  // Whether the thread came to its end; if not, `problem_` says why.
+  bool run_thread() {
+    try {
+      (*thread_)();
+      // On a GPU they would still complete, and overwrite what the block stores there by then.
+      if (const size_t copies = block_.current->copies.size())
+        fail("exits with " + std::to_string(copies) + " cp.async that it never waited for");
+      if (const std::string why = unfinished_wgmmas(*block_.current); !why.empty()) fail(why);
+      return true;
+    } catch (Stopped& stopped) {
+      problem_ = std::move(stopped.why);
+      return false;
+    }
+  }
+
   // Makes the order of the schedule; empty means ascending order.
   void order(std::vector<uint32_t>* order, uint32_t count) {
     order->clear();
@@ -302,9 +314,8 @@ std::string run_grid(const char* kernel, dim3 grid, dim3 block, size_t shared_by
 Block& current_block() { return runner().block(); }
 void wait_for_others() { runner().wait(); }
 
-void fail(std::string why) {
-  why.insert(0, "thread " + text(threadIdx) + ": ");
-  runner().stop(std::move(why));
+void fail(const std::string& why) {
+  throw Stopped{"thread " + text(threadIdx) + ": " + why};
 }
 
 }  // namespace nextpatch::simt

@@ -63,7 +63,7 @@ void* shared_memory();
 void block_barrier(const char* what, int id, int count);
 
 // Stops the kernel.
-[[noreturn]] void fail(std::string why);
+[[noreturn]] void fail(const std::string& why);
 [[noreturn]] void fail_in_lane(int lane, const char* why);
 
 // Fails unless [address, address + bytes) is in the block's shared memory and `address` is aligned to `alignment`.
