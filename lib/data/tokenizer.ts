@@ -24,6 +24,21 @@ export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
   }
 }
 
+/**
+ * Makes the package's tokenizers of tokenizer.json texts. Truncation and padding, of a tokenizer saved for inference,
+ * are off: training data must stay whole.
+ * @internal
+ */
+export async function nativeTokenizers(): Promise<(json: string) => NativeTokenizer> {
+  const { Tokenizer: Native } = await loadTokenizers();
+  return (json) => {
+    const native = Native.fromString(json);
+    native.disableTruncation();
+    native.disablePadding();
+    return native;
+  };
+}
+
 /** Text to token ids and back, as a `tokenizer.json` defines. */
 export class Tokenizer {
   /** One more than the largest token id: the rows an embedding needs. */
@@ -62,16 +77,13 @@ export class Tokenizer {
     const check = new Arguments("Tokenizer.fromJson");
     check.string("json", json);
     check.string("name", name);
-    const { Tokenizer: Native } = await loadTokenizers();
+    const make = await nativeTokenizers();
     let native: NativeTokenizer;
     try {
-      native = Native.fromString(json);
+      native = make(json);
     } catch (cause) {
       throw new DataError(`${name}: expected a tokenizer.json but received other text: ${firstLine(cause)}`, { cause });
     }
-    // A tokenizer saved for inference may truncate or pad what it encodes; training data must stay whole.
-    native.disableTruncation();
-    native.disablePadding();
     return new Tokenizer(name, json, native);
   }
 
