@@ -49,7 +49,9 @@ export class WordRule implements Rule {
       if (end <= at) continue;
       this.#words(text, at, spaceCutBefore(text, Math.max(start, at), at), emit);
       at = spaceCutAfter(text, Math.max(end, 1));
-      for (let other = guard.endAround(at); other !== undefined; other = guard.endAround(at)) {
+      while (at < text.length) {
+        const other = guard.endAround(at);
+        if (other === undefined) break;
         at = spaceCutAfter(text, other);
       }
       emit(at);
