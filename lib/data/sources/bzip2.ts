@@ -1,0 +1,24 @@
+/** Bytes given to the decoder at a time. It decodes all that it is given at once, and bzip2 can shrink a lot. */
+const FEED = 1 << 16;
+
+/** The content of bzip2 data: any number of streams, the CRC of each and of its blocks verified. */
+export async function* bunzip2(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const { default: decoder } = await import("unbzip2-stream");
+  const stream = decoder() as unknown as NodeJS.EventEmitter & { write(data: Uint8Array): boolean; end(): void };
+  const ready: Uint8Array[] = [];
+  let failure: Error | undefined;
+  stream.on("data", (block: Uint8Array) => ready.push(block));
+  stream.on("error", (error: Error) => {
+    failure ??= error;
+  });
+  for await (const chunk of bytes) {
+    for (let at = 0; at < chunk.length; at += FEED) {
+      stream.write(chunk.subarray(at, at + FEED));
+      if (failure !== undefined) throw failure;
+      yield* ready.splice(0);
+    }
+  }
+  stream.end();
+  if (failure !== undefined) throw failure;
+  yield* ready;
+}
