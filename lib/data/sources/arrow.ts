@@ -58,7 +58,7 @@ class ArrowReader {
   async *texts(): Texts {
     const start = asBuffer(await this.reader.exactly(8));
     const isFile = start.toString("latin1", 0, 6) === FILE_MAGIC;
-    if (!isFile) this.kind = kindOf(start);
+    if (!isFile && start.readUInt32LE(0) !== CONTINUATION) this.kind = kindOf(start);
     let prefix: Buffer | undefined = isFile ? undefined : start;
     for (let hasSchema = false; ; ) {
       const metadata = await this.#metadata(prefix);

@@ -1,3 +1,5 @@
+import { CUT_SHORT } from "./byte_reader.js";
+
 /** Bytes given to the decoder at a time. It decodes all that it is given at once, and bzip2 can shrink a lot. */
 const FEED = 1 << 16;
 
@@ -9,7 +11,7 @@ export async function* bunzip2(bytes: AsyncIterable<Uint8Array>): AsyncGenerator
   let failure: Error | undefined;
   stream.on("data", (block: Uint8Array) => ready.push(block));
   stream.on("error", (error: Error) => {
-    failure ??= error;
+    failure ??= new Error(reason(error.message), { cause: error });
   });
   for await (const chunk of bytes) {
     for (let at = 0; at < chunk.length; at += FEED) {
@@ -21,4 +23,13 @@ export async function* bunzip2(bytes: AsyncIterable<Uint8Array>): AsyncGenerator
   stream.end();
   if (failure !== undefined) throw failure;
   yield* ready;
+}
+
+/** The decoder's messages, in words. */
+function reason(message: string): string {
+  if (message.includes("crc32")) return "its CRC does not match";
+  if (message.includes("No magic number") || message.includes("Not a BZIP"))
+    return "a stream that does not begin like one";
+  if (message.includes("prematurely") || message.includes("undefined")) return CUT_SHORT;
+  return "a damaged block";
 }

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { open } from "node:fs/promises";
+import type { FileMetaData, SchemaTree } from "hyparquet";
 import { DataError, unusable } from "../../errors.js";
 import { refuseStandIn } from "./bytes.js";
 import { checkSize, MAX_DOCUMENT } from "./document.js";
@@ -40,13 +41,8 @@ export async function* readParquet(
     const start = await readAt(0, Math.min(1024, size));
     refuseStandIn(start, file, "a Parquet file");
     kind = kindOf(start);
-    const { parquetMetadataAsync } = await import("hyparquet");
-    const slice = async (from: number, to = size) => {
-      const bytes = await readAt(from, to - from);
-      return bytes.slice().buffer as ArrayBuffer;
-    };
-    const metadata = await parquetMetadataAsync({ byteLength: size, slice }, { geoparquet: false });
-    const column = textColumn(metadata, file, field);
+    const { metadata, root } = await readFooter(readAt, size);
+    const column = textColumn(root, file, field);
     const name = column.slice(1).map(({ element }) => element.name);
     const codecs = await pageCodecs();
     const total = Number(metadata.num_rows);
@@ -72,6 +68,21 @@ export async function* readParquet(
     throw damaged(where, "a Parquet file", cause, kind);
   } finally {
     await handle.close();
+  }
+}
+
+async function readFooter(readAt: ReadAt, size: number): Promise<{ metadata: FileMetaData; root: SchemaTree }> {
+  const { parquetMetadataAsync, parquetSchema } = await import("hyparquet");
+  const slice = async (from: number, to = size): Promise<ArrayBuffer> => {
+    const bytes = await readAt(from, to - from);
+    return bytes.slice().buffer as ArrayBuffer;
+  };
+  try {
+    const metadata = await parquetMetadataAsync({ byteLength: size, slice }, { geoparquet: false });
+    return { metadata, root: parquetSchema(metadata) };
+  } catch (cause) {
+    const isMissing = (cause as Error).message.includes("PAR1") || size < 12;
+    throw new Error(isMissing ? "it does not end like one" : "its footer is damaged", { cause });
   }
 }
 

@@ -27,8 +27,8 @@ export async function* checkUtf8(chunks: AsyncIterable<Uint8Array>, file: string
 export function notUtf8(file: string, bytes: Buffer, { line, row, byte }: Position): DataError {
   const bad = firstInvalid(bytes);
   const where = { line: line && line + countLines(bytes.subarray(0, bad)), row };
-  const kind = byte === 0 ? kindOf(bytes) : undefined;
-  const received = `${kind === undefined ? "" : `${kind}: `}an invalid sequence at byte ${byte + bad}`;
+  const kind = byte === 0 && row === undefined ? kindOf(bytes) : undefined;
+  const received = `${kind === undefined ? "" : `${kind}: `}an invalid sequence at byte ${byte + bad}${row === undefined ? "" : " of it"}`;
   return new DataError(`${place(file, where)}: expected UTF-8 text but received ${received}`);
 }
 

@@ -1,12 +1,10 @@
 /** The column of a Parquet file that holds the text. */
-import type { FileMetaData, SchemaTree } from "hyparquet";
-import { parquetSchema } from "hyparquet";
+import type { SchemaTree } from "hyparquet";
 import { DataError } from "../../../errors.js";
 import type { TextField } from "../text_field.js";
 
 /** Finds the column of strings. Throws DataError if it is not there or holds something else. */
-export function textColumn(metadata: FileMetaData, file: string, field: TextField): SchemaTree[] {
-  const root = parquetSchema(metadata);
+export function textColumn(root: SchemaTree, file: string, field: TextField): SchemaTree[] {
   const names = root.children.map(({ element }) => element.name);
   const name = field.choose(names, file, "the columns");
   const path = columnPath(root, name);
