@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { CUT_SHORT } from "./byte_reader.js";
@@ -15,7 +16,8 @@ const CODES: Readonly<Record<string, string>> = {
 
 /** The content of xz data: any number of streams, each block's CRC verified. Throws an Error that says what is damaged. */
 export async function* unxz(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const { XzReadableStream } = await import("xz-decompress");
+  // The package is CommonJS whose exports Node cannot name.
+  const { XzReadableStream } = createRequire(import.meta.url)("xz-decompress") as typeof import("xz-decompress");
   const input = Readable.toWeb(Readable.from(bytes)) as ReadableStream<Uint8Array>;
   const output = new XzReadableStream(input as never) as unknown as ReadableStream<Uint8Array>;
   try {
