@@ -29,13 +29,18 @@ export async function* readCsv(chunks: AsyncIterable<Uint8Array>, file: string, 
     line = info.lines + 1;
     byte = info.bytes;
   };
+  const fail = (error: Error): void => {
+    failure ??= error;
+  };
   const drain = (): void => {
-    for (let item = parser.read(); item !== null; item = parser.read()) take(item);
+    try {
+      for (let item = parser.read(); item !== null && failure === undefined; item = parser.read()) take(item);
+    } catch (error) {
+      fail(error as Error);
+    }
   };
   parser.on("readable", drain);
-  parser.on("error", (error) => {
-    failure ??= error;
-  });
+  parser.on("error", fail);
   for await (const chunk of checkUtf8(chunks, file)) {
     await new Promise<void>((resolve) => void parser.write(chunk, () => resolve()));
     drain();
