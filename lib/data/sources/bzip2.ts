@@ -1,8 +1,7 @@
 /**
- * bzip2, with the CRCs of its blocks and streams. The packages for it decode 2 MB in the time in which this decodes 20,
- * or need the whole file in memory.
+ * bzip2, with the CRCs of its blocks and streams. The packages for it take twice the time and many times a block's
+ * memory, or need the whole file in memory.
  */
-
 import { ByteReader, CUT_SHORT } from "./byte_reader.js";
 import { Bits } from "./bzip2/bits.js";
 import { BlockDecoder } from "./bzip2/block.js";

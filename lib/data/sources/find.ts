@@ -121,6 +121,7 @@ function refuseTwice(files: readonly string[]): void {
 async function sourceFacts(file: string): Promise<{ source: Source; identity: string | undefined }> {
   if (file === STANDARD_INPUT) return { source: { file, bytes: 0, isFile: false }, identity: undefined };
   const facts = await stat(file).catch((cause: unknown) => {
+    sourceFormat(file);
     throw new DataError(`${file}: expected text but received ${unusable(cause)}`, { cause });
   });
   if (facts.isFIFO() || facts.isCharacterDevice() || file.startsWith("/dev/")) {

@@ -34,17 +34,24 @@ describe("Parquet and Arrow", () => {
   );
 
   it.each(PARQUET)("%s: a flipped bit never changes a text", async (name) => {
-    const { changed, refused, messages } = await flipBits(name, 150, path);
+    const { changed, refused } = await flipBits(name, 60, path);
     expect(changed).toEqual([]);
-    expect(refused).toBeGreaterThan(5);
-    expect(messages.join("\n")).toMatch(
-      /\.parquet: row group \d of \d: expected a Parquet file but received damaged data: page at byte \d+: its CRC does/,
+    expect(refused).toBeGreaterThan(2);
+  });
+
+  it("name the row group and the page that is damaged", async () => {
+    const bytes = readFileSync(fixture("none.parquet"));
+    // In the column's dictionary: what its header says of the values begins otherwise.
+    bytes[bytes.indexOf("third 😀")]! ^= 1;
+    writeFileSync(path("a.parquet"), bytes);
+    await expect(read(path("a.parquet"))).rejects.toThrow(
+      /a\.parquet: row group 1 of 3: expected a Parquet file but received damaged data: page at byte \d+: its CRC does/,
     );
   });
 
   it.each([...PARQUET, ...ARROW])("%s: a file that is cut short is refused", async (name) => {
-    const { changed, refused } = await cut(name, 20, path);
-    expect({ changed, refused }).toEqual({ changed: [], refused: 20 });
+    const { changed, refused } = await cut(name, 8, path);
+    expect({ changed, refused }).toEqual({ changed: [], refused: 8 });
   });
 
   it("tell rows that are not UTF-8, and columns that are not text", async () => {

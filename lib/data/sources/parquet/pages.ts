@@ -61,19 +61,20 @@ export async function* readPages(
       if (header.type === "DICTIONARY_PAGE") {
         const page = decompressPage(bytes, header.uncompressed_page_size, meta.codec, compressors);
         const reader = { view: new DataView(page.buffer, page.byteOffset, page.byteLength), offset: 0 };
-        dictionary = readPlain(reader, meta.type, header.dictionary_page_header!.num_values, undefined) as Uint8Array[];
+        const { num_values: count } = present(header.dictionary_page_header);
+        dictionary = readPlain(reader, meta.type, count, undefined) as Uint8Array[];
         continue;
       }
       if (header.type !== "DATA_PAGE" && header.type !== "DATA_PAGE_V2") continue;
-      const head = header.data_page_header_v2 ?? header.data_page_header!;
-      const page =
-        header.type === "DATA_PAGE"
-          ? readDataPage(
-              decompressPage(bytes, header.uncompressed_page_size, meta.codec, compressors),
-              header.data_page_header!,
-              decoder,
-            )
-          : readDataPageV2(bytes, header, decoder);
+      const isFirst = header.type === "DATA_PAGE";
+      const head = present(isFirst ? header.data_page_header : header.data_page_header_v2);
+      const page = isFirst
+        ? readDataPage(
+            decompressPage(bytes, header.uncompressed_page_size, meta.codec, compressors),
+            header.data_page_header!,
+            decoder,
+          )
+        : readDataPageV2(bytes, header, decoder);
       const values = dereference(page.dataPage, head.encoding, dictionary);
       yield { values: withNulls(values, page.definitionLevels, maxLevel, head.num_values), position: begin };
       left -= head.num_values;
@@ -81,6 +82,12 @@ export async function* readPages(
       throw new Error(`${at(begin)}: ${(cause as Error).message}`, { cause });
     }
   }
+}
+
+/** The part of a header that its type calls for. */
+function present<T>(part: T | undefined): T {
+  if (part === undefined) throw new Error("a damaged page header");
+  return part;
 }
 
 function at(position: number): string {
