@@ -123,7 +123,9 @@ function summary(out: string, info: DatasetInfo, seconds: number): string {
   return [
     `${out}: ${tokens.train} training tokens from ${documents.train} documents, vocabulary ${info.vocabSize}`,
     `held out for validation: ${tokens.val} tokens, ${held[info.heldOut]}`,
-    ...(without === 0 ? [] : [`passed over: ${passedOver.null} records with a null text, ${passedOver.empty} empty`]),
+    ...(without === 0
+      ? []
+      : [`records passed over: ${passedOver.null} with a null text, ${passedOver.empty} with an empty one`]),
     `${seconds.toFixed(1)} s`,
   ].join("\n");
 }

@@ -243,9 +243,11 @@ class Preparation {
   async *#pieces(phase: PrepareProgress["phase"]): AsyncGenerator<SourcePiece> {
     const { onProgress, signal } = this.#options;
     let bytes = 0;
-    for (const [source, { file, path }] of this.#inputs.entries()) {
+    for (const [source, { file, path, isFile }] of this.#inputs.entries()) {
       const onBytes = (count: number): void => {
         bytes += count;
+        // A pipe does not say how much it will give.
+        if (phase === "encode" && !isFile) this.#sources[source]!.bytes += count;
         onProgress?.({ phase, bytes, totalBytes: this.#totalBytes, tokens: this.#tokens });
       };
       const onPassedOver = (reason: PassedOver): void => {
@@ -297,7 +299,7 @@ class Preparation {
       previous = { pieces, encoded };
     }
     if (previous !== undefined) await write(previous.pieces, await previous.encoded);
-    const bytes = this.#totalBytes;
+    const bytes = this.#sources.reduce((sum, source) => sum + source.bytes, 0);
     this.#options.onProgress?.({ phase: "encode", bytes, totalBytes: bytes, tokens: this.#tokens });
   }
 

@@ -80,8 +80,8 @@ describe("nextpatch prepare", () => {
     writeFileSync(join(folder, "set/note.py"), "pass");
     const flags = ["--out", "%/out", "--train-tokenizer", "260"];
     const seen = await run("%/set", ...flags, "--text-field", "a.b");
-    expect(seen.logs.join("\n")).toMatch(/set: reading 1 files \(1 \.jsonl\); 1 passed over \(.*note\.py\)/);
-    expect(seen.result[0]).toMatch(/passed over: 1 records with a null text, 1 empty/);
+    expect(seen.logs.join("\n")).toMatch(/set: reading 1 \.jsonl; passing over 1 \(.*note\.py\)/);
+    expect(seen.result[0]).toMatch(/records passed over: 1 with a null text, 1 with an empty one/);
     expect(seen.result[1]).toMatchObject({ passedOver: { null: 1, empty: 1 } });
     writeFileSync(join(folder, "b.jsonl"), lines.join("\n"));
     const named = await run("%/b.jsonl", ...flags);

@@ -100,8 +100,8 @@ function chosen(name: string, files: string[], others: string[], notes: string[]
   const types = [...counts].map(([type, count]) => `${count} ${type}`).join(", ");
   const shown = others.slice(0, 3).map((file) => relative(".", file) || file);
   const more = others.length > 3 ? ", …" : "";
-  const rest = others.length === 0 ? "" : `; ${others.length} passed over (${shown.join(", ")}${more})`;
-  notes.push(`${name}: reading ${files.length} files (${types})${rest}`);
+  const rest = others.length === 0 ? "" : `; passing over ${others.length} (${shown.join(", ")}${more})`;
+  notes.push(`${name}: reading ${types}${rest}`);
   return files;
 }
 

@@ -47,7 +47,7 @@ describe("findSources", () => {
     const { files, notes } = await found("set");
     expect(files).toEqual(["set/a-1.txt", "set/a/z.jsonl.zst", "set/b.txt", "set/linked.md"]);
     expect(notes).toHaveLength(1);
-    expect(notes[0]).toMatch(/set: reading 4 files \(2 \.txt, 1 \.jsonl\.zst, 1 \.md\); 4 passed over \(.*, …\)$/);
+    expect(notes[0]).toMatch(/set: reading 2 \.txt, 1 \.jsonl\.zst, 1 \.md; passing over 4 \(.*, …\)$/);
     mkdirSync(path("bare"));
     await expect(found("bare")).rejects.toThrow(/bare: expected files with names that end in .* but received none$/);
     symlinkSync(path("nowhere"), path("bare/a.txt"));
@@ -60,7 +60,7 @@ describe("findSources", () => {
     put("p/b.jsonl", "p/q/a.jsonl", "p/q/a.txt", "p/c.py");
     expect((await found("p/**/*.jsonl")).files).toEqual(["p/b.jsonl", "p/q/a.jsonl"]);
     expect((await found("p/q/*.{jsonl,txt}")).files).toEqual(["p/q/a.jsonl", "p/q/a.txt"]);
-    expect((await found("p/*")).notes[0]).toMatch(/reading 1 files \(1 \.jsonl\); 1 passed over \(.*c\.py\)$/);
+    expect((await found("p/*")).notes[0]).toMatch(/reading 1 \.jsonl; passing over 1 \(.*c\.py\)$/);
     await expect(found("p/*.md")).rejects.toThrow(/p\/\*\.md: expected a pattern that files match but received one of/);
   });
 
@@ -119,7 +119,7 @@ describe("pipes", () => {
       expect(reading.notes[0]).toMatch(note);
     }
     const { readFileSync } = await import("node:fs");
-    expect((await piped("arrow", readFileSync(fixture("plain-stream.arrow")))).texts).toEqual(TEXTS);
+    expect((await piped("arrow", readFileSync(fixture("plain_stream.arrow")))).texts).toEqual(TEXTS);
     await expect(piped("parquet", readFileSync(fixture("v2.parquet")))).rejects.toThrow(
       /a Parquet file from a pipe; name/,
     );

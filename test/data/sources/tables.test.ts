@@ -9,12 +9,12 @@ const path = temporaryFolder();
 
 const PARQUET = ["none", "snappy", "gzip", "zstd", "lz4", "brotli", "v2"].map((name) => `${name}.parquet`);
 const ARROW = ["plain", "lz4", "zstd", "dictionary", "views"].flatMap((name) => [
-  `${name}-stream.arrow`,
-  `${name}-file.arrow`,
+  `${name}_stream.arrow`,
+  `${name}_file.arrow`,
 ]);
 
 describe("Parquet and Arrow", () => {
-  it.each([...PARQUET, "no-crc.parquet", ...ARROW, "legacy.arrow", "types-stream.arrow"])(
+  it.each([...PARQUET, "no_crc.parquet", ...ARROW, "legacy.arrow", "types_stream.arrow"])(
     "%s: one document a row",
     async (name) => {
       const { texts, passedOver, bytes } = await read(fixture(name));
@@ -24,7 +24,7 @@ describe("Parquet and Arrow", () => {
     },
   );
 
-  it.each(["snappy.parquet", "v2.parquet", "plain-stream.arrow", "zstd-file.arrow"])(
+  it.each(["snappy.parquet", "v2.parquet", "plain_stream.arrow", "zstd_file.arrow"])(
     "%s: a column inside another",
     async (name) => {
       const { texts, passedOver } = await read(fixture(name), { textField: "meta.body" });
@@ -55,7 +55,7 @@ describe("Parquet and Arrow", () => {
   });
 
   it("tell rows that are not UTF-8, and columns that are not text", async () => {
-    for (const name of ["latin1.parquet", "latin1-stream.arrow"]) {
+    for (const name of ["latin1.parquet", "latin1_stream.arrow"]) {
       await expect(read(fixture(name))).rejects.toThrow(
         /: row 2: expected UTF-8 text but received an invalid sequence at byte 0 of it$/,
       );
@@ -66,7 +66,7 @@ describe("Parquet and Arrow", () => {
     await expect(read(fixture("numbers.parquet"))).rejects.toThrow(
       /numbers\.parquet: column "text": expected strings but received values of type INT64$/,
     );
-    for (const name of ["v2.parquet", "plain-file.arrow"]) {
+    for (const name of ["v2.parquet", "plain_file.arrow"]) {
       await expect(read(fixture(name), { textField: "id" })).rejects.toThrow(/column "id": expected strings but/);
       await expect(read(fixture(name), { textField: "words" })).rejects.toThrow(
         /: expected a field "words" but received the columns id, vector, text, meta; .*--text-field$/,
@@ -90,7 +90,7 @@ describe("Parquet and Arrow", () => {
   });
 
   it("may be compressed as a whole, if they are Arrow", async () => {
-    writeFileSync(path("a.arrow.gz"), gzipSync(readFileSync(fixture("plain-file.arrow"))));
+    writeFileSync(path("a.arrow.gz"), gzipSync(readFileSync(fixture("plain_file.arrow"))));
     expect((await read(path("a.arrow.gz"))).texts).toEqual(TEXTS);
   });
 });
