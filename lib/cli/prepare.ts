@@ -15,6 +15,7 @@ const DEFAULT_VOCAB = 4096;
 /** The flags that `prepareDataset` gets its options from. */
 const flagOf = {
   files: "files",
+  textField: "--text-field",
   out: "--out",
   tokenizerPath: "--tokenizer",
   trainTokenizerVocab: "--train-tokenizer",
@@ -23,6 +24,7 @@ const flagOf = {
 
 interface Flags {
   out: string;
+  textField?: string;
   tokenizer?: string;
   trainTokenizer?: number;
   valFraction: number;
@@ -31,9 +33,13 @@ interface Flags {
 export function registerPrepare(program: Command, io: CliIo): void {
   program
     .command("prepare")
-    .description('turn text, JSONL ("text" field) or Parquet files, also as .gz or .zst, into token shards')
-    .argument("<files...>", "source files, read in this order")
+    .description("turn text into token shards: .txt .md .jsonl .json .csv .parquet .arrow, also as .gz .zst .xz .bz2")
+    .argument("<files...>", 'files, folders, quoted patterns such as "**/*.jsonl", or - for standard input')
     .requiredOption("--out <dir>", "folder for the dataset; replaces an earlier dataset there")
+    .option(
+      "--text-field <name>",
+      'field or column of the text, with dots for one inside another (default: "text", or its only usual name there)',
+    )
     .option("--tokenizer <tokenizer.json>", "tokenizer to encode with")
     .option(
       "--train-tokenizer <vocab>",
@@ -73,6 +79,8 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
       out: flags.out,
       ...tokenizer,
       valFraction: flags.valFraction,
+      textField: flags.textField,
+      onNote: io.log,
       onProgress: progress.update,
       signal: interrupt.signal,
     };
@@ -105,7 +113,8 @@ function phaseProgress(io: CliIo): { update(progress: PrepareProgress): void; st
 }
 
 function summary(out: string, info: DatasetInfo, seconds: number): string {
-  const { tokens, documents } = info;
+  const { tokens, documents, passedOver } = info;
+  const without = passedOver.null + passedOver.empty;
   const held = {
     documents: `${documents.val} documents`,
     "last-document": "the last document",
@@ -114,6 +123,9 @@ function summary(out: string, info: DatasetInfo, seconds: number): string {
   return [
     `${out}: ${tokens.train} training tokens from ${documents.train} documents, vocabulary ${info.vocabSize}`,
     `held out for validation: ${tokens.val} tokens, ${held[info.heldOut]}`,
+    ...(without === 0
+      ? []
+      : [`records passed over: ${passedOver.null} with a null text, ${passedOver.empty} with an empty one`]),
     `${seconds.toFixed(1)} s`,
   ].join("\n");
 }

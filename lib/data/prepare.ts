@@ -1,15 +1,16 @@
 /** Text to token shards, for `nextpatch prepare`. */
-import { open, rm, stat, writeFile } from "node:fs/promises";
+import { open, rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Arguments } from "../arguments.js";
-import { DataError, unusable } from "../errors.js";
+import { DataError } from "../errors.js";
 import { checkTrainedVocab, trainTokenizer } from "./bpe.js";
 import { checkOutFolder, writeFolderAside } from "./outfolder.js";
 import { MAX_SHARD_TOKENS } from "./shard.js";
-import type { TextPiece } from "./sources.js";
-import { readDocuments, sourceFormat } from "./sources.js";
+import type { PassedOver, Source } from "./sources.js";
+import { findSources, keepSource, readDocuments } from "./sources.js";
 import { moveTail, SplitWriter } from "./split.js";
+import { splitPieces } from "./text.js";
 import { Tokenizer } from "./tokenizer.js";
 
 /** Text given to the tokenizer's threads at a time, in UTF-16 units per core: enough to keep them busy. */
@@ -27,7 +28,7 @@ export interface PrepareProgress {
   phase: "tokenizer" | "encode";
   /** Bytes of the source files read in this phase. */
   bytes: number;
-  /** Bytes of all source files. */
+  /** Bytes of all source files; Infinity if a pipe is among them. */
   totalBytes: number;
   /** Tokens written so far. */
   tokens: number;
@@ -35,8 +36,16 @@ export interface PrepareProgress {
 
 /** What `prepareDataset` reads and where it writes. */
 export interface PrepareOptions {
-  /** Source files (sources.ts says which kinds), taken in this order. */
+  /**
+   * Source files, taken in this order: files (sources.ts says which kinds), folders, patterns such as `**\/*.jsonl`, or
+   * `-` for standard input.
+   */
   files: readonly string[];
+  /**
+   * Field or column of the text, with dots for one inside another. Default `text`, or the only usual name for it that a
+   * file has.
+   */
+  textField?: string;
   /** Folder to create. An earlier dataset in it is replaced; other files in it are an error. */
   out: string;
   /** A tokenizer.json to encode with; this or `trainTokenizerVocab`. */
@@ -47,6 +56,8 @@ export interface PrepareOptions {
   valFraction?: number;
   /** Tokens per shard file, at most 2^31 - 1. Default 100 million. */
   shardTokens?: number;
+  /** Called with what was taken for granted about the sources, to be shown. */
+  onNote?: (note: string) => void;
   /** Called after every chunk read. */
   onProgress?: (progress: PrepareProgress) => void;
   /** Aborting it ends the work with the signal's reason and leaves nothing behind. */
@@ -63,6 +74,8 @@ export interface DatasetInfo {
   dtype: "uint16" | "uint32";
   tokens: { train: number; val: number };
   documents: { train: number; val: number };
+  /** Records that gave no document, because their text is null or empty. */
+  passedOver: { null: number; empty: number };
   /**
    * What validation holds: `documents` chosen by their index; the `last-document`, if that rule chose none; or the
    * `tail` of the only document.
@@ -92,17 +105,19 @@ export async function prepareDataset(options: PrepareOptions): Promise<DatasetIn
   checkOptions(check, options);
   check.number("valFraction", valFraction, "a number above 0 and below 1", (share) => share > 0 && share < 1);
   check.wholeNumber("shardTokens", shardTokens, 1, MAX_SHARD_TOKENS);
-  const bytes = await Promise.all(files.map(sourceBytes));
+  const { sources, notes } = await findSources(files);
+  for (const note of notes) options.onNote?.(note);
   await checkOutFolder(options.out);
   return writeFolderAside(options.out, (folder) => {
-    return new Preparation(options, folder, bytes, valFraction, shardTokens).run();
+    return new Preparation(options, folder, sources, valFraction, shardTokens).run();
   });
 }
 
 /** Checks the options that have no default. */
 function checkOptions(check: Arguments, options: PrepareOptions): void {
-  const { files, out, tokenizerPath, trainTokenizerVocab, onProgress, signal } = options;
+  const { files, out, textField, tokenizerPath, trainTokenizerVocab, onNote, onProgress, signal } = options;
   check.strings("files", files, 1);
+  if (textField !== undefined) check.string("textField", textField);
   check.string("out", out);
   if ((tokenizerPath === undefined) === (trainTokenizerVocab === undefined)) {
     const received = tokenizerPath === undefined ? "neither" : "both";
@@ -110,17 +125,9 @@ function checkOptions(check: Arguments, options: PrepareOptions): void {
   }
   if (tokenizerPath !== undefined) check.string("tokenizerPath", tokenizerPath);
   if (trainTokenizerVocab !== undefined) checkTrainedVocab(check, "trainTokenizerVocab", trainTokenizerVocab);
+  check.callback("onNote", onNote);
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
-}
-
-async function sourceBytes(file: string): Promise<number> {
-  sourceFormat(file);
-  const facts = await stat(file).catch((cause: unknown) => {
-    throw new DataError(`${file}: expected text but received ${unusable(cause)}`, { cause });
-  });
-  if (!facts.isFile()) throw new DataError(`${file}: expected a file but received a folder or a device`);
-  return facts.size;
 }
 
 /**
@@ -132,7 +139,10 @@ function isHeldOut(index: number, valFraction: number): boolean {
   return index > 0 && (0.5 + index * GOLDEN_RATIO) % 1 < valFraction;
 }
 
-interface SourcePiece extends TextPiece {
+/** A piece of a document's text; `first` if it begins a document. */
+interface SourcePiece {
+  text: string;
+  first: boolean;
   source: number;
 }
 
@@ -144,18 +154,29 @@ class Preparation {
   readonly #shardTokens: number;
   readonly #sources: DatasetInfo["sources"];
   readonly #totalBytes: number;
+  readonly #inputs: Source[];
   readonly #documents = { train: 0, val: 0 };
+  readonly #passedOver = { null: 0, empty: 0 };
+  readonly #notes = new Set<string>();
   /** Stream position in the training split where its last document begins. */
   #lastDocument = 0;
   #tokens = 0;
 
-  constructor(options: PrepareOptions, folder: string, bytes: number[], valFraction: number, shardTokens: number) {
+  constructor(
+    options: PrepareOptions,
+    folder: string,
+    inputs: readonly Source[],
+    valFraction: number,
+    shardTokens: number,
+  ) {
     this.#options = options;
     this.#folder = folder;
     this.#valFraction = valFraction;
     this.#shardTokens = shardTokens;
-    this.#sources = options.files.map((file, i) => ({ file, bytes: bytes[i]!, documents: 0 }));
-    this.#totalBytes = bytes.reduce((sum, size) => sum + size, 0);
+    this.#inputs = [...inputs];
+    this.#sources = inputs.map(({ file, bytes }) => ({ file, bytes, documents: 0 }));
+    const areFiles = inputs.every(({ isFile }) => isFile);
+    this.#totalBytes = areFiles ? inputs.reduce((sum, { bytes }) => sum + bytes, 0) : Number.POSITIVE_INFINITY;
   }
 
   async run(): Promise<DatasetInfo> {
@@ -182,11 +203,13 @@ class Preparation {
       dtype: bytesPerToken === 2 ? "uint16" : "uint32",
       tokens: { train: this.#tokens - val.tokenCount, val: val.tokenCount },
       documents: this.#documents,
+      passedOver: this.#passedOver,
       heldOut,
       valFraction: this.#valFraction,
       tokenizerSha256: tokenizer.hash,
       sources: this.#sources,
     };
+    for (const { path } of this.#inputs) if (path !== undefined) await rm(path);
     await writeFile(join(this.#folder, "tokenizer.json"), tokenizer.json);
     await writeFile(join(this.#folder, "dataset.json"), `${JSON.stringify(info, null, 2)}\n`);
     return info;
@@ -195,6 +218,10 @@ class Preparation {
   async #tokenizer(): Promise<Tokenizer> {
     const { tokenizerPath, trainTokenizerVocab, signal } = this.#options;
     if (tokenizerPath !== undefined) return Tokenizer.fromFile(tokenizerPath);
+    // The sources are read a second time to encode them.
+    for (const [i, source] of this.#inputs.entries()) {
+      this.#inputs[i] = await keepSource(source, join(this.#folder, `pipe-${i}`));
+    }
     // The trainer reads plain text files only: the training documents of all sources go into one.
     const path = join(this.#folder, "tokenizer-text.txt");
     const file = await open(path, "w");
@@ -214,18 +241,35 @@ class Preparation {
   }
 
   async *#pieces(phase: PrepareProgress["phase"]): AsyncGenerator<SourcePiece> {
-    const { files, onProgress, signal } = this.#options;
+    const { onProgress, signal } = this.#options;
     let bytes = 0;
-    for (const [source, file] of files.entries()) {
+    for (const [source, { file, path, isFile }] of this.#inputs.entries()) {
       const onBytes = (count: number): void => {
         bytes += count;
+        // A pipe does not say how much it will give.
+        if (phase === "encode" && !isFile) this.#sources[source]!.bytes += count;
         onProgress?.({ phase, bytes, totalBytes: this.#totalBytes, tokens: this.#tokens });
       };
-      for await (const piece of readDocuments(file, onBytes)) {
-        signal?.throwIfAborted();
-        yield { ...piece, source };
+      const onPassedOver = (reason: PassedOver): void => {
+        if (phase === "encode") this.#passedOver[reason]++;
+      };
+      const onNote = (note: string): void => this.#note(note);
+      const read = { textField: this.#options.textField, path, onPassedOver, onNote };
+      for await (const { text } of readDocuments(file, onBytes, read)) {
+        let first = true;
+        for (const piece of splitPieces(text)) {
+          signal?.throwIfAborted();
+          yield { text: piece, first, source };
+          first = false;
+        }
       }
     }
+  }
+
+  /** A source is read twice where a tokenizer is trained; what is noted is the same. */
+  #note(note: string): void {
+    if (!this.#notes.has(note)) this.#options.onNote?.(note);
+    this.#notes.add(note);
   }
 
   async #encode(tokenizer: Tokenizer, train: SplitWriter, val: SplitWriter): Promise<void> {
@@ -255,7 +299,7 @@ class Preparation {
       previous = { pieces, encoded };
     }
     if (previous !== undefined) await write(previous.pieces, await previous.encoded);
-    const bytes = this.#totalBytes;
+    const bytes = this.#sources.reduce((sum, source) => sum + source.bytes, 0);
     this.#options.onProgress?.({ phase: "encode", bytes, totalBytes: bytes, tokens: this.#tokens });
   }
 

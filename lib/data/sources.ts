@@ -4,153 +4,128 @@
  * | name ends in | documents |
  * |---|---|
  * | `.txt`, `.md`, no extension | the whole file is one |
- * | `.jsonl`, `.ndjson` | one per line: an object's `text` |
- * | `.parquet` | one per row: the column `text` |
+ * | `.jsonl`, `.ndjson` | one per line: an object's text field |
+ * | `.json` | one per element of the array; or one per object, of one or several |
+ * | `.csv` | one per row: the column, which the first row names |
+ * | `.parquet`, `.arrow` | one per row: the column |
  *
- * Text and JSONL may be compressed: `.gz`, `.zst`. Empty documents are skipped.
+ * All but Parquet may be compressed: `.gz`, `.zst`, `.xz`, `.bz2`. Records whose text is null or empty are passed over.
+ * Data from a pipe or from standard input (`-`) is what it begins like: sniff.ts.
  */
-import { createReadStream } from "node:fs";
-import { basename, extname } from "node:path";
-import { pipeline, Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
-import { show } from "../arguments.js";
-import { DataError, unusable } from "../errors.js";
-import { readParquetTexts } from "./parquet.js";
-import { decodeUtf8, splitLines, splitPieces } from "./text.js";
+import { stat } from "node:fs/promises";
+import { DataError } from "../errors.js";
+import { readArrow } from "./sources/arrow.js";
+import { readBytes, STANDARD_INPUT } from "./sources/bytes.js";
+import { decompress } from "./sources/compression.js";
+import { readCsv } from "./sources/csv.js";
+import { document, type PassedOver, type SourceDocument } from "./sources/document.js";
+import { type Format, knownFormat, sourceFormat } from "./sources/formats.js";
+import { readJson } from "./sources/json.js";
+import { readJsonl } from "./sources/jsonl.js";
+import { readParquet } from "./sources/parquet.js";
+import { peek, sniffCompression, sniffFormat } from "./sources/sniff.js";
+import { TextField } from "./sources/text_field.js";
+import { readText } from "./sources/text_file.js";
+import type { Texts } from "./sources/texts.js";
 
-/** Bytes of a file read at a time. */
-const READ_CHUNK = 1 << 20;
+export type { PassedOver, SourceDocument } from "./sources/document.js";
+export type { FoundSources, Source } from "./sources/find.js";
+export { findSources, keepSource } from "./sources/find.js";
+export { sourceFormat } from "./sources/formats.js";
+export type { Position } from "./sources/position.js";
+export { place } from "./sources/position.js";
 
-const SUPPORTED = ".txt, .md, .jsonl, .ndjson (each also with .gz or .zst), .parquet, or no extension (plain text)";
-
-/** A piece of a document's text; `first` if it begins a document. Never empty. */
-export interface TextPiece {
-  text: string;
-  first: boolean;
-}
-
-type Bytes = AsyncIterable<Uint8Array>;
-type Format = "text" | "jsonl" | "parquet";
-type Compression = "none" | "gzip" | "zstd";
-
-const COMPRESSIONS: Readonly<Record<string, Compression>> = { ".gz": "gzip", ".zst": "zstd" };
-const FORMATS: Readonly<Record<string, Format>> = {
-  "": "text",
-  ".txt": "text",
-  ".md": "text",
-  ".jsonl": "jsonl",
-  ".ndjson": "jsonl",
-  ".parquet": "parquet",
+const EXPECTED: Readonly<Record<Format, string>> = {
+  text: "text",
+  jsonl: "JSONL",
+  json: "JSON",
+  csv: "comma-separated values",
+  parquet: "a Parquet file",
+  arrow: "an Arrow file",
 };
 
-/** The format and compression of a file, by its name. Throws DataError for an unsupported name. */
-export function sourceFormat(file: string): { format: Format; compression: Compression } {
-  const name = basename(file).toLowerCase();
-  const compression = COMPRESSIONS[extname(name)] ?? "none";
-  const inner = compression === "none" ? name : name.slice(0, -extname(name).length);
-  const format = FORMATS[extname(inner)];
-  if (format === undefined || (format === "parquet" && compression !== "none")) {
-    const type = `${extname(inner)}${inner === name ? "" : extname(name)}`;
-    throw new DataError(`${file}: expected a name that ends in ${SUPPORTED}, but received ${type}`);
-  }
-  return { format, compression };
+/** What `readDocuments` may be told. */
+export interface ReadOptions {
+  /**
+   * Field or column of the text, with dots for one inside another. Without it `text`, or the only one that is there of
+   * the usual names (text_field.ts).
+   */
+  readonly textField?: string;
+  /** Called for each record that gives no document. */
+  readonly onPassedOver?: (reason: PassedOver) => void;
+  /** Called with what was taken for granted, to be shown: a field, a format. */
+  readonly onNote?: (note: string) => void;
+  /** Where the file's bytes are, if they are not at its name. */
+  readonly path?: string;
 }
 
 /**
- * The documents of a file, in order, each as one or more pieces. `onBytes` is called with the number of bytes as the
- * file is read. Throws DataError naming the file and the position for invalid UTF-8, invalid JSON or damaged data.
+ * The documents of a file, in order: none is empty, and each is at most 256 MiB of UTF-8. `onBytes` is called with the
+ * number of bytes as the file is read. Throws DataError naming the file and the position for data that is damaged, is
+ * not UTF-8 or has no text.
  */
-export async function* readDocuments(file: string, onBytes?: (bytes: number) => void): AsyncGenerator<TextPiece> {
-  const { format, compression } = sourceFormat(file);
-  if (format === "parquet") {
-    yield* documentsOf(readParquetTexts(file, onBytes));
-    return;
-  }
-  const texts = decodeUtf8(decompress(readBytes(file, onBytes), compression, file), file);
-  if (format === "jsonl") yield* documentsOf(readJsonlTexts(texts, file));
-  else yield* onePerDocument(texts);
-}
-
-async function* onePerDocument(text: AsyncIterable<string> | Iterable<string>): AsyncGenerator<TextPiece> {
-  let first = true;
-  for await (const piece of splitPieces(text)) {
-    yield { text: piece, first };
-    first = false;
+export async function* readDocuments(
+  file: string,
+  onBytes?: (bytes: number) => void,
+  options: ReadOptions = {},
+): AsyncGenerator<SourceDocument> {
+  const { textField, onPassedOver, onNote, path = file } = options;
+  const field = new TextField(textField, (name) =>
+    onNote?.(`${file}: no field "text": reading ${JSON.stringify(name)}`),
+  );
+  for await (const { text, where } of await openTexts(file, path, field, onBytes, onNote)) {
+    if (text === null) onPassedOver?.("null");
+    else if (text === "") onPassedOver?.("empty");
+    else yield document(text, where, file);
   }
 }
 
-async function* documentsOf(texts: AsyncIterable<string>): AsyncGenerator<TextPiece> {
-  for await (const text of texts) yield* onePerDocument([text]);
-}
-
-async function* readBytes(file: string, onBytes?: (bytes: number) => void): AsyncGenerator<Uint8Array> {
-  const stream = createReadStream(file, { highWaterMark: READ_CHUNK });
-  try {
-    for await (const chunk of stream) {
-      onBytes?.((chunk as Uint8Array).length);
-      yield chunk as Uint8Array;
+async function openTexts(
+  file: string,
+  path: string,
+  field: TextField,
+  onBytes: ((bytes: number) => void) | undefined,
+  onNote: ((note: string) => void) | undefined,
+): Promise<Texts> {
+  const isFile = await isRegular(file);
+  const known = knownFormat(file) ?? (isFile ? sourceFormat(file) : undefined);
+  if (known !== undefined) {
+    const { format, compression } = known;
+    if (format === "parquet") {
+      if (!isFile && path === file) throw notSeekable(file);
+      return readParquet(path, file, field, onBytes);
     }
-  } catch (cause) {
-    if (cause !== stream.errored) throw cause;
-    throw new DataError(`${file}: expected text but received ${unusable(cause)}`, { cause });
+    const expected = compression === "none" ? EXPECTED[format] : `${compression} data`;
+    return read(format, decompress(readBytes(path, file, expected, onBytes), compression, file), file, field);
   }
+  const outer = await peek(readBytes(path, file, "text", onBytes));
+  const compression = sniffCompression(outer.start);
+  const inner = await peek(decompress(outer.all, compression, file));
+  const format = sniffFormat(inner.start);
+  if (format === "parquet") throw notSeekable(file);
+  onNote?.(`${file}: reading it as ${EXPECTED[format]}${compression === "none" ? "" : `, ${compression} data`}`);
+  return read(format, inner.all, file, field);
 }
 
-async function* decompress(bytes: Bytes, compression: Compression, file: string): AsyncGenerator<Uint8Array> {
-  if (compression === "none") {
-    yield* bytes;
-    return;
-  }
-  try {
-    yield* compression === "gzip" ? gunzip(bytes) : unzstd(bytes);
-  } catch (cause) {
-    if (cause instanceof DataError) throw cause;
-    throw new DataError(
-      `${file}: expected ${compression} data but received damaged data: ${(cause as Error).message}`,
-      { cause },
-    );
-  }
+/** Whether it is a file that its name describes; false for a pipe. What does not exist is told when it is opened. */
+async function isRegular(file: string): Promise<boolean> {
+  if (file === STANDARD_INPUT || file.startsWith("/dev/")) return false;
+  const facts = await stat(file).catch(() => undefined);
+  return facts === undefined || !(facts.isFIFO() || facts.isCharacterDevice());
 }
 
-async function* gunzip(bytes: Bytes): AsyncGenerator<Uint8Array> {
-  // The loop below receives an error of either stream, so the pipeline's callback does nothing.
-  yield* pipeline(Readable.from(bytes), createGunzip({ chunkSize: READ_CHUNK }), () => undefined);
+function notSeekable(file: string): DataError {
+  return new DataError(
+    `${file}: expected data that is read from beginning to end but received a Parquet file from a pipe; name the file`,
+  );
 }
 
-async function* unzstd(bytes: Bytes): AsyncGenerator<Uint8Array> {
-  const { Decompress } = await import("fzstd");
-  const ready: Uint8Array[] = [];
-  const stream = new Decompress((block) => ready.push(block));
-  for await (const chunk of bytes) {
-    stream.push(chunk);
-    yield* ready.splice(0);
-  }
-  stream.push(new Uint8Array(0), true); // throws if the last frame is incomplete
-  yield* ready.splice(0);
-}
-
-async function* readJsonlTexts(texts: AsyncIterable<string>, file: string): AsyncGenerator<string> {
-  let number = 0;
-  for await (const line of splitLines(texts)) {
-    number++;
-    if (line.trim() === "") continue;
-    let value: unknown;
-    try {
-      value = JSON.parse(line);
-    } catch (cause) {
-      throw new DataError(`${file}:${number}: expected JSON but received other text: ${(cause as Error).message}`, {
-        cause,
-      });
-    }
-    yield textField(value, `${file}:${number}`);
-  }
-}
-
-function textField(value: unknown, where: string): string {
-  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  const text = isObject ? (value as { text?: unknown }).text : undefined;
-  if (typeof text === "string") return text;
-  const keys = isObject && text === undefined ? Object.keys(value).join(", ") : "";
-  const received = keys === "" ? show(value) : `one with the keys ${keys}`;
-  throw new DataError(`${where}: expected an object with a "text" string but received ${received}`);
+function read(
+  format: Exclude<Format, "parquet">,
+  bytes: AsyncIterable<Uint8Array>,
+  file: string,
+  field: TextField,
+): Texts {
+  if (format === "text") return readText(bytes, file);
+  return { jsonl: readJsonl, json: readJson, csv: readCsv, arrow: readArrow }[format](bytes, file, field);
 }

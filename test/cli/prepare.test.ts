@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
@@ -70,5 +71,32 @@ describe("nextpatch prepare", () => {
     await expect(run(...out)).rejects.toThrow(/missing required argument 'files'/);
     expect(existsSync(join(folder, "out"))).toBe(false);
     expect(process.listenerCount("SIGINT")).toBe(0);
+  });
+
+  it("reads folders and another field, and says what it passed over", async () => {
+    mkdirSync(join(folder, "set"));
+    const lines = Array.from({ length: 20 }, (_, i) => JSON.stringify({ a: { b: `Text ${i}.` }, content: "other" }));
+    writeFileSync(join(folder, "set/a.jsonl"), `${lines.join("\n")}\n{"a":null,"x":NaN}\n{"a":{"b":""}}\n`);
+    writeFileSync(join(folder, "set/note.py"), "pass");
+    const flags = ["--out", "%/out", "--train-tokenizer", "260"];
+    const seen = await run("%/set", ...flags, "--text-field", "a.b");
+    expect(seen.logs.join("\n")).toMatch(/set: reading 1 \.jsonl; passing over 1 \(.*note\.py\)/);
+    expect(seen.result[0]).toMatch(/records passed over: 1 with a null text, 1 with an empty one/);
+    expect(seen.result[1]).toMatchObject({ passedOver: { null: 1, empty: 1 } });
+    writeFileSync(join(folder, "b.jsonl"), lines.join("\n"));
+    const named = await run("%/b.jsonl", ...flags);
+    expect(named.logs.filter((line) => line.includes('no field "text": reading "content"'))).toHaveLength(1);
+  });
+
+  it("reads a pipe once, also where a tokenizer is trained on it", async () => {
+    const flags = ["--train-tokenizer", "260"];
+    execFileSync("mkfifo", [join(folder, "pipe")]);
+    spawn("bash", ["-c", 'cat "$0" > "$1"', join(folder, "a.jsonl"), join(folder, "pipe")], { stdio: "ignore" });
+    await run("%/pipe", "--out", "%/piped", ...flags);
+    await run("%/a.jsonl", "--out", "%/filed", ...flags);
+    for (const name of ["train_000000.bin", "val_000000.bin", "tokenizer.json"]) {
+      expect(readFileSync(join(folder, "piped", name))).toEqual(readFileSync(join(folder, "filed", name)));
+    }
+    expect(readdirSync(join(folder, "piped"))).toEqual(readdirSync(join(folder, "filed")));
   });
 });

@@ -202,9 +202,9 @@ describe("prepareDataset", () => {
     const earlier = readFileSync(path("out/dataset.json"), "utf8");
     writeFileSync(path("bad.txt"), Buffer.concat([Buffer.from("fine ".repeat(100_000)), Buffer.of(0xff)]));
     const bad = [path("a.jsonl"), path("bad.txt")];
-    expect(await fails({ files: bad }, DataError)).toMatch(/bad\.txt: expected UTF-8 text .* at byte 500000$/);
+    expect(await fails({ files: bad }, DataError)).toMatch(/bad\.txt:1: expected UTF-8 text .* at byte 500000$/);
     const tokenizer = { tokenizerPath: path("out/tokenizer.json"), trainTokenizerVocab: undefined };
-    expect(await fails({ files: bad, ...tokenizer }, DataError)).toMatch(/bad\.txt: expected UTF-8 text/);
+    expect(await fails({ files: bad, ...tokenizer }, DataError)).toMatch(/bad\.txt:1: expected UTF-8 text/);
     const abort = new AbortController();
     const aborted = prepare({ onProgress: () => abort.abort(new Error("interrupted")), signal: abort.signal });
     await expect(aborted).rejects.toThrow("interrupted");
@@ -233,7 +233,7 @@ describe("prepareDataset", () => {
     );
     mkdirSync(path("folder"));
     expect(await fails({ files: [path("folder")] }, DataError)).toMatch(
-      /folder: expected a file but received a folder or a device$/,
+      /folder: expected files with names that end in .* but received none$/,
     );
     const tiny = { trainTokenizerVocab: 257 };
     expect(await fails({ ...tiny, files: [path("blank.txt")] }, DataError)).toMatch(

@@ -1,0 +1,10 @@
+import type { Position } from "./position.js";
+
+/** The text of a record: null or empty where it has none. */
+export interface RecordText {
+  readonly text: string | null;
+  readonly where: Position;
+}
+
+/** What a format's reader yields. */
+export type Texts = AsyncGenerator<RecordText>;
