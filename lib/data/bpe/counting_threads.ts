@@ -1,20 +1,8 @@
 /** Threads that count words, each one chunk at a time. */
-import { createRequire } from "node:module";
-import { extname } from "node:path";
-import { pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+import { startThread } from "../thread.js";
 import type { Splitting, TextChunk } from "./count_texts.js";
 import type { CountedWords } from "./word_counts.js";
-
-/** The threads' script is JavaScript in the package and TypeScript, which needs tsx, in a clone. */
-const extension = extname(import.meta.url);
-
-function startThread(splitting: Splitting): Worker {
-  const script = new URL(`./count_worker${extension}`, import.meta.url);
-  const require = createRequire(import.meta.url);
-  const execArgv = extension === ".ts" ? ["--import", pathToFileURL(require.resolve("tsx")).href] : [];
-  return new Worker(script, { workerData: splitting, execArgv });
-}
 
 interface Job {
   readonly chunk: TextChunk;
@@ -28,6 +16,7 @@ export class CountingThreads {
   readonly #threads: Worker[] = [];
   readonly #idle: Worker[] = [];
   readonly #waiting: Job[] = [];
+  readonly #running = new Map<Worker, Job>();
 
   /** @param most how many threads there may be; each starts when it has something to do */
   constructor(splitting: Splitting, most: number) {
@@ -50,31 +39,24 @@ export class CountingThreads {
   }
 
   #start(): void {
-    const thread = startThread(this.#splitting);
+    const thread = startThread(new URL("./count_worker", import.meta.url), this.#splitting);
+    thread.on("message", (counted: CountedWords) => {
+      this.#running.get(thread)!.resolve(counted);
+      this.#running.delete(thread);
+      this.#idle.push(thread);
+      this.#assign();
+    });
+    thread.on("error", (error) => this.#running.get(thread)?.reject(error));
     this.#threads.push(thread);
     this.#idle.push(thread);
   }
 
   #assign(): void {
-    while (this.#idle.length > 0 && this.#waiting.length > 0) this.#run(this.#idle.pop()!, this.#waiting.shift()!);
-  }
-
-  #run(thread: Worker, job: Job): void {
-    const done = (): void => void thread.removeAllListeners();
-    thread.once("message", (counted: CountedWords) => {
-      done();
-      this.#idle.push(thread);
-      job.resolve(counted);
-      this.#assign();
-    });
-    thread.once("error", (error) => {
-      done();
-      job.reject(error);
-    });
-    thread.once("exit", (code) => {
-      done();
-      job.reject(new Error(`a thread that counts words: expected an answer but received its exit, code ${code}`));
-    });
-    thread.postMessage(job.chunk, [job.chunk.bytes.buffer, job.chunk.ends.buffer]);
+    while (this.#idle.length > 0 && this.#waiting.length > 0) {
+      const thread = this.#idle.pop()!;
+      const job = this.#waiting.shift()!;
+      this.#running.set(thread, job);
+      thread.postMessage(job.chunk, [job.chunk.bytes.buffer, job.chunk.ends.buffer]);
+    }
   }
 }
