@@ -17,7 +17,8 @@ const flagOf = {
   files: "files",
   out: "--out",
   tokenizerPath: "--tokenizer",
-  trainTokenizerVocab: "--train-tokenizer",
+  trainTokenizer: "--train-tokenizer",
+  "trainTokenizer.special": "--special",
   valFraction: "--val-fraction",
 };
 
@@ -25,6 +26,9 @@ interface Flags {
   out: string;
   tokenizer?: string;
   trainTokenizer?: number;
+  special: string[];
+  splitDigits?: true;
+  byteFallback?: true;
   valFraction: number;
 }
 
@@ -35,11 +39,10 @@ export function registerPrepare(program: Command, io: CliIo): void {
     .argument("<files...>", "source files, read in this order")
     .requiredOption("--out <dir>", "folder for the dataset; replaces an earlier dataset there")
     .option("--tokenizer <tokenizer.json>", "tokenizer to encode with")
-    .option(
-      "--train-tokenizer <vocab>",
-      `train a byte-level BPE tokenizer of this size (default: ${DEFAULT_VOCAB})`,
-      number,
-    )
+    .option("--train-tokenizer <vocab>", `train a BPE tokenizer of this size (default: ${DEFAULT_VOCAB})`, number)
+    .option("--special <token>", "special token of the trained tokenizer (repeatable)", appended, [])
+    .option("--split-digits", "train a tokenizer that gives every digit a token of its own")
+    .option("--byte-fallback", "train a tokenizer of characters that spells rare ones as bytes, as Llama 2's")
     .option(
       "--val-fraction <fraction>",
       "share of the documents to hold out for validation",
@@ -50,13 +53,7 @@ export function registerPrepare(program: Command, io: CliIo): void {
 }
 
 async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> {
-  if (flags.tokenizer !== undefined && flags.trainTokenizer !== undefined) {
-    throw new ConfigError("--tokenizer, --train-tokenizer: expected at most one of the two but received both");
-  }
-  const tokenizer =
-    flags.tokenizer === undefined
-      ? { trainTokenizerVocab: flags.trainTokenizer ?? DEFAULT_VOCAB }
-      : { tokenizerPath: flags.tokenizer };
+  const tokenizer = tokenizerOf(flags);
   if (flags.tokenizer === undefined && flags.trainTokenizer === undefined) {
     io.log(
       `no tokenizer named: training one of ${DEFAULT_VOCAB} tokens (choose with --tokenizer or --train-tokenizer)`,
@@ -66,7 +63,7 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort(new Error("interrupted"));
   process.once("SIGINT", onInterrupt);
-  const progress = phaseProgress(io);
+  const progress = phaseProgress(io, flags.trainTokenizer ?? DEFAULT_VOCAB);
   try {
     const options = {
       files,
@@ -86,9 +83,25 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
   }
 }
 
+/** The option of `prepareDataset` that names the tokenizer or says how to train one. */
+function tokenizerOf({ tokenizer, trainTokenizer, special, splitDigits, byteFallback }: Flags) {
+  if (tokenizer === undefined) {
+    const vocab = trainTokenizer ?? DEFAULT_VOCAB;
+    return {
+      trainTokenizer: { vocab, special, splitDigits: splitDigits ?? false, byteFallback: byteFallback ?? false },
+    };
+  }
+  const training = { "--train-tokenizer": trainTokenizer, "--special": special[0], "--split-digits": splitDigits };
+  for (const [flag, value] of Object.entries({ ...training, "--byte-fallback": byteFallback })) {
+    if (value === undefined) continue;
+    throw new ConfigError(`--tokenizer, ${flag}: expected at most one of the two but received both`);
+  }
+  return { tokenizerPath: tokenizer };
+}
+
 /** Shows one progress bar per phase. */
-function phaseProgress(io: CliIo): { update(progress: PrepareProgress): void; stop(): void } {
-  const labels = { tokenizer: "training the tokenizer", encode: "encoding" };
+function phaseProgress(io: CliIo, vocab: number): { update(progress: PrepareProgress): void; stop(): void } {
+  const labels = { tokenizer: "training the tokenizer", merges: "learning merges", encode: "encoding" };
   let current: { phase: PrepareProgress["phase"]; bar: ReturnType<CliIo["progress"]> } | undefined;
   const stop = (): void => {
     current?.bar.stop();
@@ -99,7 +112,8 @@ function phaseProgress(io: CliIo): { update(progress: PrepareProgress): void; st
       stop();
       current = { phase, bar: io.progress(labels[phase]) };
     }
-    current.bar.update(bytes, totalBytes, phase === "encode" ? `${tokens} tokens` : undefined);
+    if (phase === "merges") current.bar.update(tokens, vocab, `${tokens} of ${vocab} tokens`);
+    else current.bar.update(bytes, totalBytes, phase === "encode" ? `${tokens} tokens` : undefined);
   };
   return { update, stop };
 }
@@ -116,6 +130,10 @@ function summary(out: string, info: DatasetInfo, seconds: number): string {
     `held out for validation: ${tokens.val} tokens, ${held[info.heldOut]}`,
     `${seconds.toFixed(1)} s`,
   ].join("\n");
+}
+
+function appended(text: string, earlier: readonly string[]): string[] {
+  return [...earlier, text];
 }
 
 function number(text: string): number {

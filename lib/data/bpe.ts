@@ -14,10 +14,10 @@ import type { TextPiece } from "./sources.js";
 /** The largest vocabulary that can be trained: 2^18 tokens. */
 export const MAX_TRAINED_VOCAB = 262_144;
 
-/** Special tokens of a byte-level vocabulary. */
-const BYTE_LEVEL_SPECIAL: readonly string[] = ["<|endoftext|>"];
+/** The special token of every byte-level vocabulary. */
+const END_OF_TEXT = "<|endoftext|>";
 
-/** Special tokens of a vocabulary with byte fallback, as Llama 2's: for what has no token, and around a text. */
+/** The special tokens of every vocabulary with byte fallback, as Llama 2's: for the unknown, and around a text. */
 const UNKNOWN = "<unk>";
 const BEGIN = "<s>";
 const END = "</s>";
@@ -74,7 +74,7 @@ export async function trainTokenizer(
   const units = byteFallback ? "characters" : "bytes";
   const counted = (await countWords(documents, { units, splitDigits }, threads, signal)).take();
   const vocabulary = new Vocabulary();
-  const names = [...(byteFallback ? [UNKNOWN, BEGIN, END] : BYTE_LEVEL_SPECIAL), ...special];
+  const names = [...ownTokens(byteFallback), ...special];
   for (const name of names) vocabulary.add(name);
   const words = byteFallback ? charactersOf(counted, vocabulary, vocab) : wordsOfBytes(counted, vocabulary);
   const merges = await learnMerges(words, vocabulary, vocab, { onTokens, signal });
@@ -103,19 +103,28 @@ function charactersOf(counted: CountedWords, vocabulary: Vocabulary, vocab: numb
 
 /** Checks what is to be trained. Errors name the options as parts of `name`. */
 export function checkTokenizerTraining(check: Arguments, name: string, training: TokenizerTraining): void {
-  const { vocab, special = [], splitDigits, byteFallback } = check.object(name, training);
+  const { special = [], splitDigits, byteFallback = false } = check.object(name, training);
   if (splitDigits !== undefined) check.boolean(`${name}.splitDigits`, splitDigits);
-  if (byteFallback !== undefined) check.boolean(`${name}.byteFallback`, byteFallback);
-  const names = byteFallback === true ? [UNKNOWN, BEGIN, END] : BYTE_LEVEL_SPECIAL;
-  const taken = new Set([...names, ...(byteFallback === true ? BYTE_TOKENS : [])]);
+  check.boolean(`${name}.byteFallback`, byteFallback);
+  const taken = new Set([...ownTokens(byteFallback), ...(byteFallback ? BYTE_TOKENS : [])]);
   for (const [i, token] of check.strings(`${name}.special`, special, 0).entries()) {
     if (token.trim() === "" || taken.has(token)) {
-      const expected = "a token that is neither blank nor in the vocabulary already";
+      const expected = "a token that is not blank and not in the vocabulary already";
       check.fail(RangeError, `${name}.special[${i}]`, expected, JSON.stringify(token));
     }
     taken.add(token);
   }
-  // The bytes have a token each; with byte fallback, at least the mark of a word's beginning comes on top.
-  const least = names.length + special.length + 256 + (byteFallback === true ? 1 : 0);
-  check.wholeNumber(`${name}.vocab`, vocab, least, MAX_TRAINED_VOCAB);
+  checkVocab(check, `${name}.vocab`, training);
+}
+
+/** Checks the number of tokens: what has a token in any case is the least. */
+export function checkVocab(check: Arguments, name: string, training: TokenizerTraining): void {
+  const { vocab, special = [], byteFallback = false } = training;
+  // With byte fallback, there is at least one character beside the bytes: the mark of a word's beginning.
+  const least = ownTokens(byteFallback).length + special.length + 256 + (byteFallback ? 1 : 0);
+  check.wholeNumber(name, vocab, least, MAX_TRAINED_VOCAB);
+}
+
+function ownTokens(byteFallback: boolean): readonly string[] {
+  return byteFallback ? [UNKNOWN, BEGIN, END] : [END_OF_TEXT];
 }

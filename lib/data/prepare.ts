@@ -1,10 +1,10 @@
 /** Text to token shards, for `nextpatch prepare`. */
-import { open, rm, stat, writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Arguments } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
-import { checkTrainedVocab, trainTokenizer } from "./bpe.js";
+import { checkTokenizerTraining, checkVocab, type TokenizerTraining, trainTokenizer as trainBpe } from "./bpe.js";
 import { checkOutFolder, writeFolderAside } from "./outfolder.js";
 import { MAX_SHARD_TOKENS } from "./shard.js";
 import type { TextPiece } from "./sources.js";
@@ -23,13 +23,13 @@ export const DEFAULT_VAL_FRACTION = 0.01;
 
 /** The progress of `prepareDataset`. */
 export interface PrepareProgress {
-  /** `tokenizer`: gathering text and training the tokenizer; `encode`: writing token shards. */
-  phase: "tokenizer" | "encode";
+  /** `tokenizer`: counting words to train on; `merges`: learning from them; `encode`: writing token shards. */
+  phase: "tokenizer" | "merges" | "encode";
   /** Bytes of the source files read in this phase. */
   bytes: number;
   /** Bytes of all source files. */
   totalBytes: number;
-  /** Tokens written so far. */
+  /** Tokens written so far; in the phase `merges`, tokens in the vocabulary so far. */
   tokens: number;
 }
 
@@ -39,9 +39,11 @@ export interface PrepareOptions {
   files: readonly string[];
   /** Folder to create. An earlier dataset in it is replaced; other files in it are an error. */
   out: string;
-  /** A tokenizer.json to encode with; this or `trainTokenizerVocab`. */
+  /** A tokenizer.json to encode with; this or `trainTokenizer`. */
   tokenizerPath?: string;
-  /** Size of a byte-level BPE vocabulary to learn from the documents that are not held out. */
+  /** A BPE tokenizer to learn from the documents that are not held out. */
+  trainTokenizer?: TokenizerTraining;
+  /** `trainTokenizer: { vocab }` in short: a byte-level tokenizer of this size. */
   trainTokenizerVocab?: number;
   /** Share of the documents to hold out, above 0 and below 1. Default 0.01. */
   valFraction?: number;
@@ -101,15 +103,19 @@ export async function prepareDataset(options: PrepareOptions): Promise<DatasetIn
 
 /** Checks the options that have no default. */
 function checkOptions(check: Arguments, options: PrepareOptions): void {
-  const { files, out, tokenizerPath, trainTokenizerVocab, onProgress, signal } = options;
+  const { files, out, tokenizerPath, trainTokenizer, trainTokenizerVocab, onProgress, signal } = options;
   check.strings("files", files, 1);
   check.string("out", out);
-  if ((tokenizerPath === undefined) === (trainTokenizerVocab === undefined)) {
-    const received = tokenizerPath === undefined ? "neither" : "both";
-    check.fail(RangeError, "options", "either tokenizerPath or trainTokenizerVocab", received);
+  const given = Object.entries({ tokenizerPath, trainTokenizer, trainTokenizerVocab }).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  );
+  if (given.length !== 1) {
+    const expected = "one of tokenizerPath, trainTokenizer and trainTokenizerVocab";
+    check.fail(RangeError, "options", expected, given.length === 0 ? "none" : given.join(" and "));
   }
   if (tokenizerPath !== undefined) check.string("tokenizerPath", tokenizerPath);
-  if (trainTokenizerVocab !== undefined) checkTrainedVocab(check, "trainTokenizerVocab", trainTokenizerVocab);
+  if (trainTokenizer !== undefined) checkTokenizerTraining(check, "trainTokenizer", trainTokenizer);
+  if (trainTokenizerVocab !== undefined) checkVocab(check, "trainTokenizerVocab", { vocab: trainTokenizerVocab });
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
 }
@@ -193,24 +199,22 @@ class Preparation {
   }
 
   async #tokenizer(): Promise<Tokenizer> {
-    const { tokenizerPath, trainTokenizerVocab, signal } = this.#options;
+    const { tokenizerPath, trainTokenizer, trainTokenizerVocab, onProgress, signal } = this.#options;
     if (tokenizerPath !== undefined) return Tokenizer.fromFile(tokenizerPath);
-    // The trainer reads plain text files only: the training documents of all sources go into one.
-    const path = join(this.#folder, "tokenizer-text.txt");
-    const file = await open(path, "w");
-    try {
-      let index = -1;
-      for await (const { text, first } of this.#pieces("tokenizer")) {
-        if (first) index++;
-        if (isHeldOut(index, this.#valFraction)) continue;
-        await file.write(first && index > 0 ? `\n${text}` : text);
-      }
-    } finally {
-      await file.close();
+    const onTokens = (tokens: number): void => {
+      onProgress?.({ phase: "merges", bytes: this.#totalBytes, totalBytes: this.#totalBytes, tokens });
+    };
+    const training = trainTokenizer ?? { vocab: trainTokenizerVocab! };
+    return Tokenizer.fromJson(await trainBpe(this.#trainingPieces(), training, { onTokens, signal }));
+  }
+
+  /** The documents that are not held out. */
+  async *#trainingPieces(): AsyncGenerator<SourcePiece> {
+    let index = -1;
+    for await (const piece of this.#pieces("tokenizer")) {
+      if (piece.first) index++;
+      if (!isHeldOut(index, this.#valFraction)) yield piece;
     }
-    const tokenizer = await Tokenizer.fromJson(await trainTokenizer([path], trainTokenizerVocab!, signal));
-    await rm(path);
-    return tokenizer;
   }
 
   async *#pieces(phase: PrepareProgress["phase"]): AsyncGenerator<SourcePiece> {
