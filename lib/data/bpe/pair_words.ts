@@ -29,8 +29,12 @@ export class PairWords {
       this.#last = grown(this.#last, 2 * pair);
     }
     const before = this.#last[pair]!;
-    if (before === 0) this.#gathered.push(pair);
-    else if (this.#words[before - 1] === word) return;
+    if (before === 0) {
+      this.#gathered.push(pair);
+      this.#lengths[pair] = 0;
+    } else if (this.#words[before - 1] === word) {
+      return;
+    }
     if (this.#size === this.#words.length) {
       this.#words = grown(this.#words, 2 * this.#size);
       this.#before = grown(this.#before, 2 * this.#size);
