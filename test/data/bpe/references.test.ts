@@ -73,7 +73,8 @@ describe("a trained tokenizer is that of Hugging Face's BpeTrainer", () => {
   });
 
   it("whatever the number of threads", async () => {
-    const byThreads = [1, 3].map((threads) => trainTokenizer(addresses, { vocab: 1000 }, { threads }));
+    const some = addresses.slice(0, 120);
+    const byThreads = [1, 3].map((threads) => trainTokenizer(some, { vocab: 1000 }, { threads }));
     const [one, three] = await Promise.all(byThreads);
     expect(three).toBe(one);
   });
