@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import { show } from "../arguments.js";
-import type { DatasetInfo, PrepareProgress } from "../data/prepare.js";
+import type { DatasetInfo, PrepareOptions, PrepareProgress } from "../data/prepare.js";
 import { DEFAULT_VAL_FRACTION, prepareDataset } from "../data/prepare.js";
 import { ConfigError } from "../errors.js";
 import type { CliIo } from "./io.js";
@@ -26,7 +26,7 @@ interface Flags {
   out: string;
   tokenizer?: string;
   trainTokenizer?: number;
-  special: string[];
+  special?: string[];
   splitDigits?: true;
   byteFallback?: true;
   valFraction: number;
@@ -40,7 +40,7 @@ export function registerPrepare(program: Command, io: CliIo): void {
     .requiredOption("--out <dir>", "folder for the dataset; replaces an earlier dataset there")
     .option("--tokenizer <tokenizer.json>", "tokenizer to encode with")
     .option("--train-tokenizer <vocab>", `train a BPE tokenizer of this size (default: ${DEFAULT_VOCAB})`, number)
-    .option("--special <token>", "special token of the trained tokenizer (repeatable)", appended, [])
+    .option("--special <token>", "special token of the trained tokenizer (repeatable)", appended)
     .option("--split-digits", "train a tokenizer that gives every digit a token of its own")
     .option("--byte-fallback", "train a tokenizer of characters that spells rare ones as bytes, as Llama 2's")
     .option(
@@ -84,14 +84,19 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
 }
 
 /** The option of `prepareDataset` that names the tokenizer or says how to train one. */
-function tokenizerOf({ tokenizer, trainTokenizer, special, splitDigits, byteFallback }: Flags) {
+function tokenizerOf(flags: Flags): Pick<PrepareOptions, "tokenizerPath" | "trainTokenizer"> {
+  const { tokenizer, trainTokenizer, special, splitDigits, byteFallback } = flags;
   if (tokenizer === undefined) {
-    const vocab = trainTokenizer ?? DEFAULT_VOCAB;
     return {
-      trainTokenizer: { vocab, special, splitDigits: splitDigits ?? false, byteFallback: byteFallback ?? false },
+      trainTokenizer: {
+        vocab: trainTokenizer ?? DEFAULT_VOCAB,
+        ...(special === undefined ? {} : { special }),
+        ...(splitDigits === undefined ? {} : { splitDigits }),
+        ...(byteFallback === undefined ? {} : { byteFallback }),
+      },
     };
   }
-  const training = { "--train-tokenizer": trainTokenizer, "--special": special[0], "--split-digits": splitDigits };
+  const training = { "--train-tokenizer": trainTokenizer, "--special": special, "--split-digits": splitDigits };
   for (const [flag, value] of Object.entries({ ...training, "--byte-fallback": byteFallback })) {
     if (value === undefined) continue;
     throw new ConfigError(`--tokenizer, ${flag}: expected at most one of the two but received both`);
@@ -132,7 +137,7 @@ function summary(out: string, info: DatasetInfo, seconds: number): string {
   ].join("\n");
 }
 
-function appended(text: string, earlier: readonly string[]): string[] {
+function appended(text: string, earlier: readonly string[] = []): string[] {
   return [...earlier, text];
 }
 
