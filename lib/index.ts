@@ -16,6 +16,7 @@ export {
 } from "./config/config.js";
 export { learningRate, type Schedule } from "./config/schedule.js";
 export { type ResolvedStage, resolveStages } from "./config/stages.js";
+export type { TokenizerTraining } from "./data/bpe.js";
 export { TokenDataset } from "./data/dataset.js";
 export { BlockLoader, type BlockLoaderOptions, type DataPosition } from "./data/loader.js";
 export { type DatasetInfo, type PrepareOptions, type PrepareProgress, prepareDataset } from "./data/prepare.js";

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import { show } from "../arguments.js";
-import type { DatasetInfo, PrepareProgress } from "../data/prepare.js";
+import type { DatasetInfo, PrepareOptions, PrepareProgress } from "../data/prepare.js";
 import { DEFAULT_VAL_FRACTION, prepareDataset } from "../data/prepare.js";
 import { ConfigError } from "../errors.js";
 import type { CliIo } from "./io.js";
@@ -18,7 +18,8 @@ const flagOf = {
   textField: "--text-field",
   out: "--out",
   tokenizerPath: "--tokenizer",
-  trainTokenizerVocab: "--train-tokenizer",
+  trainTokenizer: "--train-tokenizer",
+  "trainTokenizer.special": "--special",
   valFraction: "--val-fraction",
 };
 
@@ -27,6 +28,9 @@ interface Flags {
   textField?: string;
   tokenizer?: string;
   trainTokenizer?: number;
+  special?: string[];
+  splitDigits?: true;
+  byteFallback?: true;
   valFraction: number;
 }
 
@@ -41,11 +45,10 @@ export function registerPrepare(program: Command, io: CliIo): void {
       'field or column of the text, with dots for one inside another (default: "text", or its only usual name there)',
     )
     .option("--tokenizer <tokenizer.json>", "tokenizer to encode with")
-    .option(
-      "--train-tokenizer <vocab>",
-      `train a byte-level BPE tokenizer of this size (default: ${DEFAULT_VOCAB})`,
-      number,
-    )
+    .option("--train-tokenizer <vocab>", `train a BPE tokenizer of this size (default: ${DEFAULT_VOCAB})`, number)
+    .option("--special <token>", "special token of the trained tokenizer (repeatable)", appended)
+    .option("--split-digits", "train a tokenizer that gives every digit a token of its own")
+    .option("--byte-fallback", "train a tokenizer of characters that spells rare ones as bytes, as Llama 2's")
     .option(
       "--val-fraction <fraction>",
       "share of the documents to hold out for validation",
@@ -56,13 +59,7 @@ export function registerPrepare(program: Command, io: CliIo): void {
 }
 
 async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> {
-  if (flags.tokenizer !== undefined && flags.trainTokenizer !== undefined) {
-    throw new ConfigError("--tokenizer, --train-tokenizer: expected at most one of the two but received both");
-  }
-  const tokenizer =
-    flags.tokenizer === undefined
-      ? { trainTokenizerVocab: flags.trainTokenizer ?? DEFAULT_VOCAB }
-      : { tokenizerPath: flags.tokenizer };
+  const tokenizer = tokenizerOf(flags);
   if (flags.tokenizer === undefined && flags.trainTokenizer === undefined) {
     io.log(
       `no tokenizer named: training one of ${DEFAULT_VOCAB} tokens (choose with --tokenizer or --train-tokenizer)`,
@@ -72,7 +69,7 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
   const interrupt = new AbortController();
   const onInterrupt = (): void => interrupt.abort(new Error("interrupted"));
   process.once("SIGINT", onInterrupt);
-  const progress = phaseProgress(io);
+  const progress = phaseProgress(io, flags.trainTokenizer ?? DEFAULT_VOCAB);
   try {
     const options = {
       files,
@@ -94,9 +91,30 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
   }
 }
 
+/** The option of `prepareDataset` that names the tokenizer or says how to train one. */
+function tokenizerOf(flags: Flags): Pick<PrepareOptions, "tokenizerPath" | "trainTokenizer"> {
+  const { tokenizer, trainTokenizer, special, splitDigits, byteFallback } = flags;
+  if (tokenizer === undefined) {
+    return {
+      trainTokenizer: {
+        vocab: trainTokenizer ?? DEFAULT_VOCAB,
+        ...(special === undefined ? {} : { special }),
+        ...(splitDigits === undefined ? {} : { splitDigits }),
+        ...(byteFallback === undefined ? {} : { byteFallback }),
+      },
+    };
+  }
+  const training = { "--train-tokenizer": trainTokenizer, "--special": special, "--split-digits": splitDigits };
+  for (const [flag, value] of Object.entries({ ...training, "--byte-fallback": byteFallback })) {
+    if (value === undefined) continue;
+    throw new ConfigError(`--tokenizer, ${flag}: expected at most one of the two but received both`);
+  }
+  return { tokenizerPath: tokenizer };
+}
+
 /** Shows one progress bar per phase. */
-function phaseProgress(io: CliIo): { update(progress: PrepareProgress): void; stop(): void } {
-  const labels = { tokenizer: "training the tokenizer", encode: "encoding" };
+function phaseProgress(io: CliIo, vocab: number): { update(progress: PrepareProgress): void; stop(): void } {
+  const labels = { tokenizer: "training the tokenizer", merges: "learning merges", encode: "encoding" };
   let current: { phase: PrepareProgress["phase"]; bar: ReturnType<CliIo["progress"]> } | undefined;
   const stop = (): void => {
     current?.bar.stop();
@@ -107,7 +125,8 @@ function phaseProgress(io: CliIo): { update(progress: PrepareProgress): void; st
       stop();
       current = { phase, bar: io.progress(labels[phase]) };
     }
-    current.bar.update(bytes, totalBytes, phase === "encode" ? `${tokens} tokens` : undefined);
+    if (phase === "merges") current.bar.update(tokens, vocab, `${tokens} of ${vocab} tokens`);
+    else current.bar.update(bytes, totalBytes, phase === "encode" ? `${tokens} tokens` : undefined);
   };
   return { update, stop };
 }
@@ -128,6 +147,10 @@ function summary(out: string, info: DatasetInfo, seconds: number): string {
       : [`records passed over: ${passedOver.null} with a null text, ${passedOver.empty} with an empty one`]),
     `${seconds.toFixed(1)} s`,
   ].join("\n");
+}
+
+function appended(text: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, text];
 }
 
 function number(text: string): number {

@@ -8,7 +8,7 @@ import { ConfigError } from "../errors.js";
  * Calls a library function with values from flags. An argument error for a value from a flag becomes a ConfigError that
  * names the flag, and the command exits with 2; every other error stays a failure.
  * @param operation the function, as its errors name it
- * @param flags the flag, or the command's argument, that each argument comes from
+ * @param flags the flag, or the command's argument, that each argument, or option such as `batch.size`, comes from
  */
 export async function fromFlags<T>(
   operation: string,
@@ -19,7 +19,8 @@ export async function fromFlags<T>(
     return await call();
   } catch (error) {
     if (!isArgumentError(error) || error.operation !== operation) throw error;
-    const flag = flags[/^\w+/.exec(error.argument)?.[0] ?? ""];
+    const [path = "", name = ""] = /^(\w+)[\w.]*/.exec(error.argument) ?? [];
+    const flag = flags[path] ?? flags[name];
     if (flag === undefined) throw error;
     const problem = error.message.slice(`${operation}: ${error.argument}: `.length);
     throw new ConfigError(`${flag}: ${problem}`, { cause: error });

@@ -1,136 +1,130 @@
-/** Trains a byte-level BPE tokenizer (as GPT-2's) of any size up to 30000. */
-import { spawn } from "node:child_process";
-import { access, mkdtemp, readFile, rm } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/** Trains a BPE tokenizer on documents. */
+import { availableParallelism } from "node:os";
 import { Arguments } from "../arguments.js";
-import { DataError, unusable } from "../errors.js";
-import { END_OF_TEXT_NAMES, loadTokenizers } from "./tokenizer.js";
+import { DataError } from "../errors.js";
+import { wordsOfBytes } from "./bpe/byte_alphabet.js";
+import { coveringAlphabet, wordsOfCharacters } from "./bpe/character_alphabet.js";
+import { countWords } from "./bpe/count_words.js";
+import { learnMerges, type TokenWords } from "./bpe/learn_merges.js";
+import { byteFallbackJson, byteLevelJson } from "./bpe/tokenizer_json.js";
+import { Vocabulary } from "./bpe/vocabulary.js";
+import type { CountedWords } from "./bpe/word_counts.js";
+import type { TextPiece } from "./sources.js";
 
-/** The end-of-text token and the 256 bytes: a tokenizer without a single merge. */
-export const MIN_TRAINED_VOCAB = 257;
+/** The largest vocabulary that can be trained: 2^18 tokens. */
+export const MAX_TRAINED_VOCAB = 262_144;
 
-/** The size that `tokenizers` trains in Node: its `train` takes no options and aims at 30000 tokens. */
-export const MAX_TRAINED_VOCAB = 30_000;
+/** The special token of every byte-level vocabulary. */
+const END_OF_TEXT = "<|endoftext|>";
+
+/** The special tokens of every vocabulary with byte fallback, as Llama 2's: for the unknown, and around a text. */
+const UNKNOWN = "<unk>";
+const BEGIN = "<s>";
+const END = "</s>";
+
+/** The tokens of the 256 bytes that a character without a token is spelled with. */
+const BYTE_TOKENS: readonly string[] = Array.from(
+  { length: 256 },
+  (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`,
+);
+
+/** A tokenizer to train. */
+export interface TokenizerTraining {
+  /** Number of tokens, 257 to 262,144; with special tokens or byte fallback more than those take. */
+  vocab: number;
+  /** Special tokens beside those that every vocabulary has; they follow those, in this order. */
+  special?: readonly string[];
+  /** Makes every digit a token of its own, as in Llama 2, so that numbers are spelled alike. Default false. */
+  splitDigits?: boolean;
+  /**
+   * Learns from characters, and spells those that are too rare for a token as bytes, as Llama 2 does. Default false:
+   * learns from bytes, as GPT-2 does.
+   */
+  byteFallback?: boolean;
+}
+
+/** What goes with one run of `trainTokenizer`. */
+export interface TrainingRun {
+  /** Threads that count words. Default: as many as the machine runs at once. The result does not depend on it. */
+  threads?: number;
+  /** Called now and then, once the documents are read, with the number of tokens so far. */
+  onTokens?: (tokens: number) => void;
+  signal?: AbortSignal | undefined;
+}
 
 /**
- * Trains in a separate process: the native call writes blank lines to stdout, which is for the command's result, and
- * blocks its thread until it is done.
- */
-const TRAIN_SCRIPT = `
-const { Tokenizer, BPE, byteLevelPreTokenizer } = require(process.argv[1]);
-const { files, out } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
-const tokenizer = new Tokenizer(BPE.empty());
-tokenizer.setPreTokenizer(byteLevelPreTokenizer(false, true));
-tokenizer.train(files);
-tokenizer.save(out);
-`;
-
-const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
-
-/**
- * Learns a byte-level BPE of `vocabSize` tokens from UTF-8 text files and returns its tokenizer.json.
+ * Learns a BPE vocabulary from documents and returns its tokenizer.json. It is the one that the `BpeTrainer` of
+ * Hugging Face's `tokenizers` learns with the same settings from the same documents, token for token.
  *
- * Ids: 0 is `<|endoftext|>`, 1 to 256 are the bytes in GPT-2's order, the merges follow in the order learned. BPE is
- * greedy, so the first merges of a longer training are the shorter training. The same files give the same tokenizer.
+ * Ids of a byte-level vocabulary: 0 is `<|endoftext|>`, then the special tokens that were asked for, the 256 bytes in
+ * the order of their characters, and the merges in the order learned. With byte fallback: `<unk>`, `<s>`, `</s>`, the
+ * special tokens, `<0x00>` to `<0xFF>`, the characters that make up 99.95 per cent of the text in the order of their
+ * code points, the merges. BPE is greedy: a smaller vocabulary is the beginning of a larger one.
  *
- * @throws TypeError or RangeError for a size outside 257..30000
- * @throws DataError for a corpus too small to give that many tokens
+ * @throws TypeError or RangeError for options that cannot be
+ * @throws DataError for a corpus that does not give that many tokens
  */
 export async function trainTokenizer(
-  files: readonly string[],
-  vocabSize: number,
-  signal?: AbortSignal,
+  documents: AsyncIterable<TextPiece> | Iterable<TextPiece>,
+  training: TokenizerTraining,
+  { threads = availableParallelism(), onTokens, signal }: TrainingRun = {},
 ): Promise<string> {
-  checkTrainedVocab(new Arguments("trainTokenizer"), "vocabSize", vocabSize);
-  for (const file of files) {
-    await access(file).catch((cause: unknown) => {
-      throw new DataError(`${file}: expected text but received ${unusable(cause)}`, { cause });
-    });
-  }
-  const { byteLevelAlphabet } = await loadTokenizers();
-  const merges = await learnMerges(files, signal);
-  const endOfText = END_OF_TEXT_NAMES[0]!;
-  const vocab = new Map([[endOfText, 0]]);
-  for (const byte of byteLevelAlphabet().sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)) {
-    vocab.set(byte, vocab.size);
-  }
-  const kept: [string, string][] = [];
-  for (const [left, right] of merges) {
-    if (vocab.size === vocabSize) break;
-    kept.push([left, right]);
-    // Two merges may spell the same token; it keeps its first id.
-    if (!vocab.has(left + right)) vocab.set(left + right, vocab.size);
-  }
-  if (vocab.size < vocabSize) {
+  checkTokenizerTraining(new Arguments("trainTokenizer"), "training", training);
+  const { vocab, special = [], splitDigits = false, byteFallback = false } = training;
+  const units = byteFallback ? "characters" : "bytes";
+  const counted = (await countWords(documents, { units, splitDigits }, threads, signal)).take();
+  const vocabulary = new Vocabulary();
+  const names = [...ownTokens(byteFallback), ...special];
+  for (const name of names) vocabulary.add(name);
+  const words = byteFallback ? charactersOf(counted, vocabulary, vocab) : wordsOfBytes(counted, vocabulary);
+  const merges = await learnMerges(words, vocabulary, vocab, { onTokens, signal });
+  if (vocabulary.size < vocab) {
     throw new DataError(
-      `${files.join(", ")}: expected text enough for a vocabulary of ${vocabSize} ` +
-        `but received text that gives ${kept.length} merges, a vocabulary of ${vocab.size}`,
+      `tokenizer: expected text enough for a vocabulary of ${vocab} ` +
+        `but received text that gives ${merges.length} merges, a vocabulary of ${vocabulary.size}`,
     );
   }
-  return JSON.stringify({
-    version: "1.0",
-    truncation: null,
-    padding: null,
-    added_tokens: [
-      { id: 0, content: endOfText, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
-    ],
-    normalizer: null,
-    pre_tokenizer: BYTE_LEVEL,
-    post_processor: null,
-    decoder: BYTE_LEVEL,
-    model: {
-      type: "BPE",
-      dropout: null,
-      unk_token: null,
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: false,
-      vocab: Object.fromEntries(vocab),
-      merges: kept,
-    },
-  });
+  const learned = { tokens: vocabulary.tokens, merges, special: names.length };
+  return byteFallback ? byteFallbackJson(learned, BEGIN) : byteLevelJson(learned, splitDigits);
 }
 
-/** Checks the size of a vocabulary to train: end-of-text, 256 bytes, merges. */
-export function checkTrainedVocab(check: Arguments, name: string, vocabSize: number): void {
-  check.wholeNumber(name, vocabSize, MIN_TRAINED_VOCAB, MAX_TRAINED_VOCAB);
-}
-
-async function learnMerges(files: readonly string[], signal?: AbortSignal): Promise<[string, string][]> {
-  const folder = await mkdtemp(join(tmpdir(), "nextpatch-bpe-"));
-  try {
-    const out = join(folder, "trained.json");
-    await runTrainer(JSON.stringify({ files, out }), signal);
-    const trained = JSON.parse(await readFile(out, "utf8")) as { model: { merges: [string, string][] } };
-    return trained.model.merges;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function runTrainer(input: string, signal?: AbortSignal): Promise<void> {
-  const require = createRequire(import.meta.url);
-  const child = spawn(process.execPath, ["-e", TRAIN_SCRIPT, require.resolve("tokenizers")], {
-    stdio: ["pipe", "ignore", "pipe"],
-    ...(signal === undefined ? {} : { signal }),
-  });
-  let complaints = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (complaints += text));
-  child.stdin.on("error", () => undefined); // a child that died early is reported by its exit code
-  child.stdin.end(input);
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.on("error", (error) => reject(signal?.aborted ? (signal.reason as Error) : error));
-    child.on("close", resolve);
-  });
-  signal?.throwIfAborted();
-  if (code !== 0) {
-    const reason = /Error: (.*)/.exec(complaints)?.[1] ?? complaints.trim().split("\n").at(-1);
+function charactersOf(counted: CountedWords, vocabulary: Vocabulary, vocab: number): TokenWords {
+  // The text `<0x41>` must never become the token of the byte 0x41.
+  for (const token of BYTE_TOKENS) vocabulary.reserve(token);
+  const alphabet = coveringAlphabet(counted);
+  if (vocabulary.size + alphabet.length > vocab) {
     throw new DataError(
-      `tokenizer: expected the trainer's process to end with code 0 but received ${code}: ${reason || "no reason"}`,
+      `tokenizer: expected a vocabulary of ${vocabulary.size + alphabet.length} or more, ` +
+        `as the text has ${alphabet.length} frequent characters, but received ${vocab}`,
     );
   }
+  return wordsOfCharacters(counted, alphabet, vocabulary);
+}
+
+/** Checks what is to be trained. Errors name the options as parts of `name`. */
+export function checkTokenizerTraining(check: Arguments, name: string, training: TokenizerTraining): void {
+  const { special = [], splitDigits, byteFallback = false } = check.object(name, training);
+  if (splitDigits !== undefined) check.boolean(`${name}.splitDigits`, splitDigits);
+  check.boolean(`${name}.byteFallback`, byteFallback);
+  const taken = new Set([...ownTokens(byteFallback), ...(byteFallback ? BYTE_TOKENS : [])]);
+  for (const [i, token] of check.strings(`${name}.special`, special, 0).entries()) {
+    if (token.trim() === "" || taken.has(token)) {
+      const expected = "a token that is not blank and not in the vocabulary already";
+      check.fail(RangeError, `${name}.special[${i}]`, expected, JSON.stringify(token));
+    }
+    taken.add(token);
+  }
+  checkVocab(check, `${name}.vocab`, training);
+}
+
+/** Checks the number of tokens: what has a token in any case is the least. */
+export function checkVocab(check: Arguments, name: string, training: TokenizerTraining): void {
+  const { vocab, special = [], byteFallback = false } = training;
+  // With byte fallback, there is at least one character beside the bytes: the mark of a word's beginning.
+  const least = ownTokens(byteFallback).length + special.length + 256 + (byteFallback ? 1 : 0);
+  check.wholeNumber(name, vocab, least, MAX_TRAINED_VOCAB);
+}
+
+function ownTokens(byteFallback: boolean): readonly string[] {
+  return byteFallback ? [UNKNOWN, BEGIN, END] : [END_OF_TEXT];
 }

@@ -1,20 +1,18 @@
 /** Text to token shards, for `nextpatch prepare`. */
-import { open, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Arguments } from "../arguments.js";
 import { DataError } from "../errors.js";
-import { checkTrainedVocab, trainTokenizer } from "./bpe.js";
+import { checkTokenizerTraining, checkVocab, type TokenizerTraining, trainTokenizer as trainBpe } from "./bpe.js";
+import { type EncodedPiece, encodeDocuments } from "./encode/encode_documents.js";
+import type { SourceText } from "./encode/pieces.js";
 import { checkOutFolder, writeFolderAside } from "./outfolder.js";
 import { MAX_SHARD_TOKENS } from "./shard.js";
 import type { PassedOver, Source } from "./sources.js";
 import { findSources, keepSource, readDocuments } from "./sources.js";
 import { moveTail, SplitWriter } from "./split.js";
-import { splitPieces } from "./text.js";
 import { Tokenizer } from "./tokenizer.js";
-
-/** Text given to the tokenizer's threads at a time, in UTF-16 units per core: enough to keep them busy. */
-const BATCH_PER_CORE = 1 << 17;
 
 /** Its fractional part. */
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
@@ -24,13 +22,13 @@ export const DEFAULT_VAL_FRACTION = 0.01;
 
 /** The progress of `prepareDataset`. */
 export interface PrepareProgress {
-  /** `tokenizer`: gathering text and training the tokenizer; `encode`: writing token shards. */
-  phase: "tokenizer" | "encode";
+  /** `tokenizer`: counting words to train on; `merges`: learning from them; `encode`: writing token shards. */
+  phase: "tokenizer" | "merges" | "encode";
   /** Bytes of the source files read in this phase. */
   bytes: number;
   /** Bytes of all source files; Infinity if a pipe is among them. */
   totalBytes: number;
-  /** Tokens written so far. */
+  /** Tokens written so far; in the phase `merges`, tokens in the vocabulary so far. */
   tokens: number;
 }
 
@@ -48,9 +46,11 @@ export interface PrepareOptions {
   textField?: string;
   /** Folder to create. An earlier dataset in it is replaced; other files in it are an error. */
   out: string;
-  /** A tokenizer.json to encode with; this or `trainTokenizerVocab`. */
+  /** A tokenizer.json to encode with; this or `trainTokenizer`. */
   tokenizerPath?: string;
-  /** Size of a byte-level BPE vocabulary to learn from the documents that are not held out. */
+  /** A BPE tokenizer to learn from the documents that are not held out. */
+  trainTokenizer?: TokenizerTraining;
+  /** `trainTokenizer: { vocab }` in short: a byte-level tokenizer of this size. */
   trainTokenizerVocab?: number;
   /** Share of the documents to hold out, above 0 and below 1. Default 0.01. */
   valFraction?: number;
@@ -115,16 +115,21 @@ export async function prepareDataset(options: PrepareOptions): Promise<DatasetIn
 
 /** Checks the options that have no default. */
 function checkOptions(check: Arguments, options: PrepareOptions): void {
-  const { files, out, textField, tokenizerPath, trainTokenizerVocab, onNote, onProgress, signal } = options;
+  const { files, out, textField, tokenizerPath, trainTokenizer, trainTokenizerVocab } = options;
+  const { onNote, onProgress, signal } = options;
   check.strings("files", files, 1);
   if (textField !== undefined) check.string("textField", textField);
   check.string("out", out);
-  if ((tokenizerPath === undefined) === (trainTokenizerVocab === undefined)) {
-    const received = tokenizerPath === undefined ? "neither" : "both";
-    check.fail(RangeError, "options", "either tokenizerPath or trainTokenizerVocab", received);
+  const given = Object.entries({ tokenizerPath, trainTokenizer, trainTokenizerVocab }).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  );
+  if (given.length !== 1) {
+    const expected = "one of tokenizerPath, trainTokenizer and trainTokenizerVocab";
+    check.fail(RangeError, "options", expected, given.length === 0 ? "none" : given.join(" and "));
   }
   if (tokenizerPath !== undefined) check.string("tokenizerPath", tokenizerPath);
-  if (trainTokenizerVocab !== undefined) checkTrainedVocab(check, "trainTokenizerVocab", trainTokenizerVocab);
+  if (trainTokenizer !== undefined) checkTokenizerTraining(check, "trainTokenizer", trainTokenizer);
+  if (trainTokenizerVocab !== undefined) checkVocab(check, "trainTokenizerVocab", { vocab: trainTokenizerVocab });
   check.callback("onNote", onNote);
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
@@ -137,13 +142,6 @@ function checkOptions(check: Arguments, options: PrepareOptions): void {
  */
 function isHeldOut(index: number, valFraction: number): boolean {
   return index > 0 && (0.5 + index * GOLDEN_RATIO) % 1 < valFraction;
-}
-
-/** A piece of a document's text; `first` if it begins a document. */
-interface SourcePiece {
-  text: string;
-  first: boolean;
-  source: number;
 }
 
 /** One run of prepareDataset: the folder being filled and the counts so far. */
@@ -216,31 +214,29 @@ class Preparation {
   }
 
   async #tokenizer(): Promise<Tokenizer> {
-    const { tokenizerPath, trainTokenizerVocab, signal } = this.#options;
+    const { tokenizerPath, trainTokenizer, trainTokenizerVocab, onProgress, signal } = this.#options;
     if (tokenizerPath !== undefined) return Tokenizer.fromFile(tokenizerPath);
     // The sources are read a second time to encode them.
     for (const [i, source] of this.#inputs.entries()) {
       this.#inputs[i] = await keepSource(source, join(this.#folder, `pipe-${i}`));
     }
-    // The trainer reads plain text files only: the training documents of all sources go into one.
-    const path = join(this.#folder, "tokenizer-text.txt");
-    const file = await open(path, "w");
-    try {
-      let index = -1;
-      for await (const { text, first } of this.#pieces("tokenizer")) {
-        if (first) index++;
-        if (isHeldOut(index, this.#valFraction)) continue;
-        await file.write(first && index > 0 ? `\n${text}` : text);
-      }
-    } finally {
-      await file.close();
-    }
-    const tokenizer = await Tokenizer.fromJson(await trainTokenizer([path], trainTokenizerVocab!, signal));
-    await rm(path);
-    return tokenizer;
+    const onTokens = (tokens: number): void => {
+      onProgress?.({ phase: "merges", bytes: this.#totalBytes, totalBytes: this.#totalBytes, tokens });
+    };
+    const training = trainTokenizer ?? { vocab: trainTokenizerVocab! };
+    return Tokenizer.fromJson(await trainBpe(this.#trainingTexts(), training, { onTokens, signal }));
   }
 
-  async *#pieces(phase: PrepareProgress["phase"]): AsyncGenerator<SourcePiece> {
+  /** The documents that are not held out. */
+  async *#trainingTexts(): AsyncGenerator<SourceText> {
+    let index = -1;
+    for await (const text of this.#texts("tokenizer")) {
+      if (text.first) index++;
+      if (!isHeldOut(index, this.#valFraction)) yield text;
+    }
+  }
+
+  async *#texts(phase: PrepareProgress["phase"]): AsyncGenerator<SourceText> {
     const { onProgress, signal } = this.#options;
     let bytes = 0;
     for (const [source, { file, path, isFile }] of this.#inputs.entries()) {
@@ -255,13 +251,9 @@ class Preparation {
       };
       const onNote = (note: string): void => this.#note(note);
       const read = { textField: this.#options.textField, path, onPassedOver, onNote };
-      for await (const { text } of readDocuments(file, onBytes, read)) {
-        let first = true;
-        for (const piece of splitPieces(text)) {
-          signal?.throwIfAborted();
-          yield { text: piece, first, source };
-          first = false;
-        }
+      for await (const text of readDocuments(file, onBytes, read)) {
+        signal?.throwIfAborted();
+        yield { ...text, source, file };
       }
     }
   }
@@ -275,30 +267,22 @@ class Preparation {
   async #encode(tokenizer: Tokenizer, train: SplitWriter, val: SplitWriter): Promise<void> {
     const separator = Uint32Array.of(tokenizer.endOfTextId);
     let index = -1;
-    const write = async (pieces: SourcePiece[], encoded: Uint32Array[]): Promise<void> => {
-      for (const [i, { first, source }] of pieces.entries()) {
-        if (first) index++;
-        const split = isHeldOut(index, this.#valFraction) ? "val" : "train";
-        const writer = split === "val" ? val : train;
-        if (first) {
-          this.#documents[split]++;
-          this.#sources[source]!.documents++;
-          if (split === "train") this.#lastDocument = train.tokenCount;
-          await writer.write(separator);
-        }
-        await writer.write(encoded[i]!);
+    const write = async ({ piece, ids }: EncodedPiece): Promise<void> => {
+      if (!piece.continues) index++;
+      const split = isHeldOut(index, this.#valFraction) ? "val" : "train";
+      const writer = split === "val" ? val : train;
+      if (!piece.continues) {
+        this.#documents[split]++;
+        this.#sources[piece.source]!.documents++;
+        if (split === "train") this.#lastDocument = train.tokenCount;
+        await writer.write(separator);
       }
-      this.#tokens = train.tokenCount + val.tokenCount;
+      await writer.write(ids);
     };
-    // A batch is encoded on the tokenizer's threads while the previous one is written.
-    let previous: { pieces: SourcePiece[]; encoded: Promise<Uint32Array[]> } | undefined;
-    for await (const pieces of batches(this.#pieces("encode"))) {
-      const encoded = tokenizer.encodeBatch(pieces.map(({ text }) => text));
-      encoded.catch(() => undefined); // awaited below, unless writing the previous batch fails first
-      if (previous !== undefined) await write(previous.pieces, await previous.encoded);
-      previous = { pieces, encoded };
+    for await (const pieces of encodeDocuments(this.#texts("encode"), tokenizer, availableParallelism())) {
+      for (const piece of pieces) await write(piece);
+      this.#tokens = train.tokenCount + val.tokenCount;
     }
-    if (previous !== undefined) await write(previous.pieces, await previous.encoded);
     const bytes = this.#sources.reduce((sum, source) => sum + source.bytes, 0);
     this.#options.onProgress?.({ phase: "encode", bytes, totalBytes: bytes, tokens: this.#tokens });
   }
@@ -322,21 +306,4 @@ class Preparation {
     await moveTail(paths, total - tail, val);
     return "tail";
   }
-}
-
-/** Gathers pieces into batches that keep every core busy. */
-async function* batches(pieces: AsyncIterable<SourcePiece>): AsyncGenerator<SourcePiece[]> {
-  const enough = BATCH_PER_CORE * availableParallelism();
-  let batch: SourcePiece[] = [];
-  let length = 0;
-  for await (const piece of pieces) {
-    batch.push(piece);
-    length += piece.text.length;
-    if (length >= enough) {
-      yield batch;
-      batch = [];
-      length = 0;
-    }
-  }
-  if (batch.length > 0) yield batch;
 }

@@ -18,7 +18,7 @@ import { readArrow } from "./sources/arrow.js";
 import { readBytes, STANDARD_INPUT } from "./sources/bytes.js";
 import { decompress } from "./sources/compression.js";
 import { readCsv } from "./sources/csv.js";
-import { document, type PassedOver, type SourceDocument } from "./sources/document.js";
+import { checkText, type PassedOver, type SourcePiece } from "./sources/document.js";
 import { type Format, knownFormat, sourceFormat } from "./sources/formats.js";
 import { readJson } from "./sources/json.js";
 import { readJsonl } from "./sources/jsonl.js";
@@ -28,7 +28,7 @@ import { TextField } from "./sources/text_field.js";
 import { readText } from "./sources/text_file.js";
 import type { Texts } from "./sources/texts.js";
 
-export type { PassedOver, SourceDocument } from "./sources/document.js";
+export type { PassedOver, SourcePiece, TextPiece } from "./sources/document.js";
 export type { FoundSources, Source } from "./sources/find.js";
 export { findSources, keepSource } from "./sources/find.js";
 export { sourceFormat } from "./sources/formats.js";
@@ -60,7 +60,7 @@ export interface ReadOptions {
 }
 
 /**
- * The documents of a file, in order: none is empty, and each is at most 256 MiB of UTF-8. `onBytes` is called with the
+ * The documents of a file, in order, none of them empty; that of a text file comes in pieces. `onBytes` is called with the
  * number of bytes as the file is read. Throws DataError naming the file and the position for data that is damaged, is
  * not UTF-8 or has no text.
  */
@@ -68,15 +68,18 @@ export async function* readDocuments(
   file: string,
   onBytes?: (bytes: number) => void,
   options: ReadOptions = {},
-): AsyncGenerator<SourceDocument> {
+): AsyncGenerator<SourcePiece> {
   const { textField, onPassedOver, onNote, path = file } = options;
   const field = new TextField(textField, (name) =>
     onNote?.(`${file}: no field "text": reading ${JSON.stringify(name)}`),
   );
-  for await (const { text, where } of await openTexts(file, path, field, onBytes, onNote)) {
+  for await (const { text, where, continues = false } of await openTexts(file, path, field, onBytes, onNote)) {
     if (text === null) onPassedOver?.("null");
     else if (text === "") onPassedOver?.("empty");
-    else yield document(text, where, file);
+    else {
+      checkText(text, where, file);
+      yield { text, first: !continues, where };
+    }
   }
 }
 

@@ -49,6 +49,20 @@ describe("nextpatch prepare", () => {
     expect(again.result[1]).toMatchObject({ vocabSize: 270, tokenizerSha256: info.tokenizerSha256 });
   });
 
+  it("trains the tokenizer that is asked for", async () => {
+    const special = ["--special", "<|a|>", "--special", "<|b|>"];
+    const json = (): Record<string, unknown> =>
+      JSON.parse(readFileSync(join(folder, "out/tokenizer.json"), "utf8")) as Record<string, unknown>;
+    const contents = (): unknown => (json().added_tokens as { content: string }[]).map(({ content }) => content);
+    await run("%/a.jsonl", "--out", "%/out", "--train-tokenizer", "270", "--split-digits", ...special);
+    expect(contents()).toEqual(["<|endoftext|>", "<|a|>", "<|b|>"]);
+    expect(json().pre_tokenizer).toMatchObject({ pretokenizers: [{ type: "Digits" }, { type: "ByteLevel" }] });
+    const seen = await run("%/a.jsonl", "--out", "%/out", "--train-tokenizer", "300", "--byte-fallback", ...special);
+    expect(contents()).toEqual(["<unk>", "<s>", "</s>", "<|a|>", "<|b|>"]);
+    expect(json().model).toMatchObject({ byte_fallback: true });
+    expect(seen.result[1]).toMatchObject({ vocabSize: 300, endOfTextId: 2 });
+  });
+
   it("trains a tokenizer of 4096 and says so if none is named", async () => {
     const text = Array.from({ length: 9000 }, (_, i) => `w${(i * 7919).toString(36)}x${i.toString(36)}`).join(" ");
     writeFileSync(join(folder, "b.txt"), text);
@@ -61,8 +75,15 @@ describe("nextpatch prepare", () => {
     const out = ["--out", "%/out"];
     await expect(run("%/a.jsonl", ...out, "--tokenizer", "x", "--train-tokenizer", "270")).rejects.toThrow(ConfigError);
     await expect(run("%/a.jsonl", ...out, "--train-tokenizer", "9")).rejects.toThrow(
-      /^--train-tokenizer: .* 257 to 30000 but received 9$/,
+      /^--train-tokenizer: .* 257 to 262144 but received 9$/,
     );
+    await expect(run("%/a.jsonl", ...out, "--special", "a", "--special", "a")).rejects.toThrow(
+      /^--special: expected a token that is not blank and not in the vocabulary already but received "a"$/,
+    );
+    for (const flag of [["--special", "a"], ["--split-digits"], ["--byte-fallback"]]) {
+      const both = run("%/a.jsonl", ...out, "--tokenizer", "x", ...flag);
+      await expect(both).rejects.toThrow(`--tokenizer, ${flag[0]}: expected at most one of the two but received both`);
+    }
     await expect(run("%/a.jsonl", ...out, "--val-fraction", "1.5")).rejects.toThrow(
       /^--val-fraction: expected a number .* but received 1\.5$/,
     );

@@ -70,7 +70,7 @@ describe("nextpatch", () => {
     { args: ["info", "--config"], says: /option '--config <file>' argument missing/ },
     {
       args: ["prepare", "a.txt", "--out", "d", "--train-tokenizer", "9"],
-      says: /^nextpatch: --train-tokenizer: expected a whole number from 257 to 30000 but received 9$/m,
+      says: /^nextpatch: --train-tokenizer: expected a whole number from 257 to 262144 but received 9$/m,
     },
     {
       args: ["prepare", "a.txt", "--out", "d", "--train-tokenizer", "300", "--val-fraction", "1"],

@@ -179,6 +179,18 @@ describe("prepareDataset", () => {
     ]);
   });
 
+  it("trains the tokenizer that is asked for", async () => {
+    corpus(50);
+    await prepare({});
+    const merges = (file: string): unknown =>
+      (JSON.parse(readFileSync(path(file), "utf8")) as { model: { merges: unknown } }).model.merges;
+    const short = merges("out/tokenizer.json");
+    await prepare({ trainTokenizerVocab: undefined, trainTokenizer: { vocab: 280 } });
+    expect(merges("out/tokenizer.json")).toEqual(short);
+    await prepare({ trainTokenizerVocab: undefined, trainTokenizer: { vocab: 300, byteFallback: true } });
+    expect(info()).toMatchObject({ vocabSize: 300, endOfTextId: 2 });
+  });
+
   it("leaves alone what is not a dataset", async () => {
     corpus(10);
     mkdirSync(path("out"));
@@ -217,10 +229,15 @@ describe("prepareDataset", () => {
     writeFileSync(path("blank.txt"), "");
     writeFileSync(path("word.txt"), "!");
     expect(await fails({ files: [] }, RangeError)).toMatch(/^prepareDataset: files: expected an array of 1 or more /);
-    const either = /^prepareDataset: options: expected either tokenizerPath or trainTokenizerVocab but received /;
-    expect(await fails({ trainTokenizerVocab: undefined }, RangeError)).toMatch(either);
-    expect(await fails({ tokenizerPath: "x" }, RangeError)).toMatch(either);
-    expect(await fails({ trainTokenizerVocab: 100 }, RangeError)).toMatch(/257 to 30000 but received 100$/);
+    const one =
+      "prepareDataset: options: expected one of tokenizerPath, trainTokenizer and trainTokenizerVocab but received";
+    expect(await fails({ trainTokenizerVocab: undefined }, RangeError)).toBe(`${one} none`);
+    expect(await fails({ tokenizerPath: "x" }, RangeError)).toBe(`${one} tokenizerPath and trainTokenizerVocab`);
+    expect(await fails({ trainTokenizerVocab: 100 }, RangeError)).toMatch(/257 to 262144 but received 100$/);
+    const training = { trainTokenizerVocab: undefined, trainTokenizer: { vocab: 300, special: ["a", "a"] } };
+    expect(await fails(training, RangeError)).toMatch(
+      /^prepareDataset: trainTokenizer\.special\[1\]: expected a token /,
+    );
     for (const valFraction of [0, 1, NaN]) {
       expect(await fails({ valFraction }, RangeError)).toMatch(/: valFraction: expected a number .* but received /);
     }

@@ -1,13 +1,10 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { writeFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { trainTokenizer } from "../../lib/data/bpe.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
 import { DataError } from "../../lib/errors.js";
+import { documents } from "../support/documents.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -27,68 +24,10 @@ const anything = [
   "<|endof",
 ];
 
-async function train(vocabSize: number, text = prose): Promise<string> {
-  writeFileSync(path("corpus.txt"), text);
-  return trainTokenizer([path("corpus.txt")], vocabSize);
-}
-
-describe("trainTokenizer", () => {
-  it("gives end-of-text, the 256 bytes, then merges", async () => {
-    const { model, added_tokens: added } = JSON.parse(await train(280)) as {
-      model: { vocab: Record<string, number>; merges: [string, string][] };
-      added_tokens: { id: number; content: string; special: boolean }[];
-    };
-    expect(added).toMatchObject([{ id: 0, content: "<|endoftext|>", special: true }]);
-    expect(Object.values(model.vocab).sort((a, b) => a - b)).toEqual(Array.from({ length: 280 }, (_, i) => i));
-    expect([model.vocab["<|endoftext|>"], model.vocab["!"], model.vocab["\u0143"]]).toEqual([0, 1, 256]);
-    expect(model.merges.length).toBeGreaterThanOrEqual(23);
-    for (const [left, right] of model.merges) {
-      expect(model.vocab[left + right]).toBeGreaterThan(Math.max(model.vocab[left]!, model.vocab[right]!));
-    }
-  });
-
-  it("is deterministic, and a smaller vocabulary is the beginning of a larger one", async () => {
-    const json = await train(290);
-    expect(await train(290)).toBe(json);
-    const vocab = (text: string): Record<string, number> =>
-      (JSON.parse(text) as { model: { vocab: Record<string, number> } }).model.vocab;
-    expect(vocab(json)).toMatchObject(vocab(await train(270)));
-  });
-
-  it("leaves stdout to the caller", () => {
-    // In a process of its own: what native code writes to file descriptor 1 passes by process.stdout.
-    const file = path("corpus.txt");
-    writeFileSync(file, prose);
-    const bpe = fileURLToPath(new URL("../../lib/data/bpe.ts", import.meta.url));
-    const script = `import { trainTokenizer } from ${JSON.stringify(bpe)};
-      await trainTokenizer([${JSON.stringify(file)}], 260);
-      console.log("trained");`;
-    const args = ["--import", "tsx", "--input-type=module", "-e", script];
-    expect(execFileSync(process.execPath, args, { encoding: "utf8" })).toBe("trained\n");
-  });
-
-  it("refuses sizes that cannot be, and a corpus that is too small", async () => {
-    for (const size of [256, 30_001, 300.5, NaN]) {
-      await expect(train(size)).rejects.toThrow(
-        new RangeError(`trainTokenizer: vocabSize: expected a whole number from 257 to 30000 but received ${size}`),
-      );
-    }
-    await expect(train(300, "ab ab")).rejects.toThrow(DataError);
-    await expect(train(300, "ab ab")).rejects.toThrow(
-      "enough for a vocabulary of 300 but received text that gives 2 merges, a vocabulary of 259",
-    );
-    await expect(trainTokenizer([path("none.txt")], 300)).rejects.toThrow(
-      /none\.txt: expected text but received a file that does not exist$/,
-    );
-  });
-});
-
 describe("Tokenizer", () => {
   let json = "";
   beforeAll(async () => {
-    const folder = mkdtempSync(join(tmpdir(), "nextpatch-test-"));
-    writeFileSync(join(folder, "corpus.txt"), prose);
-    json = await trainTokenizer([join(folder, "corpus.txt")], 290).finally(() => rmSync(folder, { recursive: true }));
+    json = await trainTokenizer(documents([prose]), { vocab: 290 });
   });
 
   it("gives any text back, one by one and in a batch", async () => {

@@ -214,7 +214,13 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "prepareDataset",
       arguments: {},
-      options: required("options", { ...prepared("trained"), trainTokenizerVocab: optional(whole(258, 257, 30_001)) }),
+      options: required("options", { ...prepared("trained"), trainTokenizerVocab: optional(whole(258, 257, 262_145)) }),
+      call: api.prepareDataset,
+    },
+    {
+      name: "prepareDataset",
+      arguments: {},
+      options: required("options", { ...prepared("as asked"), trainTokenizer: optional(object({ vocab: 258 })) }),
       call: api.prepareDataset,
     },
     {

@@ -111,7 +111,10 @@ function schemeOf({ prepend_scheme, add_prefix_space }: Part): string {
 }
 
 /** What puts something before a text. */
-function prefixOf(normalizers: readonly Part[], pretokenizers: readonly Part[]): "none" | "normalizer" | "pretokenizer" {
+function prefixOf(
+  normalizers: readonly Part[],
+  pretokenizers: readonly Part[],
+): "none" | "normalizer" | "pretokenizer" {
   if (normalizers.some(({ type }) => type === "Prepend")) return "normalizer";
   const prepends = (part: Part): boolean =>
     part.type === "Metaspace"
@@ -185,7 +188,10 @@ function pairRule(normalizers: readonly Part[], pretokenizers: readonly Part[], 
   const sides = model.merges.map((merge) => (typeof merge === "string" ? merge.split(" ") : merge));
   if (sides.some((merge) => merge.some((side) => BYTE_TOKEN.test(side)))) return undefined;
   const marks = pretokenizers[0]?.type === "Metaspace" || normalizers.some((part) => plainPattern(part) === " ");
-  return new PairRule(sides.map(([left, right]) => `${left}${right}`), marks ? MARK : " ");
+  return new PairRule(
+    sides.map(([left, right]) => `${left}${right}`),
+    marks ? MARK : " ",
+  );
 }
 
 function isVocabulary(vocab: unknown): vocab is Record<string, number> {

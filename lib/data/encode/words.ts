@@ -96,13 +96,13 @@ export class WordRule implements Rule {
   }
 
   #kind(code: number): number {
-    const known = this.#kinds[code]!;
-    return known === UNKNOWN ? (this.#kinds[code] = this.#compare(code)) : known;
+    if (this.#kinds[code] === UNKNOWN) this.#kinds[code] = this.#compare(code);
+    return this.#kinds[code]!;
   }
 
   #compare(code: number): number {
     const c = String.fromCodePoint(code);
-    if (/[\ud800-\udfff]/u.test(c) || !this.#inert(c)) return OTHER;
+    if (!c.isWellFormed() || !this.#inert(c)) return OTHER;
     const text = `a${c}a A${c}A a${c}A 1${c}1 !${c}! ${c} x  ${c}\n${c}\n '${c}s ${c}/\n`;
     const ends: number[] = [];
     this.#words(text, 0, text.length, (end) => ends.push([...text.slice(0, end)].length));

@@ -2,13 +2,19 @@
 import { DataError } from "../../errors.js";
 import { type Position, place } from "./position.js";
 
-/** A document: never empty, well-formed, at most `MAX_DOCUMENT` bytes. */
-export interface SourceDocument {
+/** A document, or the next part of one: never empty, well-formed. */
+export interface TextPiece {
   readonly text: string;
+  /** Whether a document begins here. */
+  readonly first: boolean;
+}
+
+/** A piece, and where its document begins. */
+export interface SourcePiece extends TextPiece {
   readonly where: Position;
 }
 
-/** Bytes of a document, as UTF-8. A document is encoded as one string, and V8's hold less than 512 MiB. */
+/** Bytes of a document that must be encoded as one string, as UTF-8: V8's hold less than 512 MiB. */
 export const MAX_DOCUMENT = 2 ** 28;
 
 /** Bytes of a JSON value or CSV record around a document: what one string holds. */
@@ -18,13 +24,10 @@ export const MAX_RECORD = 2 ** 29 - 2 ** 12;
 export type PassedOver = "null" | "empty";
 
 /** Checks a text that came out of a record. Throws DataError for one that cannot be a document. */
-export function document(text: string, where: Position, file: string): SourceDocument {
-  if (text.length > MAX_DOCUMENT / 3) checkSize(Buffer.byteLength(text), MAX_DOCUMENT, "a document", where, file);
-  if (!text.isWellFormed()) {
-    const at = place(file, where);
-    throw new DataError(`${at}: expected text but received half of a surrogate pair (\\u${loneSurrogate(text)})`);
-  }
-  return { text, where };
+export function checkText(text: string, where: Position, file: string): void {
+  if (text.isWellFormed()) return;
+  const at = place(file, where);
+  throw new DataError(`${at}: expected text but received half of a surrogate pair (\\u${loneSurrogate(text)})`);
 }
 
 /** Throws DataError if something is longer than it may be. `more`: it goes on beyond `bytes`. */

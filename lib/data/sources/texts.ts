@@ -4,6 +4,8 @@ import type { Position } from "./position.js";
 export interface RecordText {
   readonly text: string | null;
   readonly where: Position;
+  /** Whether it goes on with the text before it. */
+  readonly continues?: boolean;
 }
 
 /** What a format's reader yields. */

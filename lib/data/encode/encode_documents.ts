@@ -1,0 +1,63 @@
+/** Encodes a stream of documents, in threads, in order. */
+import { ThreadPool } from "../thread_pool.js";
+import { nativeTokenizers, type Tokenizer } from "../tokenizer.js";
+import { type EncodePiece, Encoder } from "./encoder.js";
+import { cutDocuments, type DocumentPiece, type SourceText } from "./pieces.js";
+
+/** UTF-16 units of text that are encoded at a time, about. */
+const BATCH = 1 << 20;
+
+/** A piece of a document and its tokens. */
+export interface EncodedPiece {
+  readonly piece: DocumentPiece;
+  readonly ids: Uint32Array;
+}
+
+/**
+ * Yields the documents' pieces with their tokens, in order; the tokens of all pieces of a document, one after another,
+ * are those that the tokenizer gives the whole document. They do not depend on the number of threads. A text of less
+ * than a batch is encoded on this one, as starting others would take longer.
+ */
+export async function* encodeDocuments(
+  texts: AsyncIterable<SourceText>,
+  tokenizer: Tokenizer,
+  threads: number,
+): AsyncGenerator<EncodedPiece[]> {
+  const encoder = new Encoder(tokenizer.json, await nativeTokenizers());
+  const script = new URL("./encode_worker", import.meta.url);
+  const pool = new ThreadPool<readonly EncodePiece[], Uint32Array[]>(script, tokenizer.json, threads);
+  const running: { pieces: DocumentPiece[]; ids: Promise<Uint32Array[]> }[] = [];
+  const oldest = async (): Promise<EncodedPiece[]> => {
+    const { pieces, ids } = running.shift()!;
+    return (await ids).map((tokens, i) => ({ piece: pieces[i]!, ids: tokens }));
+  };
+  try {
+    let started = false;
+    for await (const { pieces, isLast } of batches(cutDocuments(texts, encoder))) {
+      const ids: Promise<Uint32Array[]> = isLast && !started ? encoder.encode(pieces) : pool.run(pieces);
+      ids.catch(() => undefined); // awaited below, unless reading fails first
+      started = true;
+      running.push({ pieces, ids });
+      if (running.length > 2 * threads) yield await oldest();
+    }
+    while (running.length > 0) yield await oldest();
+  } finally {
+    await pool.close();
+  }
+}
+
+async function* batches(
+  pieces: AsyncIterable<DocumentPiece>,
+): AsyncGenerator<{ pieces: DocumentPiece[]; isLast: boolean }> {
+  let batch: DocumentPiece[] = [];
+  let length = 0;
+  for await (const piece of pieces) {
+    if (length >= BATCH) {
+      yield { pieces: batch, isLast: false };
+      [batch, length] = [[], 0];
+    }
+    batch.push(piece);
+    length += piece.text.length;
+  }
+  if (batch.length > 0) yield { pieces: batch, isLast: true };
+}

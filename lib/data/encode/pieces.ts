@@ -1,0 +1,50 @@
+/** Cuts documents, as they are read, into pieces that can be encoded apart. */
+import { checkSize, MAX_DOCUMENT } from "../sources/document.js";
+import type { SourcePiece } from "../sources.js";
+import type { EncodePiece, Encoder } from "./encoder.js";
+
+/** UTF-16 units of a piece, if its document can be cut in there. */
+const PIECE = 1 << 20;
+
+/** A piece, and the position of its file among the sources. */
+export interface DocumentPiece extends EncodePiece {
+  readonly source: number;
+}
+
+/** What is read of a source file. */
+export interface SourceText extends SourcePiece {
+  readonly source: number;
+  readonly file: string;
+}
+
+/**
+ * The pieces of documents. One that cannot be cut is one piece.
+ * @throws DataError for a document of more than 256 MiB that cannot be cut
+ */
+export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: Encoder): AsyncGenerator<DocumentPiece> {
+  let current: SourceText | undefined;
+  let rest = "";
+  let continues = false;
+  let window = PIECE;
+  for await (const next of texts) {
+    if (next.first) {
+      if (rest !== "") yield { text: rest, continues, source: current!.source };
+      [current, rest, continues, window] = [next, "", false, PIECE];
+    }
+    rest += next.text;
+    while (rest.length > window) {
+      const cut = encoder.cut(rest.slice(0, window));
+      if (cut === 0) {
+        window *= 2;
+        continue;
+      }
+      yield { text: rest.slice(0, cut), continues, source: next.source };
+      [rest, continues, window] = [rest.slice(cut), true, PIECE];
+    }
+    if (rest.length > MAX_DOCUMENT / 3) {
+      const what = "a document that its tokenizer must see whole";
+      checkSize(Buffer.byteLength(rest), MAX_DOCUMENT, what, current!.where, current!.file);
+    }
+  }
+  if (rest !== "") yield { text: rest, continues, source: current!.source };
+}
