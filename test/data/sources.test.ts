@@ -9,7 +9,10 @@ const path = temporaryFolder();
 async function documents(name: string, content: string | Uint8Array): Promise<string[]> {
   writeFileSync(path(name), content);
   const found: string[] = [];
-  for await (const { text } of readDocuments(path(name))) found.push(text);
+  for await (const { text, first } of readDocuments(path(name))) {
+    if (first) found.push(text);
+    else found[found.length - 1] += text;
+  }
   return found;
 }
 

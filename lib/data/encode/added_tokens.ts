@@ -20,7 +20,7 @@ export class AddedTokens {
     this.longest = contents.reduce((most, { length }) => Math.max(most, length), 0);
     // In descending order, a longer one comes before one that it begins with.
     const sorted = contents.sort().reverse();
-    if (sorted.length > 0) this.#expression = new RegExp(sorted.map(escape).join("|"), "gu");
+    if (sorted.length > 0) this.#expression = new RegExp(sorted.map(literal).join("|"), "gu");
   }
 
   /** All places of tokens, in order of their starts; places may overlap. */
@@ -53,6 +53,6 @@ export class AddedTokens {
   }
 }
 
-function escape(text: string): string {
+function literal(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }

@@ -26,7 +26,10 @@ export async function read(file: string, options: ReadOptions = {}): Promise<Rea
     onPassedOver: (reason) => void passedOver[reason]++,
     onNote: (note) => void notes.push(note),
   };
-  for await (const { text } of readDocuments(file, onBytes, watched)) texts.push(text);
+  for await (const { text, first } of readDocuments(file, onBytes, watched)) {
+    if (first) texts.push(text);
+    else texts[texts.length - 1] += text;
+  }
   return { texts, passedOver, notes, bytes };
 }
 
