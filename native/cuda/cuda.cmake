@@ -58,3 +58,4 @@ target_compile_options(nextpatch_cuda PRIVATE
     -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unused-parameter>)
 target_link_libraries(nextpatch_cuda PRIVATE Threads::Threads ${CMAKE_DL_LIBS} rt)
+release_library(nextpatch_cuda nextpatch_backend)
