@@ -10,6 +10,10 @@ macro(skip_cuda why)
   return()
 endmacro()
 
+if(CMAKE_CROSSCOMPILING)
+  skip_cuda("this is a build for another processor")
+endif()
+
 # ---- nvcc -----------------------------------------------------------------------------------------------
 # What was missing, or older, when this was last configured may have been installed since.
 unset(NVCC CACHE)
