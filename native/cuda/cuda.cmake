@@ -10,6 +10,10 @@ macro(skip_cuda why)
   return()
 endmacro()
 
+if(CMAKE_CROSSCOMPILING)
+  skip_cuda("this is a build for another processor")
+endif()
+
 # ---- nvcc -----------------------------------------------------------------------------------------------
 # What was missing, or older, when this was last configured may have been installed since.
 unset(NVCC CACHE)
@@ -58,3 +62,4 @@ target_compile_options(nextpatch_cuda PRIVATE
     -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unused-parameter>)
 target_link_libraries(nextpatch_cuda PRIVATE Threads::Threads ${CMAKE_DL_LIBS} rt)
+release_library(nextpatch_cuda nextpatch_backend)
