@@ -314,8 +314,6 @@ std::string run_grid(const char* kernel, dim3 grid, dim3 block, size_t shared_by
 Block& current_block() { return runner().block(); }
 void wait_for_others() { runner().wait(); }
 
-void fail(const std::string& why) {
-  throw Stopped{"thread " + text(threadIdx) + ": " + why};
-}
+void fail(const std::string& why) { throw Stopped{"thread " + text(threadIdx) + ": " + why}; }
 
 }  // namespace nextpatch::simt
