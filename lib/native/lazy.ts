@@ -13,8 +13,8 @@ export function lazyObject<T extends object>(load: () => T): T {
   };
   const first = new Proxy(Object.prototype, {
     get(target, name) {
-      // What tools ask of any object: `await` for `then`, the console for symbols.
-      if (typeof name === "symbol" || name === "then") return Reflect.get(target, name);
+      // What is asked of any object: `await` asks for `then`.
+      if (typeof name === "symbol" || name === "then" || name in target) return Reflect.get(target, name);
       fill();
       return Reflect.get(object, name);
     },

@@ -34,13 +34,13 @@ interface CudaFolder {
 }
 
 /** Loads the first candidate that can be loaded; else returns what is wrong with the first. */
-export function loadAddon(self: Package): Loaded | { readonly problem: string } {
-  const machine = thisMachine();
+export function loadAddon(self: Package, machine = thisMachine()): Loaded | { readonly problem: string } {
   if (isTooOld(machine.node)) return { problem: nodeProblem(machine) };
   const candidates = findCandidates(self, machine);
+  const cuda = cudaFolders(self, machine);
   let problem: string | null = null;
   for (const candidate of candidates) {
-    const result = tryCandidate(candidate, self, machine);
+    const result = tryCandidate(candidate, candidates, cuda, self, machine);
     if (typeof result !== "string") return result;
     problem ??= result;
   }
@@ -56,13 +56,19 @@ function findCandidates(self: Package, { platform, arch }: Machine): Candidate[]
   ];
 }
 
-function tryCandidate(candidate: Candidate, self: Package, machine: Machine): Loaded | string {
+function tryCandidate(
+  candidate: Candidate,
+  candidates: readonly Candidate[],
+  cuda: readonly CudaFolder[],
+  self: Package,
+  machine: Machine,
+): Loaded | string {
   const wrong = fileProblem(candidate, machine, self);
   if (wrong !== null) return wrong;
   const { file } = candidate;
-  const cuda = cudaFolders(self, machine);
-  const build = findBuild(self);
-  const folders = [...cuda.map(({ folder }) => folder), ...(build === null ? [] : [dirname(build)])];
+  // A local build adds what the package lacks, as the cuda backend.
+  const builds = candidates.filter((other) => other !== candidate && other.package === null);
+  const folders = [...cuda.map(({ folder }) => folder), ...builds.map((build) => dirname(build.file))];
   const crashes = crashesOf(file, folders, self.version);
   if (crashes[file] !== undefined) return crashProblem(candidate, crashes[file], self);
   let binding: typeof Binding;

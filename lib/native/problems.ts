@@ -1,5 +1,5 @@
 /** Why there is no addon, in at most six lines that end in what to type. */
-import { basename, dirname, relative } from "node:path";
+import { basename, relative } from "node:path";
 import { libraryArchitecture } from "./elf.js";
 import { isLower, type Machine, oldestNode } from "./machine.js";
 import { neededGlibc, type Package, type PlatformPackage, platformPackageName, platforms } from "./package.js";
@@ -20,7 +20,8 @@ const worksHere = "Without it, `prepare`, `info`, `--help` and the types work.";
 export function nodeProblem({ node }: Machine): string {
   return lines(
     `nextpatch needs Node ${oldestNode} or later, and this is ${node} (${process.execPath}).`,
-    "Install a newer one, from https://nodejs.org, or where npm is: npm install --global node@24",
+    "To install a newer one, from https://nodejs.org or by npm:",
+    "  npm install --global node@24",
   );
 }
 
@@ -170,6 +171,3 @@ function replaceLine(from: PlatformPackage | null, self: Package): string {
   const folder = relative(process.cwd(), from.folder);
   return reinstallLine(`${from.name}@${self.version}`, folder.startsWith("..") ? from.folder : folder);
 }
-
-/** The folder of a candidate's file: its backends lie there. */
-export const folderOf = ({ file }: Candidate): string => dirname(file);

@@ -90,9 +90,13 @@ function remember(key: string, crashes: Crashes): void {
   const entries = Object.entries({ ...readVerdicts(), [key]: crashes });
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(written, JSON.stringify(Object.fromEntries(entries.slice(-kept))));
-    renameSync(written, file);
+    try {
+      writeFileSync(written, JSON.stringify(Object.fromEntries(entries.slice(-kept))));
+      renameSync(written, file);
+    } finally {
+      rmSync(written, { force: true });
+    }
   } catch {
-    rmSync(written, { force: true });
+    // Read-only, full, or no folder at all.
   }
 }
