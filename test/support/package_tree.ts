@@ -1,8 +1,19 @@
 /** A project with an installed nextpatch and packages of compiled files, real or fake. */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { constants, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { afterAll } from "@jest/globals";
 import type { Package } from "../../lib/native/package.js";
 
 export const repository = fileURLToPath(new URL("../..", import.meta.url));
@@ -62,17 +73,27 @@ function putAddon(folder: string, addon: Content): void {
   }
 }
 
-/** Compiles test/native/fake_backend.cpp. */
-export function makeFakeBackend(file: string, { device, of = version, signal }: FakeBackend): void {
+let compiled: string | null = null;
+afterAll(() => {
+  if (compiled !== null) rmSync(dirname(compiled), { recursive: true, force: true });
+});
+
+/** test/native/fake_backend.cpp as a library, compiled once a file of tests. */
+function fakeBackend(): string {
+  if (compiled !== null) return compiled;
+  const folder = mkdtempSync(join(tmpdir(), "nextpatch-fake-"));
+  compiled = join(folder, "fake.so");
+  const source = join(repository, "test/native/fake_backend.cpp");
+  execFileSync("g++", ["-std=c++17", "-shared", "-fPIC", source, "-o", compiled]);
+  return compiled;
+}
+
+/** Puts a fake backend (or addon, if it is never to be opened) in the place of a file. */
+export function makeFakeBackend(file: string, { device = "", of = version, signal }: FakeBackend): void {
   mkdirSync(dirname(file), { recursive: true });
   rmSync(file, { force: true }); // what a link leads to stays
-  const defined = [
-    `-DFAKE_VERSION="${of}"`,
-    ...(device === undefined ? [] : [`-DFAKE_DEVICE="${device}"`]),
-    ...(signal === undefined ? [] : [`-DFAKE_SIGNAL=${signal}`]),
-  ];
-  const source = join(repository, "test/native/fake_backend.cpp");
-  execFileSync("g++", ["-std=c++17", "-shared", "-fPIC", ...defined, source, "-o", file]);
+  copyFileSync(fakeBackend(), file);
+  writeFileSync(`${file}.fake`, `${of}\n${device}\n${signal === undefined ? 0 : constants.signals[signal]}\n`);
 }
 
 /** What a fake backend is; without a device it has none, without a version it has this package's. */
