@@ -1,0 +1,11 @@
+// The package's version, by which the addon and a backend tell whether they were built of the same sources.
+#pragma once
+
+namespace nextpatch {
+
+const char* version();
+
+}  // namespace nextpatch
+
+// The same, from a backend's library.
+extern "C" __attribute__((visibility("default"))) const char* nextpatch_version();
