@@ -5,6 +5,7 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <sched.h>
 #include <sys/sysinfo.h>
+#include <sys/utsname.h>
 
 #include <array>
 #include <chrono>
@@ -29,7 +30,8 @@ std::string processor_name() {
   std::string line;
   while (std::getline(cpuinfo, line))
     if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
-  return "CPU";
+  utsname system;  // Linux names no model on Arm
+  return uname(&system) == 0 ? std::string(system.machine) + " CPU" : "CPU";
 }
 
 class CpuContext final : public Context {
