@@ -60,6 +60,7 @@ project() {
   where=$folder/$1
   shift
   mkdir -p "$where/project" "$where/home"
+  printf 'registry=%s\nupdate-notifier=false\naudit=false\nfund=false\n' "$registry" > "$where/home/.npmrc"
   make_path "$where/bin" "$cache/clients" "$@"
   echo '{ "name": "project", "private": true, "type": "module" }' > "$where/project/package.json"
   cp "$here"/project/* "$where/project"
@@ -76,10 +77,8 @@ inside() {
   (
     cd "$where/project"
     exec env -i HOME="$where/home" PATH="$where/bin" CI=1 \
-      npm_config_registry="$registry" npm_config_update_notifier=false npm_config_audit=false npm_config_fund=false \
       YARN_NPM_REGISTRY_SERVER="$registry" YARN_UNSAFE_HTTP_WHITELIST=127.0.0.1 YARN_NODE_LINKER=node-modules \
-      YARN_ENABLE_TELEMETRY=0 YARN_ENABLE_IMMUTABLE_INSTALLS=false \
-      BUN_CONFIG_REGISTRY="$registry" "$@"
+      YARN_ENABLE_TELEMETRY=0 YARN_ENABLE_IMMUTABLE_INSTALLS=false YARN_NPM_MINIMAL_AGE_GATE=0 "$@"
   )
 }
 
