@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The package as its users get it: packed, installed in an empty project (which compiles the addon), imported, its
-# types resolved under moduleResolution nodenext, its command run.
+# The package as its users get it: packed, installed in an empty project, the addon compiled by its command, imported,
+# its types resolved under moduleResolution nodenext.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
 cd "$root"
+npm run build:ts
 npm pack --pack-destination "$folder" > "$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
 tarball=$(echo "$folder"/nextpatch-*.tgz)
 tar -tzf "$tarball" > "$folder/files"
@@ -23,6 +24,7 @@ npx publint "$tarball" --strict
 mkdir "$folder/project" && cd "$folder/project"
 echo '{ "name": "project", "private": true, "type": "module" }' > package.json
 npm install --no-audit --no-fund "$tarball" @types/node@20
+npx --no-install nextpatch build
 
 cat > program.ts <<'TS'
 import { Llama, Tensor, type LlamaConfig } from "nextpatch";
