@@ -62,11 +62,13 @@ export function findBuild({ root }: Package): string | null {
   }
 }
 
-/** The oldest glibc that a platform package's files run with, from its manifest; null: it does not say. */
+/** The oldest glibc that a platform package's addon runs with, from its manifest; null: it does not say. */
 export function neededGlibc(folder: string): string | null {
   try {
-    const { glibc } = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as { glibc?: unknown };
-    return typeof glibc === "string" ? glibc : null;
+    const { files } = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as {
+      files: { name: string; glibc?: string }[];
+    };
+    return files.find(({ name }) => name === "nextpatch.node")?.glibc ?? null;
   } catch {
     return null;
   }

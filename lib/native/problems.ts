@@ -141,7 +141,10 @@ export function versionProblem({ file, package: from }: Candidate, version: unkn
 
 /** A backend's library that ended the process of its trial, in one sentence. */
 export function crashedLibrary(file: string, signal: string): string {
-  return `${basename(file)} stops with ${signal} on this ${signal === "SIGILL" ? "processor" : "machine"}`;
+  const name = basename(file);
+  return signal === "SIGILL"
+    ? `${name} stops with ${signal} on this processor`
+    : `${name} stops with ${signal} on this machine`;
 }
 
 function muslProblem(here: string): string {

@@ -116,16 +116,14 @@ Library open_library(const fs::path& file) {
   // Never closed: the libraries' threads and statics live as long as the process.
   void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) return {nullptr, dlerror()};
-  // Before anything else: what another version has behind the same names may differ.
-  const auto version_of = reinterpret_cast<const char* (*)()>(dlsym(library, "nextpatch_version"));
-  const std::string version = version_of ? version_of() : "unknown";
-  if (version != nextpatch::version()) {
-    return {nullptr, file.string() + " is of version " + version + ", expected " + nextpatch::version() +
+  const auto entry = reinterpret_cast<const BackendEntry* (*)()>(dlsym(library, "nextpatch_backend"));
+  if (!entry) return {nullptr, file.string() + " exports no nextpatch_backend"};
+  const BackendEntry& found = *entry();
+  if (std::string(found.version) != version()) {
+    return {nullptr, file.string() + " is of version " + found.version + ", expected " + version() +
                          " as the addon: install the same version of all packages, or build again"};
   }
-  const auto entry = reinterpret_cast<Backend* (*)()>(dlsym(library, "nextpatch_backend"));
-  if (!entry) return {nullptr, file.string() + " exports no nextpatch_backend"};
-  return {entry(), ""};
+  return {found.backend, ""};
 }
 
 const Library& opened(const fs::path& file) {

@@ -2,4 +2,3 @@
 
 // Compiled into the addon and into every backend; CMakeLists.txt has the version from package.json.
 const char* nextpatch::version() { return NEXTPATCH_VERSION; }
-const char* nextpatch_version() { return NEXTPATCH_VERSION; }

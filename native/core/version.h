@@ -6,6 +6,3 @@ namespace nextpatch {
 const char* version();
 
 }  // namespace nextpatch
-
-// The same, from a backend's library.
-extern "C" __attribute__((visibility("default"))) const char* nextpatch_version();

@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "../core/error.h"
+#include "../core/version.h"
 #include "cpu_kernels.h"
 #include "host_memory.h"
 
@@ -95,7 +96,8 @@ class CpuBackend final : public Backend {
 }  // namespace
 }  // namespace nextpatch::cpu
 
-nextpatch::Backend* nextpatch_backend() {
+const nextpatch::BackendEntry* nextpatch_backend() {
   static nextpatch::cpu::CpuBackend backend;
-  return &backend;
+  static const nextpatch::BackendEntry entry{nextpatch::version(), &backend};
+  return &entry;
 }

@@ -1,4 +1,5 @@
 /** Which libraries backends are opened from: from several folders, of several versions, and with one that crashes. */
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { beforeEach, describe, expect, it } from "@jest/globals";
@@ -160,4 +161,17 @@ describe("a verdict", () => {
     expect(existsSync(folder("cache/nextpatch/trials.json"))).toBe(true);
     expect(Object.values(cache())).toEqual([{ [addon]: "SIGILL" }]);
   });
+});
+
+it("an instruction set that does not exist is named, and those that do", () => {
+  tree.addPlatform("real");
+  process.env.NEXTPATCH_CPU_ISA = "avx1024";
+  const addon = join(tree.project, "node_modules/@nextpatch", platform, "nextpatch.node");
+  // The native code reads the environment of the process, which is not that of a test.
+  const script = `console.log(require(${JSON.stringify(addon)}).backends()[0].problem)`;
+  const { stdout } = spawnSync(process.execPath, ["-e", script], { env: process.env, encoding: "utf8" });
+  Reflect.deleteProperty(process.env, "NEXTPATCH_CPU_ISA");
+  expect(stdout).toMatch(
+    /^NEXTPATCH_CPU_ISA: expected an instruction set that this processor has \([\w, ]*baseline\) but received "avx1024"\n$/,
+  );
 });

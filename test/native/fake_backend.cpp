@@ -42,9 +42,8 @@ class FakeBackend final : public nextpatch::Backend {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) const char* nextpatch_version() { return description.version.c_str(); }
-
-nextpatch::Backend* nextpatch_backend() {
+const nextpatch::BackendEntry* nextpatch_backend() {
   static FakeBackend backend;
-  return &backend;
+  static const nextpatch::BackendEntry entry{description.version.c_str(), &backend};
+  return &entry;
 }

@@ -149,6 +149,12 @@ if [ "$(wc -l < "$where/log")" -gt 6 ] || ! tail -n 1 "$where/log" | grep -q "np
 fi
 printf 'ok   package: %s: ' "$row" && tail -n 1 "$where/log"
 
+# There it can be compiled, from the sources that the package has.
+row="npm 12, Node 24, nextpatch build"
+check "nextpatch build" inside PATH="$where/bin:$PATH" npx --no-install nextpatch build
+inside npx --no-install nextpatch train config.yaml --json > "$where/train.json" 2> "$where/log" || { cat "$where/log" && exit 1; }
+printf 'ok   package: %s\n' "$row"
+
 # ---- What an installation weighs ------------------------------------------------------------------------
 echo "an installation by npm, in MB:"
 (cd "$weigh/project/node_modules" && du -sk -- * @nextpatch/* | grep -v '@nextpatch$' | sort -rn | head -n 12 &&

@@ -40,7 +40,8 @@ export class PackageTree {
     mkdirSync(folder, { recursive: true });
     const packageJson = { name: `@nextpatch/${name}`, version: manifest.version ?? version };
     writeFileSync(join(folder, "package.json"), JSON.stringify(packageJson));
-    writeFileSync(join(folder, "manifest.json"), JSON.stringify({ glibc: manifest.glibc ?? "2.34" }));
+    const files = [{ name: "nextpatch.node", glibc: manifest.glibc ?? "2.34" }];
+    writeFileSync(join(folder, "manifest.json"), JSON.stringify({ files }));
     return folder;
   }
 
