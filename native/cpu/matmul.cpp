@@ -84,7 +84,11 @@ struct CpuKernels::Products {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   std::map<Problem, Product> made;
-  bool has_bf16 = true;                // until oneDNN reports that it has no bf16 products
+#if defined(__aarch64__)
+  bool has_bf16 = false;  // its kernels for Arm multiply f32; bf16 ends in its reference implementation
+#else
+  bool has_bf16 = true;  // until oneDNN reports that it has no bf16 products
+#endif
   std::vector<float> wide[3];          // c, a, b in f32 if it has none (below AVX-512)
   std::unique_ptr<void, Free> blocks;  // the blocked b of the running product
   size_t blocks_bytes = 0;
