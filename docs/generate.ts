@@ -1,5 +1,5 @@
 /**
- * Writes docs/config.md from the schema in lib/config/schema.ts, the tables of docs/results.md, that of the seeded faults
+ * Writes docs/config.md and schema.json from the schema in lib/config/schema.ts, the tables of docs/results.md, that of the seeded faults
  * in docs/testing.md, and that of attention's warps in docs/cuda.md: `npm run docs`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -63,6 +63,13 @@ export function configPage(): string {
       .flat()
       .map(({ key, values, fallback, meaning }) => `| \`${key}\` | ${values} | ${fallback} | ${meaning} |`),
     "",
+    "Editors complete and check the keys by the package's JSON Schema, `schema.json`. In JSON it is named by the key",
+    '`"$schema": "./node_modules/nextpatch/schema.json"`, in YAML by a comment for the YAML language server:',
+    "",
+    "```yaml",
+    "# yaml-language-server: $schema=node_modules/nextpatch/schema.json",
+    "```",
+    "",
     "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys that differ in the stage.",
     "",
     "## The model",
@@ -83,6 +90,11 @@ export function configPage(): string {
     ),
     "",
   ].join("\n");
+}
+
+/** The JSON Schema of run configs, as it stands in schema.json. */
+export function schemaFile(): string {
+  return `${JSON.stringify({ title: "nextpatch run config", ...runConfigJsonSchema() }, null, 2)}\n`;
 }
 
 /** What a stage takes from the run where it does not say. */
@@ -133,6 +145,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const pages = ["config.md", "results.md", "testing.md", "cuda.md"];
   const [config, results, testing, cuda] = pages.map((name) => new URL(name, import.meta.url));
   writeFileSync(config!, configPage());
+  writeFileSync(new URL("../schema.json", import.meta.url), schemaFile());
   writeFileSync(results!, withTables(readFileSync(results!, "utf8")));
   writeFileSync(testing!, withMutants(readFileSync(testing!, "utf8")));
   writeFileSync(cuda!, withWarps(readFileSync(cuda!, "utf8")));

@@ -22,7 +22,7 @@ import {
   type RunConfig,
   Tokenizer,
   Trainer,
-} from "../lib/index.js";
+} from "nextpatch";
 
 export interface QuickstartOptions {
   /** Text files, each one document. */

@@ -18,7 +18,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 export function writeCommonJs(dist: string): void {
   const cjs = join(dist, "cjs");
   rmSync(cjs, { recursive: true, force: true });
-  for (const file of closure(dist, ".js")) write(join(cjs, file), commonJs(readFileSync(join(dist, file), "utf8"), file));
+  for (const file of closure(dist, ".js"))
+    write(join(cjs, file), commonJs(readFileSync(join(dist, file), "utf8"), file));
   for (const file of closure(dist, ".d.ts")) write(join(cjs, file), ownTypes(readFileSync(join(dist, file), "utf8")));
   copyFileSync(join(root, "binding.d.ts"), join(cjs, "binding.d.ts"));
   // The nearest manifest says how Node and TypeScript read a .js and a .d.ts file.
@@ -31,7 +32,9 @@ function closure(dist: string, extension: ".js" | ".d.ts"): Set<string> {
   const visit = (file: string): void => {
     if (found.has(file)) return;
     found.add(file);
-    for (const [, specifier] of readFileSync(join(dist, file), "utf8").matchAll(/(?:from|import\(?) ?"(\.[^"]+)\.js"/g)) {
+    for (const [, specifier] of readFileSync(join(dist, file), "utf8").matchAll(
+      /(?:from|import\(?) ?"(\.[^"]+)\.js"/g,
+    )) {
       const target = relative(dist, join(dist, dirname(file), `${specifier}${extension}`));
       if (!target.startsWith("..")) visit(target); // binding.d.ts lies beside dist
     }
