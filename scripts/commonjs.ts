@@ -12,6 +12,8 @@ import { fileURLToPath } from "node:url";
 import { transformSync } from "@swc/core";
 
 const entries = ["index.js", "kernels.js"];
+/** Packages that have no CommonJS: import() of them stays, and each is imported when it is needed. */
+const modulesOnly = ["hyparquet", "hyparquet-compressors"];
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** Translates the entries of a built folder, and what they import, into its subfolder `cjs`. */
@@ -44,12 +46,16 @@ function closure(dist: string, extension: ".js" | ".d.ts"): Set<string> {
 }
 
 function commonJs(source: string, file: string): string {
-  // Packages that have no CommonJS, such as hyparquet, are imported when they are needed: import() stays as it is.
   const module = { type: "commonjs", ignoreDynamic: true } as const;
   const { code } = transformSync(source, { filename: file, jsc: { target: "es2022" }, module });
   // swc writes import.meta.url as a URL made of __filename.
   const original = JSON.stringify(relative(join("cjs", dirname(file)), file));
-  const translated = code.replaceAll("__filename", `require("node:path").join(__dirname, ${original})`);
+  const translated = code
+    .replaceAll("__filename", `require("node:path").join(__dirname, ${original})`)
+    // jest has no import() in CommonJS.
+    .replace(/\bimport\(("[^"]+")\)/g, (call, name: string) =>
+      modulesOnly.includes(JSON.parse(name) as string) ? call : `Promise.resolve().then(() => require(${name}))`,
+    );
   if (translated.includes("import.meta")) throw new Error(`${file}: expected no import.meta but import.meta.url`);
   return translated;
 }
