@@ -1,12 +1,14 @@
 /**
- * Writes dist/cjs, the CommonJS build of the package's entries, from the built dist: `npm run build:ts`.
+ * The second half of `npm run build:ts`: translates the package's entries, and what they import, into dist/cjs, and makes
+ * of dist/index.js and dist/kernels.js modules that hand on what is there.
  *
- * It is for programs that cannot load ECMAScript modules with `require`: jest before Node 24.9, and Node before 20.19.
- * Everywhere else the condition `module-sync` in package.json gives `require` the modules that `import` gets, so that a
- * process has one copy of each class. Every file is translated for itself: a copy's `import.meta.url` is its original's,
- * so paths relative to it lead to the same files, and both copies load the same addon.
+ * So `import` and `require` get the same objects, and a process has one copy of the library, whatever loads it: Node with
+ * and without `require` of ECMAScript modules, jest in its default mode (which cannot load them before Node 24.9), Bun,
+ * tsx. The command stays ECMAScript modules: a process of its own. Every file is translated for itself; a copy's
+ * `import.meta.url` is its original's, so that paths relative to it lead to the same files.
  */
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transformSync } from "@swc/core";
@@ -16,16 +18,29 @@ const entries = ["index.js", "kernels.js"];
 const modulesOnly = ["hyparquet", "hyparquet-compressors"];
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** Translates the entries of a built folder, and what they import, into its subfolder `cjs`. */
+/** @param dist a folder that tsc has just built */
 export function writeCommonJs(dist: string): void {
   const cjs = join(dist, "cjs");
   rmSync(cjs, { recursive: true, force: true });
   for (const file of closure(dist, ".js"))
     write(join(cjs, file), commonJs(readFileSync(join(dist, file), "utf8"), file));
   for (const file of closure(dist, ".d.ts")) write(join(cjs, file), ownTypes(readFileSync(join(dist, file), "utf8")));
+  // Nothing else has a use for types: the command's modules are imported by nobody.
+  for (const file of readdirSync(dist, { encoding: "utf8", recursive: true })) {
+    if (file.endsWith(".d.ts") && !file.startsWith("cjs/")) rmSync(join(dist, file));
+  }
   copyFileSync(join(root, "binding.d.ts"), join(cjs, "binding.d.ts"));
   // The nearest manifest says how Node and TypeScript read a .js and a .d.ts file.
   write(join(cjs, "package.json"), '{ "type": "commonjs" }\n');
+  const require = createRequire(join(cjs, "package.json"));
+  for (const entry of entries) {
+    const names = Object.keys(require(`./${entry}`) as object).sort();
+    write(
+      join(dist, entry),
+      `import library from "./cjs/${entry}";\n\nexport const {\n  ${names.join(",\n  ")},\n} = library;\n`,
+    );
+    write(join(dist, entry.replace(/js$/, "d.ts")), `export * from "./cjs/${entry}";\n`);
+  }
 }
 
 /** The entries and all files that they import, directly or not, relative to `dist`. */
