@@ -19,6 +19,10 @@ function(release_library target)
     $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=>)
   target_link_options(${target} PRIVATE -static-libstdc++ -static-libgcc -s
     LINKER:--exclude-libs,ALL LINKER:--gc-sections LINKER:--as-needed LINKER:--version-script,${script})
+  # Node itself has what the addon lacks.
+  if(NOT target STREQUAL nextpatch)
+    target_link_options(${target} PRIVATE LINKER:-z,defs)
+  endif()
   set_target_properties(${target} PROPERTIES
     BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN" LINK_DEPENDS ${script})
 endfunction()

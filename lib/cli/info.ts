@@ -12,6 +12,7 @@ import {
   type BackendReport,
   type DeviceReport,
   passedOverLibraries,
+  thisPackage,
 } from "../native.js";
 import { type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
 import { planConfig } from "../train/run_plan.js";
@@ -71,8 +72,8 @@ function withoutAddon(addonProblem: string): BackendReport[] {
 /** What is wrong with the addon; else where it is from, and the backends. */
 function addonText({ problem, path, package: from, version }: AddonReport, found: readonly BackendReport[]): string[] {
   if (problem !== null) return [problem];
-  // Users of a package have no use for the simulated device of the project's own tests.
-  const shown = found.filter(({ name, available }) => from === null || name !== "simt" || available);
+  // The simulated device is for the project's own tests, in a clone.
+  const shown = found.filter(({ name, available }) => name !== "simt" || available || thisPackage().clone);
   return [from === null ? `addon: ${path}` : `addon: ${from} ${version}`, ...shown.map(describe)];
 }
 

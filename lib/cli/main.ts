@@ -8,7 +8,7 @@ import { nodeProblem } from "../native/problems.js";
 
 const machine = thisMachine();
 if (isTooOld(machine.node)) {
-  process.stderr.write(`nextpatch: ${nodeProblem(machine)}\n`);
+  process.stderr.write(`${nodeProblem(machine)}\n`);
   process.exitCode = 1;
 } else {
   await import("./program.js");

@@ -63,6 +63,7 @@ function report(error: unknown): number {
   // Commander has printed its message; help and version exit with its code 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const { message, stack } = error as Error;
-  process.stderr.write(`nextpatch: ${flags().verbose ? (stack ?? message) : message}\n`);
+  const text = flags().verbose ? (stack ?? message) : message;
+  process.stderr.write(`${text.startsWith("nextpatch") ? "" : "nextpatch: "}${text}\n`);
   return error instanceof ConfigError ? 2 : 1;
 }

@@ -63,19 +63,48 @@ dpkg-source --no-check -x "$downloads/onednn_$version.dsc" "$source" > "$work/un
 }
 
 # ---- What is left out -----------------------------------------------------------------------------------
-# oneDNN's own switches drop a primitive from its lists, but still compile all of it. Its sources are globbed, so that
-# files which nothing refers to any more can simply be absent: a third of the time to build it.
+# oneDNN's own switches drop a primitive from its lists, but still compile all of it. Here its sources go too, which
+# oneDNN's build globs: that leaves a quarter of the time to compile and of the size. What is missed shows when a backend
+# is linked (native/release.cmake lets no symbol stay undefined).
 cd "$source/src/cpu"
-rm -f rnn/*.cpp */rnn/*.cpp */lrn/*.cpp */prelu/*.cpp */shuffle/*.cpp
-# The lists and what products are composed of (injectors, gemm, brgemm) stay.
-find . -name '*.cpp' ! -name '*_list.cpp' \
-  ! -path '*/matmul/*' ! -path '*/reorder/*' ! -path '*/gemm/*' ! -path '*/brgemm/*' ! -path '*/injectors/*' |
-  grep -E 'conv(olution)?[_.]|deconv|pool|lrn|normalization|softmax|resampling|inner_product|shuffle|prelu|reduction' |
-  xargs rm
-# Reorders of f32 and bf16 only.
+others="batch_normalization binary convolution deconvolution eltwise group_normalization inner_product \
+layer_normalization lrn pooling prelu reduction resampling rnn shuffle softmax"
+{
+  echo '#include "cpu/cpu_engine.hpp"'
+  echo 'namespace dnnl { namespace impl { namespace cpu {'
+  for kind in $others; do
+    rm "cpu_${kind}_list.cpp" "../common/$kind.cpp"
+    echo "const impl_list_item_t *get_${kind}_impl_list(const ${kind}_desc_t *) {"
+    echo '    static const impl_list_item_t none[] = {nullptr};'
+    echo '    return none;'
+    echo '}'
+  done
+  echo '}}}'
+} > cpu_empty_lists.cpp
+rm -f ../common/convolution_pd.cpp rnn/*.cpp */rnn/*.cpp */lrn/*.cpp */prelu/*.cpp */shuffle/*.cpp
+rm -f ref_binary.cpp ref_eltwise.cpp */jit_uni_binary*.cpp */jit_uni_eltwise*.cpp
+unused='conv(olution)?[_.]|deconv|pool|lrn|normalization|softmax|resampling|inner_product|shuffle|prelu|reduction'
+find . -name '*.cpp' ! -path '*/matmul/*' ! -path '*/reorder/*' ! -path '*/gemm/*' ! -path '*/brgemm/*' \
+  ! -path '*/injectors/*' ! -name '*gemm_inner_product_utils.cpp' | grep -E "$unused" | xargs rm
+
+# f32 and bf16 only: no sparse or 8-bit products, no reorders of other types.
+integers='gemm_x8s8s32x_matmul|ref_matmul_int8|jit_uni_sparse_matmul|ref_sparse_matmul'
+sed -i -E "/CPU_INSTANCE\w*\(($integers)_t\)/d" matmul/cpu_matmul_list.cpp
+find matmul */matmul -name '*.cpp' | grep -E "/($integers)\.cpp" | xargs rm
 kept='regular_(f32_f32|f32_bf16|bf16)'
 sed -i -E "/_impl_list_map\(\)\},\$/{/$kept/!d}" reorder/cpu_reorder.cpp
 find reorder -name 'cpu_reorder_*.cpp' | grep -vE "$kept\.cpp" | xargs rm
+# Nor, on x86, gemm's kernels for 8 bits and for processors with AVX but not AVX2 (of 2011 and 2012: SSE 4.1 there).
+perl -0pi -e '
+  s/case data_type::s8:.*?(?=case data_type::bf16:)//sg;
+  s/#if __BUILD_GEMM_AVX2\n\s*\} else if \(mayiuse\(avx\)\) \{((?!#endif|gemv).)*#endif\n//sg' x64/gemm/gemm_info.cpp
+find x64/gemm/s8x8s32 -name '*.cpp' ! -name jit_avx512_core_gemv_s8x8s32.cpp -delete
+rm x64/gemm/f32/jit_avx_kernel_*.cpp x64/gemm/f32/jit_avx_f32_copy_*.cpp
+
+# What writes machine code runs once a product's shape, and takes twice as long to compile with all optimizations:
+# oneDNN compiles some of it with few, here all.
+sed -i -E 's#^(\s*)(\S*)/gemm/\*/\*_kern_autogen.cpp\)#\1\2/gemm/*/*_kern*.cpp \2/injectors/*.cpp \2/brgemm/jit_*.cpp \
+\1\2/utils/*.cpp \2/matmul/*_copy_utils.cpp)#' x64/CMakeLists.txt
 # Debian's build needs spdlog for a logger that is switched off here.
 sed -i '/find_package(spdlog REQUIRED)/d' "$source/src/CMakeLists.txt"
 

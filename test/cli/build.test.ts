@@ -34,7 +34,7 @@ describe("nextpatch build without its tools", () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     const [first, ...rest] = stderr.trimEnd().split("\n");
     expect(first).toBe(
-      "nextpatch: nextpatch build needs what is missing here: g++ 10 or later; cmake 3.22 or later; make or ninja; " +
+      "nextpatch build needs what is missing here: g++ 10 or later; cmake 3.22 or later; make or ninja; " +
         "oneDNN (its headers and library)",
     );
     const sudo = root ? "" : "sudo ";
@@ -103,7 +103,7 @@ file(WRITE \${CMAKE_BINARY_DIR}/settings "\${NEXTPATCH_CUDA} \${NEXTPATCH_SIMT} 
     const { code, stdout, stderr } = await nextpatch("build");
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     const lines = stderr.trimEnd().split("\n").slice(-3);
-    expect(lines[0]).toMatch(/^nextpatch: nextpatch build failed: .*addon\.cpp:1.*error/);
+    expect(lines[0]).toMatch(/^nextpatch build failed: .*addon\.cpp:1.*error/);
     expect(lines.slice(1)).toEqual(["For all that was printed:", `  less ${path("build/build.log")}`]);
   });
 

@@ -87,7 +87,7 @@ it.each([
 ])("%s %s ends with 1 and one message", async (...args) => {
   const { code, stdout, stderr } = await nextpatch(...args.filter((word) => word !== undefined));
   expect({ code, stdout: args.includes("--check") ? "" : stdout }).toEqual({ code: 1, stdout: "" });
-  expect(stderr).toMatch(/^nextpatch: .*the package @nextpatch\/linux-\w+ is not installed/);
+  expect(stderr).toMatch(/^nextpatch.*the package @nextpatch\/linux-\w+ is not installed/);
   expect(stderr).not.toMatch(/^ {4}at /m);
   expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(6);
 });
@@ -95,7 +95,7 @@ it.each([
 it("an old Node is named, whatever is asked", () => {
   const { code, stdout, stderr } = on({ version: "v18.20.0" }, "--help");
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-  expect(stderr).toMatch(/^nextpatch: nextpatch needs Node 20 or later, and this is v18\.20\.0 .*\n.*\n.*node@24\n$/);
+  expect(stderr).toMatch(/^nextpatch needs Node 20 or later, and this is v18\.20\.0 .*\n.*\n.*node@24\n$/);
 });
 
 it("the library is imported, and reads configs, without it", () => {

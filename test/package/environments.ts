@@ -36,9 +36,9 @@ interface Environment {
 }
 
 /** A row of the manual's table. */
-export interface Row {
+interface Row {
   readonly title: string;
-  /** Such as "jest 30.5.2"; null: Node alone. */
+  /** The tool's version; null: Node alone. */
   readonly tool: string | null;
   readonly node: string | null;
   readonly works: boolean;
@@ -177,7 +177,10 @@ try {
       rows.push({ title: settings.title, tool, node: nodeVersion, works, note: settings.note ?? "" });
     }
   }
-  if (values.write) writeFileSync(join(fixtures, "results.json"), `${JSON.stringify(rows, null, 2)}\n`);
+  if (values.write) {
+    const result = { date: new Date().toISOString().slice(0, 10), rows };
+    writeFileSync(join(fixtures, "results.json"), `${JSON.stringify(result, null, 2)}\n`);
+  }
 } finally {
   if (kept === undefined) rmSync(folder, { recursive: true, force: true });
 }
