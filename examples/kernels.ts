@@ -1,6 +1,6 @@
 /**
  * The three kernels of patch-level training on your own tensors, each beside a loop that computes the same:
- * `npx tsx examples/kernels.ts`. Prints every result's largest difference from the loop's.
+ * `npx tsx node_modules/nextpatch/examples/kernels.ts`. Prints every result's largest difference from the loop's.
  */
 import { fileURLToPath } from "node:url";
 import { Device, flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "nextpatch/kernels";

@@ -1,6 +1,6 @@
 /**
  * A custom training loop, a few steps in two stages: patches of 4 tokens, then token by token.
- * `npx tsx examples/loop.ts`.
+ * `npx tsx node_modules/nextpatch/examples/loop.ts`.
  */
 import { fileURLToPath } from "node:url";
 import { AdamW, Device, Llama, learningRate, TrainingPass } from "nextpatch";
