@@ -4,7 +4,12 @@ export default {
   roots: ["<rootDir>/test"],
   testMatch: ["**/*.test.ts"],
   extensionsToTreatAsEsm: [".ts"],
-  moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
+  moduleNameMapper: {
+    "^(\\.{1,2}/.*)\\.js$": "$1",
+    // As in tsconfig.json.
+    "^nextpatch$": "<rootDir>/lib/index.ts",
+    "^nextpatch/kernels$": "<rootDir>/lib/kernels.ts",
+  },
   transform: {
     "^.+\\.ts$": [
       "@swc/jest",

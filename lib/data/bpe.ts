@@ -1,6 +1,6 @@
 /** Trains a byte-level BPE tokenizer (as GPT-2's) of any size up to 30000. */
 import { spawn } from "node:child_process";
-import { access, mkdtemp, readFile, rm } from "node:fs/promises";
+import { access, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ export const MAX_TRAINED_VOCAB = 30_000;
  * blocks its thread until it is done.
  */
 const TRAIN_SCRIPT = `
-const { Tokenizer, BPE, byteLevelPreTokenizer } = require(process.argv[1]);
+const { Tokenizer, BPE, byteLevelPreTokenizer } = require(process.argv[2]);
 const { files, out } = JSON.parse(require("node:fs").readFileSync(0, "utf8"));
 const tokenizer = new Tokenizer(BPE.empty());
 tokenizer.setPreTokenizer(byteLevelPreTokenizer(false, true));
@@ -104,7 +104,10 @@ async function learnMerges(files: readonly string[], signal?: AbortSignal): Prom
   const folder = await mkdtemp(join(tmpdir(), "nextpatch-bpe-"));
   try {
     const out = join(folder, "trained.json");
-    await runTrainer(JSON.stringify({ files, out }), signal);
+    // A file, not `-e`: not every engine that runs Node's programs takes code that is CommonJS as an argument.
+    const script = join(folder, "train.cjs");
+    await writeFile(script, TRAIN_SCRIPT);
+    await runTrainer(script, JSON.stringify({ files, out }), signal);
     const trained = JSON.parse(await readFile(out, "utf8")) as { model: { merges: [string, string][] } };
     return trained.model.merges;
   } finally {
@@ -112,10 +115,11 @@ async function learnMerges(files: readonly string[], signal?: AbortSignal): Prom
   }
 }
 
-async function runTrainer(input: string, signal?: AbortSignal): Promise<void> {
+async function runTrainer(script: string, input: string, signal?: AbortSignal): Promise<void> {
   const require = createRequire(import.meta.url);
-  const child = spawn(process.execPath, ["-e", TRAIN_SCRIPT, require.resolve("tokenizers")], {
+  const child = spawn(process.execPath, [script, require.resolve("tokenizers")], {
     stdio: ["pipe", "ignore", "pipe"],
+    env: { ...process.env, ELECTRON_RUN_AS_NODE: "1" }, // in Electron, execPath is an Electron that starts a program
     ...(signal === undefined ? {} : { signal }),
   });
   let complaints = "";

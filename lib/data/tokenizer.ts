@@ -18,7 +18,7 @@ export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
   } catch (cause) {
     throw new DataError(
       `tokenizers: expected the package for ${process.platform}-${process.arch} but received none that loads ` +
-        `(reinstall with \`npm ci\`, which brings binaries for Linux, macOS and Windows): ${firstLine(cause)}`,
+        `(to install it: npm install tokenizers): ${firstLine(cause)}`,
       { cause },
     );
   }

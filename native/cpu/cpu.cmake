@@ -2,7 +2,7 @@
 # for one set can be linked into another. The addon opens the best one that the processor supports.
 set(CPU_NOTE ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/nextpatch_cpu_baseline.missing)
 file(REMOVE ${CPU_NOTE})
-set(NEXTPATCH_ONEDNN "" CACHE PATH "Prefix of a static oneDNN (scripts/release/onednn.sh); empty: the machine's own")
+set(NEXTPATCH_ONEDNN "" CACHE PATH "Prefix of a static oneDNN; empty: the machine's own")
 if(NEXTPATCH_ONEDNN)
   set(DNNL_INCLUDE_DIR ${NEXTPATCH_ONEDNN}/include)
   set(DNNL_LIBRARY ${NEXTPATCH_ONEDNN}/lib/libdnnl.a)

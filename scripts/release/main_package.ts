@@ -23,7 +23,10 @@ const required = [
   "dist/kernels.js",
   "dist/kernels.d.ts",
   "dist/cli/main.js",
+  "dist/cjs/index.js",
+  "schema.json",
   "docs/config.md",
+  "docs/install.md",
   "docs/method.md",
   "examples/README.md",
 ] as const;
@@ -33,7 +36,9 @@ const allowed = [
   /^(LICENSE|README\.md|CHANGELOG\.md|package\.json|schema\.json|CMakeLists\.txt|binding\.d\.ts)$/,
   /^dist\/.*(\.js|\.d\.ts|\/package\.json)$/,
   /^native\/(?!simt\/)/,
-  /^docs\/([^/]+\.md|images\/.*)$/,
+  /^docs\/([^/]+\.md|images\/.*|results\/.*\.(md|png))$/,
+  // What the pages link to.
+  /^bench\/(results\/.*\.(md|txt|json)|peers\/README\.md)$/,
   /^examples\//,
 ];
 
