@@ -165,5 +165,5 @@ printf 'ok   package: %s\n' "$row"
 
 # ---- What an installation weighs ------------------------------------------------------------------------
 echo "an installation by npm, in MB:"
-(cd "$weigh/project/node_modules" && du -sk -- * @nextpatch/* | grep -v '@nextpatch$' | sort -rn | head -n 12 &&
-  du -sk . ) | awk '{ printf "%8.1f  %s\n", $1 / 1024, $2 == "." ? "all" : $2 }'
+(cd "$weigh/project/node_modules" && du -sk -- [!@]* @*/* | sort -rn | head -n 12 && du -sk .) |
+  awk '{ printf "%8.1f  %s\n", $1 / 1024, $2 == "." ? "all" : $2 }'
