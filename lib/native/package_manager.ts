@@ -30,6 +30,12 @@ export function installLine(name: string, folder: string, manager = packageManag
   return `${manager} add ${name}`;
 }
 
+/** The line that installs the optional packages that an installation left out. */
+export function optionalLine(folder: string, manager = packageManager(folder)): string {
+  if (manager !== "npm") return `${manager} install`;
+  return `npm install ${isGlobal(folder) ? "--global nextpatch " : ""}--include=optional`;
+}
+
 /** The line that puts a damaged package's folder in order again. */
 export function reinstallLine(name: string, folder: string, manager = packageManager(folder)): string {
   if (manager === "pnpm") return "pnpm install --force";

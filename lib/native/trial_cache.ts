@@ -1,6 +1,6 @@
 /** Remembers what came of trials, so that their cost is paid once for an addon, a processor and a driver. */
 import { createHash, randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import { type Crashes, canTry, tryAddon } from "./trial.js";
@@ -89,7 +89,8 @@ function remember(key: string, crashes: Crashes): void {
   const written = `${file}.${randomUUID()}`;
   const entries = Object.entries({ ...readVerdicts(), [key]: crashes });
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    // Not recursive: a home that does not exist is not made, and where that is impossible Node tries for ever.
+    for (const folder of [dirname(dirname(file)), dirname(file)]) if (!existsSync(folder)) mkdirSync(folder);
     try {
       writeFileSync(written, JSON.stringify(Object.fromEntries(entries.slice(-kept))));
       renameSync(written, file);

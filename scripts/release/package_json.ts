@@ -22,26 +22,32 @@ export const readPackageJson = (folder: string): PackageJson =>
 /** Of use in a clone only: a user's npm must run nothing, and compile nothing. */
 const cloneOnly = ["scripts", "devDependencies", "overrides", "os", "cpu"];
 
+/** Where the packages come from. npm gives no provenance to one that names another repository than its workflow's. */
+function repository(own: PackageJson): object {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env;
+  if (own.repository !== undefined) return { repository: own.repository };
+  return name === undefined ? {} : { repository: { type: "git", url: `git+${server}/${name}.git` } };
+}
+
 /** The main package's: nothing to run, and the platform packages at exactly this version. */
 export function mainPackageJson(own: PackageJson): PackageJson {
   const kept = Object.entries(own).filter(([key]) => !cloneOnly.includes(key));
   const optionalDependencies = Object.fromEntries(
     platforms.filter(({ withMain }) => withMain).map(({ name }) => [name, own.version]),
   );
-  return { ...(Object.fromEntries(kept) as PackageJson), optionalDependencies };
+  return { ...(Object.fromEntries(kept) as PackageJson), ...repository(own), optionalDependencies };
 }
 
 /** A platform package's: binaries and no JavaScript. npm installs it where `os`, `cpu` and `libc` fit. */
 export function platformPackageJson(own: PackageJson, platform: Platform, files: readonly string[]): PackageJson {
-  const { version, author, license, engines, repository, homepage, bugs } = own;
-  const links = { repository, homepage, bugs };
+  const { version, author, license, engines } = own;
   return {
     name: platform.name,
     version,
     description: `For nextpatch: ${platform.brings}.`,
     author,
     license,
-    ...Object.fromEntries(Object.entries(links).filter(([, link]) => link !== undefined)),
+    ...repository(own),
     engines,
     os: ["linux"],
     cpu: [platform.cpu],

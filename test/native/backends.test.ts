@@ -152,6 +152,8 @@ describe("a verdict", () => {
     makeFakeBackend(addon, { signal: "SIGILL" });
     process.env.XDG_CACHE_HOME = addon; // a file, which cannot hold one
     for (const _ of [1, 2]) expect(crashesOf(addon, [], version)).toEqual({ [addon]: "SIGILL" });
+    process.env.XDG_CACHE_HOME = "/proc/none";
+    expect(crashesOf(addon, [], version)).toEqual({ [addon]: "SIGILL" });
     process.env.XDG_CACHE_HOME = folder("cache");
     mkdirSync(folder("cache/nextpatch"), { recursive: true });
     for (const text of ["{", "[]", '"text"', "null"]) {

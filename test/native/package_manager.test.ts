@@ -1,7 +1,13 @@
 /** What to type, for the package manager at hand. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { expect, it } from "@jest/globals";
-import { commandLine, installLine, packageManager, reinstallLine } from "../../lib/native/package_manager.js";
+import {
+  commandLine,
+  installLine,
+  optionalLine,
+  packageManager,
+  reinstallLine,
+} from "../../lib/native/package_manager.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const folder = temporaryFolder();
@@ -53,4 +59,14 @@ it("installs beside a package that npm installed for the whole machine", () => {
   mkdirSync(root, { recursive: true });
   expect(installLine("a@1", root, "npm")).toBe("npm install --global a@1");
   expect(commandLine("build", root, "npm")).toBe("nextpatch build");
+});
+
+it("brings what was left out", () => {
+  const inside = folder("left/out");
+  mkdirSync(inside, { recursive: true });
+  expect(optionalLine(inside, "npm")).toBe("npm install --include=optional");
+  expect(optionalLine(inside, "pnpm")).toBe("pnpm install");
+  const global = folder("usr/lib/node_modules/nextpatch");
+  mkdirSync(global, { recursive: true });
+  expect(optionalLine(global, "npm")).toBe("npm install --global nextpatch --include=optional");
 });
