@@ -8,6 +8,7 @@ interface Result {
   readonly tool: string | null;
   readonly node: string | null;
   readonly works: boolean;
+  readonly date: string;
   readonly note: string;
 }
 
@@ -15,18 +16,18 @@ const file = new URL("../test/package/environments/results.json", import.meta.ur
 
 /** The page with the table between its marks. */
 export function withEnvironments(page: string): string {
-  const { date, rows } = JSON.parse(readFileSync(file, "utf8")) as { date: string; rows: readonly Result[] };
+  const rows = JSON.parse(readFileSync(file, "utf8")) as readonly Result[];
   const lines = [...new Set(rows.map(({ title }) => title))].map((title) => {
     const same = rows.filter((row) => row.title === title);
-    const { tool, note } = same[0]!;
+    const { tool, date, note } = same[0]!;
     const nodes = (works: boolean) => same.filter((row) => row.works === works).map(({ node }) => node ?? "");
     const failed = nodes(false);
     const remarks = [note, failed.length > 0 ? `does not work${failed[0] ? ` on ${failed.join(", ")}` : ""}` : ""];
-    return `| ${title} | ${tool ?? ""} | ${nodes(true).join(", ")} | ${remarks.filter(Boolean).join("; ")} |`;
+    return `| ${title} | ${tool ?? ""} | ${nodes(true).join(", ")} | ${date} | ${remarks.filter(Boolean).join("; ")} |`;
   });
   const table = [
-    `| environment (${date}) | its version | on Node | with |`,
-    "|---|---|---|---|",
+    "| environment | its version | on Node | tried | with |",
+    "|---|---|---|---|---|",
     ...lines.sort((a, b) => a.localeCompare(b, "en")),
   ].join("\n");
   return page.replace(/(<!-- environments -->\n)[\s\S]*?(<!-- end -->)/, (_, begin, end) => `${begin}${table}\n${end}`);

@@ -42,6 +42,7 @@ interface Row {
   readonly tool: string | null;
   readonly node: string | null;
   readonly works: boolean;
+  readonly date: string;
   readonly note: string;
 }
 
@@ -132,7 +133,7 @@ function failure(where: string, run: readonly string[], node: string | null): st
         cwd: where,
         env,
         encoding: "utf8",
-        timeout: 300_000,
+        timeout: 1_200_000,
       });
       if (status !== 0 || !stdout.concat(stderr).includes("used: loss ")) {
         return `${command}: exit code ${status}\n${stdout}${stderr}`;
@@ -174,12 +175,16 @@ try {
         process.exitCode = 1;
       }
       const works = problem === null;
-      rows.push({ title: settings.title, tool, node: nodeVersion, works, note: settings.note ?? "" });
+      const date = new Date().toISOString().slice(0, 10);
+      rows.push({ title: settings.title, tool, node: nodeVersion, works, date, note: settings.note ?? "" });
     }
   }
   if (values.write) {
-    const result = { date: new Date().toISOString().slice(0, 10), rows };
-    writeFileSync(join(fixtures, "results.json"), `${JSON.stringify(result, null, 2)}\n`);
+    // Rows of what was not tried now stay.
+    const file = join(fixtures, "results.json");
+    const before = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Row[]) : [];
+    const others = before.filter(({ title }) => !rows.some((row) => row.title === title));
+    writeFileSync(file, `${JSON.stringify([...others, ...rows], null, 2)}\n`);
   }
 } finally {
   if (kept === undefined) rmSync(folder, { recursive: true, force: true });

@@ -167,3 +167,6 @@ printf 'ok   package: %s\n' "$row"
 echo "an installation by npm, in MB:"
 (cd "$weigh/project/node_modules" && du -sk -- [!@]* @*/* | sort -rn | head -n 12 && du -sk .) |
   awk '{ printf "%8.1f  %s\n", $1 / 1024, $2 == "." ? "all" : $2 }'
+
+# ---- Where JavaScript runs: the part that takes two minutes ---------------------------------------------
+npx tsx "$here/environments.ts" --quick --release "$release"

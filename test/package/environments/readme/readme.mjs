@@ -1,13 +1,12 @@
 /** Types what the README of the installed package says, from an empty project to a text; then runs the examples. */
 import { execSync } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-mkdirSync("project", { recursive: true });
-// What is installed for this test is the project's: the registry may not have this version.
-cpSync("node_modules", "project/node_modules", { recursive: true, verbatimSymlinks: true });
-process.chdir("project");
+rmSync("project", { recursive: true, force: true });
+mkdirSync("project");
 const readme = readFileSync("node_modules/nextpatch/README.md", "utf8");
+process.chdir("project");
 const sections = readme.split(/^## /m);
 const section = sections.find((text) => text.startsWith("Use it in your project"));
 const block = (language, text) => new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(text)[1];
@@ -18,9 +17,12 @@ function type(line) {
 }
 
 const lines = block("sh", section).replaceAll("\\\n", " ").trim().split("\n");
-const [, install] = lines;
+const [init, install, ...others] = lines;
+console.log(type(init));
+// What is installed for this test is the project's: the registry may not have this version.
+cpSync("../node_modules", "node_modules", { recursive: true, verbatimSymlinks: true });
 for (const name of install.split(" ").slice(2)) readFileSync(join("node_modules", name, "package.json"));
-for (const line of lines.filter((each) => each !== install)) console.log(type(line));
+for (const line of others) console.log(type(line));
 
 // The program, with a config as the README describes it, of fewer steps.
 const sentences = Array.from({ length: 4000 }, (_, i) => `Sentence ${i} of ${(i * 7919).toString(36)}.`);
