@@ -1,6 +1,7 @@
 /**
  * Writes docs/config.md from the schema in lib/config/schema.ts, the tables of docs/results.md, that of the seeded faults
- * in docs/testing.md, and that of attention's warps in docs/cuda.md: `npm run docs`.
+ * in docs/testing.md, that of attention's warps in docs/cuda.md, and that of oneDNN's versions in docs/onednn.md:
+ * `npm run docs`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -8,6 +9,7 @@ import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
 import { withMutants } from "./mutants_table.js";
+import { withVersions } from "./onednn_table.js";
 import { withTables } from "./results_tables.js";
 import { withWarps } from "./warps_table.js";
 
@@ -130,10 +132,11 @@ function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node):
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const pages = ["config.md", "results.md", "testing.md", "cuda.md"];
-  const [config, results, testing, cuda] = pages.map((name) => new URL(name, import.meta.url));
+  const pages = ["config.md", "results.md", "testing.md", "cuda.md", "onednn.md"];
+  const [config, results, testing, cuda, onednn] = pages.map((name) => new URL(name, import.meta.url));
   writeFileSync(config!, configPage());
   writeFileSync(results!, withTables(readFileSync(results!, "utf8")));
   writeFileSync(testing!, withMutants(readFileSync(testing!, "utf8")));
   writeFileSync(cuda!, withWarps(readFileSync(cuda!, "utf8")));
+  writeFileSync(onednn!, withVersions(readFileSync(onednn!, "utf8")));
 }
