@@ -1,5 +1,5 @@
 // Times matrix products of a cpu backend library, for comparing versions of oneDNN in libraries that differ in nothing
-// else: c (+)= op(a) op(b), each for at least a twentieth of a second. The fastest run counts: others were disturbed.
+// else: c (+)= op(a) op(b), each for at least 30 ms. The fastest run counts: others were disturbed.
 // Seconds are the process's processor time over its threads, so that what else the machine does disturbs little.
 //
 //   products LIBRARY DTYPE M,N,K,transposeA,transposeB,accumulate...   prints the seconds, one line a product
@@ -20,8 +20,8 @@ using namespace nextpatch;
 
 namespace {
 
-constexpr double kSeconds = 0.05;
-constexpr int kLeast = 3;
+constexpr double kSeconds = 0.03;
+constexpr int kLeast = 2;
 
 struct Matrix {
   std::vector<uint8_t> bytes;
