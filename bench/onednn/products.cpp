@@ -1,10 +1,13 @@
 // Times matrix products of a cpu backend library, for comparing versions of oneDNN in libraries that differ in nothing
-// else: c (+)= op(a) op(b), each for at least a twentieth of a second. The fastest time counts: others were disturbed.
+// else: c (+)= op(a) op(b), each for at least 30 ms. The fastest run counts: others were disturbed.
+// Seconds are the process's processor time over its threads, so that what else the machine does disturbs little.
 //
 //   products LIBRARY DTYPE M,N,K,transposeA,transposeB,accumulate...   prints the seconds, one line a product
 #include <dlfcn.h>
+#include <sched.h>
+#include <time.h>
 
-#include <chrono>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -17,8 +20,8 @@ using namespace nextpatch;
 
 namespace {
 
-constexpr double kSeconds = 0.05;
-constexpr int kLeast = 4;
+constexpr double kSeconds = 0.03;
+constexpr int kLeast = 2;
 
 struct Matrix {
   std::vector<uint8_t> bytes;
@@ -47,8 +50,15 @@ struct Matrix {
   }
 };
 
+int cores() {
+  cpu_set_t set;
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
 double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return (double(time.tv_sec) + 1e-9 * double(time.tv_nsec)) / cores();
 }
 
 }  // namespace

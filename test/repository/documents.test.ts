@@ -10,6 +10,7 @@ import { cudaModelPage } from "../../docs/cuda_model.js";
 import { withEnvironments } from "../../docs/environments_table.js";
 import { configPage, schemaFile } from "../../docs/generate.js";
 import { withMutants } from "../../docs/mutants_table.js";
+import { withVersions } from "../../docs/onednn_table.js";
 import { withTables } from "../../docs/results_tables.js";
 import { withWarps } from "../../docs/warps_table.js";
 import { parseRunConfig } from "../../lib/config/config.js";
@@ -74,6 +75,15 @@ describe("docs/cuda.md", () => {
     const emptied = page.replace(/(<!-- warps -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
     expect(emptied.length).toBeLessThan(page.length);
     expect(withWarps(emptied)).toBe(page);
+  });
+});
+
+describe("docs/onednn.md", () => {
+  it("has the table of oneDNN's versions that `npm run docs` writes", () => {
+    const page = readFileSync(root("docs/onednn.md"), "utf8");
+    const emptied = page.replace(/(<!-- versions -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
+    expect(emptied.length).toBeLessThan(page.length);
+    expect(withVersions(emptied)).toBe(page);
   });
 });
 
