@@ -60,7 +60,7 @@ project() {
   where=$folder/$1
   shift
   mkdir -p "$where/project" "$where/home"
-  printf 'registry=%s\nupdate-notifier=false\naudit=false\nfund=false\n' "$registry" > "$where/home/.npmrc"
+  printf 'registry=%s\nloglevel=warn\nupdate-notifier=false\naudit=false\nfund=false\n' "$registry" > "$where/home/.npmrc"
   make_path "$where/bin" "$cache/clients" "$@"
   echo '{ "name": "project", "private": true, "type": "module" }' > "$where/project/package.json"
   cp "$here"/project/* "$where/project"
@@ -152,7 +152,6 @@ add npm install --omit=optional nextpatch
 check "nextpatch --help" inside npx --no-install nextpatch --help
 check "info" inside npx --no-install nextpatch info
 refused prepare text.jsonl --out data --train-tokenizer 300
-refused eval --model none --data none.bin --device cpu
 check "npm install --include=optional" inside npm install --include=optional
 check "prepare" inside npx --no-install nextpatch prepare text.jsonl --out data --train-tokenizer 300 --val-fraction 0.1
 
@@ -166,8 +165,8 @@ printf 'ok   package: %s\n' "$row"
 
 # ---- What an installation weighs ------------------------------------------------------------------------
 echo "an installation by npm, in MB:"
-(cd "$weigh/project/node_modules" && du -sk -- * @nextpatch/* | grep -v '@nextpatch$' | sort -rn | head -n 12 &&
-  du -sk . ) | awk '{ printf "%8.1f  %s\n", $1 / 1024, $2 == "." ? "all" : $2 }'
+(cd "$weigh/project/node_modules" && du -sk -- [!@]* @*/* | sort -rn | head -n 12 && du -sk .) |
+  awk '{ printf "%8.1f  %s\n", $1 / 1024, $2 == "." ? "all" : $2 }'
 
 # ---- Where JavaScript runs: the part that takes two minutes ---------------------------------------------
 npx tsx "$here/environments.ts" --quick --release "$release"
