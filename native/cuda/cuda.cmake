@@ -58,7 +58,8 @@ target_include_directories(nextpatch_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_IN
 # lists the same). Compressed, it is a quarter as large.
 target_compile_options(nextpatch_cuda PRIVATE
   $<$<COMPILE_LANGUAGE:CUDA>:-gencode=arch=compute_80,code=[sm_80,sm_86,sm_89] -gencode=arch=compute_90a,code=sm_90a
-    -gencode=arch=compute_90,code=compute_90 -Xfatbin=-compress-all -lineinfo
+    -gencode=arch=compute_90,code=compute_90 -Xfatbin=-compress-all
+    $<$<NOT:$<BOOL:${NEXTPATCH_RELEASE}>>:-lineinfo>  # which has the paths of the sources
     -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unused-parameter>)
 target_link_libraries(nextpatch_cuda PRIVATE Threads::Threads ${CMAKE_DL_LIBS} rt)

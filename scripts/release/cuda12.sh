@@ -1,27 +1,44 @@
 #!/usr/bin/env bash
-# CUDA 12.4 from Debian 13's packages, unpacked aside and not installed: prints the folder, for CUDA_HOME. What a
-# compiler needs of 1 GB of packages is kept in .cache/.
+# CUDA 12.4 from Debian 13's packages, in the folders that nvcc and CMake expect, without installing anything: prints
+# the folder, for CUDA_HOME. It is what a compiler needs, 160 MB of 1 GB of packages, kept in .cache/.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 here=$root/scripts/release cuda=$root/.cache/cuda12
 version=12.4.127~12.4.1-2 compiler_version=12.4.131~12.4.1-2
-if [ ! -e "$cuda/complete" ]; then
-  rm -rf "$cuda"
-  mkdir -p "$cuda/debs"
-  (
-    # shellcheck source=scripts/release/private_apt.sh
-    . "$here/private_apt.sh"
-    private_apt "$root/.cache/apt-cuda" "deb trixie main non-free"
-    cd "$cuda/debs"
-    apt-get -qq download "nvidia-cuda-toolkit=$compiler_version" "libnvvm4=$compiler_version" \
-      "nvidia-cuda-dev=$version" libcu++-dev/trixie libcub-dev/trixie libthrust-dev/trixie
-  ) >&2
-  for deb in "$cuda"/debs/*.deb; do
-    dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$cuda" --wildcards --no-wildcards-match-slash --ignore-failed-read \
-      ./usr/bin ./usr/include ./usr/lib/cuda ./usr/lib/nvidia-cuda-toolkit ./usr/share/doc \
-      './usr/lib/x86_64-linux-gnu/libcud*.a' './usr/lib/x86_64-linux-gnu/libnvvm*' 2> /dev/null || true
-  done
-  rm -rf "$cuda/debs"
-  touch "$cuda/complete"
+if [ -e "$cuda/complete" ]; then
+  echo "$cuda"
+  exit 0
 fi
-echo "$cuda/usr"
+
+rm -rf "$cuda"
+mkdir -p "$cuda"/{debs,unpacked}
+(
+  # shellcheck source=scripts/release/private_apt.sh
+  . "$here/private_apt.sh"
+  private_apt "$root/.cache/apt-cuda" "deb trixie main non-free"
+  cd "$cuda/debs"
+  apt-get -qq download "nvidia-cuda-toolkit=$compiler_version" "nvidia-cuda-dev=$version" \
+    libcu++-dev libcub-dev libthrust-dev
+) >&2
+for deb in "$cuda"/debs/*.deb; do
+  # Without 2 GB of static libraries: cuBLAS is found at run time, the others are not used.
+  dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$cuda/unpacked" \
+    --exclude 'libcu[bfrs]*.a' --exclude 'libnp*.a' --exclude 'libnv*.a' --exclude usr/share/doc
+done
+
+mv "$cuda/unpacked/usr/include" "$cuda"
+mkdir -p "$cuda"/{bin,lib64,nvvm}
+tools=$cuda/unpacked/usr/lib/nvidia-cuda-toolkit
+cp -r "$cuda"/unpacked/usr/bin/{cudafe++,fatbinary,nvlink,ptxas,cuobjdump,bin2c} "$tools"/bin/{nvcc,cicc,crt} "$cuda/bin"
+cp -r "$tools/libdevice" "$cuda/nvvm"
+cp "$cuda"/unpacked/usr/lib/x86_64-linux-gnu/libcuda*.a "$cuda/lib64"
+cat > "$cuda/bin/nvcc.profile" <<'PROFILE'
+TOP = $(_HERE_)/..
+NVVMIR_LIBRARY_DIR = $(TOP)/nvvm/libdevice
+PATH += $(TOP)/bin:
+INCLUDES += "-I$(TOP)/include" $(_SPACE_)
+LIBRARIES =+ $(_SPACE_) "-L$(TOP)/lib64"
+PROFILE
+rm -rf "$cuda"/{debs,unpacked}
+touch "$cuda/complete"
+echo "$cuda"

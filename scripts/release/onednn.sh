@@ -54,8 +54,11 @@ if ! verify > /dev/null 2>&1; then
   )
   verify
 fi
-work=$(mktemp -d)
+# Always the same folder, so that ccache knows the files again (CMAKE_CXX_COMPILER_LAUNCHER=ccache).
+work=$root/.cache/onednn/build-$arch
 trap 'rm -rf "$work"' EXIT
+rm -rf "$work"
+mkdir -p "$work"
 source=$work/onednn build=$work/build
 dpkg-source --no-check -x "$downloads/onednn_$version.dsc" "$source" > "$work/unpacked" 2>&1 || {
   cat "$work/unpacked" >&2
@@ -105,6 +108,8 @@ rm x64/gemm/f32/jit_avx_kernel_*.cpp x64/gemm/f32/jit_avx_f32_copy_*.cpp
 # oneDNN compiles some of it with few, here all.
 sed -i -E 's#^(\s*)(\S*)/gemm/\*/\*_kern_autogen.cpp\)#\1\2/gemm/*/*_kern*.cpp \2/injectors/*.cpp \2/brgemm/jit_*.cpp \
 \1\2/utils/*.cpp \2/matmul/*_copy_utils.cpp)#' x64/CMakeLists.txt
+# Where /sys has no register of the processor's identity, as in some containers, it says so on stderr.
+sed -i '/MIDR_EL1 sysfs entry/d' aarch64/xbyak_aarch64/src/util_impl_linux.h
 # Debian's build needs spdlog for a logger that is switched off here.
 sed -i '/find_package(spdlog REQUIRED)/d' "$source/src/CMakeLists.txt"
 
