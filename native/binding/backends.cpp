@@ -17,6 +17,17 @@ std::string text(const Napi::CallbackInfo& info, size_t index, const char* what)
                              std::string(what) + ": expected a string but received " + describe(info[index]));
 }
 
+std::string backend_name(const Napi::CallbackInfo& info, const char* what) {
+  const std::string name = text(info, 0, what);
+  std::string names;
+  for (const std::string& known : backend_names()) {
+    if (name == known) return name;
+    names += (names.empty() ? "" : ", ") + known;
+  }
+  throw Napi::RangeError::New(info.Env(),
+                              std::string(what) + ": expected one of " + names + " but received " + describe(info[0u]));
+}
+
 Napi::Value backends(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Array out = Napi::Array::New(env);
@@ -57,12 +68,12 @@ void exclude(const Napi::CallbackInfo& info) {
 }
 
 void explain(const Napi::CallbackInfo& info) {
-  explain_missing(text(info, 0, "explainMissing: backend"), text(info, 1, "explainMissing: problem"));
+  explain_missing(backend_name(info, "explainMissing: backend"), text(info, 1, "explainMissing: problem"));
 }
 
 Napi::Value libraries(const Napi::CallbackInfo& info) {
   Napi::Array out = Napi::Array::New(info.Env());
-  for (const std::string& file : backend_libraries(text(info, 0, "backendLibraries: backend"))) {
+  for (const std::string& file : backend_libraries(backend_name(info, "backendLibraries: backend"))) {
     out.Set(out.Length(), file);
   }
   return out;

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <system_error>
 
 #include "version.h"
 
@@ -94,7 +95,8 @@ std::vector<fs::path> existing_files(const std::string& name, std::string& probl
   const std::vector<std::string> names = file_names(name, problem);
   for (const fs::path& folder : known().folders) {
     for (const std::string& file : names) {
-      if (fs::exists(folder / file)) files.push_back(folder / file);
+      std::error_code unusable;  // a folder that cannot be looked into holds none
+      if (fs::exists(folder / file, unusable)) files.push_back(folder / file);
     }
   }
   return files;
