@@ -147,7 +147,7 @@ class Runner {
       // On a GPU they would still complete, and overwrite what the block stores there by then.
       if (const size_t copies = block_.current->copies.size())
         fail("exits with " + std::to_string(copies) + " cp.async that it never waited for");
-      if (const std::string why = unfinished_wgmmas(*block_.current); !why.empty()) fail(why);
+      if (has_unfinished_wgmmas(*block_.current)) fail("exits with a wgmma that it never waited for");
       return true;
     } catch (Stopped& stopped) {
       problem_ = std::move(stopped.why);
@@ -186,6 +186,7 @@ class Runner {
       if (!problem_.empty()) return;
     }
     problem_ = block_.deadlock();
+    if (problem_.empty()) problem_ = uneven_warpgroup(block_);
   }
 
   // Turns warp by warp in random order, the lanes of each warp in random order too.
@@ -314,8 +315,6 @@ std::string run_grid(const char* kernel, dim3 grid, dim3 block, size_t shared_by
 Block& current_block() { return runner().block(); }
 void wait_for_others() { runner().wait(); }
 
-void fail(const std::string& why) {
-  throw Stopped{"thread " + text(threadIdx) + ": " + why};
-}
+void fail(const std::string& why) { throw Stopped{"thread " + text(threadIdx) + ": " + why}; }
 
 }  // namespace nextpatch::simt

@@ -196,13 +196,19 @@ void commit(Nothing* const*, unsigned) {
 
 }  // namespace
 
-std::string unfinished_wgmmas(const Thread& thread) {
-  const Block& block = current_block();
-  const size_t warp = size_t(thread.linear / 32);
-  if (!block.warps[warp].wgmmas.empty()) return "exits with a wgmma that it never waited for";
-  if (warp / 4 >= block.warpgroups.size()) return {};
-  const Warpgroup& group = block.warpgroups[warp / 4];
-  if (group.begun[warp % 4] != group.calls.size()) return "exits with fewer wgmma than others of its warpgroup";
+bool has_unfinished_wgmmas(const Thread& thread) {
+  return !current_block().warps[size_t(thread.linear / 32)].wgmmas.empty();
+}
+
+std::string uneven_warpgroup(const Block& block) {
+  for (size_t g = 0; g < block.warpgroups.size(); ++g) {
+    const Warpgroup& group = block.warpgroups[g];
+    for (size_t warp = 0; warp < 4; ++warp) {
+      if (group.begun[warp] == group.calls.size()) continue;
+      return "warp " + std::to_string(4 * g + warp) + " began " + std::to_string(group.begun[warp]) +
+             " wgmma, others of its warpgroup " + std::to_string(group.calls.size());
+    }
+  }
   return {};
 }
 

@@ -38,9 +38,13 @@ struct Warpgroup {
   size_t begun[4] = {};
 };
 
+struct Block;
 struct Thread;
 
-// Why the thread may not exit; empty if it may.
-std::string unfinished_wgmmas(const Thread& thread);
+// Whether the thread's warp has products that it did not wait for.
+bool has_unfinished_wgmmas(const Thread& thread);
+
+// Called when all threads are done: a warp that began fewer products than others of its warpgroup, or empty.
+std::string uneven_warpgroup(const Block& block);
 
 }  // namespace nextpatch::simt
