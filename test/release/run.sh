@@ -11,7 +11,7 @@ scripts/release/native.sh x64 "$cache/x64" > "$cache/log" 2>&1 || { cat "$cache/
 # A copy, since jest follows links, to where the local build is.
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-cp -r lib test package.json binding.d.ts jest.config.js native "$folder"
+cp -r lib test scripts package.json binding.d.ts jest.config.js native "$folder"
 ln -s "$PWD/node_modules" "$folder"
 mkdir "$folder/build"
 ln -s "$cache/x64" "$folder/build/Release"

@@ -1,8 +1,22 @@
-// glibc 2.35's _dl_find_object, for libraries that also load with glibc 2.34: a libgcc that was built with a newer
-// glibc finds a function's unwinding table by it. The linker takes this one, which no other library sees.
+// What a library's own copy of libgcc's unwinder needs, beside others in the process (release.cmake).
 #include <dlfcn.h>
 #include <link.h>
 
+namespace {
+
+// A copy learns the sizes of the registers when it throws for the first time. Before that it aborts where an exception
+// of another library passes through this one, so each throws one as it is loaded.
+__attribute__((constructor)) void prepare_unwinder() {
+  try {
+    throw 0;
+  } catch (int) {
+  }
+}
+
+}  // namespace
+
+// glibc 2.35's _dl_find_object, for libraries that also load with glibc 2.34: a libgcc that was built with a newer
+// glibc finds a function's unwinding table by it. The linker takes this one, which no other library sees.
 #if __GLIBC_PREREQ(2, 35)
 
 namespace {
