@@ -27,7 +27,7 @@ for (const line of others) console.log(type(line));
 // The program, with a config as the README describes it, of fewer steps.
 const sentences = Array.from({ length: 4000 }, (_, i) => `Sentence ${i} of ${(i * 7919).toString(36)}.`);
 writeFileSync("text.txt", sentences.join("\n\n"));
-writeFileSync("my.ts", block("ts", section).replace("4096", "300"));
+writeFileSync("my.mts", block("ts", section).replace("4096", "300"));
 const config = {
   name: "mine",
   $schema: "./node_modules/nextpatch/schema.json",
@@ -37,7 +37,7 @@ const config = {
   train: { steps: 4 },
 };
 writeFileSync("config.json", JSON.stringify(config));
-console.log(type("npx tsx my.ts"));
+console.log(type("npx tsx my.mts"));
 
 for (const example of ["loop", "kernels"]) {
   console.log(type(`npx tsx node_modules/nextpatch/examples/${example}.ts`));
