@@ -1,6 +1,6 @@
 /** A platform package's manifest.json, which native.sh writes: what each file is, and what it was built from. */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 export interface NativeManifest {
@@ -20,12 +20,8 @@ export interface NativeManifest {
   }[];
 }
 
-/** @throws Error if there is none */
-export function readManifest(folder: string): NativeManifest {
-  const path = join(folder, "manifest.json");
-  if (!existsSync(path)) throw new Error(`expected ${path}, which native.sh writes last, but received none`);
-  return JSON.parse(readFileSync(path, "utf8")) as NativeManifest;
-}
+export const readManifest = (folder: string): NativeManifest =>
+  JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as NativeManifest;
 
 /** What a package was built from, in a few words. */
 export function builtFrom({ commit, compiler, oneDNN, cuda }: NativeManifest): string {

@@ -27,8 +27,9 @@ export function packPlatform(platform: Platform, out: string, built: string | nu
   const stage = mkdtempSync(join(tmpdir(), `nextpatch-${platform.target}-`));
   try {
     const given = built === null ? null : join(built, platform.target);
-    if (given !== null && existsSync(given)) cpSync(given, stage, { recursive: true });
-    else build(platform, stage);
+    if (given === null || !existsSync(given)) build(platform, stage);
+    else if (existsSync(join(given, "manifest.json"))) cpSync(given, stage, { recursive: true });
+    else throw new CannotBuild(`${given} has no manifest.json, which native.sh writes last`);
     const manifest = readManifest(stage);
     copyFileSync(join(root, "LICENSE"), join(stage, "LICENSE"));
     writeFileSync(join(stage, "README.md"), platformReadme(platform, manifest));

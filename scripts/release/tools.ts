@@ -35,7 +35,9 @@ function missingCuda(target: "cuda13" | "cuda12"): string | null {
   const nvcc = home === undefined ? "nvcc" : join(home, "bin", "nvcc");
   if (!isOnPath(nvcc)) return `it needs a CUDA ${major} toolkit, and found no ${nvcc}: set CUDA_HOME`;
   const version = /release (\d+)\.\d+/.exec(execFileSync(nvcc, ["--version"], { encoding: "utf8" }));
-  return version?.[1] === major ? null : `it needs a CUDA ${major} toolkit, and ${nvcc} is CUDA ${version?.[1]}`;
+  return version?.[1] === major
+    ? null
+    : `it needs a CUDA ${major} toolkit, and ${nvcc} is CUDA ${version?.[1]}: set CUDA_HOME`;
 }
 
 const isOnPath = (tool: string): boolean =>
