@@ -23,10 +23,10 @@ export function withEnvironments(page: string): string {
     const nodes = (works: boolean) => same.filter((row) => row.works === works).map(({ node }) => node ?? "");
     const failed = nodes(false);
     const remarks = [note, failed.length > 0 ? `does not work${failed[0] ? ` on ${failed.join(", ")}` : ""}` : ""];
-    return `| ${title} | ${tool ?? ""} | ${nodes(true).join(", ")} | ${date} | ${remarks.filter(Boolean).join("; ")} |`;
+    return `| ${title} | ${tool ?? ""} | ${nodes(true).join(", ")} | ${date} | ${remarks.filter(Boolean).join("; ").replaceAll("|", "\\|")} |`;
   });
   const table = [
-    "| environment | its version | on Node | tried | with |",
+    "| environment | its version | on Node | tried | note |",
     "|---|---|---|---|---|",
     ...lines.sort((a, b) => a.localeCompare(b, "en")),
   ].join("\n");
