@@ -1,10 +1,9 @@
 // Times matrix products of a cpu backend library, for comparing versions of oneDNN in libraries that differ in nothing
 // else: c (+)= op(a) op(b), each for at least 30 ms. The fastest run counts: others were disturbed.
-// Seconds are the process's processor time over its threads, so that what else the machine does disturbs little.
+// On one thread, in seconds of its processor time, so that what else the machine does disturbs little.
 //
 //   products LIBRARY DTYPE M,N,K,transposeA,transposeB,accumulate...   prints the seconds, one line a product
 #include <dlfcn.h>
-#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -50,15 +49,10 @@ struct Matrix {
   }
 };
 
-int cores() {
-  cpu_set_t set;
-  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
 double now() {
   timespec time;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return (double(time.tv_sec) + 1e-9 * double(time.tv_nsec)) / cores();
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return double(time.tv_sec) + 1e-9 * double(time.tv_nsec);
 }
 
 }  // namespace
@@ -68,7 +62,7 @@ int main(int count, char** arguments) {
   void* library = dlopen(arguments[1], RTLD_NOW);
   if (!library) return std::fprintf(stderr, "%s\n", dlerror()), 1;
   auto* backend = reinterpret_cast<Backend* (*)()>(dlsym(library, "nextpatch_backend"))();
-  const auto context = backend->open(0, 0);
+  const auto context = backend->open(0, 1);
   context->enter();
   const DType in = std::strcmp(arguments[2], "bf16") == 0 ? DType::bf16 : DType::f32;
   for (int i = 3; i < count; ++i) {

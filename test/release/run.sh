@@ -17,4 +17,8 @@ mkdir "$folder/build"
 ln -s "$cache/x64" "$folder/build/Release"
 cd "$folder"
 export NEXTPATCH_TEST_BACKENDS=cpu
-node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js test/operations test/binding test/train/resume
+tests() { node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js "$@"; }
+tests test/operations test/binding test/train/resume
+# oneDNN's kernels for other processors than this.
+NEXTPATCH_CPU_ISA=avx2 ONEDNN_MAX_CPU_ISA=AVX2 tests test/operations/matmul
+NEXTPATCH_CPU_ISA=baseline ONEDNN_MAX_CPU_ISA=SSE41 tests test/operations/matmul
