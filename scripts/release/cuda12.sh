@@ -23,7 +23,7 @@ mkdir -p "$cuda"/{debs,unpacked}
 for deb in "$cuda"/debs/*.deb; do
   # Without 2 GB of static libraries: cuBLAS is found at run time, the others are not used.
   dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$cuda/unpacked" \
-    --exclude 'libcu[bfrs]*.a' --exclude 'libnp*.a' --exclude 'libnv*.a' --exclude usr/share/doc
+    --exclude 'libcu[bfrs]*.a' --exclude 'libnp*.a' --exclude 'libnv*.a'
 done
 
 mv "$cuda/unpacked/usr/include" "$cuda"
@@ -39,6 +39,7 @@ PATH += $(TOP)/bin:
 INCLUDES += "-I$(TOP)/include" $(_SPACE_)
 LIBRARIES =+ $(_SPACE_) "-L$(TOP)/lib64"
 PROFILE
+cp "$cuda/unpacked/usr/share/doc/nvidia-cuda-dev/copyright" "$cuda/EULA.txt"
 rm -rf "$cuda"/{debs,unpacked}
 touch "$cuda/complete"
 echo "$cuda"

@@ -68,6 +68,14 @@ if [ "$onednn" != null ]; then
   for file in "$prefix"/licenses/*; do cp "$file" "$out/licenses/oneDNN-$(basename "$file")"; done
   cp -L "$("$compiler" -print-file-name=libgomp.so.1)" "$out"
 fi
+if [ "$cuda" != null ]; then
+  # The CUDA runtime is linked in. Where NVIDIA's terms lie depends on how the toolkit was installed.
+  toolkit=$("$nvcc" -dryrun -x cu -c /dev/null -o /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')
+  terms=$(find "$toolkit" "/usr/share/doc/cuda-cudart-dev-$(cut -d. -f1,2 --output-delimiter=- <<< "$version")" 2> /dev/null \
+    \( -name 'EULA.txt' -o -path '*cuda*runtime*/License.txt' -o -path '*cudart*/copyright' \) | head -n 1)
+  [ -n "$terms" ] || { echo "native.sh: $toolkit has no EULA.txt" >&2; exit 1; }
+  cp "$terms" "$out/licenses/CUDA-EULA"
+fi
 # libstdc++, libgcc and libgomp are under the GPL 3 with the GCC Runtime Library Exception, which Debian's file has.
 major=$("$compiler" -dumpversion | cut -d. -f1)
 copyright=/usr/share/doc/gcc-$major-base/copyright
