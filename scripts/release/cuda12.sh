@@ -39,7 +39,7 @@ PATH += $(TOP)/bin:
 INCLUDES += "-I$(TOP)/include" $(_SPACE_)
 LIBRARIES =+ $(_SPACE_) "-L$(TOP)/lib64"
 PROFILE
-cp "$cuda/unpacked/usr/share/doc/nvidia-cuda-dev/copyright" "$cuda/EULA.txt"
+cp "$(find "$cuda/unpacked/usr/share/doc/" -type f -path '*nvidia-cuda-*/copyright' -print -quit)" "$cuda/EULA.txt"
 rm -rf "$cuda"/{debs,unpacked}
 touch "$cuda/complete"
 echo "$cuda"
