@@ -29,7 +29,8 @@ done
 mv "$cuda/unpacked/usr/include" "$cuda"
 mkdir -p "$cuda"/{bin,lib64,nvvm}
 tools=$cuda/unpacked/usr/lib/nvidia-cuda-toolkit
-cp -r "$cuda"/unpacked/usr/bin/{cudafe++,fatbinary,nvlink,ptxas,cuobjdump,bin2c} "$tools"/bin/{nvcc,cicc,crt} "$cuda/bin"
+cp -r "$cuda"/unpacked/usr/bin/{cudafe++,fatbinary,nvlink,ptxas,cuobjdump,bin2c} "$cuda/bin"
+cp -r "$tools"/bin/{nvcc,cicc,crt} "$cuda/bin"
 cp -r "$tools/libdevice" "$cuda/nvvm"
 cp "$cuda"/unpacked/usr/lib/x86_64-linux-gnu/libcuda*.a "$cuda/lib64"
 cat > "$cuda/bin/nvcc.profile" <<'PROFILE'
