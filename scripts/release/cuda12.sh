@@ -23,13 +23,14 @@ mkdir -p "$cuda"/{debs,unpacked}
 for deb in "$cuda"/debs/*.deb; do
   # Without 2 GB of static libraries: cuBLAS is found at run time, the others are not used.
   dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$cuda/unpacked" \
-    --exclude 'libcu[bfrs]*.a' --exclude 'libnp*.a' --exclude 'libnv*.a' --exclude usr/share/doc
+    --exclude 'libcu[bfrs]*.a' --exclude 'libnp*.a' --exclude 'libnv*.a'
 done
 
 mv "$cuda/unpacked/usr/include" "$cuda"
 mkdir -p "$cuda"/{bin,lib64,nvvm}
 tools=$cuda/unpacked/usr/lib/nvidia-cuda-toolkit
-cp -r "$cuda"/unpacked/usr/bin/{cudafe++,fatbinary,nvlink,ptxas,cuobjdump,bin2c} "$tools"/bin/{nvcc,cicc,crt} "$cuda/bin"
+cp -r "$cuda"/unpacked/usr/bin/{cudafe++,fatbinary,nvlink,ptxas,cuobjdump,bin2c} "$cuda/bin"
+cp -r "$tools"/bin/{nvcc,cicc,crt} "$cuda/bin"
 cp -r "$tools/libdevice" "$cuda/nvvm"
 cp "$cuda"/unpacked/usr/lib/x86_64-linux-gnu/libcuda*.a "$cuda/lib64"
 cat > "$cuda/bin/nvcc.profile" <<'PROFILE'
@@ -39,6 +40,7 @@ PATH += $(TOP)/bin:
 INCLUDES += "-I$(TOP)/include" $(_SPACE_)
 LIBRARIES =+ $(_SPACE_) "-L$(TOP)/lib64"
 PROFILE
+cp "$(find "$cuda/unpacked/usr/share/doc/" -type f -path '*nvidia-cuda-*/copyright' -print -quit)" "$cuda/EULA.txt"
 rm -rf "$cuda"/{debs,unpacked}
 touch "$cuda/complete"
 echo "$cuda"

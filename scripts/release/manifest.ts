@@ -1,5 +1,5 @@
 /**
- * Checks a platform package's libraries and writes what they were built from as manifest.json, the last step of native.sh:
+ * Checks a platform package's libraries, and writes what they were built from to manifest.json. The end of native.sh:
  *
  *   tsx scripts/release/manifest.ts FOLDER '{"package": …, "compiler": …}' BUILD_FOLDER...
  */

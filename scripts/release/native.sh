@@ -48,10 +48,11 @@ case $what in
   *) usage ;;
 esac
 
+mkdir -p "$build"
 cmake -G Ninja -S "$root" -B "$build" -DNEXTPATCH_RELEASE=ON \
-  -DCMAKE_JS_INC="$root/node_modules/node-api-headers/include" "${options[@]}" > "$build.log" 2>&1 &&
-  cmake --build "$build" --parallel "$jobs" --target "${libraries[@]}" >> "$build.log" 2>&1 || {
-  tail -n 40 "$build.log" >&2
+  -DCMAKE_JS_INC="$root/node_modules/node-api-headers/include" "${options[@]}" > "$build/log" 2>&1 &&
+  cmake --build "$build" --parallel "$jobs" --target "${libraries[@]}" >> "$build/log" 2>&1 || {
+  tail -n 40 "$build/log" >&2
   exit 1
 }
 
@@ -67,6 +68,16 @@ done
 if [ "$onednn" != null ]; then
   for file in "$prefix"/licenses/*; do cp "$file" "$out/licenses/oneDNN-$(basename "$file")"; done
   cp -L "$("$compiler" -print-file-name=libgomp.so.1)" "$out"
+fi
+if [ "$cuda" != null ]; then
+  # The CUDA runtime is linked in. Where NVIDIA's terms lie depends on how the toolkit was installed.
+  toolkit=$("$nvcc" -dryrun -x cu -c /dev/null -o /dev/null 2>&1 | sed -n 's/^#\$ TOP=//p')
+  documents=/usr/share/doc/cuda-cudart-dev-$(cut -d. -f1,2 --output-delimiter=- <<< "$version")
+  [ -e "$documents" ] || documents=
+  terms=$(find "$toolkit/" ${documents:+"$documents/"} \
+    \( -name EULA.txt -o -path '*cuda_runtime*/License.txt' -o -path '*cudart*/copyright' \) -print -quit)
+  [ -n "$terms" ] || { echo "native.sh: $toolkit has no EULA.txt" >&2; exit 1; }
+  cp "$terms" "$out/licenses/CUDA-EULA"
 fi
 # libstdc++, libgcc and libgomp are under the GPL 3 with the GCC Runtime Library Exception, which Debian's file has.
 major=$("$compiler" -dumpversion | cut -d. -f1)
