@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 
 /** A row of test/package/environments/results.json. */
-interface Result {
+export interface EnvironmentResult {
   readonly title: string;
   /** The tool's version; null: Node alone. */
   readonly tool: string | null;
@@ -16,7 +16,7 @@ const file = new URL("../test/package/environments/results.json", import.meta.ur
 
 /** The page with the table between its marks. */
 export function withEnvironments(page: string): string {
-  const rows = JSON.parse(readFileSync(file, "utf8")) as readonly Result[];
+  const rows = JSON.parse(readFileSync(file, "utf8")) as readonly EnvironmentResult[];
   const lines = [...new Set(rows.map(({ title }) => title))].map((title) => {
     const same = rows.filter((row) => row.title === title);
     const { tool, date, note } = same[0]!;

@@ -43,18 +43,18 @@ export interface LazyClass<C extends Class> {
  */
 export function lazyClass<C extends Class>(name: string, accessor: string, load: () => unknown): LazyClass<C> {
   let real: C | null = null;
-  const placeholder = function () {} as unknown as C;
-  Object.defineProperty(placeholder, "name", { value: name });
+  const standIn = function () {} as unknown as C;
+  Object.defineProperty(standIn, "name", { value: name });
   // Without an instance from elsewhere (another realm or copy of the package, which has the same addon) there is none.
-  Object.defineProperty(placeholder, Symbol.hasInstance, {
+  Object.defineProperty(standIn, Symbol.hasInstance, {
     configurable: true,
     value(this: unknown, value: unknown): boolean {
       if (hasAccessor(value, accessor)) load();
       return Function.prototype[Symbol.hasInstance].call(this as () => void, value);
     },
   });
-  const { prototype } = placeholder; // of classes that extend this one before it is loaded
-  const type: C = new Proxy(placeholder, {
+  const { prototype } = standIn; // of classes that extend this one before it is loaded
+  const type: C = new Proxy(standIn, {
     construct(_, args: never[], newTarget): object {
       if (real === null) load();
       return Reflect.construct(real!, args, newTarget === type ? real! : newTarget);
@@ -68,8 +68,8 @@ export function lazyClass<C extends Class>(name: string, accessor: string, load:
     link(loaded) {
       real = loaded;
       Object.setPrototypeOf(prototype, loaded.prototype as object);
-      (placeholder as { prototype: unknown }).prototype = loaded.prototype;
-      Reflect.deleteProperty(placeholder, Symbol.hasInstance);
+      (standIn as { prototype: unknown }).prototype = loaded.prototype;
+      Reflect.deleteProperty(standIn, Symbol.hasInstance);
     },
   };
 }

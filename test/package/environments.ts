@@ -15,6 +15,7 @@ import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { transformSync } from "@swc/core";
+import type { EnvironmentResult } from "../../docs/environments_table.js";
 
 /** environments/NAME/environment.json */
 interface Environment {
@@ -33,17 +34,6 @@ interface Environment {
   readonly own?: boolean;
   /** What a user of it has to do, for the manual. */
   readonly note?: string;
-}
-
-/** A row of the manual's table. */
-interface Row {
-  readonly title: string;
-  /** The tool's version; null: Node alone. */
-  readonly tool: string | null;
-  readonly node: string | null;
-  readonly works: boolean;
-  readonly date: string;
-  readonly note: string;
 }
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -145,7 +135,7 @@ function failure(where: string, run: readonly string[], node: string | null): st
   }
 }
 
-const rows: Row[] = [];
+const rows: EnvironmentResult[] = [];
 try {
   mkdirSync(project, { recursive: true });
   writeFileSync(join(project, "package.json"), '{ "private": true, "type": "module" }\n');
@@ -182,7 +172,7 @@ try {
   if (values.write) {
     // Rows of what was not tried now stay.
     const file = join(fixtures, "results.json");
-    const before = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Row[]) : [];
+    const before = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as EnvironmentResult[]) : [];
     const others = before.filter(({ title }) => !rows.some((row) => row.title === title));
     writeFileSync(file, `${JSON.stringify([...others, ...rows], null, 2)}\n`);
   }
