@@ -225,7 +225,19 @@ export interface Signature {
 export const limits: Limits;
 /** The parameters of each operation below, as its code reads them; a test compares this file with them. */
 export function signatures(): Record<string, Signature>;
+/** The version of the package that the addon was built of. */
+export const version: string;
 export function backends(): BackendReport[];
+/** A folder to look for backends in, after the addon's own and those added before. */
+export function addBackendFolder(folder: string): void;
+/** A backend's library that is never opened, and the problem to report of it. */
+export function excludeLibrary(file: string, problem: string): void;
+/** The problem to report of a backend that no folder has, unless a build left a note why. */
+export function explainMissing(backend: string, problem: string): void;
+/** The libraries that a backend may be opened from, best first. */
+export function backendLibraries(backend: string): string[];
+/** Opens one of them: null if it lists devices, else what is wrong with it. */
+export function tryLibrary(file: string): string | null;
 export function setErrorClasses(classes: {
   TypeError: new (message: string) => Error;
   RangeError: new (message: string) => Error;

@@ -3,8 +3,15 @@ export default {
   testEnvironment: "node",
   roots: ["<rootDir>/test"],
   testMatch: ["**/*.test.ts"],
+  // Projects that test:package installs the package in.
+  testPathIgnorePatterns: ["/node_modules/", "<rootDir>/test/package/environments/"],
   extensionsToTreatAsEsm: [".ts"],
-  moduleNameMapper: { "^(\\.{1,2}/.*)\\.js$": "$1" },
+  moduleNameMapper: {
+    "^(\\.{1,2}/.*)\\.js$": "$1",
+    // As in tsconfig.json.
+    "^nextpatch$": "<rootDir>/lib/index.ts",
+    "^nextpatch/kernels$": "<rootDir>/lib/kernels.ts",
+  },
   transform: {
     "^.+\\.ts$": [
       "@swc/jest",

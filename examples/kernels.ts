@@ -1,11 +1,9 @@
 /**
  * The three kernels of patch-level training on your own tensors, each beside a loop that computes the same:
- * `npx tsx examples/kernels.ts`. Prints every result's largest difference from the loop's.
- *
- * From the package, the import is `from "nextpatch/kernels"`.
+ * `npx tsx node_modules/nextpatch/examples/kernels.ts`. Prints every result's largest difference from the loop's.
  */
 import { fileURLToPath } from "node:url";
-import { Device, flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "../lib/kernels.js";
+import { Device, flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "nextpatch/kernels";
 
 const sequences = 2;
 const positions = 33; // patches per sequence

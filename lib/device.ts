@@ -3,12 +3,12 @@ import { type DeviceSpec, deviceNamesInWords, type PrecisionSpec, precisionNames
 import { DeviceError } from "./errors.js";
 import { limits } from "./limits.js";
 import type { BackendName, BackendReport, DType } from "./native.js";
-import { native } from "./native.js";
+import { NativeDevice, native } from "./native.js";
 
 export type { DeviceSpec, PrecisionSpec } from "./device_names.js";
 
 /** An opened device with its in-order queue of operations. */
-export class Device extends native.Device {
+export class Device extends NativeDevice {
   /**
    * Opens a device. `auto` takes the first GPU, or the CPU if there is none; any other value fails if that device is
    * missing.

@@ -8,7 +8,7 @@
  * | a config, from a file or as a value; a flag of a command; a path for results that is taken | `ConfigError` |
  * | text, token shards, a tokenizer, metrics | `DataError` |
  * | a model folder, a checkpoint | `CheckpointError` |
- * | a device is missing, cannot be opened, or failed | `DeviceError` |
+ * | a device is missing, cannot be opened, or failed; the addon is missing | `DeviceError` |
  * | memory that cannot be allocated | `OutOfMemoryError` |
  *
  * The same fault gives the same class and the same message, whichever function detects it. The message is one line:
@@ -20,7 +20,8 @@
  * ARGUMENT is the argument's or the option's name (`ids`, `ids[3]`). `Arguments` (arguments.ts) creates these errors,
  * with both names as properties, by which a command finds the flag at fault. PLACE is a file, with the line, the tensor
  * or the key in it, or a config's key after the name of its file. A config with several problems has a line for each,
- * and the lines in `problems`.
+ * and the lines in `problems`. A missing addon has up to six lines, of which the last is what to type
+ * (lib/native/problems.ts).
  *
  * If the operating system says why a path cannot be used, its reason ends the message, and its error is the `cause`.
  * Other file system errors, such as a full disk, are passed on unchanged.

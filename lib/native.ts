@@ -1,51 +1,93 @@
-/** The one place that loads the native addon. */
-import { createRequire } from "node:module";
+/**
+ * The one place that loads the native addon, when it is first needed: what needs no kernel (types, configs, `prepare`,
+ * help) works without it, on every system.
+ */
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type * as Binding from "../binding.js";
 import { recognizeTensors } from "./arguments.js";
 import { DeviceError, OutOfMemoryError } from "./errors.js";
+import { lazyClass, lazyObject } from "./native/lazy.js";
+import { type Loaded, loadAddon } from "./native/load.js";
+import { type Package, readPackage } from "./native/package.js";
 
-const require = createRequire(import.meta.url);
-const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** This package, read when it is first needed. */
+let self: Package | null = null;
+export const thisPackage = (): Package => (self ??= readPackage(root));
+
+let result: Loaded | { readonly problem: string } | null = null;
+
+function loadOnce(): Loaded | { readonly problem: string } {
+  if (result !== null) return result;
+  result = loadAddon(thisPackage());
+  if ("binding" in result) prepare(result.binding);
+  return result;
+}
 
 function load(): typeof Binding {
-  const find = require("bindings") as (options: { bindings: string; module_root: string }) => typeof Binding;
-  try {
-    return find({ bindings: "nextpatch", module_root: packageRoot });
-  } catch (cause) {
-    const first = String((cause as Error).message).split("\n")[0];
-    throw new Error(
-      `nextpatch's native addon could not be loaded: ${first}\n` +
-        "Possible solutions:\n" +
-        "- build it where the package lies: npm rebuild nextpatch (in a clone: npm ci)\n" +
-        "- install what the build needs. Debian, Ubuntu: apt-get install -y g++ cmake libdnnl-dev",
-      { cause },
-    );
+  const loaded = loadOnce();
+  if ("problem" in loaded) throw new DeviceError(loaded.problem);
+  return loaded.binding;
+}
+
+function prepare(binding: typeof Binding): void {
+  // Native code throws this realm's classes, so that `instanceof` works wherever the library is loaded.
+  binding.setErrorClasses({ TypeError, RangeError, DeviceError, OutOfMemoryError });
+  // Configurable: a process that loads this module twice (two realms, two copies of the package) has one addon.
+  for (const { prototype } of [binding.Tensor, binding.Graph]) {
+    Object.defineProperty(prototype, Symbol.dispose, {
+      configurable: true,
+      value(this: { dispose(): void }) {
+        this.dispose();
+      },
+    });
   }
+  recognizeTensors(binding.Tensor);
+  lazyTensor.link(binding.Tensor);
+  lazyDevice.link(binding.Device);
 }
 
-export const native = load();
+const lazyTensor = lazyClass<typeof Binding.Tensor>("Tensor", "contiguous", load);
+const lazyDevice = lazyClass<typeof Binding.Device>("Device", "nativeBf16", load);
+recognizeTensors(lazyTensor.type);
 
-// Native code throws this realm's classes, so that `instanceof` works wherever the library is loaded.
-native.setErrorClasses({ TypeError, RangeError, DeviceError, OutOfMemoryError });
+/** The addon. Reading a member loads it. @throws DeviceError (from that read) which says why it cannot be loaded */
+export const native: typeof Binding = lazyObject(load);
 
-// Configurable: a process that loads this module twice (two realms, two copies of the package) has one addon.
-for (const { prototype } of [native.Tensor, native.Graph]) {
-  Object.defineProperty(prototype, Symbol.dispose, {
-    configurable: true,
-    value(this: { dispose(): void }) {
-      this.dispose();
-    },
-  });
-}
-
-recognizeTensors(native.Tensor);
+/** The addon's class of devices, to extend. */
+export const NativeDevice = lazyDevice.type;
 
 /** A handle on device memory: dtype, shape, `write`, `read`, `dispose`. */
-export const Tensor = native.Tensor;
+export const Tensor = lazyTensor.type;
 /** With an element type: `Tensor<"f32">`. */
 export type Tensor<D extends Binding.DType = Binding.DType> = Binding.Tensor<D>;
+
+/** Which addon this process has. */
+export interface AddonReport {
+  /** Its file; null: there is none. */
+  readonly path: string | null;
+  /** The package that it is from; null: a local build. */
+  readonly package: string | null;
+  readonly version: string | null;
+  /** Why there is none, in at most six lines that end in what to type; null if it is loaded. */
+  readonly problem: string | null;
+}
+
+/** Loads the addon if it is not loaded yet, and says what came of it. */
+export function addonReport(): AddonReport {
+  const loaded = loadOnce();
+  if ("problem" in loaded) return { path: null, package: null, version: null, problem: loaded.problem };
+  const { from, binding } = loaded;
+  return { path: from.file, package: from.package?.name ?? null, version: binding.version, problem: null };
+}
+
+/** Backends' libraries that end a process on this machine, a sentence each: others are used in their place. */
+export function passedOverLibraries(): readonly string[] {
+  return result !== null && "passedOver" in result ? result.passedOver : [];
+}
+
 export type {
   ArrayOf,
   BackendName,

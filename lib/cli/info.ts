@@ -4,7 +4,16 @@ import { loadRunConfig } from "../config/config.js";
 import { TokenDataset } from "../data/dataset.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
-import type { BackendName, BackendReport, DeviceReport } from "../native.js";
+import { thisMachine } from "../native/machine.js";
+import {
+  type AddonReport,
+  addonReport,
+  type BackendName,
+  type BackendReport,
+  type DeviceReport,
+  passedOverLibraries,
+  thisPackage,
+} from "../native.js";
 import { type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
 import { planConfig } from "../train/run_plan.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
@@ -37,17 +46,35 @@ export function registerInfo(program: Command, io: CliIo): void {
     if (config === undefined && overrides.length > 0) {
       throw new ConfigError(`--config: expected a config for ${overrides[0]} to change but received nothing`);
     }
-    const found = backends();
+    const addon = addonReport();
+    const found = addon.problem === null ? backends() : withoutAddon(addon.problem);
     const toCheck = check ? devicesToCheck(flags.device, found) : null;
     const plan = config === undefined ? null : await planOf(config, overrides);
-    const machine = { platform: `${process.platform}-${process.arch}`, node: process.version };
-    const human = [`${machine.platform}, Node ${machine.node}`, ...found.map(describe)];
+    const { platform, arch, node, glibc } = thisMachine();
+    const machine = { platform: `${platform}-${arch}`, node, glibc };
+    const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
+    const human = [`${system}, Node ${node}`, ...addonText(addon, found), ...passedOverLibraries()];
     if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
     const checks = toCheck && (await checkDevices(toCheck, io));
     if (checks && checks.length > 0) human.push(checkText(checks));
-    io.result(human.join("\n"), { ...machine, backends: found.map(withMeasured), plan, check: checks });
+    io.result(human.join("\n"), { ...machine, addon, backends: found.map(withMeasured), plan, check: checks });
     if (checks) judge(checks, found);
   });
+}
+
+/** The backends where there is no addon to ask: none is available. What to do about it is said once, of the addon. */
+function withoutAddon(addonProblem: string): BackendReport[] {
+  const names: readonly BackendName[] = ["cpu", "cuda", "simt"];
+  const [problem] = addonProblem.split("\n");
+  return names.map((name) => ({ name, available: false, problem: problem!, versions: {}, devices: [] }));
+}
+
+/** What is wrong with the addon; else where it is from, and the backends. */
+function addonText({ problem, path, package: from, version }: AddonReport, found: readonly BackendReport[]): string[] {
+  if (problem !== null) return [problem];
+  // The simulated device is for the project's own tests, in a clone.
+  const shown = found.filter(({ name, available }) => name !== "simt" || available || thisPackage().clone);
+  return [from === null ? `addon: ${path}` : `addon: ${from} ${version}`, ...shown.map(describe)];
 }
 
 interface Plan {

@@ -1,67 +1,15 @@
 #!/usr/bin/env node
-/** The `nextpatch` command. Exit code 0: done; 1: failed; 2: wrong usage or configuration. */
-import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
-import { ConfigError } from "../errors.js";
-import { registerBench } from "./bench.js";
-import { registerCompare } from "./compare.js";
-import { registerEval } from "./eval.js";
-import { registerExport } from "./export.js";
-import { registerGenerate } from "./generate.js";
-import { registerInfo } from "./info.js";
-import { createIo } from "./io.js";
-import { registerPrepare } from "./prepare.js";
-import { registerTrain } from "./train.js";
-import { registerTune } from "./tune.js";
+/**
+ * The `nextpatch` command. Exit code 0: done; 1: failed; 2: wrong usage or configuration. It imports nothing of today's
+ * JavaScript before it knows that this Node has it.
+ */
+import { isTooOld, thisMachine } from "../native/machine.js";
+import { nodeProblem } from "../native/problems.js";
 
-const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-  version: string;
-  description: string;
-};
-
-const program = new Command("nextpatch")
-  .description(manifest.description)
-  .version(manifest.version)
-  .option("--json", "print the result as one JSON object on stdout, and everything else on stderr")
-  .option("--verbose", "print the stack trace of an error")
-  .configureHelp({ showGlobalOptions: true })
-  .exitOverride()
-  // One line, like every other error: commander puts its suggestion on a second.
-  .configureOutput({
-    outputError: (text, write) => write(text.replace(/^error: /, "nextpatch: ").replace(/\n\((?=Did you mean)/, " (")),
-  });
-
-const flags = () => program.opts<{ json?: boolean; verbose?: boolean }>();
-const io = createIo(() => flags().json === true);
-for (const register of [
-  registerPrepare,
-  registerTrain,
-  registerEval,
-  registerGenerate,
-  registerCompare,
-  registerExport,
-  registerBench,
-  registerTune,
-  registerInfo,
-]) {
-  register(program, io);
-}
-
-// A reader that closes the pipe early (`| head`) is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-});
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = report(error);
-}
-
-function report(error: unknown): number {
-  // Commander has printed its message; help and version exit with its code 0.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const { message, stack } = error as Error;
-  process.stderr.write(`nextpatch: ${flags().verbose ? (stack ?? message) : message}\n`);
-  return error instanceof ConfigError ? 2 : 1;
+const machine = thisMachine();
+if (isTooOld(machine.node)) {
+  process.stderr.write(`${nodeProblem(machine)}\n`);
+  process.exitCode = 1;
+} else {
+  await import("./program.js");
 }

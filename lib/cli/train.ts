@@ -7,6 +7,7 @@ import { type MetricsLine, readMetrics } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { manualPage } from "./manual.js";
 import { planText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
@@ -17,7 +18,7 @@ export function registerTrain(program: Command, io: CliIo): void {
   const command = program
     .command("train")
     .description("run the stages of a config (YAML or JSON) and write a run folder")
-    .argument("<config>", "config file; docs/config.md lists its keys")
+    .argument("<config>", `config file; ${manualPage("config.md")} lists its keys`)
     .option("--resume", "continue from the run's latest checkpoint");
   withOverrides(command).action(async (path: string, flags: Flags) => train(path, flags, io));
 }

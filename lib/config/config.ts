@@ -17,7 +17,7 @@ import { evalSchema, runConfigSchema } from "./schema.js";
 type Parsed = z.output<typeof runConfigSchema>;
 
 /** A run config with every default filled in; the fields are documented in schema.ts. */
-export interface RunConfig extends Omit<Parsed, "model" | "init" | "out" | "eval"> {
+export interface RunConfig extends Omit<Parsed, "model" | "init" | "out" | "eval" | "$schema"> {
   /** The model's shape; null if it comes from the checkpoint at `init.from`. */
   readonly model: LlamaConfig | null;
   /** A seed for random weights, or the folder of a checkpoint. */
@@ -74,7 +74,7 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
   checkConfig(result.data, model, report);
   if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
 
-  const { init, out, eval: evaluation, ...rest } = result.data;
+  const { init, out, eval: evaluation, $schema: _, ...rest } = result.data;
   return {
     ...rest,
     model,

@@ -189,6 +189,10 @@ export const runConfigSchema = z.strictObject({
     .default(1)
     .describe("Seed of the order of the data and, unless init.seed is set, of the initial weights."),
   out: text.optional().describe("The run's folder, relative to the working directory. Default runs/<name>."),
+  $schema: z
+    .string()
+    .optional()
+    .describe("For editors: the address of this schema, `./node_modules/nextpatch/schema.json`."),
 });
 
 /** The JSON Schema (draft 2020-12) of a run config file, for editors and documentation. */

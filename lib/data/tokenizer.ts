@@ -4,6 +4,8 @@ import { readFile } from "node:fs/promises";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
 import { Arguments, either } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
+import { optionalLine } from "../native/package_manager.js";
+import { thisPackage } from "../native.js";
 
 /** Names of an end-of-text token, in the order they are looked for. */
 export const END_OF_TEXT_NAMES: readonly string[] = ["<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>"];
@@ -17,8 +19,9 @@ export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
     return await import("tokenizers");
   } catch (cause) {
     throw new DataError(
-      `tokenizers: expected the package for ${process.platform}-${process.arch} but received none that loads ` +
-        `(reinstall with \`npm ci\`, which brings binaries for Linux, macOS and Windows): ${firstLine(cause)}`,
+      `tokenizers: expected its library for ${process.platform}-${process.arch} but received none that loads: ` +
+        `${firstLine(cause)}\nIt comes with nextpatch if optional packages are installed:\n` +
+        `  ${optionalLine(thisPackage().root)}`,
       { cause },
     );
   }

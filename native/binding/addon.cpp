@@ -1,6 +1,7 @@
 // The addon's entry: its classes, its operations, and the state of one JavaScript environment.
 #include <napi.h>
 
+#include "backends.h"
 #include "describe.h"
 #include "device.h"
 #include "environment.h"
@@ -40,8 +41,8 @@ Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("Tensor", tensor);
   exports.Set("Graph", graph);
   exports.Set("setErrorClasses", Napi::Function::New(env, set_error_classes, "setErrorClasses"));
-  exports.Set("backends", Napi::Function::New(env, backends, "backends"));
   exports.Set("limits", limits(env));
+  export_backends(env, exports);
   export_operations(env, exports);
   return exports;
 }

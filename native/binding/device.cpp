@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "../core/backends.h"
 #include "class_members.h"
 #include "describe.h"
 #include "environment.h"
@@ -208,39 +207,6 @@ Napi::Value DeviceHandle::use_product_table(const Napi::CallbackInfo& info) {
         [table = read_product_table(info[0], "useProductTable: table")](Products& products) { products.use(table); },
         [](Napi::Env env) { return env.Undefined(); });
   });
-}
-
-Napi::Value backends(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  Napi::Array out = Napi::Array::New(env);
-  for (const std::string& name : backend_names()) {
-    BackendStatus status = find_backend(name);
-    Napi::Object entry = Napi::Object::New(env);
-    Napi::Object versions = Napi::Object::New(env);
-    Napi::Array devices = Napi::Array::New(env);
-    if (status.backend) {
-      for (const auto& [library, version] : status.backend->versions()) versions.Set(library, version);
-      try {
-        for (const DeviceInfo& device : status.backend->devices()) {
-          Napi::Object item = Napi::Object::New(env);
-          item.Set("name", device.name);
-          item.Set("totalBytes", double(device.total_bytes));
-          item.Set("nativeBf16", device.native_bf16);
-          item.Set("code", device.code.empty() ? env.Null() : Napi::Value(Napi::String::New(env, device.code)));
-          devices.Set(devices.Length(), item);
-        }
-      } catch (const std::exception& error) {
-        status.problem = error.what();
-      }
-    }
-    entry.Set("name", name);
-    entry.Set("available", devices.Length() > 0);
-    entry.Set("problem", status.problem.empty() ? env.Null() : Napi::Value(Napi::String::New(env, status.problem)));
-    entry.Set("versions", versions);
-    entry.Set("devices", devices);
-    out.Set(out.Length(), entry);
-  }
-  return out;
 }
 
 }  // namespace nextpatch::binding

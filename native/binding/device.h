@@ -48,7 +48,4 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   std::shared_ptr<Device> device_;
 };
 
-// backends(): which backends and devices this machine has, and why the others are missing.
-Napi::Value backends(const Napi::CallbackInfo& info);
-
 }  // namespace nextpatch::binding

@@ -104,7 +104,14 @@ class Backend {
   virtual std::unique_ptr<Context> open(int index, int threads) = 0;
 };
 
+// What a backend library gives the core. The version (version.h) comes first and is compared first: in another, all
+// that follows may differ.
+struct BackendEntry {
+  const char* version;
+  Backend* backend;
+};
+
 }  // namespace nextpatch
 
-// Every backend library defines this; the object lives as long as the library.
-extern "C" __attribute__((visibility("default"))) nextpatch::Backend* nextpatch_backend();
+// Every backend library defines this; the objects live as long as the library.
+extern "C" __attribute__((visibility("default"))) const nextpatch::BackendEntry* nextpatch_backend();

@@ -102,14 +102,14 @@ template <Onto onto, typename Word>
 void multiply(const Product<Word>& p, int row, int rows, int col, int cols) {
   while (col < cols) {
     const int regs = (cols - col) / kRegLanes;
-    if (kRegLanes == 16 && regs >= 4) {
+    if (kRegs == 32 && regs >= 4) {
       multiply_rows<onto, 4, 4>(p, row, rows, col);
       col += 4 * kRegLanes;
-    } else if (kRegLanes == 16 && regs == 3) {
+    } else if (kRegs == 32 && regs == 3) {
       multiply_rows<onto, 4, 3>(p, row, rows, col);
       col += 3 * kRegLanes;
     } else if (regs >= 2) {
-      multiply_rows<onto, kRegLanes == 16 ? 8 : 4, 2>(p, row, rows, col);
+      multiply_rows<onto, kRegs == 32 ? 8 : 4, 2>(p, row, rows, col);
       col += 2 * kRegLanes;
     } else {
       multiply_rows<onto, 8, 1>(p, row, rows, col);

@@ -5,6 +5,7 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <sched.h>
 #include <sys/sysinfo.h>
+#include <sys/utsname.h>
 
 #include <array>
 #include <chrono>
@@ -12,6 +13,7 @@
 #include <fstream>
 
 #include "../core/error.h"
+#include "../core/version.h"
 #include "cpu_kernels.h"
 #include "host_memory.h"
 
@@ -29,7 +31,8 @@ std::string processor_name() {
   std::string line;
   while (std::getline(cpuinfo, line))
     if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
-  return "CPU";
+  utsname system;  // Linux names no model on Arm
+  return uname(&system) == 0 ? std::string(system.machine) + " CPU" : "CPU";
 }
 
 class CpuContext final : public Context {
@@ -93,7 +96,8 @@ class CpuBackend final : public Backend {
 }  // namespace
 }  // namespace nextpatch::cpu
 
-nextpatch::Backend* nextpatch_backend() {
+const nextpatch::BackendEntry* nextpatch_backend() {
   static nextpatch::cpu::CpuBackend backend;
-  return &backend;
+  static const nextpatch::BackendEntry entry{nextpatch::version(), &backend};
+  return &entry;
 }

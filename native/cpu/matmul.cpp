@@ -4,6 +4,7 @@
 // rearrange b again for every block of rows, which costs 15 to 20 per cent of the product.
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -63,6 +64,11 @@ struct Product {
   std::optional<Blocking> blocking;
 };
 
+// Whether the name of the implementation begins like this.
+bool begins(const dnnl::matmul::primitive_desc& description, const char* name) {
+  return std::strncmp(description.impl_info_str(), name, std::strlen(name)) == 0;
+}
+
 struct Free {
   void operator()(void* data) const { free_memory(data); }
 };
@@ -84,7 +90,11 @@ struct CpuKernels::Products {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream{engine};
   std::map<Problem, Product> made;
-  bool has_bf16 = true;                // until oneDNN reports that it has no bf16 products
+#if defined(__aarch64__)
+  bool has_bf16 = false;  // its kernels for Arm multiply f32; bf16 ends in its reference implementation
+#else
+  bool has_bf16 = true;  // until oneDNN reports that it has no bf16 products
+#endif
   std::vector<float> wide[3];          // c, a, b in f32 if it has none (below AVX-512)
   std::unique_ptr<void, Free> blocks;  // the blocked b of the running product
   size_t blocks_bytes = 0;
@@ -100,11 +110,24 @@ struct CpuKernels::Products {
     const auto c = operand(p.m, p.n, p.out, false);
     const dnnl::memory::desc any({p.k, p.n}, type_of(p.in), dnnl::memory::format_tag::any);
     const auto& read_b = p.blocks_b() ? any : b;
+    const auto describe = [&] {
 #if DNNL_VERSION_MAJOR >= 3
-    const dnnl::matmul::primitive_desc description(engine, a, read_b, c, attributes);
+      return dnnl::matmul::primitive_desc(engine, a, read_b, c, attributes);
 #else
-    const dnnl::matmul::primitive_desc description({a, read_b, c}, attributes, engine);
+      return dnnl::matmul::primitive_desc({a, read_b, c}, attributes, engine);
 #endif
+    };
+    auto description = describe();
+    // With AVX2 alone oneDNN 3 has two kernels for f32, of which the first that it lists is not always the faster:
+    // brgemm takes half of gemm's time at best, but more if a is transposed (docs/onednn.md).
+    if (p.in == DType::f32 && begins(description, p.transpose_a ? "brg_matmul:avx2" : "gemm:jit")) {
+      auto other = describe();
+      while (other.next_impl())
+        if (begins(other, p.transpose_a ? "gemm:jit" : "brg_matmul:avx2")) {
+          description = other;
+          break;
+        }
+    }
     Product product{dnnl::matmul(description), {a, engine, nullptr}, {b, engine, nullptr}, {c, engine, nullptr}, {}};
     if (description.weights_desc() != b) {
       const dnnl::memory blocked(description.weights_desc(), engine, nullptr);

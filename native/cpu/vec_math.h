@@ -18,6 +18,12 @@ constexpr int kRegLanes = 8;
 #else
 constexpr int kRegLanes = 4;
 #endif
+// How many registers there are.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kRegs = 32;
+#else
+constexpr int kRegs = 16;
+#endif
 typedef float Reg __attribute__((vector_size(4 * kRegLanes)));
 typedef uint32_t RegU __attribute__((vector_size(4 * kRegLanes)));
 

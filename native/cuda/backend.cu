@@ -1,5 +1,6 @@
 // Lists the GPUs, or says why there are none.
 #include "../core/error.h"
+#include "../core/version.h"
 #include "check.h"
 #include "context.h"
 #include "gemm.h"
@@ -109,8 +110,9 @@ class CudaBackend final : public Backend {
 }  // namespace
 }  // namespace nextpatch::cuda
 
-nextpatch::Backend* nextpatch_backend() {
+const nextpatch::BackendEntry* nextpatch_backend() {
   // Never destroyed: the CUDA runtime may be torn down before this library's statics.
   static auto* const backend = new nextpatch::cuda::CudaBackend;
-  return backend;
+  static const nextpatch::BackendEntry entry{nextpatch::version(), backend};
+  return &entry;
 }

@@ -10,13 +10,17 @@ macro(skip_cuda why)
   return()
 endmacro()
 
+if(CMAKE_CROSSCOMPILING)
+  skip_cuda("this is a build for another processor")
+endif()
+
 # ---- nvcc -----------------------------------------------------------------------------------------------
 # What was missing, or older, when this was last configured may have been installed since.
 unset(NVCC CACHE)
 find_program(NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
 if(NOT NVCC)
   skip_cuda("nvcc was not found. Install the CUDA toolkit 12.4 or later (https://developer.nvidia.com/cuda-downloads) \
-and put nvcc on the PATH or set CUDA_HOME, then npm run build:native")
+and put nvcc on the PATH or set CUDA_HOME, then ${BUILD_AGAIN}")
 endif()
 execute_process(COMMAND ${NVCC} --version OUTPUT_VARIABLE NVCC_TEXT)
 string(REGEX MATCH "release ([0-9]+)\\.([0-9]+)" _ "${NVCC_TEXT}")
@@ -46,7 +50,7 @@ message(STATUS "nextpatch: the cuda backend is built by CUDA ${NVCC_VERSION}")
 
 # ---- The library ----------------------------------------------------------------------------------------
 file(GLOB_RECURSE CUDA_SOURCES CONFIGURE_DEPENDS ${CUDA_DIR}/*.cu ${CUDA_DIR}/*.cpp)
-add_library(nextpatch_cuda MODULE ${CUDA_SOURCES})
+add_library(nextpatch_cuda MODULE ${CUDA_SOURCES} ${VERSION_SOURCE})
 set_target_properties(nextpatch_cuda PROPERTIES PREFIX "" CUDA_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden)
 # System headers: the toolkit's are not ours to warn about.
 target_include_directories(nextpatch_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
@@ -54,7 +58,9 @@ target_include_directories(nextpatch_cuda SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_IN
 # lists the same). Compressed, it is a quarter as large.
 target_compile_options(nextpatch_cuda PRIVATE
   $<$<COMPILE_LANGUAGE:CUDA>:-gencode=arch=compute_80,code=[sm_80,sm_86,sm_89] -gencode=arch=compute_90a,code=sm_90a
-    -gencode=arch=compute_90,code=compute_90 -Xfatbin=-compress-all -lineinfo
+    -gencode=arch=compute_90,code=compute_90 -Xfatbin=-compress-all
+    $<$<NOT:$<BOOL:${NEXTPATCH_RELEASE}>>:-lineinfo>  # which has the paths of the sources
     -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter>
   $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unused-parameter>)
 target_link_libraries(nextpatch_cuda PRIVATE Threads::Threads ${CMAKE_DL_LIBS} rt)
+release_library(nextpatch_cuda nextpatch_backend)

@@ -8,7 +8,7 @@ find_library(BOOST_CONTEXT_LIBRARY NAMES boost_context)
 find_path(BOOST_CONTEXT_INCLUDE_DIR boost/context/detail/fcontext.hpp)
 if(NOT BOOST_CONTEXT_LIBRARY OR NOT BOOST_CONTEXT_INCLUDE_DIR)
   set(SIMT_MISSING "the simt backend (the CUDA kernels on the host, for tests) needs Boost.Context; on Debian or \
-Ubuntu: apt-get install libboost-context-dev, then npm run build:native")
+Ubuntu: apt-get install libboost-context-dev, then ${BUILD_AGAIN}")
   message(STATUS "nextpatch: ${SIMT_MISSING}")
   file(WRITE ${CMAKE_LIBRARY_OUTPUT_DIRECTORY}/nextpatch_simt.missing "${SIMT_MISSING}\n")
   return()
@@ -60,7 +60,7 @@ function(watch_accesses)
 endfunction()
 
 watch_accesses(${SIMT_WRAPPERS})
-add_library(nextpatch_simt MODULE ${SIMT_WRAPPERS} ${SIMT_RUNTIME_SOURCES})
+add_library(nextpatch_simt MODULE ${SIMT_WRAPPERS} ${SIMT_RUNTIME_SOURCES} ${VERSION_SOURCE})
 set_target_properties(nextpatch_simt PROPERTIES PREFIX "")
 configure_simt(nextpatch_simt)
 

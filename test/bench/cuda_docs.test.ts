@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 
 /** The sources of the messages, with string literals that are continued on the next line made whole. */
-const sources = ["native/binding", "native/core", "native/cuda", "lib/train"]
+const sources = ["native/binding", "native/core", "native/cuda", "lib/native", "lib/train"]
   .flatMap((folder) => readdirSync(folder, { encoding: "utf8", recursive: true }).map((name) => join(folder, name)))
   .filter((file) => statSync(file).isFile())
   .map((file) => readFileSync(file, "utf8"))

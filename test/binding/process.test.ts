@@ -94,6 +94,13 @@ describe.each(backends)("a process with %s", (backend) => {
   });
 });
 
+(backends.includes("cpu") ? it : it.skip)("hears of the memory that the cpu backend itself lacks", () => {
+  const [name, message] = result("starved", []) as string[];
+  expect(name).toBe("OutOfMemoryError");
+  // oneDNN's layout of b may take a little more than b.
+  expect(message).toMatch(/^matmul: out of memory: asked for 26\d{7} bytes, \d+ of \d+ are free$/);
+});
+
 // Whatever backends are under test: only simt's devices fault at will.
 const simt = native.backends().some(({ name, available }) => name === "simt" && available);
 

@@ -7,8 +7,10 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
 import { cudaModelPage } from "../../docs/cuda_model.js";
-import { configPage } from "../../docs/generate.js";
+import { withEnvironments } from "../../docs/environments_table.js";
+import { configPage, schemaFile } from "../../docs/generate.js";
 import { withMutants } from "../../docs/mutants_table.js";
+import { withVersions } from "../../docs/onednn_table.js";
 import { withTables } from "../../docs/results_tables.js";
 import { withWarps } from "../../docs/warps_table.js";
 import { parseRunConfig } from "../../lib/config/config.js";
@@ -28,6 +30,27 @@ function block(language: string): string {
 describe("docs/config.md", () => {
   it("is what `npm run docs` writes", () => {
     expect(readFileSync(root("docs/config.md"), "utf8")).toBe(configPage());
+  });
+});
+
+describe("schema.json", () => {
+  it("is what `npm run docs` writes", () => {
+    expect(readFileSync(root("schema.json"), "utf8")).toBe(schemaFile());
+  });
+
+  it("is accepted as a config's $schema, which is no part of the run", () => {
+    const config = parse(block("yaml")) as object;
+    const named = { $schema: "./node_modules/nextpatch/schema.json", ...config };
+    expect(parseRunConfig(named, "named")).toEqual(parseRunConfig(config, "plain"));
+  });
+});
+
+describe("docs/install.md", () => {
+  it("has the table of environments that `npm run docs` writes", () => {
+    const page = readFileSync(root("docs/install.md"), "utf8");
+    const emptied = page.replace(/(<!-- environments -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
+    expect(emptied.length).toBeLessThan(page.length);
+    expect(withEnvironments(emptied)).toBe(page);
   });
 });
 
@@ -52,6 +75,15 @@ describe("docs/cuda.md", () => {
     const emptied = page.replace(/(<!-- warps -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
     expect(emptied.length).toBeLessThan(page.length);
     expect(withWarps(emptied)).toBe(page);
+  });
+});
+
+describe("docs/onednn.md", () => {
+  it("has the table of oneDNN's versions that `npm run docs` writes", () => {
+    const page = readFileSync(root("docs/onednn.md"), "utf8");
+    const emptied = page.replace(/(<!-- versions -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
+    expect(emptied.length).toBeLessThan(page.length);
+    expect(withVersions(emptied)).toBe(page);
   });
 });
 

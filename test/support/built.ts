@@ -26,14 +26,18 @@ export function complaint(stderr: string): string {
   return stderr.replace(/^(computing on|cpu:|cuda:) .*\n/, "");
 }
 
-/** Builds the package's TypeScript into a folder of its own before the tests of a file. */
-export function builtCommand(): Command {
+/**
+ * Builds the package's TypeScript into a folder of its own before the tests of a file.
+ * @param options.addon whether the folder has the addon; default: it has
+ */
+export function builtCommand({ addon = true } = {}): Command {
   const root = fileURLToPath(new URL("../..", import.meta.url));
   let folder = "";
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "nextpatch-cli-"));
     for (const file of ["package.json", "binding.d.ts"]) copyFileSync(join(root, file), join(folder, file));
-    for (const shared of ["node_modules", "build"]) symlinkSync(join(root, shared), join(folder, shared));
+    for (const shared of ["node_modules", ...(addon ? ["build"] : [])])
+      symlinkSync(join(root, shared), join(folder, shared));
     const tsc = join(root, "node_modules/typescript/bin/tsc");
     execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", join(folder, "dist")]);
   });

@@ -10,7 +10,15 @@ type Functions = { [K in keyof typeof native]: (typeof native)[K] extends (...ar
 /** The name of an operation that computes something, as in binding.d.ts. */
 export type Operation = Exclude<
   Functions[keyof Functions],
-  "setErrorClasses" | "signatures" | "backends" | `${string}Workspace`
+  | "setErrorClasses"
+  | "signatures"
+  | "backends"
+  | "addBackendFolder"
+  | "excludeLibrary"
+  | "explainMissing"
+  | "backendLibraries"
+  | "tryLibrary"
+  | `${string}Workspace`
 >;
 
 /** A call of an operation, which can be made on any device. */

@@ -8,8 +8,13 @@
 
 namespace nextpatch::cuda {
 
+// By way of a class: nvcc 12.4 fails on the array itself in a lambda of a template.
 template <int Slabs, int Columns>
-using Accumulator = float[Slabs][Columns / 8][4];
+struct AccumulatorType {
+  using Type = float[Slabs][Columns / 8][4];
+};
+template <int Slabs, int Columns>
+using Accumulator = typename AccumulatorType<Slabs, Columns>::Type;
 
 template <int Slabs, int Tiles>
 __device__ __forceinline__ void clear(float (&x)[Slabs][Tiles][4]) {

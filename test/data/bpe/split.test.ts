@@ -40,7 +40,7 @@ const peers = new Map<string, PreTokenizer>();
 beforeAll(() => {
   const bytes = byteLevelPreTokenizer(false, true);
   const digits = digitsPreTokenizer(true);
-  const characters = [metaspacePreTokenizer("▁", "first", true), splitPreTokenizer("\n", "removed")];
+  const characters = [metaspacePreTokenizer("▁", "first"), splitPreTokenizer("\n", "removed")];
   peers.set("bytes false", bytes);
   peers.set("bytes true", sequencePreTokenizer([digits, bytes]));
   peers.set("characters false", sequencePreTokenizer(characters));

@@ -1,0 +1,69 @@
+/** The commands of `nextpatch`, and how each ends. */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { ConfigError } from "../errors.js";
+import { registerBench } from "./bench.js";
+import { registerBuild } from "./build.js";
+import { registerCompare } from "./compare.js";
+import { registerEval } from "./eval.js";
+import { registerExport } from "./export.js";
+import { registerGenerate } from "./generate.js";
+import { registerInfo } from "./info.js";
+import { createIo } from "./io.js";
+import { registerPrepare } from "./prepare.js";
+import { registerTrain } from "./train.js";
+import { registerTune } from "./tune.js";
+
+const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+  version: string;
+  description: string;
+};
+
+const program = new Command("nextpatch")
+  .description(manifest.description)
+  .version(manifest.version)
+  .option("--json", "print the result as one JSON object on stdout, and everything else on stderr")
+  .option("--verbose", "print the stack trace of an error")
+  .configureHelp({ showGlobalOptions: true })
+  .exitOverride()
+  // One line, like every other error: commander puts its suggestion on a second.
+  .configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, "nextpatch: ").replace(/\n\((?=Did you mean)/, " (")),
+  });
+
+const flags = () => program.opts<{ json?: boolean; verbose?: boolean }>();
+const io = createIo(() => flags().json === true);
+for (const register of [
+  registerPrepare,
+  registerTrain,
+  registerEval,
+  registerGenerate,
+  registerCompare,
+  registerExport,
+  registerBench,
+  registerTune,
+  registerInfo,
+  registerBuild,
+]) {
+  register(program, io);
+}
+
+// A reader that closes the pipe early (`| head`) is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  // Commander has printed its message; help and version exit with its code 0.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const { message, stack } = error as Error;
+  const text = flags().verbose ? (stack ?? message) : message;
+  process.stderr.write(`${text.startsWith("nextpatch") ? "" : "nextpatch: "}${text}\n`);
+  return error instanceof ConfigError ? 2 : 1;
+}

@@ -1,0 +1,1 @@
+export default { serverExternalPackages: ["nextpatch"], turbopack: { root: import.meta.dirname } };
