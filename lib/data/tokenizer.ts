@@ -6,6 +6,7 @@ import { Arguments, either } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
 import { optionalLine } from "../native/package_manager.js";
 import { thisPackage } from "../native.js";
+import type { TokenizerJson } from "./encode/tokenizer_json.js";
 
 /** Names of an end-of-text token, in the order they are looked for. */
 export const END_OF_TEXT_NAMES: readonly string[] = ["<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>"];
@@ -58,9 +59,7 @@ export class Tokenizer {
     this.json = json;
     this.#native = native;
     this.hash = createHash("sha256").update(json).digest("hex");
-    let largest = -1;
-    for (const id of Object.values(native.getVocab(true))) largest = Math.max(largest, id);
-    this.vocabSize = largest + 1;
+    this.vocabSize = rowsOf(JSON.parse(json) as TokenizerJson, native);
   }
 
   /** Reads a tokenizer.json. @throws TypeError for a wrong argument, DataError if the file is missing or not one */
@@ -139,6 +138,20 @@ export class Tokenizer {
     const whole = check.numbers("ids", ids, "a token id", (id) => Number.isInteger(id) && id >= 0 && id < 2 ** 32);
     return this.#native.decode(whole, !keepSpecialTokens);
   }
+}
+
+/**
+ * One more than the largest id. The library's own list of the vocabulary cannot be had if a token holds a NUL
+ * character.
+ */
+function rowsOf({ model, added_tokens }: TokenizerJson, native: NativeTokenizer): number {
+  const { vocab } = model!;
+  let largest = -1;
+  // Unigram lists its tokens in the order of their ids.
+  if (Array.isArray(vocab)) largest = vocab.length - 1;
+  else for (const id of Object.values(vocab as Record<string, number>)) largest = Math.max(largest, id);
+  for (const { content } of added_tokens ?? []) largest = Math.max(largest, native.tokenToId(content) ?? -1);
+  return largest + 1;
 }
 
 function firstLine(error: unknown): string {
