@@ -21,7 +21,7 @@ export { TokenDataset } from "./data/dataset.js";
 export { BlockLoader, type BlockLoaderOptions, type DataPosition } from "./data/loader.js";
 export { type DatasetInfo, type PrepareOptions, type PrepareProgress, prepareDataset } from "./data/prepare.js";
 export type { BytesPerToken, Shard } from "./data/shard.js";
-export { Tokenizer } from "./data/tokenizer.js";
+export { Tokenizer, type TokenizerOptions } from "./data/tokenizer.js";
 export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.js";
 export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";
 export { type EvaluateOptions, type EvaluationResult, evaluate } from "./evaluate.js";

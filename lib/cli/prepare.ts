@@ -18,6 +18,7 @@ const flagOf = {
   textField: "--text-field",
   out: "--out",
   tokenizerPath: "--tokenizer",
+  endOfText: "--end-of-text",
   trainTokenizer: "--train-tokenizer",
   "trainTokenizer.special": "--special",
   valFraction: "--val-fraction",
@@ -27,6 +28,7 @@ interface Flags {
   out: string;
   textField?: string;
   tokenizer?: string;
+  endOfText?: string;
   trainTokenizer?: number;
   special?: string[];
   splitDigits?: true;
@@ -44,7 +46,8 @@ export function registerPrepare(program: Command, io: CliIo): void {
       "--text-field <name>",
       'field or column of the text, with dots for one inside another (default: "text", or its only usual name there)',
     )
-    .option("--tokenizer <tokenizer.json>", "tokenizer to encode with")
+    .option("--tokenizer <tokenizer.json>", "tokenizer to encode with, or its folder")
+    .option("--end-of-text <token>", "token before every document (default: the tokenizer's own)")
     .option("--train-tokenizer <vocab>", `train a BPE tokenizer of this size (default: ${DEFAULT_VOCAB})`, number)
     .option("--special <token>", "special token of the trained tokenizer (repeatable)", appended)
     .option("--split-digits", "train a tokenizer that gives every digit a token of its own")
@@ -77,6 +80,7 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
       ...tokenizer,
       valFraction: flags.valFraction,
       textField: flags.textField,
+      endOfText: flags.endOfText,
       onNote: io.log,
       onProgress: progress.update,
       signal: interrupt.signal,

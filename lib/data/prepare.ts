@@ -46,8 +46,10 @@ export interface PrepareOptions {
   textField?: string;
   /** Folder to create. An earlier dataset in it is replaced; other files in it are an error. */
   out: string;
-  /** A tokenizer.json to encode with; this or `trainTokenizer`. */
+  /** A tokenizer.json to encode with, or the folder that holds it; this or `trainTokenizer`. */
   tokenizerPath?: string;
+  /** The token that ends a text. Default: `TokenizerOptions.endOfText` of tokenizer.ts. */
+  endOfText?: string;
   /** A BPE tokenizer to learn from the documents that are not held out. */
   trainTokenizer?: TokenizerTraining;
   /** `trainTokenizer: { vocab }` in short: a byte-level tokenizer of this size. */
@@ -89,7 +91,8 @@ export interface DatasetInfo {
 /**
  * Encodes documents into the folder `out`: train_000000.bin ..., val_000000.bin ..., tokenizer.json, dataset.json.
  *
- * An end-of-text token precedes every document, as in llm.c. Whole documents are held out for validation, chosen by
+ * A document is what the tokenizer, with its post-processor, makes of its text. An end-of-text token precedes it, as in
+ * llm.c, unless it begins with that token. Whole documents are held out for validation, chosen by
  * their index: an even spread of `valFraction` of them, never the first. If that leaves validation empty, the last
  * document is held out, or of a single document the last `valFraction` of its tokens. Encoding runs on all cores; the
  * files do not depend on how many. The folder is written under a temporary name and renamed, so it is complete or
@@ -115,7 +118,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<DatasetIn
 
 /** Checks the options that have no default. */
 function checkOptions(check: Arguments, options: PrepareOptions): void {
-  const { files, out, textField, tokenizerPath, trainTokenizer, trainTokenizerVocab } = options;
+  const { files, out, textField, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } = options;
   const { onNote, onProgress, signal } = options;
   check.strings("files", files, 1);
   if (textField !== undefined) check.string("textField", textField);
@@ -128,6 +131,7 @@ function checkOptions(check: Arguments, options: PrepareOptions): void {
     check.fail(RangeError, "options", expected, given.length === 0 ? "none" : given.join(" and "));
   }
   if (tokenizerPath !== undefined) check.string("tokenizerPath", tokenizerPath);
+  if (endOfText !== undefined) check.string("endOfText", endOfText);
   if (trainTokenizer !== undefined) checkTokenizerTraining(check, "trainTokenizer", trainTokenizer);
   if (trainTokenizerVocab !== undefined) checkVocab(check, "trainTokenizerVocab", { vocab: trainTokenizerVocab });
   check.callback("onNote", onNote);
@@ -214,8 +218,9 @@ class Preparation {
   }
 
   async #tokenizer(): Promise<Tokenizer> {
-    const { tokenizerPath, trainTokenizer, trainTokenizerVocab, onProgress, signal } = this.#options;
-    if (tokenizerPath !== undefined) return Tokenizer.fromFile(tokenizerPath);
+    const { tokenizerPath, trainTokenizer, trainTokenizerVocab, endOfText, onProgress, signal } = this.#options;
+    const end = endOfText === undefined ? {} : { endOfText };
+    if (tokenizerPath !== undefined) return Tokenizer.fromFile(tokenizerPath, end);
     // The sources are read a second time to encode them.
     for (const [i, source] of this.#inputs.entries()) {
       this.#inputs[i] = await keepSource(source, join(this.#folder, `pipe-${i}`));
@@ -224,7 +229,8 @@ class Preparation {
       onProgress?.({ phase: "merges", bytes: this.#totalBytes, totalBytes: this.#totalBytes, tokens });
     };
     const training = trainTokenizer ?? { vocab: trainTokenizerVocab! };
-    return Tokenizer.fromJson(await trainBpe(this.#trainingTexts(), training, { onTokens, signal }));
+    const json = await trainBpe(this.#trainingTexts(), training, { onTokens, signal });
+    return Tokenizer.fromJson(json, "the trained tokenizer", end);
   }
 
   /** The documents that are not held out. */
@@ -265,7 +271,6 @@ class Preparation {
   }
 
   async #encode(tokenizer: Tokenizer, train: SplitWriter, val: SplitWriter): Promise<void> {
-    const separator = Uint32Array.of(tokenizer.endOfTextId);
     let index = -1;
     const write = async ({ piece, ids }: EncodedPiece): Promise<void> => {
       if (!piece.continues) index++;
@@ -275,7 +280,6 @@ class Preparation {
         this.#documents[split]++;
         this.#sources[piece.source]!.documents++;
         if (split === "train") this.#lastDocument = train.tokenCount;
-        await writer.write(separator);
       }
       await writer.write(ids);
     };

@@ -2,14 +2,24 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
-import { Arguments, either } from "../arguments.js";
+import { Arguments } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
 import { optionalLine } from "../native/package_manager.js";
 import { thisPackage } from "../native.js";
+import { type Frame, frameOf } from "./encode/frame.js";
 import type { TokenizerJson } from "./encode/tokenizer_json.js";
+import { endOfText } from "./end_of_text.js";
+import { configuredEnd, sentencePieceBeside, tokenizerPath } from "./tokenizer_files.js";
 
-/** Names of an end-of-text token, in the order they are looked for. */
-export const END_OF_TEXT_NAMES: readonly string[] = ["<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>"];
+/** What a tokenizer.json does not say. */
+export interface TokenizerOptions {
+  /**
+   * The token that ends a text. Default: the `eos_token` of the `tokenizer_config.json` beside it if that is
+   * `<|endoftext|>`, `</s>`, `<|end_of_text|>` or `<eos>`, else the first of these in the vocabulary, else that
+   * `eos_token`.
+   */
+  readonly endOfText?: string;
+}
 
 /**
  * Loads the native package on first use, so that commands without text start at once and do not need its binary.
@@ -53,32 +63,61 @@ export class Tokenizer {
   readonly json: string;
   readonly #native: NativeTokenizer;
   readonly #name: string;
+  /** The end-of-text token that was asked for, and the one that tokenizer_config.json names. */
+  readonly #ends: { readonly chosen: string | undefined; readonly configured: string | undefined };
 
-  private constructor(name: string, json: string, native: NativeTokenizer) {
+  private constructor(
+    name: string,
+    json: string,
+    native: NativeTokenizer,
+    ends: { readonly chosen: string | undefined; readonly configured: string | undefined },
+  ) {
     this.#name = name;
+    this.#ends = ends;
     this.json = json;
     this.#native = native;
     this.hash = createHash("sha256").update(json).digest("hex");
     this.vocabSize = rowsOf(JSON.parse(json) as TokenizerJson, native);
   }
 
-  /** Reads a tokenizer.json. @throws TypeError for a wrong argument, DataError if the file is missing or not one */
-  static async fromFile(path: string): Promise<Tokenizer> {
-    new Arguments("Tokenizer.fromFile").string("path", path);
-    const json = await readFile(path, "utf8").catch((cause: unknown) => {
-      throw new DataError(`${path}: expected a tokenizer.json but received ${unusable(cause)}`, { cause });
+  /**
+   * Reads a tokenizer.json, or that of a folder.
+   * @throws TypeError for a wrong argument; DataError if the file, or the tokenizer_config.json beside it, is missing or
+   *   not one, or the vocabulary has no token `options.endOfText`
+   */
+  static async fromFile(path: string, options: TokenizerOptions = {}): Promise<Tokenizer> {
+    const check = new Arguments("Tokenizer.fromFile");
+    check.string("path", path);
+    checkTokenizerOptions(check, options);
+    const file = await tokenizerPath(path);
+    const json = await readFile(file, "utf8").catch(async (cause: unknown) => {
+      const hint = (await sentencePieceBeside(file))
+        ? "; beside it is a tokenizer.model, which transformers' AutoTokenizer saves as tokenizer.json"
+        : "";
+      throw new DataError(`${file}: expected a tokenizer.json but received ${unusable(cause)}${hint}`, { cause });
     });
-    return Tokenizer.fromJson(json, path);
+    const configured = await configuredEnd(file);
+    return Tokenizer.#make(json, file, { chosen: options.endOfText, configured });
   }
 
   /**
    * Makes a tokenizer from the text of a tokenizer.json; `name` is its name in errors.
-   * @throws TypeError for a wrong argument, DataError if the text is not a tokenizer.json
+   * @throws TypeError for a wrong argument; DataError if the text is not a tokenizer.json, or the vocabulary has no token
+   *   `options.endOfText`
    */
-  static async fromJson(json: string, name = "tokenizer"): Promise<Tokenizer> {
+  static async fromJson(json: string, name = "tokenizer", options: TokenizerOptions = {}): Promise<Tokenizer> {
     const check = new Arguments("Tokenizer.fromJson");
     check.string("json", json);
     check.string("name", name);
+    checkTokenizerOptions(check, options);
+    return Tokenizer.#make(json, name, { chosen: options.endOfText, configured: undefined });
+  }
+
+  static async #make(
+    json: string,
+    name: string,
+    ends: { readonly chosen: string | undefined; readonly configured: string | undefined },
+  ): Promise<Tokenizer> {
     const make = await nativeTokenizers();
     let native: NativeTokenizer;
     try {
@@ -86,18 +125,37 @@ export class Tokenizer {
     } catch (cause) {
       throw new DataError(`${name}: expected a tokenizer.json but received other text: ${firstLine(cause)}`, { cause });
     }
-    return new Tokenizer(name, json, native);
+    const tokenizer = new Tokenizer(name, json, native, ends);
+    if (ends.chosen !== undefined) tokenizer.#end();
+    return tokenizer;
   }
 
-  /** Id of the token that ends a text (END_OF_TEXT_NAMES). @throws DataError if the vocabulary has none of them */
+  /** Id of the token that ends a text (`TokenizerOptions.endOfText`). @throws DataError if there is none */
   get endOfTextId(): number {
-    for (const name of END_OF_TEXT_NAMES) {
-      const id = this.#native.tokenToId(name);
-      if (id !== null) return id;
-    }
+    return this.#end().id;
+  }
+
+  /** The token that ends a text. @throws DataError if there is none */
+  get endOfText(): string {
+    return this.#end().token;
+  }
+
+  #end(): { token: string; id: number } {
+    return endOfText({ name: this.#name, ...this.#ends, idOf: (token) => this.#native.tokenToId(token) });
+  }
+
+  /**
+   * What the post-processor puts around a text.
+   * @throws DataError if it does something else to a text
+   * @internal
+   */
+  async frame(): Promise<Frame> {
+    const { vocab } = (JSON.parse(this.json) as TokenizerJson).model!;
+    const tokens = Array.isArray(vocab) ? vocab.map(([token]: [string]) => token) : Object.keys(vocab as object);
+    const frame = await frameOf(this.#native, tokens);
+    if (frame !== undefined) return frame;
     throw new DataError(
-      `${this.#name}: expected an end-of-text token, ${either(END_OF_TEXT_NAMES)}, ` +
-        "but received a vocabulary without one",
+      `${this.#name}: post_processor: expected one that puts the same tokens around every text but received another`,
     );
   }
 
@@ -152,6 +210,11 @@ function rowsOf({ model, added_tokens }: TokenizerJson, native: NativeTokenizer)
   else for (const id of Object.values(vocab as Record<string, number>)) largest = Math.max(largest, id);
   for (const { content } of added_tokens ?? []) largest = Math.max(largest, native.tokenToId(content) ?? -1);
   return largest + 1;
+}
+
+function checkTokenizerOptions(check: Arguments, options: TokenizerOptions): void {
+  const { endOfText: token } = check.object("options", options);
+  if (token !== undefined) check.string("options.endOfText", token);
 }
 
 function firstLine(error: unknown): string {

@@ -2,34 +2,38 @@
 import { ThreadPool } from "../thread_pool.js";
 import { nativeTokenizers, type Tokenizer } from "../tokenizer.js";
 import { type EncodePiece, Encoder } from "./encoder.js";
+import type { Frame } from "./frame.js";
 import { cutDocuments, type DocumentPiece, type SourceText } from "./pieces.js";
 
 /** UTF-16 units of text that are encoded at a time, about. */
 const BATCH = 1 << 20;
 
-/** A piece of a document and its tokens. */
+/** A piece of a document and its tokens, with those around the document. */
 export interface EncodedPiece {
   readonly piece: DocumentPiece;
   readonly ids: Uint32Array;
 }
 
 /**
- * Yields the documents' pieces with their tokens, in order; the tokens of all pieces of a document, one after another,
- * are those that the tokenizer gives the whole document. They do not depend on the number of threads. A text of less
- * than a batch is encoded on this one, as starting others would take longer.
+ * Yields the documents' pieces with their tokens, in order. The tokens of all pieces of a document, one after another,
+ * are those that the tokenizer, its post-processor included, gives the whole document, behind the end-of-text token
+ * unless they begin with it. They do not depend on the number of threads. A text of less than a batch is encoded on this
+ * one, as starting others would take longer.
  */
 export async function* encodeDocuments(
   texts: AsyncIterable<SourceText>,
   tokenizer: Tokenizer,
   threads: number,
 ): AsyncGenerator<EncodedPiece[]> {
+  const frame = await tokenizer.frame();
+  const separator = tokenizer.endOfTextId;
   const encoder = new Encoder(tokenizer.json, await nativeTokenizers());
   const script = new URL("./encode_worker", import.meta.url);
   const pool = new ThreadPool<readonly EncodePiece[], Uint32Array[]>(script, tokenizer.json, threads);
   const running: { pieces: DocumentPiece[]; ids: Promise<Uint32Array[]> }[] = [];
   const oldest = async (): Promise<EncodedPiece[]> => {
     const { pieces, ids } = running.shift()!;
-    return (await ids).map((tokens, i) => ({ piece: pieces[i]!, ids: tokens }));
+    return (await ids).map((tokens, i) => ({ piece: pieces[i]!, ids: framed(pieces[i]!, tokens, frame, separator) }));
   };
   try {
     let started = false;
@@ -44,6 +48,18 @@ export async function* encodeDocuments(
   } finally {
     await pool.close();
   }
+}
+
+function framed(piece: DocumentPiece, ids: Uint32Array, { before, after }: Frame, separator: number): Uint32Array {
+  const first = piece.continues ? [] : before;
+  const last = piece.ends ? after : [];
+  const separated = !piece.continues && (first[0] ?? ids[0]) !== separator;
+  const lead = separated ? [separator, ...first] : first;
+  const whole = new Uint32Array(lead.length + ids.length + last.length);
+  whole.set(lead);
+  whole.set(ids, lead.length);
+  whole.set(last, lead.length + ids.length);
+  return whole;
 }
 
 async function* batches(

@@ -8,6 +8,8 @@ const PIECE = 1 << 20;
 
 /** A piece, and the position of its file among the sources. */
 export interface DocumentPiece extends EncodePiece {
+  /** Whether it is the last of its document. */
+  readonly ends: boolean;
   readonly source: number;
 }
 
@@ -28,7 +30,7 @@ export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: E
   let window = PIECE;
   for await (const next of texts) {
     if (next.first) {
-      if (rest !== "") yield { text: rest, continues, source: current!.source };
+      if (rest !== "") yield { text: rest, continues, ends: true, source: current!.source };
       [current, rest, continues, window] = [next, "", false, PIECE];
     }
     rest += next.text;
@@ -38,7 +40,7 @@ export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: E
         window *= 2;
         continue;
       }
-      yield { text: rest.slice(0, cut), continues, source: next.source };
+      yield { text: rest.slice(0, cut), continues, ends: false, source: next.source };
       [rest, continues, window] = [rest.slice(cut), true, PIECE];
     }
     if (rest.length > MAX_DOCUMENT / 3) {
@@ -46,5 +48,5 @@ export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: E
       checkSize(Buffer.byteLength(rest), MAX_DOCUMENT, what, current!.where, current!.file);
     }
   }
-  if (rest !== "") yield { text: rest, continues, source: current!.source };
+  if (rest !== "") yield { text: rest, continues, ends: true, source: current!.source };
 }
