@@ -1,7 +1,6 @@
 /** `nextpatch info`: what this machine can compute on, and whether rightly; what is missing; a run's memory plan. */
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
-import { TokenDataset } from "../data/dataset.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
 import { thisMachine } from "../native/machine.js";
@@ -15,6 +14,7 @@ import {
   thisPackage,
 } from "../native.js";
 import { type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
+import { closeRunData, openRunData } from "../train/run_data.js";
 import { planConfig } from "../train/run_plan.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import { checkDevices, checkText, devicesToCheck, judge } from "./check.js";
@@ -87,9 +87,8 @@ interface Plan {
 async function planOf(path: string, set: string[]): Promise<Plan> {
   const config = await loadRunConfig(path, { set });
   const device = Device.open(config.device as DeviceSpec);
-  const dataset = await TokenDataset.open(config.data.train);
-  await dataset.close(); // its size is known
-  const { plan } = await planConfig(config, device, dataset.tokenCount);
+  const data = await openRunData(config);
+  const { plan } = await planConfig(config, device, data).finally(() => closeRunData(data));
   return {
     device: `${device.backend} (${device.name})`,
     items: planItems(device, plan),
