@@ -1,6 +1,6 @@
 import { Arguments } from "./arguments.js";
 import { TokenDataset } from "./data/dataset.js";
-import { checkTokenizer, checkVocabulary, type IdentifiedData, identifyData } from "./data/identity.js";
+import { checkData, checkTokenizer, type IdentifiedData, identifyData } from "./data/identity.js";
 import { knownTokenizer } from "./data/known_tokenizer.js";
 import { verifyDataset } from "./data/verify_data.js";
 import { DataError } from "./errors.js";
@@ -55,8 +55,8 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
   const { config, device, parameters } = model;
   await using dataset = await TokenDataset.open(data);
   const identity = await identifyData([dataset], log);
-  checkVocabulary(identity, config.vocab_size);
   if (model.folder !== null) checkTokenizer(identity, await knownTokenizer(model.folder));
+  checkData(identity, config.vocab_size);
   if (verifyData) await verify(dataset, identity, config.vocab_size, log);
   const blockTokens = patchSize * sequenceLength;
   const blocks = Math.floor(dataset.tokenCount / blockTokens);

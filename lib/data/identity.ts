@@ -5,7 +5,6 @@ import { type DataFolder, readDataFolder } from "./data_folder.js";
 import { isWild, type TokenDataset } from "./dataset.js";
 import { describeTokenizer, isSameTokenizer, type KnownTokenizer } from "./known_tokenizer.js";
 import { DATASET_JSON } from "./outfolder.js";
-import type { ShardInfo } from "./split.js";
 
 /** A shard, as it can be told from another. */
 export interface ShardIdentity {
@@ -24,13 +23,14 @@ export interface IdentifiedData {
   readonly endOfText: string | null;
   /** The shards of each dataset, in order. */
   readonly shards: readonly (readonly ShardIdentity[])[];
+  /** The first shard that is not what its dataset.json says, or is missing. `checkData` throws it. */
+  readonly problem: DataError | null;
 }
 
 /**
- * Reads dataset.json and tokenizer.json beside the shards of datasets, and checks the shards' names, sizes and counts.
+ * Reads dataset.json and tokenizer.json beside the shards of datasets, and compares the shards' names, sizes and counts.
  * @param log called once for each folder without a dataset.json: its shards are taken as they are
- * @throws DataError for shards that are not what their dataset.json says, that are missing, or that are of another
- *   tokenizer than the rest
+ * @throws DataError for shards of another tokenizer than the rest, or of an interrupted `prepare`
  */
 export async function identifyData(
   datasets: readonly TokenDataset[],
@@ -38,6 +38,7 @@ export async function identifyData(
 ): Promise<IdentifiedData> {
   const folders = new Map<string, DataFolder>();
   const shards: ShardIdentity[][] = [];
+  const problems: DataError[] = [];
   for (const dataset of datasets) {
     for (const { path } of dataset.shards) {
       const name = dirname(path);
@@ -46,8 +47,8 @@ export async function identifyData(
       folders.set(name, folder);
       if (folder.info === null) log(`${name}: has no ${DATASET_JSON}: its token shards are taken as they are`);
     }
-    shards.push(dataset.shards.map((shard) => identify(shard, folders.get(dirname(shard.path))!)));
-    for (const folder of folders.values()) checkComplete(dataset, folder);
+    shards.push(dataset.shards.map((shard) => identify(shard, folders.get(dirname(shard.path))!, problems)));
+    for (const folder of folders.values()) problems.push(...missing(dataset, folder));
   }
   const all = [...folders.values()];
   return {
@@ -55,16 +56,22 @@ export async function identifyData(
     tokenizer: commonTokenizer(all.flatMap(({ tokenizer }) => tokenizer ?? [])),
     endOfText: all.map(({ info }) => info?.endOfText).find((token) => token !== undefined) ?? null,
     shards,
+    problem: problems[0] ?? null,
   };
 }
 
-/** Checks that ids of the data are in a model's vocabulary. @throws DataError */
-export function checkVocabulary({ tokenizer }: IdentifiedData, vocabulary: number): void {
-  if (tokenizer === null || tokenizer.vocabSize <= vocabulary) return;
-  throw new DataError(
-    `${tokenizer.path}: expected data of at most the model's ${vocabulary} tokens (vocab_size) but received data of a ` +
-      `vocabulary of ${tokenizer.vocabSize}`,
-  );
+/**
+ * Checks that ids of the data are in a model's vocabulary, and that its shards are what the files beside them say.
+ * @throws DataError
+ */
+export function checkData({ tokenizer, problem }: IdentifiedData, vocabulary: number): void {
+  if (tokenizer !== null && tokenizer.vocabSize > vocabulary) {
+    throw new DataError(
+      `${tokenizer.path}: expected data of at most the model's ${vocabulary} tokens (vocab_size) but received data of a ` +
+        `vocabulary of ${tokenizer.vocabSize}`,
+    );
+  }
+  if (problem !== null) throw problem;
 }
 
 /** Checks that a model's tokenizer is that of the data. Null is unknown. @throws DataError */
@@ -76,39 +83,46 @@ export function checkTokenizer({ tokenizer }: IdentifiedData, model: KnownTokeni
   );
 }
 
-function identify(shard: { path: string; tokenCount: number; bytes: number }, folder: DataFolder): ShardIdentity {
-  const file = basename(shard.path);
-  const listed = folder.info?.shards;
-  if (listed === undefined) return { file, tokens: shard.tokenCount, sha256: null };
-  const path = join(folder.folder, DATASET_JSON);
-  const found: ShardInfo | undefined = listed.find((info) => info.file === file);
-  if (found === undefined) {
-    throw new DataError(`${shard.path}: expected a shard that ${path} lists but received one that it does not`);
-  }
-  if (found.tokens !== shard.tokenCount || found.bytes !== shard.bytes) {
-    throw new DataError(
-      `${shard.path}: expected ${found.tokens} tokens in ${found.bytes} bytes, as ${path} says, ` +
-        `but received ${shard.tokenCount} tokens in ${shard.bytes}`,
+function identify(
+  shard: { readonly path: string; readonly tokenCount: number; readonly bytes: number },
+  { folder, info }: DataFolder,
+  problems: DataError[],
+): ShardIdentity {
+  const { path, tokenCount: tokens, bytes } = shard;
+  const file = basename(path);
+  if (info?.shards === undefined) return { file, tokens, sha256: null };
+  const listed = info.shards.find((other) => other.file === file);
+  const list = join(folder, DATASET_JSON);
+  if (listed === undefined) {
+    problems.push(new DataError(`${path}: expected a shard that ${list} lists but received one that it does not`));
+  } else if (listed.tokens !== tokens || listed.bytes !== bytes) {
+    problems.push(
+      new DataError(
+        `${path}: expected ${listed.tokens} tokens in ${listed.bytes} bytes, as ${list} says, ` +
+          `but received ${tokens} tokens in ${bytes}`,
+      ),
     );
   }
-  return { file, tokens: found.tokens, sha256: found.sha256 };
+  return { file, tokens, sha256: listed?.sha256 ?? null };
 }
 
-/** A pattern stands for a whole split. */
-function checkComplete(dataset: TokenDataset, { folder, info }: DataFolder): void {
-  if (info?.shards === undefined) return;
-  const there = new Set(
-    dataset.shards.filter(({ path }) => dirname(path) === folder).map(({ path }) => basename(path)),
-  );
-  const splits = new Set([...there].map((file) => file.split("_")[0]));
-  const wild = dataset.patterns.filter((pattern) => isWild(pattern) && dirname(pattern) === folder);
-  if (wild.length === 0) return;
-  const missing = info.shards.find(({ file }) => splits.has(file.split("_")[0]) && !there.has(file));
-  if (missing === undefined) return;
-  throw new DataError(
-    `${wild[0]}: expected every shard of its split that ${join(folder, DATASET_JSON)} lists but received none named ` +
-      missing.file,
-  );
+/** A pattern stands for a whole split: what of it is missing. */
+function missing({ shards, patterns }: TokenDataset, { folder, info }: DataFolder): DataError[] {
+  const wild = patterns.find((pattern) => isWild(pattern) && dirname(pattern) === folder);
+  if (info?.shards === undefined || wild === undefined) return [];
+  const there = new Set(shards.filter(({ path }) => dirname(path) === folder).map(({ path }) => basename(path)));
+  const split = (file: string): string => file.split("_")[0]!;
+  const splits = new Set([...there].map(split));
+  const lost = info.shards.filter(({ file }) => splits.has(split(file)) && !there.has(file));
+  return lost
+    .slice(0, 1)
+    .map(
+      ({ file }) =>
+        new DataError(
+          `${wild}: expected every shard of its split that ${join(folder, DATASET_JSON)} lists ` +
+            `but received none named ${file}`,
+        ),
+    );
 }
 
 function commonTokenizer(tokenizers: readonly KnownTokenizer[]): KnownTokenizer | null {

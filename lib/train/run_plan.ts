@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { type ResolvedStage, resolveStages } from "../config/stages.js";
-import { checkTokenizer, checkVocabulary } from "../data/identity.js";
+import { checkData, checkTokenizer } from "../data/identity.js";
 import { knownTokenizer } from "../data/known_tokenizer.js";
 import type { Device } from "../device.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
@@ -54,6 +54,6 @@ export async function modelOf(
   const tokenizer = path === null ? null : await readTokenizer(path, identity.endOfText);
   const shape = await modelShape(config, tokenizer);
   if (path !== null) checkTokenizer(identity, await knownTokenizer(dirname(path)));
-  checkVocabulary(identity, shape.vocab_size);
+  checkData(identity, shape.vocab_size);
   return { tokenizer, shape };
 }
