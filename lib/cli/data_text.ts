@@ -145,7 +145,7 @@ export function dataText({ folder, prepared, splits, dtype, tokenizer, info, beg
   for (const [name, { shards, tokens, documents, tokensPerDocument, bytesPerToken }] of Object.entries(splits)) {
     const parts = [
       `${count(tokens)} tokens in ${count(shards)} ${shards === 1 ? "shard" : "shards"}`,
-      ...(documents === null ? [] : [`${count(documents)} documents`]),
+      ...(documents === null ? [] : [`${count(documents)} ${documents === 1 ? "document" : "documents"}`]),
       ...(tokensPerDocument === null ? [] : [`${tokensPerDocument.toFixed(1)} tokens a document`]),
       ...(bytesPerToken === null ? [] : [`${bytesPerToken.toFixed(2)} bytes a token`]),
     ];

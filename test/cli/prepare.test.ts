@@ -179,3 +179,46 @@ describe("a prepare that is ended", () => {
     }
   });
 });
+
+describe("nextpatch info --data", () => {
+  const nextpatch = builtCommand();
+
+  it("shows what prepare wrote", async () => {
+    const prepare = ["prepare", join(folder, "a.jsonl"), "--out", join(folder, "d"), "--train-tokenizer", "270"];
+    expect((await nextpatch(...prepare)).code).toBe(0);
+    const { code, stdout } = await nextpatch("info", "--data", join(folder, "d"));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^ {2}train: [\d,]+ tokens in 1 shard, 49 documents, \d+\.\d tokens a document, \d\.\d\d bytes a token$/m,
+    );
+    expect(stdout).toMatch(/^ {2}val: \d+ tokens in 1 shard, 1 document, /m);
+    expect(stdout).toMatch(/^ {2}tokenizer: BPE, 270 tokens, end of text <\|endoftext\|>, SHA-256 [0-9a-f]{12}…$/m);
+    expect(stdout).toMatch(/^ {2}"<\|endoftext\|>Document 0 of a small corpus\."$/m);
+    expect(stdout).toMatch(/^ {2}"<\|endoftext\|>Document 1 of a small corpus\."$/m);
+    const { data } = JSON.parse((await nextpatch("info", "--data", join(folder, "d"), "--json")).stdout) as {
+      data: Record<string, unknown>;
+    };
+    const info = JSON.parse(readFileSync(join(folder, "d/dataset.json"), "utf8")) as object;
+    expect(data).toMatchObject({ prepared: true, dtype: "uint16", splits: { train: { documents: 49 } }, info });
+  });
+
+  it("shows as much as is there, and names what is not data", async () => {
+    const prepare = ["prepare", join(folder, "a.jsonl"), "--out", join(folder, "d"), "--train-tokenizer", "270"];
+    await nextpatch(...prepare);
+    rmSync(join(folder, "d/dataset.json"));
+    const bare = await nextpatch("info", "--data", join(folder, "d"));
+    expect(bare.stdout).toMatch(/d: uint16 tokens, without a dataset\.json\n {2}train: [\d,]+ tokens in 1 shard\n/);
+    rmSync(join(folder, "d/tokenizer.json"));
+    const shard = await nextpatch("info", "--data", join(folder, "d/val_*.bin"));
+    expect(shard.stdout).toMatch(/\n {2}shards: \d+ tokens in 1 shard\n {2}tokenizer: unknown\n/);
+    mkdirSync(join(folder, "d/.prepare"));
+    const interrupted = await nextpatch("info", "--data", join(folder, "d"));
+    expect(interrupted).toMatchObject({ code: 1, stdout: "" });
+    expect(interrupted.stderr).toMatch(
+      /^nextpatch: .*d: expected token shards but received those of a prepare that was /,
+    );
+    mkdirSync(join(folder, "empty"));
+    const empty = await nextpatch("info", "--data", join(folder, "empty"));
+    expect(empty.stderr).toMatch(/^nextpatch: .*empty: expected token shards \(NAME_000000\.bin\) but received none$/m);
+  });
+});
