@@ -1,2 +1,6 @@
-/** `npm run bench`: kernels and training steps; `npm run bench -- prepare`: text to token shards. */
-await import(process.argv[2] === "prepare" ? "./prepare.js" : "./run.js");
+/**
+ * `npm run bench`: kernels and training steps; `npm run bench -- prepare`: text to token shards; `npm run bench -- loader`:
+ * reading them.
+ */
+const [, , name = ""] = process.argv;
+await import(["prepare", "loader"].includes(name) ? `./${name}.js` : "./run.js");

@@ -1,5 +1,5 @@
 import { Arguments } from "./arguments.js";
-import { TokenDataset } from "./data/dataset.js";
+import { checkPatterns, type ShardPattern, TokenDataset } from "./data/dataset.js";
 import { checkData, checkTokenizer, type IdentifiedData, identifyData } from "./data/identity.js";
 import { knownTokenizer } from "./data/known_tokenizer.js";
 import { verifyDataset } from "./data/verify_data.js";
@@ -12,8 +12,8 @@ import { modelWeights } from "./nn/weights.js";
 
 /** Options of `evaluate`: what it reads, and in which blocks. */
 export interface EvaluateOptions {
-  /** Token shards: a file, a pattern or a list. */
-  readonly data: string | readonly string[];
+  /** Token shards: a file, a pattern, or a list of them or of shards in another format. */
+  readonly data: string | readonly string[] | readonly ShardPattern[];
   /** K: tokens per position, at least 1. Default 1. */
   readonly patchSize?: number;
   /** T: positions of a block, from 2 to the model's context. Default: the model's context, at most 1024. */
@@ -124,7 +124,7 @@ function check(model: Llama, options: EvaluateOptions) {
     log = () => undefined,
     onProgress,
   } = check.object("options", options);
-  if (typeof data !== "string") check.strings("data", data, 1, "a path, a pattern, or an array of them");
+  checkPatterns(check, "data", data);
   check.wholeNumber("patchSize", patchSize, 1);
   // With a single position, nothing is predicted.
   const fits = (length: number) => Number.isSafeInteger(length) && length >= 2 && length <= context;
