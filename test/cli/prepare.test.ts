@@ -127,10 +127,10 @@ describe("nextpatch prepare", () => {
 describe("a prepare that is ended", () => {
   const nextpatch = builtCommand();
 
-  /** A corpus that takes a second or so. */
+  /** A corpus that takes half a second or so. */
   function corpus(): string {
     const line = (i: number): string => `Entry ${i}: the quick brown fox ${i * 7919}, and the lazy dog ${i % 97}.`;
-    const lines = Array.from({ length: 60_000 }, (_, i) => JSON.stringify({ text: line(i) }));
+    const lines = Array.from({ length: 20_000 }, (_, i) => JSON.stringify({ text: line(i) }));
     writeFileSync(join(folder, "large.jsonl"), lines.join("\n"));
     return join(folder, "large.jsonl");
   }
@@ -169,7 +169,7 @@ describe("a prepare that is ended", () => {
       if (existing) mkdirSync(join(folder, "out"));
       for (const share of [0.3, 0.6, 0.9]) {
         const { process: child, finished } = nextpatch.start(...args());
-        await setTimeout(1500 * share * Math.random());
+        await setTimeout(900 * share * Math.random());
         child.kill("SIGKILL");
         await finished;
       }
