@@ -49,20 +49,27 @@ export function roundsOf(groups: readonly PrefixGroup[], positionsPerPass: numbe
 /** A pass ends where the next sequence would be padded by more than a quarter. */
 const leastFilled = 0.75;
 
+/** But not before it has this many positions. */
+const leastPositions = 256;
+
+/** How many times the positions of a pass its sequences may have with their prefixes: memory for keys and values. */
+const joinedPerPass = 8;
+
 /** The longest first; each padded to the first of its pass. */
 function passesOf(members: readonly Member[], positionsPerPass: number): Member[][] {
   const sorted = [...members].sort((a, b) => b.length - a.length);
   const passes: Member[][] = [];
+  let pass: Member[] = [];
   for (const member of sorted) {
-    const pass = passes.at(-1);
-    const first = pass?.[0]!.length ?? 0;
-    const joined = first + member.past;
-    const full = pass === undefined || (pass.length + 1) * first > positionsPerPass;
-    const copies = pass !== undefined && (pass.length + 1) * joined > 8 * positionsPerPass;
+    const count = pass.length + 1;
+    const first = pass[0]?.length ?? 0;
+    const isFull = count * first > positionsPerPass || count * (member.past + first) > joinedPerPass * positionsPerPass;
     // A pass that is nearly empty costs more than padding does.
-    const padded = pass !== undefined && member.length < leastFilled * first && pass.length * first >= 256;
-    if (full || copies || padded) passes.push([member]);
-    else pass.push(member);
+    const isPadded = member.length < leastFilled * first && pass.length * first >= leastPositions;
+    if (pass.length === 0 || isFull || isPadded) {
+      pass = [member];
+      passes.push(pass);
+    } else pass.push(member);
   }
   return passes;
 }
