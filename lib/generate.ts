@@ -16,9 +16,9 @@ export interface GenerateOptions extends Partial<SamplingSettings> {
 export interface Generation {
   /** The text after the prompt. */
   readonly text: string;
-  /** Tokens of the prompt, without the end-of-text token before it. */
+  /** Tokens of the prompt, with those that the tokenizer's post-processor puts around it. */
   readonly promptTokens: number;
-  /** Tokens added, without a final end-of-text token. */
+  /** Tokens added, without the one that ended the text. */
   readonly newTokens: number;
   /** Why it ended: the model ended the text, `maxTokens` was reached, or its context was full. */
   readonly finish: "end-of-text" | "max-tokens" | "context";
@@ -27,7 +27,9 @@ export interface Generation {
 }
 
 /**
- * Continues a text. A prompt begins like a document: after the end-of-text token that separates the training documents.
+ * Continues a text. The prompt is what the tokenizer, with its post-processor, makes of it, as in transformers; a prompt
+ * of no tokens becomes the model's beginning of a text. The text ends at any token of `model.ends`, or if there is none,
+ * at the tokenizer's end-of-text token.
  * @throws TypeError or RangeError for a wrong argument, such as a prompt that fills the model's context or a tokenizer
  *   with more tokens than the model; DataError if the tokenizer has no end-of-text token; DeviceError, OutOfMemoryError
  */
@@ -50,15 +52,13 @@ export async function generate(
   if (tokenizer.vocabSize > vocabulary) {
     check.fail(RangeError, "tokenizer", `at most the model's ${vocabulary} tokens`, String(tokenizer.vocabSize));
   }
-  const endOfText = tokenizer.endOfTextId;
-  const encoded = await tokenizer.encode(prompt);
-  if (encoded.length > context - 2) {
-    const expected =
-      `at most ${context - 2} tokens, since the model's context of ${context} also holds ` +
-      "the end-of-text token before them and a new one,";
+  const ends = model.ends.length > 0 ? model.ends : [tokenizer.endOfTextId];
+  const encoded = await tokenizer.encode(prompt, { specialTokens: true });
+  if (encoded.length > context - 1) {
+    const expected = `at most ${context - 1} tokens, since the model's context of ${context} also holds a new one,`;
     check.fail(RangeError, "prompt", expected, String(encoded.length));
   }
-  const ids = Int32Array.from([endOfText, ...encoded]);
+  const ids = Int32Array.from(encoded.length > 0 ? encoded : [beginning(model, tokenizer)]);
   const limit = Math.min(maxTokens, context - ids.length);
   using decoder = new Decoder(model, ids.length + limit);
   const produced: number[] = [];
@@ -73,7 +73,7 @@ export async function generate(
   while (produced.length < limit) {
     const next = await decoder.next(input, sampling);
     if (produced.length === 0) start = performance.now();
-    if (next === endOfText) {
+    if (ends.includes(next)) {
       finish = "end-of-text";
       break;
     }
@@ -89,9 +89,15 @@ export async function generate(
   show(text);
   return {
     text,
-    promptTokens: encoded.length,
+    promptTokens: ids.length,
     newTokens: produced.length,
     finish,
     tokensPerSecond: produced.length > 1 ? (produced.length - 1) / seconds : 0,
   };
+}
+
+/** The token that begins a text: that of a loaded model's config, else the one that separates documents. */
+function beginning(model: Llama, tokenizer: Tokenizer): number {
+  const { bos_token_id } = model.config;
+  return model.ends.length > 0 && bos_token_id !== null ? bos_token_id : tokenizer.endOfTextId;
 }

@@ -6,6 +6,7 @@ import { show } from "../arguments.js";
 import type { DatasetInfo, PrepareOptions, PrepareProgress } from "../data/prepare.js";
 import { DEFAULT_VAL_FRACTION, prepareDataset } from "../data/prepare.js";
 import { ConfigError } from "../errors.js";
+import { formatDuration } from "../report/format.js";
 import type { CliIo } from "./io.js";
 import { fromFlags } from "./usage.js";
 
@@ -21,7 +22,9 @@ const flagOf = {
   endOfText: "--end-of-text",
   trainTokenizer: "--train-tokenizer",
   "trainTokenizer.special": "--special",
+  val: "--val",
   valFraction: "--val-fraction",
+  dedup: "--dedup",
 };
 
 interface Flags {
@@ -33,7 +36,9 @@ interface Flags {
   special?: string[];
   splitDigits?: true;
   byteFallback?: true;
-  valFraction: number;
+  val?: string[];
+  valFraction?: number;
+  dedup?: true;
 }
 
 export function registerPrepare(program: Command, io: CliIo): void {
@@ -54,10 +59,11 @@ export function registerPrepare(program: Command, io: CliIo): void {
     .option("--byte-fallback", "train a tokenizer of characters that spells rare ones as bytes, as Llama 2's")
     .option(
       "--val-fraction <fraction>",
-      "share of the documents to hold out for validation",
+      `share of the documents to hold out for validation; 0: none (default: ${DEFAULT_VAL_FRACTION})`,
       number,
-      DEFAULT_VAL_FRACTION,
     )
+    .option("--val <files...>", "files with the documents of validation, instead of a share")
+    .option("--dedup", "drop documents whose text is exactly that of an earlier one, or of one for validation")
     .action(async (files: string[], flags: Flags) => prepare(files, flags, io));
 }
 
@@ -70,17 +76,20 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
   }
   const start = performance.now();
   const interrupt = new AbortController();
-  const onInterrupt = (): void => interrupt.abort(new Error("interrupted"));
-  process.once("SIGINT", onInterrupt);
+  const onInterrupt = (): void => {
+    interrupt.abort(new Error("interrupted: nothing was written"));
+    // Nothing may come from it for a long time.
+    if (files.includes("-")) process.stdin.destroy(interrupt.signal.reason as Error);
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.once(signal, onInterrupt);
   const progress = phaseProgress(io, flags.trainTokenizer ?? DEFAULT_VOCAB);
   try {
     const options = {
       files,
       out: flags.out,
       ...tokenizer,
-      valFraction: flags.valFraction,
-      textField: flags.textField,
-      endOfText: flags.endOfText,
+      ...given(flags, ["val", "valFraction", "textField", "endOfText", "dedup"]),
       onNote: io.log,
       onProgress: progress.update,
       signal: interrupt.signal,
@@ -91,7 +100,7 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
     io.result(summary(flags.out, info, seconds), { out: flags.out, ...info, seconds });
   } finally {
     progress.stop();
-    process.removeListener("SIGINT", onInterrupt);
+    for (const signal of signals) process.removeListener(signal, onInterrupt);
   }
 }
 
@@ -116,39 +125,70 @@ function tokenizerOf(flags: Flags): Pick<PrepareOptions, "tokenizerPath" | "trai
   return { tokenizerPath: tokenizer };
 }
 
+/** The flags of these names that were given. */
+function given<K extends keyof Flags>(flags: Flags, names: readonly K[]): Partial<Pick<Flags, K>> {
+  return Object.fromEntries(
+    names.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]])),
+  ) as Partial<Pick<Flags, K>>;
+}
+
+const labels = {
+  duplicates: "comparing documents",
+  tokenizer: "training the tokenizer",
+  merges: "learning merges",
+  encode: "encoding",
+};
+
 /** Shows one progress bar per phase. */
 function phaseProgress(io: CliIo, vocab: number): { update(progress: PrepareProgress): void; stop(): void } {
-  const labels = { tokenizer: "training the tokenizer", merges: "learning merges", encode: "encoding" };
-  let current: { phase: PrepareProgress["phase"]; bar: ReturnType<CliIo["progress"]> } | undefined;
+  let current: { phase: PrepareProgress["phase"]; start: number; bar: ReturnType<CliIo["progress"]> } | undefined;
   const stop = (): void => {
     current?.bar.stop();
     current = undefined;
   };
-  const update = ({ phase, bytes, totalBytes, tokens }: PrepareProgress): void => {
+  const update = (progress: PrepareProgress): void => {
+    const { phase, bytes, totalBytes, tokens } = progress;
     if (current?.phase !== phase) {
       stop();
-      current = { phase, bar: io.progress(labels[phase]) };
+      current = { phase, start: performance.now(), bar: io.progress(labels[phase]) };
     }
     if (phase === "merges") current.bar.update(tokens, vocab, `${tokens} of ${vocab} tokens`);
-    else current.bar.update(bytes, totalBytes, phase === "encode" ? `${tokens} tokens` : undefined);
+    else current.bar.update(bytes, totalBytes, note(progress, (performance.now() - current.start) / 1000));
   };
   return { update, stop };
 }
 
+/** How fast it goes, how much there is by now, and how long it takes. */
+function note({ phase, bytes, totalBytes, documents, tokens }: PrepareProgress, seconds: number): string {
+  const count = (value: number): string => value.toLocaleString("en");
+  const left = (seconds * (totalBytes - bytes)) / bytes;
+  return [
+    `${(bytes / 1e6 / seconds).toFixed(1)} MB/s`,
+    `${count(documents)} documents`,
+    ...(phase === "encode" ? [`${count(tokens)} tokens`] : []),
+    ...(Number.isFinite(left) ? [`ETA ${formatDuration(left)}`] : []),
+  ].join(" | ");
+}
+
 function summary(out: string, info: DatasetInfo, seconds: number): string {
-  const { tokens, documents, passedOver } = info;
+  const { tokens, documents, passedOver, duplicates } = info;
   const without = passedOver.null + passedOver.empty;
   const held = {
     documents: `${documents.val} documents`,
     "last-document": "the last document",
     tail: "the end of the only document",
+    files: `${documents.val} documents of their own`,
+    none: "",
   };
   return [
     `${out}: ${tokens.train} training tokens from ${documents.train} documents, vocabulary ${info.vocabSize}`,
-    `held out for validation: ${tokens.val} tokens, ${held[info.heldOut]}`,
+    info.heldOut === "none"
+      ? "held out for validation: nothing"
+      : `held out for validation: ${tokens.val} tokens, ${held[info.heldOut]}`,
     ...(without === 0
       ? []
       : [`records passed over: ${passedOver.null} with a null text, ${passedOver.empty} with an empty one`]),
+    ...(duplicates === 0 ? [] : [`duplicates dropped: ${duplicates}`]),
     `${seconds.toFixed(1)} s`,
   ].join("\n");
 }

@@ -5,7 +5,7 @@ import { summarize, summaryText, totals } from "../bench/products/summary.js";
 import { tuneProducts } from "../bench/products/tune.js";
 import { loadRunConfig } from "../config/config.js";
 import { Device, type DeviceSpec } from "../device.js";
-import { makeFolder, writeText } from "../train/durable.js";
+import { makeFolder, writeText } from "../disk/durable.js";
 import { tableText } from "../train/product_table.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";

@@ -2,7 +2,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
-import { writeText } from "../train/durable.js";
+import { writeText } from "../disk/durable.js";
 import { type ArmState, armMetrics, armState, runArm } from "./arm_run.js";
 import { deriveConfig } from "./derive.js";
 import {

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { RunConfig } from "../config/config.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
+import { writeText } from "../disk/durable.js";
 import { ConfigError } from "../errors.js";
-import { writeText } from "../train/durable.js";
 import { tableToBegin } from "../train/run_table.js";
 import { readRunJson } from "./run_json.js";
 

@@ -85,7 +85,7 @@ export async function trainTokenizer(
     );
   }
   const learned = { tokens: vocabulary.tokens, merges, special: names.length };
-  return byteFallback ? byteFallbackJson(learned, BEGIN) : byteLevelJson(learned, splitDigits);
+  return byteFallback ? byteFallbackJson(learned, BEGIN) : byteLevelJson(learned, END_OF_TEXT, splitDigits);
 }
 
 function charactersOf(counted: CountedWords, vocabulary: Vocabulary, vocab: number): TokenWords {

@@ -6,21 +6,25 @@ import { Arguments, describe } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
 import type { Shard } from "./shard.js";
 import { openShard } from "./shard.js";
+import { ShardFiles } from "./shard_files.js";
 
 /** The most names in a folder that an error lists. */
 const NAMES_IN_ERROR = 8;
 
 /** The shards of one split, in the order of their names, as one stream of `tokenCount` tokens. */
 export class TokenDataset {
-  /** The open shards, in order. */
+  /** The shards, in order. */
   readonly shards: readonly Shard[];
   /** `starts[i]` is the stream position of shard i's first token. */
   readonly #starts: readonly number[];
   /** Tokens in all shards together. */
   readonly tokenCount: number;
 
-  private constructor(shards: readonly Shard[]) {
+  readonly #files: ShardFiles;
+
+  private constructor(shards: readonly Shard[], files: ShardFiles) {
     this.shards = shards;
+    this.#files = files;
     const starts: number[] = [];
     let total = 0;
     for (const shard of shards) {
@@ -33,21 +37,17 @@ export class TokenDataset {
 
   /**
    * Opens the shards that a path, a pattern such as `data/train_*.bin`, or a list of them names. `*` and `?` match
-   * characters of the file name, not of its folder. The dataset keeps the files open until `close()`.
+   * characters of the file name, not of its folder. The dataset keeps some files open until `close()`.
    * @throws TypeError or RangeError for another argument
    * @throws DataError if a pattern matches nothing or a file is not a whole shard
    */
   static async open(pathsOrPatterns: string | readonly string[]): Promise<TokenDataset> {
     const patterns = checkPatterns(new Arguments("TokenDataset.open"), "pathsOrPatterns", pathsOrPatterns);
     const paths = (await Promise.all(patterns.map(expandPattern))).flat();
+    const files = new ShardFiles();
     const shards: Shard[] = [];
-    try {
-      for (const path of new Set(paths.sort())) shards.push(await openShard(path));
-    } catch (error) {
-      await Promise.all(shards.map((shard) => shard.close()));
-      throw error;
-    }
-    return new TokenDataset(shards);
+    for (const path of new Set(paths.sort())) shards.push(await openShard(path, files));
+    return new TokenDataset(shards, files);
   }
 
   /**
@@ -100,7 +100,7 @@ export class TokenDataset {
 
   /** Closes the files; nothing can be read after that. */
   async close(): Promise<void> {
-    await Promise.all(this.shards.map((shard) => shard.close()));
+    await this.#files.close();
   }
 
   /** `close()`, for `await using`. */

@@ -1,313 +1,195 @@
 /** Text to token shards, for `nextpatch prepare`. */
-import { rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Arguments } from "../arguments.js";
 import { DataError } from "../errors.js";
-import { checkTokenizerTraining, checkVocab, type TokenizerTraining, trainTokenizer as trainBpe } from "./bpe.js";
+import { trainTokenizer as trainBpe } from "./bpe.js";
+import type { DatasetInfo } from "./dataset_info.js";
 import { type EncodedPiece, encodeDocuments } from "./encode/encode_documents.js";
 import type { SourceText } from "./encode/pieces.js";
-import { checkOutFolder, writeFolderAside } from "./outfolder.js";
-import { MAX_SHARD_TOKENS } from "./shard.js";
-import type { PassedOver, Source } from "./sources.js";
-import { findSources, keepSource, readDocuments } from "./sources.js";
-import { moveTail, SplitWriter } from "./split.js";
+import { checkOutFolder, DATASET_JSON, writeFolderAside } from "./outfolder.js";
+import { Documents } from "./prepare/documents.js";
+import { type CheckedOptions, checkOptions, type PrepareOptions } from "./prepare/options.js";
+import { findSources } from "./sources.js";
+import { SplitWriter } from "./split.js";
 import { Tokenizer } from "./tokenizer.js";
+import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON, tokenizerPath } from "./tokenizer_files.js";
 
-/** Its fractional part. */
-const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
-
-/** Default share of the documents held out for validation. */
-export const DEFAULT_VAL_FRACTION = 0.01;
-
-/** The progress of `prepareDataset`. */
-export interface PrepareProgress {
-  /** `tokenizer`: counting words to train on; `merges`: learning from them; `encode`: writing token shards. */
-  phase: "tokenizer" | "merges" | "encode";
-  /** Bytes of the source files read in this phase. */
-  bytes: number;
-  /** Bytes of all source files; Infinity if a pipe is among them. */
-  totalBytes: number;
-  /** Tokens written so far; in the phase `merges`, tokens in the vocabulary so far. */
-  tokens: number;
-}
-
-/** What `prepareDataset` reads and where it writes. */
-export interface PrepareOptions {
-  /**
-   * Source files, taken in this order: files (sources.ts says which kinds), folders, patterns such as `**\/*.jsonl`, or
-   * `-` for standard input.
-   */
-  files: readonly string[];
-  /**
-   * Field or column of the text, with dots for one inside another. Default `text`, or the only usual name for it that a
-   * file has.
-   */
-  textField?: string;
-  /** Folder to create. An earlier dataset in it is replaced; other files in it are an error. */
-  out: string;
-  /** A tokenizer.json to encode with, or the folder that holds it; this or `trainTokenizer`. */
-  tokenizerPath?: string;
-  /** The token that ends a text. Default: `TokenizerOptions.endOfText` of tokenizer.ts. */
-  endOfText?: string;
-  /** A BPE tokenizer to learn from the documents that are not held out. */
-  trainTokenizer?: TokenizerTraining;
-  /** `trainTokenizer: { vocab }` in short: a byte-level tokenizer of this size. */
-  trainTokenizerVocab?: number;
-  /** Share of the documents to hold out, above 0 and below 1. Default 0.01. */
-  valFraction?: number;
-  /** Tokens per shard file, at most 2^31 - 1. Default 100 million. */
-  shardTokens?: number;
-  /** Called with what was taken for granted about the sources, to be shown. */
-  onNote?: (note: string) => void;
-  /** Called after every chunk read. */
-  onProgress?: (progress: PrepareProgress) => void;
-  /** Aborting it ends the work with the signal's reason and leaves nothing behind. */
-  signal?: AbortSignal;
-}
-
-/** The content of dataset.json. */
-export interface DatasetInfo {
-  /** One more than the largest token id. */
-  vocabSize: number;
-  /** The token before every document. */
-  endOfTextId: number;
-  /** Of the tokens in the shards. */
-  dtype: "uint16" | "uint32";
-  tokens: { train: number; val: number };
-  documents: { train: number; val: number };
-  /** Records that gave no document, because their text is null or empty. */
-  passedOver: { null: number; empty: number };
-  /**
-   * What validation holds: `documents` chosen by their index; the `last-document`, if that rule chose none; or the
-   * `tail` of the only document.
-   */
-  heldOut: "documents" | "last-document" | "tail";
-  valFraction: number;
-  tokenizerSha256: string;
-  sources: { file: string; bytes: number; documents: number }[];
-}
+export type { DatasetInfo, SourceInfo } from "./dataset_info.js";
+export { DEFAULT_VAL_FRACTION, type PrepareOptions, type PrepareProgress } from "./prepare/options.js";
 
 /**
- * Encodes documents into the folder `out`: train_000000.bin ..., val_000000.bin ..., tokenizer.json, dataset.json.
+ * Encodes documents into the folder `out`: train_000000.bin ..., val_000000.bin ..., the tokenizer's files, and last
+ * dataset.json.
  *
  * A document is what the tokenizer, with its post-processor, makes of its text. An end-of-text token precedes it, as in
- * llm.c, unless it begins with that token. Whole documents are held out for validation, chosen by
- * their index: an even spread of `valFraction` of them, never the first. If that leaves validation empty, the last
- * document is held out, or of a single document the last `valFraction` of its tokens. Encoding runs on all cores; the
- * files do not depend on how many. The folder is written under a temporary name and renamed, so it is complete or
- * absent.
+ * llm.c, unless it begins with that token. Whole documents are held out for validation, chosen by their index: an even
+ * spread of `valFraction` of them, never the first. If that leaves validation empty, the last document is held out, or
+ * of a single document the last `valFraction` of its tokens. Encoding runs on all cores; the files do not depend on how
+ * many. The dataset is complete or absent: outfolder.ts says how it comes into its place.
  *
  * @throws TypeError or RangeError for a wrong option
- * @throws ConfigError if `out` is a folder that holds something else
+ * @throws ConfigError if `out` is a folder that holds something else, or that another process is filling
  * @throws DataError for sources or a tokenizer that cannot be used
  */
 export async function prepareDataset(options: PrepareOptions): Promise<DatasetInfo> {
-  const check = new Arguments("prepareDataset");
-  const { files, valFraction = DEFAULT_VAL_FRACTION, shardTokens = 100_000_000 } = check.object("options", options);
-  checkOptions(check, options);
-  check.number("valFraction", valFraction, "a number above 0 and below 1", (share) => share > 0 && share < 1);
-  check.wholeNumber("shardTokens", shardTokens, 1, MAX_SHARD_TOKENS);
-  const { sources, notes } = await findSources(files);
-  for (const note of notes) options.onNote?.(note);
+  const checked = checkOptions(new Arguments("prepareDataset"), options);
+  const train = await findSources(checked.files);
+  const val = await findSources(checked.val);
+  for (const note of [...train.notes, ...val.notes]) options.onNote?.(note);
   await checkOutFolder(options.out);
-  return writeFolderAside(options.out, (folder) => {
-    return new Preparation(options, folder, sources, valFraction, shardTokens).run();
-  });
-}
-
-/** Checks the options that have no default. */
-function checkOptions(check: Arguments, options: PrepareOptions): void {
-  const { files, out, textField, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } = options;
-  const { onNote, onProgress, signal } = options;
-  check.strings("files", files, 1);
-  if (textField !== undefined) check.string("textField", textField);
-  check.string("out", out);
-  const given = Object.entries({ tokenizerPath, trainTokenizer, trainTokenizerVocab }).flatMap(([name, value]) =>
-    value === undefined ? [] : [name],
-  );
-  if (given.length !== 1) {
-    const expected = "one of tokenizerPath, trainTokenizer and trainTokenizerVocab";
-    check.fail(RangeError, "options", expected, given.length === 0 ? "none" : given.join(" and "));
-  }
-  if (tokenizerPath !== undefined) check.string("tokenizerPath", tokenizerPath);
-  if (endOfText !== undefined) check.string("endOfText", endOfText);
-  if (trainTokenizer !== undefined) checkTokenizerTraining(check, "trainTokenizer", trainTokenizer);
-  if (trainTokenizerVocab !== undefined) checkVocab(check, "trainTokenizerVocab", { vocab: trainTokenizerVocab });
-  check.callback("onNote", onNote);
-  check.callback("onProgress", onProgress);
-  check.signal("signal", signal);
-}
-
-/**
- * Whether the document with this index belongs to validation: if 0.5 + index * golden ratio, modulo 1, is below
- * `valFraction`. No sequence is spread more evenly than these multiples, so unlike with a random choice the share is
- * close to `valFraction` even for few documents. The first never belongs to it, so that training is not empty.
- */
-function isHeldOut(index: number, valFraction: number): boolean {
-  return index > 0 && (0.5 + index * GOLDEN_RATIO) % 1 < valFraction;
+  const documents = new Documents(checked, train.sources, val.sources);
+  return writeFolderAside(options.out, (folder) => new Preparation(checked, folder, documents).run());
 }
 
 /** One run of prepareDataset: the folder being filled and the counts so far. */
 class Preparation {
-  readonly #options: PrepareOptions;
+  readonly #options: CheckedOptions;
   readonly #folder: string;
-  readonly #valFraction: number;
-  readonly #shardTokens: number;
-  readonly #sources: DatasetInfo["sources"];
-  readonly #totalBytes: number;
-  readonly #inputs: Source[];
+  readonly #sources: Documents;
   readonly #documents = { train: 0, val: 0 };
-  readonly #passedOver = { null: 0, empty: 0 };
-  readonly #notes = new Set<string>();
-  /** Stream position in the training split where its last document begins. */
-  #lastDocument = 0;
-  #tokens = 0;
+  readonly #bytes = { train: 0, val: 0 };
+  /** Where the last document of the training split begins, and its bytes. */
+  readonly #last = { position: 0, bytes: 0 };
 
-  constructor(
-    options: PrepareOptions,
-    folder: string,
-    inputs: readonly Source[],
-    valFraction: number,
-    shardTokens: number,
-  ) {
+  constructor(options: CheckedOptions, folder: string, sources: Documents) {
     this.#options = options;
     this.#folder = folder;
-    this.#valFraction = valFraction;
-    this.#shardTokens = shardTokens;
-    this.#inputs = [...inputs];
-    this.#sources = inputs.map(({ file, bytes }) => ({ file, bytes, documents: 0 }));
-    const areFiles = inputs.every(({ isFile }) => isFile);
-    this.#totalBytes = areFiles ? inputs.reduce((sum, { bytes }) => sum + bytes, 0) : Number.POSITIVE_INFINITY;
+    this.#sources = sources;
   }
 
   async run(): Promise<DatasetInfo> {
+    const { tokenizerPath: path, valFraction, shardTokens, dedup } = this.#options;
+    // Where a tokenizer is trained, or documents are compared, sources are read more than once.
+    if (path === undefined || dedup) await this.#sources.keepPipes(this.#folder);
+    if (dedup) await this.#sources.compare();
     const tokenizer = await this.#tokenizer();
     const bytesPerToken = tokenizer.vocabSize <= 2 ** 16 ? 2 : 4;
-    const train = new SplitWriter(this.#folder, "train", bytesPerToken, this.#shardTokens);
-    const val = new SplitWriter(this.#folder, "val", bytesPerToken, this.#shardTokens);
-    let heldOut: DatasetInfo["heldOut"] = "documents";
+    const train = new SplitWriter(this.#folder, "train", bytesPerToken, shardTokens);
+    const val = new SplitWriter(this.#folder, "val", bytesPerToken, shardTokens);
+    let heldOut: DatasetInfo["heldOut"];
     try {
       await this.#encode(tokenizer, train, val);
-      const paths = await train.finish();
-      if (this.#documents.train === 0) {
-        throw new DataError(`${this.#options.files.join(", ")}: expected text but received empty files`);
-      }
-      if (this.#documents.val === 0) heldOut = await this.#holdOutEnd(paths, train.tokenCount, val);
+      await train.finish();
+      heldOut = await this.#holdOut(train, val);
       await val.finish();
     } catch (error) {
       await Promise.all([train.abort(), val.abort()]);
       throw error;
     }
+    await this.#sources.dropPipes();
     const info: DatasetInfo = {
       vocabSize: tokenizer.vocabSize,
       endOfTextId: tokenizer.endOfTextId,
+      endOfText: tokenizer.endOfText,
       dtype: bytesPerToken === 2 ? "uint16" : "uint32",
-      tokens: { train: this.#tokens - val.tokenCount, val: val.tokenCount },
+      tokens: { train: train.tokenCount, val: val.tokenCount },
       documents: this.#documents,
-      passedOver: this.#passedOver,
+      bytes: this.#bytes,
+      passedOver: this.#sources.passedOver,
+      duplicates: this.#sources.duplicates,
       heldOut,
-      valFraction: this.#valFraction,
+      valFraction,
       tokenizerSha256: tokenizer.hash,
-      sources: this.#sources,
+      shards: [...(await train.shards()), ...(await val.shards())],
+      sources: this.#sources.sources,
     };
-    for (const { path } of this.#inputs) if (path !== undefined) await rm(path);
-    await writeFile(join(this.#folder, "tokenizer.json"), tokenizer.json);
-    await writeFile(join(this.#folder, "dataset.json"), `${JSON.stringify(info, null, 2)}\n`);
+    await this.#writeTokenizer(tokenizer);
+    await this.#write(DATASET_JSON, `${JSON.stringify(info, null, 2)}\n`);
     return info;
   }
 
   async #tokenizer(): Promise<Tokenizer> {
-    const { tokenizerPath, trainTokenizer, trainTokenizerVocab, endOfText, onProgress, signal } = this.#options;
+    const { tokenizerPath: path, trainTokenizer, trainTokenizerVocab, endOfText, onProgress, signal } = this.#options;
     const end = endOfText === undefined ? {} : { endOfText };
-    if (tokenizerPath !== undefined) return Tokenizer.fromFile(tokenizerPath, end);
-    // The sources are read a second time to encode them.
-    for (const [i, source] of this.#inputs.entries()) {
-      this.#inputs[i] = await keepSource(source, join(this.#folder, `pipe-${i}`));
-    }
+    if (path !== undefined) return Tokenizer.fromFile(path, end);
+    let documents = 0;
+    const texts = this.#trainingTexts(() => documents++);
+    const { totalBytes } = this.#sources;
     const onTokens = (tokens: number): void => {
-      onProgress?.({ phase: "merges", bytes: this.#totalBytes, totalBytes: this.#totalBytes, tokens });
+      onProgress?.({ phase: "merges", bytes: totalBytes, totalBytes, documents, tokens });
     };
     const training = trainTokenizer ?? { vocab: trainTokenizerVocab! };
-    const json = await trainBpe(this.#trainingTexts(), training, { onTokens, signal });
+    const json = await trainBpe(texts, training, { onTokens, signal });
     return Tokenizer.fromJson(json, "the trained tokenizer", end);
   }
 
   /** The documents that are not held out. */
-  async *#trainingTexts(): AsyncGenerator<SourceText> {
-    let index = -1;
-    for await (const text of this.#texts("tokenizer")) {
-      if (text.first) index++;
-      if (!isHeldOut(index, this.#valFraction)) yield text;
+  async *#trainingTexts(onDocument: () => void): AsyncGenerator<SourceText> {
+    for await (const text of this.#sources.texts("tokenizer")) {
+      if (text.split === "val") continue;
+      if (text.first) onDocument();
+      yield text;
     }
-  }
-
-  async *#texts(phase: PrepareProgress["phase"]): AsyncGenerator<SourceText> {
-    const { onProgress, signal } = this.#options;
-    let bytes = 0;
-    for (const [source, { file, path, isFile }] of this.#inputs.entries()) {
-      const onBytes = (count: number): void => {
-        bytes += count;
-        // A pipe does not say how much it will give.
-        if (phase === "encode" && !isFile) this.#sources[source]!.bytes += count;
-        onProgress?.({ phase, bytes, totalBytes: this.#totalBytes, tokens: this.#tokens });
-      };
-      const onPassedOver = (reason: PassedOver): void => {
-        if (phase === "encode") this.#passedOver[reason]++;
-      };
-      const onNote = (note: string): void => this.#note(note);
-      const read = { textField: this.#options.textField, path, onPassedOver, onNote };
-      for await (const text of readDocuments(file, onBytes, read)) {
-        signal?.throwIfAborted();
-        yield { ...text, source, file };
-      }
-    }
-  }
-
-  /** A source is read twice where a tokenizer is trained; what is noted is the same. */
-  #note(note: string): void {
-    if (!this.#notes.has(note)) this.#options.onNote?.(note);
-    this.#notes.add(note);
   }
 
   async #encode(tokenizer: Tokenizer, train: SplitWriter, val: SplitWriter): Promise<void> {
-    let index = -1;
-    const write = async ({ piece, ids }: EncodedPiece): Promise<void> => {
-      if (!piece.continues) index++;
-      const split = isHeldOut(index, this.#valFraction) ? "val" : "train";
-      const writer = split === "val" ? val : train;
-      if (!piece.continues) {
+    const write = async ({ piece: { text, continues, split }, ids }: EncodedPiece): Promise<void> => {
+      if (!continues) {
         this.#documents[split]++;
-        this.#sources[piece.source]!.documents++;
-        if (split === "train") this.#lastDocument = train.tokenCount;
+        if (split === "train") [this.#last.position, this.#last.bytes] = [train.tokenCount, 0];
       }
-      await writer.write(ids);
+      const bytes = Buffer.byteLength(text);
+      this.#bytes[split] += bytes;
+      if (split === "train") this.#last.bytes += bytes;
+      await (split === "val" ? val : train).write(ids);
     };
-    for await (const pieces of encodeDocuments(this.#texts("encode"), tokenizer, availableParallelism())) {
+    for await (const pieces of encodeDocuments(this.#sources.texts("encode"), tokenizer, availableParallelism())) {
       for (const piece of pieces) await write(piece);
-      this.#tokens = train.tokenCount + val.tokenCount;
+      this.#sources.tokens = train.tokenCount + val.tokenCount;
     }
-    const bytes = this.#sources.reduce((sum, source) => sum + source.bytes, 0);
-    this.#options.onProgress?.({ phase: "encode", bytes, totalBytes: bytes, tokens: this.#tokens });
+    const bytes = this.#sources.sources.reduce((sum, source) => sum + source.bytes, 0);
+    const documents = this.#documents.train + this.#documents.val;
+    const { tokens } = this.#sources;
+    this.#options.onProgress?.({ phase: "encode", bytes, totalBytes: bytes, documents, tokens });
   }
 
-  /** Fills an empty validation split from the end of the training split. */
-  async #holdOutEnd(paths: string[], total: number, val: SplitWriter): Promise<DatasetInfo["heldOut"]> {
+  /** Fills an empty validation split from the end of the training split, if there is to be one. */
+  async #holdOut(train: SplitWriter, val: SplitWriter): Promise<DatasetInfo["heldOut"]> {
+    const { files, val: valFiles, valFraction } = this.#options;
+    for (const [split, names] of [["train", files] as const, ["val", valFiles] as const]) {
+      if (names.length === 0 || this.#documents[split] > 0) continue;
+      throw new DataError(`${names.join(", ")}: expected text but received empty files`);
+    }
+    if (valFiles.length > 0) return "files";
+    if (valFraction === 0) return "none";
+    if (this.#documents.val > 0) return "documents";
+    const { position, bytes } = this.#last;
     if (this.#documents.train > 1) {
-      await moveTail(paths, this.#lastDocument, val);
+      await train.moveTail(position, val);
       this.#documents.train--;
       this.#documents.val++;
+      this.#bytes.train -= bytes;
+      this.#bytes.val += bytes;
       return "last-document";
     }
-    const tail = Math.max(1, Math.round(total * this.#valFraction));
+    const total = train.tokenCount;
+    const tail = Math.max(1, Math.round(total * valFraction));
     // The leading end-of-text token does not count: by itself it is nothing to train on.
     if (tail > total - 2) {
       throw new DataError(
-        `${this.#options.files.join(", ")}: expected a document of more than ${tail} tokens, as many are held out, ` +
-          `but received ${total - 1}`,
+        `${files.join(", ")}: expected a document of more than ${tail} tokens, as many are held out, ` +
+          `but received ${total - 1}; hold nothing out, or give validation files of their own`,
       );
     }
-    await moveTail(paths, total - tail, val);
+    await train.moveTail(total - tail, val);
     return "tail";
+  }
+
+  /** The tokenizer, and what lies beside it. */
+  async #writeTokenizer(tokenizer: Tokenizer): Promise<void> {
+    await this.#write(TOKENIZER_JSON, tokenizer.json);
+    const { tokenizerPath: named } = this.#options;
+    if (named === undefined) return;
+    const path = await tokenizerPath(named);
+    for (const name of TOKENIZER_COMPANIONS) {
+      const content = await readCompanion(path, name);
+      if (content !== null) await this.#write(name, content);
+    }
+  }
+
+  async #write(name: string, content: string | Buffer): Promise<void> {
+    await writeFile(join(this.#folder, name), content, { flush: true });
   }
 }

@@ -10,11 +10,13 @@
  * The other words are zero. Source: karpathy/llm.c, `dev/data/data_common.py` (GPT-2 and Llama-3 variants).
  */
 
+import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { open, rename, rm, stat } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { types } from "node:util";
 import { Arguments, describe } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
+import { type FileFacts, ShardFiles } from "./shard_files.js";
 
 /** Size of the header in bytes. */
 export const SHARD_HEADER_BYTES = 256 * 4;
@@ -33,6 +35,16 @@ const VARIANTS: readonly { magic: number; version: number; bytesPerToken: BytesP
 /** Tokens buffered before a write to disk. */
 const WRITE_BUFFER_TOKENS = 1 << 18;
 
+/** A shard that has been written. */
+export interface WrittenShard {
+  readonly path: string;
+  readonly tokens: number;
+  /** Size of the file. */
+  readonly bytes: number;
+  /** SHA-256 of the file, in hex; null if it could not be computed while writing. */
+  readonly sha256: string | null;
+}
+
 /**
  * Writes one shard as a stream. The file appears under its name only when `finish()` has written the count and
  * synced it; until then it is `<path>.partial`.
@@ -45,18 +57,26 @@ export class ShardWriter {
   #buffered = 0;
   #tokenCount = 0;
   #bytesWritten = SHARD_HEADER_BYTES;
+  /** Of a shard of `#expectedTokens` tokens: the header, which has the count, comes first. */
+  readonly #hash = createHash("sha256");
+  readonly #expectedTokens: number;
 
-  private constructor(path: string, bytesPerToken: BytesPerToken, file: FileHandle) {
+  private constructor(path: string, bytesPerToken: BytesPerToken, file: FileHandle, expectedTokens: number) {
     this.path = path;
     this.bytesPerToken = bytesPerToken;
     this.#file = file;
+    this.#expectedTokens = expectedTokens;
+    this.#hash.update(headerOf(bytesPerToken, expectedTokens));
     this.#buffer = bytesPerToken === 2 ? new Uint16Array(WRITE_BUFFER_TOKENS) : new Uint32Array(WRITE_BUFFER_TOKENS);
   }
 
-  /** Starts the shard `path`; its folder must exist. */
-  static async create(path: string, bytesPerToken: BytesPerToken): Promise<ShardWriter> {
+  /**
+   * Starts the shard `path`; its folder must exist.
+   * @param expectedTokens the count for which `finish` can give a hash without reading the file again
+   */
+  static async create(path: string, bytesPerToken: BytesPerToken, expectedTokens = 0): Promise<ShardWriter> {
     const file = await open(`${path}.partial`, "w");
-    return new ShardWriter(path, bytesPerToken, file);
+    return new ShardWriter(path, bytesPerToken, file, expectedTokens);
   }
 
   /** Tokens appended so far. */
@@ -86,17 +106,14 @@ export class ShardWriter {
   }
 
   /** Writes the rest and the header, syncs, and renames the file. */
-  async finish(): Promise<void> {
+  async finish(): Promise<WrittenShard> {
     await this.#flush();
-    const variant = VARIANTS.find((v) => v.bytesPerToken === this.bytesPerToken)!;
-    const header = Buffer.alloc(SHARD_HEADER_BYTES);
-    header.writeInt32LE(variant.magic, 0);
-    header.writeInt32LE(variant.version, 4);
-    header.writeInt32LE(this.#tokenCount, 8);
-    await writeFully(this.#file, header, 0);
+    await writeFully(this.#file, headerOf(this.bytesPerToken, this.#tokenCount), 0);
     await this.#file.sync();
     await this.#file.close();
     await rename(`${this.path}.partial`, this.path);
+    const sha256 = this.#tokenCount === this.#expectedTokens ? this.#hash.digest("hex") : null;
+    return { path: this.path, tokens: this.#tokenCount, bytes: this.#bytesWritten, sha256 };
   }
 
   /** Deletes the unfinished file. */
@@ -107,10 +124,20 @@ export class ShardWriter {
 
   async #flush(): Promise<void> {
     const bytes = new Uint8Array(this.#buffer.buffer, 0, this.#buffered * this.bytesPerToken);
+    this.#hash.update(bytes);
     await writeFully(this.#file, bytes, this.#bytesWritten);
     this.#bytesWritten += bytes.length;
     this.#buffered = 0;
   }
+}
+
+function headerOf(bytesPerToken: BytesPerToken, tokenCount: number): Buffer {
+  const variant = VARIANTS.find((v) => v.bytesPerToken === bytesPerToken)!;
+  const header = Buffer.alloc(SHARD_HEADER_BYTES);
+  header.writeInt32LE(variant.magic, 0);
+  header.writeInt32LE(variant.version, 4);
+  header.writeInt32LE(tokenCount, 8);
+  return header;
 }
 
 async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
@@ -125,20 +152,22 @@ export class Shard {
   readonly path: string;
   readonly tokenCount: number;
   readonly bytesPerToken: BytesPerToken;
-  #file: FileHandle;
+  readonly #facts: FileFacts;
+  readonly #files: ShardFiles;
 
   /** For a file that `openShard` has checked. */
-  constructor(path: string, tokenCount: number, bytesPerToken: BytesPerToken, file: FileHandle) {
+  constructor(path: string, tokenCount: number, bytesPerToken: BytesPerToken, facts: FileFacts, files: ShardFiles) {
     this.path = path;
     this.tokenCount = tokenCount;
     this.bytesPerToken = bytesPerToken;
-    this.#file = file;
+    this.#facts = facts;
+    this.#files = files;
   }
 
   /**
    * Fills `out` with the tokens from `position` on. uint32 ids of 2^31 and more become negative.
    * @throws TypeError or RangeError for a wrong argument, such as a range that is not fully within the shard; DataError
-   *   if the file has shrunk since it was opened
+   *   if the file was changed since it was first opened
    */
   async read(position: number, out: Int32Array): Promise<void> {
     const check = new Arguments("Shard.read");
@@ -152,40 +181,44 @@ export class Shard {
     const byteOffset = out.byteOffset + out.byteLength - byteLength;
     const bytes = new Uint8Array(out.buffer, byteOffset, byteLength);
     const start = SHARD_HEADER_BYTES + position * this.bytesPerToken;
-    for (let done = 0; done < byteLength; ) {
-      const { bytesRead } = await this.#file.read(bytes, done, byteLength - done, start + done);
-      if (bytesRead === 0) {
-        const expected = `${byteLength} bytes at byte ${start}, as when it was opened,`;
-        throw new DataError(`${this.path}: expected ${expected} but received ${done}`);
+    await this.#files.use(this.path, this.#facts, async (file) => {
+      for (let done = 0; done < byteLength; ) {
+        const { bytesRead } = await file.read(bytes, done, byteLength - done, start + done);
+        if (bytesRead === 0) {
+          const expected = `${byteLength} bytes at byte ${start}, as when it was opened,`;
+          throw new DataError(`${this.path}: expected ${expected} but received ${done}`);
+        }
+        done += bytesRead;
       }
-      done += bytesRead;
-    }
+    });
     if (this.bytesPerToken === 2) {
       const narrow = new Uint16Array(out.buffer, byteOffset, out.length);
       for (let i = 0; i < out.length; i++) out[i] = narrow[i]!;
     }
   }
 
-  /** Closes the file; nothing can be read after that. */
+  /** Closes the file, and those that share descriptors with it. */
   async close(): Promise<void> {
-    await this.#file.close();
+    await this.#files.close();
   }
 }
 
-/** Opens a shard and checks its header against its length. @throws DataError for anything that is not a whole shard */
-export async function openShard(path: string): Promise<Shard> {
+/**
+ * Checks a shard's header against its length. The file is opened when it is read.
+ * @param files shares descriptors with other shards
+ * @throws DataError for anything that is not a whole shard
+ */
+export async function openShard(path: string, files = new ShardFiles()): Promise<Shard> {
   const file = await open(path, "r").catch((cause: unknown) => {
     throw new DataError(`${path}: expected a token shard but received ${unusable(cause)}`, { cause });
   });
   try {
-    const facts = await stat(path);
+    const facts = await file.stat({ bigint: true });
     if (!facts.isFile()) throw new DataError(`${path}: expected a token shard but received a folder or a device`);
-    const { size } = facts;
-    const { tokenCount, bytesPerToken } = await readHeader(path, file, size);
-    return new Shard(path, tokenCount, bytesPerToken, file);
-  } catch (error) {
+    const { tokenCount, bytesPerToken } = await readHeader(path, file, Number(facts.size));
+    return new Shard(path, tokenCount, bytesPerToken, facts, files);
+  } finally {
     await file.close();
-    throw error;
   }
 }
 

@@ -1,8 +1,9 @@
 /** One split of a dataset on its way to disk: `train_000000.bin`, `train_000001.bin`, ... */
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { TokenDataset } from "./dataset.js";
-import type { BytesPerToken } from "./shard.js";
+import { hashFile } from "./hash_file.js";
+import type { BytesPerToken, WrittenShard } from "./shard.js";
 import { ShardWriter } from "./shard.js";
 
 /** Tokens copied at a time when a split is cut. */
@@ -10,13 +11,24 @@ const COPY_TOKENS = 1 << 20;
 
 export type SplitName = "train" | "val";
 
+/** A shard as `dataset.json` has it. */
+export interface ShardInfo {
+  /** Its name in the folder. */
+  readonly file: string;
+  readonly tokens: number;
+  /** Size of the file. */
+  readonly bytes: number;
+  /** SHA-256 of the whole file, in hex. */
+  readonly sha256: string;
+}
+
 /** Writes a stream of tokens into shards of at most `shardTokens` tokens. */
 export class SplitWriter {
   readonly #folder: string;
   readonly #name: SplitName;
   readonly #bytesPerToken: BytesPerToken;
   readonly #shardTokens: number;
-  readonly #paths: string[] = [];
+  readonly #written: WrittenShard[] = [];
   #shard: ShardWriter | undefined;
   #tokenCount = 0;
 
@@ -43,10 +55,41 @@ export class SplitWriter {
     }
   }
 
-  /** Completes the last shard and returns the paths of all shards, in order. */
-  async finish(): Promise<string[]> {
+  /** Completes the last shard. */
+  async finish(): Promise<void> {
     await this.#endShard();
-    return this.#paths;
+  }
+
+  /** The finished shards, in order. */
+  async shards(): Promise<ShardInfo[]> {
+    const infos: ShardInfo[] = [];
+    for (const { path, tokens, bytes, sha256 } of this.#written) {
+      infos.push({ file: basename(path), tokens, bytes, sha256: sha256 ?? (await hashFile(path)) });
+    }
+    return infos;
+  }
+
+  /** Moves the tokens from position `cut` on out of this split, which is finished, into `target`. */
+  async moveTail(cut: number, target: SplitWriter): Promise<void> {
+    const before = this.#written.splice(0);
+    const dataset = await TokenDataset.open(before.map(({ path }) => path));
+    this.#tokenCount = cut;
+    try {
+      await copy(dataset, cut, dataset.tokenCount, (tokens) => target.write(tokens));
+      let start = 0;
+      for (const shard of before) {
+        if (start + shard.tokens <= cut) this.#written.push(shard);
+        else if (start >= cut) await rm(shard.path);
+        else {
+          const writer = await ShardWriter.create(shard.path, this.#bytesPerToken);
+          await copy(dataset, start, cut, (tokens) => writer.write(tokens));
+          this.#written.push(await writer.finish());
+        }
+        start += shard.tokens;
+      }
+    } finally {
+      await dataset.close();
+    }
   }
 
   /** Closes what is open; the files stay for the caller to remove with their folder. */
@@ -55,36 +98,14 @@ export class SplitWriter {
   }
 
   async #startShard(): Promise<ShardWriter> {
-    const path = join(this.#folder, `${this.#name}_${String(this.#paths.length).padStart(6, "0")}.bin`);
-    const shard = await ShardWriter.create(path, this.#bytesPerToken);
-    this.#paths.push(path);
-    return shard;
+    const path = join(this.#folder, `${this.#name}_${String(this.#written.length).padStart(6, "0")}.bin`);
+    return ShardWriter.create(path, this.#bytesPerToken, this.#shardTokens);
   }
 
   async #endShard(): Promise<void> {
     const shard = this.#shard;
     this.#shard = undefined;
-    await shard?.finish();
-  }
-}
-
-/** Moves the tokens from stream position `cut` on out of finished shards and into `target`. */
-export async function moveTail(paths: readonly string[], cut: number, target: SplitWriter): Promise<void> {
-  const dataset = await TokenDataset.open(paths);
-  try {
-    await copy(dataset, cut, dataset.tokenCount, (tokens) => target.write(tokens));
-    let start = 0;
-    for (const { path, tokenCount, bytesPerToken } of dataset.shards) {
-      if (start >= cut) await rm(path);
-      else if (start + tokenCount > cut) {
-        const writer = await ShardWriter.create(path, bytesPerToken);
-        await copy(dataset, start, cut, (tokens) => writer.write(tokens));
-        await writer.finish();
-      }
-      start += tokenCount;
-    }
-  } finally {
-    await dataset.close();
+    if (shard !== undefined) this.#written.push(await shard.finish());
   }
 }
 

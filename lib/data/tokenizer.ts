@@ -160,24 +160,28 @@ export class Tokenizer {
   }
 
   /**
-   * Token ids of a text; no special tokens are added. Names of special tokens inside the text become those tokens.
+   * Token ids of a text. Names of special tokens inside the text become those tokens.
+   * @param options.specialTokens add those that the post-processor puts around a text. Default false.
    * @throws TypeError for a wrong argument
    */
-  async encode(text: string): Promise<Uint32Array> {
-    new Arguments("Tokenizer.encode").string("text", text);
-    return (await this.#encode([text]))[0]!;
+  async encode(text: string, options: { readonly specialTokens?: boolean } = {}): Promise<Uint32Array> {
+    const check = new Arguments("Tokenizer.encode");
+    check.string("text", text);
+    const { specialTokens = false } = check.object("options", options);
+    check.boolean("options.specialTokens", specialTokens);
+    return (await this.#encode([text], specialTokens))[0]!;
   }
 
   /**
-   * Encodes texts in parallel, on the package's threads; the event loop stays free.
+   * Encodes texts in parallel, on the package's threads, without special tokens; the event loop stays free.
    * @throws TypeError for a wrong argument
    */
   async encodeBatch(texts: readonly string[]): Promise<Uint32Array[]> {
     return this.#encode(new Arguments("Tokenizer.encodeBatch").strings("texts", texts, 0));
   }
 
-  async #encode(texts: string[]): Promise<Uint32Array[]> {
-    const encodings = await this.#native.encodeBatch(texts, { addSpecialTokens: false });
+  async #encode(texts: string[], addSpecialTokens = false): Promise<Uint32Array[]> {
+    const encodings = await this.#native.encodeBatch(texts, { addSpecialTokens });
     return encodings.map((encoding) => Uint32Array.from(encoding.getIds()));
   }
 

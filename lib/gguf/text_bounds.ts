@@ -4,16 +4,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Tokenizer } from "../data/tokenizer.js";
 import { CheckpointError, unusable } from "../errors.js";
+import { readEnds } from "../hf/generation_config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parseCheckpointJson } from "../hf/model_config.js";
 import { bool, type GgufMetadata, u32 } from "./format.js";
-
-/** The parts of a tokenizer.json's `post_processor` that matter here. */
-export interface PostProcessor {
-  readonly type: string;
-  readonly processors?: readonly PostProcessor[];
-  readonly single?: readonly { readonly SpecialToken?: { readonly id: string } }[];
-}
 
 type NamedToken = string | { readonly content?: string } | null | undefined;
 
@@ -21,25 +15,25 @@ type NamedToken = string | { readonly content?: string } | null | undefined;
 interface TokenizerConfig {
   readonly bos_token?: NamedToken;
   readonly eos_token?: NamedToken;
-  readonly add_bos_token?: unknown;
+  readonly pad_token?: NamedToken;
 }
 
 /** llama.cpp's names for tokens that end a text: it has three. */
 const endKeys = ["eos", "eot", "eom"] as const;
 
 /**
- * The tokens that tokenizer_config.json names, else config.json's, else the end-of-text token: without the keys,
- * llama.cpp takes token 11. A text starts with the beginning token if the tokenizer says so, or if that token also ends
- * a text: then it separates documents, precedes each, and `generate` starts with it.
+ * The tokens that tokenizer_config.json names, else those of generation_config.json and config.json, else the
+ * end-of-text token: without the keys, llama.cpp takes token 11. A text begins and ends as the tokenizer's post-processor
+ * says.
  * @param tokens every id's token
- * @throws CheckpointError naming an id that is not below the model's vocabulary
+ * @throws CheckpointError naming an id that is not below the model's vocabulary, or a post-processor that llama.cpp has
+ *   no key for; DataError for one that puts different tokens around different texts
  */
 export async function textBounds(
   folder: string,
   config: LlamaConfig,
   tokenizer: Tokenizer,
   tokens: readonly string[],
-  postProcessor: PostProcessor | null,
 ): Promise<GgufMetadata> {
   const named = await readTokenizerConfig(folder);
   const idOf = (token: NamedToken): number | null => {
@@ -47,30 +41,35 @@ export async function textBounds(
     const id = content === undefined ? -1 : tokens.indexOf(content);
     return id === -1 ? null : id;
   };
-  const bos = idOf(named.bos_token) ?? config.bos_token_id ?? tokenizer.endOfTextId;
-  const ends = [...new Set([idOf(named.eos_token) ?? [], config.eos_token_id ?? []].flat())];
+  const ends = [...new Set([idOf(named.eos_token) ?? [], await readEnds(folder, config)].flat())];
   if (ends.length === 0) ends.push(tokenizer.endOfTextId);
-  for (const id of [bos, ...ends]) {
-    if (id >= 0 && id < tokens.length) continue;
-    const path = join(folder, "config.json");
+  const { before, after } = await tokenizer.frame();
+  const [first = idOf(named.bos_token) ?? config.bos_token_id ?? ends[0]!, ...rest] = before;
+  if (rest.length > 0 || after.some((id, index) => index > 0 || id !== ends[0])) {
+    const names = (ids: readonly number[]) => ids.map((id) => tokens[id] ?? id).join(" ") || "nothing";
     throw new CheckpointError(
-      `${path}: bos_token_id, eos_token_id: expected ids below ${tokens.length} but received ${id}`,
+      `${join(folder, "tokenizer.json")}: post_processor: expected at most a token before a text, and after it ` +
+        `${names(ends.slice(0, 1))} or nothing, as GGUF takes it, but received ${names(before)} before it and ` +
+        `${names(after)} after it`,
     );
   }
-  const addBos = bos === ends[0] || named.add_bos_token === true || beginsWith(postProcessor, tokens[bos]!);
+  const pad = idOf(named.pad_token) ?? config.pad_token_id;
+  for (const id of [first, ...ends, pad ?? 0]) {
+    if (id >= 0 && id < tokens.length) continue;
+    throw new CheckpointError(
+      `${join(folder, "config.json")}: bos_token_id, eos_token_id, pad_token_id: expected ids below ${tokens.length} ` +
+        `but received ${id}`,
+    );
+  }
   return {
-    "tokenizer.ggml.bos_token_id": u32(bos),
+    "tokenizer.ggml.bos_token_id": u32(first),
     ...Object.fromEntries(
       ends.slice(0, endKeys.length).map((id, index) => [`tokenizer.ggml.${endKeys[index]}_token_id`, u32(id)]),
     ),
-    "tokenizer.ggml.add_bos_token": bool(addBos),
+    ...(pad === null ? {} : { "tokenizer.ggml.padding_token_id": u32(pad) }),
+    "tokenizer.ggml.add_bos_token": bool(before.length > 0),
+    "tokenizer.ggml.add_eos_token": bool(after.length > 0),
   };
-}
-
-/** Whether a post-processor puts this token before a text. */
-function beginsWith(processor: PostProcessor | null, token: string): boolean {
-  if (processor?.type === "Sequence") return processor.processors!.some((part) => beginsWith(part, token));
-  return processor?.type === "TemplateProcessing" && processor.single?.[0]?.SpecialToken?.id === token;
 }
 
 async function readTokenizerConfig(folder: string): Promise<TokenizerConfig> {

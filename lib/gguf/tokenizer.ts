@@ -7,7 +7,7 @@ import { CheckpointError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { type GgufMetadata, integers, text, texts } from "./format.js";
 import { ggufPreTokenizer, type PreTokenizer } from "./pre_tokenizer.js";
-import { type PostProcessor, textBounds } from "./text_bounds.js";
+import { textBounds } from "./text_bounds.js";
 
 /** llama.cpp's token types. */
 const normal = 1;
@@ -20,7 +20,6 @@ interface TokenizerJson {
   readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly special: boolean }[];
   readonly normalizer?: object | null;
   readonly pre_tokenizer?: PreTokenizer | null;
-  readonly post_processor?: PostProcessor | null;
   readonly model: {
     readonly type: string;
     readonly vocab: Readonly<Record<string, number>>;
@@ -59,7 +58,7 @@ export async function tokenizerMetadata(folder: string, config: LlamaConfig): Pr
     "tokenizer.ggml.tokens": texts(tokens),
     "tokenizer.ggml.token_type": integers(types),
     "tokenizer.ggml.merges": texts(merges),
-    ...(await textBounds(folder, config, tokenizer, tokens, json.post_processor ?? null)),
+    ...(await textBounds(folder, config, tokenizer, tokens)),
   };
 }
 

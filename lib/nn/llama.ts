@@ -18,6 +18,11 @@ export class Llama {
     readonly config: LlamaConfig,
     readonly device: Device,
     readonly parameters: Parameters,
+    /**
+     * The tokens that end a generation: `eos_token_id` of the folder's `generation_config.json`, else of its
+     * `config.json`. Empty if neither names one, and for a model that was not loaded: then the tokenizer knows it.
+     */
+    readonly ends: readonly number[],
   ) {}
 
   /**
@@ -30,7 +35,7 @@ export class Llama {
     const check = new Arguments("Llama.create");
     const { seed = 0 } = checkPlacement(check, options);
     check.wholeNumber("seed", seed, 0);
-    const model = Llama.place(parseLlamaConfig(config, "model"), options);
+    const model = Llama.place(parseLlamaConfig(config, "model"), [], options);
     model.parameters.initialize(seed);
     return model;
   }
@@ -46,7 +51,7 @@ export class Llama {
     checkPlacement(check, options);
     const source = await readModelFolder(folder);
     try {
-      const model = Llama.place(source.config, options);
+      const model = Llama.place(source.config, source.ends, options);
       try {
         await source.load(model.parameters);
       } catch (error) {
@@ -59,9 +64,13 @@ export class Llama {
     }
   }
 
-  private static place(config: LlamaConfig, { device = "auto", precision = "auto" }: Placement): Llama {
+  private static place(
+    config: LlamaConfig,
+    ends: readonly number[],
+    { device = "auto", precision = "auto" }: Placement,
+  ): Llama {
     const opened = typeof device === "string" ? Device.open(device) : device;
-    return new Llama(config, opened, new Parameters(config, opened, opened.computeDType(precision)));
+    return new Llama(config, opened, new Parameters(config, opened, opened.computeDType(precision)), ends);
   }
 
   /** The number of parameters. */

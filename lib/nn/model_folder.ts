@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
 import { generationConfig, toHuggingFaceConfig } from "../hf/config.js";
 import { float16ToFloat32 } from "../hf/dtypes.js";
+import { readEnds } from "../hf/generation_config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { readModelConfig } from "../hf/model_config.js";
 import { type SafetensorsEntry, writeSafetensors } from "../hf/safetensors.js";
@@ -16,6 +17,8 @@ import type { Parameters } from "./parameters.js";
 /** An opened model folder, whose weights have not been read yet. */
 export interface ModelSource {
   readonly config: LlamaConfig;
+  /** The tokens that end a generation. */
+  readonly ends: readonly number[];
   /** Reads all weights into a model's parameters. @throws CheckpointError naming a tensor that is missing or wrong */
   load(parameters: Parameters): Promise<void>;
   close(): Promise<void>;
@@ -30,9 +33,11 @@ export interface ModelFolderExtras {
 /** Opens a folder: its configuration, and the weights to load. @throws CheckpointError, ConfigError */
 export async function readModelFolder(folder: string): Promise<ModelSource> {
   const config = await readModelConfig(folder);
+  const ends = await readEnds(folder, config);
   const tensors = await CheckpointTensors.open(folder);
   return {
     config,
+    ends,
     load: (parameters) => loadParameters(tensors, parameters),
     close: () => tensors.close(),
   };
@@ -95,7 +100,6 @@ export async function writeModelFolder(
     tokenizer_class: "PreTrainedTokenizerFast",
     bos_token: tokenizer.endOfText,
     eos_token: tokenizer.endOfText,
-    add_bos_token: false,
     model_max_length: tokenizer.maxLength,
     clean_up_tokenization_spaces: false,
   });

@@ -2,13 +2,13 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { recoverFolder, removeFolder, removeLeftovers, writeFolder, writeText } from "../disk/durable.js";
 import { CheckpointError } from "../errors.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
 import type { Tensor } from "../native.js";
 import { type ModelFolderExtras, parameterEntries, writeModelFolder } from "../nn/model_folder.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { AdamW } from "../optim/adamw.js";
-import { recoverFolder, removeFolder, removeLeftovers, writeFolder, writeText } from "./durable.js";
 import { statePath, type TrainerState } from "./trainer_state.js";
 
 const flatFiles = ["master", "exp_avg", "exp_avg_sq"] as const;

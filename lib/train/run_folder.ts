@@ -3,10 +3,10 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { RunConfig } from "../config/config.js";
+import { makeFolder, recoverFolder, writeFolder, writeText } from "../disk/durable.js";
 import { ConfigError } from "../errors.js";
 import { latestCheckpoint } from "./checkpoint.js";
 import { changedKeys } from "./config_hash.js";
-import { makeFolder, recoverFolder, writeFolder, writeText } from "./durable.js";
 
 export class RunFolder {
   private constructor(readonly path: string) {}

@@ -4,8 +4,8 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { show } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
+import { writeText } from "../disk/durable.js";
 import { ConfigError } from "../errors.js";
-import { writeText } from "./durable.js";
 import { type LoadedTable, readTable } from "./product_table.js";
 
 const copyIn = (folder: string) => join(folder, "product_table.json");

@@ -49,14 +49,14 @@ describe.each(backends)("generate on %s", (backend) => {
     const result = await generate(zero, tokenizer, "one two", { maxTokens: 3, temperature: 0 });
     expect(result).toMatchObject({ finish: "max-tokens", promptTokens: 2, newTokens: 3, text: "word word word" });
     expect(result.tokensPerSecond).toBeGreaterThan(0);
-    const whole = await generate(zero, tokenizer, "one two", { maxTokens: 21, temperature: 0 });
-    expect(whole).toMatchObject({ finish: "max-tokens", newTokens: 21 }); // the context is full, and that was all
+    const whole = await generate(zero, tokenizer, "one two", { maxTokens: 22, temperature: 0 });
+    expect(whole).toMatchObject({ finish: "max-tokens", newTokens: 22 }); // the context is full, and that was all
   });
 
   it("ends where the context is full", async () => {
     using zero = model();
     const result = await generate(zero, await Tokenizer.fromJson(words), "one two", { temperature: 0 });
-    expect(result).toMatchObject({ finish: "context", promptTokens: 2, newTokens: 24 - 3 });
+    expect(result).toMatchObject({ finish: "context", promptTokens: 2, newTokens: 24 - 2 });
   });
 
   it("ends where the model ends the text", async () => {
@@ -83,11 +83,11 @@ describe.each(backends)("generate on %s", (backend) => {
     using zero = model();
     const tokenizer = await Tokenizer.fromJson(words);
     const prompt = (length: number) => Array.from({ length }, () => "word").join(" ");
-    const result = await generate(zero, tokenizer, prompt(22), { temperature: 0 });
+    const result = await generate(zero, tokenizer, prompt(23), { temperature: 0 });
     expect(result).toMatchObject({ finish: "context", newTokens: 1 });
-    const longer = generate(zero, tokenizer, prompt(23));
+    const longer = generate(zero, tokenizer, prompt(24));
     await expect(longer).rejects.toBeInstanceOf(RangeError);
-    await expect(longer).rejects.toThrow(/^generate: prompt: expected at most 22 .* context of 24 .* but received 23$/);
+    await expect(longer).rejects.toThrow(/^generate: prompt: expected at most 23 .* context of 24 .* but received 24$/);
   });
 
   it("refuses a tokenizer larger than the model, and settings that are none", async () => {

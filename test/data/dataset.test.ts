@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { TokenDataset } from "../../lib/data/dataset.js";
 import { ShardWriter } from "../../lib/data/shard.js";
@@ -35,6 +35,29 @@ describe("TokenDataset", () => {
     expect(dataset.locate(5)).toEqual({ path: path("train_000001.bin"), position: 0 });
     expect(dataset.locate(12)).toEqual({ path: path("train_000002.bin"), position: 6 });
     await dataset.close();
+  });
+
+  it("reads more shards than it keeps open, many at a time", async () => {
+    const count = 300;
+    for (let i = 0; i < count; i++) {
+      const writer = await ShardWriter.create(path(`train_${String(i).padStart(6, "0")}.bin`), 2);
+      await writer.write([2 * i, 2 * i + 1]);
+      await writer.finish();
+    }
+    await using dataset = await TokenDataset.open(path("train_*.bin"));
+    const descriptors = () => readdirSync("/proc/self/fd").length;
+    const before = descriptors();
+    const whole = new Int32Array(2 * count);
+    await Promise.all([
+      dataset.read(0, whole),
+      ...Array.from({ length: count }, async (_, i) => {
+        const pair = new Int32Array(2);
+        await dataset.read(2 * i, pair);
+        expect([...pair]).toEqual([2 * i, 2 * i + 1]);
+      }),
+    ]);
+    expect([...whole]).toEqual(Array.from({ length: 2 * count }, (_, i) => i));
+    expect(descriptors() - before).toBeLessThan(100);
   });
 
   it("is closed by `await using`", async () => {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { TokenDataset } from "../../lib/data/dataset.js";
@@ -89,7 +90,17 @@ describe("prepareDataset", () => {
     await prepare({ valFraction: 0.2 });
     expect(files().map((name) => readFileSync(path(`out/${name}`)).toString("base64"))).toEqual(bytes);
     const texts = [await decoded("train"), await decoded("val")];
-    expect(await prepare({ valFraction: 0.2, shardTokens: 300 })).toEqual(whole);
+    const { shards, ...rest } = await prepare({ valFraction: 0.2, shardTokens: 300 });
+    expect({ ...rest, shards: whole.shards }).toEqual(whole);
+    for (const { file, tokens, bytes, sha256 } of [...shards, ...info().shards]) {
+      const content = readFileSync(path(`out/${file}`));
+      expect({ bytes, tokens, sha256 }).toEqual({
+        bytes: content.length,
+        tokens: content.readInt32LE(8),
+        sha256: createHash("sha256").update(content).digest("hex"),
+      });
+    }
+    expect(shards.map(({ file }) => file)).toEqual(files().filter((name) => name.endsWith(".bin")));
     expect(files().filter((name) => name.startsWith("train")).length).toBe(Math.ceil(whole.tokens.train / 300));
     expect([await decoded("train"), await decoded("val")]).toEqual(texts);
   });
@@ -224,6 +235,65 @@ describe("prepareDataset", () => {
     expect(readFileSync(path("out/dataset.json"), "utf8")).toBe(earlier);
   });
 
+  it("holds nothing out, or takes validation from files of its own", async () => {
+    corpus(20);
+    const none = await prepare({ valFraction: 0 });
+    expect(none).toMatchObject({ heldOut: "none", documents: { train: 20, val: 0 }, tokens: { val: 0 } });
+    expect(files()).toEqual(["dataset.json", "tokenizer.json", "train_000000.bin"]);
+    writeFileSync(path("v.txt"), "A file for validation.");
+    const own = await prepare({ val: [path("v.txt")] });
+    expect(own).toMatchObject({
+      heldOut: "files",
+      documents: { train: 20, val: 1 },
+      bytes: { val: 22 },
+      valFraction: 0,
+    });
+    expect(own.sources[1]).toEqual({ file: path("v.txt"), bytes: 22, documents: 1, split: "val" });
+    expect(own.tokenizerSha256).toBe(none.tokenizerSha256); // validation teaches the tokenizer nothing
+    expect(await decoded("val")).toEqual(["A file for validation."]);
+    expect((await decoded("train")).length).toBe(20);
+  });
+
+  it("drops duplicates, those of validation too", async () => {
+    const texts = ["one", "two", "one", "three", "two", "four", "ones"];
+    const long = "A text of more than a piece. ".repeat(50_000);
+    const jsonl = (list: string[]) => list.map((text) => JSON.stringify({ text })).join("\n");
+    writeFileSync(path("a.jsonl"), jsonl([...texts, long, `${long} `, long]));
+    const result = await prepare({ dedup: true, valFraction: 0 });
+    const kept = ["one", "two", "three", "four", "ones", long, `${long} `];
+    expect(await decoded("train")).toEqual(kept);
+    expect(result).toMatchObject({ duplicates: 3, documents: { train: 7, val: 0 }, sources: [{ documents: 7 }] });
+    expect(result.bytes.train).toBe(kept.join("").length);
+    writeFileSync(path("v.jsonl"), jsonl(["four", "five", "five", "one"]));
+    const apart = await prepare({ dedup: true, val: [path("v.jsonl")] });
+    expect(apart).toMatchObject({ duplicates: 3 + 3, documents: { train: 5, val: 3 } });
+    expect(await decoded("val")).toEqual(["four", "five", "one"]);
+    expect(await decoded("train")).toEqual(["two", "three", "ones", long, `${long} `]);
+    // As if the duplicates had not been there.
+    writeFileSync(path("a.jsonl"), jsonl(Array.from({ length: 90 }, (_, i) => document(i % 60))));
+    const { shards } = await prepare({ dedup: true, valFraction: 0.2 });
+    corpus(60);
+    expect((await prepare({ valFraction: 0.2 })).shards).toEqual(shards);
+  });
+
+  it("copies what lies beside a tokenizer.json", async () => {
+    corpus(10);
+    await prepare({});
+    mkdirSync(path("t"));
+    for (const name of ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "config.json"]) {
+      writeFileSync(path(`t/${name}`), name === "tokenizer.json" ? readFileSync(path(`out/${name}`)) : "{}");
+    }
+    await prepare({ trainTokenizerVocab: undefined, tokenizerPath: path("t") });
+    expect(files().filter((name) => !name.endsWith(".bin"))).toEqual([
+      "chat_template.jinja",
+      "dataset.json",
+      "tokenizer.json",
+      "tokenizer_config.json",
+    ]);
+    await prepare({}); // replaces all of them
+    expect(files()).toEqual(["dataset.json", "tokenizer.json", "train_000000.bin", "val_000000.bin"]);
+  });
+
   it("refuses what it cannot do, before it begins", async () => {
     corpus(10);
     writeFileSync(path("blank.txt"), "");
@@ -238,7 +308,7 @@ describe("prepareDataset", () => {
     expect(await fails(training, RangeError)).toMatch(
       /^prepareDataset: trainTokenizer\.special\[1\]: expected a token /,
     );
-    for (const valFraction of [0, 1, NaN]) {
+    for (const valFraction of [-0.1, 1, NaN]) {
       expect(await fails({ valFraction }, RangeError)).toMatch(/: valFraction: expected a number .* but received /);
     }
     expect(await fails({ shardTokens: 0 }, RangeError)).toMatch(/: shardTokens: expected .* but received 0$/);
@@ -257,7 +327,14 @@ describe("prepareDataset", () => {
       /blank\.txt: expected text but received empty files$/,
     );
     const word = await fails({ ...tiny, files: [path("word.txt")] }, DataError);
-    expect(word).toMatch(/word\.txt: expected a document of more than 1 tokens, .* but received 1$/);
+    expect(word).toMatch(
+      /word\.txt: expected a document of more than 1 tokens, .* but received 1; hold nothing out, or /,
+    );
+    const both = await fails({ val: [path("word.txt")], valFraction: 0.1 }, RangeError);
+    expect(both).toMatch(/: valFraction: expected 0 or nothing beside val, .* but received 0\.1$/);
+    expect(await fails({ val: [path("blank.txt")] }, DataError)).toMatch(
+      /blank\.txt: expected text but received empty/,
+    );
     expect(existsSync(path("out"))).toBe(false);
   });
 });

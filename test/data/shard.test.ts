@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import type { BytesPerToken } from "../../lib/data/shard.js";
 import { openShard, ShardWriter } from "../../lib/data/shard.js";
@@ -110,12 +111,36 @@ describe("token shards", () => {
     );
   });
 
-  it("notice a file that shrinks under the reader", async () => {
+  it("notice a file that shrinks under the reader, or is replaced", async () => {
     const shard = await openShard(await writeShard("a.bin", [1, 2, 3], 2));
+    await shard.read(0, new Int32Array(3));
     truncateSync(path("a.bin"), 1026);
     await expect(shard.read(0, new Int32Array(3))).rejects.toThrow(
       /expected 6 bytes at byte 1024, as when it was opened, but received 2$/,
     );
     await shard.close();
+    const other = await openShard(await writeShard("b.bin", [1, 2, 3], 2));
+    await writeShard("b.bin", [4, 5, 6], 2);
+    await expect(other.read(0, new Int32Array(3))).rejects.toThrow(
+      /b\.bin: expected the token shard that was there at first but received one that was changed since$/,
+    );
+    rmSync(path("b.bin"));
+    await expect(other.read(0, new Int32Array(3))).rejects.toThrow(/but received a file that does not exist$/);
+    await other.close();
+  });
+
+  it("have the hash of their file, if they are as long as was expected", async () => {
+    for (const [expected, bytes] of [
+      [70_000, 2],
+      [70_000, 4],
+      [5, 2],
+    ] as const) {
+      const writer = await ShardWriter.create(path("hash.bin"), bytes, expected);
+      await writer.write(Array.from({ length: 70_000 }, (_, i) => i % 5000));
+      const { sha256, ...rest } = await writer.finish();
+      const file = readFileSync(path("hash.bin"));
+      expect(rest).toEqual({ path: path("hash.bin"), tokens: 70_000, bytes: file.length });
+      expect(sha256).toBe(expected === 5 ? null : createHash("sha256").update(file).digest("hex"));
+    }
   });
 });

@@ -1,5 +1,5 @@
 /** GGUF files, read back with Hugging Face's reader. */
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { GGMLQuantizationType, type GGUFParseOutput, GGUFValueType, gguf } from "@huggingface/gguf";
 import { describe, expect, it } from "@jest/globals";
@@ -28,6 +28,8 @@ function folder(fixture: string, config: object = {}, tokenizer = madeTokenizer(
   const before = JSON.parse(readFileSync(path("model/config.json"), "utf8")) as object;
   writeFileSync(path("model/config.json"), JSON.stringify({ ...before, ...config }));
   writeFileSync(path("model/tokenizer.json"), tokenizer);
+  for (const name of ["generation_config.json", "tokenizer_config.json"])
+    rmSync(path(`model/${name}`), { force: true });
   return path("model");
 }
 
@@ -87,7 +89,8 @@ describe.each(["gqa", "tied", "untied", "bf16"])("the export of %s", (fixture) =
       "tokenizer.ggml.merges": ["a b", "Ġ ab"],
       "tokenizer.ggml.bos_token_id": 0,
       "tokenizer.ggml.eos_token_id": 0,
-      "tokenizer.ggml.add_bos_token": true,
+      "tokenizer.ggml.add_bos_token": false,
+      "tokenizer.ggml.add_eos_token": false,
     });
     // llama.cpp refuses a key of another type than it reads.
     type Typed = { type: GGUFValueType; subType?: GGUFValueType };
@@ -246,8 +249,9 @@ describe("the export of other models", () => {
 
 describe("the tokenizer of an export", () => {
   /** The tokenizer's keys of an export, without their prefix. */
-  async function keys(tokenizer: string, config: object = {}, tokenizerConfig?: object) {
+  async function keys(tokenizer: string, config: object = {}, tokenizerConfig?: object, generation?: object) {
     const model = folder("gqa", config, tokenizer);
+    if (generation) writeFileSync(`${model}/generation_config.json`, JSON.stringify(generation));
     if (tokenizerConfig) writeFileSync(`${model}/tokenizer_config.json`, JSON.stringify(tokenizerConfig));
     await exportGguf(model, path("m.gguf"));
     const entries = Object.entries((await read(path("m.gguf"))).keys);
@@ -305,8 +309,8 @@ describe("the tokenizer of an export", () => {
     const ids = { bos_token_id: 6, eos_token_id: [7, 8] };
     const found = await keys(tokenizer, ids);
     expect(found).toMatchObject({ bos_token_id: 6, eos_token_id: 7, eot_token_id: 8, add_bos_token: false });
-    const named = { bos_token: { content: "<s>" }, eos_token: "<|eot|>", add_bos_token: true };
-    const expected = { bos_token_id: 6, eos_token_id: 8, eot_token_id: 7, add_bos_token: true };
+    const named = { bos_token: { content: "<s>" }, eos_token: "<|eot|>", pad_token: "<s>" };
+    const expected = { bos_token_id: 6, eos_token_id: 8, eot_token_id: 7, add_bos_token: false, padding_token_id: 6 };
     expect(await keys(tokenizer, { ...ids, bos_token_id: 1 }, named)).toMatchObject(expected);
     const single = [{ SpecialToken: { id: "<s>", type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }];
     const special_tokens = { "<s>": { id: "<s>", ids: [6], tokens: ["<s>"] } };
@@ -314,8 +318,23 @@ describe("the tokenizer of an export", () => {
     const post_processor = { type: "Sequence", processors: [{ ...byteLevel }, template] };
     const withTemplate = madeTokenizer({ ...small, added_tokens, post_processor });
     expect(await keys(withTemplate, ids)).toMatchObject({ bos_token_id: 6, add_bos_token: true });
+    const endingWith = (name: string) => {
+      const tokens = { [name]: { id: name, ids: [6 + content.indexOf(name)], tokens: [name] } };
+      const processor = { ...template, single: [single[1], { SpecialToken: { id: name, type_id: 0 } }] };
+      return madeTokenizer({ ...small, added_tokens, post_processor: { ...processor, special_tokens: tokens } });
+    };
+    expect(await keys(endingWith("</s>"), ids)).toMatchObject({
+      bos_token_id: 6,
+      add_bos_token: false,
+      add_eos_token: true,
+    });
+    await expect(keys(endingWith("<|eot|>"), ids)).rejects.toThrow(
+      /post_processor: expected at most a token before .* and after it <\/s> or nothing, .* nothing before it and <\|eot\|> /,
+    );
+    const generation = { eos_token_id: 8 };
+    expect(await keys(tokenizer, ids, {}, generation)).toMatchObject({ eos_token_id: 8 });
     const none = { bos_token_id: null, eos_token_id: null };
-    const fallback = { bos_token_id: 0, eos_token_id: 0, add_bos_token: true };
+    const fallback = { bos_token_id: 0, eos_token_id: 0, add_bos_token: false, add_eos_token: false };
     expect(await keys(madeTokenizer(small), none, {})).toMatchObject(fallback);
   });
 

@@ -13,13 +13,16 @@ export interface Learned {
 
 const BYTE_LEVEL = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true };
 
-/** A byte-level vocabulary, as GPT-2's. */
-export function byteLevelJson(learned: Learned, splitDigits: boolean): string {
+/**
+ * A byte-level vocabulary, as GPT-2's. The token that separates documents also begins a text, as every document that a
+ * model is trained on begins with it.
+ */
+export function byteLevelJson(learned: Learned, separator: string, splitDigits: boolean): string {
   const digits = { type: "Digits", individual_digits: true };
   return tokenizerJson(learned, {
     normalizer: null,
     pre_tokenizer: splitDigits ? { type: "Sequence", pretokenizers: [digits, BYTE_LEVEL] } : BYTE_LEVEL,
-    post_processor: null,
+    post_processor: beginWith(separator, learned),
     decoder: BYTE_LEVEL,
     model: { unk_token: null, fuse_unk: false, byte_fallback: false },
   });
@@ -31,18 +34,10 @@ export function byteLevelJson(learned: Learned, splitDigits: boolean): string {
  * the merges were learned from need no splitting: no merge reaches over the border of two of them.
  */
 export function byteFallbackJson(learned: Learned, beginOfText: string): string {
-  const id = learned.tokens.indexOf(beginOfText);
-  const begin = { SpecialToken: { id: beginOfText, type_id: 0 } };
-  const [first, second] = ["A", "B"].map((name, typeId) => ({ Sequence: { id: name, type_id: typeId } }));
   return tokenizerJson(learned, {
     normalizer: null,
     pre_tokenizer: { type: "Metaspace", replacement: WORD_MARK, prepend_scheme: "first", split: false },
-    post_processor: {
-      type: "TemplateProcessing",
-      single: [begin, first],
-      pair: [begin, first, { SpecialToken: { id: beginOfText, type_id: 1 } }, second],
-      special_tokens: { [beginOfText]: { id: beginOfText, ids: [id], tokens: [beginOfText] } },
-    },
+    post_processor: beginWith(beginOfText, learned),
     decoder: {
       type: "Sequence",
       decoders: [
@@ -54,6 +49,19 @@ export function byteFallbackJson(learned: Learned, beginOfText: string): string 
     },
     model: { unk_token: "<unk>", fuse_unk: true, byte_fallback: true },
   });
+}
+
+/** A post-processor that puts a token before a text. */
+function beginWith(token: string, { tokens }: Learned): object {
+  const id = tokens.indexOf(token);
+  const begin = { SpecialToken: { id: token, type_id: 0 } };
+  const [first, second] = ["A", "B"].map((name, typeId) => ({ Sequence: { id: name, type_id: typeId } }));
+  return {
+    type: "TemplateProcessing",
+    single: [begin, first],
+    pair: [begin, first, { SpecialToken: { id: token, type_id: 1 } }, second],
+    special_tokens: { [token]: { id: token, ids: [id], tokens: [token] } },
+  };
 }
 
 function tokenizerJson(

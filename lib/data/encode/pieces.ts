@@ -1,22 +1,25 @@
 /** Cuts documents, as they are read, into pieces that can be encoded apart. */
 import { checkSize, MAX_DOCUMENT } from "../sources/document.js";
 import type { SourcePiece } from "../sources.js";
+import type { SplitName } from "../split.js";
 import type { EncodePiece, Encoder } from "./encoder.js";
 
 /** UTF-16 units of a piece, if its document can be cut in there. */
 const PIECE = 1 << 20;
 
-/** A piece, and the position of its file among the sources. */
+/** A piece, and the split that its document is in. */
 export interface DocumentPiece extends EncodePiece {
   /** Whether it is the last of its document. */
   readonly ends: boolean;
-  readonly source: number;
+  readonly split: SplitName;
 }
 
 /** What is read of a source file. */
 export interface SourceText extends SourcePiece {
+  /** The position of the file among the sources. */
   readonly source: number;
   readonly file: string;
+  readonly split: SplitName;
 }
 
 /**
@@ -30,7 +33,7 @@ export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: E
   let window = PIECE;
   for await (const next of texts) {
     if (next.first) {
-      if (rest !== "") yield { text: rest, continues, ends: true, source: current!.source };
+      if (rest !== "") yield { text: rest, continues, ends: true, split: current!.split };
       [current, rest, continues, window] = [next, "", false, PIECE];
     }
     rest += next.text;
@@ -40,7 +43,7 @@ export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: E
         window *= 2;
         continue;
       }
-      yield { text: rest.slice(0, cut), continues, ends: false, source: next.source };
+      yield { text: rest.slice(0, cut), continues, ends: false, split: next.split };
       [rest, continues, window] = [rest.slice(cut), true, PIECE];
     }
     if (rest.length > MAX_DOCUMENT / 3) {
@@ -48,5 +51,5 @@ export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: E
       checkSize(Buffer.byteLength(rest), MAX_DOCUMENT, what, current!.where, current!.file);
     }
   }
-  if (rest !== "") yield { text: rest, continues, ends: true, source: current!.source };
+  if (rest !== "") yield { text: rest, continues, ends: true, split: current!.split };
 }

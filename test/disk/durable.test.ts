@@ -32,7 +32,7 @@ jest.unstable_mockModule("node:fs/promises", () => ({
     await actual.rm(name, options);
   },
 }));
-const { recoverFolder, writeFolder, writeText } = await import("../../lib/train/durable.js");
+const { recoverFolder, writeFolder, writeText } = await import("../../lib/disk/durable.js");
 const { RunFolder } = await import("../../lib/train/run_folder.js");
 const { Llama } = await import("../../lib/nn/llama.js");
 const { madeConfig, runTo, writeMadeData } = await import("../support/made_run.js");

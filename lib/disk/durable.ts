@@ -84,14 +84,15 @@ export async function removeLeftovers(parent: string, names: RegExp): Promise<vo
 }
 
 /** Syncs the names in a folder, and in those below it. */
-async function syncFolders(path: string): Promise<void> {
+export async function syncFolders(path: string): Promise<void> {
   for (const entry of await readdir(path, { withFileTypes: true })) {
     if (entry.isDirectory()) await syncFolders(join(path, entry.name));
   }
   await syncFolder(path);
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Syncs the names in a folder. */
+export async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, "r");
   try {
     await handle.sync();

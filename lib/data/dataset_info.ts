@@ -1,0 +1,43 @@
+/** `dataset.json`: what a prepared folder holds. */
+import type { ShardInfo, SplitName } from "./split.js";
+
+/** A source file, as `dataset.json` has it. */
+export interface SourceInfo {
+  readonly file: string;
+  bytes: number;
+  /** Documents that it gave; duplicates that were dropped do not count. */
+  documents: number;
+  /** Of `--val`: its documents are those of validation. Else absent. */
+  readonly split?: "val";
+}
+
+/** The content of dataset.json. */
+export interface DatasetInfo {
+  /** One more than the largest token id. */
+  vocabSize: number;
+  /** The token before every document, unless the document begins with it. */
+  endOfTextId: number;
+  /** Its text. */
+  endOfText: string;
+  /** Of the tokens in the shards. */
+  dtype: "uint16" | "uint32";
+  tokens: Record<SplitName, number>;
+  documents: Record<SplitName, number>;
+  /** UTF-8 bytes of the documents. */
+  bytes: Record<SplitName, number>;
+  /** Records that gave no document, because their text is null or empty. */
+  passedOver: { null: number; empty: number };
+  /** Documents that were dropped because their text is that of another. */
+  duplicates: number;
+  /**
+   * What validation holds: `documents` chosen by their index; the `last-document`, if that rule chose none; the `tail`
+   * of the only document; the documents of separate `files`; or `none`.
+   */
+  heldOut: "documents" | "last-document" | "tail" | "files" | "none";
+  valFraction: number;
+  /** SHA-256 of tokenizer.json, in hex. */
+  tokenizerSha256: string;
+  /** The shards, those of training first, in order. */
+  shards: readonly ShardInfo[];
+  sources: readonly SourceInfo[];
+}

@@ -1,0 +1,114 @@
+/** What `prepareDataset` may be told. */
+import type { Arguments } from "../../arguments.js";
+import { checkTokenizerTraining, checkVocab, type TokenizerTraining } from "../bpe.js";
+import { MAX_SHARD_TOKENS } from "../shard.js";
+
+/** Default share of the documents held out for validation. */
+export const DEFAULT_VAL_FRACTION = 0.01;
+
+/** Default number of tokens of a shard. */
+export const DEFAULT_SHARD_TOKENS = 100_000_000;
+
+/** The progress of `prepareDataset`. */
+export interface PrepareProgress {
+  /**
+   * `duplicates`: comparing documents; `tokenizer`: counting words to train on; `merges`: learning from them; `encode`:
+   * writing token shards.
+   */
+  phase: "duplicates" | "tokenizer" | "merges" | "encode";
+  /** Bytes of the source files read in this phase. */
+  bytes: number;
+  /** Bytes of all source files; Infinity if a pipe is among them. */
+  totalBytes: number;
+  /** Documents read in this phase. */
+  documents: number;
+  /** Tokens written so far; in the phase `merges`, tokens in the vocabulary so far. */
+  tokens: number;
+}
+
+/** What `prepareDataset` reads and where it writes. */
+export interface PrepareOptions {
+  /**
+   * Source files, taken in this order: files (sources.ts says which kinds), folders, patterns such as `**\/*.jsonl`, or
+   * `-` for standard input.
+   */
+  files: readonly string[];
+  /** Files, folders and patterns with the documents of validation. Then none of `files` is held out. */
+  val?: readonly string[];
+  /**
+   * Field or column of the text, with dots for one inside another. Default `text`, or the only usual name for it that a
+   * file has.
+   */
+  textField?: string;
+  /**
+   * Folder to fill. It is created, or may be an empty one, which stays; an earlier dataset in it is replaced; other
+   * files in it are an error.
+   */
+  out: string;
+  /** A tokenizer.json to encode with, or the folder that holds it; this or `trainTokenizer`. */
+  tokenizerPath?: string;
+  /** The token that ends a text. Default: `TokenizerOptions.endOfText` of tokenizer.ts. */
+  endOfText?: string;
+  /** A BPE tokenizer to learn from the documents that are not held out. */
+  trainTokenizer?: TokenizerTraining;
+  /** `trainTokenizer: { vocab }` in short: a byte-level tokenizer of this size. */
+  trainTokenizerVocab?: number;
+  /** Share of the documents to hold out, from 0 (none) to below 1. Default 0.01, with `val` 0. */
+  valFraction?: number;
+  /**
+   * Drops every document whose text is exactly that of an earlier one, or of one in `val`. Reads the sources once more.
+   * Default false.
+   */
+  dedup?: boolean;
+  /** Tokens per shard file, at most 2^31 - 1. Default 100 million. */
+  shardTokens?: number;
+  /** Called with what was taken for granted about the sources, to be shown. */
+  onNote?: (note: string) => void;
+  /** Called after every chunk read. */
+  onProgress?: (progress: PrepareProgress) => void;
+  /** Aborting it ends the work with the signal's reason and leaves nothing behind. */
+  signal?: AbortSignal;
+}
+
+/** Options with their defaults, checked. */
+export interface CheckedOptions extends PrepareOptions {
+  val: readonly string[];
+  valFraction: number;
+  shardTokens: number;
+  dedup: boolean;
+}
+
+/** Checks options and fills in their defaults. @throws TypeError, RangeError */
+export function checkOptions(check: Arguments, options: PrepareOptions): CheckedOptions {
+  const { files, val, out, textField, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } = check.object(
+    "options",
+    options,
+  );
+  check.strings("files", files, 1);
+  if (val !== undefined) check.strings("val", val, 1);
+  if (textField !== undefined) check.string("textField", textField);
+  check.string("out", out);
+  const given = Object.entries({ tokenizerPath, trainTokenizer, trainTokenizerVocab }).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  );
+  if (given.length !== 1) {
+    const expected = "one of tokenizerPath, trainTokenizer and trainTokenizerVocab";
+    check.fail(RangeError, "options", expected, given.length === 0 ? "none" : given.join(" and "));
+  }
+  if (tokenizerPath !== undefined) check.string("tokenizerPath", tokenizerPath);
+  if (endOfText !== undefined) check.string("endOfText", endOfText);
+  if (trainTokenizer !== undefined) checkTokenizerTraining(check, "trainTokenizer", trainTokenizer);
+  if (trainTokenizerVocab !== undefined) checkVocab(check, "trainTokenizerVocab", { vocab: trainTokenizerVocab });
+  const { valFraction = val === undefined ? DEFAULT_VAL_FRACTION : 0, dedup = false } = options;
+  const { shardTokens = DEFAULT_SHARD_TOKENS, onNote, onProgress, signal } = options;
+  check.number("valFraction", valFraction, "a number from 0 to below 1", (share) => share >= 0 && share < 1);
+  if (val !== undefined && valFraction !== 0) {
+    check.fail(RangeError, "valFraction", "0 or nothing beside val, which holds all of validation,", `${valFraction}`);
+  }
+  check.boolean("dedup", dedup);
+  check.wholeNumber("shardTokens", shardTokens, 1, MAX_SHARD_TOKENS);
+  check.callback("onNote", onNote);
+  check.callback("onProgress", onProgress);
+  check.signal("signal", signal);
+  return { ...options, val: val ?? [], valFraction, shardTokens, dedup };
+}

@@ -1,0 +1,82 @@
+/** Opens many files as if all were open, with few descriptors. */
+import type { BigIntStats } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { DataError, unusable } from "../errors.js";
+
+/** Files kept open at a time. */
+const MOST_OPEN = 64;
+
+interface OpenFile {
+  readonly handle: Promise<FileHandle>;
+  users: number;
+}
+
+/** A file as it was first seen. */
+export type FileFacts = Pick<BigIntStats, "dev" | "ino" | "size" | "mtimeNs">;
+
+/** The open files of a dataset: those used last. */
+export class ShardFiles {
+  readonly #most: number;
+  /** Least recently used first. */
+  readonly #open = new Map<string, OpenFile>();
+  #closed = false;
+
+  constructor(most = MOST_OPEN) {
+    this.#most = most;
+  }
+
+  /**
+   * Calls `read` with the open file.
+   * @throws DataError if the file is gone, or is not the one that `facts` describes; Error once closed
+   */
+  async use<T>(path: string, facts: FileFacts, read: (file: FileHandle) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new Error(`${path}: was closed`);
+    let file = this.#open.get(path);
+    if (file === undefined) {
+      file = { handle: reopen(path, facts), users: 0 };
+      // A file that could not be opened is tried again by the next read.
+      file.handle.catch(() => this.#open.delete(path));
+    }
+    this.#open.delete(path);
+    this.#open.set(path, file);
+    file.users++;
+    try {
+      return await read(await file.handle);
+    } finally {
+      file.users--;
+      await this.#closeOldest();
+    }
+  }
+
+  /** Closes all files; they must not be in use. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const files = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(files.map(async ({ handle }) => (await handle).close()));
+  }
+
+  async #closeOldest(): Promise<void> {
+    for (const [path, file] of this.#open) {
+      if (this.#open.size <= this.#most) return;
+      if (file.users > 0) continue;
+      this.#open.delete(path);
+      await (await file.handle).close();
+    }
+  }
+}
+
+async function reopen(path: string, facts: FileFacts): Promise<FileHandle> {
+  const file = await open(path, "r").catch((cause: unknown) => {
+    throw new DataError(`${path}: expected the token shard that was there at first but received ${unusable(cause)}`, {
+      cause,
+    });
+  });
+  const now = await file.stat({ bigint: true });
+  const keys = ["dev", "ino", "size", "mtimeNs"] as const;
+  if (keys.every((key) => now[key] === facts[key])) return file;
+  await file.close();
+  throw new DataError(
+    `${path}: expected the token shard that was there at first but received one that was changed since`,
+  );
+}
