@@ -1,2 +1,6 @@
-/** `npm run bench`: kernels and training steps; `npm run bench -- prepare`: text to token shards. */
-await import(process.argv[2] === "prepare" ? "./prepare.js" : "./run.js");
+/**
+ * `npm run bench`: kernels and training steps; `npm run bench -- prepare`: text to token shards; `npm run bench -- eval`:
+ * scores of tasks.
+ */
+const others: Readonly<Record<string, string>> = { prepare: "./prepare.js", eval: "./score.js" };
+await import(others[process.argv[2] ?? ""] ?? "./run.js");

@@ -46,11 +46,11 @@ export function roundsOf(groups: readonly PrefixGroup[], positionsPerPass: numbe
   return rounds.sort((a, b) => longest(b) - longest(a));
 }
 
-/** A pass ends where the next sequence would be padded by more than a quarter. */
-const leastFilled = 0.75;
+/** A pass ends where the next sequence would be padded by more than a tenth. */
+const leastFilled = 0.9;
 
 /** But not before it has this many positions. */
-const leastPositions = 256;
+const leastPositions = 192;
 
 /** How many times the positions of a pass its sequences may have with their prefixes: memory for keys and values. */
 const joinedPerPass = 8;

@@ -11,7 +11,7 @@ export interface PrefixGroup {
 const largest = 256;
 
 /** A prefix is cut to a multiple of this, so that groups of equal prefixes can share a pass. */
-const quantum = 8;
+const quantum = 4;
 
 /** What a pass more costs, in positions: a group must save as many. */
 const overhead = 32;
