@@ -1,10 +1,9 @@
-import { createReadStream } from "node:fs";
 import { basename } from "node:path";
-import { createInterface } from "node:readline";
-import { DataError, unusable } from "../errors.js";
+import { DataError } from "../errors.js";
 import { problemOf, type ScoreItem } from "./items.js";
+import { readJsonlRecords } from "./records.js";
 
-/** Items of a file, and where each stands. */
+/** Items of a file, and where each is. */
 export interface ReadItems {
   readonly items: readonly ScoreItem[];
   /** The file and the line of an item. */
@@ -12,41 +11,24 @@ export interface ReadItems {
 }
 
 /**
- * Reads items from JSONL; lines of white space are passed over.
+ * Reads items from JSONL.
  * @param withTask whether an item without a task gets the file's name, without its extension
  * @throws DataError naming the file, the line and the key of what is no item
  */
 export async function readItems(file: string, withTask: boolean): Promise<ReadItems> {
-  const task = basename(file).replace(/\.\w+$/, "");
+  const task = basename(file).replace(/\.(jsonl|ndjson|json)\b.*$/i, "");
   const items: ScoreItem[] = [];
-  const lines: number[] = [];
-  let line = 0;
-  try {
-    const input = createReadStream(file, "utf8");
-    for await (const text of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-      line++;
-      if (text.trim() === "") continue;
-      const item = parse(text, `${file}:${line}`);
-      items.push(withTask && item.task === undefined ? { ...item, task } : item);
-      lines.push(line);
+  const places: string[] = [];
+  for await (const { value, where } of readJsonlRecords(file)) {
+    const problem = problemOf(value);
+    if (problem !== null) {
+      const { key, expected, received } = problem;
+      throw new DataError(`${where}: ${key && `${key}: `}expected ${expected} but received ${received}`);
     }
-  } catch (cause) {
-    if (cause instanceof DataError) throw cause;
-    throw new DataError(`${file}: expected JSONL but received ${unusable(cause)}`, { cause });
+    const item = value as ScoreItem;
+    items.push(withTask && item.task === undefined ? { ...item, task } : item);
+    places.push(where);
   }
   if (items.length === 0) throw new DataError(`${file}: expected at least one item but received none`);
-  return { items, nameOf: (index) => `${file}:${lines[index]}` };
-}
-
-function parse(text: string, where: string): ScoreItem {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new DataError(`${where}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
-  }
-  const problem = problemOf(value);
-  if (problem === null) return value as ScoreItem;
-  const { key, expected, received } = problem;
-  throw new DataError(`${where}: ${key && `${key}: `}expected ${expected} but received ${received}`);
+  return { items, nameOf: (index) => places[index]! };
 }
