@@ -40,7 +40,9 @@ export class ActivationPass {
     this.#transformer.forward(0);
     const counts: number[] = [];
     for (const { mlp } of this.#buffers.activations.layers) {
-      counts.push(countAbove((await mlp.activated!.read()) as Float32Array | Uint16Array, threshold));
+      const activated = mlp.activated!;
+      const values = await activated.read();
+      counts.push(activated.dtype === "bf16" ? bf16Above(values, threshold) : above(values, threshold));
     }
     return counts;
   }
@@ -56,14 +58,16 @@ export class ActivationPass {
   }
 }
 
-function countAbove(values: Float32Array | Uint16Array, threshold: number): number {
+function above(values: ArrayLike<number>, threshold: number): number {
   let count = 0;
-  if (values instanceof Float32Array) {
-    for (const value of values) if (Math.abs(value) > threshold) count++;
-    return count;
-  }
-  // bf16 is the upper half of an f32, and numbers without a sign compare as their bits do.
+  for (let i = 0; i < values.length; i++) if (Math.abs(values[i]!) > threshold) count++;
+  return count;
+}
+
+/** bf16 is the upper half of an f32, and numbers without a sign compare as their bits do. */
+function bf16Above(values: ArrayLike<number>, threshold: number): number {
   const bits = new Uint32Array(Float32Array.of(threshold).buffer)[0]! >>> 16;
-  for (const value of values) if ((value & 0x7fff) > bits) count++;
+  let count = 0;
+  for (let i = 0; i < values.length; i++) if ((values[i]! & 0x7fff) > bits) count++;
   return count;
 }
