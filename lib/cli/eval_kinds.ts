@@ -160,7 +160,8 @@ async function withModel<T>(
   const progress = io.progress("eval");
   const onProgress: OnProgress = (done, of) => progress.update(done, of, `token ${done}/${of}`);
   const scored = fromFlags(operation, flagsOf, () => run(model, tokenizer, onProgress));
-  return scored.finally(() => progress.stop());
+  // Awaited here: the model is gone after it.
+  return await scored.finally(() => progress.stop());
 }
 
 /** The file and line of each item of several files. */
