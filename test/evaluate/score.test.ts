@@ -21,7 +21,7 @@ describe.each(backends)("scoring on %s", (backend) => {
   const furthest = (actual: readonly (readonly number[])[], expected: readonly (readonly number[])[]) =>
     Math.max(...actual.flatMap((row, i) => row.map((value, j) => Math.abs(value - expected[i]![j]!))));
 
-  describe.each(tokenizerNames)("with the tokenizer %s", (name) => {
+  describe.each(cases(backend, tokenizerNames, ["bos"]))("with the tokenizer %s", (name) => {
     it.each(forms)("gives the harness's log-likelihoods and scores of %s", async (form) => {
       using model = await load();
       const all = reference.items[form];
