@@ -149,29 +149,38 @@ function withoutMarks(text: string): string {
  * @throws TypeError or RangeError for a wrong argument; DataError naming the file, the line or row, and the field of what
  *   is not as published
  */
-export async function* convertTask(
+export function convertTask(
   name: PublishedTask,
   file: string,
   options: ConvertOptions = {},
-): AsyncGenerator<ScoreItem> {
+): AsyncGenerator<ScoreItem, void> {
   const check = new Arguments("convertTask");
   check.oneOf("name", name, publishedTasks);
   check.string("file", file);
   const { task, describe = "each" } = check.object("options", options);
   if (task !== undefined) check.string("options.task", task);
   check.oneOf("options.describe", describe, ["each", "first", "none"]);
+  return items(name, file, task, describe);
+}
+
+async function* items(
+  name: PublishedTask,
+  file: string,
+  task: string | undefined,
+  describe: "each" | "first" | "none",
+): AsyncGenerator<ScoreItem, void> {
   const described = new Set<string>();
   for await (const { value, where } of readRecords(file)) {
-    const item: ScoreItem = { task: name, ...converters[name](new Fields(value, where)) };
-    const own = task === undefined ? item : { ...item, task };
-    if (name !== "mmlu" || !("choices" in own)) {
-      yield own;
+    const fields = new Fields(value, where);
+    const item: ScoreItem = { task: name, ...converters[name](fields), ...(task !== undefined && { task }) };
+    if (name !== "mmlu" || !("choices" in item)) {
+      yield item;
       continue;
     }
-    const subject = (value as { subject: string }).subject;
+    const subject = fields.text("subject");
     const isDescribed = describe === "each" || (describe === "first" && !described.has(subject));
     described.add(subject);
-    yield isDescribed ? { ...own, query: description(subject) + own.query } : own;
+    yield isDescribed ? { ...item, query: description(subject) + item.query } : item;
   }
 }
 

@@ -21,67 +21,70 @@ describe.each(backends)("scoring on %s", (backend) => {
   const furthest = (actual: readonly (readonly number[])[], expected: readonly (readonly number[])[]) =>
     Math.max(...actual.flatMap((row, i) => row.map((value, j) => Math.abs(value - expected[i]![j]!))));
 
-  describe.each(cases(backend, tokenizerNames, ["bos"]))("with the tokenizer %s", (name) => {
-    it.each(forms)("gives the harness's log-likelihoods and scores of %s", async (form) => {
-      using model = await load();
-      const all = reference.items[form];
-      const items = cases(backend, [all], [all.slice(0, 40)])[0]!;
-      const expected = reference.results[name].items[form];
-      const progress: (readonly [number, number])[] = [];
-      const onProgress = (done: number, of: number) => progress.push([done, of]);
-      const result = await score(model, await tokenizerOf(name), items, { name: form, onProgress });
-      const actual = result.items.map(({ logLikelihoods }) => logLikelihoods);
-      expect(actual.map((row) => row.length)).toEqual(
-        expected.logLikelihoods.slice(0, items.length).map((r) => r.length),
-      );
-      expect(furthest(actual, expected.logLikelihoods)).toBeLessThan(tolerance);
-      if (form === "continuation") {
-        const greedy = expected.greedy.slice(0, items.length).map(([one]) => one === 1);
-        expect(greedy).toContain(true);
-        expect(result.items.map((item) => item.greedy)).toEqual(greedy);
-      }
-      expect(progress.at(-1)![0]).toBe(progress.at(-1)![1]);
-      if (items.length < all.length) return;
-      const { perplexity = 1, ...shares } = expected.scores;
-      const actualScores: Record<string, number> = Object.fromEntries(Object.entries(result.tasks[form]!));
-      const { perplexity: own = 1, ...ownShares } = actualScores;
-      expect(Object.keys(ownShares).sort()).toEqual(Object.keys(shares).sort());
-      for (const [key, value] of Object.entries(shares)) expect(ownShares[key]).toBeCloseTo(value!, 12);
-      expect(Math.abs(own / perplexity - 1)).toBeLessThan(1e-6);
-    });
-
-    it.each(forms)("puts examples before %s", async (form) => {
-      using model = await load();
-      const shots = { count: 2, items: reference.shots[form] };
-      const expected = reference.results[name].shots[form];
-      const items = reference.items[form].slice(0, expected.length);
-      const result = await score(model, await tokenizerOf(name), items, { shots });
-      expect(
-        furthest(
-          result.items.map(({ logLikelihoods }) => logLikelihoods),
-          expected,
-        ),
-      ).toBeLessThan(tolerance);
-    });
-
-    it.each(cases(backend, [64, 16, 1], [64]))(
-      "gives the harness's perplexities of texts, stride %i",
-      async (stride) => {
+  describe.each(cases<(typeof tokenizerNames)[number]>(backend, tokenizerNames, ["bos"]))(
+    "with the tokenizer %s",
+    (name) => {
+      it.each(forms)("gives the harness's log-likelihoods and scores of %s", async (form) => {
         using model = await load();
-        const expected = reference.results[name].text[stride]!;
-        const result = await scoreText(model, await tokenizerOf(name), reference.documents, { stride });
-        for (const key of ["wordPerplexity", "bytePerplexity", "bitsPerByte"] as const) {
-          expect(Math.abs(result[key] / expected[key] - 1)).toBeLessThan(1e-6);
+        const all = reference.items[form];
+        const items = cases(backend, [all], [all.slice(0, 40)])[0]!;
+        const expected = reference.results[name].items[form];
+        const progress: (readonly [number, number])[] = [];
+        const onProgress = (done: number, of: number) => progress.push([done, of]);
+        const result = await score(model, await tokenizerOf(name), items, { name: form, onProgress });
+        const actual = result.items.map(({ logLikelihoods }) => logLikelihoods);
+        expect(actual.map((row) => row.length)).toEqual(
+          expected.logLikelihoods.slice(0, items.length).map((r) => r.length),
+        );
+        expect(furthest(actual, expected.logLikelihoods)).toBeLessThan(tolerance);
+        if (form === "continuation") {
+          const greedy = expected.greedy.slice(0, items.length).map(([one]) => one === 1);
+          expect(greedy).toContain(true);
+          expect(result.items.map((item) => item.greedy)).toEqual(greedy);
         }
-        const { tokens, words, bytes } = result;
-        expect({ tokens, words, bytes }).toEqual({
-          tokens: expected.tokens,
-          words: expected.words,
-          bytes: expected.bytes,
-        });
-      },
-    );
-  });
+        expect(progress.at(-1)![0]).toBe(progress.at(-1)![1]);
+        if (items.length < all.length) return;
+        const { perplexity = 1, ...shares } = expected.scores;
+        const actualScores: Record<string, number> = Object.fromEntries(Object.entries(result.tasks[form]!));
+        const { perplexity: own = 1, ...ownShares } = actualScores;
+        expect(Object.keys(ownShares).sort()).toEqual(Object.keys(shares).sort());
+        for (const [key, value] of Object.entries(shares)) expect(ownShares[key]).toBeCloseTo(value!, 12);
+        expect(Math.abs(own / perplexity - 1)).toBeLessThan(1e-6);
+      });
+
+      it.each(forms)("puts examples before %s", async (form) => {
+        using model = await load();
+        const shots = { count: 2, items: reference.shots[form] };
+        const expected = reference.results[name].shots[form];
+        const items = reference.items[form].slice(0, expected.length);
+        const result = await score(model, await tokenizerOf(name), items, { shots });
+        expect(
+          furthest(
+            result.items.map(({ logLikelihoods }) => logLikelihoods),
+            expected,
+          ),
+        ).toBeLessThan(tolerance);
+      });
+
+      it.each(cases(backend, [64, 16, 1], [64]))(
+        "gives the harness's perplexities of texts, stride %i",
+        async (stride) => {
+          using model = await load();
+          const expected = reference.results[name].text[stride]!;
+          const result = await scoreText(model, await tokenizerOf(name), reference.documents, { stride });
+          for (const key of ["wordPerplexity", "bytePerplexity", "bitsPerByte"] as const) {
+            expect(Math.abs(result[key] / expected[key] - 1)).toBeLessThan(1e-6);
+          }
+          const { tokens, words, bytes } = result;
+          expect({ tokens, words, bytes }).toEqual({
+            tokens: expected.tokens,
+            words: expected.words,
+            bytes: expected.bytes,
+          });
+        },
+      );
+    },
+  );
 
   it("does not depend on what else is scored", async () => {
     using model = await load();
