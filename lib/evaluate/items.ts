@@ -50,42 +50,47 @@ export interface ItemProblem {
   readonly key: string;
   readonly expected: string;
   readonly received: string;
+  /** Whether it is of the right kind, and only its value is wrong. */
+  readonly isRange: boolean;
 }
 
 /** The first thing that is wrong with a value that should be an item; null if it is one. */
 export function problemOf(value: unknown): ItemProblem | null {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return { key: "", expected: "an object", received: show(value) };
+    return { key: "", expected: "an object", received: show(value), isRange: false };
   }
-  const item = value as Record<string, unknown>;
+  const item = value as Readonly<Record<string, unknown>>;
   const form = formOf(value as ScoreItem);
   for (const key of keysOf[form]) {
-    const problem = keyProblem(item, key, form);
-    if (problem !== null) return { key, ...problem, received: problem.received ?? show(item[key]) };
+    const expected = expectationOf(item, key, form);
+    if (expected !== null) return { key, received: show(item[key]), ...expected };
   }
-  if (item.task !== undefined && (typeof item.task !== "string" || item.task === "")) {
-    return { key: "task", expected: "a name", received: show(item.task) };
-  }
-  return null;
+  const { task } = item;
+  if (task === undefined || (typeof task === "string" && task !== "")) return null;
+  return { key: "task", expected: "a name", received: show(task), isRange: task === "" };
 }
 
-function keyProblem(
+/** What was expected of a key that has something else. */
+function expectationOf(
   item: Readonly<Record<string, unknown>>,
   key: string,
   form: ItemForm,
-): { expected: string; received?: string } | null {
+): { readonly expected: string; readonly isRange: boolean } | null {
   const value = item[key];
   if (key === "gold") {
     const count = (item[form] as readonly string[]).length;
     const fits = Number.isInteger(value) && (value as number) >= 0 && (value as number) < count;
-    return fits ? null : { expected: `the index of one of ${count} ${form}, from 0` };
+    return fits
+      ? null
+      : { expected: `the index of one of ${count} ${form}, from 0`, isRange: typeof value === "number" };
   }
   if (key === "choices" || key === "contexts") {
-    const texts = Array.isArray(value) && value.length >= 2 && value.every((text) => typeof text === "string");
-    if (!texts) return { expected: "an array of 2 or more strings" };
-    const empty = key === "choices" ? value.indexOf("") : -1;
-    return empty < 0 ? null : { expected: "choices with text", received: `an empty one at ${empty}` };
+    if (!Array.isArray(value) || !Array.from(value as unknown[]).every((text) => typeof text === "string")) {
+      return { expected: "an array of strings", isRange: false };
+    }
+    if (value.length < 2) return { expected: "2 or more strings", isRange: true };
+    return key === "choices" && value.includes("") ? { expected: "choices with text", isRange: true } : null;
   }
-  if (typeof value !== "string") return { expected: "a string" };
-  return key === "continuation" && value === "" ? { expected: "a text" } : null;
+  if (typeof value !== "string") return { expected: "a string", isRange: false };
+  return key === "continuation" && value === "" ? { expected: "a text", isRange: true } : null;
 }

@@ -158,8 +158,8 @@ export function convertTask(
   check.oneOf("name", name, publishedTasks);
   check.string("file", file);
   const { task, describe = "each" } = check.object("options", options);
-  if (task !== undefined) check.string("options.task", task);
-  check.oneOf("options.describe", describe, ["each", "first", "none"]);
+  if (task !== undefined) check.string("task", task);
+  check.oneOf("describe", describe, ["each", "first", "none"]);
   return items(name, file, task, describe);
 }
 

@@ -1,4 +1,4 @@
-import { Arguments } from "../arguments.js";
+import { Arguments, describe } from "../arguments.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { DataError } from "../errors.js";
 import { checkModel, type Llama } from "../nn/llama.js";
@@ -42,8 +42,8 @@ export interface ScoreResult {
 
 /**
  * Scores items as lm-evaluation-harness does (docs/evaluation.md).
- * @throws TypeError or RangeError for a wrong argument, such as a tokenizer with more tokens than the model; DataError if
- *   an item has no form or does not fit, or there are too few examples; DeviceError, OutOfMemoryError
+ * @throws TypeError or RangeError for a wrong argument, such as an item of no form; DataError if a task has items of
+ *   different forms or too few examples, or a continuation does not fit the model; DeviceError, OutOfMemoryError
  */
 export async function score(
   model: Llama,
@@ -99,7 +99,7 @@ function checked(model: Llama, tokenizer: Tokenizer, items: readonly ScoreItem[]
   const check = new Arguments("score");
   checkModel(check, model);
   check.instance("tokenizer", tokenizer, Tokenizer);
-  if (!Array.isArray(items)) check.fail(TypeError, "items", "an array of items", typeof items);
+  checkItems(check, "items", items);
   const { shots, name = "items", nameOf = (i: number) => `items[${i}]`, onProgress } = check.object("options", options);
   check.callback("nameOf", nameOf);
   check.callback("onProgress", onProgress);
@@ -107,20 +107,21 @@ function checked(model: Llama, tokenizer: Tokenizer, items: readonly ScoreItem[]
   checkVocabulary(check, model, tokenizer);
   if (shots !== undefined) {
     check.wholeNumber("shots.count", check.object("shots", shots).count, 0);
-    if (!Array.isArray(shots.items)) check.fail(TypeError, "shots.items", "an array of items", typeof shots.items);
-    checkItems(shots.items, (i) => `shots.items[${i}]`);
+    checkItems(check, "shots.items", shots.items);
+    if (shots.name !== undefined) check.string("shots.name", shots.name);
   }
-  checkItems(items, nameOf);
   checkForms(items, nameOf);
   return { shots, name, nameOf, onProgress };
 }
 
-function checkItems(items: readonly ScoreItem[], nameOf: (index: number) => string): void {
-  for (const [index, item] of items.entries()) {
+function checkItems(check: Arguments, name: string, items: readonly ScoreItem[]): void {
+  if (!Array.isArray(items)) check.fail(TypeError, name, "an array of items", describe(items));
+  // Not `forEach`, which skips the holes of a sparse array.
+  for (const [index, item] of Array.from(items).entries()) {
     const problem = problemOf(item);
     if (problem === null) continue;
-    const { key, expected, received } = problem;
-    throw new DataError(`${nameOf(index)}: ${key && `${key}: `}expected ${expected} but received ${received}`);
+    const { key, expected, received, isRange } = problem;
+    check.fail(isRange ? RangeError : TypeError, `${name}[${index}]${key && `.${key}`}`, expected, received);
   }
 }
 

@@ -72,6 +72,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const options = (of: NonNullable<PublicCall["options"]>["of"]) => ({ name: "options", optional: true, of });
   const required = (name: string, of: NonNullable<PublicCall["options"]>["of"]) => ({ name, optional: false, of });
 
+  const scoreItem = { query: "a", choices: [" a", " b"], gold: 1 };
   const devices = { ...word("cpu"), takes: ["string", "undefined"] } as const;
   const place = { device: devices, precision: optional(word("fp32")) };
   const sampling = {
@@ -289,6 +290,55 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         onProgress: callback,
       }),
       call: api.evaluate,
+    },
+    {
+      name: "activations",
+      arguments: { model: made(model) },
+      options: required("options", {
+        data: { ...made(path("val.bin"), [[]]), takes: ["string", "array"], kinds: [[3]] },
+        patchSize: optional(whole(1, 1)),
+        sequenceLength: optional(whole(8, 1, 65)),
+        sequences: optional(whole(1, 1)),
+        threshold: optional(number(0.5, -1, Number.NaN, Number.POSITIVE_INFINITY)),
+        onProgress: callback,
+      }),
+      call: api.activations,
+    },
+    {
+      name: "score",
+      arguments: {
+        model: made(model),
+        tokenizer: made(tokenizer),
+        items: {
+          value: [scoreItem],
+          takes: ["array"],
+          kinds: [[3], [null], [{ ...scoreItem, query: 3 }], [{ ...scoreItem, choices: [" a", 3] }]],
+          range: [[{ ...scoreItem, gold: 2 }], [{ ...scoreItem, choices: [" a"] }], [{ ...scoreItem, task: "" }]],
+        },
+      },
+      options: options({
+        shots: optional(made({ count: 1, items: [scoreItem] }, [{ count: -1, items: [] }])),
+        name: optional(text("items")),
+        nameOf: callback,
+        onProgress: callback,
+      }),
+      call: api.score,
+    },
+    {
+      name: "scoreText",
+      arguments: {
+        model: made(model),
+        tokenizer: made(tokenizer),
+        documents: { value: ["a b"], takes: ["array"], kinds: [[3]] },
+      },
+      options: options({ stride: optional(whole(8, 1, 65)), onProgress: callback }),
+      call: api.scoreText,
+    },
+    {
+      name: "convertTask",
+      arguments: { name: { ...text("arc"), range: ["boolq"] }, file: text(path("arc.jsonl")) },
+      options: options({ task: optional(text("a")), describe: optional({ ...text("first"), range: ["last"] }) }),
+      call: api.convertTask,
     },
     {
       name: "generate",
