@@ -1,6 +1,6 @@
 import { Arguments } from "./arguments.js";
-import { TokenDataset } from "./data/dataset.js";
 import { DataError } from "./errors.js";
+import { openData } from "./evaluate/open_data.js";
 import { Tensor } from "./native.js";
 import { BlockLoss, blockBatches, blockRanges, blocksPerPass } from "./nn/block_loss.js";
 import { checkModel, type Llama } from "./nn/llama.js";
@@ -15,6 +15,13 @@ export interface EvaluateOptions {
   readonly patchSize?: number;
   /** T: positions of a block, from 2 to the model's context. Default: the model's context, at most 1024. */
   readonly sequenceLength?: number;
+  /**
+   * Read every byte of the data first, and compare it with the hashes in `dataset.json`, or where there are none, check
+   * that every token is in the model's vocabulary. Default false: sizes and counts are compared.
+   */
+  readonly verifyData?: boolean;
+  /** Called with messages for the user: what is not known of the data. */
+  readonly log?: (message: string) => void;
   /** Called with the number of blocks done and the total. */
   readonly onProgress?: (blocks: number, of: number) => void;
 }
@@ -36,13 +43,14 @@ const positionsPerPass = 4096;
 
 /**
  * Mean loss over consecutive blocks of K * T tokens; a remainder is dropped.
- * @throws TypeError or RangeError for a wrong argument; DataError if the data cannot be read, holds no whole block, or
- *   holds a token outside the model's vocabulary; DeviceError, OutOfMemoryError
+ * @throws TypeError or RangeError for a wrong argument; DataError if the data cannot be read, is not what the files
+ *   beside it say, is of another tokenizer or a larger vocabulary than the model, holds no whole block, or holds a token
+ *   outside the model's vocabulary; DeviceError, OutOfMemoryError
  */
 export async function evaluate(model: Llama, options: EvaluateOptions): Promise<EvaluationResult> {
-  const { data, patchSize, sequenceLength, onProgress } = check(model, options);
+  const { data, patchSize, sequenceLength, verifyData, log, onProgress } = check(model, options);
   const { config, device, parameters } = model;
-  await using dataset = await TokenDataset.open(data);
+  await using dataset = await openData(model, data, verifyData, log);
   const blockTokens = patchSize * sequenceLength;
   const blocks = Math.floor(dataset.tokenCount / blockTokens);
   if (blocks === 0) {
@@ -92,6 +100,8 @@ function check(model: Llama, options: EvaluateOptions) {
     data,
     patchSize = 1,
     sequenceLength = Math.min(1024, context),
+    verifyData = false,
+    log = () => undefined,
     onProgress,
   } = check.object("options", options);
   if (typeof data !== "string") check.strings("data", data, 1, "a path, a pattern, or an array of them");
@@ -100,6 +110,8 @@ function check(model: Llama, options: EvaluateOptions) {
   const fits = (length: number) => Number.isSafeInteger(length) && length >= 2 && length <= context;
   const expected = `a whole number from 2 to the model's context of ${context}`;
   check.number("sequenceLength", sequenceLength, expected, fits);
+  check.boolean("verifyData", verifyData);
+  check.callback("log", log);
   check.callback("onProgress", onProgress);
-  return { data, patchSize, sequenceLength, onProgress };
+  return { data, patchSize, sequenceLength, verifyData, log, onProgress };
 }

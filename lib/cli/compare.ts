@@ -11,6 +11,7 @@ import { fromFlags } from "./usage.js";
 
 interface Flags extends OverrideFlags {
   readonly equalCost?: boolean;
+  readonly verifyData?: boolean;
   readonly sweep?: string[];
 }
 
@@ -22,6 +23,7 @@ export function registerCompare(program: Command, io: CliIo): void {
     )
     .argument("<config>", "a config with two stages: patchSize above 1, then patchSize 1")
     .option("--equal-cost", "also train in stages at the same FLOPs as the token-level run")
+    .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json")
     .option("--sweep <axis...>", "also run every combination, for example --sweep patchSize=2,4,8 fraction=0.5,0.8");
   withOverrides(command).action(async (path: string, flags: Flags) => run(path, flags, io));
 }
@@ -43,6 +45,7 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
   try {
     const { comparison, files, report } = await compare(config, {
       equalCost: flags.equalCost === true,
+      verifyData: flags.verifyData === true,
       ...(sweep && { sweep }),
       signal: interrupt.signal,
       log: io.log,

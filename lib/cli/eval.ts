@@ -18,15 +18,16 @@ export function registerEval(program: Command, io: CliIo): void {
     .requiredOption("--model <dir>", "model folder")
     .option("--data <file.bin...>", "token shards: files or patterns")
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
-    .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(1));
+    .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(1))
+    .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
   withPlacement(withKinds(command)).action(async (flags: EvalFlags) => {
     if (await runKind(flags, io)) return;
     using model = await loadModel(flags, io);
     const progress = io.progress("eval");
-    const { data = [], patchSize, sequenceLength } = flags;
+    const { data = [], patchSize, sequenceLength, verifyData = false } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };
     const onProgress = (done: number, of: number) => progress.update(done, of, `block ${done}/${of}`);
-    const options = { data, patchSize, ...length, onProgress };
+    const options = { data, patchSize, ...length, verifyData, log: io.log, onProgress };
     const evaluation = fromFlags("evaluate", flagOf, () => evaluate(model, options));
     const result = await evaluation.finally(() => progress.stop());
     io.result(

@@ -21,6 +21,7 @@ export interface EvalFlags extends PlacementFlags {
   readonly data?: string[];
   readonly patchSize: number;
   readonly sequenceLength?: number;
+  readonly verifyData?: boolean;
   readonly tasks?: string[];
   readonly shots?: number;
   readonly shotsFrom?: string;
@@ -56,6 +57,7 @@ const needs = [
   ["out", "tasks"],
   ["stride", "text"],
   ["activations", "data"],
+  ["verifyData", "data"],
   ["threshold", "activations"],
 ] as const;
 
@@ -122,14 +124,14 @@ async function runText(flags: EvalFlags, files: readonly string[], io: CliIo): P
 async function runActivations(flags: EvalFlags, data: readonly string[], io: CliIo): Promise<void> {
   using model = await loadModel(flags, io);
   const progress = io.progress("eval");
-  const { patchSize, sequenceLength, threshold } = flags;
+  const { patchSize, sequenceLength, threshold, verifyData = false } = flags;
   const given = {
     ...(sequenceLength !== undefined && { sequenceLength }),
     ...(threshold !== undefined && { threshold }),
   };
   const onProgress = (done: number, of: number) => progress.update(done, of, `block ${done}/${of}`);
   const counted = fromFlags("activations", flagsOf, () =>
-    activations(model, { data, patchSize, ...given, onProgress }),
+    activations(model, { data, patchSize, ...given, verifyData, log: io.log, onProgress }),
   );
   const result = await counted.finally(() => progress.stop());
   const rows = result.layers.map(({ active }, layer) => `layer ${layer}: ${(100 * active).toFixed(3)}%`);

@@ -1,7 +1,6 @@
 /** `nextpatch info`: what this machine can compute on, and whether rightly; what is missing; a run's memory plan. */
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
-import { TokenDataset } from "../data/dataset.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError } from "../errors.js";
 import { thisMachine } from "../native/machine.js";
@@ -15,15 +14,18 @@ import {
   thisPackage,
 } from "../native.js";
 import { type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
+import { closeRunData, openRunData } from "../train/run_data.js";
 import { planConfig } from "../train/run_plan.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import { checkDevices, checkText, devicesToCheck, judge } from "./check.js";
+import { dataReport, dataText } from "./data_text.js";
 import type { CliIo } from "./io.js";
 import { measuredOn } from "./measured.js";
 import { planText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
   readonly config?: string;
+  readonly data?: string;
   readonly check?: boolean;
 }
 
@@ -32,15 +34,17 @@ export function registerInfo(program: Command, io: CliIo): void {
     .command("info")
     .description(
       "list devices, backends and versions, and say what is missing and what to do; with --config, print a memory " +
-        "plan; with --check, find out whether every kernel computes the same as on the CPU",
+        "plan; with --data, say what token shards hold; with --check, find out whether every kernel computes the same " +
+        "as on the CPU",
     )
     .option("--config <file>", "run config to plan the memory for")
+    .option("--data <folder>", "prepared folder, or token shards: their counts, tokenizer and first documents")
     .option(
       "--check",
       "compare every operation of every GPU, or of --device, with the CPU's, in about twenty seconds; exit code 1 if " +
         "one differs by more than rounding explains",
     );
-  withOverrides(command).action(async ({ config, check, ...flags }: Flags) => {
+  withOverrides(command).action(async ({ config, data, check, ...flags }: Flags) => {
     // Without a config there is nothing to override, but --device also says what to check.
     const overrides = overridesOf(check && config === undefined ? { ...flags, device: undefined } : flags);
     if (config === undefined && overrides.length > 0) {
@@ -55,9 +59,18 @@ export function registerInfo(program: Command, io: CliIo): void {
     const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
     const human = [`${system}, Node ${node}`, ...addonText(addon, found), ...passedOverLibraries()];
     if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
+    const held = data === undefined ? null : await dataReport(data);
+    if (held) human.push(dataText(held));
     const checks = toCheck && (await checkDevices(toCheck, io));
     if (checks && checks.length > 0) human.push(checkText(checks));
-    io.result(human.join("\n"), { ...machine, addon, backends: found.map(withMeasured), plan, check: checks });
+    io.result(human.join("\n"), {
+      ...machine,
+      addon,
+      backends: found.map(withMeasured),
+      plan,
+      data: held,
+      check: checks,
+    });
     if (checks) judge(checks, found);
   });
 }
@@ -87,9 +100,8 @@ interface Plan {
 async function planOf(path: string, set: string[]): Promise<Plan> {
   const config = await loadRunConfig(path, { set });
   const device = Device.open(config.device as DeviceSpec);
-  const dataset = await TokenDataset.open(config.data.train);
-  await dataset.close(); // its size is known
-  const { plan } = await planConfig(config, device, dataset.tokenCount);
+  const data = await openRunData(config);
+  const { plan } = await planConfig(config, device, data).finally(() => closeRunData(data));
   return {
     device: `${device.backend} (${device.name})`,
     items: planItems(device, plan),

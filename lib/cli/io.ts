@@ -60,16 +60,20 @@ function bar(label: string): Progress {
 
 function lines(label: string): Progress {
   let last = performance.now();
+  let latest = "";
   let shown = "";
+  const show = (): void => {
+    if (latest !== shown) process.stderr.write(`${latest}\n`);
+    shown = latest;
+  };
   return {
     update(done, total, note = "") {
+      latest = `${label}: ${Math.floor((100 * done) / total)}%${note ? `, ${note}` : ""}`;
       const now = performance.now();
-      if (done < total && now - last < lineInterval * 1000) return;
+      if (now - last < lineInterval * 1000) return;
       last = now;
-      const line = `${label}: ${Math.floor((100 * done) / total)}%${note ? `, ${note}` : ""}`;
-      if (line !== shown) process.stderr.write(`${line}\n`);
-      shown = line;
+      show();
     },
-    stop() {},
+    stop: show,
   };
 }

@@ -78,8 +78,8 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
   const interrupt = new AbortController();
   const onInterrupt = (): void => {
     interrupt.abort(new Error("interrupted: nothing was written"));
-    // Nothing may come from it for a long time.
-    if (files.includes("-")) process.stdin.destroy(interrupt.signal.reason as Error);
+    // It may give nothing for a long time.
+    if (files.includes("-")) process.stdin.on("error", () => undefined).destroy(interrupt.signal.reason as Error);
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.once(signal, onInterrupt);
@@ -164,9 +164,9 @@ function note({ phase, bytes, totalBytes, documents, tokens }: PrepareProgress, 
   const left = (seconds * (totalBytes - bytes)) / bytes;
   return [
     `${(bytes / 1e6 / seconds).toFixed(1)} MB/s`,
-    `${count(documents)} documents`,
+    `${count(documents)} ${documents === 1 ? "document" : "documents"}`,
     ...(phase === "encode" ? [`${count(tokens)} tokens`] : []),
-    ...(Number.isFinite(left) ? [`ETA ${formatDuration(left)}`] : []),
+    ...(Number.isFinite(left) && left > 0 ? [`ETA ${formatDuration(left)}`] : []),
   ].join(" | ");
 }
 

@@ -12,6 +12,7 @@ import { planText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
   readonly resume?: boolean;
+  readonly verifyData?: boolean;
 }
 
 export function registerTrain(program: Command, io: CliIo): void {
@@ -19,13 +20,15 @@ export function registerTrain(program: Command, io: CliIo): void {
     .command("train")
     .description("run the stages of a config (YAML or JSON) and write a run folder")
     .argument("<config>", `config file; ${manualPage("config.md")} lists its keys`)
-    .option("--resume", "continue from the run's latest checkpoint");
+    .option("--resume", "continue from the run's latest checkpoint")
+    .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
   withOverrides(command).action(async (path: string, flags: Flags) => train(path, flags, io));
 }
 
 async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
   const config = await loadRunConfig(path, { set: overridesOf(flags) });
-  const trainer = await Trainer.open(config, { resume: flags.resume === true, log: io.log });
+  const { resume = false, verifyData = false } = flags;
+  const trainer = await Trainer.open(config, { resume, verifyData, log: io.log });
   io.log(describe(trainer));
   io.log(planText(trainer.memoryPlan, trainer.model.device.memory().freeBytes));
 

@@ -22,8 +22,6 @@ import { checkSweep } from "./sweep.js";
 
 /** What is compared beyond the two runs, and callbacks. */
 export interface CompareOptions extends PlanOptions {
-  /** Called with messages for the user: what `auto` chose, which run begins, resumes or is already done. */
-  readonly log?: (message: string) => void;
   /** Called after every step. */
   readonly onProgress?: (progress: CompareProgress) => void;
   /** Stops the work after the current step; the next call resumes there. */

@@ -2,11 +2,12 @@
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { type ResolvedStage, resolveStages } from "../config/stages.js";
-import { TokenDataset } from "../data/dataset.js";
 import { ConfigError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { forwardFlops, stepFlops } from "../nn/flops.js";
-import { modelShape, readTokenizer } from "../train/setup.js";
+import { closeRunData, openRunData } from "../train/run_data.js";
+import { modelOf } from "../train/run_plan.js";
+import { verifyRunData } from "../train/verify_run_data.js";
 import { deriveConfig } from "./derive.js";
 import { combinations, type Sweep } from "./sweep.js";
 
@@ -72,6 +73,10 @@ export interface PlanOptions {
   readonly equalCost?: boolean;
   /** Plan a staged run for every combination of these values. */
   readonly sweep?: Sweep;
+  /** Read every byte of the data first, as `TrainerOptions.verifyData`. Default false. */
+  readonly verifyData?: boolean;
+  /** Called with messages for the user: what `auto` chose, which run begins, resumes or is already done. */
+  readonly log?: (message: string) => void;
 }
 
 /**
@@ -81,9 +86,17 @@ export interface PlanOptions {
  */
 export async function planComparison(config: RunConfig, options: PlanOptions = {}): Promise<ComparisonPlan> {
   checkTwoStages(config);
-  const availableTokens = await countTokens(config.data.train);
-  const heldOutTokens = await countTokens(config.data.val!);
-  const shape = await modelShape(config, await readTokenizer(config));
+  const { log = () => undefined, verifyData = false } = options;
+  const data = await openRunData(config); // each run says what is not known of it
+  let shape: LlamaConfig;
+  try {
+    ({ shape } = await modelOf(config, data));
+    if (verifyData) await verifyRunData(data, shape.vocab_size, log);
+  } finally {
+    await closeRunData(data);
+  }
+  const availableTokens = data.train.tokenCount;
+  const heldOutTokens = data.val?.tokenCount ?? 0;
   const { patchSize, fraction } = shareOfPatches(config);
   const name = (label: string, folder: string) => ({ name: `${config.name}: ${label}`, out: join(config.out, folder) });
   const staged = (changes: Readonly<Record<string, unknown>>, label: string, folder: string): StagedArm => {
@@ -124,12 +137,6 @@ export async function planComparison(config: RunConfig, options: PlanOptions = {
   const arms = [...new Set<Arm>([baseline, patch, ...(equalCost ? [equalCost] : []), ...sweep])];
   for (const arm of arms) checkData(arm, availableTokens);
   return { baseline, patch, equalCost, sweep, arms, availableTokens, heldOutTokens };
-}
-
-async function countTokens(patterns: string | readonly string[]): Promise<number> {
-  const dataset = await TokenDataset.open(patterns);
-  await dataset.close();
-  return dataset.tokenCount;
 }
 
 function checkTwoStages({ stages, data }: RunConfig): void {

@@ -22,7 +22,11 @@ export class TokenDataset {
 
   readonly #files: ShardFiles;
 
-  private constructor(shards: readonly Shard[], files: ShardFiles) {
+  /** What it was opened with. */
+  readonly patterns: readonly string[];
+
+  private constructor(patterns: readonly string[], shards: readonly Shard[], files: ShardFiles) {
+    this.patterns = patterns;
     this.shards = shards;
     this.#files = files;
     const starts: number[] = [];
@@ -47,7 +51,7 @@ export class TokenDataset {
     const files = new ShardFiles();
     const shards: Shard[] = [];
     for (const path of new Set(paths.sort())) shards.push(await openShard(path, files));
-    return new TokenDataset(shards, files);
+    return new TokenDataset(patterns, shards, files);
   }
 
   /**
@@ -134,6 +138,11 @@ export function checkPatterns(check: Arguments, name: string, value: string | re
   return typeof value === "string" ? [value] : check.strings(name, value, 1, "a string or an array of one or more");
 }
 
+/** Whether a path stands for all files that match it. */
+export function isWild(pattern: string): boolean {
+  return /[*?]/.test(basename(pattern));
+}
+
 async function expandPattern(pattern: string): Promise<string[]> {
   const name = basename(pattern);
   const folder = dirname(pattern);
@@ -142,7 +151,7 @@ async function expandPattern(pattern: string): Promise<string[]> {
       `${pattern}: expected * and ? in the file's name only but received them in the folder ${folder}`,
     );
   }
-  if (!/[*?]/.test(name)) return [pattern];
+  if (!isWild(pattern)) return [pattern];
   const names = await readdir(folder).catch((cause: unknown) => {
     const received = unusable(cause, "folder");
     throw new DataError(`${pattern}: expected a folder of token shards but received ${received}`, { cause });

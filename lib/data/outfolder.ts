@@ -78,7 +78,7 @@ export async function writeFolderAside<T>(out: string, fill: (folder: string) =>
     if (!replacing || existing === undefined) {
       await clear(staging);
       await ownership.release();
-      await rmdir(staging).catch(() => undefined);
+      await rmdir(staging).catch(() => undefined); // unless another has begun to fill it
     } else await ownership.release();
     throw error;
   }

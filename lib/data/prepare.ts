@@ -40,7 +40,14 @@ export async function prepareDataset(options: PrepareOptions): Promise<DatasetIn
   for (const note of [...train.notes, ...val.notes]) options.onNote?.(note);
   await checkOutFolder(options.out);
   const documents = new Documents(checked, train.sources, val.sources);
-  return writeFolderAside(options.out, (folder) => new Preparation(checked, folder, documents).run());
+  return writeFolderAside(options.out, async (folder) => {
+    try {
+      return await new Preparation(checked, folder, documents).run();
+    } catch (error) {
+      checked.signal?.throwIfAborted(); // what fails then fails because of it
+      throw error;
+    }
+  });
 }
 
 /** One run of prepareDataset: the folder being filled and the counts so far. */

@@ -164,6 +164,11 @@ export class Shard {
     this.#files = files;
   }
 
+  /** Size of the file. */
+  get bytes(): number {
+    return Number(this.#facts.size);
+  }
+
   /**
    * Fills `out` with the tokens from `position` on. uint32 ids of 2^31 and more become negative.
    * @throws TypeError or RangeError for a wrong argument, such as a range that is not fully within the shard; DataError

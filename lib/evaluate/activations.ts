@@ -1,8 +1,8 @@
 import { Arguments } from "../arguments.js";
-import { TokenDataset } from "../data/dataset.js";
 import { DataError } from "../errors.js";
 import { ActivationPass } from "../nn/activation_pass.js";
 import { checkModel, type Llama } from "../nn/llama.js";
+import { openData } from "./open_data.js";
 
 /** Options of `activations`. */
 export interface ActivationOptions {
@@ -14,8 +14,12 @@ export interface ActivationOptions {
   readonly sequenceLength?: number;
   /** Blocks to read, from the start of the data: fewer if it holds fewer. Default 64. */
   readonly sequences?: number;
+  /** Read every byte of the data first, and compare it with the hashes in `dataset.json`. Default false. */
+  readonly verifyData?: boolean;
   /** How far from 0 an active neuron's value is. Default 0.5. */
   readonly threshold?: number;
+  /** Called with what is to be said of the data. */
+  readonly log?: (message: string) => void;
   /** Called with the number of blocks done and the total. */
   readonly onProgress?: (blocks: number, of: number) => void;
 }
@@ -30,13 +34,15 @@ export interface Activations {
 
 /**
  * How many neurons of each layer's MLP are active at a position, at any patch size (docs/evaluation.md).
- * @throws TypeError or RangeError for a wrong argument; DataError if the data cannot be read, holds no whole block, or
- *   holds a token outside the model's vocabulary; DeviceError, OutOfMemoryError
+ * @throws TypeError or RangeError for a wrong argument; DataError as `evaluate`; DeviceError, OutOfMemoryError
  */
 export async function activations(model: Llama, options: ActivationOptions): Promise<Activations> {
-  const { data, patchSize, sequenceLength, sequences, threshold, onProgress } = checked(model, options);
+  const { data, patchSize, sequenceLength, sequences, threshold, verifyData, log, onProgress } = checked(
+    model,
+    options,
+  );
   const { config, device } = model;
-  await using dataset = await TokenDataset.open(data);
+  await using dataset = await openData(model, data, verifyData, log);
   const block = new Int32Array(patchSize * sequenceLength);
   const blocks = Math.min(sequences, Math.floor(dataset.tokenCount / block.length));
   if (blocks === 0) {
@@ -72,6 +78,8 @@ function checked(model: Llama, options: ActivationOptions) {
     sequenceLength = Math.min(1024, context),
     sequences = 64,
     threshold = 0.5,
+    verifyData = false,
+    log = () => undefined,
     onProgress,
   } = check.object("options", options);
   if (typeof data !== "string") check.strings("data", data, 1, "a path, a pattern, or an array of them");
@@ -79,6 +87,8 @@ function checked(model: Llama, options: ActivationOptions) {
   check.wholeNumber("sequenceLength", sequenceLength, 1, context);
   check.wholeNumber("sequences", sequences, 1);
   check.number("threshold", threshold, "a number of at least 0", (value) => value >= 0 && Number.isFinite(value));
+  check.boolean("verifyData", verifyData);
+  check.callback("log", log);
   check.callback("onProgress", onProgress);
-  return { data, patchSize, sequenceLength, sequences, threshold, onProgress };
+  return { data, patchSize, sequenceLength, sequences, threshold, verifyData, log, onProgress };
 }

@@ -23,6 +23,8 @@ export class Llama {
      * `config.json`. Empty if neither names one, and for a model that was not loaded: then the tokenizer knows it.
      */
     readonly ends: readonly number[],
+    /** The folder that it was loaded from; null: it was not. */
+    readonly folder: string | null,
   ) {}
 
   /**
@@ -35,7 +37,7 @@ export class Llama {
     const check = new Arguments("Llama.create");
     const { seed = 0 } = checkPlacement(check, options);
     check.wholeNumber("seed", seed, 0);
-    const model = Llama.place(parseLlamaConfig(config, "model"), [], options);
+    const model = Llama.place(parseLlamaConfig(config, "model"), [], null, options);
     model.parameters.initialize(seed);
     return model;
   }
@@ -51,7 +53,7 @@ export class Llama {
     checkPlacement(check, options);
     const source = await readModelFolder(folder);
     try {
-      const model = Llama.place(source.config, source.ends, options);
+      const model = Llama.place(source.config, source.ends, folder, options);
       try {
         await source.load(model.parameters);
       } catch (error) {
@@ -67,10 +69,11 @@ export class Llama {
   private static place(
     config: LlamaConfig,
     ends: readonly number[],
+    folder: string | null,
     { device = "auto", precision = "auto" }: Placement,
   ): Llama {
     const opened = typeof device === "string" ? Device.open(device) : device;
-    return new Llama(config, opened, new Parameters(config, opened, opened.computeDType(precision)), ends);
+    return new Llama(config, opened, new Parameters(config, opened, opened.computeDType(precision)), ends, folder);
   }
 
   /** The number of parameters. */
@@ -80,7 +83,7 @@ export class Llama {
 
   /**
    * Writes a Hugging Face model folder, in the model's precision (bench/peers/check_hf_load.py loads it in transformers).
-   * @param extras a tokenizer to write beside the model
+   * @param extras a tokenizer to write beside the model, with the files that lie beside it
    * @throws TypeError or RangeError for a wrong argument; DeviceError if the weights cannot be read; errors of the file
    *   system
    */

@@ -4,6 +4,7 @@
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
 import { generationConfig, toHuggingFaceConfig } from "../hf/config.js";
 import { float16ToFloat32 } from "../hf/dtypes.js";
@@ -26,8 +27,17 @@ export interface ModelSource {
 
 /** Extra files in a model's folder. */
 export interface ModelFolderExtras {
-  /** A `tokenizer.json` to write beside the model. */
-  readonly tokenizer?: { readonly path: string; readonly endOfText: string; readonly maxLength: number };
+  /**
+   * A `tokenizer.json` to write beside the model, with the files of a tokenizer that lie beside it. If there is no
+   * `tokenizer_config.json`, it is made from the tokens that begin (default: that which ends) and end a text, and the
+   * longest text.
+   */
+  readonly tokenizer?: {
+    readonly path: string;
+    readonly begin?: string;
+    readonly endOfText: string;
+    readonly maxLength: number;
+  };
 }
 
 /** Opens a folder: its configuration, and the weights to load. @throws CheckpointError, ConfigError */
@@ -95,10 +105,18 @@ export async function writeModelFolder(
   const entries = parameterEntries(parameters, parameters.compute);
   await writeSafetensors(join(folder, "model.safetensors"), entries, { format: "pt" });
   if (tokenizer === undefined) return;
-  await writeFile(join(folder, "tokenizer.json"), await readFile(tokenizer.path), { flush: true });
+  await writeFile(join(folder, TOKENIZER_JSON), await readFile(tokenizer.path), { flush: true });
+  let configured = false;
+  for (const name of TOKENIZER_COMPANIONS) {
+    const content = await readCompanion(tokenizer.path, name);
+    if (content === null) continue;
+    await writeFile(join(folder, name), content, { flush: true });
+    configured ||= name === "tokenizer_config.json";
+  }
+  if (configured) return;
   await json("tokenizer_config.json", {
     tokenizer_class: "PreTrainedTokenizerFast",
-    bos_token: tokenizer.endOfText,
+    bos_token: tokenizer.begin ?? tokenizer.endOfText,
     eos_token: tokenizer.endOfText,
     model_max_length: tokenizer.maxLength,
     clean_up_tokenization_spaces: false,

@@ -1,7 +1,7 @@
 /** Opens everything that a run needs, and closes it again. */
 import type { RunConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
-import { TokenDataset } from "../data/dataset.js";
+import type { TokenDataset } from "../data/dataset.js";
 import { Device, type DeviceSpec } from "../device.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
@@ -11,12 +11,16 @@ import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
 import { checkPlace } from "./product_table.js";
 import { noProgress, type TrainerProgress } from "./progress.js";
+import { checkRunData, closeRunData, openRunData, recordRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { planConfig } from "./run_plan.js";
 import { RunProducts } from "./run_products.js";
 import { checkRecorded, keepTable, tableToBegin, tableToResume } from "./run_table.js";
+import { keepTokenizer } from "./run_tokenizer.js";
 import { Stepper } from "./stepper.js";
+import type { TrainerOptions } from "./trainer_options.js";
 import { readTrainerState } from "./trainer_state.js";
+import { verifyRunData } from "./verify_run_data.js";
 
 /** An opened run. */
 export interface OpenRun {
@@ -44,10 +48,10 @@ export interface OpenRun {
  * that fails, nothing stays open.
  * @throws ConfigError, DataError, CheckpointError, DeviceError, OutOfMemoryError
  */
-export async function openRun(config: RunConfig, resume: boolean, log: (message: string) => void): Promise<OpenRun> {
+export async function openRun(config: RunConfig, options: Required<TrainerOptions>): Promise<OpenRun> {
   const cleanup = new Cleanup();
   try {
-    return await open(config, resume, log, cleanup);
+    return await open(config, options, cleanup);
   } catch (error) {
     await cleanup.run().catch(() => undefined); // the first failure is reported
     throw error;
@@ -56,8 +60,7 @@ export async function openRun(config: RunConfig, resume: boolean, log: (message:
 
 async function open(
   config: RunConfig,
-  resume: boolean,
-  log: (message: string) => void,
+  { resume, verifyData, log }: Required<TrainerOptions>,
   cleanup: Cleanup,
 ): Promise<OpenRun> {
   const device = Device.open(config.device as DeviceSpec);
@@ -65,15 +68,19 @@ async function open(
   const dtype = device.computeDType(config.precision);
   if (config.precision === "auto") log(`precision: auto chose ${dtype === "bf16" ? "bf16" : "fp32"}`);
 
-  const dataset = await TokenDataset.open(config.data.train);
-  cleanup.add(() => dataset.close());
-  const { stages, tokenizer, shape, heldOut, plan } = await planConfig(config, device, dataset.tokenCount);
+  const data = await openRunData(config, log);
+  cleanup.add(() => closeRunData(data));
+  const { stages, tokenizer, shape, heldOut, plan } = await planConfig(config, device, data, { resume });
+  if (verifyData) await verifyRunData(data, shape.vocab_size, log);
 
   const begun = resume ? await RunFolder.reopen(config) : null;
   const table = await (begun ? tableToResume(config) : tableToBegin(config));
   if (table !== null) checkPlace(table, device);
   const { folder, checkpoint } = begun ?? { folder: await RunFolder.create(config), checkpoint: null };
   if (begun === null) await keepTable(folder.path, table);
+  if (begun === null) await recordRunData(folder.path, data);
+  else await checkRunData(folder.path, data, log);
+  const kept = tokenizer && (await keepTokenizer(config, tokenizer));
   const state = checkpoint === null ? null : await readTrainerState(checkpoint, config, stages);
   if (state !== null) checkRecorded(folder.path, table, state.productTable);
 
@@ -101,7 +108,7 @@ async function open(
   } else if (resume) {
     log(`${config.out} has no checkpoint yet: beginning at step 0`);
   }
-  const extras = tokenizer ? { tokenizer: { ...tokenizer, maxLength: shape.max_position_embeddings } } : {};
+  const extras = kept ? { tokenizer: { ...kept, maxLength: shape.max_position_embeddings } } : {};
   const close = () => cleanup.run();
   const productTable = table?.sha256 ?? null;
   return {
@@ -110,7 +117,7 @@ async function open(
     stages,
     folder,
     plan,
-    dataset,
+    dataset: data.train,
     stepper,
     products,
     productTable,

@@ -1,7 +1,7 @@
-/** The folder of a run: config.json, metrics.jsonl, report.html, checkpoints/, latest, model/. */
+/** The folder of a run: config.json, data.json, tokenizer/, metrics.jsonl, report.html, checkpoints/, latest, model/. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { makeFolder, recoverFolder, writeFolder, writeText } from "../disk/durable.js";
 import { ConfigError } from "../errors.js";
@@ -82,11 +82,4 @@ async function readWritten(path: string): Promise<object> {
   }
   if (typeof config === "object" && config !== null) return config;
   throw new ConfigError(`${path}: expected a run's config but received ${JSON.stringify(config)}`);
-}
-
-/** The `tokenizer.json` beside the training shards or the model a run begins with, if there is one. */
-export function findTokenizer(config: RunConfig): string | null {
-  const first = typeof config.data.train === "string" ? config.data.train : config.data.train[0]!;
-  const folders = [dirname(first), ...("from" in config.init ? [config.init.from] : [])];
-  return folders.map((folder) => join(folder, "tokenizer.json")).find((path) => existsSync(path)) ?? null;
 }

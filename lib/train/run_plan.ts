@@ -1,10 +1,15 @@
+import { dirname } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { type ResolvedStage, resolveStages } from "../config/stages.js";
+import { checkData, checkTokenizer } from "../data/identity.js";
+import { knownTokenizer } from "../data/known_tokenizer.js";
 import type { Device } from "../device.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import type { HeldOut } from "./held_out.js";
 import { planRun, type RunPlan } from "./memory_plan.js";
-import { modelShape, type RunTokenizer, readHeldOut, readTokenizer } from "./setup.js";
+import type { RunData } from "./run_data.js";
+import { findTokenizer, type RunTokenizer, readTokenizer } from "./run_tokenizer.js";
+import { modelShape, readHeldOut } from "./setup.js";
 
 /** What a config trains on a device. */
 export interface PlannedRun {
@@ -19,15 +24,36 @@ export interface PlannedRun {
 
 /**
  * Resolves a config's stages, model and held-out data, and plans their memory.
- * @param trainingTokens tokens in the training shards
+ * @param options.resume whether the run's own copy of the tokenizer counts
  * @throws ConfigError, DataError, CheckpointError
  */
-export async function planConfig(config: RunConfig, device: Device, trainingTokens: number): Promise<PlannedRun> {
-  const stages = resolveStages(config, trainingTokens);
-  const tokenizer = await readTokenizer(config);
-  const shape = await modelShape(config, tokenizer);
-  const heldOut = await readHeldOut(config, shape.vocab_size);
+export async function planConfig(
+  config: RunConfig,
+  device: Device,
+  data: RunData,
+  { resume = false } = {},
+): Promise<PlannedRun> {
+  const stages = resolveStages(config, data.train.tokenCount);
+  const { tokenizer, shape } = await modelOf(config, data, resume);
+  const heldOut = await readHeldOut(config, data.val, shape.vocab_size);
   const dtype = device.computeDType(config.precision);
   const plan = planRun(device, { config: shape, dtype, recompute: config.recompute }, stages, heldOut);
   return { stages, tokenizer, shape, heldOut, dtype, plan };
+}
+
+/**
+ * The model's shape and its tokenizer, which is that of the data.
+ * @throws ConfigError, DataError, CheckpointError
+ */
+export async function modelOf(
+  config: RunConfig,
+  { identity }: RunData,
+  resume = false,
+): Promise<{ tokenizer: RunTokenizer | null; shape: LlamaConfig }> {
+  const path = findTokenizer(config, resume);
+  const tokenizer = path === null ? null : await readTokenizer(path, identity.endOfText);
+  const shape = await modelShape(config, tokenizer);
+  if (path !== null) checkTokenizer(identity, await knownTokenizer(dirname(path)));
+  checkData(identity, shape.vocab_size);
+  return { tokenizer, shape };
 }

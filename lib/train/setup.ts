@@ -1,29 +1,13 @@
-/** The inputs of a run: its data, its model's shape, its tokenizer. */
+/** The inputs of a run: its model's shape, its held-out data. */
 import { join } from "node:path";
 import { checkContext } from "../config/checks.js";
 import type { RunConfig } from "../config/config.js";
-import { TokenDataset } from "../data/dataset.js";
-import { Tokenizer } from "../data/tokenizer.js";
+import type { TokenDataset } from "../data/dataset.js";
 import { CheckpointError, ConfigError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { readModelConfig } from "../hf/model_config.js";
 import { type HeldOut, heldOutTokens } from "./held_out.js";
-import { findTokenizer } from "./run_folder.js";
-
-export interface RunTokenizer {
-  readonly path: string;
-  readonly endOfTextId: number;
-  readonly endOfText: string;
-}
-
-/** The tokenizer beside the data or the initial model, or null. */
-export async function readTokenizer(config: RunConfig): Promise<RunTokenizer | null> {
-  const path = findTokenizer(config);
-  if (path === null) return null;
-  const tokenizer = await Tokenizer.fromFile(path);
-  const endOfTextId = tokenizer.endOfTextId;
-  return { path, endOfTextId, endOfText: await tokenizer.decode([endOfTextId], { keepSpecialTokens: true }) };
-}
+import type { RunTokenizer } from "./run_tokenizer.js";
 
 /** Keys of a model's shape that must be equal in a config and the checkpoint it begins with. */
 const decisive = [
@@ -46,8 +30,8 @@ export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | nu
   if (!("from" in config.init)) {
     if (config.model === null) throw new ConfigError("model: expected a model, or init.from with a checkpoint");
     if (tokenizer === null) return config.model;
-    // Generation must stop at the token that separates the documents of this data.
-    return { ...config.model, bos_token_id: tokenizer.endOfTextId, eos_token_id: tokenizer.endOfTextId };
+    // A text begins as the tokenizer begins it, and ends at the token that separates the documents of this data.
+    return { ...config.model, bos_token_id: tokenizer.beginId, eos_token_id: tokenizer.endOfTextId };
   }
   const found = await readModelConfig(config.init.from);
   const path = join(config.init.from, "config.json");
@@ -67,13 +51,11 @@ export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | nu
 }
 
 /** The held-out sequences of a run, or null if it has none. */
-export async function readHeldOut(config: RunConfig, vocabulary: number): Promise<HeldOut | null> {
-  if (config.eval === null || config.data.val === undefined) return null;
-  const dataset = await TokenDataset.open(config.data.val);
-  try {
-    const positions = config.batch.sequenceLength;
-    return await heldOutTokens(dataset, config.eval.sequences, positions, vocabulary);
-  } finally {
-    await dataset.close();
-  }
+export async function readHeldOut(
+  config: RunConfig,
+  dataset: TokenDataset | null,
+  vocabulary: number,
+): Promise<HeldOut | null> {
+  if (config.eval === null || dataset === null) return null;
+  return heldOutTokens(dataset, config.eval.sequences, config.batch.sequenceLength, vocabulary);
 }

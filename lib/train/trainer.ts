@@ -46,15 +46,16 @@ export class Trainer {
    * @throws ConfigError if the config has not been parsed or cannot be run with this data, its product table is not one
    *   for this device, the folder already holds a run, or, to resume, holds none or one whose config or product table
    *   computes something else
-   * @throws DataError if the shards are missing or damaged, or hold no held-out sequence
+   * @throws DataError if the shards are missing, damaged, not those that the files beside them or the run's own record
+   *   describe, or of another tokenizer or a larger vocabulary than the model; if they hold no held-out sequence
    * @throws CheckpointError if the checkpoint, or the model of `init.from`, is damaged or of another run
    * @throws DeviceError, OutOfMemoryError if the device is missing, or the plan does not fit its memory
    */
   static async open(config: RunConfig, options: TrainerOptions = {}): Promise<Trainer> {
     const check = new Arguments("Trainer.open");
     checkParsed(check, "Trainer.open", config);
-    const { resume, log } = checkOptions(check, options);
-    return new Trainer(await openRun(config, resume, log), log);
+    const checked = checkOptions(check, options);
+    return new Trainer(await openRun(config, checked), checked.log);
   }
 
   /** The model being trained, on its device. The trainer owns it: `close` frees it. */

@@ -50,6 +50,8 @@ const notCalled = [
   "Device.useProductTable",
   "TokenDataset",
   "Tokenizer",
+  // Not public.
+  "Tokenizer.frame",
   "Trainer",
   "CheckpointError",
   "ComparisonInterrupted",

@@ -2,11 +2,13 @@ import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { Command, CommanderError } from "commander";
 import type { CliIo } from "../../lib/cli/io.js";
 import { registerPrepare } from "../../lib/cli/prepare.js";
 import { ConfigError } from "../../lib/errors.js";
+import { builtCommand } from "../support/built.js";
 
 let folder = "";
 beforeEach(() => {
@@ -119,5 +121,104 @@ describe("nextpatch prepare", () => {
       expect(readFileSync(join(folder, "piped", name))).toEqual(readFileSync(join(folder, "filed", name)));
     }
     expect(readdirSync(join(folder, "piped"))).toEqual(readdirSync(join(folder, "filed")));
+  });
+});
+
+describe("a prepare that is ended", () => {
+  const nextpatch = builtCommand();
+
+  /** A corpus that takes a second or so. */
+  function corpus(): string {
+    const line = (i: number): string => `Entry ${i}: the quick brown fox ${i * 7919}, and the lazy dog ${i % 97}.`;
+    const lines = Array.from({ length: 60_000 }, (_, i) => JSON.stringify({ text: line(i) }));
+    writeFileSync(join(folder, "large.jsonl"), lines.join("\n"));
+    return join(folder, "large.jsonl");
+  }
+  const args = (): string[] => {
+    return ["prepare", join(folder, "large.jsonl"), "--out", join(folder, "out"), "--train-tokenizer", "400"];
+  };
+  const contents = (): Map<string, string> =>
+    new Map(readdirSync(join(folder, "out")).map((name) => [name, readFileSync(join(folder, "out", name), "base64")]));
+
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("by %s leaves nothing behind", async (signal) => {
+    corpus();
+    const before = readdirSync(folder);
+    const { process: child, finished } = nextpatch.start(...args());
+    while (readdirSync(folder).length === before.length) await setTimeout(10);
+    child.kill(signal);
+    const { code, stderr } = await finished;
+    expect(stderr).toMatch(/^nextpatch: interrupted: nothing was written$/m);
+    expect(code).toBe(1);
+    expect(readdirSync(folder)).toEqual(before);
+  });
+
+  it("while it waits for standard input leaves nothing behind", async () => {
+    const { process: child, finished } = nextpatch.start("prepare", "-", "--out", join(folder, "out"));
+    while (!existsSync(join(folder, ".out.part"))) await setTimeout(10);
+    child.kill("SIGTERM");
+    expect((await finished).stderr).toMatch(/^nextpatch: interrupted: nothing was written$/m);
+    expect(readdirSync(folder)).toEqual(["a.jsonl"]);
+  });
+
+  it("by SIGKILL, again and again, is done by the next, in the same bytes", async () => {
+    corpus();
+    expect((await nextpatch(...args())).code).toBe(0);
+    const whole = contents();
+    for (const existing of [false, true]) {
+      rmSync(join(folder, "out"), { recursive: true });
+      if (existing) mkdirSync(join(folder, "out"));
+      for (const share of [0.3, 0.6, 0.9]) {
+        const { process: child, finished } = nextpatch.start(...args());
+        await setTimeout(1500 * share * Math.random());
+        child.kill("SIGKILL");
+        await finished;
+      }
+      expect((await nextpatch(...args())).code).toBe(0);
+      expect(contents()).toEqual(whole);
+      expect(readdirSync(folder).sort()).toEqual(["a.jsonl", "large.jsonl", "out"]);
+    }
+  });
+});
+
+describe("nextpatch info --data", () => {
+  const nextpatch = builtCommand();
+
+  it("shows what prepare wrote", async () => {
+    const prepare = ["prepare", join(folder, "a.jsonl"), "--out", join(folder, "d"), "--train-tokenizer", "270"];
+    expect((await nextpatch(...prepare)).code).toBe(0);
+    const { code, stdout } = await nextpatch("info", "--data", join(folder, "d"));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^ {2}train: [\d,]+ tokens in 1 shard, 49 documents, \d+\.\d tokens a document, \d\.\d\d bytes a token$/m,
+    );
+    expect(stdout).toMatch(/^ {2}val: \d+ tokens in 1 shard, 1 document, /m);
+    expect(stdout).toMatch(/^ {2}tokenizer: BPE, 270 tokens, end of text <\|endoftext\|>, SHA-256 [0-9a-f]{12}…$/m);
+    expect(stdout).toMatch(/^ {2}"<\|endoftext\|>Document 0 of a small corpus\."$/m);
+    expect(stdout).toMatch(/^ {2}"<\|endoftext\|>Document 1 of a small corpus\."$/m);
+    const { data } = JSON.parse((await nextpatch("info", "--data", join(folder, "d"), "--json")).stdout) as {
+      data: Record<string, unknown>;
+    };
+    const info = JSON.parse(readFileSync(join(folder, "d/dataset.json"), "utf8")) as object;
+    expect(data).toMatchObject({ prepared: true, dtype: "uint16", splits: { train: { documents: 49 } }, info });
+  });
+
+  it("shows as much as is there, and names what is not data", async () => {
+    const prepare = ["prepare", join(folder, "a.jsonl"), "--out", join(folder, "d"), "--train-tokenizer", "270"];
+    await nextpatch(...prepare);
+    rmSync(join(folder, "d/dataset.json"));
+    const bare = await nextpatch("info", "--data", join(folder, "d"));
+    expect(bare.stdout).toMatch(/d: uint16 tokens, without a dataset\.json\n {2}train: [\d,]+ tokens in 1 shard\n/);
+    rmSync(join(folder, "d/tokenizer.json"));
+    const shard = await nextpatch("info", "--data", join(folder, "d/val_*.bin"));
+    expect(shard.stdout).toMatch(/\n {2}shards: \d+ tokens in 1 shard\n {2}tokenizer: unknown\n/);
+    mkdirSync(join(folder, "d/.prepare"));
+    const interrupted = await nextpatch("info", "--data", join(folder, "d"));
+    expect(interrupted).toMatchObject({ code: 1, stdout: "" });
+    expect(interrupted.stderr).toMatch(
+      /^nextpatch: .*d: expected token shards but received those of a prepare that was /,
+    );
+    mkdirSync(join(folder, "empty"));
+    const empty = await nextpatch("info", "--data", join(folder, "empty"));
+    expect(empty.stderr).toMatch(/^nextpatch: .*empty: expected token shards \(NAME_000000\.bin\) but received none$/m);
   });
 });

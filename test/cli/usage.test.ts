@@ -74,7 +74,7 @@ describe("nextpatch", () => {
     },
     {
       args: ["prepare", "a.txt", "--out", "d", "--train-tokenizer", "300", "--val-fraction", "1"],
-      says: /^nextpatch: --val-fraction: expected a number above 0 and below 1 but received 1$/m,
+      says: /^nextpatch: --val-fraction: expected a number from 0 to below 1 but received 1$/m,
     },
     {
       args: ["generate", "--model", ".", "--prompt", "a"],

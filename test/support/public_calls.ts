@@ -90,7 +90,8 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const prepared = (folderName: string): Record<string, Spec> => ({
     files: { ...made([path("text/a.txt")], [[]]), takes: ["array"], kinds: [[3], [path("text/a.txt"), null], "x"] },
     out: text(path(folderName)),
-    valFraction: optional(number(0.1, 0, 1, -1, Number.NaN)),
+    valFraction: optional(number(0.1, 1, -1, Number.NaN)),
+    dedup: optional(flag(true)),
     shardTokens: optional(whole(1000, 1, 2 ** 31)),
     onProgress: callback,
     signal,
@@ -300,6 +301,8 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         sequenceLength: optional(whole(8, 1, 65)),
         sequences: optional(whole(1, 1)),
         threshold: optional(number(0.5, -1, Number.NaN, Number.POSITIVE_INFINITY)),
+        verifyData: optional(flag(true)),
+        log: callback,
         onProgress: callback,
       }),
       call: api.activations,

@@ -1,9 +1,9 @@
 import type { RunConfig } from "../../config/config.js";
-import { TokenDataset } from "../../data/dataset.js";
 import type { Device } from "../../device.js";
 import type { SeenProduct } from "../../native.js";
 import { Llama } from "../../nn/llama.js";
 import { type ProductTable, placeOf, type TunedProduct } from "../../train/product_table.js";
+import { closeRunData, openRunData } from "../../train/run_data.js";
 import { planConfig } from "../../train/run_plan.js";
 import { RunProducts } from "../../train/run_products.js";
 import { Stepper } from "../../train/stepper.js";
@@ -57,9 +57,9 @@ export async function tuneProducts(
 
 /** The products of a step of each stage, and of an evaluation. */
 async function productsOf(config: RunConfig, device: Device): Promise<SeenProduct[]> {
-  const dataset = await TokenDataset.open(config.data.train);
-  await dataset.close(); // its size is known
-  const { stages, shape, heldOut, plan } = await planConfig(config, device, dataset.tokenCount);
+  const data = await openRunData(config);
+  const planned = await planConfig(config, device, data).finally(() => closeRunData(data));
+  const { stages, shape, heldOut, plan } = planned;
   using model = Llama.create(shape, { device, precision: config.precision, seed: 0 });
   using stepper = new Stepper(model, plan, stages, heldOut);
   for (const { index, tokensPerStep } of stages) {

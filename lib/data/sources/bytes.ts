@@ -23,6 +23,7 @@ export async function* readBytes(
   const stream = path === STANDARD_INPUT ? process.stdin : createReadStream(path, { highWaterMark: READ });
   let isFirst = true;
   try {
+    if (stream.destroyed) throw stream.errored ?? new Error("it was closed"); // it would never end
     for await (const chunk of stream as AsyncIterable<Uint8Array>) {
       if (isFirst) refuseStandIn(chunk, file, expected);
       isFirst = false;

@@ -1,5 +1,4 @@
 /** Files to read, from what a user names: files, folders, patterns, standard input. */
-import { createWriteStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { extname, isAbsolute, relative, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -61,7 +60,8 @@ export async function findSources(names: readonly string[]): Promise<FoundSource
 /** A source that can be read twice: a pipe's bytes are copied to `path`. */
 export async function keepSource(source: Source, path: string): Promise<Source> {
   if (source.isFile) return source;
-  await pipeline(readBytes(source.file, source.file, "text"), createWriteStream(path));
+  const copy = await open(path, "w");
+  await pipeline(readBytes(source.file, source.file, "text"), copy.createWriteStream());
   return { ...source, path, bytes: (await stat(path)).size };
 }
 

@@ -1,0 +1,80 @@
+/** What the folder of token shards says about them. */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { show } from "../arguments.js";
+import { DataError, unusable } from "../errors.js";
+import type { DatasetInfo } from "./dataset_info.js";
+import { type KnownTokenizer, knownTokenizer } from "./known_tokenizer.js";
+import { DATASET_JSON, UNFINISHED } from "./outfolder.js";
+import type { ShardInfo } from "./split.js";
+
+/** A folder of token shards. */
+export interface DataFolder {
+  readonly folder: string;
+  /** Its dataset.json, of which an earlier version may have written less; null: it has none. */
+  readonly info: Partial<DatasetInfo> | null;
+  /** The tokenizer that its dataset.json names, or else the one in it; null: neither is there. */
+  readonly tokenizer: KnownTokenizer | null;
+}
+
+/**
+ * Reads what a folder says about its shards.
+ * @throws DataError if dataset.json is damaged, or `prepare` was interrupted while it replaced the folder's files
+ */
+export async function readDataFolder(folder: string): Promise<DataFolder> {
+  const path = join(folder, DATASET_JSON);
+  const info = await readInfo(path);
+  if (info === null && existsSync(join(folder, UNFINISHED))) {
+    throw new DataError(
+      `${folder}: expected token shards but received those of a prepare that was interrupted; run it again`,
+    );
+  }
+  const found = await knownTokenizer(folder);
+  const { tokenizerSha256: sha256, vocabSize } = info ?? {};
+  // The shards are of the tokenizer that dataset.json names, whatever lies beside them by now.
+  if (sha256 === undefined || vocabSize === undefined || found?.sha256 === sha256)
+    return { folder, info, tokenizer: found };
+  return { folder, info, tokenizer: { path, sha256, content: null, vocabSize } };
+}
+
+async function readInfo(path: string): Promise<Partial<DatasetInfo> | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new DataError(`${path}: expected a dataset's JSON but received ${unusable(cause)}`, { cause });
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new DataError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new DataError(`${path}: expected an object but received ${show(json)}`);
+  }
+  const { vocabSize, tokenizerSha256, endOfText, shards } = json as Record<string, unknown>;
+  const wrong = (key: string, expected: string, value: unknown): never => {
+    throw new DataError(`${path}: ${key}: expected ${expected} but received ${show(value)}`);
+  };
+  if (vocabSize !== undefined && !Number.isSafeInteger(vocabSize)) wrong("vocabSize", "a whole number", vocabSize);
+  for (const [key, value] of Object.entries({ tokenizerSha256, endOfText })) {
+    if (value !== undefined && typeof value !== "string") wrong(key, "a string", value);
+  }
+  if (shards !== undefined && !(Array.isArray(shards) && shards.every(isShard))) {
+    wrong("shards", "a list of shards, each with file, tokens, bytes and sha256,", shards);
+  }
+  return json as Partial<DatasetInfo>;
+}
+
+function isShard(value: unknown): value is ShardInfo {
+  const { file, tokens, bytes, sha256 } = (value ?? {}) as Record<string, unknown>;
+  return (
+    typeof file === "string" &&
+    Number.isSafeInteger(tokens) &&
+    Number.isSafeInteger(bytes) &&
+    typeof sha256 === "string"
+  );
+}

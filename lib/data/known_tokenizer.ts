@@ -1,0 +1,83 @@
+/** Which tokenizer a tokenizer.json holds, without running it. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DataError, unusable } from "../errors.js";
+import type { TokenizerJson } from "./encode/tokenizer_json.js";
+import { TOKENIZER_JSON } from "./tokenizer_files.js";
+
+/** A tokenizer, as far as it can be told from another. */
+export interface KnownTokenizer {
+  /** The file that says it: a tokenizer.json, or a dataset.json. */
+  readonly path: string;
+  /** SHA-256 of the tokenizer.json, in hex. */
+  readonly sha256: string;
+  /**
+   * SHA-256 of the parts that decide a text's ids, however they are written: the same for a file that another tool has
+   * saved again. Null if only the file's hash is known.
+   */
+  readonly content: string | null;
+  /** One more than the largest id. */
+  readonly vocabSize: number;
+}
+
+/** Whether two tokenizers give the same ids, as far as is known. */
+export function isSameTokenizer(a: KnownTokenizer, b: KnownTokenizer): boolean {
+  return a.sha256 === b.sha256 || (a.content !== null && a.content === b.content);
+}
+
+/** A tokenizer in words. */
+export function describeTokenizer({ path, sha256, vocabSize }: KnownTokenizer): string {
+  return `${path} (${vocabSize} tokens, SHA-256 ${sha256.slice(0, 12)}…)`;
+}
+
+/** The tokenizer of a folder; null if it has no tokenizer.json. @throws DataError if the file is not one */
+export async function knownTokenizer(folder: string): Promise<KnownTokenizer | null> {
+  const path = join(folder, TOKENIZER_JSON);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw new DataError(`${path}: expected a tokenizer.json but received ${unusable(cause)}`, { cause });
+  }
+  try {
+    const json = JSON.parse(text) as TokenizerJson;
+    const sha256 = createHash("sha256").update(text).digest("hex");
+    return { path, sha256, content: contentHash(json), vocabSize: vocabSizeOf(json) };
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new DataError(`${path}: expected a tokenizer.json but received other text: ${reason}`, { cause });
+  }
+}
+
+function vocabSizeOf({ model, added_tokens }: TokenizerJson): number {
+  const { vocab } = model!;
+  let largest = Array.isArray(vocab) ? vocab.length - 1 : -1;
+  const added = (added_tokens ?? []) as readonly { readonly id?: number }[];
+  const ids = Array.isArray(vocab) ? [] : Object.values(vocab as Record<string, number>);
+  for (const id of [...ids, ...added.map((token) => token.id ?? -1)]) largest = Math.max(largest, id);
+  return largest + 1;
+}
+
+/** Merges are written as pairs or as text; sorted keys make the rest one form. */
+function contentHash({ added_tokens, normalizer, pre_tokenizer, model }: TokenizerJson): string {
+  const merges = model!.merges?.map((pair) => (typeof pair === "string" ? pair : pair.join(" ")));
+  const parts = {
+    added_tokens: added_tokens ?? [],
+    normalizer: normalizer ?? null,
+    pre_tokenizer: pre_tokenizer ?? null,
+    model: { ...model!, ...(merges === undefined ? {} : { merges }) },
+  };
+  return createHash("sha256")
+    .update(JSON.stringify(sorted(parts)))
+    .digest("hex");
+}
+
+/** The same value with its keys in order, and without those that are null or false, which files leave out or not. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([, inner]) => inner !== null && inner !== false);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, inner]) => [key, sorted(inner)]));
+}

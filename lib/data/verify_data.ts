@@ -1,0 +1,41 @@
+/** Reads every byte of token shards, and compares them with what is known of them. */
+import { DataError } from "../errors.js";
+import type { TokenDataset } from "./dataset.js";
+import { hashFile } from "./hash_file.js";
+import type { ShardIdentity } from "./identity.js";
+
+/** Tokens read at a time. */
+const CHUNK = 1 << 20;
+
+/**
+ * Compares each shard with its hash; one without a hash is only checked for tokens outside the vocabulary.
+ * @param shards what is known of the dataset's shards, in order
+ * @param onShard called with each shard that is right
+ * @throws DataError naming a shard that is another, or a token
+ */
+export async function verifyDataset(
+  dataset: TokenDataset,
+  shards: readonly ShardIdentity[],
+  vocabulary: number,
+  onShard: (path: string, bytes: number, hashed: boolean) => void,
+): Promise<void> {
+  let start = 0;
+  for (const [index, { path, tokenCount, bytes }] of dataset.shards.entries()) {
+    const { sha256 } = shards[index]!;
+    if (sha256 !== null) {
+      const found = await hashFile(path);
+      if (found !== sha256) {
+        throw new DataError(
+          `${path}: expected a file of SHA-256 ${sha256}, as dataset.json says, but received ${found}`,
+        );
+      }
+    }
+    for (let at = 0; sha256 === null && at < tokenCount; at += CHUNK) {
+      const tokens = new Int32Array(Math.min(CHUNK, tokenCount - at));
+      await dataset.read(start + at, tokens);
+      dataset.checkVocabulary(tokens, start + at, vocabulary);
+    }
+    onShard(path, bytes, sha256 !== null);
+    start += tokenCount;
+  }
+}
