@@ -54,7 +54,7 @@ export async function score(
   const { shots, name, nameOf, onProgress } = checked(model, tokenizer, items, options);
   const before = shotTexts(items, shots);
   const pairs = items.map((item) => pairsOf(item, before.get(item.task)!));
-  const encoder = await TextEncoder.of(tokenizer);
+  const encoder = await TextEncoder.of(tokenizer, model.folder);
   const encoded = (await encoder.pairs(pairs.flat()))[Symbol.iterator]();
   const length = model.config.max_position_embeddings;
   const requests = pairs.flatMap((own, index) =>

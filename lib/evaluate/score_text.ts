@@ -53,7 +53,7 @@ export async function scoreText(
   const { stride = context, onProgress } = check.object("options", options);
   check.wholeNumber("stride", stride, 1, context);
   check.callback("onProgress", onProgress);
-  const encoder = await TextEncoder.of(tokenizer);
+  const encoder = await TextEncoder.of(tokenizer, model.folder);
   const encoded = await encoder.encode(texts);
   const tokens = encoded.reduce((sum, ids) => sum + ids.length, 0);
   if (tokens === 0) throw new DataError("scoreText: documents: expected text but received none");

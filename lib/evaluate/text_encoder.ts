@@ -1,4 +1,7 @@
+import { join } from "node:path";
 import type { Tokenizer } from "../data/tokenizer.js";
+import { readCompanion, TOKENIZER_JSON } from "../data/tokenizer_files.js";
+import { DataError } from "../errors.js";
 import { spacesBehind } from "./white_space.js";
 
 /** A context and what may follow it, as text. */
@@ -25,15 +28,18 @@ export class TextEncoder {
     private readonly tokenizer: Tokenizer,
     private readonly before: readonly number[],
     private readonly after: readonly number[],
-    /** The token that stands for an empty context: the one that begins a text, else the one that ends it. */
+    /** The token that stands for an empty context: the one that begins a text, else `bos_token`, else the one that ends it. */
     readonly start: number,
     private readonly startName: string,
   ) {}
 
-  /** @throws DataError if the post-processor does not treat all texts alike, or there is no end-of-text token */
-  static async of(tokenizer: Tokenizer): Promise<TextEncoder> {
+  /**
+   * @param folder the model's, whose `tokenizer_config.json` may name a `bos_token`
+   * @throws DataError if the post-processor does not treat all texts alike, or there is no end-of-text token
+   */
+  static async of(tokenizer: Tokenizer, folder: string | null): Promise<TextEncoder> {
     const { before, after } = await tokenizer.frame();
-    const start = before[0] ?? tokenizer.endOfTextId;
+    const start = before[0] ?? (await configuredStart(tokenizer, folder)) ?? tokenizer.endOfTextId;
     const name = await tokenizer.decode([start], { keepSpecialTokens: true });
     return new TextEncoder(tokenizer, before, after, start, name);
   }
@@ -87,4 +93,22 @@ export class TextEncoder {
   #plain(texts: readonly string[]): Promise<Uint32Array[]> {
     return this.tokenizer.encodeBatch(texts);
   }
+}
+
+/** The id of `bos_token`, if there is one and it is a token of the vocabulary. */
+async function configuredStart(tokenizer: Tokenizer, folder: string | null): Promise<number | undefined> {
+  const content = folder === null ? null : await readCompanion(join(folder, TOKENIZER_JSON), "tokenizer_config.json");
+  if (content === null) return undefined;
+  let config: { bos_token?: string | { content?: string } | null };
+  try {
+    config = JSON.parse(content.toString()) as typeof config;
+  } catch (cause) {
+    const file = join(folder!, "tokenizer_config.json");
+    throw new DataError(`${file}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
+  }
+  const token = config.bos_token;
+  const name = typeof token === "object" ? token?.content : token;
+  if (typeof name !== "string" || name === "") return undefined;
+  const ids = await tokenizer.encode(name);
+  return ids.length === 1 ? ids[0] : undefined;
 }

@@ -5,7 +5,7 @@ import type { Llama } from "./llama.js";
 import { chunkRows } from "./loss_head.js";
 import { RotaryEmbedding, rotaryTableSpec } from "./rotary_embedding.js";
 import type { PassShape } from "./shape.js";
-import { cut, keysAndValuesSpecs, PrefixCache, SuffixCache } from "./shared_prefix.js";
+import { cut, jointRows, keysAndValuesSpecs, PrefixCache, SuffixCache } from "./shared_prefix.js";
 import { Transformer, transformerSpecs } from "./transformer.js";
 import { type ModelWeights, modelWeights } from "./weights.js";
 
@@ -53,7 +53,9 @@ function scorerSpecs({ config, parameters, device }: Llama, limits: ScorerLimits
     rotaryTable: rotaryTableSpec(config, limits.length),
     activations: transformerSpecs(shape),
     kept: Array.from({ length: config.num_hidden_layers }, () => keysAndValuesSpecs(shape, limits.prefixes)),
+    staged: keysAndValuesSpecs(shape, limits.prefixes + limits.positions),
     joined: keysAndValuesSpecs(shape, limits.joined),
+    joinedRows: new Spec("i32", [limits.joined]),
     rows: new Spec("i32", [limits.targets]),
     hidden: new Spec(shape.dtype, [limits.targets, config.hidden_size]),
     logits: new Spec(shape.dtype, [rows, config.vocab_size]),
@@ -99,7 +101,7 @@ export class TokenScorer {
   async score(sequences: readonly ScoredSequence[]): Promise<Scores> {
     const length = Math.max(...sequences.map(({ tokens }) => tokens.length));
     const past = sequences[0]!.prefix === null ? 0 : this.#kept.positions;
-    const caches = past === 0 ? null : this.#suffixCaches(sequences, past + length);
+    const caches = past === 0 ? null : this.#suffixCaches(sequences, length);
     const tokens = sequences.map((sequence) => sequence.tokens);
     const transformer = this.#run(tokens, length, caches, past);
     const targets = sequences.flatMap((sequence, index) =>
@@ -137,11 +139,13 @@ export class TokenScorer {
   }
 
   #suffixCaches(sequences: readonly ScoredSequence[], length: number): SuffixCache[] {
-    const { kept, joined } = this.#buffers;
-    const { prefixes, positions } = this.#kept;
-    const own = cut(joined, sequences.length, length);
+    const { kept, staged, joined, joinedRows } = this.#buffers;
+    const { prefixes, positions: past } = this.#kept;
+    const rows = joinedRows.narrow(0, 0, sequences.length * (past + length));
     const prefixOf = sequences.map(({ prefix }) => prefix!);
-    return kept.map((layer) => new SuffixCache(cut(layer, prefixes, positions), own, prefixOf));
+    rows.write(jointRows(prefixOf, prefixes, past, length));
+    const joint = { staged, joined: cut(joined, sequences.length, past + length), rows };
+    return kept.map((layer) => new SuffixCache(cut(layer, prefixes, past), joint));
   }
 
   /** Runs the transformer over sequences, each padded to `length`. */
