@@ -49,8 +49,8 @@ export function roundsOf(groups: readonly PrefixGroup[], positionsPerPass: numbe
 /** A pass ends where the next sequence would be padded by more than a tenth. */
 const leastFilled = 0.9;
 
-/** But not before it has this many positions. */
-const leastPositions = 192;
+/** But not before it has this share of the positions that it may have. */
+const leastShare = 0.1;
 
 /** How many times the positions of a pass its sequences may have with their prefixes: memory for keys and values. */
 const joinedPerPass = 8;
@@ -65,7 +65,8 @@ function passesOf(members: readonly Member[], positionsPerPass: number): Member[
     const first = pass[0]?.length ?? 0;
     const isFull = count * first > positionsPerPass || count * (member.past + first) > joinedPerPass * positionsPerPass;
     // A pass that is nearly empty costs more than padding does.
-    const isPadded = member.length < leastFilled * first && pass.length * first >= leastPositions;
+    const isWorthIt = pass.length * first >= leastShare * positionsPerPass;
+    const isPadded = isWorthIt && member.length < leastFilled * first;
     if (pass.length === 0 || isFull || isPadded) {
       pass = [member];
       passes.push(pass);
