@@ -1,4 +1,5 @@
 import { Arguments } from "./arguments.js";
+import { checkPatterns, type ShardPattern } from "./data/dataset.js";
 import { DataError } from "./errors.js";
 import { openData } from "./evaluate/open_data.js";
 import { Tensor } from "./native.js";
@@ -9,8 +10,8 @@ import { modelWeights } from "./nn/weights.js";
 
 /** Options of `evaluate`: what it reads, and in which blocks. */
 export interface EvaluateOptions {
-  /** Token shards: a file, a pattern or a list. */
-  readonly data: string | readonly string[];
+  /** Token shards: a file, a pattern, or a list of them or of shards in another format. */
+  readonly data: string | readonly string[] | readonly ShardPattern[];
   /** K: tokens per position, at least 1. Default 1. */
   readonly patchSize?: number;
   /** T: positions of a block, from 2 to the model's context. Default: the model's context, at most 1024. */
@@ -104,7 +105,7 @@ function check(model: Llama, options: EvaluateOptions) {
     log = () => undefined,
     onProgress,
   } = check.object("options", options);
-  if (typeof data !== "string") check.strings("data", data, 1, "a path, a pattern, or an array of them");
+  checkPatterns(check, "data", data);
   check.wholeNumber("patchSize", patchSize, 1);
   // With a single position, nothing is predicted.
   const fits = (length: number) => Number.isSafeInteger(length) && length >= 2 && length <= context;

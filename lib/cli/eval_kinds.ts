@@ -1,9 +1,9 @@
 /** What `nextpatch eval` computes besides the loss: scores of tasks, perplexities of texts, active neurons. */
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { access, constants, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { Tokenizer } from "../data/tokenizer.js";
-import { ConfigError } from "../errors.js";
+import { ConfigError, unusable } from "../errors.js";
 import type { TaskScores } from "../evaluate/accuracy.js";
 import { activations } from "../evaluate/activations.js";
 import { wholeDocuments } from "../evaluate/read_documents.js";
@@ -89,6 +89,7 @@ export async function runKind(flags: EvalFlags, io: CliIo): Promise<boolean> {
 async function runTasks(flags: EvalFlags, files: readonly string[], io: CliIo): Promise<void> {
   const { shots: count, shotsFrom, out } = flags;
   checkModelFolder(flags.model, "tokenizer.json");
+  if (out !== undefined) await checkOut(out);
   const read = await Promise.all(files.map((file) => readItems(file, true)));
   const items = read.flatMap((each) => each.items);
   const shots =
@@ -104,6 +105,15 @@ async function runTasks(flags: EvalFlags, files: readonly string[], io: CliIo): 
   }
   const rows = Object.entries(result.tasks).map(([name, scores]) => `${name}: ${inWords(scores)}`);
   io.result(rows.join("\n"), { tasks: result.tasks });
+}
+
+/** Hours of scoring are not lost to a wrong name. @throws ConfigError */
+async function checkOut(out: string): Promise<void> {
+  const folder = dirname(out);
+  await access(folder, constants.W_OK).catch((cause: unknown) => {
+    const message = `--out: expected a file in a folder that can be written to but received ${out}: ${folder} is`;
+    throw new ConfigError(`${message} ${unusable(cause, "folder")}`, { cause });
+  });
 }
 
 async function runText(flags: EvalFlags, files: readonly string[], io: CliIo): Promise<void> {

@@ -95,7 +95,7 @@ export async function planComparison(config: RunConfig, options: PlanOptions = {
   } finally {
     await closeRunData(data);
   }
-  const availableTokens = data.train.tokenCount;
+  const availableTokens = data.trainingTokens;
   const heldOutTokens = data.val?.tokenCount ?? 0;
   const { patchSize, fraction } = shareOfPatches(config);
   const name = (label: string, folder: string) => ({ name: `${config.name}: ${label}`, out: join(config.out, folder) });

@@ -1,5 +1,6 @@
 /** A comparison as sentences and rows, shared by the page, the Markdown and the terminal. */
 
+import { type DataSection, entriesOf } from "../config/data_entries.js";
 import { formatCount, formatDuration, formatLoss } from "../report/format.js";
 import type { Figure } from "../report/html.js";
 import type { Comparison, RunResult } from "./readings.js";
@@ -121,7 +122,10 @@ export function conditions({ environments, config, plan }: CompareReport): [stri
     [...new Set(environments.map(value))].join("; ");
   const length = config.batch.sequenceLength;
   const evaluated = Math.min(config.eval!.sequences, Math.floor(plan.heldOutTokens / length));
-  const text = (patterns: string | readonly string[]) => [patterns].flat().join(", ");
+  const text = (section: DataSection) =>
+    entriesOf(section)
+      .map(({ path, weight }) => (weight === undefined ? path : `${path} (weight ${weight})`))
+      .join(", ");
   return [
     ["Device", each(({ device, precision }) => `${device}, ${precision}`)],
     ["Processor", each(({ processor, memory }) => `${processor}, ${(memory / 2 ** 30).toFixed(1)} GiB of memory`)],

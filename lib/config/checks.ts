@@ -1,6 +1,7 @@
 /** Checks between the fields of a run config. */
 import type { z } from "zod";
 import type { LlamaConfig } from "../hf/llama_config.js";
+import { entriesOf, isMix } from "./data_entries.js";
 import type { runConfigSchema } from "./schema.js";
 
 type Parsed = z.output<typeof runConfigSchema>;
@@ -17,11 +18,25 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
   if (config.eval !== undefined && config.data.val === undefined) {
     report("eval: expected held-out data in data.val but received nothing");
   }
+  checkEntries(config.data, report);
   checkLength(config.train, report);
   checkFractions(config.stages, report);
   checkSchedules(config, report);
   if (model !== null) checkContext(config, "model.max_position_embeddings", model.max_position_embeddings, report);
   config.stages.forEach((_, index) => checkBatch(config, index, report));
+}
+
+/** Reports weights that do not make a mix. */
+function checkEntries({ train, val }: Parsed["data"], report: Report): void {
+  const entries = entriesOf(train);
+  const without = entries.findIndex(({ weight }) => weight === undefined);
+  if (isMix(train) && without !== -1) {
+    report(`data.train.${without}.weight: expected a weight in every entry of a mix but received none`);
+  }
+  const weighted = val === undefined ? -1 : entriesOf(val).findIndex(({ weight }) => weight !== undefined);
+  if (weighted !== -1) {
+    report(`data.val.${weighted}.weight: expected none, as held-out data is read in order, but received a weight`);
+  }
 }
 
 /**

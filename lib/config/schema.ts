@@ -3,6 +3,7 @@
  * and what it means. The types, the messages and the JSON schema all come from here.
  */
 import { z } from "zod";
+import { shardFormats } from "../data/format_names.js";
 import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
 import { labelWeightKinds } from "./label_weights.js";
 import { recomputeKinds } from "./recompute.js";
@@ -13,9 +14,30 @@ const positive = z.number().gt(0);
 const ratio = z.number().min(0).max(1);
 const text = z.string().min(1);
 
+const entry = z.strictObject({
+  path: text.describe("A file, or a pattern with `*`."),
+  weight: z
+    .number()
+    .positive()
+    .optional()
+    .describe("Its share of a mix is this over the sum of all weights. In all entries of a list, or in none."),
+  format: z
+    .enum(shardFormats)
+    .optional()
+    .describe(
+      "llmc (default): llm.c's, as `prepare` writes it; nanogpt: nanoGPT's uint16 tokens without a header; megatron: " +
+        "Megatron's .bin and .idx.",
+    ),
+});
+
 const patterns = z
-  .union([text, z.array(text).min(1)], { error: "expected a file name, a pattern or a list of them" })
-  .describe("Token shards: a file, a pattern with `*`, or a list of either. Relative to the working directory.");
+  .union([text, z.array(text).min(1), z.array(entry).min(1)], {
+    error: "expected a file name, a pattern, a list of them or a list of { path, weight, format }",
+  })
+  .describe(
+    "Token shards: a file, a pattern with `*`, or a list of either, or of { path, weight, format }. Relative to the " +
+      "working directory. Weights mix the entries; without them, the shards are one stream in the order of their names.",
+  );
 
 /** A section of a stage: the keys of the run's section, each optional and without its default. */
 function overrides<Shape extends z.core.$ZodShape>(section: z.ZodObject<Shape>) {

@@ -2,8 +2,9 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { types } from "node:util";
-import { Arguments, describe } from "../arguments.js";
+import { Arguments, describe, either } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
+import { type ShardFormat, shardFormats } from "./format_names.js";
 import type { Shard } from "./shard.js";
 import { openShard } from "./shard.js";
 import { ShardFiles } from "./shard_files.js";
@@ -42,16 +43,27 @@ export class TokenDataset {
   /**
    * Opens the shards that a path, a pattern such as `data/train_*.bin`, or a list of them names. `*` and `?` match
    * characters of the file name, not of its folder. The dataset keeps some files open until `close()`.
+   * @param pathsOrPatterns shards of llm.c's format, or with their format; of Megatron's the .bin file, or the path
+   *   without its ending
    * @throws TypeError or RangeError for another argument
    * @throws DataError if a pattern matches nothing or a file is not a whole shard
    */
-  static async open(pathsOrPatterns: string | readonly string[]): Promise<TokenDataset> {
+  static async open(pathsOrPatterns: string | readonly string[] | readonly ShardPattern[]): Promise<TokenDataset> {
     const patterns = checkPatterns(new Arguments("TokenDataset.open"), "pathsOrPatterns", pathsOrPatterns);
-    const paths = (await Promise.all(patterns.map(expandPattern))).flat();
+    const formats = new Map<string, ShardFormat>();
+    for (const { path, format = "llmc" } of patterns) {
+      const whole = format === "megatron" ? `${path.replace(/\.(bin|idx)$/, "")}.bin` : path;
+      for (const found of await expandPattern(whole)) formats.set(found, format);
+    }
     const files = new ShardFiles();
     const shards: Shard[] = [];
-    for (const path of new Set(paths.sort())) shards.push(await openShard(path, files));
-    return new TokenDataset(patterns, shards, files);
+    const sorted = [...formats].sort(([a], [b]) => (a < b ? -1 : 1));
+    for (const [path, format] of sorted) shards.push(await openShard(path, files, format));
+    return new TokenDataset(
+      patterns.map(({ path }) => path),
+      shards,
+      files,
+    );
   }
 
   /**
@@ -133,9 +145,36 @@ export class TokenDataset {
   }
 }
 
+/** Shards of a format. */
+export interface ShardPattern {
+  /** A path, or a pattern such as `data/train_*.bin`. */
+  readonly path: string;
+  /** Default `llmc`. */
+  readonly format?: ShardFormat | undefined;
+}
+
 /** Checks an argument that names shards. */
-export function checkPatterns(check: Arguments, name: string, value: string | readonly string[]): readonly string[] {
-  return typeof value === "string" ? [value] : check.strings(name, value, 1, "a string or an array of one or more");
+export function checkPatterns(
+  check: Arguments,
+  name: string,
+  value: string | readonly string[] | readonly ShardPattern[],
+): readonly ShardPattern[] {
+  if (typeof value === "string") return [{ path: value }];
+  if (
+    !Array.isArray(value) ||
+    value.length === 0 ||
+    !value.every((entry) => typeof entry === "object" && entry !== null)
+  ) {
+    const paths = check.strings(name, value as readonly string[], 1, "a string or an array of one or more");
+    return paths.map((path) => ({ path }));
+  }
+  for (const [index, { path, format }] of (value as readonly ShardPattern[]).entries()) {
+    check.string(`${name}[${index}].path`, path);
+    if (format !== undefined && !shardFormats.includes(format)) {
+      check.fail(RangeError, `${name}[${index}].format`, either(shardFormats), String(format));
+    }
+  }
+  return value as readonly ShardPattern[];
 }
 
 /** Whether a path stands for all files that match it. */

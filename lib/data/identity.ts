@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { DataError } from "../errors.js";
 import { type DataFolder, readDataFolder } from "./data_folder.js";
 import { isWild, type TokenDataset } from "./dataset.js";
+import type { ShardFormat } from "./format_names.js";
 import { describeTokenizer, isSameTokenizer, type KnownTokenizer } from "./known_tokenizer.js";
 import { DATASET_JSON } from "./outfolder.js";
 
@@ -84,13 +85,13 @@ export function checkTokenizer({ tokenizer }: IdentifiedData, model: KnownTokeni
 }
 
 function identify(
-  shard: { readonly path: string; readonly tokenCount: number; readonly bytes: number },
+  shard: { readonly path: string; readonly format: ShardFormat; readonly tokenCount: number; readonly bytes: number },
   { folder, info }: DataFolder,
   problems: DataError[],
 ): ShardIdentity {
   const { path, tokenCount: tokens, bytes } = shard;
   const file = basename(path);
-  if (info?.shards === undefined) return { file, tokens, sha256: null };
+  if (info?.shards === undefined || shard.format !== "llmc") return { file, tokens, sha256: null };
   const listed = info.shards.find((other) => other.file === file);
   const list = join(folder, DATASET_JSON);
   if (listed === undefined) {

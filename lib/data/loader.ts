@@ -6,6 +6,9 @@
  * that depends only on (seed, epoch); tokens after the last whole unit are left out. A stage reads blocks of
  * `blockTokens`, which divides the unit, so a stage with shorter blocks reads a unit's blocks one after another.
  *
+ * A mix of several datasets takes each unit from one of them, in proportion to their weights (mix.ts). Each has an order
+ * of its own and begins anew when it is through; the mix itself has no end.
+ *
  * The position counts the tokens consumed in that order. The next stage therefore continues with fresh data where the
  * last one ended. If that is inside one of its longer blocks, the rest of that block is skipped: the position is
  * rounded up to a whole block.
@@ -14,6 +17,7 @@ import { setImmediate } from "node:timers/promises";
 import { Arguments } from "../arguments.js";
 import { DataError } from "../errors.js";
 import { TokenDataset } from "./dataset.js";
+import { Mix } from "./mix.js";
 import { Permutation } from "./permutation.js";
 
 /** The most tokens of a batch. */
@@ -21,14 +25,24 @@ const largestBatch = 2 ** 31 - 1;
 
 /** Where a loader is in its data: whole epochs done, and tokens consumed of the current one. Plain JSON. */
 export interface DataPosition {
+  /** Always 0 in a mix. */
   epoch: number;
   tokens: number;
+  /** Of a mix: whole units consumed of each dataset. */
+  taken?: readonly number[];
+}
+
+/** A dataset of a mix. */
+export interface WeightedDataset {
+  readonly dataset: TokenDataset;
+  /** Above 0; the share is the weight over the sum of all. */
+  readonly weight: number;
 }
 
 /** What a stage reads, and in which order. */
 export interface BlockLoaderOptions {
-  /** Not closed by the loader: its opener closes it, after the loader. */
-  dataset: TokenDataset;
+  /** A dataset, or a mix of several. Not closed by the loader: the opener closes it, after the loader. */
+  dataset: TokenDataset | readonly WeightedDataset[];
   /** Tokens per block in this stage: patchSize * sequenceLength. Must divide `unitTokens`. */
   blockTokens: number;
   /** Tokens that are shuffled as one unit: the largest `blockTokens` of all stages. */
@@ -41,6 +55,15 @@ export interface BlockLoaderOptions {
   position?: DataPosition;
 }
 
+/** A dataset, and the order of its units in the current epoch. */
+interface Corpus {
+  readonly dataset: TokenDataset;
+  readonly units: number;
+  /** What chooses the order, besides the epoch. */
+  readonly keys: readonly number[];
+  order?: { readonly epoch: number; readonly permutation: Permutation };
+}
+
 interface Batch {
   tokens: Int32Array;
   next: DataPosition;
@@ -50,15 +73,15 @@ interface Batch {
 export class BlockLoader {
   /** Tokens of a block. */
   readonly blockTokens: number;
-  /** Tokens an epoch consumes: the dataset's, less those after its last whole unit. */
+  /** Tokens an epoch consumes: the dataset's, less those after its last whole unit. Infinity for a mix. */
   readonly tokensPerEpoch: number;
-  readonly #dataset: TokenDataset;
+  readonly #corpora: readonly Corpus[];
+  /** Null: a single dataset. */
+  readonly #mix: Mix | null;
   readonly #unitTokens: number;
   readonly #vocabSize: number;
-  readonly #seed: number;
   #position: DataPosition;
   #prefetched: { count: number; batch: Promise<Batch> } | undefined;
-  #order: { epoch: number; permutation: Permutation } | undefined;
 
   /**
    * @throws TypeError or RangeError for a wrong option; DataError for too few tokens, or for a position in other data
@@ -66,7 +89,8 @@ export class BlockLoader {
   constructor(options: BlockLoaderOptions) {
     const check = new Arguments("BlockLoader");
     const { dataset, blockTokens, unitTokens, vocabSize, seed, position } = check.object("options", options);
-    check.instance("dataset", dataset, TokenDataset);
+    const mixed = Array.isArray(dataset) ? checkMix(check, dataset as readonly WeightedDataset[]) : null;
+    if (mixed === null) check.instance("dataset", dataset, TokenDataset);
     check.wholeNumber("unitTokens", unitTokens, 1);
     const divides = (tokens: number) => Number.isInteger(tokens) && tokens >= 1 && unitTokens % tokens === 0;
     check.number("blockTokens", blockTokens, `a divisor of unitTokens, which is ${unitTokens},`, divides);
@@ -76,20 +100,22 @@ export class BlockLoader {
       const { epoch, tokens } = check.object("position", position);
       check.wholeNumber("position.epoch", epoch, 0);
       check.wholeNumber("position.tokens", tokens, 0);
+      if (position.taken !== undefined) checkTaken(check, position.taken);
     }
-    const units = Math.floor(dataset.tokenCount / unitTokens);
-    if (units === 0) {
+    const datasets = mixed?.map((entry) => entry.dataset) ?? [dataset as TokenDataset];
+    this.#corpora = datasets.map((each, index) => {
+      const units = Math.floor(each.tokenCount / unitTokens);
+      if (units > 0) return { dataset: each, units, keys: mixed === null ? [seed] : [seed, index] };
       throw new DataError(
-        `${dataset.shards[0]!.path}: expected at least one block of ${unitTokens} tokens ` +
-          `but received ${dataset.tokenCount} tokens`,
+        `${each.shards[0]!.path}: expected at least one block of ${unitTokens} tokens ` +
+          `but received ${each.tokenCount} tokens`,
       );
-    }
+    });
     this.blockTokens = blockTokens;
-    this.tokensPerEpoch = units * unitTokens;
-    this.#dataset = dataset;
+    this.tokensPerEpoch = mixed === null ? this.#corpora[0]!.units * unitTokens : Number.POSITIVE_INFINITY;
+    this.#mix = mixed && new Mix(mixed.map(({ weight }) => weight));
     this.#unitTokens = unitTokens;
     this.#vocabSize = vocabSize;
-    this.#seed = seed;
     this.#position = this.#startAt(position ?? { epoch: 0, tokens: 0 });
   }
 
@@ -134,48 +160,109 @@ export class BlockLoader {
     await this.close();
   }
 
-  #startAt({ epoch, tokens }: DataPosition): DataPosition {
-    if (tokens > this.tokensPerEpoch) {
+  #startAt({ epoch, tokens, taken: saved }: DataPosition): DataPosition {
+    const begins = this.#mix !== null && epoch === 0 && tokens === 0;
+    const taken = saved ?? (begins ? this.#corpora.map(() => 0) : undefined);
+    const whole = Math.floor(tokens / this.#unitTokens);
+    const fits =
+      this.#mix === null
+        ? tokens <= this.tokensPerEpoch && taken === undefined
+        : taken?.length === this.#corpora.length && sum(taken) === whole;
+    if (!fits) {
+      const expected = taken === undefined ? `at least ${tokens} tokens an epoch` : `a mix of ${taken.length} datasets`;
+      const received = this.#mix === null ? `${this.tokensPerEpoch}` : `a mix of ${this.#corpora.length}`;
       throw new DataError(
-        `${this.#dataset.shards[0]!.path}: expected the data that the position was saved with, ` +
-          `at least ${tokens} tokens an epoch, but received ${this.tokensPerEpoch}`,
+        `${this.#corpora[0]!.dataset.shards[0]!.path}: expected the data that the position was saved with, ` +
+          `${expected}, but received ${received}`,
       );
     }
     const rounded = Math.ceil(tokens / this.blockTokens) * this.blockTokens;
+    if (this.#mix !== null) {
+      const ends = Math.floor(rounded / this.#unitTokens) > whole;
+      return { epoch, tokens: rounded, taken: ends ? this.#with(taken!, this.#mix.next(taken!)) : [...taken!] };
+    }
     return rounded < this.tokensPerEpoch ? { epoch, tokens: rounded } : { epoch: epoch + 1, tokens: 0 };
   }
 
   async #read(from: DataPosition, count: number): Promise<Batch> {
     const out = new Int32Array(count * this.blockTokens);
     const reads: Promise<void>[] = [];
-    let { epoch, tokens } = from;
+    let position = from;
     for (let done = 0; done < out.length; ) {
-      const within = tokens % this.#unitTokens;
-      const unit = this.#permutation(epoch).at((tokens - within) / this.#unitTokens);
+      const within = position.tokens % this.#unitTokens;
+      const { corpus, unit } = this.#unitAt(position);
       const length = Math.min(out.length - done, this.#unitTokens - within);
       const start = unit * this.#unitTokens + within;
-      reads.push(this.#readPart(start, out.subarray(done, done + length)));
+      reads.push(this.#readPart(this.#corpora[corpus]!.dataset, start, out.subarray(done, done + length)));
       done += length;
-      tokens += length;
-      if (tokens === this.tokensPerEpoch) [epoch, tokens] = [epoch + 1, 0];
+      position = this.#after(position, corpus, length);
     }
     // All at once: one after another, each would wait for a turn on busy cores. Of several failures, the first in the
     // order of the data is reported.
     const failure = (await Promise.allSettled(reads)).find((read) => read.status === "rejected");
     if (failure) throw failure.reason;
-    return { tokens: out, next: { epoch, tokens } };
+    return { tokens: out, next: position };
   }
 
-  async #readPart(start: number, part: Int32Array): Promise<void> {
-    await this.#dataset.read(start, part);
-    this.#dataset.checkVocabulary(part, start, this.#vocabSize);
-  }
-
-  #permutation(epoch: number): Permutation {
-    if (this.#order?.epoch !== epoch) {
-      const permutation = new Permutation(this.tokensPerEpoch / this.#unitTokens, this.#seed, epoch);
-      this.#order = { epoch, permutation };
+  /** The dataset that the unit at a position is in, and its place there. */
+  #unitAt({ epoch, tokens, taken }: DataPosition): { corpus: number; unit: number } {
+    if (this.#mix === null) {
+      return { corpus: 0, unit: permutation(this.#corpora[0]!, epoch).at(Math.floor(tokens / this.#unitTokens)) };
     }
-    return this.#order.permutation;
+    const corpus = this.#mix.next(taken!);
+    const chosen = this.#corpora[corpus]!;
+    const ordinal = taken![corpus]!;
+    return { corpus, unit: permutation(chosen, Math.floor(ordinal / chosen.units)).at(ordinal % chosen.units) };
   }
+
+  /** The position after `length` more tokens of the unit at a position. */
+  #after({ epoch, tokens, taken }: DataPosition, corpus: number, length: number): DataPosition {
+    const next = tokens + length;
+    if (taken !== undefined) {
+      return { epoch, tokens: next, taken: next % this.#unitTokens === 0 ? this.#with(taken, corpus) : taken };
+    }
+    return next === this.tokensPerEpoch ? { epoch: epoch + 1, tokens: 0 } : { epoch, tokens: next };
+  }
+
+  #with(taken: readonly number[], corpus: number): number[] {
+    return taken.map((count, index) => (index === corpus ? count + 1 : count));
+  }
+
+  async #readPart(dataset: TokenDataset, start: number, part: Int32Array): Promise<void> {
+    await dataset.read(start, part);
+    dataset.checkVocabulary(part, start, this.#vocabSize);
+  }
+}
+
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
+function permutation(corpus: Corpus, epoch: number): Permutation {
+  if (corpus.order?.epoch !== epoch) {
+    corpus.order = { epoch, permutation: new Permutation(corpus.units, ...corpus.keys, epoch) };
+  }
+  return corpus.order.permutation;
+}
+
+function checkMix(check: Arguments, mix: readonly WeightedDataset[]): readonly WeightedDataset[] {
+  if (mix.length === 0) check.fail(RangeError, "dataset", "a dataset or a list of one or more", "an empty list");
+  for (const [index, entry] of mix.entries()) {
+    const { dataset, weight } = check.object(`dataset[${index}]`, entry);
+    check.instance(`dataset[${index}].dataset`, dataset, TokenDataset);
+    check.number(
+      `dataset[${index}].weight`,
+      weight,
+      "a number above 0",
+      (value) => value > 0 && Number.isFinite(value),
+    );
+  }
+  return mix;
+}
+
+function checkTaken(check: Arguments, taken: readonly number[]): void {
+  check.numbers(
+    "position.taken",
+    taken,
+    "a whole number of units",
+    (count) => Number.isSafeInteger(count) && count >= 0,
+  );
 }

@@ -16,21 +16,15 @@ import { open, rename, rm } from "node:fs/promises";
 import { types } from "node:util";
 import { Arguments, describe } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
+import type { ShardFormat } from "./format_names.js";
 import { type FileFacts, ShardFiles } from "./shard_files.js";
-
-/** Size of the header in bytes. */
-export const SHARD_HEADER_BYTES = 256 * 4;
+import { LLMC_VARIANTS, readLayout, SHARD_HEADER_BYTES, type ShardLayout, type TokenBytes } from "./shard_formats.js";
 
 /** The count is an int32 in the header, so a shard holds at most this many tokens. */
 export const MAX_SHARD_TOKENS = 2 ** 31 - 1;
 
-/** Bytes per token: 2 if every id of the vocabulary fits uint16, else 4. */
+/** Bytes per token of what is written: 2 if every id of the vocabulary fits uint16, else 4. */
 export type BytesPerToken = 2 | 4;
-
-const VARIANTS: readonly { magic: number; version: number; bytesPerToken: BytesPerToken }[] = [
-  { magic: 20240520, version: 1, bytesPerToken: 2 },
-  { magic: 20240801, version: 7, bytesPerToken: 4 },
-];
 
 /** Tokens buffered before a write to disk. */
 const WRITE_BUFFER_TOKENS = 1 << 18;
@@ -132,7 +126,7 @@ export class ShardWriter {
 }
 
 function headerOf(bytesPerToken: BytesPerToken, tokenCount: number): Buffer {
-  const variant = VARIANTS.find((v) => v.bytesPerToken === bytesPerToken)!;
+  const variant = LLMC_VARIANTS.find((v) => v.bytesPerToken === bytesPerToken)!;
   const header = Buffer.alloc(SHARD_HEADER_BYTES);
   header.writeInt32LE(variant.magic, 0);
   header.writeInt32LE(variant.version, 4);
@@ -150,16 +144,20 @@ async function writeFully(file: FileHandle, bytes: Uint8Array, position: number)
 /** An open shard. Reads are positional, so several may be in flight; `close()` when done. */
 export class Shard {
   readonly path: string;
+  readonly format: ShardFormat;
   readonly tokenCount: number;
-  readonly bytesPerToken: BytesPerToken;
+  readonly bytesPerToken: TokenBytes;
+  readonly #offset: number;
   readonly #facts: FileFacts;
   readonly #files: ShardFiles;
 
   /** For a file that `openShard` has checked. */
-  constructor(path: string, tokenCount: number, bytesPerToken: BytesPerToken, facts: FileFacts, files: ShardFiles) {
+  constructor(path: string, format: ShardFormat, layout: ShardLayout, facts: FileFacts, files: ShardFiles) {
     this.path = path;
-    this.tokenCount = tokenCount;
-    this.bytesPerToken = bytesPerToken;
+    this.format = format;
+    this.tokenCount = layout.tokenCount;
+    this.bytesPerToken = layout.bytesPerToken;
+    this.#offset = layout.offset;
     this.#facts = facts;
     this.#files = files;
   }
@@ -180,26 +178,40 @@ export class Shard {
     const { tokenCount } = this;
     const within = (first: number) => Number.isInteger(first) && first >= 0 && first + out.length <= tokenCount;
     check.number("position", position, `a position with ${out.length} of the ${tokenCount} tokens from it on`, within);
-    // uint16 tokens are read into the upper half of `out` and widened in place: writing out[i] touches only bytes of
-    // tokens that have already been read.
+    if (this.bytesPerToken === 8) return this.#readLong(position, out);
+    // Narrower tokens are read into the end of `out` and widened in place: writing out[i] touches only bytes of tokens
+    // that have already been read.
     const byteLength = out.length * this.bytesPerToken;
     const byteOffset = out.byteOffset + out.byteLength - byteLength;
-    const bytes = new Uint8Array(out.buffer, byteOffset, byteLength);
-    const start = SHARD_HEADER_BYTES + position * this.bytesPerToken;
+    await this.#readBytes(position, new Uint8Array(out.buffer, byteOffset, byteLength));
+    if (this.bytesPerToken === 4) return;
+    const { buffer } = out;
+    const narrow =
+      this.bytesPerToken === 2
+        ? new Uint16Array(buffer, byteOffset, out.length)
+        : new Uint8Array(buffer, byteOffset, out.length);
+    for (let i = 0; i < out.length; i++) out[i] = narrow[i]!;
+  }
+
+  /** int64 tokens; one that no vocabulary can have becomes -1. */
+  async #readLong(position: number, out: Int32Array): Promise<void> {
+    const words = new Int32Array(2 * out.length);
+    await this.#readBytes(position, new Uint8Array(words.buffer));
+    for (let i = 0; i < out.length; i++) out[i] = words[2 * i + 1] === 0 ? words[2 * i]! : -1;
+  }
+
+  async #readBytes(position: number, bytes: Uint8Array): Promise<void> {
+    const start = this.#offset + position * this.bytesPerToken;
     await this.#files.use(this.path, this.#facts, async (file) => {
-      for (let done = 0; done < byteLength; ) {
-        const { bytesRead } = await file.read(bytes, done, byteLength - done, start + done);
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesRead } = await file.read(bytes, done, bytes.length - done, start + done);
         if (bytesRead === 0) {
-          const expected = `${byteLength} bytes at byte ${start}, as when it was opened,`;
+          const expected = `${bytes.length} bytes at byte ${start}, as when it was opened,`;
           throw new DataError(`${this.path}: expected ${expected} but received ${done}`);
         }
         done += bytesRead;
       }
     });
-    if (this.bytesPerToken === 2) {
-      const narrow = new Uint16Array(out.buffer, byteOffset, out.length);
-      for (let i = 0; i < out.length; i++) out[i] = narrow[i]!;
-    }
   }
 
   /** Closes the file, and those that share descriptors with it. */
@@ -211,57 +223,18 @@ export class Shard {
 /**
  * Checks a shard's header against its length. The file is opened when it is read.
  * @param files shares descriptors with other shards
- * @throws DataError for anything that is not a whole shard
+ * @throws DataError for anything that is not a whole shard of that format
  */
-export async function openShard(path: string, files = new ShardFiles()): Promise<Shard> {
+export async function openShard(path: string, files = new ShardFiles(), format: ShardFormat = "llmc"): Promise<Shard> {
   const file = await open(path, "r").catch((cause: unknown) => {
     throw new DataError(`${path}: expected a token shard but received ${unusable(cause)}`, { cause });
   });
   try {
     const facts = await file.stat({ bigint: true });
     if (!facts.isFile()) throw new DataError(`${path}: expected a token shard but received a folder or a device`);
-    const { tokenCount, bytesPerToken } = await readHeader(path, file, Number(facts.size));
-    return new Shard(path, tokenCount, bytesPerToken, facts, files);
+    const layout = await readLayout(format, path, file, Number(facts.size));
+    return new Shard(path, format, layout, facts, files);
   } finally {
     await file.close();
   }
-}
-
-async function readHeader(
-  path: string,
-  file: FileHandle,
-  size: number,
-): Promise<{ tokenCount: number; bytesPerToken: BytesPerToken }> {
-  if (size < SHARD_HEADER_BYTES) {
-    throw new DataError(
-      `${path}: expected a token shard, whose header alone is ${SHARD_HEADER_BYTES} bytes, ` +
-        `but received a file of ${size}`,
-    );
-  }
-  const header = Buffer.alloc(12);
-  await file.read(header, 0, header.length, 0);
-  const [magic, version, tokenCount] = [header.readInt32LE(0), header.readInt32LE(4), header.readInt32LE(8)];
-  const variant = VARIANTS.find((v) => v.magic === magic);
-  if (variant === undefined) {
-    throw new DataError(
-      `${path}: expected a token shard, which begins with 20240520 (uint16 tokens) or 20240801 (uint32 tokens), ` +
-        `but received a file that begins with ${magic} (\`nextpatch prepare\` makes shards from text)`,
-    );
-  }
-  if (version !== variant.version) {
-    throw new DataError(
-      `${path}: expected version ${variant.version} of a token shard that begins with ${magic} but received ${version}`,
-    );
-  }
-  if (tokenCount <= 0)
-    throw new DataError(`${path}: expected a header that counts 1 token or more but received ${tokenCount}`);
-  const expected = SHARD_HEADER_BYTES + tokenCount * variant.bytesPerToken;
-  if (size !== expected) {
-    const tokens = `${tokenCount} uint${variant.bytesPerToken * 8} tokens`;
-    const fault = size < expected ? "cut short" : "longer than its header says";
-    throw new DataError(
-      `${path}: expected ${expected} bytes for a header and ${tokens} but received ${size}: the file is ${fault}`,
-    );
-  }
-  return { tokenCount, bytesPerToken: variant.bytesPerToken };
 }

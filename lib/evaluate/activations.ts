@@ -1,4 +1,5 @@
 import { Arguments } from "../arguments.js";
+import { checkPatterns, type ShardPattern } from "../data/dataset.js";
 import { DataError } from "../errors.js";
 import { ActivationPass } from "../nn/activation_pass.js";
 import { checkModel, type Llama } from "../nn/llama.js";
@@ -6,8 +7,8 @@ import { openData } from "./open_data.js";
 
 /** Options of `activations`. */
 export interface ActivationOptions {
-  /** Token shards: a file, a pattern or a list. */
-  readonly data: string | readonly string[];
+  /** Token shards: a file, a pattern, or a list of them or of shards in another format. */
+  readonly data: string | readonly string[] | readonly ShardPattern[];
   /** K: tokens per position, at least 1. Default 1. */
   readonly patchSize?: number;
   /** T: positions of a block, up to the model's context. Default: the model's context, at most 1024. */
@@ -82,7 +83,7 @@ function checked(model: Llama, options: ActivationOptions) {
     log = () => undefined,
     onProgress,
   } = check.object("options", options);
-  if (typeof data !== "string") check.strings("data", data, 1, "a path, a pattern, or an array of them");
+  checkPatterns(check, "data", data);
   check.wholeNumber("patchSize", patchSize, 1);
   check.wholeNumber("sequenceLength", sequenceLength, 1, context);
   check.wholeNumber("sequences", sequences, 1);

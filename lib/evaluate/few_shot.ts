@@ -50,15 +50,19 @@ export function pairsOf(item: ScoreItem, before: string): TextPair[] {
   return contexts.map((context) => ({ context: before + context, continuation }));
 }
 
-/** @throws DataError if a task has items of different forms */
-export function checkForms(items: readonly ScoreItem[], nameOf: (index: number) => string): void {
-  const forms = new Map<string | undefined, string>();
+/**
+ * @param name the task of items without one
+ * @throws DataError if a task has items of different forms
+ */
+export function checkForms(items: readonly ScoreItem[], name: string, nameOf: (index: number) => string): void {
+  const forms = new Map<string, string>();
   for (const [index, item] of items.entries()) {
     const form = formOf(item);
-    const before = forms.get(item.task);
+    const task = item.task ?? name;
+    const before = forms.get(task);
     if (before !== undefined && before !== form) {
       throw new DataError(`${nameOf(index)}: expected "${before}", as in the items before it, but received "${form}"`);
     }
-    forms.set(item.task, form);
+    forms.set(task, form);
   }
 }

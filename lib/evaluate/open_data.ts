@@ -1,4 +1,4 @@
-import { TokenDataset } from "../data/dataset.js";
+import { type ShardPattern, TokenDataset } from "../data/dataset.js";
 import { checkData, checkTokenizer, type IdentifiedData, identifyData } from "../data/identity.js";
 import { knownTokenizer } from "../data/known_tokenizer.js";
 import { verifyDataset } from "../data/verify_data.js";
@@ -12,7 +12,7 @@ import type { Llama } from "../nn/llama.js";
  */
 export async function openData(
   model: Llama,
-  data: string | readonly string[],
+  data: string | readonly string[] | readonly ShardPattern[],
   verifyData: boolean,
   log: (message: string) => void,
 ): Promise<TokenDataset> {

@@ -110,7 +110,7 @@ function checked(model: Llama, tokenizer: Tokenizer, items: readonly ScoreItem[]
     checkItems(check, "shots.items", shots.items);
     if (shots.name !== undefined) check.string("shots.name", shots.name);
   }
-  checkForms(items, nameOf);
+  checkForms(items, name, nameOf);
   return { shots, name, nameOf, onProgress };
 }
 

@@ -1,7 +1,7 @@
 /** Opens everything that a run needs, and closes it again. */
 import type { RunConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
-import type { TokenDataset } from "../data/dataset.js";
+import type { BlockLoaderOptions } from "../data/loader.js";
 import { Device, type DeviceSpec } from "../device.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
@@ -29,7 +29,7 @@ export interface OpenRun {
   readonly stages: readonly ResolvedStage[];
   readonly folder: RunFolder;
   readonly plan: RunPlan;
-  readonly dataset: TokenDataset;
+  readonly dataset: BlockLoaderOptions["dataset"];
   readonly stepper: Stepper;
   readonly products: RunProducts;
   /** SHA-256 of the table that the products' algorithms are from; null: the library's choice. */

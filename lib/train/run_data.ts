@@ -2,16 +2,22 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
+import { entriesOf, isMix } from "../config/data_entries.js";
 import { TokenDataset } from "../data/dataset.js";
 import { type IdentifiedData, identifyData, type ShardIdentity } from "../data/identity.js";
+import type { BlockLoaderOptions } from "../data/loader.js";
 import { writeText } from "../disk/durable.js";
 import { DataError, unusable } from "../errors.js";
 
 /** The open data of a run. */
 export interface RunData {
-  readonly train: TokenDataset;
+  /** What it is trained on. */
+  readonly train: BlockLoaderOptions["dataset"];
+  readonly trainingTokens: number;
   /** Null: the run evaluates nothing. */
   readonly val: TokenDataset | null;
+  /** All of it: for training, then for validation. */
+  readonly datasets: readonly TokenDataset[];
   readonly identity: IdentifiedData;
 }
 
@@ -31,32 +37,44 @@ export async function openRunData(
   config: RunConfig,
   log: (message: string) => void = () => undefined,
 ): Promise<RunData> {
-  const opened: TokenDataset[] = [];
+  const { train, val } = config.data;
+  const parts = isMix(train) ? entriesOf(train).map((entry) => [entry]) : [entriesOf(train)];
+  const held = config.eval !== null && val !== undefined ? [entriesOf(val)] : [];
+  const datasets: TokenDataset[] = [];
   try {
-    const evaluates = config.eval !== null && config.data.val !== undefined;
-    for (const patterns of [config.data.train, ...(evaluates ? [config.data.val!] : [])]) {
-      opened.push(await TokenDataset.open(patterns));
-    }
-    return { train: opened[0]!, val: opened[1] ?? null, identity: await identifyData(opened, log) };
+    for (const entries of [...parts, ...held]) datasets.push(await TokenDataset.open(entries));
+    const trained = datasets.slice(0, parts.length);
+    return {
+      train: isMix(train)
+        ? trained.map((dataset, index) => ({ dataset, weight: parts[index]![0]!.weight! }))
+        : trained[0]!,
+      trainingTokens: trained.reduce((sum, { tokenCount }) => sum + tokenCount, 0),
+      val: datasets[parts.length] ?? null,
+      datasets,
+      identity: await identifyData(datasets, log),
+    };
   } catch (error) {
-    await Promise.all(opened.map((dataset) => dataset.close()));
+    await Promise.all(datasets.map((dataset) => dataset.close()));
     throw error;
   }
 }
 
 /** Closes a run's data. */
-export async function closeRunData({ train, val }: RunData): Promise<void> {
-  await train.close();
-  await val?.close();
+export async function closeRunData({ datasets }: RunData): Promise<void> {
+  await Promise.all(datasets.map((dataset) => dataset.close()));
 }
 
 const recordPath = (folder: string): string => join(folder, "data.json");
 
 /** Records the data that a run begins with. */
-export async function recordRunData(folder: string, { identity }: RunData): Promise<void> {
-  const [train = [], val = []] = identity.shards;
-  const recorded: RecordedData = { tokenizer: identity.tokenizer?.sha256 ?? null, train, val };
+export async function recordRunData(folder: string, data: RunData): Promise<void> {
+  const recorded: RecordedData = { tokenizer: data.identity.tokenizer?.sha256 ?? null, ...shardsOf(data) };
   await writeText(recordPath(folder), `${JSON.stringify(recorded, null, 2)}\n`);
+}
+
+function shardsOf({ identity, val }: RunData): { train: ShardIdentity[]; val: ShardIdentity[] } {
+  const trained = val === null ? identity.shards : identity.shards.slice(0, -1);
+  return { train: trained.flat(), val: val === null ? [] : [...identity.shards.at(-1)!] };
 }
 
 /**
@@ -80,27 +98,28 @@ export async function checkRunData(folder: string, data: RunData, log: (message:
   } catch (cause) {
     throw new DataError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
   }
-  const [train = [], val = []] = data.identity.shards;
-  const tokenizer = data.identity.tokenizer;
+  const { tokenizer } = data.identity;
+  const now = shardsOf(data);
   if (recorded.tokenizer !== null && tokenizer !== null && recorded.tokenizer !== tokenizer.sha256) {
     throw new DataError(
       `${tokenizer.path}: expected the tokenizer that the run began with (SHA-256 ${short(recorded.tokenizer)}, ` +
         `in ${path}) but received another (${short(tokenizer.sha256)})`,
     );
   }
-  compareShards(data.train, recorded.train, train, path);
-  if (data.val !== null && recorded.val.length > 0) compareShards(data.val, recorded.val, val, path);
+  const trained = data.val === null ? data.datasets : data.datasets.slice(0, -1);
+  compareShards(trained, recorded.train, now.train, path);
+  if (data.val !== null && recorded.val.length > 0) compareShards([data.val], recorded.val, now.val, path);
 }
 
 function compareShards(
-  dataset: TokenDataset,
+  datasets: readonly TokenDataset[],
   before: readonly ShardIdentity[],
   now: readonly ShardIdentity[],
   path: string,
 ): void {
   if (before.length !== now.length) {
     throw new DataError(
-      `${dataset.patterns.join(", ")}: expected the ${before.length} shards that the run began with (${path}) ` +
+      `${datasets.flatMap(({ patterns }) => patterns).join(", ")}: expected the ${before.length} shards that the run began with (${path}) ` +
         `but received ${now.length}`,
     );
   }
@@ -111,7 +130,7 @@ function compareShards(
     const words = (shard: ShardIdentity): string =>
       `${shard.file} of ${shard.tokens} tokens${shard.sha256 === null ? "" : `, SHA-256 ${short(shard.sha256)}`}`;
     throw new DataError(
-      `${dataset.shards[index]!.path}: expected the shard that the run began with, ${words({ file, tokens, sha256 })} ` +
+      `${datasets.flatMap(({ shards }) => shards)[index]!.path}: expected the shard that the run began with, ${words({ file, tokens, sha256 })} ` +
         `(${path}), but received ${words(found)}`,
     );
   }

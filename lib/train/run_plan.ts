@@ -33,7 +33,7 @@ export async function planConfig(
   data: RunData,
   { resume = false } = {},
 ): Promise<PlannedRun> {
-  const stages = resolveStages(config, data.train.tokenCount);
+  const stages = resolveStages(config, data.trainingTokens);
   const { tokenizer, shape } = await modelOf(config, data, resume);
   const heldOut = await readHeldOut(config, data.val, shape.vocab_size);
   const dtype = device.computeDType(config.precision);

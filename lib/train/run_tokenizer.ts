@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { RunConfig } from "../config/config.js";
+import { entriesOf } from "../config/data_entries.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { writeFolder } from "../disk/durable.js";
@@ -28,7 +29,7 @@ const copyPath = (out: string): string => join(out, "tokenizer", TOKENIZER_JSON)
  */
 export function findTokenizer(config: RunConfig, resume: boolean): string | null {
   if (resume && existsSync(copyPath(config.out))) return copyPath(config.out);
-  const first = typeof config.data.train === "string" ? config.data.train : config.data.train[0]!;
+  const first = entriesOf(config.data.train)[0]!.path;
   const folders = [...("from" in config.init ? [config.init.from] : []), dirname(first)];
   return folders.map((folder) => join(folder, TOKENIZER_JSON)).find((path) => existsSync(path)) ?? null;
 }

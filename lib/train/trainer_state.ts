@@ -32,7 +32,7 @@ const stateSchema = z.object({
   /** Joules, if the device counts them. */
   energy: amount.nullable(),
   /** Position of the next batch. */
-  data: z.object({ epoch: count, tokens: count }),
+  data: z.object({ epoch: count, tokens: count, taken: z.array(count).readonly().optional() }),
   /** Steps the optimizer has taken since its state was fresh. */
   optimizerSteps: count,
   /** The seed that, with the data position, is all the random state there is. */

@@ -1,4 +1,3 @@
-import type { TokenDataset } from "../data/dataset.js";
 import { verifyDataset } from "../data/verify_data.js";
 import type { RunData } from "./run_data.js";
 
@@ -7,7 +6,7 @@ const INTERVAL = 5000;
 
 /** Reads every byte of a run's data, and says how far it is. @throws DataError for data that is not what it should be */
 export async function verifyRunData(data: RunData, vocabulary: number, log: (message: string) => void): Promise<void> {
-  const datasets = [data.train, data.val].filter((dataset): dataset is TokenDataset => dataset !== null);
+  const { datasets } = data;
   const shards = datasets.flatMap((dataset) => dataset.shards);
   const total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
   let [done, hashed, last] = [0, 0, performance.now()];

@@ -111,6 +111,10 @@ describe("eval", () => {
     ],
     [["--tasks", "asked.jsonl", "--shots", "1"], "--shots: expected --shots-from with it but received none"],
     [["--tasks", "asked.jsonl", "--stride", "1"], "--stride: expected --text with it but received none"],
+    [
+      ["--tasks", "asked.jsonl", "--out", "none/a.jsonl"],
+      "--out: expected a file in a folder that can be written to but received none/a.jsonl: none is a folder that does not exist",
+    ],
     [["--data", "tokens.bin", "--threshold", "1"], "--threshold: expected --activations with it but received none"],
     [["--text", "documents.jsonl", "--stride", "65"], "--stride: expected a whole number from 1 to 64 but received 65"],
   ])("refuses %j as wrong usage", async (args, message) => {

@@ -285,9 +285,13 @@ describe("problems", () => {
     [
       "data that is no name",
       { data: { train: 3 } },
-      "data.train: expected a file name, a pattern or a list of them but received 3",
+      "data.train: expected a file name, a pattern, a list of them or a list of { path, weight, format } but received 3",
     ],
-    ["an empty list of data", { data: { train: [] } }, "data.train: expected a list of 1 or more but received []"],
+    [
+      "an empty list of data",
+      { data: { train: [] } },
+      "data.train: expected a file name, a pattern, a list of them or a list of { path, weight, format } but received []",
+    ],
     ["no stages", { stages: [] }, "stages: expected a list of 1 or more but received []"],
     ["a section that is a number", { batch: 3 }, "batch: expected a section of keys but received 3"],
     ["a rate that is not one", { optimizer: { lr: Number.NaN } }, "optimizer.lr: expected a number but received NaN"],

@@ -97,6 +97,20 @@ describe.each(backends)("scoring on %s", (backend) => {
     }
   });
 
+  it("refuses items of different forms in a task, and continuations that do not fit", async () => {
+    using model = await load();
+    const tokenizer = await tokenizerOf("plain");
+    const single = { query: "the", continuation: " river" };
+    const mixed = [single, { ...reference.items.choices[0]!, task: "items" }];
+    await expect(score(model, tokenizer, mixed)).rejects.toThrow(
+      'items[1]: expected "continuation", as in the items before it, but received "choices"',
+    );
+    const long = [single, { query: "the", continuation: " river".repeat(65) }];
+    await expect(score(model, tokenizer, long)).rejects.toThrow(
+      /^items\[1\]: expected a continuation of at most 64 tokens, the model's context, but received \d+$/,
+    );
+  });
+
   it("sorts items into tasks, in their order", async () => {
     using model = await load();
     const task = (name: string, index: number) => ({ ...reference.items.choices[index]!, task: name });

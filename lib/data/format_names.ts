@@ -1,0 +1,3 @@
+/** The formats of token shards; shard_formats.ts says what they are. */
+export const shardFormats = ["llmc", "nanogpt", "megatron"] as const;
+export type ShardFormat = (typeof shardFormats)[number];
