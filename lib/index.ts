@@ -17,10 +17,21 @@ export {
 export { learningRate, type Schedule } from "./config/schedule.js";
 export { type ResolvedStage, resolveStages } from "./config/stages.js";
 export type { TokenizerTraining } from "./data/bpe.js";
-export { TokenDataset } from "./data/dataset.js";
-export { BlockLoader, type BlockLoaderOptions, type DataPosition } from "./data/loader.js";
-export { type DatasetInfo, type PrepareOptions, type PrepareProgress, prepareDataset } from "./data/prepare.js";
-export type { BytesPerToken, Shard } from "./data/shard.js";
+export { type ShardPattern, TokenDataset } from "./data/dataset.js";
+export type { ShardFormat } from "./data/format_names.js";
+export { BlockLoader, type BlockLoaderOptions, type DataPosition, type WeightedDataset } from "./data/loader.js";
+export {
+  type DatasetInfo,
+  type MergeOptions,
+  mergeParts,
+  type PartInfo,
+  type PartNumber,
+  type PrepareOptions,
+  type PrepareProgress,
+  prepareDataset,
+  preparePart,
+} from "./data/prepare.js";
+export type { Shard } from "./data/shard.js";
 export { Tokenizer, type TokenizerOptions } from "./data/tokenizer.js";
 export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.js";
 export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";

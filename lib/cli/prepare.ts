@@ -3,8 +3,8 @@
 import type { Command } from "commander";
 import { InvalidArgumentError } from "commander";
 import { show } from "../arguments.js";
-import type { DatasetInfo, PrepareOptions, PrepareProgress } from "../data/prepare.js";
-import { DEFAULT_VAL_FRACTION, prepareDataset } from "../data/prepare.js";
+import type { DatasetInfo, PartInfo, PartNumber, PrepareOptions, PrepareProgress } from "../data/prepare.js";
+import { DEFAULT_VAL_FRACTION, mergeParts, prepareDataset, preparePart } from "../data/prepare.js";
 import { ConfigError } from "../errors.js";
 import { formatDuration } from "../report/format.js";
 import type { CliIo } from "./io.js";
@@ -39,13 +39,15 @@ interface Flags {
   val?: string[];
   valFraction?: number;
   dedup?: true;
+  part?: PartNumber;
+  merge?: string[];
 }
 
 export function registerPrepare(program: Command, io: CliIo): void {
   program
     .command("prepare")
     .description("turn text into token shards: .txt .md .jsonl .json .csv .parquet .arrow, also as .gz .zst .xz .bz2")
-    .argument("<files...>", 'files, folders, quoted patterns such as "**/*.jsonl", or - for standard input')
+    .argument("[files...]", 'files, folders, quoted patterns such as "**/*.jsonl", or - for standard input')
     .requiredOption("--out <dir>", "folder for the dataset; replaces an earlier dataset there")
     .option(
       "--text-field <name>",
@@ -63,17 +65,15 @@ export function registerPrepare(program: Command, io: CliIo): void {
       number,
     )
     .option("--val <files...>", "files with the documents of validation, instead of a share")
+    .option("--part <I/N>", "prepare the I-th of N parts, to be joined with --merge; needs --tokenizer", partNumber)
+    .option("--merge <dirs...>", "join the parts of a dataset, instead of reading files")
     .option("--dedup", "drop documents whose text is exactly that of an earlier one, or of one for validation")
     .action(async (files: string[], flags: Flags) => prepare(files, flags, io));
 }
 
 async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> {
-  const tokenizer = tokenizerOf(flags);
-  if (flags.tokenizer === undefined && flags.trainTokenizer === undefined) {
-    io.log(
-      `no tokenizer named: training one of ${DEFAULT_VOCAB} tokens (choose with --tokenizer or --train-tokenizer)`,
-    );
-  }
+  checkUse(files, flags);
+  const work = flags.merge === undefined ? preparation(files, flags, io) : merging(flags.merge, flags.out);
   const start = performance.now();
   const interrupt = new AbortController();
   const onInterrupt = (): void => {
@@ -85,23 +85,67 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
   for (const signal of signals) process.once(signal, onInterrupt);
   const progress = phaseProgress(io, flags.trainTokenizer ?? DEFAULT_VOCAB);
   try {
-    const options = {
-      files,
-      out: flags.out,
-      ...tokenizer,
-      ...given(flags, ["val", "valFraction", "textField", "endOfText", "dedup"]),
-      onNote: io.log,
-      onProgress: progress.update,
-      signal: interrupt.signal,
-    };
-    const info = await fromFlags("prepareDataset", flagOf, () => prepareDataset(options));
+    const info = await work({ onProgress: progress.update, signal: interrupt.signal });
     progress.stop();
     const seconds = (performance.now() - start) / 1000;
-    io.result(summary(flags.out, info, seconds), { out: flags.out, ...info, seconds });
+    const words = "part" in info ? partSummary(flags.out, info) : summary(flags.out, info);
+    io.result(`${words}\n${seconds.toFixed(1)} s`, { out: flags.out, ...info, seconds });
   } finally {
     progress.stop();
     for (const signal of signals) process.removeListener(signal, onInterrupt);
   }
+}
+
+/** What all ways of preparing are given. */
+type Watched = Required<Pick<PrepareOptions, "onProgress" | "signal">>;
+type Work = (watched: Watched) => Promise<DatasetInfo | PartInfo>;
+
+/** Checks the flags that exclude each other. @throws ConfigError */
+function checkUse(files: readonly string[], flags: Flags): void {
+  const { merge, part, tokenizer, out: _, ...rest } = flags;
+  if (merge === undefined) {
+    if (files.length === 0)
+      throw new ConfigError("files: expected files to prepare, or parts to --merge, but received none");
+    if (part !== undefined && tokenizer === undefined) {
+      throw new ConfigError(
+        "--part: expected --tokenizer beside it, as all parts need the same, but received none; train one first: " +
+          "prepare --train-tokenizer writes a tokenizer.json",
+      );
+    }
+    return;
+  }
+  const others = { ...rest, part, tokenizer };
+  const given =
+    Object.entries(others).find(([, value]) => value !== undefined)?.[0] ?? (files.length > 0 ? "files" : null);
+  if (given === null) return;
+  const name = given === "files" ? given : `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw new ConfigError(`--merge: expected --out alone beside it, as the parts say the rest, but received ${name}`);
+}
+
+function preparation(files: readonly string[], flags: Flags, io: CliIo): Work {
+  const tokenizer = tokenizerOf(flags);
+  if (flags.tokenizer === undefined && flags.trainTokenizer === undefined) {
+    io.log(
+      `no tokenizer named: training one of ${DEFAULT_VOCAB} tokens (choose with --tokenizer or --train-tokenizer)`,
+    );
+  }
+  const options = {
+    files,
+    out: flags.out,
+    ...tokenizer,
+    ...given(flags, ["val", "valFraction", "textField", "endOfText", "dedup"]),
+    onNote: io.log,
+  };
+  const { part } = flags;
+  return (watched) =>
+    part === undefined
+      ? fromFlags("prepareDataset", flagOf, () => prepareDataset({ ...options, ...watched }))
+      : fromFlags("preparePart", { ...flagOf, part: "--part" }, () => preparePart({ ...options, ...watched }, part));
+}
+
+function merging(parts: readonly string[], out: string): Work {
+  return (watched) =>
+    fromFlags("mergeParts", { parts: "--merge", out: "--out" }, () => mergeParts({ parts, out, ...watched }));
 }
 
 /** The option of `prepareDataset` that names the tokenizer or says how to train one. */
@@ -170,7 +214,14 @@ function note({ phase, bytes, totalBytes, documents, tokens }: PrepareProgress, 
   ].join(" | ");
 }
 
-function summary(out: string, info: DatasetInfo, seconds: number): string {
+function partSummary(out: string, { part, tokens, documents, own }: PartInfo): string {
+  return (
+    `${out}: part ${part.index} of ${part.of}: ${tokens} tokens from ${documents} documents in ${own[1] - own[0]} files; ` +
+    "join all parts with prepare --merge"
+  );
+}
+
+function summary(out: string, info: DatasetInfo): string {
   const { tokens, documents, passedOver, duplicates } = info;
   const without = passedOver.null + passedOver.empty;
   const held = {
@@ -189,12 +240,19 @@ function summary(out: string, info: DatasetInfo, seconds: number): string {
       ? []
       : [`records passed over: ${passedOver.null} with a null text, ${passedOver.empty} with an empty one`]),
     ...(duplicates === 0 ? [] : [`duplicates dropped: ${duplicates}`]),
-    `${seconds.toFixed(1)} s`,
   ].join("\n");
 }
 
 function appended(text: string, earlier: readonly string[] = []): string[] {
   return [...earlier, text];
+}
+
+function partNumber(text: string): PartNumber {
+  const [, index, of] = /^([1-9]\d*)\/([1-9]\d*)$/.exec(text) ?? [];
+  if (index === undefined || Number(index) > Number(of)) {
+    throw new InvalidArgumentError(`expected I/N, such as 1/4, with I from 1 to N but received ${show(text)}`);
+  }
+  return { index: Number(index), of: Number(of) };
 }
 
 function number(text: string): number {

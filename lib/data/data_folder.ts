@@ -55,7 +55,12 @@ async function readInfo(path: string): Promise<Partial<DatasetInfo> | null> {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new DataError(`${path}: expected an object but received ${show(json)}`);
   }
-  const { vocabSize, tokenizerSha256, endOfText, shards } = json as Record<string, unknown>;
+  const { vocabSize, tokenizerSha256, endOfText, shards, part } = json as Record<string, unknown>;
+  if (part !== undefined) {
+    throw new DataError(
+      `${path}: expected a whole dataset but received a part of one; join the parts: prepare --merge`,
+    );
+  }
   const wrong = (key: string, expected: string, value: unknown): never => {
     throw new DataError(`${path}: ${key}: expected ${expected} but received ${show(value)}`);
   };

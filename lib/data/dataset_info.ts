@@ -1,5 +1,10 @@
 /** `dataset.json`: what a prepared folder holds. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DATASET_JSON } from "./outfolder.js";
+import type { BytesPerToken } from "./shard.js";
 import type { ShardInfo, SplitName } from "./split.js";
+import type { Tokenizer } from "./tokenizer.js";
 
 /** A source file, as `dataset.json` has it. */
 export interface SourceInfo {
@@ -40,4 +45,22 @@ export interface DatasetInfo {
   /** The shards, those of training first, in order. */
   shards: readonly ShardInfo[];
   sources: readonly SourceInfo[];
+}
+
+/** The width of a tokenizer's ids. */
+export function bytesPerToken({ vocabSize }: Pick<Tokenizer, "vocabSize">): BytesPerToken {
+  return vocabSize <= 2 ** 16 ? 2 : 4;
+}
+
+/** The keys that follow from the tokenizer. */
+export function vocabularyOf(
+  tokenizer: Tokenizer,
+): Pick<DatasetInfo, "vocabSize" | "endOfTextId" | "endOfText" | "dtype"> {
+  const { vocabSize, endOfTextId, endOfText } = tokenizer;
+  return { vocabSize, endOfTextId, endOfText, dtype: bytesPerToken(tokenizer) === 2 ? "uint16" : "uint32" };
+}
+
+/** Writes a folder's dataset.json. */
+export async function writeInfo(folder: string, info: object): Promise<void> {
+  await writeFile(join(folder, DATASET_JSON), `${JSON.stringify(info, null, 2)}\n`, { flush: true });
 }

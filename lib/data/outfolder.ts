@@ -22,12 +22,15 @@ export const UNFINISHED = ".prepare";
 /** The file that comes last, and makes a folder a dataset. */
 export const DATASET_JSON = "dataset.json";
 
+/** The lengths of the documents of a part. */
+export const PART_LENGTHS = "part.lengths";
+
 const LOCK = "prepare.lock";
 
 /** Names of the files that make up a dataset. */
-const SHARD_FILE = /^(train|val)_\d{6,}\.bin$/;
+const SHARD_FILE = /^(train|val|part)_\d{6,}\.bin$/;
 const isDatasetFile = (name: string): boolean =>
-  SHARD_FILE.test(name) || name === DATASET_JSON || name === TOKENIZER_JSON || TOKENIZER_COMPANIONS.includes(name);
+  SHARD_FILE.test(name) || [DATASET_JSON, PART_LENGTHS, TOKENIZER_JSON, ...TOKENIZER_COMPANIONS].includes(name);
 
 /** Names that do not matter: what `prepare` leaves when it is killed, and the root of an ext4 file system. */
 const ignored = (name: string): boolean => name === UNFINISHED || name.startsWith(LOCK) || name === "lost+found";

@@ -25,14 +25,14 @@ export interface ShardInfo {
 /** Writes a stream of tokens into shards of at most `shardTokens` tokens. */
 export class SplitWriter {
   readonly #folder: string;
-  readonly #name: SplitName;
+  readonly #name: SplitName | "part";
   readonly #bytesPerToken: BytesPerToken;
   readonly #shardTokens: number;
   readonly #written: WrittenShard[] = [];
   #shard: ShardWriter | undefined;
   #tokenCount = 0;
 
-  constructor(folder: string, name: SplitName, bytesPerToken: BytesPerToken, shardTokens: number) {
+  constructor(folder: string, name: SplitName | "part", bytesPerToken: BytesPerToken, shardTokens: number) {
     this.#folder = folder;
     this.#name = name;
     this.#bytesPerToken = bytesPerToken;

@@ -91,7 +91,7 @@ describe("nextpatch prepare", () => {
     );
     await expect(run("%/a.jsonl", ...out, "--val-fraction", "a")).rejects.toThrow(/expected a number but received "a"/);
     await expect(run("%/a.jsonl")).rejects.toThrow(CommanderError);
-    await expect(run(...out)).rejects.toThrow(/missing required argument 'files'/);
+    await expect(run(...out)).rejects.toThrow(/files: expected files to prepare/);
     expect(existsSync(join(folder, "out"))).toBe(false);
     expect(process.listenerCount("SIGINT")).toBe(0);
   });

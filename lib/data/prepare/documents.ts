@@ -29,7 +29,16 @@ export class Documents {
   /** Tokens written so far, for the progress. */
   tokens = 0;
 
-  constructor(options: CheckedOptions, train: readonly Source[], val: readonly Source[]) {
+  /** The positions of the sources that are read. */
+  readonly #own: readonly number[];
+
+  /** @param own the first of the sources that are read, and the one behind the last; default: all */
+  constructor(
+    options: CheckedOptions,
+    train: readonly Source[],
+    val: readonly Source[],
+    own: readonly [begin: number, end: number] = [0, train.length + val.length],
+  ) {
     this.#options = options;
     this.#inputs = [
       ...train.map((source) => ({ source, split: "train" as const })),
@@ -41,7 +50,8 @@ export class Documents {
       documents: 0,
       ...(split === "val" ? { split } : {}),
     }));
-    const all = [...train, ...val];
+    this.#own = [...this.#inputs.keys()].slice(...own);
+    const all = [...train, ...val].slice(...own);
     this.totalBytes = all.every(({ isFile }) => isFile)
       ? all.reduce((sum, { bytes }) => sum + bytes, 0)
       : Number.POSITIVE_INFINITY;
@@ -85,7 +95,7 @@ export class Documents {
     let kept = -1;
     let dropped = false;
     let split: SplitName = "train";
-    for await (const text of this.#read(phase, [...this.#inputs.keys()], { documents: 0, bytes: 0 })) {
+    for await (const text of this.#read(phase, this.#own, { documents: 0, bytes: 0 })) {
       if (text.first) {
         dropped = this.#duplicates.has(next[text.split]++);
         if (!dropped && text.split === "train") kept++;
@@ -94,6 +104,12 @@ export class Documents {
       }
       if (!dropped) yield { ...text, split };
     }
+  }
+
+  /** Tells the progress that all has been encoded. */
+  done(documents: number): void {
+    const bytes = this.#own.reduce((sum, source) => sum + this.sources[source]!.bytes, 0);
+    this.#options.onProgress?.({ phase: "encode", bytes, totalBytes: bytes, documents, tokens: this.tokens });
   }
 
   async *#read(

@@ -1,0 +1,139 @@
+/**
+ * Datasets that several machines prepare: a part on each, joined afterwards.
+ *
+ * Which documents are held out, and where shards end, follows from what comes before, which a part does not read. So a
+ * part holds all its documents in order, undivided, with the length of each; joining them goes through the same code as
+ * preparing them in one piece, and gives the same bytes.
+ */
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { Arguments } from "../../arguments.js";
+import { DataError } from "../../errors.js";
+import { bytesPerToken, type DatasetInfo, type SourceInfo, vocabularyOf, writeInfo } from "../dataset_info.js";
+import { encodeDocuments } from "../encode/encode_documents.js";
+import { checkOutFolder, PART_LENGTHS, writeFolderAside } from "../outfolder.js";
+import { findSources, type Source } from "../sources.js";
+import { type ShardInfo, SplitWriter } from "../split.js";
+import { Tokenizer } from "../tokenizer.js";
+import { tokenizerPath } from "../tokenizer_files.js";
+import { Documents } from "./documents.js";
+import { LengthWriter } from "./lengths.js";
+import { checkOptions, type PrepareOptions } from "./options.js";
+import { writeTokenizer } from "./tokenizer_copy.js";
+
+/** Which part it is. */
+export interface PartNumber {
+  /** From 1 on. */
+  readonly index: number;
+  readonly of: number;
+}
+
+/** The dataset.json of a part. */
+export interface PartInfo
+  extends Pick<
+    DatasetInfo,
+    "vocabSize" | "endOfTextId" | "endOfText" | "dtype" | "passedOver" | "valFraction" | "tokenizerSha256"
+  > {
+  readonly part: PartNumber;
+  readonly shardTokens: number;
+  readonly textField: string | null;
+  readonly tokens: number;
+  readonly documents: number;
+  /** UTF-8 bytes of the documents. */
+  readonly bytes: number;
+  readonly shards: readonly ShardInfo[];
+  /** SHA-256 of the file of lengths. */
+  readonly lengthsSha256: string;
+  /** All sources of the dataset; `documents` is 0 in those of other parts. */
+  readonly sources: readonly SourceInfo[];
+  /** The sources of this part: the first, and the one behind the last. */
+  readonly own: readonly [begin: number, end: number];
+}
+
+/**
+ * Prepares a part of a dataset: a run of its source files, about an equal share of their bytes.
+ * @param options as of `prepareDataset`, the same for all parts; with `tokenizerPath`, without `dedup`
+ * @throws TypeError or RangeError for a wrong option; ConfigError, DataError as `prepareDataset`, and for fewer files than
+ *   parts or standard input
+ */
+export async function preparePart(options: PrepareOptions, part: PartNumber): Promise<PartInfo> {
+  const check = new Arguments("preparePart");
+  const checked = checkOptions(check, options);
+  const { index, of } = check.object("part", part);
+  check.wholeNumber("part.of", of, 1);
+  check.wholeNumber("part.index", index, 1, of);
+  if (checked.tokenizerPath === undefined) {
+    check.fail(RangeError, "options", "a tokenizerPath, as all parts need the same tokenizer,", "one to train");
+  }
+  if (checked.dedup) check.fail(RangeError, "dedup", "false, as a part does not know the others,", "true");
+  const train = await findSources(checked.files);
+  const val = await findSources(checked.val);
+  for (const note of [...train.notes, ...val.notes]) options.onNote?.(note);
+  const own = ownSources([...train.sources, ...val.sources], part);
+  await checkOutFolder(options.out);
+  const { tokenizerPath: path, endOfText } = checked;
+  const tokenizer = await Tokenizer.fromFile(path!, endOfText === undefined ? {} : { endOfText });
+  const documents = new Documents(checked, train.sources, val.sources, own);
+  return writeFolderAside(options.out, async (folder) => {
+    const writer = new SplitWriter(folder, "part", bytesPerToken(tokenizer), checked.shardTokens);
+    const lengths = await LengthWriter.create(join(folder, PART_LENGTHS));
+    try {
+      let [count, bytes] = [0, 0];
+      for await (const pieces of encodeDocuments(documents.texts("encode"), tokenizer, availableParallelism())) {
+        for (const { piece, ids } of pieces) {
+          const size = Buffer.byteLength(piece.text);
+          if (!piece.continues) count++;
+          bytes += size;
+          await lengths.add(piece.continues, ids.length, size);
+          await writer.write(ids);
+        }
+        documents.tokens = writer.tokenCount;
+      }
+      documents.done(count);
+      await writer.finish();
+      const info: PartInfo = {
+        part: { index, of },
+        ...vocabularyOf(tokenizer),
+        tokens: writer.tokenCount,
+        documents: count,
+        bytes,
+        passedOver: documents.passedOver,
+        valFraction: checked.valFraction,
+        shardTokens: checked.shardTokens,
+        textField: checked.textField ?? null,
+        tokenizerSha256: tokenizer.hash,
+        shards: await writer.shards(),
+        lengthsSha256: await lengths.finish(),
+        sources: documents.sources,
+        own,
+      };
+      await writeTokenizer(folder, tokenizer.json, await tokenizerPath(path!));
+      await writeInfo(folder, info);
+      return info;
+    } catch (error) {
+      await Promise.all([writer.abort(), lengths.abort()]);
+      checked.signal?.throwIfAborted();
+      throw error;
+    }
+  });
+}
+
+/** The sources of a part: each has at least one, and they are cut where the shares of bytes come closest. */
+function ownSources(sources: readonly Source[], { index, of }: PartNumber): [begin: number, end: number] {
+  const pipe = sources.find(({ isFile }) => !isFile);
+  if (pipe !== undefined)
+    throw new DataError(`${pipe.file}: expected files, as each part reads its own, but received a pipe`);
+  if (sources.length < of) {
+    throw new DataError(`expected at least ${of} source files, one for each part, but received ${sources.length}`);
+  }
+  const starts = [0];
+  for (const { bytes } of sources) starts.push(starts.at(-1)! + bytes);
+  const total = starts.at(-1)!;
+  const bounds = [0];
+  for (let part = 1; part < of; part++) {
+    const after = starts.findIndex((start) => start >= (total * part) / of);
+    bounds.push(Math.min(Math.max(after, bounds.at(-1)! + 1), sources.length - (of - part)));
+  }
+  bounds.push(sources.length);
+  return [bounds[index - 1]!, bounds[index]!];
+}
