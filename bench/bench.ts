@@ -1,6 +1,10 @@
 /**
  * `npm run bench`: kernels and training steps; `npm run bench -- prepare`: text to token shards; `npm run bench -- loader`:
- * reading them.
+ * reading them; `npm run bench -- eval`: scores of tasks.
  */
-const [, , name = ""] = process.argv;
-await import(["prepare", "loader"].includes(name) ? `./${name}.js` : "./run.js");
+const others: Readonly<Record<string, string>> = {
+  prepare: "./prepare.js",
+  loader: "./loader.js",
+  eval: "./score.js",
+};
+await import(others[process.argv[2] ?? ""] ?? "./run.js");

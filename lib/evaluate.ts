@@ -1,9 +1,7 @@
 import { Arguments } from "./arguments.js";
-import { checkPatterns, type ShardPattern, TokenDataset } from "./data/dataset.js";
-import { checkData, checkTokenizer, type IdentifiedData, identifyData } from "./data/identity.js";
-import { knownTokenizer } from "./data/known_tokenizer.js";
-import { verifyDataset } from "./data/verify_data.js";
+import { checkPatterns, type ShardPattern } from "./data/dataset.js";
 import { DataError } from "./errors.js";
+import { openData } from "./evaluate/open_data.js";
 import { Tensor } from "./native.js";
 import { BlockLoss, blockBatches, blockRanges, blocksPerPass } from "./nn/block_loss.js";
 import { checkModel, type Llama } from "./nn/llama.js";
@@ -53,11 +51,7 @@ const positionsPerPass = 4096;
 export async function evaluate(model: Llama, options: EvaluateOptions): Promise<EvaluationResult> {
   const { data, patchSize, sequenceLength, verifyData, log, onProgress } = check(model, options);
   const { config, device, parameters } = model;
-  await using dataset = await TokenDataset.open(data);
-  const identity = await identifyData([dataset], log);
-  if (model.folder !== null) checkTokenizer(identity, await knownTokenizer(model.folder));
-  checkData(identity, config.vocab_size);
-  if (verifyData) await verify(dataset, identity, config.vocab_size, log);
+  await using dataset = await openData(model, data, verifyData, log);
   const blockTokens = patchSize * sequenceLength;
   const blocks = Math.floor(dataset.tokenCount / blockTokens);
   if (blocks === 0) {
@@ -96,19 +90,6 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
     await device.synchronize();
     memory.dispose();
   }
-}
-
-async function verify(
-  dataset: TokenDataset,
-  { shards }: IdentifiedData,
-  vocabulary: number,
-  log: (message: string) => void,
-): Promise<void> {
-  let hashed = 0;
-  await verifyDataset(dataset, shards[0]!, vocabulary, (_path, _bytes, withHash) => {
-    if (withHash) hashed++;
-  });
-  log(`data verified: ${hashed} of ${dataset.shards.length} shards have their hash`);
 }
 
 /** The options with their defaults, before anything is opened. */

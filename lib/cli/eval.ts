@@ -1,17 +1,10 @@
-/** `nextpatch eval`: the mean loss of a model on token shards. */
+/** `nextpatch eval`: the mean loss of a model on token shards; eval_kinds.ts has what else it computes. */
 import type { Command } from "commander";
 import { evaluate } from "../evaluate.js";
-import { loadModel, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
+import { loadModel, wholeNumber, withPlacement } from "./arguments.js";
+import { type EvalFlags, runKind, withKinds } from "./eval_kinds.js";
 import type { CliIo } from "./io.js";
 import { fromFlags } from "./usage.js";
-
-interface Flags extends PlacementFlags {
-  readonly model: string;
-  readonly data: string[];
-  readonly patchSize: number;
-  readonly sequenceLength?: number;
-  readonly verifyData?: boolean;
-}
 
 /** The flags that `evaluate` gets its options from. */
 const flagOf = { data: "--data", patchSize: "--patch-size", sequenceLength: "--sequence-length" };
@@ -19,16 +12,19 @@ const flagOf = { data: "--data", patchSize: "--patch-size", sequenceLength: "--s
 export function registerEval(program: Command, io: CliIo): void {
   const command = program
     .command("eval")
-    .description("compute a model's mean loss over consecutive blocks of K * T tokens (a remainder is dropped)")
+    .description(
+      "compute a model's mean loss over consecutive blocks of K * T tokens (a remainder is dropped), or score tasks or text",
+    )
     .requiredOption("--model <dir>", "model folder")
-    .requiredOption("--data <file.bin...>", "token shards: files or patterns")
+    .option("--data <file.bin...>", "token shards: files or patterns")
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
     .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(1))
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
-  withPlacement(command).action(async (flags: Flags) => {
+  withPlacement(withKinds(command)).action(async (flags: EvalFlags) => {
+    if (await runKind(flags, io)) return;
     using model = await loadModel(flags, io);
     const progress = io.progress("eval");
-    const { data, patchSize, sequenceLength, verifyData = false } = flags;
+    const { data = [], patchSize, sequenceLength, verifyData = false } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };
     const onProgress = (done: number, of: number) => progress.update(done, of, `block ${done}/${of}`);
     const options = { data, patchSize, ...length, verifyData, log: io.log, onProgress };

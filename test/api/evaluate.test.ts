@@ -79,7 +79,7 @@ describe.each(backends)("evaluate on %s", (backend) => {
     }
     await refused(
       { data: null as never },
-      "evaluate: data: expected a path, a pattern, or an array of them but received",
+      "evaluate: data: expected a string or an array of one or more but received",
     );
     await refused({ data: [null] as never }, "evaluate: data[0]: expected a string but received null");
     await refused({ onProgress: "print" as never }, "evaluate: onProgress: expected a function but received");

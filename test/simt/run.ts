@@ -35,6 +35,7 @@ const uses = [
   "test/compare/backends.test.ts",
   ...["parity", "decoder", "accumulation", "folder"].map((name) => `test/nn/${name}.test.ts`),
   "test/api/kernels_entry.test.ts",
+  "test/evaluate/score.test.ts",
   "test/bench/bench_kernels.test.ts",
   ...["process", "arguments", "device", "graph", "tensor"].map((name) => `test/binding/${name}.test.ts`),
 ];

@@ -40,6 +40,8 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const shape = { ...runConfig.model!, vocab_size: 257, max_position_embeddings: 64 };
   const model = api.Llama.create(shape, placement);
   const tokenizer = await api.Tokenizer.fromFile(path("tokenizer.json"));
+  const part = { files: [path("text/a.txt")], out: path("part"), tokenizerPath: path("tokenizer.json") };
+  await api.preparePart(part, { index: 1, of: 1 });
   await model.save(path("model"), { tokenizer: { path: path("tokenizer.json"), endOfText: "e", maxLength: 64 } });
   const dataset = await api.TokenDataset.open(path("train.bin"));
   const blocks = { dataset, blockTokens: 16, unitTokens: 64, vocabSize: 96, seed: 1 };
@@ -72,6 +74,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const options = (of: NonNullable<PublicCall["options"]>["of"]) => ({ name: "options", optional: true, of });
   const required = (name: string, of: NonNullable<PublicCall["options"]>["of"]) => ({ name, optional: false, of });
 
+  const scoreItem = { query: "a", choices: [" a", " b"], gold: 1 };
   const devices = { ...word("cpu"), takes: ["string", "undefined"] } as const;
   const place = { device: devices, precision: optional(word("fp32")) };
   const sampling = {
@@ -192,7 +195,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       name: "BlockLoader",
       arguments: {},
       options: required("options", {
-        dataset: made(dataset),
+        dataset: { ...made(dataset, [[]]), takes: ["array"], kinds: [[3]] },
         blockTokens: whole(16, 1, 48),
         unitTokens: whole(64, 1),
         vocabSize: whole(96, 1),
@@ -205,6 +208,25 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       name: "BlockLoader.next",
       arguments: { count: whole(1, 1, 2 ** 40) },
       call: (count: number) => loader.next(count),
+    },
+    {
+      name: "preparePart",
+      arguments: {
+        options: object({ files: [path("text/a.txt")], out: path("again"), tokenizerPath: path("tokenizer.json") }),
+        part: object({ index: 1, of: 1 }),
+      },
+      call: api.preparePart,
+    },
+    {
+      name: "mergeParts",
+      arguments: {},
+      options: required("options", {
+        parts: { ...made([path("part")], [[]]), takes: ["array"], kinds: [[3], [path("part"), null], "x"] },
+        out: text(path("joined")),
+        onProgress: callback,
+        signal,
+      }),
+      call: api.mergeParts,
     },
     {
       name: "prepareDataset",
@@ -287,9 +309,62 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         data: { ...made(path("val.bin"), [[]]), takes: ["string", "array"], kinds: [[3]] },
         patchSize: optional(whole(1, 1)),
         sequenceLength: optional(whole(8, 2, 65)),
+        verifyData: optional(flag(true)),
+        log: callback,
         onProgress: callback,
       }),
       call: api.evaluate,
+    },
+    {
+      name: "activations",
+      arguments: { model: made(model) },
+      options: required("options", {
+        data: { ...made(path("val.bin"), [[]]), takes: ["string", "array"], kinds: [[3]] },
+        patchSize: optional(whole(1, 1)),
+        sequenceLength: optional(whole(8, 1, 65)),
+        sequences: optional(whole(1, 1)),
+        threshold: optional(number(0.5, -1, Number.NaN, Number.POSITIVE_INFINITY)),
+        verifyData: optional(flag(true)),
+        log: callback,
+        onProgress: callback,
+      }),
+      call: api.activations,
+    },
+    {
+      name: "score",
+      arguments: {
+        model: made(model),
+        tokenizer: made(tokenizer),
+        items: {
+          value: [scoreItem],
+          takes: ["array"],
+          kinds: [[3], [null], [{ ...scoreItem, query: 3 }], [{ ...scoreItem, choices: [" a", 3] }]],
+          range: [[{ ...scoreItem, gold: 2 }], [{ ...scoreItem, choices: [" a"] }], [{ ...scoreItem, task: "" }]],
+        },
+      },
+      options: options({
+        shots: optional(made({ count: 1, items: [scoreItem] }, [{ count: -1, items: [] }])),
+        name: optional(text("items")),
+        nameOf: callback,
+        onProgress: callback,
+      }),
+      call: api.score,
+    },
+    {
+      name: "scoreText",
+      arguments: {
+        model: made(model),
+        tokenizer: made(tokenizer),
+        documents: { value: ["a b"], takes: ["array"], kinds: [[3]] },
+      },
+      options: options({ stride: optional(whole(8, 1, 65)), onProgress: callback }),
+      call: api.scoreText,
+    },
+    {
+      name: "convertTask",
+      arguments: { name: { ...text("arc"), range: ["boolq"] }, file: text(path("arc.jsonl")) },
+      options: options({ task: optional(text("a")), describe: optional({ ...text("first"), range: ["last"] }) }),
+      call: api.convertTask,
     },
     {
       name: "generate",
