@@ -77,10 +77,7 @@ describe.each(backends)("evaluate on %s", (backend) => {
     for (const patchSize of [0, -1, 1.5, NaN, "1" as never, null as never]) {
       await refused({ patchSize }, "evaluate: patchSize: expected a whole number of at least 1 but received");
     }
-    await refused(
-      { data: null as never },
-      "evaluate: data: expected a string or an array of one or more but received",
-    );
+    await refused({ data: null as never }, "evaluate: data: expected a string or an array of one or more but received");
     await refused({ data: [null] as never }, "evaluate: data[0]: expected a string but received null");
     await refused({ onProgress: "print" as never }, "evaluate: onProgress: expected a function but received");
     await expect(evaluate(zero, null as never)).rejects.toThrow(
