@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
 import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
+import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
 import type { CliIo } from "./io.js";
 import { checkModelFolder } from "./usage.js";
@@ -24,8 +25,11 @@ export function withPlacement(command: Command): Command {
 
 /** The model that `--model` names, on the device that the flags name. */
 export async function loadModel(flags: PlacementFlags & { readonly model: string }, io: CliIo): Promise<Llama> {
-  checkModelFolder(flags.model);
-  return Llama.load(flags.model, openPlacement(flags, io));
+  const model = await Llama.load(checkModelFolder(flags.model), openPlacement(flags, io));
+  if (model.unasked.length > 0) {
+    io.log(`${model.folder}: passing over tensors that are none of the model's: ${listNames(model.unasked)}`);
+  }
+  return model;
 }
 
 /** Flags that change a config's keys. */

@@ -15,7 +15,7 @@ export function registerEval(program: Command, io: CliIo): void {
     .description(
       "compute a model's mean loss over consecutive blocks of K * T tokens (a remainder is dropped), or score tasks or text",
     )
-    .requiredOption("--model <dir>", "model folder")
+    .requiredOption("--model <dir>", "model folder, or org/name in Hugging Face's cache")
     .option("--data <file.bin...>", "token shards: files or patterns")
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
     .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(1))

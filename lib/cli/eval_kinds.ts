@@ -167,7 +167,7 @@ async function withModel<T>(
   operation: "score" | "scoreText",
   run: (model: Llama, tokenizer: Tokenizer, onProgress: OnProgress) => Promise<T>,
 ): Promise<T> {
-  const tokenizer = await Tokenizer.fromFile(join(flags.model, "tokenizer.json"));
+  const tokenizer = await Tokenizer.fromFile(join(checkModelFolder(flags.model), "tokenizer.json"));
   using model = await loadModel(flags, io);
   const progress = io.progress("eval");
   const onProgress: OnProgress = (done, of) => progress.update(done, of, `token ${done}/${of}`);

@@ -13,7 +13,7 @@ export function registerExport(program: Command, io: CliIo): void {
   program
     .command("export")
     .description("write a model as one file for llama.cpp and the programs built on it")
-    .requiredOption("--model <dir>", "model folder, with its tokenizer.json")
+    .requiredOption("--model <dir>", "model folder, with its tokenizer.json, or org/name in Hugging Face's cache")
     .addOption(new Option("--format <format>", "format of the file").choices(["gguf"]).makeOptionMandatory())
     .requiredOption("--out <file>", "file to write; replaces an earlier export of that name")
     .action(async ({ model, out }: Flags) => {

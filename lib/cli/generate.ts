@@ -31,7 +31,7 @@ export function registerGenerate(program: Command, io: CliIo): void {
   const command = program
     .command("generate")
     .description("continue a text")
-    .requiredOption("--model <dir>", "model folder, with its tokenizer.json")
+    .requiredOption("--model <dir>", "model folder, with its tokenizer.json, or org/name in Hugging Face's cache")
     .requiredOption("--prompt <text>", "the text to continue")
     .option("--max-tokens <N>", "most tokens to add", wholeNumber(1), 128)
     .option(
@@ -49,9 +49,9 @@ export function registerGenerate(program: Command, io: CliIo): void {
     )
     .option("--seed <seed>", "seed of the sampling; the same seed gives the same text", wholeNumber(0), 1);
   withPlacement(command).action(async (flags: Flags) => {
-    checkModelFolder(flags.model, "tokenizer.json");
+    const folder = checkModelFolder(flags.model, "tokenizer.json");
     using model = await loadModel(flags, io);
-    const tokenizer = await Tokenizer.fromFile(join(flags.model, "tokenizer.json"));
+    const tokenizer = await Tokenizer.fromFile(join(folder, "tokenizer.json"));
     const stream = !io.json && process.stdout.isTTY;
     if (stream) process.stdout.write(flags.prompt);
     const onText = stream ? { onText: (text: string) => void process.stdout.write(text) } : {};

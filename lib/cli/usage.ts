@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isArgumentError } from "../arguments.js";
 import { ConfigError } from "../errors.js";
+import { modelFolder } from "../hf/hub_cache.js";
 
 /**
  * Calls a library function with values from flags. An argument error for a value from a flag becomes a ConfigError that
@@ -28,14 +29,21 @@ export async function fromFlags<T>(
 }
 
 /**
- * Checks that the folder of `--model` exists and has a file that the command needs. A wrong name is wrong usage; a
- * fault inside the files is a failure.
+ * The folder that `--model` names, itself or as `org/name` in Hugging Face's cache. It exists and has a file that the
+ * command needs: a wrong name is wrong usage, a fault inside the files is a failure.
  */
-export function checkModelFolder(folder: string, file?: "tokenizer.json"): void {
+export function checkModelFolder(name: string, file?: "tokenizer.json"): string {
+  let folder: string;
+  try {
+    folder = modelFolder(name);
+  } catch (cause) {
+    throw new ConfigError(`--model: ${(cause as Error).message}`, { cause });
+  }
   if (!existsSync(folder)) {
     throw new ConfigError(`--model: expected a model folder but received ${folder}, which does not exist`);
   }
   if (file !== undefined && !existsSync(join(folder, file))) {
     throw new ConfigError(`--model: expected a model folder with its ${file} but received ${folder}, which has none`);
   }
+  return folder;
 }

@@ -133,7 +133,10 @@ export const runConfigSchema = z.strictObject({
       seed: z.int().min(0).optional().describe("Seed of a random initialisation. Default: the run's seed."),
       from: text
         .optional()
-        .describe("A Hugging Face model folder to continue from, relative to the working directory."),
+        .describe(
+          "A Hugging Face model folder to continue from, relative to the working directory; or org/name of a model in " +
+            "Hugging Face's cache on this machine (`hf download org/name` puts it there).",
+        ),
     })
     .prefault({})
     .describe("Where the initial weights come from: a seed or a checkpoint."),

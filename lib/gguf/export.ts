@@ -1,8 +1,10 @@
 /** Export of a Hugging Face model folder as one GGUF file, for llama.cpp and programs built on it. */
 import { Arguments } from "../arguments.js";
 import { CheckpointTensors } from "../hf/checkpoint_tensors.js";
+import { modelFolder } from "../hf/hub_cache.js";
 import { readModelConfig } from "../hf/model_config.js";
 import { parameterCount } from "../hf/names.js";
+import { checkUnasked } from "../hf/unasked_tensors.js";
 import { type GgmlType, ggufTensorBytes } from "./format.js";
 import { generalMetadata, llamaMetadata } from "./metadata.js";
 import { type GgufTensor, ggufTensors } from "./tensors.js";
@@ -34,9 +36,10 @@ export interface GgufExport {
  * checkpoint's element type; one tensor at a time is in memory. The file is written under a temporary name, synced and
  * renamed.
  *
- * The tokenizer must be a byte-level BPE, such as `prepareDataset` trains. An exported model begins a prompt with the
- * end-of-text token, as `generate` does, if that is its token to begin with.
- * @param folder a Hugging Face folder of a `LlamaForCausalLM`, such as a run's `model/`
+ * The tokenizer must be a byte-level BPE, such as `prepareDataset` trains. A prompt begins and ends as its post-processor
+ * says, as in `generate`.
+ * @param folder a Hugging Face folder of a `LlamaForCausalLM`, such as a run's `model/`, or `org/name` of one in Hugging
+ *   Face's cache
  * @param file the file to write; its name without `.gguf` becomes the model's. An earlier GGUF file is replaced
  * @throws TypeError for a wrong argument; ConfigError if `file` exists and is not a GGUF file
  * @throws CheckpointError if the folder is missing or not a complete Llama with its tokenizer, or llama.cpp has no
@@ -49,11 +52,13 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
   const { onProgress, signal } = check.object("options", options);
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
-  const config = await readModelConfig(folder);
+  const path = modelFolder(folder);
+  const config = await readModelConfig(path);
   await checkGgufTarget(file);
-  const tokenizer = await tokenizerMetadata(folder, config);
-  const source = await CheckpointTensors.open(folder);
+  const tokenizer = await tokenizerMetadata(path, config);
+  const source = await CheckpointTensors.open(path);
   try {
+    await checkUnasked(source, config);
     const tensors = ggufTensors(config, source);
     const dtype = mostlyOf(tensors);
     const metadata = { ...generalMetadata(file, dtype), ...llamaMetadata(config), ...tokenizer };

@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { show } from "../arguments.js";
 import { CheckpointError, unusable } from "../errors.js";
+import { foreignFolder } from "./foreign_folder.js";
 import { parseCheckpointJson } from "./model_config.js";
 import type { Parameter } from "./names.js";
 import { SafetensorsFile, type TensorInfo } from "./safetensors.js";
@@ -34,7 +35,8 @@ export class CheckpointTensors {
     }
     const index = join(folder, indexFile);
     if (!existsSync(index)) {
-      throw new CheckpointError(`${folder}: expected ${singleFile} or ${indexFile} but received neither`);
+      const received = foreignFolder(folder) ?? "neither";
+      throw new CheckpointError(`${folder}: expected ${singleFile} or ${indexFile} but received ${received}`);
     }
     return CheckpointTensors.openIndex(folder, await readWeightMap(index), index);
   }

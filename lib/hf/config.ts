@@ -35,6 +35,7 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
   fields.mustBe("attention_bias", false);
   fields.mustBe("mlp_bias", false);
   fields.mustBe("attention_dropout", 0);
+  refuseQuantized(fields);
 
   const hidden = fields.positiveInteger("hidden_size", 4096);
   const heads = fields.positiveInteger("num_attention_heads", 32);
@@ -79,6 +80,14 @@ function keysRead(): string[] {
   );
   readLlamaConfig(asked, () => undefined);
   return [...keys];
+}
+
+/** Weights of fewer bits have other tensors, and mean nothing without the method that made them. */
+function refuseQuantized(fields: Fields): void {
+  if (!fields.has("quantization_config")) return;
+  const { quant_method: method } = fields.get("quantization_config") as { quant_method?: unknown };
+  const received = typeof method === "string" ? `those of ${method}` : "quantised ones";
+  fields.report("quantization_config", `expected weights in fp32, bf16 or fp16 but received ${received}`);
 }
 
 function checkHeads(config: LlamaConfig, fields: Fields): void {

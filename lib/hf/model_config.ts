@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, unusable } from "../errors.js";
 import { parseLlamaConfig } from "./config.js";
+import { foreignFolder, isAdapter } from "./foreign_folder.js";
 import type { LlamaConfig } from "./llama_config.js";
 
 /**
@@ -13,6 +14,9 @@ import type { LlamaConfig } from "./llama_config.js";
 export async function readModelConfig(folder: string): Promise<LlamaConfig> {
   if (!existsSync(folder)) {
     throw new CheckpointError(`${folder}: expected a model folder but received a folder that does not exist`);
+  }
+  if (isAdapter(folder)) {
+    throw new CheckpointError(`${folder}: expected a model's configuration but received ${foreignFolder(folder)}`);
   }
   const path = join(folder, "config.json");
   const text = await readFile(path, "utf8").catch((cause: unknown) => {

@@ -3,6 +3,7 @@
  * The format's rules are in safetensors_header.ts.
  */
 import { type FileHandle, open, rm } from "node:fs/promises";
+import { isLfsPointer } from "../data/sources/magic.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { bitsPerElement, byteSize, type SafetensorsDtype } from "./dtypes.js";
 import { maxHeaderBytes, metadataKey, parseHeader, type TensorEntry } from "./safetensors_header.js";
@@ -46,6 +47,11 @@ export class SafetensorsFile {
       const { size } = facts;
       if (size < 8) {
         throw new CheckpointError(`${path}: expected at least the 8 bytes of the header's length but received ${size}`);
+      }
+      if (isLfsPointer(await readAt(handle, 0, Math.min(size, 64), path))) {
+        throw new CheckpointError(
+          `${path}: expected a safetensors file but received a Git LFS pointer to it; fetch it with: git lfs pull`,
+        );
       }
       const headerBytes = new DataView((await readAt(handle, 0, 8, path)).buffer).getBigUint64(0, true);
       if (headerBytes > BigInt(maxHeaderBytes)) {

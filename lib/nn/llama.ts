@@ -1,9 +1,10 @@
 import { Arguments } from "../arguments.js";
 import { checkDevice, checkPrecision, Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
 import { parseLlamaConfig } from "../hf/config.js";
+import { modelFolder } from "../hf/hub_cache.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterCount } from "../hf/names.js";
-import { type ModelFolderExtras, readModelFolder, writeModelFolder } from "./model_folder.js";
+import { type ModelFolderExtras, type ModelSource, readModelFolder, writeModelFolder } from "./model_folder.js";
 import { Parameters } from "./parameters.js";
 
 /** The device of a model and the precision it computes in; both default to `auto`. */
@@ -25,6 +26,8 @@ export class Llama {
     readonly ends: readonly number[],
     /** The folder that it was loaded from; null: it was not. */
     readonly folder: string | null,
+    /** Tensors in that folder that are none of the model's, such as a vision tower's. */
+    readonly unasked: readonly string[],
   ) {}
 
   /**
@@ -37,23 +40,25 @@ export class Llama {
     const check = new Arguments("Llama.create");
     const { seed = 0 } = checkPlacement(check, options);
     check.wholeNumber("seed", seed, 0);
-    const model = Llama.place(parseLlamaConfig(config, "model"), [], null, options);
+    const model = Llama.place(parseLlamaConfig(config, "model"), null, null, options);
     model.parameters.initialize(seed);
     return model;
   }
 
   /**
    * A model from a Hugging Face folder: `config.json` and `model.safetensors` (one file or an index of several).
-   * @throws TypeError or RangeError for a wrong argument; CheckpointError if the folder is missing, damaged, or holds
-   *   another architecture; DeviceError, OutOfMemoryError
+   * @param folder the folder, or `org/name` of a model in Hugging Face's cache; nothing is fetched
+   * @throws TypeError or RangeError for a wrong argument; CheckpointError if the folder is missing, damaged, holds
+   *   another architecture, or a tensor that would change what the model computes; DeviceError, OutOfMemoryError
    */
   static async load(folder: string, options: Placement = {}): Promise<Llama> {
     const check = new Arguments("Llama.load");
     check.string("folder", folder);
     checkPlacement(check, options);
-    const source = await readModelFolder(folder);
+    const path = modelFolder(folder);
+    const source = await readModelFolder(path);
     try {
-      const model = Llama.place(source.config, source.ends, folder, options);
+      const model = Llama.place(source.config, path, source, options);
       try {
         await source.load(model.parameters);
       } catch (error) {
@@ -68,12 +73,19 @@ export class Llama {
 
   private static place(
     config: LlamaConfig,
-    ends: readonly number[],
     folder: string | null,
+    source: ModelSource | null,
     { device = "auto", precision = "auto" }: Placement,
   ): Llama {
     const opened = typeof device === "string" ? Device.open(device) : device;
-    return new Llama(config, opened, new Parameters(config, opened, opened.computeDType(precision)), ends, folder);
+    return new Llama(
+      config,
+      opened,
+      new Parameters(config, opened, opened.computeDType(precision)),
+      source?.ends ?? [],
+      folder,
+      source?.unasked ?? [],
+    );
   }
 
   /** The number of parameters. */

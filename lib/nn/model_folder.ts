@@ -12,6 +12,7 @@ import { readEnds } from "../hf/generation_config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { readModelConfig } from "../hf/model_config.js";
 import { type SafetensorsEntry, writeSafetensors } from "../hf/safetensors.js";
+import { checkUnasked } from "../hf/unasked_tensors.js";
 import { native, Tensor } from "../native.js";
 import type { Parameters } from "./parameters.js";
 
@@ -20,6 +21,8 @@ export interface ModelSource {
   readonly config: LlamaConfig;
   /** The tokens that end a generation. */
   readonly ends: readonly number[];
+  /** Tensors in the folder that are none of the model's, and change nothing. */
+  readonly unasked: readonly string[];
   /** Reads all weights into a model's parameters. @throws CheckpointError naming a tensor that is missing or wrong */
   load(parameters: Parameters): Promise<void>;
   close(): Promise<void>;
@@ -45,9 +48,14 @@ export async function readModelFolder(folder: string): Promise<ModelSource> {
   const config = await readModelConfig(folder);
   const ends = await readEnds(folder, config);
   const tensors = await CheckpointTensors.open(folder);
+  const unasked = await checkUnasked(tensors, config).catch(async (error: unknown) => {
+    await tensors.close();
+    throw error;
+  });
   return {
     config,
     ends,
+    unasked,
     load: (parameters) => loadParameters(tensors, parameters),
     close: () => tensors.close(),
   };

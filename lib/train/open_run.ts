@@ -3,6 +3,7 @@ import type { RunConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
 import type { BlockLoaderOptions } from "../data/loader.js";
 import { Device, type DeviceSpec } from "../device.js";
+import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
 import { loadTrainerTensors } from "./checkpoint.js";
@@ -91,6 +92,9 @@ async function open(
       ? await Llama.load(config.init.from, placement)
       : Llama.create(shape, { ...placement, seed: config.init.seed });
   cleanup.add(() => model.dispose());
+  if (model.unasked.length > 0) {
+    log(`${model.folder}: passing over tensors that are none of the model's: ${listNames(model.unasked)}`);
+  }
   device.trim(); // frees what measuring and loading left cached
   const products = await RunProducts.open(device, table, log);
   cleanup.add(() => products.close());

@@ -7,6 +7,7 @@ import { entriesOf } from "../config/data_entries.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { writeFolder } from "../disk/durable.js";
+import { modelFolder } from "../hf/hub_cache.js";
 
 /** A run's tokenizer. */
 export interface RunTokenizer {
@@ -30,7 +31,7 @@ const copyPath = (out: string): string => join(out, "tokenizer", TOKENIZER_JSON)
 export function findTokenizer(config: RunConfig, resume: boolean): string | null {
   if (resume && existsSync(copyPath(config.out))) return copyPath(config.out);
   const first = entriesOf(config.data.train)[0]!.path;
-  const folders = [...("from" in config.init ? [config.init.from] : []), dirname(first)];
+  const folders = [...("from" in config.init ? [modelFolder(config.init.from)] : []), dirname(first)];
   return folders.map((folder) => join(folder, TOKENIZER_JSON)).find((path) => existsSync(path)) ?? null;
 }
 
@@ -54,7 +55,7 @@ export async function readTokenizer(path: string, endOfText: string | null): Pro
 export async function keepTokenizer(config: RunConfig, tokenizer: RunTokenizer): Promise<RunTokenizer> {
   const path = copyPath(config.out);
   if (tokenizer.path === path) return tokenizer;
-  const continued = "from" in config.init && relative(dirname(tokenizer.path), config.init.from) === "";
+  const continued = "from" in config.init && relative(dirname(tokenizer.path), modelFolder(config.init.from)) === "";
   await writeFolder(dirname(path), async (folder) => {
     await mkdir(folder);
     const write = (name: string, content: string | Buffer) => writeFile(join(folder, name), content, { flush: true });

@@ -4,6 +4,7 @@ import { checkContext } from "../config/checks.js";
 import type { RunConfig } from "../config/config.js";
 import type { TokenDataset } from "../data/dataset.js";
 import { CheckpointError, ConfigError } from "../errors.js";
+import { modelFolder } from "../hf/hub_cache.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { readModelConfig } from "../hf/model_config.js";
 import { type HeldOut, heldOutTokens } from "./held_out.js";
@@ -33,8 +34,9 @@ export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | nu
     // A text begins as the tokenizer begins it, and ends at the token that separates the documents of this data.
     return { ...config.model, bos_token_id: tokenizer.beginId, eos_token_id: tokenizer.endOfTextId };
   }
-  const found = await readModelConfig(config.init.from);
-  const path = join(config.init.from, "config.json");
+  const folder = modelFolder(config.init.from);
+  const found = await readModelConfig(folder);
+  const path = join(folder, "config.json");
   const problems: string[] = [];
   const context = `max_position_embeddings of ${path}`;
   checkContext(config, context, found.max_position_embeddings, (problem) => problems.push(problem));
