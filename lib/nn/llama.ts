@@ -102,7 +102,8 @@ export class Llama {
   async save(folder: string, extras: ModelFolderExtras = {}): Promise<void> {
     const check = new Arguments("Llama.save");
     check.string("folder", folder);
-    const { tokenizer } = check.object("extras", extras);
+    const { tokenizer, base } = check.object("extras", extras);
+    if (base !== undefined) check.string("base", base);
     if (tokenizer !== undefined) {
       check.string("tokenizer.path", check.object("tokenizer", tokenizer).path);
       check.string("tokenizer.endOfText", tokenizer.endOfText);

@@ -5,12 +5,13 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
+import { CheckpointError, unusable } from "../errors.js";
 import { CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
 import { generationConfig, toHuggingFaceConfig } from "../hf/config.js";
 import { float16ToFloat32 } from "../hf/dtypes.js";
 import { readEnds } from "../hf/generation_config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { readModelConfig } from "../hf/model_config.js";
+import { parseCheckpointJson, readModelConfig } from "../hf/model_config.js";
 import { type SafetensorsEntry, writeSafetensors } from "../hf/safetensors.js";
 import { checkUnasked } from "../hf/unasked_tensors.js";
 import { native, Tensor } from "../native.js";
@@ -30,6 +31,11 @@ export interface ModelSource {
 
 /** Extra files in a model's folder. */
 export interface ModelFolderExtras {
+  /**
+   * The folder of the model that this one continues: keys of its `config.json` that this model does not decide stay as
+   * they are, and so does its `generation_config.json`.
+   */
+  readonly base?: string;
   /**
    * A `tokenizer.json` to write beside the model, with the files of a tokenizer that lie beside it. If there is no
    * `tokenizer_config.json`, it is made from the tokens that begin (default: that which ends) and end a text, and the
@@ -98,18 +104,32 @@ export function parameterEntries(parameters: Parameters, flat: Tensor): Safetens
   }));
 }
 
+const GENERATION_CONFIG = "generation_config.json";
+
+/** @throws CheckpointError if config.json is missing or damaged */
+async function readBase(base: string): Promise<{ config: object; generation: Buffer | null }> {
+  const path = join(base, "config.json");
+  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    throw new CheckpointError(`${path}: expected a model's configuration but received ${unusable(cause)}`, { cause });
+  });
+  const generation = await readFile(join(base, GENERATION_CONFIG)).catch(() => null);
+  return { config: parseCheckpointJson(text, path) as object, generation };
+}
+
 /** Writes a model's folder, creating it if needed; when it resolves, every file in it is on the disk. */
 export async function writeModelFolder(
   folder: string,
   parameters: Parameters,
-  { tokenizer }: ModelFolderExtras,
+  { tokenizer, base }: ModelFolderExtras,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   const json = (name: string, value: unknown) =>
     writeFile(join(folder, name), `${JSON.stringify(value, null, 2)}\n`, { flush: true });
   const dtype = parameters.dtype === "bf16" ? "bfloat16" : "float32";
-  await json("config.json", toHuggingFaceConfig(parameters.config, dtype));
-  await json("generation_config.json", generationConfig(parameters.config));
+  const kept = base === undefined ? null : await readBase(base);
+  await json("config.json", { ...kept?.config, ...toHuggingFaceConfig(parameters.config, dtype) });
+  if (kept?.generation) await writeFile(join(folder, GENERATION_CONFIG), kept.generation, { flush: true });
+  else await json(GENERATION_CONFIG, generationConfig(parameters.config));
   const entries = parameterEntries(parameters, parameters.compute);
   await writeSafetensors(join(folder, "model.safetensors"), entries, { format: "pt" });
   if (tokenizer === undefined) return;

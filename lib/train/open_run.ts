@@ -12,6 +12,7 @@ import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
 import { checkPlace } from "./product_table.js";
 import { noProgress, type TrainerProgress } from "./progress.js";
+import { keepBase } from "./run_base.js";
 import { checkRunData, closeRunData, openRunData, recordRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { planConfig } from "./run_plan.js";
@@ -82,6 +83,7 @@ async function open(
   if (begun === null) await recordRunData(folder.path, data);
   else await checkRunData(folder.path, data, log);
   const kept = tokenizer && (await keepTokenizer(config, tokenizer));
+  const base = await keepBase(config);
   const state = checkpoint === null ? null : await readTrainerState(checkpoint, config, stages);
   if (state !== null) checkRecorded(folder.path, table, state.productTable);
 
@@ -112,7 +114,10 @@ async function open(
   } else if (resume) {
     log(`${config.out} has no checkpoint yet: beginning at step 0`);
   }
-  const extras = kept ? { tokenizer: { ...kept, maxLength: shape.max_position_embeddings } } : {};
+  const extras = {
+    ...(kept && { tokenizer: { ...kept, maxLength: shape.max_position_embeddings } }),
+    ...(base !== null && { base }),
+  };
   const close = () => cleanup.run();
   const productTable = table?.sha256 ?? null;
   return {

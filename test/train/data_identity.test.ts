@@ -215,17 +215,21 @@ describe("a resumed run", () => {
 });
 
 describe("a continued model", () => {
-  it("keeps the files of its tokenizer byte for byte", async () => {
+  it("keeps the files of its tokenizer and generation_config.json byte for byte, and the other keys of its config", async () => {
     await runTo(config());
     const files = {
       "tokenizer_config.json": '{"eos_token":"<|endoftext|>",  "x": 1}',
       "special_tokens_map.json": "{ }",
       "chat_template.jinja": "{{ y }}",
+      "generation_config.json": '{"eos_token_id": [0,1],   "temperature": 0.6}',
     };
+    const own = json("run/model/config.json");
+    writeFileSync(path("run/model/config.json"), JSON.stringify({ ...own, eos_token_id: [0, 1], other: { x: 1 } }));
     for (const [name, content] of Object.entries(files)) writeFileSync(path(`run/model/${name}`), content);
     await runTo(config({ init: { from: path("run/model") }, out: path("two"), train: { steps: 2 } }));
     for (const [name, content] of Object.entries(files))
       expect(readFileSync(path(`two/model/${name}`), "utf8")).toBe(content);
+    expect(json("two/model/config.json")).toEqual({ ...own, eos_token_id: [0, 1], other: { x: 1 } });
   });
 });
 
