@@ -27,7 +27,7 @@ export type GgufValue =
   | { readonly type: "u32" | "f32"; readonly value: number }
   | { readonly type: "bool"; readonly value: boolean }
   | { readonly type: "string"; readonly value: string }
-  | { readonly type: "array"; readonly of: "i32"; readonly value: readonly number[] }
+  | { readonly type: "array"; readonly of: "i32" | "f32"; readonly value: readonly number[] }
   | { readonly type: "array"; readonly of: "string"; readonly value: readonly string[] };
 
 /** Metadata by key, in the order of the file. */
@@ -38,6 +38,7 @@ export const f32 = (value: number): GgufValue => ({ type: "f32", value });
 export const bool = (value: boolean): GgufValue => ({ type: "bool", value });
 export const text = (value: string): GgufValue => ({ type: "string", value });
 export const integers = (value: readonly number[]): GgufValue => ({ type: "array", of: "i32", value });
+export const floats = (value: readonly number[]): GgufValue => ({ type: "array", of: "f32", value });
 export const texts = (value: readonly string[]): GgufValue => ({ type: "array", of: "string", value });
 
 /** A tensor's entry in the head. */
@@ -85,11 +86,14 @@ function encodeValue(value: GgufValue): Buffer {
     case "string":
       return string(value.value);
     case "array": {
-      const elements =
-        value.of === "string" ? value.value.map(string) : [Buffer.from(Int32Array.from(value.value).buffer)];
+      const elements = value.of === "string" ? value.value.map(string) : [numbers(value.of, value.value)];
       return Buffer.concat([unsigned(valueTypes[value.of]), long(value.value.length), ...elements]);
     }
   }
+}
+
+function numbers(type: "i32" | "f32", values: readonly number[]): Buffer {
+  return Buffer.from((type === "i32" ? Int32Array.from(values) : Float32Array.from(values)).buffer);
 }
 
 function unsigned(value: number): Buffer {

@@ -1,35 +1,23 @@
-/** A tokenizer.json as GGUF metadata: byte-level BPE, which llama.cpp calls `gpt2`. */
+/** A tokenizer.json as GGUF metadata: byte-level BPE, which llama.cpp calls `gpt2`, or SentencePiece's, called `llama`. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { show } from "../arguments.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { CheckpointError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { type GgufMetadata, integers, text, texts } from "./format.js";
-import { ggufPreTokenizer, type PreTokenizer } from "./pre_tokenizer.js";
+import { bool, floats, type GgufMetadata, integers, text, texts } from "./format.js";
+import { ggufPreTokenizer } from "./pre_tokenizer.js";
+import { isByteToken, sentencePieceProblem, sentencePieceScores } from "./sentence_piece.js";
 import { textBounds } from "./text_bounds.js";
+import type { TokenizerJson } from "./tokenizer_json.js";
 
 /** llama.cpp's token types. */
 const normal = 1;
+const unknown = 2;
 const control = 3;
 const userDefined = 4;
 const unused = 5;
-
-/** The parts of a tokenizer.json that matter here; `tokenizers` has checked that it is one. */
-interface TokenizerJson {
-  readonly added_tokens?: readonly { readonly id: number; readonly content: string; readonly special: boolean }[];
-  readonly normalizer?: object | null;
-  readonly pre_tokenizer?: PreTokenizer | null;
-  readonly model: {
-    readonly type: string;
-    readonly vocab: Readonly<Record<string, number>>;
-    readonly merges: readonly (string | readonly [string, string])[];
-    readonly byte_fallback?: boolean;
-    readonly ignore_merges?: boolean;
-    readonly continuing_subword_prefix?: string | null;
-    readonly end_of_word_suffix?: string | null;
-  };
-}
+const byte = 6;
 
 /**
  * The tokenizer of a model folder. It has as many tokens as the model's embedding has rows: ids without a token are
@@ -49,17 +37,48 @@ export async function tokenizerMetadata(folder: string, config: LlamaConfig): Pr
     );
   }
   const json = JSON.parse(tokenizer.json) as TokenizerJson;
-  const preTokenizer = checkedPreTokenizer(json, path);
   const { tokens, types } = tokenList(json, config.vocab_size);
-  const merges = json.model.merges.map((pair) => (typeof pair === "string" ? pair : pair.join(" ")));
+  const own = json.model.byte_fallback ? sentencePiece(json, path, tokens) : byteLevel(json, path);
   return {
-    "tokenizer.ggml.model": text("gpt2"),
-    "tokenizer.ggml.pre": text(preTokenizer),
+    "tokenizer.ggml.model": text(own.model),
+    ...own.metadata,
     "tokenizer.ggml.tokens": texts(tokens),
     "tokenizer.ggml.token_type": integers(types),
-    "tokenizer.ggml.merges": texts(merges),
     ...(await textBounds(folder, config, tokenizer, tokens)),
   };
+}
+
+/** What distinguishes one of llama.cpp's tokenizers. */
+interface OwnMetadata {
+  readonly model: string;
+  readonly metadata: GgufMetadata;
+}
+
+function byteLevel(json: TokenizerJson, path: string): OwnMetadata {
+  const merges = json.model.merges.map((pair) => (typeof pair === "string" ? pair : pair.join(" ")));
+  const metadata = {
+    "tokenizer.ggml.pre": text(checkedPreTokenizer(json, path)),
+    "tokenizer.ggml.merges": texts(merges),
+  };
+  return { model: "gpt2", metadata };
+}
+
+/** @throws CheckpointError if llama.cpp's tokenizer would give other ids */
+function sentencePiece(json: TokenizerJson, path: string, tokens: readonly string[]): OwnMetadata {
+  const problem = sentencePieceProblem(json);
+  if (problem !== null) {
+    const { key, expected, received } = problem;
+    const shown = typeof received === "string" ? received : show(received);
+    throw new CheckpointError(
+      `${path}: ${key}: expected ${expected} for a vocabulary with byte fallback, as GGUF takes it, but received ${shown}`,
+    );
+  }
+  const metadata = {
+    "tokenizer.ggml.pre": text("default"),
+    "tokenizer.ggml.scores": floats(sentencePieceScores(json.model, tokens)),
+    "tokenizer.ggml.add_space_prefix": bool(true),
+  };
+  return { model: "llama", metadata };
 }
 
 /** llama.cpp's name for the pre-tokenizer. @throws CheckpointError if its tokenizer would give other ids */
@@ -71,7 +90,7 @@ function checkedPreTokenizer({ model, normalizer, pre_tokenizer: found }: Tokeni
     );
   };
   if (model.type !== "BPE") refuse("model.type", model.type);
-  for (const key of ["byte_fallback", "continuing_subword_prefix", "end_of_word_suffix"] as const) {
+  for (const key of ["continuing_subword_prefix", "end_of_word_suffix"] as const) {
     if (model[key]) refuse(`model.${key}`, model[key]);
   }
   if (normalizer) refuse("normalizer", normalizer);
@@ -82,14 +101,20 @@ function checkedPreTokenizer({ model, normalizer, pre_tokenizer: found }: Tokeni
 
 /** Every id's token and its kind, for ids from 0 to below `size`. */
 function tokenList({ model, added_tokens: added = [] }: TokenizerJson, size: number) {
+  const kindOf = (token: string): number => {
+    if (!model.byte_fallback) return normal;
+    if (token === model.unk_token) return unknown;
+    return isByteToken(token) ? byte : normal;
+  };
   const tokens = Array.from({ length: size }, (_, id) => `[PAD${id}]`);
   const types = new Array<number>(size).fill(unused);
   const put = (token: string, id: number, type: number): void => {
     tokens[id] = token;
     types[id] = type;
   };
-  for (const [token, id] of Object.entries(model.vocab)) put(token, id, normal);
+  for (const [token, id] of Object.entries(model.vocab)) put(token, id, kindOf(token));
   for (const { content, id, special } of added) {
+    if (model.byte_fallback && content === model.unk_token) continue;
     put(content, model.vocab[content] ?? id, special ? control : userDefined);
   }
   return { tokens, types };

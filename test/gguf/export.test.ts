@@ -345,7 +345,10 @@ describe("the tokenizer of an export", () => {
     { parts: { pre_tokenizer: split("\\w+") }, says: /pre_tokenizer: expected .*\\w\+/ },
     { parts: { pre_tokenizer: split("a"), model: { ignore_merges: true } }, says: /with model\.ignore_merges/ },
     { parts: { model: { ignore_merges: true } }, says: /with model\.ignore_merges: expected .*ByteLevel/ },
-    { parts: { model: { byte_fallback: true } }, says: /model\.byte_fallback: expected .* received true/ },
+    {
+      parts: { model: { byte_fallback: true } },
+      says: /pre_tokenizer: expected none for a vocabulary with byte fallback/,
+    },
     { parts: { normalizer: { type: "NFC" } }, says: /normalizer: expected .* received {"type":"NFC"}/ },
     { parts: { model: { type: "WordLevel", unk_token: "a" } }, says: /model\.type: expected .* received "WordLevel"/ },
   ])("is refused where llama.cpp has none that is the same: $says", async ({ parts, says }) => {
@@ -353,6 +356,68 @@ describe("the tokenizer of an export", () => {
     await expect(refused).rejects.toThrow(CheckpointError);
     await expect(refused).rejects.toThrow(says);
     expect(readdirSync(path())).toEqual(["model"]);
+  });
+
+  describe("with byte fallback", () => {
+    const source = new URL("../fixtures/prompts/llama2/", import.meta.url);
+    const json = JSON.parse(readFileSync(new URL("tokenizer.json", source), "utf8")) as {
+      model: { merges: [string, string][]; vocab: Record<string, number> };
+    };
+    const exported = async (changes: object, model: object = {}) => {
+      cpSync(fileURLToPath(source), path("model"), { recursive: true });
+      const changed = { ...json, ...changes, model: { ...json.model, ...model } };
+      writeFileSync(path("model/tokenizer.json"), JSON.stringify(changed));
+      await exportGguf(path("model"), path("m.gguf"));
+      const entries = Object.entries((await read(path("m.gguf"))).keys);
+      return Object.fromEntries(entries.map(([key, value]) => [key.replace("tokenizer.ggml.", ""), value]));
+    };
+
+    it("is SentencePiece's: scores instead of merges", async () => {
+      const found = await exported({});
+      const size = Object.keys(json.model.vocab).length + 5;
+      expect(found).toMatchObject({
+        model: "llama",
+        pre: "default",
+        add_space_prefix: true,
+        bos_token_id: 1,
+        eos_token_id: 2,
+      });
+      expect(found).toMatchObject({ add_bos_token: true, add_eos_token: false });
+      expect(found).not.toHaveProperty("merges");
+      const [tokens, scores, types] = [found.tokens, found.scores, found.token_type] as [string[], number[], number[]];
+      expect([tokens.length, scores.length, types.length]).toEqual([size, size, size]);
+      expect(types.slice(0, 5)).toEqual([2, 3, 3, 6, 6]);
+      expect(tokens.slice(3, 5)).toEqual(["<0x00>", "<0x01>"]);
+      const [first] = json.model.merges;
+      expect(scores[tokens.indexOf(first!.join(""))]).toBe(0);
+      const order = json.model.merges.map((pair) => scores[tokens.indexOf(pair.join(""))]!);
+      expect(order).toEqual([...order].sort((a, b) => b - a));
+      expect(Math.min(...scores)).toBe(scores[0]);
+    });
+
+    it("is refused where llama.cpp would give other ids", async () => {
+      const { merges } = json.model;
+      const divided = merges.findIndex(([left, right], i) => i > 0 && left + right === merges[i - 1]!.join(""));
+      const refused = (says: RegExp, changes: object, model?: object) =>
+        expect(exported(changes, model)).rejects.toThrow(says);
+      await refused(/normalizer: expected one that puts ▁ before a text and for each blank .* but received null$/, {
+        normalizer: null,
+      });
+      await refused(/pre_tokenizer: expected none .* but received .*Metaspace/, {
+        pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "first", split: false },
+      });
+      await refused(
+        /model\.merges: expected a merge for every division .* but received none for /,
+        {},
+        { merges: merges.filter((_, i) => i !== divided) },
+      );
+      const apart = [...merges.filter((_, i) => i !== divided), merges[divided]!];
+      await refused(
+        /model\.merges: expected the merges of a token together, .* but received those of .* apart$/,
+        {},
+        { merges: apart },
+      );
+    });
   });
 
   it("is refused where it does not fit the model, or is none", async () => {

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { LlamaConfig } from "../../lib/hf/llama_config.js";
 import { exportGguf, generate, Llama, parseRunConfig, prepareDataset, Tokenizer, Trainer } from "../../lib/index.js";
 import { openEngine } from "./engine.js";
@@ -94,6 +95,22 @@ for (const { name, preTokenizer, ignoreMerges } of preTokenizers) {
   }
   await theirs.dispose();
   log(`${name}: the same ${count} ids of ${texts.length + lines.length} texts`);
+}
+const prompts = fileURLToPath(new URL("../fixtures/prompts/", import.meta.url));
+const generated = JSON.parse(readFileSync(join(prompts, "expected.json"), "utf8")) as Record<
+  string,
+  Record<string, { ids: number[]; new: number[] }>
+>;
+for (const [name, expected] of Object.entries(generated)) {
+  await exportGguf(join(prompts, name), path("prompts.gguf"));
+  const theirs = await engine.load(path("prompts.gguf"));
+  for (const [prompt, { ids, new: added }] of Object.entries(expected)) {
+    const what = `${name}: ${JSON.stringify(prompt)}`;
+    assert.deepEqual([...theirs.begin, ...theirs.tokenize(prompt)], ids, `${what}: the prompt's ids`);
+    assert.deepEqual(await theirs.continue(prompt, 24), added, `${what}: what follows`);
+  }
+  await theirs.dispose();
+  log(`${name}: after ${Object.keys(expected).length} prompts the same tokens as in transformers`);
 }
 await engine.dispose();
 log("llama.cpp reads and runs what nextpatch exports");

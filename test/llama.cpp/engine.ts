@@ -8,7 +8,7 @@ interface Sequence {
 
 interface Model {
   readonly tokens: { readonly bos: number | null; readonly shouldPrependBosToken: boolean };
-  tokenize(text: string): number[];
+  tokenize(text: string, specialTokens: boolean): number[];
   createContext(options: object): Promise<{ getSequence(): Sequence }>;
   dispose(): Promise<void>;
 }
@@ -20,7 +20,9 @@ interface Engine {
 
 /** An exported model in llama.cpp. */
 export interface LoadedModel {
-  /** Token ids of a text, without those that begin and end it. */
+  /** What a text begins with, as the file says. */
+  readonly begin: readonly number[];
+  /** Token ids of a text, without those that begin and end it; names of special tokens are those tokens. */
   tokenize(text: string): number[];
   /** The likeliest tokens after a prompt, which is begun as the file says; fewer where the text ends before. */
   continue(prompt: string, count: number): Promise<number[]>;
@@ -37,13 +39,14 @@ export async function openEngine(entry: string) {
     const cache = { experimentalKvCacheKeyType: "F32", experimentalKvCacheValueType: "F32" };
     // One thread: its threads spin, which other work on the machine turns into minutes.
     const context = await model.createContext({ ...cache, flashAttention: false, contextSize: 256, threads: 1 });
+    const begin = model.tokens.shouldPrependBosToken ? [model.tokens.bos!] : [];
     return {
-      tokenize: (text) => model.tokenize(text),
+      begin,
+      tokenize: (text) => model.tokenize(text, true),
       async continue(prompt, count) {
-        const begin = model.tokens.shouldPrependBosToken ? [model.tokens.bos!] : [];
         const sequence = context.getSequence();
         const found: number[] = [];
-        for await (const token of sequence.evaluate([...begin, ...model.tokenize(prompt)], { temperature: 0 })) {
+        for await (const token of sequence.evaluate([...begin, ...model.tokenize(prompt, true)], { temperature: 0 })) {
           found.push(token);
           if (found.length === count) break;
         }
