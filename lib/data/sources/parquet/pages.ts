@@ -1,9 +1,5 @@
 /** The pages of one column in one row group. */
 import type { ColumnChunk, Compressors, SchemaTree } from "hyparquet";
-import { parquetHeader } from "hyparquet/src/column.js";
-import { DEFAULT_PARSERS } from "hyparquet/src/convert.js";
-import { decompressPage, readDataPage, readDataPageV2 } from "hyparquet/src/datapage.js";
-import { readPlain } from "hyparquet/src/plain.js";
 import { crc32 } from "./crc32.js";
 
 /** Bytes in which a page's header is looked for first; one with long statistics may take more. */
@@ -11,6 +7,20 @@ const HEADER = 1 << 14;
 
 /** Reads bytes of the file, all or an Error. */
 export type ReadAt = (position: number, length: number) => Promise<Uint8Array>;
+
+/** The parts of hyparquet that read pages. It is an ES module, which CommonJS cannot `require`: loaded when needed. */
+async function pageReaders() {
+  const [{ parquetHeader }, { DEFAULT_PARSERS }, datapage, { readPlain }] = await Promise.all([
+    import("hyparquet/src/column.js"),
+    import("hyparquet/src/convert.js"),
+    import("hyparquet/src/datapage.js"),
+    import("hyparquet/src/plain.js"),
+  ]);
+  const { decompressPage, readDataPage, readDataPageV2 } = datapage;
+  return { parquetHeader, DEFAULT_PARSERS, decompressPage, readDataPage, readDataPageV2, readPlain };
+}
+
+type PageReaders = Awaited<ReturnType<typeof pageReaders>>;
 
 /** The values of a data page, null where there is none. */
 export interface Page {
@@ -32,13 +42,15 @@ export async function* readPages(
   const { meta_data: meta } = chunk;
   if (meta === undefined || chunk.file_path) throw new Error("its column is encrypted or in another file");
   const { element } = schemaPath.at(-1)!;
+  const readers = await pageReaders();
+  const { decompressPage, readDataPage, readDataPageV2, readPlain } = readers;
   const decoder = {
     pathInSchema: meta.path_in_schema,
     type: meta.type,
     element,
     schemaPath,
     codec: meta.codec,
-    parsers: DEFAULT_PARSERS,
+    parsers: readers.DEFAULT_PARSERS,
     compressors,
   };
   const maxLevel = schemaPath.slice(1).filter((node) => node.element.repetition_type !== "REQUIRED").length;
@@ -51,7 +63,7 @@ export async function* readPages(
   while (left > 0) {
     if (position >= end) throw new Error(`${left} values are missing`);
     const begin = position;
-    const { header, length } = await readHeader(readAt, position, end);
+    const { header, length } = await readHeader(readers, readAt, position, end);
     const size = header.compressed_page_size;
     if (!(size >= 0) || begin + length + size > end) throw new Error(`${at(begin)}: a damaged page header`);
     const bytes = (await readAt(begin + length, size)).slice();
@@ -94,7 +106,7 @@ function at(position: number): string {
   return `page at byte ${position}`;
 }
 
-async function readHeader(readAt: ReadAt, position: number, end: number) {
+async function readHeader({ parquetHeader }: PageReaders, readAt: ReadAt, position: number, end: number) {
   for (let length = HEADER; ; length *= 4) {
     const bytes = await readAt(position, Math.min(length, end - position));
     const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
