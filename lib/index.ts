@@ -44,7 +44,8 @@ export { type ItemScores, type ScoreOptions, type ScoreResult, score } from "./e
 export { type ScoreTextOptions, scoreText, type TextScores } from "./evaluate/score_text.js";
 export { type EvaluateOptions, type EvaluationResult, evaluate } from "./evaluate.js";
 export { type GenerateOptions, type Generation, generate } from "./generate.js";
-export { type ExportGgufOptions, exportGguf, type GgufExport } from "./gguf/export.js";
+export { type ExportGgufOptions, exportGguf, type GgufDtype, type GgufExport } from "./gguf/export.js";
+export type { GgmlType } from "./gguf/format.js";
 export { parseLlamaConfig } from "./hf/config.js";
 export type { LinearRopeScaling, Llama3RopeScaling, LlamaConfig, RopeScaling } from "./hf/llama_config.js";
 export type { Parameter } from "./hf/names.js";

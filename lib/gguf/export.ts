@@ -1,5 +1,5 @@
 /** Export of a Hugging Face model folder as one GGUF file, for llama.cpp and programs built on it. */
-import { Arguments } from "../arguments.js";
+import { Arguments, either, show } from "../arguments.js";
 import { CheckpointTensors } from "../hf/checkpoint_tensors.js";
 import { modelFolder } from "../hf/hub_cache.js";
 import { readModelConfig } from "../hf/model_config.js";
@@ -11,8 +11,16 @@ import { type GgufTensor, ggufTensors } from "./tensors.js";
 import { tokenizerMetadata } from "./tokenizer.js";
 import { checkGgufTarget, writeGguf } from "./writer.js";
 
-/** Options of `exportGguf`: progress and cancellation. */
+/** The element types that matrices can be exported in. */
+export const ggufDtypes = ["f32", "f16", "bf16", "q8_0"] as const;
+
+/** An element type that matrices can be exported in. */
+export type GgufDtype = (typeof ggufDtypes)[number];
+
+/** Options of `exportGguf`. */
 export interface ExportGgufOptions {
+  /** Element type of the matrices: `f32`, `f16`, `bf16` or `q8_0`. Default: the checkpoint's own. */
+  readonly dtype?: GgufDtype;
   /** Called after every tensor with the bytes written and the total. */
   readonly onProgress?: (bytes: number, totalBytes: number) => void;
   /** Ends the export with the signal's reason; nothing is left behind. */
@@ -27,13 +35,13 @@ export interface GgufExport {
   readonly tensors: number;
   /** The model's number of parameters; a tied head counts once. */
   readonly parameters: number;
-  /** The most common element type of the matrices, as in the checkpoint; norms are always F32. */
-  readonly dtype: "F32" | "F16" | "BF16";
+  /** The most common element type of the matrices; norms are always F32. */
+  readonly dtype: GgmlType;
 }
 
 /**
  * Writes a model folder as a GGUF file (version 3, architecture `llama`) with its tokenizer. Matrices keep the
- * checkpoint's element type; one tensor at a time is in memory. The file is written under a temporary name, synced and
+ * checkpoint's element type unless another is asked for; one tensor at a time is in memory. The file is written under a temporary name, synced and
  * renamed.
  *
  * The tokenizer must be a byte-level BPE, such as `prepareDataset` trains. A prompt begins and ends as its post-processor
@@ -49,7 +57,10 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
   const check = new Arguments("exportGguf");
   check.string("folder", folder);
   check.string("file", file);
-  const { onProgress, signal } = check.object("options", options);
+  const { dtype: wanted, onProgress, signal } = check.object("options", options);
+  if (wanted !== undefined && !ggufDtypes.includes(wanted)) {
+    check.fail(typeof wanted === "string" ? RangeError : TypeError, "dtype", either(ggufDtypes), show(wanted));
+  }
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
   const path = modelFolder(folder);
@@ -59,7 +70,7 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
   const source = await CheckpointTensors.open(path);
   try {
     await checkUnasked(source, config);
-    const tensors = ggufTensors(config, source);
+    const tensors = ggufTensors(config, source, wanted === undefined ? null : (wanted.toUpperCase() as GgmlType));
     const dtype = mostlyOf(tensors);
     const metadata = { ...generalMetadata(file, dtype), ...llamaMetadata(config), ...tokenizer };
     const bytes = await writeGguf(file, metadata, tensors, onProgress, signal);
@@ -71,7 +82,7 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
 
 /** The element type that takes the most bytes of the file. */
 function mostlyOf(tensors: readonly GgufTensor[]): GgmlType {
-  const bytes = { F32: 0, F16: 0, BF16: 0 };
+  const bytes = { F32: 0, F16: 0, BF16: 0, Q8_0: 0 };
   for (const tensor of tensors) bytes[tensor.type] += ggufTensorBytes(tensor);
   return (Object.keys(bytes) as GgmlType[]).reduce((most, type) => (bytes[type] > bytes[most] ? type : most));
 }

@@ -15,10 +15,18 @@ export const ggufAlignment = 32;
 const version = 3;
 
 /** ggml's numbers for element types. */
-export const ggmlTypes = { F32: 0, F16: 1, BF16: 30 } as const;
+export const ggmlTypes = { F32: 0, F16: 1, Q8_0: 8, BF16: 30 } as const;
 
 /** An element type that this module writes. */
 export type GgmlType = keyof typeof ggmlTypes;
+
+/** Blocks of each element type: elements of a row that are stored together, and their bytes. */
+export const ggmlBlocks: Readonly<Record<GgmlType, { readonly elements: number; readonly bytes: number }>> = {
+  F32: { elements: 1, bytes: 4 },
+  F16: { elements: 1, bytes: 2 },
+  BF16: { elements: 1, bytes: 2 },
+  Q8_0: { elements: 32, bytes: 2 + 32 },
+};
 
 const valueTypes = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
 
@@ -51,7 +59,8 @@ export interface GgufTensorInfo {
 
 /** Bytes of a tensor's elements, without the padding after them. */
 export function ggufTensorBytes({ type, shape }: GgufTensorInfo): number {
-  return shape.reduce((product, size) => product * size, type === "F32" ? 4 : 2);
+  const { elements, bytes } = ggmlBlocks[type];
+  return (shape.reduce((product, size) => product * size, 1) / elements) * bytes;
 }
 
 /** `bytes` rounded up to the alignment. */

@@ -4,7 +4,7 @@ import type { LlamaConfig } from "../hf/llama_config.js";
 import { f32, type GgmlType, type GgufMetadata, ggufAlignment, text, u32 } from "./format.js";
 
 /** llama.cpp's numbers for the most common element type of a file's matrices (`llama_ftype`). */
-const fileTypes: Readonly<Record<GgmlType, number>> = { F32: 0, F16: 1, BF16: 32 };
+const fileTypes: Readonly<Record<GgmlType, number>> = { F32: 0, F16: 1, Q8_0: 7, BF16: 32 };
 
 /** General metadata of the file. @param file its path; the name without `.gguf` is the model's */
 export function generalMetadata(file: string, type: GgmlType): GgufMetadata {

@@ -4,11 +4,11 @@
  */
 
 import { type CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
-import { float16ToFloat32 } from "../hf/dtypes.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { type Parameter, parameterTable } from "../hf/names.js";
 import { ropeInverseFrequencies } from "../hf/rope.js";
-import type { GgufTensorInfo } from "./format.js";
+import { convertElements } from "./elements.js";
+import { type GgmlType, type GgufTensorInfo, ggmlBlocks } from "./format.js";
 
 /** A tensor to write. `data` is called when the tensor is written, so that one at a time is in memory. */
 export interface GgufTensor extends GgufTensorInfo {
@@ -41,32 +41,40 @@ export function ggufName(name: string): string {
 }
 
 /**
- * All tensors of a model, matrices in the checkpoint's element type and norms in fp32.
+ * All tensors of a model, matrices in one element type and norms in fp32.
+ * @param type of the matrices; null: the checkpoint's own. A matrix whose rows are no whole blocks of it is F16, as
+ *   llama.cpp makes it
  * @throws CheckpointError naming a tensor that is missing or wrong; from `data()` if the file cannot be read
  */
-export function ggufTensors(config: LlamaConfig, tensors: CheckpointTensors): GgufTensor[] {
-  const table = parameterTable(config).map((parameter) => ggufTensor(parameter, config, tensors));
+export function ggufTensors(
+  config: LlamaConfig,
+  tensors: CheckpointTensors,
+  type: GgmlType | null = null,
+): GgufTensor[] {
+  const table = parameterTable(config).map((parameter) => ggufTensor(parameter, config, tensors, type));
   return config.rope_scaling?.rope_type === "llama3" ? [...table, ropeFactors(config)] : table;
 }
 
-function ggufTensor(parameter: Parameter, config: LlamaConfig, tensors: CheckpointTensors): GgufTensor {
+function ggufTensor(
+  parameter: Parameter,
+  config: LlamaConfig,
+  tensors: CheckpointTensors,
+  wanted: GgmlType | null,
+): GgufTensor {
   const { name, shape, kind } = parameter;
   const dtype = parameterDtype(tensors, parameter);
   const read = () => tensors.read(name);
   const info = { name: ggufName(name), shape };
   // llama.cpp multiplies by norms in fp32 only.
-  if (kind === "vector") return { ...info, type: "F32", data: async () => widen(await read(), dtype) };
-  if (!/\.[qk]_proj\.weight$/.test(name)) return { ...info, type: dtype, data: read };
-  const rows = shape[0]!;
-  return { ...info, type: dtype, data: async () => interleaveRows(await read(), rows, config.head_dim) };
-}
-
-/** Converts fp16, bf16 or fp32 bytes to fp32. */
-function widen(bytes: Uint8Array, dtype: "F32" | "F16" | "BF16"): Uint8Array {
-  if (dtype === "F32") return bytes;
-  const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
-  const floats = dtype === "F16" ? float16ToFloat32(halves) : Uint32Array.from(halves, (bits) => bits << 16);
-  return new Uint8Array(floats.buffer);
+  if (kind === "vector") return { ...info, type: "F32", data: async () => convertElements(await read(), dtype, "F32") };
+  const [rows, columns] = shape as [number, number];
+  const type = wanted === null ? dtype : columns % ggmlBlocks[wanted].elements === 0 ? wanted : "F16";
+  const isRotated = /\.[qk]_proj\.weight$/.test(name);
+  const data = async (): Promise<Uint8Array> => {
+    const bytes = await read();
+    return convertElements(isRotated ? interleaveRows(bytes, rows, config.head_dim) : bytes, dtype, type);
+  };
+  return { ...info, type, data };
 }
 
 /**

@@ -112,6 +112,14 @@ for (const [name, expected] of Object.entries(generated)) {
   await theirs.dispose();
   log(`${name}: after ${Object.keys(expected).length} prompts the same tokens as in transformers`);
 }
+for (const dtype of ["f32", "f16", "bf16", "q8_0"] as const) {
+  await exportGguf(path("run/model"), path("dtype.gguf"), { dtype });
+  const theirs = await engine.load(path("dtype.gguf"));
+  const found = await theirs.continue("The people of the United States", 8);
+  await theirs.dispose();
+  assert.ok(found.length > 0, `${dtype}: some tokens`);
+  log(`in ${dtype}: ${JSON.stringify(await tokenizer.decode(found))}`);
+}
 await engine.dispose();
 log("llama.cpp reads and runs what nextpatch exports");
 
