@@ -1,5 +1,6 @@
 import { Arguments } from "./arguments.js";
 import { Tokenizer } from "./data/tokenizer.js";
+import { ShownText } from "./generate/shown_text.js";
 import { Decoder } from "./nn/decoder.js";
 import { checkModel, type Llama } from "./nn/llama.js";
 import { checkSampling, type SamplingSettings } from "./nn/sampling.js";
@@ -8,7 +9,9 @@ import { checkSampling, type SamplingSettings } from "./nn/sampling.js";
 export interface GenerateOptions extends Partial<SamplingSettings> {
   /** The most tokens to add, at least 1. Default 128. */
   readonly maxTokens?: number;
-  /** Called with the text that each new token completes. */
+  /** Texts that end it: the text ends before the first of them that appears. Default: none. */
+  readonly stop?: readonly string[];
+  /** Called with each piece of text, as `streamText` yields it. */
   readonly onText?: (text: string) => void;
 }
 
@@ -20,8 +23,8 @@ export interface Generation {
   readonly promptTokens: number;
   /** Tokens added, without the one that ended the text. */
   readonly newTokens: number;
-  /** Why it ended: the model ended the text, `maxTokens` was reached, or its context was full. */
-  readonly finish: "end-of-text" | "max-tokens" | "context";
+  /** Why it ended: the model ended the text, a stop text appeared, `maxTokens` was reached, or the context was full. */
+  readonly finish: "end-of-text" | "stop" | "max-tokens" | "context";
   /** New tokens per second, without the prompt's pass. */
   readonly tokensPerSecond: number;
 }
@@ -39,34 +42,88 @@ export async function generate(
   prompt: string,
   options: GenerateOptions = {},
 ): Promise<Generation> {
-  const check = new Arguments("generate");
+  const { onText, ...settings } = check("generate", model, tokenizer, prompt, options);
+  const pieces = stream("generate", model, tokenizer, prompt, settings);
+  for (;;) {
+    const { done, value } = await pieces.next();
+    if (done) return value;
+    onText?.(value);
+  }
+}
+
+/**
+ * As `generate`, but yields the text in pieces as it grows, each of whole characters, and returns the result. Leaving the
+ * loop ends the work.
+ *
+ *     for await (const piece of streamText(model, tokenizer, "Once")) process.stdout.write(piece);
+ *
+ * @throws as `generate`, from the first piece on
+ */
+export async function* streamText(
+  model: Llama,
+  tokenizer: Tokenizer,
+  prompt: string,
+  options: Omit<GenerateOptions, "onText"> = {},
+): AsyncGenerator<string, Generation> {
+  return yield* stream("streamText", model, tokenizer, prompt, check("streamText", model, tokenizer, prompt, options));
+}
+
+type Settings = Required<Omit<GenerateOptions, "onText">> & Pick<GenerateOptions, "onText">;
+
+/** The options with their defaults. @throws TypeError, RangeError */
+function check(
+  operation: string,
+  model: Llama,
+  tokenizer: Tokenizer,
+  prompt: string,
+  options: GenerateOptions,
+): Settings {
+  const check = new Arguments(operation);
   checkModel(check, model);
   check.instance("tokenizer", tokenizer, Tokenizer);
   check.string("prompt", prompt);
-  const { maxTokens = 128, onText, temperature = 0.8, topK = 0, topP = 1, seed = 1 } = check.object("options", options);
+  const {
+    maxTokens = 128,
+    stop = [],
+    onText,
+    temperature = 0.8,
+    topK = 0,
+    topP = 1,
+    seed = 1,
+  } = check.object("options", options);
   check.wholeNumber("maxTokens", maxTokens, 1);
+  for (const [index, text] of check.strings("stop", stop, 0).entries()) {
+    if (text === "") check.fail(RangeError, `stop[${index}]`, "a text of at least one character", '""');
+  }
   const sampling = { temperature, topK, topP, seed };
   checkSampling(check, sampling);
   check.callback("onText", onText);
-  const { vocab_size: vocabulary, max_position_embeddings: context } = model.config;
-  if (tokenizer.vocabSize > vocabulary) {
-    check.fail(RangeError, "tokenizer", `at most the model's ${vocabulary} tokens`, String(tokenizer.vocabSize));
+  if (tokenizer.vocabSize > model.config.vocab_size) {
+    const expected = `at most the model's ${model.config.vocab_size} tokens`;
+    check.fail(RangeError, "tokenizer", expected, String(tokenizer.vocabSize));
   }
+  return { maxTokens, stop, ...sampling, ...(onText && { onText }) };
+}
+
+async function* stream(
+  operation: string,
+  model: Llama,
+  tokenizer: Tokenizer,
+  prompt: string,
+  { maxTokens, stop, onText: _, ...sampling }: Settings,
+): AsyncGenerator<string, Generation> {
+  const { max_position_embeddings: context } = model.config;
   const ends = model.ends.length > 0 ? model.ends : [tokenizer.endOfTextId];
   const encoded = await tokenizer.encode(prompt, { specialTokens: true });
   if (encoded.length > context - 1) {
     const expected = `at most ${context - 1} tokens, since the model's context of ${context} also holds a new one,`;
-    check.fail(RangeError, "prompt", expected, String(encoded.length));
+    new Arguments(operation).fail(RangeError, "prompt", expected, String(encoded.length));
   }
   const ids = Int32Array.from(encoded.length > 0 ? encoded : [beginning(model, tokenizer)]);
   const limit = Math.min(maxTokens, context - ids.length);
   using decoder = new Decoder(model, ids.length + limit);
   const produced: number[] = [];
-  let shown = 0;
-  const show = (text: string) => {
-    if (text.length > shown) onText?.(text.slice(shown));
-    shown = text.length;
-  };
+  const shown = new ShownText(stop);
   let input = ids;
   let start = performance.now();
   let finish: Generation["finish"] = limit < maxTokens ? "context" : "max-tokens";
@@ -79,16 +136,18 @@ export async function generate(
     }
     produced.push(next);
     input = Int32Array.of(next);
-    if (onText === undefined) continue;
-    // A character may span tokens: a text that ends in a replacement character is still incomplete.
-    const text = await tokenizer.decode(produced);
-    if (!text.endsWith("\ufffd")) show(text);
+    const piece = shown.grow(await tokenizer.decode(produced));
+    if (piece !== "") yield piece;
+    if (shown.stopped) {
+      finish = "stop";
+      break;
+    }
   }
   const seconds = (performance.now() - start) / 1000;
-  const text = await tokenizer.decode(produced);
-  show(text);
+  const rest = shown.finish();
+  if (rest !== "") yield rest;
   return {
-    text,
+    text: shown.text,
     promptTokens: ids.length,
     newTokens: produced.length,
     finish,

@@ -15,6 +15,7 @@ interface Flags extends PlacementFlags {
   readonly topK: number;
   readonly topP: number;
   readonly seed: number;
+  readonly stop?: string[];
 }
 
 /** The flags that `generate` gets its options from. */
@@ -25,6 +26,7 @@ const flagOf = {
   topK: "--top-k",
   topP: "--top-p",
   seed: "--seed",
+  stop: "--stop",
 };
 
 export function registerGenerate(program: Command, io: CliIo): void {
@@ -47,6 +49,7 @@ export function registerGenerate(program: Command, io: CliIo): void {
       numberBetween(0, 1),
       1,
     )
+    .option("--stop <text>", "text that ends it; it is not shown (repeatable)", appended)
     .option("--seed <seed>", "seed of the sampling; the same seed gives the same text", wholeNumber(0), 1);
   withPlacement(command).action(async (flags: Flags) => {
     const folder = checkModelFolder(flags.model, "tokenizer.json");
@@ -60,4 +63,8 @@ export function registerGenerate(program: Command, io: CliIo): void {
     const { text, ...rest } = await fromFlags("generate", flagOf, call);
     io.result(stream ? "" : flags.prompt + text, { prompt: flags.prompt, text, ...rest });
   });
+}
+
+function appended(text: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, text];
 }

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { trainTokenizer } from "../../lib/data/bpe.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
-import { type GenerateOptions, generate } from "../../lib/generate.js";
+import { type GenerateOptions, generate, streamText } from "../../lib/generate.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { backends, open } from "../support/backends.js";
 
@@ -77,6 +77,38 @@ describe.each(backends)("generate on %s", (backend) => {
       expect(pieces.join("")).toBe(text);
       for (const piece of pieces.slice(0, -1)) expect(piece).not.toMatch(/\ufffd$/);
     }
+  });
+
+  it("ends before a stop text", async () => {
+    using zero = model();
+    const tokenizer = await Tokenizer.fromJson(words);
+    const settings = { temperature: 0, maxTokens: 9 };
+    const result = await generate(zero, tokenizer, "one", { ...settings, stop: ["x", "d word w"] });
+    expect(result).toMatchObject({ finish: "stop", text: "wor", newTokens: 3 });
+    expect(await generate(zero, tokenizer, "one", { ...settings, stop: ["x"] })).toMatchObject({
+      finish: "max-tokens",
+    });
+    const empty = generate(zero, tokenizer, "one", { stop: ["a", ""] });
+    await expect(empty).rejects.toThrow('generate: stop[1]: expected a text of at least one character but received ""');
+  });
+
+  it("streams its text, and ends when the reader does", async () => {
+    using zero = model();
+    const tokenizer = await Tokenizer.fromJson(words);
+    const stream = streamText(zero, tokenizer, "one", { temperature: 0, maxTokens: 3 });
+    const pieces: string[] = [];
+    let next = await stream.next();
+    for (; !next.done; next = await stream.next()) pieces.push(next.value);
+    expect(pieces).toEqual(["word", " word", " word"]);
+    expect(next.value).toMatchObject({ text: "word word word", newTokens: 3, finish: "max-tokens" });
+    for await (const piece of streamText(zero, tokenizer, "one", { temperature: 0, maxTokens: 9 })) {
+      expect(piece).toBe("word");
+      break;
+    }
+    const refused = streamText(zero, tokenizer, "one", { maxTokens: 0 }).next();
+    await expect(refused).rejects.toThrow(
+      "streamText: maxTokens: expected a whole number of at least 1 but received 0",
+    );
   });
 
   it("takes the longest prompt that leaves room for a token, and no longer one", async () => {

@@ -372,14 +372,21 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       options: options({
         ...Object.fromEntries(Object.entries(sampling).map(([name, spec]) => [name, optional(spec)])),
         maxTokens: optional(whole(2, 1)),
+        stop: { ...made(["stop"], [[""]]), takes: ["array", "undefined"], kinds: [[3]] },
         onText: callback,
       }),
       call: api.generate,
     },
     {
+      name: "streamText",
+      arguments: { model: made(model), tokenizer: made(tokenizer), prompt: text("a") },
+      options: options({ maxTokens: optional(whole(2, 1)) }),
+      call: (...given: Parameters<typeof api.streamText>) => api.streamText(...given).next(),
+    },
+    {
       name: "exportGguf",
       arguments: { folder: text(path("model")), file: text(path("model.gguf")) },
-      options: options({ onProgress: callback, signal }),
+      options: options({ dtype: optional(word("f16")), onProgress: callback, signal }),
       call: api.exportGguf,
     },
     {
