@@ -25,7 +25,7 @@ function reexports(file: URL): { name: string; from: URL }[] {
 }
 
 const declaration = (name: string) =>
-  new RegExp(`^export (?:async |const |declare )*(?:class |interface |type |function )?${name}\\b`, "gm");
+  new RegExp(`^export (?:async |const |declare )*(?:class |interface |type |function\\*? )?${name}\\b`, "gm");
 
 /** The text before each declaration of an exported name, wherever it is. */
 function before(name: string, file: URL): string[] {
