@@ -6,7 +6,7 @@ import type { Frame } from "./frame.js";
 import { cutDocuments, type DocumentPiece, type SourceText } from "./pieces.js";
 
 /** UTF-16 units of text that are encoded at a time, about. */
-const BATCH = 1 << 20;
+const BATCH = 1 << 19;
 
 /** A piece of a document and its tokens, with those around the document. */
 export interface EncodedPiece {
@@ -42,7 +42,7 @@ export async function* encodeDocuments(
       ids.catch(() => undefined); // awaited below, unless reading fails first
       started = true;
       running.push({ pieces, ids });
-      if (running.length > 2 * threads) yield await oldest();
+      if (running.length > threads + 1) yield await oldest();
     }
     while (running.length > 0) yield await oldest();
   } finally {
