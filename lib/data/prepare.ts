@@ -17,7 +17,8 @@ import { tokenizerPath } from "./tokenizer_files.js";
 export type { DatasetInfo, SourceInfo } from "./dataset_info.js";
 export { type MergeOptions, mergeParts } from "./prepare/merge.js";
 export { DEFAULT_VAL_FRACTION, type PrepareOptions, type PrepareProgress } from "./prepare/options.js";
-export { type PartInfo, type PartNumber, preparePart } from "./prepare/part.js";
+export { preparePart } from "./prepare/part.js";
+export type { PartInfo, PartNumber } from "./prepare/part_info.js";
 
 /**
  * Encodes documents into the folder `out`: train_000000.bin ..., val_000000.bin ..., the tokenizer's files, and last

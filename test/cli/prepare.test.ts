@@ -51,6 +51,59 @@ describe("nextpatch prepare", () => {
     expect(again.result[1]).toMatchObject({ vocabSize: 270, tokenizerSha256: info.tokenizerSha256 });
   });
 
+  it("prepares a dataset in parts, and joins them", async () => {
+    writeFileSync(join(folder, "b.jsonl"), '{"text": "The first of the second file."}\n{"text": "And the last."}');
+    await run("%/a.jsonl", "--out", "%/t", "--train-tokenizer", "270");
+    const common = ["%/a.jsonl", "%/b.jsonl", "--tokenizer", "%/t", "--val-fraction", "0.1"];
+    await run(...common, "--out", "%/whole");
+    const part = await run(...common, "--out", "%/one", "--part", "1/2");
+    expect(part.result[0]).toMatch(/one: part 1 of 2: \d+ tokens from 50 documents in 1 files; join all parts with/);
+    expect(part.result[1]).toMatchObject({ part: { index: 1, of: 2 }, documents: 50 });
+    await run(...common, "--out", "%/two", "--part", "2/2");
+    const joined = await run("--merge", "%/two", "%/one", "--out", "%/joined");
+    expect(joined.result[0]).toMatch(/joined: \d+ training tokens from 46 documents, vocabulary 270\n.* 6 documents\n/);
+    const names = readdirSync(join(folder, "whole"));
+    expect(readdirSync(join(folder, "joined"))).toEqual(names);
+    for (const name of names) {
+      const [whole, copy] = ["whole", "joined"].map((set) => readFileSync(join(folder, set, name)));
+      expect(copy!.equals(whole!)).toBe(true);
+    }
+  });
+
+  it.each<[string[], RegExp]>([
+    [["--part", "1/2"], /^--part: expected --tokenizer beside it, .* train one first: prepare --train-tokenizer/],
+    [["--part", "1/2", "--train-tokenizer", "300"], /^--part: expected --tokenizer beside it/],
+    [["--part", "1/2", "--tokenizer", "t.json", "--dedup"], /^--dedup: expected false, as a part does not know/],
+    [["--merge", "p"], /^--merge: expected --out alone beside it, .* but received files$/],
+  ])("refuses %j beside files", async (flags, says) => {
+    const error: unknown = await run("%/a.jsonl", "--out", "%/out", ...flags).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as Error).message).toMatch(says);
+  });
+
+  it.each([
+    ["--val-fraction", "0.1"],
+    ["--text-field", "body"],
+    ["--tokenizer", "t.json"],
+    ["--part", "1/2"],
+    ["--dedup"],
+  ])("refuses %s beside --merge", async (...flags) => {
+    await expect(run("--out", "%/out", ...flags, "--merge", "%/p")).rejects.toThrow(
+      `--merge: expected --out alone beside it, as the parts say the rest, but received ${flags[0]}`,
+    );
+  });
+
+  it("refuses a part that there is not, and nothing to prepare", async () => {
+    for (const part of ["3/2", "0/2", "1", "1/0", "01/2", "1/2/3"]) {
+      await expect(run("%/a.jsonl", "--out", "%/out", "--tokenizer", "t", "--part", part)).rejects.toThrow(
+        /expected I\/N, such as 1\/4, with I from 1 to N but received/,
+      );
+    }
+    await expect(run("--out", "%/out")).rejects.toThrow(
+      "files: expected files to prepare, or parts to --merge, but received none",
+    );
+  });
+
   it("trains the tokenizer that is asked for", async () => {
     const special = ["--special", "<|a|>", "--special", "<|b|>"];
     const json = (): Record<string, unknown> =>

@@ -1,10 +1,12 @@
 /** A dataset prepared in parts is that prepared in one piece, in every byte. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { TokenDataset } from "../../lib/data/dataset.js";
 import { identifyData } from "../../lib/data/identity.js";
+import { ownSources } from "../../lib/data/prepare/own_sources.js";
+import { type PartInfo, withHash } from "../../lib/data/prepare/part_info.js";
 import { mergeParts, type PrepareOptions, prepareDataset, preparePart } from "../../lib/data/prepare.js";
-import { DataError } from "../../lib/errors.js";
+import { ConfigError, DataError } from "../../lib/errors.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -49,6 +51,14 @@ async function parts(of: number, changes: Partial<PrepareOptions> = {}): Promise
   return folders;
 }
 
+/** Expects that parts are not joined, and that nothing is left of the attempt. */
+async function refused(list: string[], says: RegExp): Promise<void> {
+  const error: unknown = await mergeParts({ parts: list, out: path("joined") }).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(DataError);
+  expect((error as Error).message).toMatch(says);
+  expect(readdirSync(path()).filter((name) => name.includes("joined"))).toEqual([]);
+}
+
 describe("parts of a dataset", () => {
   it.each<[string, number, Partial<PrepareOptions>]>([
     ["by a share", 2, { valFraction: 0.1 }],
@@ -88,13 +98,6 @@ describe("parts of a dataset", () => {
 
   it("that do not belong together are refused", async () => {
     const [one, two] = (await parts(2, { valFraction: 0.1 })) as [string, string];
-    const join = (...list: string[]) => mergeParts({ parts: list, out: path("joined") });
-    const refused = async (list: string[], says: RegExp): Promise<void> => {
-      const error: unknown = await join(...list).catch((thrown: unknown) => thrown);
-      expect(error).toBeInstanceOf(DataError);
-      expect((error as Error).message).toMatch(says);
-      expect(readdirSync(path())).not.toContain("joined");
-    };
     await refused([one], /expected each of 2 parts once but received part 2 never$/);
     await refused([one, two, two], /expected each of 2 parts once but received part 2 2 times$/);
     await refused([one, path("t")], /t\/dataset\.json: expected a part of a dataset .* but received a whole one$/);
@@ -114,22 +117,116 @@ describe("parts of a dataset", () => {
     await refused([one, two], /part-2: sources\[4\]: expected that of .*part-1, .*d\.jsonl of \d+ bytes/);
   });
 
-  it("that are damaged are refused", async () => {
+  it("that leave files out are refused", async () => {
     const [one, two] = (await parts(2)) as [string, string];
-    const join = () => mergeParts({ parts: [one, two], out: path("joined") });
-    for (const name of ["part_000000.bin", "part.lengths"]) {
+    const { sha256: _, ...info } = JSON.parse(readFileSync(`${two}/dataset.json`, "utf8")) as PartInfo;
+    const [begin, end] = info.own;
+    writeFileSync(`${two}/dataset.json`, JSON.stringify(withHash({ ...info, own: [begin + 1, end] })));
+    await refused(
+      [one, two],
+      new RegExp(
+        `part-2: expected files from sources\\[${begin}\\] on, .* received those from sources\\[${begin + 1}\\]`,
+      ),
+    );
+  });
+
+  it("that are damaged are refused", async () => {
+    const [one, two] = (await parts(2, { shardTokens: 1500 })) as [string, string];
+    const shards = readdirSync(two).filter((name) => name.endsWith(".bin"));
+    expect(shards.length).toBeGreaterThan(1);
+    for (const name of [...shards, "part.lengths", "tokenizer.json"]) {
       const good = readFileSync(`${two}/${name}`);
       const bad = Buffer.from(good);
       bad[bad.length - 3]! ^= 1;
       writeFileSync(`${two}/${name}`, bad);
-      await expect(join()).rejects.toThrow(new RegExp(`part-2/${name}: expected a file of SHA-256 .* but received `));
-      rmSync(`${two}/${name}`);
-      await expect(join()).rejects.toThrow(
-        new RegExp(`part-2/${name}: expected a file of the part but received a file that `),
+      await refused(
+        [one, two],
+        new RegExp(`part-2/${name}: expected a file of SHA-256 .* says, but received [0-9a-f]`),
       );
+      for (const size of [good.length - 1, good.length + 1]) {
+        writeFileSync(`${two}/${name}`, Buffer.concat([good, Buffer.alloc(1)]).subarray(0, size));
+        await refused([one, two], new RegExp(`part-2/${name}: expected a file of (SHA-256|\\d+ bytes)`));
+      }
+      rmSync(`${two}/${name}`);
+      await refused([one, two], new RegExp(`part-2/${name}: expected a file of the part but received a file that `));
       writeFileSync(`${two}/${name}`, good);
     }
-    await join();
+    await mergeParts({ parts: [one, two], out: path("joined") });
+  });
+
+  it("whose dataset.json is damaged are refused", async () => {
+    const [one, two] = (await parts(2)) as [string, string];
+    const good = readFileSync(`${two}/dataset.json`, "utf8");
+    for (let at = 0; at < good.length; at += 5) {
+      if (/\s/.test(good[at]!)) continue;
+      const other = /\d/.test(good[at]!) ? (Number(good[at]) + 1) % 10 : good[at] === "x" ? "y" : "x";
+      writeFileSync(`${two}/dataset.json`, `${good.slice(0, at)}${other}${good.slice(at + 1)}`);
+      await refused([one, two], /part-2\/dataset\.json: expected /);
+    }
+  });
+
+  it("with other files beside the tokenizer are refused", async () => {
+    const config = path("t/tokenizer_config.json");
+    writeFileSync(config, '{"model_max_length": 1}');
+    await parts(2);
+    writeFileSync(config, '{"model_max_length": 2}');
+    await preparePart(options({ out: path("part-2") }), { index: 2, of: 2 });
+    const both = [path("part-1"), path("part-2")];
+    await refused(both, /part-2\/tokenizer_config\.json: expected the same file as in .*part-1 but received another$/);
+    rmSync(path("part-2/tokenizer_config.json"));
+    await refused(both, /part-2\/tokenizer_config\.json: expected the same file as in .*part-1 but received none$/);
+    rmSync(path("part-1/tokenizer_config.json"));
+    writeFileSync(path("part-2/tokenizer_config.json"), "{}");
+    await refused(both, /part-2\/tokenizer_config\.json: expected no such file as in .*part-1 but received another$/);
+  });
+
+  it("are not replaced by what they are joined to", async () => {
+    const folders = await parts(2);
+    const before = contents("part-2");
+    const error: unknown = await mergeParts({ parts: folders, out: path("part-2") }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as Error).message).toMatch(/part-2: expected a folder for the dataset but received that of a part$/);
+    expect(contents("part-2")).toEqual(before);
+  });
+
+  it("are read once, with a progress that ends at all bytes", async () => {
+    const folders = await parts(2);
+    const seen: { bytes: number; totalBytes: number; documents: number }[] = [];
+    const { documents } = await mergeParts({
+      parts: folders,
+      out: path("joined"),
+      onProgress: (progress) => void seen.push(progress),
+    });
+    const sizes = folders.map((folder) => statSync(`${folder}/part_000000.bin`).size);
+    expect(seen.map(({ bytes }) => bytes)).toEqual([sizes[0], sizes[0]! + sizes[1]!, sizes[0]! + sizes[1]!]);
+    expect(seen.at(-1)).toMatchObject({ totalBytes: seen.at(-1)!.bytes, documents: documents.train + documents.val });
+  });
+
+  it("leave nothing when they are no longer joined", async () => {
+    const folders = await parts(2);
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const joining = mergeParts({
+      parts: folders,
+      out: path("joined"),
+      onProgress: () => abort.abort(reason),
+      signal: abort.signal,
+    });
+    await expect(joining).rejects.toBe(reason);
+    expect(readdirSync(path()).filter((name) => name.includes("joined"))).toEqual([]);
+  });
+
+  it.each([
+    { sizes: [10, 10, 10, 10], of: 2, starts: [0, 2] },
+    { sizes: [30, 19, 41, 10], of: 2, starts: [0, 2] },
+    { sizes: [1, 1, 1, 97], of: 3, starts: [0, 2, 3] },
+    { sizes: [97, 1, 1, 1], of: 3, starts: [0, 1, 2] },
+    { sizes: [0, 0, 0], of: 3, starts: [0, 1, 2] },
+    { sizes: [5, 5, 5, 5, 5, 5, 5, 5, 5, 5], of: 3, starts: [0, 3, 7] },
+  ])("take files of $sizes bytes in $of about equal shares", ({ sizes, of, starts }) => {
+    const sources = sizes.map((bytes, i) => ({ file: `${i}.txt`, bytes, isFile: true }));
+    const runs = starts.map((_, i) => ownSources(sources, { index: i + 1, of }));
+    expect(runs).toEqual(starts.map((start, i) => [start, starts[i + 1] ?? sizes.length]));
   });
 
   it("are not taken for a dataset", async () => {

@@ -1,6 +1,7 @@
 /** The lengths of a part's documents: for each its tokens and the bytes of its text, as two little-endian uint64. */
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
+import { readFully } from "../../disk/read_fully.js";
 
 const RECORD = 16;
 
@@ -64,18 +65,24 @@ export class LengthWriter {
 export class LengthReader {
   readonly #file: FileHandle;
   readonly #buffer = new BigUint64Array(2 * RECORDS);
+  #position = 0;
   #next = 0;
   #count = 0;
 
-  constructor(file: FileHandle) {
+  private constructor(file: FileHandle) {
     this.#file = file;
+  }
+
+  static async open(path: string): Promise<LengthReader> {
+    return new LengthReader(await open(path, "r"));
   }
 
   /** The next document's lengths; there must be one. */
   async next(): Promise<{ tokens: number; bytes: number }> {
     if (this.#next === this.#count) {
-      const { bytesRead } = await this.#file.read(new Uint8Array(this.#buffer.buffer));
-      [this.#next, this.#count] = [0, bytesRead / RECORD];
+      const bytes = await readFully(this.#file, new Uint8Array(this.#buffer.buffer), this.#position);
+      this.#position += bytes;
+      [this.#next, this.#count] = [0, Math.floor(bytes / RECORD)];
       if (this.#count < 1) throw new Error("more documents than lengths");
     }
     const at = 2 * this.#next++;

@@ -8,47 +8,19 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Arguments } from "../../arguments.js";
-import { DataError } from "../../errors.js";
-import { bytesPerToken, type DatasetInfo, type SourceInfo, vocabularyOf, writeInfo } from "../dataset_info.js";
+import { bytesPerToken, vocabularyOf, writeInfo } from "../dataset_info.js";
 import { encodeDocuments } from "../encode/encode_documents.js";
 import { checkOutFolder, PART_LENGTHS, writeFolderAside } from "../outfolder.js";
-import { findSources, type Source } from "../sources.js";
-import { type ShardInfo, SplitWriter } from "../split.js";
+import { findSources } from "../sources.js";
+import { SplitWriter } from "../split.js";
 import { Tokenizer } from "../tokenizer.js";
 import { tokenizerPath } from "../tokenizer_files.js";
 import { Documents } from "./documents.js";
 import { LengthWriter } from "./lengths.js";
 import { checkOptions, type PrepareOptions } from "./options.js";
+import { ownSources } from "./own_sources.js";
+import { type PartInfo, type PartNumber, withHash } from "./part_info.js";
 import { writeTokenizer } from "./tokenizer_copy.js";
-
-/** Which part it is. */
-export interface PartNumber {
-  /** From 1 on. */
-  readonly index: number;
-  readonly of: number;
-}
-
-/** The dataset.json of a part. */
-export interface PartInfo
-  extends Pick<
-    DatasetInfo,
-    "vocabSize" | "endOfTextId" | "endOfText" | "dtype" | "passedOver" | "valFraction" | "tokenizerSha256"
-  > {
-  readonly part: PartNumber;
-  readonly shardTokens: number;
-  readonly textField: string | null;
-  readonly tokens: number;
-  readonly documents: number;
-  /** UTF-8 bytes of the documents. */
-  readonly bytes: number;
-  readonly shards: readonly ShardInfo[];
-  /** SHA-256 of the file of lengths. */
-  readonly lengthsSha256: string;
-  /** All sources of the dataset; `documents` is 0 in those of other parts. */
-  readonly sources: readonly SourceInfo[];
-  /** The sources of this part: the first, and the one behind the last. */
-  readonly own: readonly [begin: number, end: number];
-}
 
 /**
  * Prepares a part of a dataset: a run of its source files, about an equal share of their bytes.
@@ -91,7 +63,7 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
       }
       documents.done(count);
       await writer.finish();
-      const info: PartInfo = {
+      const info = withHash({
         part: { index, of },
         ...vocabularyOf(tokenizer),
         tokens: writer.tokenCount,
@@ -106,7 +78,7 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
         lengthsSha256: await lengths.finish(),
         sources: documents.sources,
         own,
-      };
+      });
       await writeTokenizer(folder, tokenizer.json, await tokenizerPath(path!));
       await writeInfo(folder, info);
       return info;
@@ -116,24 +88,4 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
       throw error;
     }
   });
-}
-
-/** The sources of a part: each has at least one, and they are cut where the shares of bytes come closest. */
-function ownSources(sources: readonly Source[], { index, of }: PartNumber): [begin: number, end: number] {
-  const pipe = sources.find(({ isFile }) => !isFile);
-  if (pipe !== undefined)
-    throw new DataError(`${pipe.file}: expected files, as each part reads its own, but received a pipe`);
-  if (sources.length < of) {
-    throw new DataError(`expected at least ${of} source files, one for each part, but received ${sources.length}`);
-  }
-  const starts = [0];
-  for (const { bytes } of sources) starts.push(starts.at(-1)! + bytes);
-  const total = starts.at(-1)!;
-  const bounds = [0];
-  for (let part = 1; part < of; part++) {
-    const after = starts.findIndex((start) => start >= (total * part) / of);
-    bounds.push(Math.min(Math.max(after, bounds.at(-1)! + 1), sources.length - (of - part)));
-  }
-  bounds.push(sources.length);
-  return [bounds[index - 1]!, bounds[index]!];
 }
