@@ -7,13 +7,15 @@
  * Linux), the owner counts as alive for as long as it has touched its file in the last minute; a living one touches it
  * every ten seconds.
  *
- * Two processes that find a dead owner at the same moment may both try to take its place: the file is renamed before it
- * is replaced, and what was renamed is compared with what was read, so that only one of them succeeds.
+ * The file of a dead owner is deleted by one process alone: the one that makes a second file, whose name follows from the
+ * content of the first. It looks again before it deletes, so that a latecomer, who read the old content, deletes nothing.
+ * Every file's content is its own.
  */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
-import { constants, copyFile, link, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { constants, copyFile, link, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { setTimeout } from "node:timers/promises";
 
 /** Milliseconds between touches of the file. */
 const TOUCH = 10_000;
@@ -21,8 +23,12 @@ const TOUCH = 10_000;
 /** Milliseconds after which an owner that cannot be looked up, and has not touched its file, counts as dead. */
 const SILENCE = 60_000;
 
-/** Tries to take a file whose owner is dead, while others try too. */
-const ATTEMPTS = 5;
+/** Milliseconds after which a file that names no process is a damaged one. */
+const WRITING = 1000;
+
+/** Tries to take a file whose owner is dead while another takes it, and milliseconds between them. */
+const ATTEMPTS = 100;
+const WAIT = 20;
 
 /** A process, as its file describes it. */
 export interface Owner {
@@ -46,16 +52,20 @@ export interface Ownership {
  * @throws Error of the file system if the file cannot be written
  */
 export async function takeOwnership(path: string): Promise<Ownership | Owner> {
-  const own = `${JSON.stringify(thisProcess())}\n`;
-  const aside = `${path}.${randomBytes(4).toString("hex")}`;
+  const nonce = randomBytes(8).toString("hex");
+  const own = `${JSON.stringify({ ...thisProcess(), nonce })}\n`;
+  const aside = `${path}.${nonce}`;
   await writeFile(aside, own);
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (await linked(aside, path)) return held(path, own);
-      const found = await readFile(path, "utf8").catch(() => "");
+      const found = await readFile(path, "utf8").catch(() => null);
+      if (found === null) continue; // it was given back meanwhile
       const owner = parse(found);
       if (owner !== null && (await isAlive(owner, path))) return owner;
-      await removeIf(path, found);
+      // A file without an owner may be about to be written.
+      const mayBeRemoved = owner !== null || (await silentFor(path, WRITING));
+      if (!mayBeRemoved || !(await removeDead(path, found, aside))) await setTimeout(WAIT);
     }
   } finally {
     await rm(aside, { force: true });
@@ -106,17 +116,30 @@ async function linked(from: string, to: string): Promise<boolean> {
   );
 }
 
-/** Deletes the file if its content is `expected`; what another has put there meanwhile is put back. */
-async function removeIf(path: string, expected: string): Promise<void> {
-  const moved = `${path}.${randomBytes(4).toString("hex")}`;
-  try {
-    await rename(path, moved);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw error;
+/**
+ * Deletes the file of a dead owner, unless another process is doing that.
+ * @param found its content
+ * @param aside a file that names this process
+ */
+async function removeDead(path: string, found: string, aside: string): Promise<boolean> {
+  const taking = `${path}.${createHash("sha256").update(found).digest("hex").slice(0, 16)}`;
+  if (!(await linked(aside, taking))) {
+    // Whoever made it may have been killed since.
+    const taker = parse(await readFile(taking, "utf8").catch(() => ""));
+    if (taker !== null && !(await isAlive(taker, taking))) await rm(taking, { force: true });
+    return false;
   }
-  if ((await readFile(moved, "utf8")) !== expected) await linked(moved, path);
-  await rm(moved, { force: true });
+  try {
+    await removeIf(path, found);
+  } finally {
+    await rm(taking, { force: true });
+  }
+  return true;
+}
+
+/** Deletes the file if its content is `expected`. */
+async function removeIf(path: string, expected: string): Promise<void> {
+  if ((await readFile(path, "utf8").catch(() => "")) === expected) await rm(path, { force: true });
 }
 
 function parse(text: string): Owner | null {
@@ -133,8 +156,13 @@ async function isAlive(owner: Owner, path: string): Promise<boolean> {
   if (space !== null && owner.space === space && started !== null && owner.started !== null) {
     return startOf(owner.pid) === owner.started;
   }
+  return !(await silentFor(path, SILENCE));
+}
+
+/** Whether a file was not touched for some milliseconds, or is gone. */
+async function silentFor(path: string, milliseconds: number): Promise<boolean> {
   const touched = await stat(path).catch(() => undefined);
-  return touched !== undefined && Date.now() - touched.mtimeMs < SILENCE;
+  return touched === undefined || Date.now() - touched.mtimeMs >= milliseconds;
 }
 
 function thisProcess(): Owner {

@@ -1,7 +1,8 @@
 /** Who owns a folder: one process at a time, and nobody who is dead. */
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { describeOwner, isOwner, type Owner, type Ownership, takeOwnership } from "../../lib/disk/owner.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -58,14 +59,32 @@ describe("ownership", () => {
     expect(isOwner(await takeOwnership(lock()))).toBe(true);
     child.kill("SIGKILL");
     await once(child, "exit");
-    const all = await Promise.allSettled(Array.from({ length: 20 }, () => takeOwnership(lock())));
-    const owners = all.filter((result) => result.status === "fulfilled" && !isOwner(result.value));
-    expect(owners.length).toBe(1);
-    expect(existsSync(lock())).toBe(true);
+    const dead = readFileSync(lock());
+    for (let round = 0; round < 20; round++) {
+      writeFileSync(lock(), dead);
+      const all = await Promise.all(Array.from({ length: 20 }, () => takeOwnership(lock())));
+      const owners = all.filter((result): result is Ownership => !isOwner(result));
+      expect(owners.length).toBe(1);
+      expect(readdirSync(path())).toEqual(["lock"]);
+      await owners[0]!.release();
+      expect(readdirSync(path())).toEqual([]);
+    }
+  });
+
+  it("is taken over where the process that was taking it over was killed too", async () => {
+    await take();
+    write({ started: "12" });
+    const name = createHash("sha256").update(readFileSync(lock())).digest("hex").slice(0, 16);
+    writeFileSync(path(`lock.${name}`), readFileSync(lock()));
+    await (await take()).release();
+    expect(readdirSync(path())).toEqual([]);
   });
 
   it("of a damaged file is nobody's", async () => {
-    writeFileSync(lock(), "not JSON");
-    await (await take()).release();
+    for (const text of ["not JSON", ""]) {
+      writeFileSync(lock(), text);
+      await (await take()).release();
+      expect(readdirSync(path())).toEqual([]);
+    }
   });
 });
