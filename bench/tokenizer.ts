@@ -12,6 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { median } from "../lib/bench/kernels/timing.js";
 import { lastJson } from "./peer.js";
 import { inRoot, writeAddresses } from "./texts.js";
 
@@ -57,11 +58,10 @@ try {
   ]);
   for (let round = 0; round < Number(flags.rounds); round++) for (const each of runs) each.seen.push(each.run());
   for (const { name, seen } of runs) {
-    const seconds = seen.map((trained) => trained.seconds).sort((a, b) => a - b);
+    const seconds = seen.map((trained) => trained.seconds);
     const megabytes = Math.max(...seen.map((trained) => trained.megabytes));
-    const median = seconds[Math.floor(seconds.length / 2)]!.toFixed(1);
     process.stdout.write(
-      `${name}: ${median} s (${seconds[0]!.toFixed(1)} to ${seconds.at(-1)!.toFixed(1)}), ${megabytes.toFixed(0)} MB\n`,
+      `${name}: ${median(seconds).toFixed(1)} s (${Math.min(...seconds).toFixed(1)} to ${Math.max(...seconds).toFixed(1)}), ${megabytes.toFixed(0)} MB\n`,
     );
   }
   const merges = new Set(runs.flatMap(({ seen }) => seen.map((trained) => trained.merges)));

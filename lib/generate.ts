@@ -1,8 +1,8 @@
 import { Arguments } from "./arguments.js";
-import { Tokenizer } from "./data/tokenizer.js";
+import type { Tokenizer } from "./data/tokenizer.js";
 import { ShownText } from "./generate/shown_text.js";
 import { Decoder } from "./nn/decoder.js";
-import { checkModel, type Llama } from "./nn/llama.js";
+import { checkModel, checkTokenizerFits, type Llama } from "./nn/llama.js";
 import { checkSampling, type SamplingSettings } from "./nn/sampling.js";
 
 /** Options of `generate`. Defaults: temperature 0.8, topK 0, topP 1, seed 1. */
@@ -43,7 +43,8 @@ export async function generate(
   options: GenerateOptions = {},
 ): Promise<Generation> {
   const { onText, ...settings } = check("generate", model, tokenizer, prompt, options);
-  const pieces = stream("generate", model, tokenizer, prompt, settings);
+  const watched = onText !== undefined || settings.stop.length > 0;
+  const pieces = stream("generate", model, tokenizer, prompt, settings, watched);
   for (;;) {
     const { done, value } = await pieces.next();
     if (done) return value;
@@ -65,7 +66,8 @@ export async function* streamText(
   prompt: string,
   options: Omit<GenerateOptions, "onText"> = {},
 ): AsyncGenerator<string, Generation> {
-  return yield* stream("streamText", model, tokenizer, prompt, check("streamText", model, tokenizer, prompt, options));
+  const settings = check("streamText", model, tokenizer, prompt, options);
+  return yield* stream("streamText", model, tokenizer, prompt, settings, true);
 }
 
 type Settings = Required<Omit<GenerateOptions, "onText">> & Pick<GenerateOptions, "onText">;
@@ -80,7 +82,7 @@ function check(
 ): Settings {
   const check = new Arguments(operation);
   checkModel(check, model);
-  check.instance("tokenizer", tokenizer, Tokenizer);
+  checkTokenizerFits(check, model, tokenizer);
   check.string("prompt", prompt);
   const {
     maxTokens = 128,
@@ -98,19 +100,17 @@ function check(
   const sampling = { temperature, topK, topP, seed };
   checkSampling(check, sampling);
   check.callback("onText", onText);
-  if (tokenizer.vocabSize > model.config.vocab_size) {
-    const expected = `at most the model's ${model.config.vocab_size} tokens`;
-    check.fail(RangeError, "tokenizer", expected, String(tokenizer.vocabSize));
-  }
   return { maxTokens, stop, ...sampling, ...(onText && { onText }) };
 }
 
+/** @param watched whether the text matters before its end: decoding it after every token takes time */
 async function* stream(
   operation: string,
   model: Llama,
   tokenizer: Tokenizer,
   prompt: string,
   { maxTokens, stop, onText: _, ...sampling }: Settings,
+  watched: boolean,
 ): AsyncGenerator<string, Generation> {
   const { max_position_embeddings: context } = model.config;
   const ends = model.ends.length > 0 ? model.ends : [tokenizer.endOfTextId];
@@ -136,6 +136,7 @@ async function* stream(
     }
     produced.push(next);
     input = Int32Array.of(next);
+    if (!watched) continue;
     const piece = shown.grow(await tokenizer.decode(produced));
     if (piece !== "") yield piece;
     if (shown.stopped) {
@@ -144,6 +145,7 @@ async function* stream(
     }
   }
   const seconds = (performance.now() - start) / 1000;
+  if (!watched) shown.grow(await tokenizer.decode(produced));
   const rest = shown.finish();
   if (rest !== "") yield rest;
   return {

@@ -39,6 +39,7 @@ export type { ChoiceScores, ContinuationScores, TaskScores } from "./evaluate/ac
 export { type ActivationOptions, type Activations, activations } from "./evaluate/activations.js";
 export type { Shots } from "./evaluate/few_shot.js";
 export type { ChoiceItem, ContextItem, ContinuationItem, ScoreItem } from "./evaluate/items.js";
+export type { DataOptions } from "./evaluate/open_data.js";
 export { type ConvertOptions, convertTask, type PublishedTask } from "./evaluate/published_tasks.js";
 export { type ItemScores, type ScoreOptions, type ScoreResult, score } from "./evaluate/score.js";
 export { type ScoreTextOptions, scoreText, type TextScores } from "./evaluate/score_text.js";

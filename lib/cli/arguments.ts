@@ -89,6 +89,6 @@ export function numberBetween(low: number, high: number): (text: string) => numb
 }
 
 /** Collects a flag that may be repeated; `before` is undefined for the first. */
-function collect(text: string, before: string[] | undefined): string[] {
+export function collect(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), text];
 }

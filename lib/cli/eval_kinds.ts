@@ -13,7 +13,7 @@ import { scoreText } from "../evaluate/score_text.js";
 import type { Llama } from "../nn/llama.js";
 import { loadModel, numberBetween, type PlacementFlags, wholeNumber } from "./arguments.js";
 import type { CliIo } from "./io.js";
-import { checkModelFolder, fromFlags } from "./usage.js";
+import { checkModelFolder, flagName, fromFlags } from "./usage.js";
 
 /** The flags of `eval`. */
 export interface EvalFlags extends PlacementFlags {
@@ -60,8 +60,6 @@ const needs = [
   ["verifyData", "data"],
   ["threshold", "activations"],
 ] as const;
-
-const flagName = (key: string) => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** @throws ConfigError if the flags do not say one thing to compute */
 export function checkKind(flags: EvalFlags): void {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { Tokenizer } from "../data/tokenizer.js";
 import { generate } from "../generate.js";
-import { loadModel, numberBetween, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
+import { collect, loadModel, numberBetween, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { checkModelFolder, fromFlags } from "./usage.js";
 
@@ -49,7 +49,7 @@ export function registerGenerate(program: Command, io: CliIo): void {
       numberBetween(0, 1),
       1,
     )
-    .option("--stop <text>", "text that ends it; it is not shown (repeatable)", appended)
+    .option("--stop <text>", "text that ends it; it is not shown (repeatable)", collect)
     .option("--seed <seed>", "seed of the sampling; the same seed gives the same text", wholeNumber(0), 1);
   withPlacement(command).action(async (flags: Flags) => {
     const folder = checkModelFolder(flags.model, "tokenizer.json");
@@ -63,8 +63,4 @@ export function registerGenerate(program: Command, io: CliIo): void {
     const { text, ...rest } = await fromFlags("generate", flagOf, call);
     io.result(stream ? "" : flags.prompt + text, { prompt: flags.prompt, text, ...rest });
   });
-}
-
-function appended(text: string, earlier: readonly string[] = []): string[] {
-  return [...earlier, text];
 }

@@ -7,8 +7,9 @@ import type { DatasetInfo, PartInfo, PartNumber, PrepareOptions, PrepareProgress
 import { DEFAULT_VAL_FRACTION, mergeParts, prepareDataset, preparePart } from "../data/prepare.js";
 import { ConfigError } from "../errors.js";
 import { formatDuration } from "../report/format.js";
+import { collect } from "./arguments.js";
 import type { CliIo } from "./io.js";
-import { fromFlags } from "./usage.js";
+import { flagName, fromFlags } from "./usage.js";
 
 /** Vocabulary to train if the command names no tokenizer. */
 const DEFAULT_VOCAB = 4096;
@@ -56,7 +57,7 @@ export function registerPrepare(program: Command, io: CliIo): void {
     .option("--tokenizer <tokenizer.json>", "tokenizer to encode with, or its folder")
     .option("--end-of-text <token>", "token before every document (default: the tokenizer's own)")
     .option("--train-tokenizer <vocab>", `train a BPE tokenizer of this size (default: ${DEFAULT_VOCAB})`, number)
-    .option("--special <token>", "special token of the trained tokenizer (repeatable)", appended)
+    .option("--special <token>", "special token of the trained tokenizer (repeatable)", collect)
     .option("--split-digits", "train a tokenizer that gives every digit a token of its own")
     .option("--byte-fallback", "train a tokenizer of characters that spells rare ones as bytes, as Llama 2's")
     .option(
@@ -118,7 +119,7 @@ function checkUse(files: readonly string[], flags: Flags): void {
   const given =
     Object.entries(others).find(([, value]) => value !== undefined)?.[0] ?? (files.length > 0 ? "files" : null);
   if (given === null) return;
-  const name = given === "files" ? given : `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const name = given === "files" ? given : flagName(given);
   throw new ConfigError(`--merge: expected --out alone beside it, as the parts say the rest, but received ${name}`);
 }
 
@@ -241,10 +242,6 @@ function summary(out: string, info: DatasetInfo): string {
       : [`records passed over: ${passedOver.null} with a null text, ${passedOver.empty} with an empty one`]),
     ...(duplicates === 0 ? [] : [`duplicates dropped: ${duplicates}`]),
   ].join("\n");
-}
-
-function appended(text: string, earlier: readonly string[] = []): string[] {
-  return [...earlier, text];
 }
 
 function partNumber(text: string): PartNumber {

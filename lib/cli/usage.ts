@@ -28,6 +28,11 @@ export async function fromFlags<T>(
   }
 }
 
+/** The flag of an option that commander names in camel case. */
+export function flagName(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
 /**
  * The folder that `--model` names, itself or as `org/name` in Hugging Face's cache. It exists and has a file that the
  * command needs: a wrong name is wrong usage, a fault inside the files is a failure.

@@ -2,12 +2,12 @@
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { type ResolvedStage, resolveStages } from "../config/stages.js";
+import { verifyData } from "../data/verify_data.js";
 import { ConfigError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { forwardFlops, stepFlops } from "../nn/flops.js";
 import { closeRunData, openRunData } from "../train/run_data.js";
 import { modelOf } from "../train/run_plan.js";
-import { verifyRunData } from "../train/verify_run_data.js";
 import { deriveConfig } from "./derive.js";
 import { combinations, type Sweep } from "./sweep.js";
 
@@ -86,12 +86,12 @@ export interface PlanOptions {
  */
 export async function planComparison(config: RunConfig, options: PlanOptions = {}): Promise<ComparisonPlan> {
   checkTwoStages(config);
-  const { log = () => undefined, verifyData = false } = options;
+  const { log = () => undefined, verifyData: verifies = false } = options;
   const data = await openRunData(config); // each run says what is not known of it
   let shape: LlamaConfig;
   try {
     ({ shape } = await modelOf(config, data));
-    if (verifyData) await verifyRunData(data, shape.vocab_size, log);
+    if (verifies) await verifyData(data.datasets, data.identity, shape.vocab_size, log);
   } finally {
     await closeRunData(data);
   }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError, unusable } from "../errors.js";
-import type { TokenizerJson } from "./encode/tokenizer_json.js";
+import { largestId, type TokenizerJson } from "./encode/tokenizer_json.js";
 import { TOKENIZER_JSON } from "./tokenizer_files.js";
 
 /** A tokenizer, as far as it can be told from another. */
@@ -13,17 +13,17 @@ export interface KnownTokenizer {
   /** SHA-256 of the tokenizer.json, in hex. */
   readonly sha256: string;
   /**
-   * SHA-256 of the parts that decide a text's ids, however they are written: the same for a file that another tool has
-   * saved again. Null if only the file's hash is known.
+   * Computes a SHA-256 of the parts that decide a text's ids, however they are written: the same for a file that another
+   * tool has saved again. Null if only the file's hash is known.
    */
-  readonly content: string | null;
+  readonly content: (() => string) | null;
   /** One more than the largest id. */
   readonly vocabSize: number;
 }
 
 /** Whether two tokenizers give the same ids, as far as is known. */
 export function isSameTokenizer(a: KnownTokenizer, b: KnownTokenizer): boolean {
-  return a.sha256 === b.sha256 || (a.content !== null && a.content === b.content);
+  return a.sha256 === b.sha256 || (a.content !== null && b.content !== null && a.content() === b.content());
 }
 
 /** A tokenizer in words. */
@@ -44,20 +44,13 @@ export async function knownTokenizer(folder: string): Promise<KnownTokenizer | n
   try {
     const json = JSON.parse(text) as TokenizerJson;
     const sha256 = createHash("sha256").update(text).digest("hex");
-    return { path, sha256, content: contentHash(json), vocabSize: vocabSizeOf(json) };
+    const added = (json.added_tokens ?? []).map(({ id = -1 }) => id);
+    const vocabSize = Math.max(largestId(json.model!), ...added) + 1;
+    return { path, sha256, content: () => contentHash(json), vocabSize };
   } catch (cause) {
     const reason = (cause as Error).message;
     throw new DataError(`${path}: expected a tokenizer.json but received other text: ${reason}`, { cause });
   }
-}
-
-function vocabSizeOf({ model, added_tokens }: TokenizerJson): number {
-  const { vocab } = model!;
-  let largest = Array.isArray(vocab) ? vocab.length - 1 : -1;
-  const added = (added_tokens ?? []) as readonly { readonly id?: number }[];
-  const ids = Array.isArray(vocab) ? [] : Object.values(vocab as Record<string, number>);
-  for (const id of [...ids, ...added.map((token) => token.id ?? -1)]) largest = Math.max(largest, id);
-  return largest + 1;
 }
 
 /** Merges are written as pairs or as text; sorted keys make the rest one form. */

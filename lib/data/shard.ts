@@ -15,6 +15,7 @@ import type { FileHandle } from "node:fs/promises";
 import { open, rename, rm } from "node:fs/promises";
 import { types } from "node:util";
 import { Arguments, describe } from "../arguments.js";
+import { readFully } from "../disk/read_fully.js";
 import { DataError, unusable } from "../errors.js";
 import type { ShardFormat } from "./format_names.js";
 import { type FileFacts, ShardFiles } from "./shard_files.js";
@@ -202,16 +203,10 @@ export class Shard {
 
   async #readBytes(position: number, bytes: Uint8Array): Promise<void> {
     const start = this.#offset + position * this.bytesPerToken;
-    await this.#files.use(this.path, this.#facts, async (file) => {
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesRead } = await file.read(bytes, done, bytes.length - done, start + done);
-        if (bytesRead === 0) {
-          const expected = `${bytes.length} bytes at byte ${start}, as when it was opened,`;
-          throw new DataError(`${this.path}: expected ${expected} but received ${done}`);
-        }
-        done += bytesRead;
-      }
-    });
+    const done = await this.#files.use(this.path, this.#facts, (file) => readFully(file, bytes, start));
+    if (done === bytes.length) return;
+    const expected = `${bytes.length} bytes at byte ${start}, as when it was opened,`;
+    throw new DataError(`${this.path}: expected ${expected} but received ${done}`);
   }
 
   /** Closes the file, and those that share descriptors with it. */

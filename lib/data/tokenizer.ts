@@ -7,9 +7,9 @@ import { DataError, unusable } from "../errors.js";
 import { optionalLine } from "../native/package_manager.js";
 import { thisPackage } from "../native.js";
 import { type Frame, frameOf } from "./encode/frame.js";
-import type { TokenizerJson } from "./encode/tokenizer_json.js";
+import { largestId, type TokenizerJson, tokensOf } from "./encode/tokenizer_json.js";
 import { endOfText } from "./end_of_text.js";
-import { configuredEnd, sentencePieceBeside, tokenizerPath } from "./tokenizer_files.js";
+import { configuredTokens, sentencePieceBeside, tokenizerPath } from "./tokenizer_files.js";
 
 /** What a tokenizer.json does not say. */
 export interface TokenizerOptions {
@@ -96,7 +96,7 @@ export class Tokenizer {
         : "";
       throw new DataError(`${file}: expected a tokenizer.json but received ${unusable(cause)}${hint}`, { cause });
     });
-    const configured = await configuredEnd(file);
+    const { eos_token: configured } = await configuredTokens(file);
     return Tokenizer.#make(json, file, { chosen: options.endOfText, configured });
   }
 
@@ -150,9 +150,8 @@ export class Tokenizer {
    * @internal
    */
   async frame(): Promise<Frame> {
-    const { vocab } = (JSON.parse(this.json) as TokenizerJson).model!;
-    const tokens = Array.isArray(vocab) ? vocab.map(([token]: [string]) => token) : Object.keys(vocab as object);
-    const frame = await frameOf(this.#native, tokens);
+    const { model } = JSON.parse(this.json) as TokenizerJson;
+    const frame = await frameOf(this.#native, tokensOf(model!));
     if (frame !== undefined) return frame;
     throw new DataError(
       `${this.#name}: post_processor: expected one that puts the same tokens around every text but received another`,
@@ -207,13 +206,8 @@ export class Tokenizer {
  * character.
  */
 function rowsOf({ model, added_tokens }: TokenizerJson, native: NativeTokenizer): number {
-  const { vocab } = model!;
-  let largest = -1;
-  // Unigram lists its tokens in the order of their ids.
-  if (Array.isArray(vocab)) largest = vocab.length - 1;
-  else for (const id of Object.values(vocab as Record<string, number>)) largest = Math.max(largest, id);
-  for (const { content } of added_tokens ?? []) largest = Math.max(largest, native.tokenToId(content) ?? -1);
-  return largest + 1;
+  const added = (added_tokens ?? []).map(({ content }) => native.tokenToId(content) ?? -1);
+  return Math.max(largestId(model!), ...added) + 1;
 }
 
 function checkTokenizerOptions(check: Arguments, options: TokenizerOptions): void {

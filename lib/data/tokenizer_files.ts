@@ -45,22 +45,36 @@ export async function sentencePieceBeside(path: string): Promise<boolean> {
   return (await readCompanion(path, "tokenizer.model")) !== null;
 }
 
+/** The tokens that a `tokenizer_config.json` names. */
+export interface ConfiguredTokens {
+  readonly bos_token?: string;
+  readonly eos_token?: string;
+  readonly pad_token?: string;
+}
+
 /**
- * `eos_token` of the `tokenizer_config.json` beside a tokenizer, if there is one.
+ * What the `tokenizer_config.json` beside a tokenizer names; nothing if there is none.
  * @throws DataError if the file is not what its name says
  */
-export async function configuredEnd(path: string): Promise<string | undefined> {
+export async function configuredTokens(path: string): Promise<ConfiguredTokens> {
   const content = await readCompanion(path, "tokenizer_config.json");
-  if (content === null) return undefined;
+  if (content === null) return {};
   const file = join(dirname(path), "tokenizer_config.json");
-  let config: unknown;
+  let config: Record<string, unknown> | null;
   try {
-    config = JSON.parse(content.toString());
+    config = JSON.parse(content.toString()) as typeof config;
   } catch (cause) {
     throw new DataError(`${file}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
   }
-  const token = (config as { eos_token?: unknown } | null)?.eos_token ?? undefined;
-  const text = typeof token === "object" ? (token as { content?: unknown }).content : token;
-  if (text === undefined || typeof text === "string") return text;
-  throw new DataError(`${file}: eos_token: expected a token or null but received ${show(token)}`);
+  const tokens: Record<string, string> = {};
+  for (const key of ["bos_token", "eos_token", "pad_token"]) {
+    const token = config?.[key] ?? undefined;
+    const text = typeof token === "object" ? (token as { content?: unknown }).content : token;
+    if (text === undefined) continue;
+    if (typeof text !== "string") {
+      throw new DataError(`${file}: ${key}: expected a token or null but received ${show(token)}`);
+    }
+    tokens[key] = text;
+  }
+  return tokens;
 }

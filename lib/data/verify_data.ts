@@ -2,10 +2,41 @@
 import { DataError } from "../errors.js";
 import type { TokenDataset } from "./dataset.js";
 import { hashFile } from "./hash_file.js";
-import type { ShardIdentity } from "./identity.js";
+import type { IdentifiedData, ShardIdentity } from "./identity.js";
+
+/** Milliseconds between two lines. */
+const INTERVAL = 5000;
 
 /** Tokens read at a time. */
 const CHUNK = 1 << 20;
+
+/**
+ * Reads every byte of datasets, and says how far it is.
+ * @param identity of these datasets
+ * @throws DataError for data that is not what it should be
+ */
+export async function verifyData(
+  datasets: readonly TokenDataset[],
+  identity: IdentifiedData,
+  vocabulary: number,
+  log: (message: string) => void,
+): Promise<void> {
+  const shards = datasets.flatMap((dataset) => dataset.shards);
+  const total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
+  let [done, hashed, last] = [0, 0, performance.now()];
+  for (const [index, dataset] of datasets.entries()) {
+    await verifyDataset(dataset, identity.shards[index]!, vocabulary, (path, bytes, withHash) => {
+      done += bytes;
+      if (withHash) hashed++;
+      if (performance.now() - last < INTERVAL) return;
+      last = performance.now();
+      log(`verifying data: ${Math.floor((100 * done) / total)}%, ${path}`);
+    });
+  }
+  const others = shards.length - hashed;
+  const rest = others === 0 ? "" : `; ${others} without a hash hold only tokens of the vocabulary`;
+  log(`data verified: ${hashed} of ${shards.length} shards have their hash${rest}`);
+}
 
 /**
  * Compares each shard with its hash; one without a hash is only checked for tokens outside the vocabulary.
@@ -13,7 +44,7 @@ const CHUNK = 1 << 20;
  * @param onShard called with each shard that is right
  * @throws DataError naming a shard that is another, or a token
  */
-export async function verifyDataset(
+async function verifyDataset(
   dataset: TokenDataset,
   shards: readonly ShardIdentity[],
   vocabulary: number,

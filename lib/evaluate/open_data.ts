@@ -1,27 +1,72 @@
-import { type ShardPattern, TokenDataset } from "../data/dataset.js";
-import { checkData, checkTokenizer, type IdentifiedData, identifyData } from "../data/identity.js";
+/** What functions that read blocks of token shards have in common: their options, and how the data is opened. */
+import type { Arguments } from "../arguments.js";
+import { checkPatterns, type ShardPattern, TokenDataset } from "../data/dataset.js";
+import { checkData, checkTokenizer, identifyData } from "../data/identity.js";
 import { knownTokenizer } from "../data/known_tokenizer.js";
-import { verifyDataset } from "../data/verify_data.js";
-import type { Llama } from "../nn/llama.js";
+import { verifyData } from "../data/verify_data.js";
+import { DataError } from "../errors.js";
+import { checkModel, type Llama } from "../nn/llama.js";
+
+/** What is read, and in which blocks. */
+export interface DataOptions {
+  /** Token shards: a file, a pattern, or a list of them or of shards in another format. */
+  readonly data: string | readonly string[] | readonly ShardPattern[];
+  /** K: tokens per position, at least 1. Default 1. */
+  readonly patchSize?: number;
+  /** T: positions of a block, up to the model's context. Default: the model's context, at most 1024. */
+  readonly sequenceLength?: number;
+  /**
+   * Read every byte of the data first, and compare it with the hashes in `dataset.json`, or where there are none, check
+   * that every token is in the model's vocabulary. Default false: sizes and counts are compared.
+   */
+  readonly verifyData?: boolean;
+  /** Called with messages for the user: what is not known of the data. */
+  readonly log?: (message: string) => void;
+  /** Called with the number of blocks done and the total. */
+  readonly onProgress?: (blocks: number, of: number) => void;
+}
+
+/**
+ * The options with their defaults, before anything is opened.
+ * @param least the fewest positions of a block
+ */
+export function checkDataOptions<T extends DataOptions>(check: Arguments, model: Llama, options: T, least: number) {
+  checkModel(check, model);
+  const context = model.config.max_position_embeddings;
+  const {
+    data,
+    patchSize = 1,
+    sequenceLength = Math.min(1024, context),
+    verifyData = false,
+    log = () => undefined,
+    onProgress,
+  } = check.object("options", options);
+  checkPatterns(check, "data", data);
+  check.wholeNumber("patchSize", patchSize, 1);
+  const fits = (length: number) => Number.isSafeInteger(length) && length >= least && length <= context;
+  const expected = `a whole number from ${least} to the model's context of ${context}`;
+  check.number("sequenceLength", sequenceLength, expected, fits);
+  check.boolean("verifyData", verifyData);
+  check.callback("log", log);
+  check.callback("onProgress", onProgress);
+  return { data, patchSize, sequenceLength, verifyData, log, onProgress };
+}
 
 /**
  * Opens token shards that a model is to read.
- * @param verifyData whether every byte is read first, and compared with the hashes
  * @throws DataError if the data cannot be read, is not what the files beside it say, or is of another tokenizer or a
  *   larger vocabulary than the model
  */
 export async function openData(
   model: Llama,
-  data: string | readonly string[] | readonly ShardPattern[],
-  verifyData: boolean,
-  log: (message: string) => void,
+  { data, verifyData: verifies, log }: Pick<ReturnType<typeof checkDataOptions>, "data" | "verifyData" | "log">,
 ): Promise<TokenDataset> {
   const dataset = await TokenDataset.open(data);
   try {
     const identity = await identifyData([dataset], log);
     if (model.folder !== null) checkTokenizer(identity, await knownTokenizer(model.folder));
     checkData(identity, model.config.vocab_size);
-    if (verifyData) await verify(dataset, identity, model.config.vocab_size, log);
+    if (verifies) await verifyData([dataset], identity, model.config.vocab_size, log);
     return dataset;
   } catch (error) {
     await dataset.close();
@@ -29,15 +74,12 @@ export async function openData(
   }
 }
 
-async function verify(
-  dataset: TokenDataset,
-  { shards }: IdentifiedData,
-  vocabulary: number,
-  log: (message: string) => void,
-): Promise<void> {
-  let hashed = 0;
-  await verifyDataset(dataset, shards[0]!, vocabulary, (_path, _bytes, withHash) => {
-    if (withHash) hashed++;
-  });
-  log(`data verified: ${hashed} of ${dataset.shards.length} shards have their hash`);
+/** How many whole blocks of K * T tokens there are. @throws DataError if there is none */
+export function wholeBlocks({ shards, tokenCount }: TokenDataset, patchSize: number, sequenceLength: number): number {
+  const blocks = Math.floor(tokenCount / (patchSize * sequenceLength));
+  if (blocks > 0) return blocks;
+  throw new DataError(
+    `${shards[0]!.path}: expected at least one block of ${patchSize} x ${sequenceLength} tokens ` +
+      `but received ${tokenCount} tokens`,
+  );
 }

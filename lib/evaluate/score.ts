@@ -1,7 +1,7 @@
 import { Arguments, describe } from "../arguments.js";
-import { Tokenizer } from "../data/tokenizer.js";
+import type { Tokenizer } from "../data/tokenizer.js";
 import { DataError } from "../errors.js";
-import { checkModel, type Llama } from "../nn/llama.js";
+import { checkModel, checkTokenizerFits, type Llama } from "../nn/llama.js";
 import { type TaskScores, taskScores } from "./accuracy.js";
 import { checkForms, pairsOf, type Shots, shotTexts } from "./few_shot.js";
 import { problemOf, type ScoreItem } from "./items.js";
@@ -98,13 +98,12 @@ function requestOf({ context, continuation }: EncodedPair, length: number, name:
 function checked(model: Llama, tokenizer: Tokenizer, items: readonly ScoreItem[], options: ScoreOptions) {
   const check = new Arguments("score");
   checkModel(check, model);
-  check.instance("tokenizer", tokenizer, Tokenizer);
   checkItems(check, "items", items);
   const { shots, name = "items", nameOf = (i: number) => `items[${i}]`, onProgress } = check.object("options", options);
   check.callback("nameOf", nameOf);
   check.callback("onProgress", onProgress);
   check.string("name", name);
-  checkVocabulary(check, model, tokenizer);
+  checkTokenizerFits(check, model, tokenizer);
   if (shots !== undefined) {
     check.wholeNumber("shots.count", check.object("shots", shots).count, 0);
     checkItems(check, "shots.items", shots.items);
@@ -122,13 +121,5 @@ function checkItems(check: Arguments, name: string, items: readonly ScoreItem[])
     if (problem === null) continue;
     const { key, expected, received, isRange } = problem;
     check.fail(isRange ? RangeError : TypeError, `${name}[${index}]${key && `.${key}`}`, expected, received);
-  }
-}
-
-/** A tokenizer whose tokens the model does not have cannot be its own. @throws RangeError */
-export function checkVocabulary(check: Arguments, model: Llama, tokenizer: Tokenizer): void {
-  const { vocab_size: vocabulary } = model.config;
-  if (tokenizer.vocabSize > vocabulary) {
-    check.fail(RangeError, "tokenizer", `at most the model's ${vocabulary} tokens`, String(tokenizer.vocabSize));
   }
 }

@@ -1,9 +1,8 @@
 import { Arguments } from "../arguments.js";
-import { Tokenizer } from "../data/tokenizer.js";
+import type { Tokenizer } from "../data/tokenizer.js";
 import { DataError } from "../errors.js";
-import { checkModel, type Llama } from "../nn/llama.js";
+import { checkModel, checkTokenizerFits, type Llama } from "../nn/llama.js";
 import { logLikelihoods } from "./log_likelihoods.js";
-import { checkVocabulary } from "./score.js";
 import { TextEncoder } from "./text_encoder.js";
 import { spaces } from "./white_space.js";
 import { windowsOf } from "./windows.js";
@@ -46,8 +45,7 @@ export async function scoreText(
 ): Promise<TextScores> {
   const check = new Arguments("scoreText");
   checkModel(check, model);
-  check.instance("tokenizer", tokenizer, Tokenizer);
-  checkVocabulary(check, model, tokenizer);
+  checkTokenizerFits(check, model, tokenizer);
   const texts = check.strings("documents", documents, 1);
   const context = model.config.max_position_embeddings;
   const { stride = context, onProgress } = check.object("options", options);

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { Tokenizer } from "../data/tokenizer.js";
-import { readCompanion, TOKENIZER_JSON } from "../data/tokenizer_files.js";
-import { DataError } from "../errors.js";
+import { type ConfiguredTokens, configuredTokens, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { spacesBehind } from "./white_space.js";
 
 /** A context and what may follow it, as text. */
@@ -97,18 +96,8 @@ export class TextEncoder {
 
 /** The id of `bos_token`, if there is one and it is a token of the vocabulary. */
 async function configuredStart(tokenizer: Tokenizer, folder: string | null): Promise<number | undefined> {
-  const content = folder === null ? null : await readCompanion(join(folder, TOKENIZER_JSON), "tokenizer_config.json");
-  if (content === null) return undefined;
-  let config: { bos_token?: string | { content?: string } | null };
-  try {
-    config = JSON.parse(content.toString()) as typeof config;
-  } catch (cause) {
-    const file = join(folder!, "tokenizer_config.json");
-    throw new DataError(`${file}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
-  }
-  const token = config.bos_token;
-  const name = typeof token === "object" ? token?.content : token;
-  if (typeof name !== "string" || name === "") return undefined;
-  const ids = await tokenizer.encode(name);
+  const { bos_token: name } =
+    folder === null ? ({} as ConfiguredTokens) : await configuredTokens(join(folder, TOKENIZER_JSON));
+  const ids = name === undefined ? [] : await tokenizer.encode(name);
   return ids.length === 1 ? ids[0] : undefined;
 }

@@ -1,22 +1,11 @@
 /** The tokens that begin and end a text, as GGUF metadata. */
-import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Tokenizer } from "../data/tokenizer.js";
-import { CheckpointError, unusable } from "../errors.js";
+import { configuredTokens, TOKENIZER_JSON } from "../data/tokenizer_files.js";
+import { CheckpointError } from "../errors.js";
 import { readEnds } from "../hf/generation_config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { parseCheckpointJson } from "../hf/model_config.js";
 import { bool, type GgufMetadata, u32 } from "./format.js";
-
-type NamedToken = string | { readonly content?: string } | null | undefined;
-
-/** The parts of a `tokenizer_config.json` that matter here. */
-interface TokenizerConfig {
-  readonly bos_token?: NamedToken;
-  readonly eos_token?: NamedToken;
-  readonly pad_token?: NamedToken;
-}
 
 /** llama.cpp's names for tokens that end a text: it has three. */
 const endKeys = ["eos", "eot", "eom"] as const;
@@ -35,10 +24,9 @@ export async function textBounds(
   tokenizer: Tokenizer,
   tokens: readonly string[],
 ): Promise<GgufMetadata> {
-  const named = await readTokenizerConfig(folder);
-  const idOf = (token: NamedToken): number | null => {
-    const content = typeof token === "object" ? token?.content : token;
-    const id = content === undefined ? -1 : tokens.indexOf(content);
+  const named = await configuredTokens(join(folder, TOKENIZER_JSON));
+  const idOf = (token: string | undefined): number | null => {
+    const id = token === undefined ? -1 : tokens.indexOf(token);
     return id === -1 ? null : id;
   };
   const ends = [...new Set([idOf(named.eos_token) ?? [], await readEnds(folder, config)].flat())];
@@ -48,7 +36,7 @@ export async function textBounds(
   if (rest.length > 0 || after.some((id, index) => index > 0 || id !== ends[0])) {
     const names = (ids: readonly number[]) => ids.map((id) => tokens[id] ?? id).join(" ") || "nothing";
     throw new CheckpointError(
-      `${join(folder, "tokenizer.json")}: post_processor: expected at most a token before a text, and after it ` +
+      `${join(folder, TOKENIZER_JSON)}: post_processor: expected at most a token before a text, and after it ` +
         `${names(ends.slice(0, 1))} or nothing, as GGUF takes it, but received ${names(before)} before it and ` +
         `${names(after)} after it`,
     );
@@ -70,13 +58,4 @@ export async function textBounds(
     "tokenizer.ggml.add_bos_token": bool(before.length > 0),
     "tokenizer.ggml.add_eos_token": bool(after.length > 0),
   };
-}
-
-async function readTokenizerConfig(folder: string): Promise<TokenizerConfig> {
-  const path = join(folder, "tokenizer_config.json");
-  if (!existsSync(path)) return {};
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new CheckpointError(`${path}: expected JSON but received ${unusable(cause)}`, { cause });
-  });
-  return (parseCheckpointJson(text, path) ?? {}) as TokenizerConfig;
 }

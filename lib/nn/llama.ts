@@ -1,4 +1,5 @@
 import { Arguments } from "../arguments.js";
+import { Tokenizer } from "../data/tokenizer.js";
 import { checkDevice, checkPrecision, Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
 import { parseLlamaConfig } from "../hf/config.js";
 import { modelFolder } from "../hf/hub_cache.js";
@@ -127,6 +128,14 @@ export class Llama {
 export function checkModel(check: Arguments, model: Llama): void {
   check.instance("model", model, Llama);
   if (model.parameters.master.disposed) check.fail(TypeError, "model", "a live model", "a disposed one");
+}
+
+/** Checks a tokenizer: one with tokens that the model does not have cannot be its own. @throws TypeError, RangeError */
+export function checkTokenizerFits(check: Arguments, { config }: Llama, tokenizer: Tokenizer): void {
+  check.instance("tokenizer", tokenizer, Tokenizer);
+  if (tokenizer.vocabSize <= config.vocab_size) return;
+  const expected = `at most the model's ${config.vocab_size} tokens`;
+  check.fail(RangeError, "tokenizer", expected, String(tokenizer.vocabSize));
 }
 
 /** Checks the device and precision of a model. @throws TypeError, RangeError */

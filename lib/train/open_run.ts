@@ -2,6 +2,7 @@
 import type { RunConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
 import type { BlockLoaderOptions } from "../data/loader.js";
+import { verifyData } from "../data/verify_data.js";
 import { Device, type DeviceSpec } from "../device.js";
 import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
@@ -22,7 +23,6 @@ import { keepTokenizer } from "./run_tokenizer.js";
 import { Stepper } from "./stepper.js";
 import type { TrainerOptions } from "./trainer_options.js";
 import { readTrainerState } from "./trainer_state.js";
-import { verifyRunData } from "./verify_run_data.js";
 
 /** An opened run. */
 export interface OpenRun {
@@ -62,7 +62,7 @@ export async function openRun(config: RunConfig, options: Required<TrainerOption
 
 async function open(
   config: RunConfig,
-  { resume, verifyData, log }: Required<TrainerOptions>,
+  { resume, verifyData: verifies, log }: Required<TrainerOptions>,
   cleanup: Cleanup,
 ): Promise<OpenRun> {
   const device = Device.open(config.device as DeviceSpec);
@@ -73,7 +73,7 @@ async function open(
   const data = await openRunData(config, log);
   cleanup.add(() => closeRunData(data));
   const { stages, tokenizer, shape, heldOut, plan } = await planConfig(config, device, data, { resume });
-  if (verifyData) await verifyRunData(data, shape.vocab_size, log);
+  if (verifies) await verifyData(data.datasets, data.identity, shape.vocab_size, log);
 
   const begun = resume ? await RunFolder.reopen(config) : null;
   const table = await (begun ? tableToResume(config) : tableToBegin(config));

@@ -97,7 +97,9 @@ describe.each(backends)("activations on %s", (backend) => {
     using model = make("fp32");
     const refused = (options: object) => expect(activations(model, { data: data(), ...options })).rejects;
     await refused({ threshold: -1 }).toThrow("activations: threshold: expected a number of at least 0 but received -1");
-    await refused({ sequenceLength: 17 }).toThrow("activations: sequenceLength: expected a whole number from 1 to 16");
+    const beyond =
+      "activations: sequenceLength: expected a whole number from 1 to the model's context of 16 but received 17";
+    await refused({ sequenceLength: 17 }).toThrow(beyond);
     await refused({ patchSize: 100 }).toThrow(/tokens\.bin: expected at least one block of 100 x 16 tokens but/);
   });
 });

@@ -2,6 +2,7 @@
 
 /** An entry of `added_tokens`: text that becomes this token wherever it stands. */
 export interface AddedToken {
+  readonly id?: number;
   readonly content: string;
   readonly single_word?: boolean;
   readonly lstrip?: boolean;
@@ -49,6 +50,19 @@ export interface TokenizerJson {
   readonly normalizer?: Part | null;
   readonly pre_tokenizer?: Part | null;
   readonly model?: Model;
+}
+
+/** The tokens of a model, in the order of their ids if it is Unigram, which lists them so. */
+export function tokensOf({ vocab }: Model): string[] {
+  return Array.isArray(vocab) ? vocab.map(([token]: [string]) => token) : Object.keys(vocab as object);
+}
+
+/** The largest id of a model's tokens, without those that were added; -1 if there is none. */
+export function largestId({ vocab }: Model): number {
+  if (Array.isArray(vocab)) return vocab.length - 1;
+  let largest = -1;
+  for (const id of Object.values(vocab as Record<string, number>)) largest = Math.max(largest, id);
+  return largest;
 }
 
 /** The parts in the order that they act in, sequences resolved; none: an empty list. */
