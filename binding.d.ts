@@ -259,8 +259,14 @@ export function matmul(
 ): void;
 export function sum(out: Tensor, values: Tensor, accumulate: boolean): void;
 
-export function patchEmbeddingForward(out: Tensor, tokens: Tensor, table: Tensor): void;
-export function patchEmbeddingBackward(dtable: Tensor, dout: Tensor, tokens: Tensor, workspace: Tensor): void;
+export function patchEmbeddingForward(out: Tensor, tokens: Tensor, table: Tensor, scale: number): void;
+export function patchEmbeddingBackward(
+  dtable: Tensor,
+  dout: Tensor,
+  tokens: Tensor,
+  workspace: Tensor,
+  scale: number,
+): void;
 export function patchEmbeddingBackwardWorkspace(device: Device, tokens: number, vocabulary: number): number;
 export function rmsNormForward(
   out: Tensor,
@@ -270,6 +276,16 @@ export function rmsNormForward(
   add: Tensor | null,
   weight: Tensor,
   epsilon: number,
+  weightOffset: number,
+): void;
+export function rmsNormResidualForward(
+  out: Tensor,
+  rstd: Tensor,
+  residual: Tensor,
+  x: Tensor,
+  weight: Tensor,
+  epsilon: number,
+  weightOffset: number,
 ): void;
 export function rmsNormBackward(
   dx: Tensor,
@@ -280,9 +296,34 @@ export function rmsNormBackward(
   weight: Tensor,
   workspace: Tensor,
   accumulate: boolean,
+  weightOffset: number,
 ): void;
 export function rmsNormBackwardWorkspace(device: Device, rows: number, cols: number): number;
 export function rotary(x: Tensor, table: Tensor, offset: number, inverse: boolean): void;
+export function qkNormForward(
+  out: Tensor,
+  rstd: Tensor,
+  x: Tensor,
+  weight: Tensor,
+  table: Tensor | null,
+  offset: number,
+  epsilon: number,
+  weightOffset: number,
+): void;
+export function qkNormBackward(
+  dx: Tensor,
+  dweight: Tensor,
+  dout: Tensor,
+  x: Tensor,
+  rstd: Tensor,
+  weight: Tensor,
+  workspace: Tensor,
+  weightOffset: number,
+): void;
+export function qkNormBackwardWorkspace(device: Device, positions: number, heads: number, headDim: number): number;
+export function biasForward(x: Tensor, bias: Tensor): void;
+export function biasBackward(dbias: Tensor, dout: Tensor, workspace: Tensor): void;
+export function biasBackwardWorkspace(device: Device, rows: number, cols: number): number;
 export function attentionForward(out: Tensor, lse: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: number): void;
 export function attentionBackward(
   dq: Tensor,
@@ -309,6 +350,8 @@ export function attentionBackwardWorkspace(
 ): number;
 export function swigluForward(out: Tensor, gateUp: Tensor): void;
 export function swigluBackward(dgateUp: Tensor, dout: Tensor, gateUp: Tensor): void;
+export function gegluForward(out: Tensor, gateUp: Tensor): void;
+export function gegluBackward(dgateUp: Tensor, dout: Tensor, gateUp: Tensor): void;
 
 export function patchLabels(labels: Tensor, tokens: Tensor, positions: number): void;
 export function labelCoefficients(coefficients: Tensor, labels: Tensor, weights: Tensor): void;

@@ -50,7 +50,7 @@ export function patchEmbedding<D extends ComputeDType>(
   const shape = [tokens.size / patchSize, cols!];
   if (out !== undefined) check.tensor("out", out, { dtypes: [table.dtype], shape });
   const written = out ?? new Tensor(table.device, table.dtype, shape);
-  native.patchEmbeddingForward(written, flat(tokens), table);
+  native.patchEmbeddingForward(written, flat(tokens), table, 1);
   return written;
 }
 
@@ -81,7 +81,7 @@ export namespace patchEmbedding {
     const [vocabulary] = check.tensor("dtable", dtable, { dtypes: ["f32"], shape: ["V", cols!] });
     const elements = native.patchEmbeddingBackwardWorkspace(dout.device, tokens.size, vocabulary!);
     const workspace = new Tensor(dout.device, "i32", [elements]);
-    native.patchEmbeddingBackward(dtable, dout, flat(tokens), workspace);
+    native.patchEmbeddingBackward(dtable, dout, flat(tokens), workspace, 1);
     workspace.dispose();
     return dtable;
   }

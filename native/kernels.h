@@ -75,27 +75,34 @@ class Kernels {
 
   // ---- Patch embedding ----------------------------------------------------------------------------
 
-  // out[N,C] dt: the mean over K of table[V,C] dt at tokens[N*K] i32, summed in f32, rounded once.
-  virtual void patch_embedding_forward(const View& out, const View& tokens, const View& table) = 0;
+  // out[N,C] dt: the mean over K of table[V,C] dt at tokens[N*K] i32, times scale, summed in f32, rounded once.
+  virtual void patch_embedding_forward(const View& out, const View& tokens, const View& table, float scale) = 0;
 
-  // dtable[V,C] f32 += the gradient: every token adds its patch's row of dout[N,C] dt, divided by K, to its row.
+  // dtable[V,C] f32 += the gradient: every token adds its patch's row of dout[N,C] dt, times scale / K, to its row.
   // Occurrences of a token are summed in the order of their positions. workspace i32.
-  virtual void patch_embedding_backward(const View& dtable, const View& dout, const View& tokens,
-                                        const View& workspace) = 0;
+  virtual void patch_embedding_backward(const View& dtable, const View& dout, const View& tokens, const View& workspace,
+                                        float scale) = 0;
   virtual int64_t patch_embedding_backward_workspace(int64_t tokens, int64_t vocabulary) const = 0;
 
   // ---- RMSNorm, the residual add fused ------------------------------------------------------------
 
-  // sum[N,C] = x[N,C] + add[N,C]; out[N,C] = sum * rstd * weight[C]; rstd[N] f32 = 1/sqrt(mean(sum^2)+eps).
-  // All dt except rstd. Without `add`, `sum` is absent too and x takes its place. sum may alias x or add.
-  // The statistics are computed from the rounded sum.
+  // sum[N,C] = x[N,C] + add[N,C]; out[N,C] = sum * rstd * (weight[C] + weight_offset); rstd[N] f32 =
+  // 1/sqrt(mean(sum^2)+eps). All dt except rstd. Without `add`, `sum` is absent too and x takes its place. sum may
+  // alias x or add. The statistics are computed from the rounded sum. weight_offset is 0, or 1 where a model keeps its
+  // weights as their distance from 1.
   virtual void rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add,
-                               const View& weight, float epsilon) = 0;
+                               const View& weight, float epsilon, float weight_offset) = 0;
+
+  // A norm behind a branch: out[N,C] = residual[N,C] + x[N,C] * rstd * (weight[C] + weight_offset), rounded once. out
+  // may be residual. rstd as above.
+  virtual void rmsnorm_residual_forward(const View& out, const View& rstd, const View& residual, const View& x,
+                                        const View& weight, float epsilon, float weight_offset) = 0;
 
   // dx[N,C] dt = (accumulate ? dx : 0) + gradient of sum; dweight[C] f32 += gradient of weight.
   // dout, sum [N,C] dt; rstd[N] f32; workspace f32.
   virtual void rmsnorm_backward(const View& dx, const View& dweight, const View& dout, const View& sum,
-                                const View& rstd, const View& weight, const View& workspace, bool accumulate) = 0;
+                                const View& rstd, const View& weight, const View& workspace, bool accumulate,
+                                float weight_offset) = 0;
   virtual int64_t rmsnorm_backward_workspace(int64_t rows, int64_t cols) const = 0;
 
   // ---- Rotary embedding ---------------------------------------------------------------------------
@@ -104,6 +111,30 @@ class Kernels {
   // layout (element i with i + D/2) by table[>= T+offset, D/2, 2] f32; `inverse` rotates the other way,
   // which gives the gradient.
   virtual void rotary(const View& x, const View& table, int64_t offset, bool inverse) = 0;
+
+  // ---- Norm of queries and keys, the rotary embedding fused ----------------------------------------
+
+  // x[B,T,H,D] dt, strided: out = the RMSNorm of x, then turned as by `rotary` with table[>= T+offset, D/2, 2] f32,
+  // unless the table is absent. weight dt [D]: each head is normed for itself, and rstd is f32 [B,T,H]; or weight [H*D]
+  // (H > 1): all heads of a position as one row, rstd [B,T,1]. weight_offset as in rmsnorm_forward. out[B,T,H,D] dt,
+  // strided, is rounded once.
+  virtual void qk_norm_forward(const View& out, const View& rstd, const View& x, const View& weight, const View& table,
+                               int64_t offset, float epsilon, float weight_offset) = 0;
+
+  // dx[B,T,H,D] dt = the gradient of x, and dweight[D or H*D] f32 += that of the weight, from dout[B,T,H,D] dt, the
+  // gradient of the normed rows before they are turned. All strided; dx may be dout. workspace f32.
+  virtual void qk_norm_backward(const View& dx, const View& dweight, const View& dout, const View& x, const View& rstd,
+                                const View& weight, const View& workspace, float weight_offset) = 0;
+  virtual int64_t qk_norm_backward_workspace(int64_t positions, int64_t heads, int64_t head_dim) const = 0;
+
+  // ---- Bias ---------------------------------------------------------------------------------------
+
+  // x[N,C] dt += bias[C] dt, in place.
+  virtual void bias_forward(const View& x, const View& bias) = 0;
+
+  // dbias[C] f32 += the sum over the rows of dout[N,C] dt, in a fixed order. workspace f32.
+  virtual void bias_backward(const View& dbias, const View& dout, const View& workspace) = 0;
+  virtual int64_t bias_backward_workspace(int64_t rows, int64_t cols) const = 0;
 
   // ---- Attention ----------------------------------------------------------------------------------
 
@@ -130,6 +161,10 @@ class Kernels {
 
   // dgate_up[N,2I] from dout[N,I] and gate_up[N,2I]; dgate_up may be gate_up itself.
   virtual void swiglu_backward(const View& dgate_up, const View& dout, const View& gate_up) = 0;
+
+  // The same with GELU in its tanh form in place of silu: gelu(x) = x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))).
+  virtual void geglu_forward(const View& out, const View& gate_up) = 0;
+  virtual void geglu_backward(const View& dgate_up, const View& dout, const View& gate_up) = 0;
 
   // ---- K-way next-patch cross-entropy -------------------------------------------------------------
 

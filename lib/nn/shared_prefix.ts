@@ -86,6 +86,7 @@ export class SuffixCache extends KeyValueCache {
       joined[part].reshape([rows.size, heads * headDim]),
       rows,
       all.reshape([all.shape[0]!, heads * headDim]),
+      1,
     );
   }
 }

@@ -119,7 +119,7 @@ export class TokenScorer {
     own.rows.write(Int32Array.from(targets, ({ row }) => row));
     own.labels.write(Int32Array.from(targets, ({ token }) => token));
     // An embedding of one token a patch: it gathers rows of a table.
-    native.patchEmbeddingForward(own.hidden, own.rows, transformer.out);
+    native.patchEmbeddingForward(own.hidden, own.rows, transformer.out, 1);
     this.#head(own);
     const [read, best] = await Promise.all([own.losses.read(), own.likeliest.read()]);
     return {

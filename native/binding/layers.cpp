@@ -6,18 +6,20 @@ namespace {
 
 void patch_embedding_forward(Call& call) {
   const Argument out = call.tensor("out", 2), tokens = call.vector("tokens"), table = call.tensor("table", 2);
+  const double scale = call.number("scale", -1e6, 1e6);
   call.dtype(out, kFloats);
   call.same_dtype(table, out);
   call.dtype(tokens, {DType::i32});
   call.shape(out, {out.dim(0), table.dim(1)});
   call.require(tokens.dim(0) % out.dim(0) == 0, tokens,
                "a multiple of the " + std::to_string(out.dim(0)) + " rows of out");
-  call.run([=](Kernels& k) { k.patch_embedding_forward(out.view, tokens.view, table.view); });
+  call.run([=](Kernels& k) { k.patch_embedding_forward(out.view, tokens.view, table.view, float(scale)); });
 }
 
 void patch_embedding_backward(Call& call) {
   const Argument dtable = call.tensor("dtable", 2), dout = call.tensor("dout", 2), tokens = call.vector("tokens");
   const Argument workspace = call.vector("workspace");
+  const double scale = call.number("scale", -1e6, 1e6);
   call.dtype(dtable, {DType::f32});
   call.dtype(dout, kFloats);
   call.dtype(tokens, {DType::i32});
@@ -28,7 +30,9 @@ void patch_embedding_backward(Call& call) {
   call.at_least(workspace, [&](const Kernels& kernels) {
     return kernels.patch_embedding_backward_workspace(tokens.dim(0), dtable.dim(0));
   });
-  call.run([=](Kernels& k) { k.patch_embedding_backward(dtable.view, dout.view, tokens.view, workspace.view); });
+  call.run([=](Kernels& k) {
+    k.patch_embedding_backward(dtable.view, dout.view, tokens.view, workspace.view, float(scale));
+  });
 }
 
 int64_t patch_embedding_backward_workspace(Call& call) {
@@ -41,7 +45,7 @@ int64_t patch_embedding_backward_workspace(Call& call) {
 void rmsnorm_forward(Call& call) {
   const Argument out = call.tensor("out", 2), sum = call.optional("sum", 2), rstd = call.vector("rstd");
   const Argument x = call.tensor("x", 2), add = call.optional("add", 2), weight = call.vector("weight");
-  const double epsilon = call.number("epsilon", 0, 1);
+  const double epsilon = call.number("epsilon", 0, 1), weight_offset = call.number("weightOffset", 0, 1);
   call.dtype(out, kFloats);
   for (const Argument& other : {sum, x, add, weight}) call.same_dtype(other, out);
   call.dtype(rstd, {DType::f32});
@@ -50,7 +54,24 @@ void rmsnorm_forward(Call& call) {
   call.shape(weight, {out.dim(1)});
   call.require(bool(sum) == bool(add), sum, add ? "a tensor where add is given" : "nothing where add is left out");
   call.run([=](Kernels& k) {
-    k.rmsnorm_forward(out.view, sum.view, rstd.view, x.view, add.view, weight.view, float(epsilon));
+    k.rmsnorm_forward(out.view, sum.view, rstd.view, x.view, add.view, weight.view, float(epsilon),
+                      float(weight_offset));
+  });
+}
+
+void rmsnorm_residual_forward(Call& call) {
+  const Argument out = call.tensor("out", 2), rstd = call.vector("rstd"), residual = call.tensor("residual", 2);
+  const Argument x = call.tensor("x", 2), weight = call.vector("weight");
+  const double epsilon = call.number("epsilon", 0, 1), weight_offset = call.number("weightOffset", 0, 1);
+  call.dtype(out, kFloats);
+  for (const Argument& other : {residual, x, weight}) call.same_dtype(other, out);
+  call.dtype(rstd, {DType::f32});
+  for (const Argument& other : {residual, x}) call.shape(other, {out.dim(0), out.dim(1)});
+  call.shape(rstd, {out.dim(0)});
+  call.shape(weight, {out.dim(1)});
+  call.run([=](Kernels& k) {
+    k.rmsnorm_residual_forward(out.view, rstd.view, residual.view, x.view, weight.view, float(epsilon),
+                               float(weight_offset));
   });
 }
 
@@ -59,6 +80,7 @@ void rmsnorm_backward(Call& call) {
   const Argument sum = call.tensor("sum", 2), rstd = call.vector("rstd"), weight = call.vector("weight");
   const Argument workspace = call.vector("workspace");
   const bool accumulate = call.boolean("accumulate");
+  const double weight_offset = call.number("weightOffset", 0, 1);
   call.dtype(dx, kFloats);
   for (const Argument& other : {dout, sum, weight}) call.same_dtype(other, dx);
   for (const Argument& other : {dweight, rstd, workspace}) call.dtype(other, {DType::f32});
@@ -68,7 +90,8 @@ void rmsnorm_backward(Call& call) {
   call.at_least(workspace,
                 [&](const Kernels& kernels) { return kernels.rmsnorm_backward_workspace(dx.dim(0), dx.dim(1)); });
   call.run([=](Kernels& k) {
-    k.rmsnorm_backward(dx.view, dweight.view, dout.view, sum.view, rstd.view, weight.view, workspace.view, accumulate);
+    k.rmsnorm_backward(dx.view, dweight.view, dout.view, sum.view, rstd.view, weight.view, workspace.view, accumulate,
+                       float(weight_offset));
   });
 }
 
@@ -92,6 +115,83 @@ void rotary(Call& call) {
   call.require(x.dim(3) % 2 == 0, x, "an even head dimension");
   check_rotary_table(call, table, x.dim(1) + offset, x.dim(3));
   call.run([=](Kernels& k) { k.rotary(x.view, table.view, offset, inverse); });
+}
+
+// Whether a norm's weight is for all heads of a position, and then the rows of a position.
+int64_t qk_norm_rows(Call& call, const Argument& x, const Argument& weight) {
+  const int64_t heads = x.dim(2), dim = x.dim(3);
+  call.require(dim % 2 == 0 && dim <= kMaxHeadDim, x, "an even head dimension up to " + std::to_string(kMaxHeadDim));
+  call.require(weight.dim(0) == dim || weight.dim(0) == heads * dim, weight,
+               std::to_string(dim) + " elements, or " + std::to_string(heads * dim) + " for all heads");
+  return weight.dim(0) == dim ? heads : 1;
+}
+
+void qk_norm_forward(Call& call) {
+  const Argument out = call.strided("out", 4), rstd = call.tensor("rstd", 3), x = call.strided("x", 4);
+  const Argument weight = call.vector("weight"), table = call.optional("table", 3);
+  const int64_t offset = call.whole_number("offset", 0, kMaxElements);
+  const double epsilon = call.number("epsilon", 0, 1), weight_offset = call.number("weightOffset", 0, 1);
+  call.dtype(out, kFloats);
+  for (const Argument& other : {x, weight}) call.same_dtype(other, out);
+  call.dtype(rstd, {DType::f32});
+  call.shape(x, {out.dim(0), out.dim(1), out.dim(2), out.dim(3)});
+  call.shape(rstd, {x.dim(0), x.dim(1), qk_norm_rows(call, x, weight)});
+  if (table) check_rotary_table(call, table, x.dim(1) + offset, x.dim(3));
+  call.run([=](Kernels& k) {
+    k.qk_norm_forward(out.view, rstd.view, x.view, weight.view, table.view, offset, float(epsilon),
+                      float(weight_offset));
+  });
+}
+
+void qk_norm_backward(Call& call) {
+  const Argument dx = call.strided("dx", 4), dweight = call.vector("dweight"), dout = call.strided("dout", 4);
+  const Argument x = call.strided("x", 4), rstd = call.tensor("rstd", 3), weight = call.vector("weight");
+  const Argument workspace = call.vector("workspace");
+  const double weight_offset = call.number("weightOffset", 0, 1);
+  call.dtype(dx, kFloats);
+  for (const Argument& other : {dout, x, weight}) call.same_dtype(other, dx);
+  for (const Argument& other : {dweight, rstd, workspace}) call.dtype(other, {DType::f32});
+  for (const Argument& other : {dout, x}) call.shape(other, {dx.dim(0), dx.dim(1), dx.dim(2), dx.dim(3)});
+  call.shape(rstd, {x.dim(0), x.dim(1), qk_norm_rows(call, x, weight)});
+  call.shape(dweight, {weight.dim(0)});
+  call.at_least(workspace, [&](const Kernels& kernels) {
+    return kernels.qk_norm_backward_workspace(x.dim(0) * x.dim(1), x.dim(2), x.dim(3));
+  });
+  call.run([=](Kernels& k) {
+    k.qk_norm_backward(dx.view, dweight.view, dout.view, x.view, rstd.view, weight.view, workspace.view,
+                       float(weight_offset));
+  });
+}
+
+int64_t qk_norm_backward_workspace(Call& call) {
+  const int64_t positions = call.whole_number("positions", 1, kMaxElements);
+  const int64_t heads = call.whole_number("heads", 1, kMaxElements);
+  const int64_t head_dim = call.whole_number("headDim", 1, kMaxHeadDim);
+  return call.ask(
+      [&](const Kernels& kernels) { return kernels.qk_norm_backward_workspace(positions, heads, head_dim); });
+}
+
+void bias_forward(Call& call) {
+  const Argument x = call.tensor("x", 2), bias = call.vector("bias");
+  call.dtype(x, kFloats);
+  call.same_dtype(bias, x);
+  call.shape(bias, {x.dim(1)});
+  call.run([=](Kernels& k) { k.bias_forward(x.view, bias.view); });
+}
+
+void bias_backward(Call& call) {
+  const Argument dbias = call.vector("dbias"), dout = call.tensor("dout", 2), workspace = call.vector("workspace");
+  call.dtype(dout, kFloats);
+  for (const Argument& other : {dbias, workspace}) call.dtype(other, {DType::f32});
+  call.shape(dbias, {dout.dim(1)});
+  call.at_least(workspace,
+                [&](const Kernels& kernels) { return kernels.bias_backward_workspace(dout.dim(0), dout.dim(1)); });
+  call.run([=](Kernels& k) { k.bias_backward(dbias.view, dout.view, workspace.view); });
+}
+
+int64_t bias_backward_workspace(Call& call) {
+  const int64_t rows = call.whole_number("rows", 1, kMaxElements), cols = call.whole_number("cols", 1, kMaxElements);
+  return call.ask([&](const Kernels& kernels) { return kernels.bias_backward_workspace(rows, cols); });
 }
 
 // The checks that forward and backward share: q [B,Tq,H,D], k and v [B,Tk,G,D], out, lse.
@@ -153,15 +253,17 @@ int64_t attention_backward_workspace(Call& call) {
   });
 }
 
-void swiglu_forward(Call& call) {
+template <void (Kernels::*Forward)(const View&, const View&)>
+void glu_forward(Call& call) {
   const Argument out = call.tensor("out", 2), gate_up = call.tensor("gateUp", 2);
   call.dtype(out, kFloats);
   call.same_dtype(gate_up, out);
   call.shape(gate_up, {out.dim(0), 2 * out.dim(1)});
-  call.run([=](Kernels& k) { k.swiglu_forward(out.view, gate_up.view); });
+  call.run([=](Kernels& k) { (k.*Forward)(out.view, gate_up.view); });
 }
 
-void swiglu_backward(Call& call) {
+template <void (Kernels::*Backward)(const View&, const View&, const View&)>
+void glu_backward(Call& call) {
   const Argument dgate_up = call.tensor("dgateUp", 2), dout = call.tensor("dout", 2);
   const Argument gate_up = call.tensor("gateUp", 2);
   call.dtype(dout, kFloats);
@@ -169,7 +271,7 @@ void swiglu_backward(Call& call) {
     call.same_dtype(other, dout);
     call.shape(other, {dout.dim(0), 2 * dout.dim(1)});
   }
-  call.run([=](Kernels& k) { k.swiglu_backward(dgate_up.view, dout.view, gate_up.view); });
+  call.run([=](Kernels& k) { (k.*Backward)(dgate_up.view, dout.view, gate_up.view); });
 }
 
 }  // namespace
@@ -180,14 +282,23 @@ const std::vector<Operation>& layers_operations() {
       {"patchEmbeddingBackward", patch_embedding_backward},
       {"patchEmbeddingBackwardWorkspace", patch_embedding_backward_workspace},
       {"rmsNormForward", rmsnorm_forward},
+      {"rmsNormResidualForward", rmsnorm_residual_forward},
       {"rmsNormBackward", rmsnorm_backward},
       {"rmsNormBackwardWorkspace", rmsnorm_backward_workspace},
       {"rotary", rotary},
+      {"qkNormForward", qk_norm_forward},
+      {"qkNormBackward", qk_norm_backward},
+      {"qkNormBackwardWorkspace", qk_norm_backward_workspace},
+      {"biasForward", bias_forward},
+      {"biasBackward", bias_backward},
+      {"biasBackwardWorkspace", bias_backward_workspace},
       {"attentionForward", attention_forward},
       {"attentionBackward", attention_backward},
       {"attentionBackwardWorkspace", attention_backward_workspace},
-      {"swigluForward", swiglu_forward},
-      {"swigluBackward", swiglu_backward},
+      {"swigluForward", glu_forward<&Kernels::swiglu_forward>},
+      {"swigluBackward", glu_backward<&Kernels::swiglu_backward>},
+      {"gegluForward", glu_forward<&Kernels::geglu_forward>},
+      {"gegluBackward", glu_backward<&Kernels::geglu_backward>},
   };
   return operations;
 }

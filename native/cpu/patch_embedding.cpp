@@ -10,10 +10,10 @@ namespace nextpatch::cpu {
 namespace {
 
 template <typename T>
-void forward(const View& out, const View& tokens, const View& table, BadIds& bad) {
+void forward(const View& out, const View& tokens, const View& table, float scale, BadIds& bad) {
   const int64_t rows = out.rows(), cols = out.cols(), vocabulary = table.rows();
   const int64_t patch = rows == 0 ? 0 : tokens.size() / rows;
-  const float scale = 1.0f / float(patch);
+  const float share = scale / float(patch);
   parallel_for(rows, cols * (patch + 1), [&](int64_t row) {
     const int32_t* ids = tokens.as<int32_t>() + row * patch;
     for (int64_t j = 0; j < patch; ++j)
@@ -23,7 +23,7 @@ void forward(const View& out, const View& tokens, const View& table, BadIds& bad
       Vec total = {};
       for (int64_t j = 0; j < patch; ++j)
         if (in_vocabulary(ids[j], vocabulary)) total += load(table.as<T>() + ids[j] * cols + i, lanes);
-      store(to + i, total * scale, lanes);
+      store(to + i, total * share, lanes);
     });
   });
 }
@@ -62,29 +62,29 @@ constexpr int64_t kColumns = kColumnVecs * kLanes;
 constexpr int64_t kTaskOccurrences = 256;
 
 template <typename T>
-void add_token(float* to, const T* dout, const int32_t* first, const int32_t* last, int64_t patch, int64_t stride,
-               int64_t cols) {
-  const float scale = 1.0f / float(patch);
+void add_token(float* to, const T* dout, const int32_t* first, const int32_t* last, int64_t patch, float share,
+               int64_t stride, int64_t cols) {
   if (cols == kColumns) {
     Vec total[kColumnVecs] = {};
     for (const int32_t* at = first; at < last; ++at) {
       const T* row = dout + *at / patch * stride;
       for (int v = 0; v < kColumnVecs; ++v) total[v] += load(row + v * kLanes);
     }
-    for (int v = 0; v < kColumnVecs; ++v) store(to + v * kLanes, load(to + v * kLanes) + total[v] * scale);
+    for (int v = 0; v < kColumnVecs; ++v) store(to + v * kLanes, load(to + v * kLanes) + total[v] * share);
     return;
   }
   for_lanes(cols, [=](int64_t i, auto lanes) {
     Vec total = {};
     for (const int32_t* at = first; at < last; ++at) total += load(dout + *at / patch * stride + i, lanes);
-    store(to + i, load(to + i, lanes) + total * scale, lanes);
+    store(to + i, load(to + i, lanes) + total * share, lanes);
   });
 }
 
 // Tasks are (occurrences, columns), so that even a batch of a single distinct token is distributed over threads. Each
 // element of the table is written by one task, whichever thread runs it.
 template <typename T>
-void backward(const View& dtable, const View& dout, const int32_t* ids, int64_t patch, const Occurrences& occurrences) {
+void backward(const View& dtable, const View& dout, const int32_t* ids, int64_t patch, float scale,
+              const Occurrences& occurrences) {
   const int64_t cols = dtable.cols();
   const int64_t column_tasks = (cols + kColumns - 1) / kColumns;
   const int64_t tasks = (occurrences.count + kTaskOccurrences - 1) / kTaskOccurrences * column_tasks;
@@ -99,7 +99,7 @@ void backward(const View& dtable, const View& dout, const int32_t* ids, int64_t 
     while (at < limit) {
       const int64_t token = ids[occurrences.order[at]], end = occurrences.end[token];
       add_token(dtable.as<float>() + token * cols + column, dout.as<T>() + column, occurrences.order + at,
-                occurrences.order + end, patch, cols, std::min(kColumns, cols - column));
+                occurrences.order + end, patch, scale / float(patch), cols, std::min(kColumns, cols - column));
       at = end;
     }
   }
@@ -107,20 +107,20 @@ void backward(const View& dtable, const View& dout, const int32_t* ids, int64_t 
 
 }  // namespace
 
-void CpuKernels::patch_embedding_forward(const View& out, const View& tokens, const View& table) {
+void CpuKernels::patch_embedding_forward(const View& out, const View& tokens, const View& table, float scale) {
   BadIds bad;
-  with_type(out.dtype, [&](auto type) { forward<decltype(type)>(out, tokens, table, bad); });
+  with_type(out.dtype, [&](auto type) { forward<decltype(type)>(out, tokens, table, scale, bad); });
   bad.report("token id", tokens.as<int32_t>(), table.rows());
 }
 
 void CpuKernels::patch_embedding_backward(const View& dtable, const View& dout, const View& tokens,
-                                          const View& workspace) {
+                                          const View& workspace, float scale) {
   if (dout.rows() == 0) return;
   BadIds bad;
   const int32_t* ids = tokens.as<int32_t>();
   const Occurrences occurrences(workspace.as<int32_t>(), ids, tokens.size(), dtable.rows(), bad);
   const int64_t patch = tokens.size() / dout.rows();
-  with_type(dout.dtype, [&](auto type) { backward<decltype(type)>(dtable, dout, ids, patch, occurrences); });
+  with_type(dout.dtype, [&](auto type) { backward<decltype(type)>(dtable, dout, ids, patch, scale, occurrences); });
   bad.report("token id", ids, dtable.rows());
 }
 

@@ -1,10 +1,11 @@
-// RMSNorm with the residual add before it. A row is read from memory once: after the statistic it is still in the
-// L1 cache.
+// RMSNorm with the residual added before it or behind it. A row is read from memory once: after the statistic it is
+// still in the L1 cache.
 #include <algorithm>
 
 #include "cpu_kernels.h"
 #include "lanes.h"
 #include "parallel.h"
+#include "partials.h"
 
 namespace nextpatch::cpu {
 namespace {
@@ -14,7 +15,7 @@ constexpr int64_t kRowBlock = 64;
 
 template <typename T>
 void forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add, const View& weight,
-             float epsilon) {
+             const View& residual, float epsilon, float weight_offset) {
   const int64_t cols = x.cols();
   const T* w = weight.as<T>();
   parallel_for(x.rows(), cols * 4, [&](int64_t row) {
@@ -38,21 +39,29 @@ void forward(const View& out, const View& sum, const View& rstd, const View& x, 
     const float r = 1.0f / std::sqrt(reduce_add(squares) / float(cols) + epsilon);
     rstd.as<float>()[row] = r;
     T* to = out.as<T>() + row * cols;
-    for_lanes(cols,
-              [=](int64_t i, auto lanes) { store(to + i, load(from + i, lanes) * r * load(w + i, lanes), lanes); });
+    const auto normed = [=](int64_t i, auto lanes) {
+      return load(from + i, lanes) * r * (load(w + i, lanes) + weight_offset);
+    };
+    if (residual) {
+      const T* stream = residual.as<T>() + row * cols;
+      for_lanes(cols, [=](int64_t i, auto lanes) { store(to + i, load(stream + i, lanes) + normed(i, lanes), lanes); });
+    } else {
+      for_lanes(cols, [=](int64_t i, auto lanes) { store(to + i, normed(i, lanes), lanes); });
+    }
   });
 }
 
 template <typename T, bool accumulate>
-void backward_row(T* dx, float* dweight, const T* dout, const T* sum, const T* weight, float rstd, int64_t cols) {
+void backward_row(T* dx, float* dweight, const T* dout, const T* sum, const T* weight, float weight_offset, float rstd,
+                  int64_t cols) {
   const Vec dot = sum_lanes(cols, [=](int64_t i, auto lanes) {
-    return load(dout + i, lanes) * load(weight + i, lanes) * load(sum + i, lanes);
+    return load(dout + i, lanes) * (load(weight + i, lanes) + weight_offset) * load(sum + i, lanes);
   });
   // With y = sum * rstd: dx = rstd * (g - y * mean(g * y)), with g the gradient of y.
   const float shrink = reduce_add(dot) / float(cols) * rstd * rstd;
   for_lanes(cols, [=](int64_t i, auto lanes) {
     const Vec d = load(dout + i, lanes), s = load(sum + i, lanes);
-    Vec gradient = (d * load(weight + i, lanes) - s * shrink) * rstd;
+    Vec gradient = (d * (load(weight + i, lanes) + weight_offset) - s * shrink) * rstd;
     if (accumulate) gradient += load(dx + i, lanes);
     store(dx + i, gradient, lanes);
     store(dweight + i, load(dweight + i, lanes) + d * s * rstd, lanes);
@@ -60,7 +69,8 @@ void backward_row(T* dx, float* dweight, const T* dout, const T* sum, const T* w
 }
 
 template <typename T, bool accumulate>
-void backward(const View& dx, const View& dout, const View& sum, const View& rstd, const View& weight, float* partial) {
+void backward(const View& dx, const View& dout, const View& sum, const View& rstd, const View& weight,
+              float weight_offset, float* partial) {
   const int64_t rows = sum.rows(), cols = sum.cols();
   parallel_for((rows + kRowBlock - 1) / kRowBlock, kRowBlock * cols * 4, [&](int64_t block) {
     float* dweight = partial + block * cols;
@@ -68,36 +78,37 @@ void backward(const View& dx, const View& dout, const View& sum, const View& rst
     const int64_t end = std::min(rows, (block + 1) * kRowBlock);
     for (int64_t row = block * kRowBlock; row < end; ++row)
       backward_row<T, accumulate>(dx.as<T>() + row * cols, dweight, dout.as<T>() + row * cols, sum.as<T>() + row * cols,
-                                  weight.as<T>(), rstd.as<float>()[row], cols);
+                                  weight.as<T>(), weight_offset, rstd.as<float>()[row], cols);
   });
 }
 
 }  // namespace
 
 void CpuKernels::rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add,
-                                 const View& weight, float epsilon) {
-  with_type(x.dtype, [&](auto type) { forward<decltype(type)>(out, sum, rstd, x, add, weight, epsilon); });
+                                 const View& weight, float epsilon, float weight_offset) {
+  with_type(x.dtype, [&](auto type) {
+    forward<decltype(type)>(out, sum, rstd, x, add, weight, View(), epsilon, weight_offset);
+  });
+}
+
+void CpuKernels::rmsnorm_residual_forward(const View& out, const View& rstd, const View& residual, const View& x,
+                                          const View& weight, float epsilon, float weight_offset) {
+  with_type(x.dtype, [&](auto type) {
+    forward<decltype(type)>(out, View(), rstd, x, View(), weight, residual, epsilon, weight_offset);
+  });
 }
 
 void CpuKernels::rmsnorm_backward(const View& dx, const View& dweight, const View& dout, const View& sum,
-                                  const View& rstd, const View& weight, const View& workspace, bool accumulate) {
+                                  const View& rstd, const View& weight, const View& workspace, bool accumulate,
+                                  float weight_offset) {
   float* partial = workspace.as<float>();
   with_type(dx.dtype, [&](auto type) {
     using T = decltype(type);
-    accumulate ? backward<T, true>(dx, dout, sum, rstd, weight, partial)
-               : backward<T, false>(dx, dout, sum, rstd, weight, partial);
+    accumulate ? backward<T, true>(dx, dout, sum, rstd, weight, weight_offset, partial)
+               : backward<T, false>(dx, dout, sum, rstd, weight, weight_offset, partial);
   });
   const int64_t cols = sum.cols(), blocks = (sum.rows() + kRowBlock - 1) / kRowBlock;
-  float* total = dweight.as<float>();
-  // A few columns per task: one thread adds all blocks of a column in order.
-  parallel_for((cols + kLanes - 1) / kLanes, blocks * kLanes, [=](int64_t group) {
-    const int64_t column = group * kLanes;
-    for_lanes(std::min<int64_t>(kLanes, cols - column), [=](int64_t, auto lanes) {
-      Vec gradient = {};
-      for (int64_t block = 0; block < blocks; ++block) gradient += load(partial + block * cols + column, lanes);
-      store(total + column, load(total + column, lanes) + gradient, lanes);
-    });
-  });
+  add_partials(dweight.as<float>(), partial, blocks, cols);
 }
 
 int64_t CpuKernels::rmsnorm_backward_workspace(int64_t rows, int64_t cols) const {

@@ -61,12 +61,12 @@ struct Open {
 template <typename T, int Width>
 __global__ void __launch_bounds__(kThreads, 2)
     patch_embedding_sum_kernel(float* dtable, float* partials, const T* dout, Occurrences occurrences, int64_t cols,
-                               int patch, int rows) {
+                               int patch, float scale, int rows) {
   constexpr int kColumns = 32 * Width, kGroup = kAhead<T>;
   const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
   const int tiles = int((cols + kColumns - 1) / kColumns);
   const int64_t slice = blockIdx.x / tiles, first_col = int64_t(blockIdx.x % tiles) * kColumns;
-  const float scale = 1.0f / float(patch);
+  const float share = scale / float(patch);
   float* const heads = shared_memory<float>();  // [kWarps, kColumns]
   float* const tails = heads + kWarps * kColumns;
   Open* const opens = reinterpret_cast<Open*>(tails + kWarps * kColumns);
@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(kThreads, 2)
             is_head = false;
           } else if (in_cols && adds >> (at + i) & 1) {
 #pragma unroll
-            for (int j = 0; j < Width; ++j) in_table[i].at[j] += total[j] * scale;
+            for (int j = 0; j < Width; ++j) in_table[i].at[j] += total[j] * share;
             store(dtable + token * cols + col, in_table[i]);
           }
 #pragma unroll
@@ -164,7 +164,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       sum += heads[w * kColumns + threadIdx.x];
       if (!shared.through && !began_here) of_slice[0] = sum;
       if (!shared.through && began_here && occurrences.in_table(shared.head))
-        dtable[shared.head * cols + own_col] = in_table[w] + sum * scale;
+        dtable[shared.head * cols + own_col] = in_table[w] + sum * share;
     }
     if (shared.tail >= 0) {
       sum = tails[w * kColumns + threadIdx.x];
@@ -177,7 +177,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 // One block: the token that starts in a slice and continues after it, one thread per column.
 __global__ void __launch_bounds__(kThreads)
     patch_embedding_join_kernel(float* dtable, const float* partials, Occurrences occurrences, int64_t cols, int patch,
-                                int64_t slice_size, int slices) {
+                                float scale, int64_t slice_size, int slices) {
   const int tiles = int((cols + kThreads - 1) / kThreads);
   const int slice = int(blockIdx.x) / tiles;
   const int64_t col = int64_t(int(blockIdx.x) % tiles) * kThreads + threadIdx.x;
@@ -200,7 +200,7 @@ __global__ void __launch_bounds__(kThreads)
   float sum = partials[slice * stride + cols + col];
 #pragma unroll 8
   for (int64_t i = slice + 1; i <= last; ++i) sum += partials[i * stride + col];
-  dtable[token * cols + col] = in_table + sum * (1.0f / float(patch));
+  dtable[token * cols + col] = in_table + sum * (scale / float(patch));
 }
 
 // Occurrences per warp, a multiple of kLeastRows: few enough for kBlocks blocks, but at least the number of tiles of
@@ -218,22 +218,22 @@ int64_t most_partials(int64_t size) { return std::min(kMostColumns / 2 * size, 4
 
 template <typename T, int Width>
 void backward(const Device& device, const View& dtable, const View& dout, const Occurrences& occurrences,
-              float* partials) {
+              float* partials, float scale) {
   const int64_t size = occurrences.size, cols = dout.cols(), rows = rows_for(size, cols), slice_size = rows * kWarps;
   const int64_t slices = (size + slice_size - 1) / slice_size, patch = size / dout.rows();
   const size_t shared_bytes = 2 * kThreads * Width * sizeof(float) + kWarps * sizeof(Open);
   launch<patch_embedding_sum_kernel<T, Width>>(
       kOperation, {unsigned(slices * blocks_for(cols, 32 * Width)), kThreads, shared_bytes, device.stream},
-      dtable.as<float>(), partials, dout.as<T>(), occurrences, cols, patch, rows);
-  launch<patch_embedding_join_kernel>(kOperation,
-                                      {unsigned((slices - 1) * blocks_for(cols, kThreads)), kThreads, 0, device.stream},
-                                      dtable.as<float>(), partials, occurrences, cols, patch, slice_size, slices);
+      dtable.as<float>(), partials, dout.as<T>(), occurrences, cols, patch, scale, rows);
+  launch<patch_embedding_join_kernel>(
+      kOperation, {unsigned((slices - 1) * blocks_for(cols, kThreads)), kThreads, 0, device.stream}, dtable.as<float>(),
+      partials, occurrences, cols, patch, scale, slice_size, slices);
 }
 
 }  // namespace
 
 void CudaKernels::patch_embedding_backward(const View& dtable, const View& dout, const View& tokens,
-                                           const View& workspace) {
+                                           const View& workspace, float scale) {
   const int64_t size = tokens.size();
   if (size == 0 || dtable.size() == 0) return;
   const TokenKeys keys{tokens.as<int>(), int(dtable.rows())};
@@ -247,9 +247,9 @@ void CudaKernels::patch_embedding_backward(const View& dtable, const View& dout,
   with_type(dout.dtype, [&](auto type) {
     using T = decltype(type);
     if (dout.cols() % kMostWidth == 0 && aligned_16(dtable.as<float>(), dout.as<T>())) {
-      backward<T, kMostWidth>(device_, dtable, dout, occurrences, partials);
+      backward<T, kMostWidth>(device_, dtable, dout, occurrences, partials, scale);
     } else {
-      backward<T, 1>(device_, dtable, dout, occurrences, partials);
+      backward<T, 1>(device_, dtable, dout, occurrences, partials, scale);
     }
   });
 }

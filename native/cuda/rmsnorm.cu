@@ -1,4 +1,4 @@
-// RMSNorm with the residual add before it, and its gradient.
+// RMSNorm with the residual added before it or behind it, and its gradient.
 //
 // A block's 8 warps divide its rows among them, 1, 2, 4 or 8 warps per row, the fewest that hold a row in kHeld packs
 // per thread (one warp per row up to C = 1024 in bf16, all eight at 8192), so that all threads are busy at any width.
@@ -13,6 +13,7 @@
 #include "dispatch.h"
 #include "launch.cuh"
 #include "shared.cuh"
+#include "slices.h"
 #include "vector.cuh"
 
 namespace nextpatch::cuda {
@@ -21,10 +22,6 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * 32;
 constexpr int kHeld = 4;  // packs of a row that a thread keeps in registers
-
-// Slices of the weight's gradient, one per block of the backward pass: 4 for each of 132 multiprocessors.
-constexpr int64_t kSlices = 528;
-constexpr int kDweightColumns = 32, kDweightWarps = 32;
 
 // A thread's place if RowWarps warps share a row.
 template <int RowWarps>
@@ -70,18 +67,35 @@ __device__ __forceinline__ float sum_of_squares(const Pack<T, Width>& pack) {
 }
 
 template <typename T, int Width>
-__device__ __forceinline__ Pack<T, Width> normed(const Pack<T, Width>& pack, const Pack<T, Width>& weight,
-                                                 float scale) {
+__device__ __forceinline__ Pack<T, Width> normed(const Pack<T, Width>& pack, const Pack<T, Width>& weight, float scale,
+                                                 float weight_offset) {
   Pack<T, Width> out;
 #pragma unroll
-  for (int j = 0; j < Width; ++j) out.at[j] = from_float<T>(to_float(pack.at[j]) * scale * to_float(weight.at[j]));
+  for (int j = 0; j < Width; ++j)
+    out.at[j] = from_float<T>(to_float(pack.at[j]) * scale * (to_float(weight.at[j]) + weight_offset));
   return out;
 }
 
+template <typename T, int Width>
+__device__ __forceinline__ Pack<T, Width> normed_onto(const Pack<T, Width>& residual, const Pack<T, Width>& pack,
+                                                      const Pack<T, Width>& weight, float scale, float weight_offset) {
+  Pack<T, Width> out;
+#pragma unroll
+  for (int j = 0; j < Width; ++j)
+    out.at[j] = from_float<T>(to_float(residual.at[j]) +
+                              to_float(pack.at[j]) * scale * (to_float(weight.at[j]) + weight_offset));
+  return out;
+}
+
+// Where the stream is added.
+enum class Residual { none, before, behind };
+
+// `add` is absent with Residual::none, `sum` but with Residual::before. out may be add if the residual comes behind: a
+// thread reads what it overwrites first.
 template <typename T, int Width, int RowWarps>
 __global__ void __launch_bounds__(kThreads, 3)
-    rmsnorm_forward_kernel(T* out, T* sum, float* rstd, const T* x, const T* add, const T* weight, int64_t rows,
-                           int64_t cols, float epsilon) {
+    rmsnorm_forward_kernel(T* out, T* sum, float* rstd, const T* x, const T* add, Residual residual, const T* weight,
+                           int64_t rows, int64_t cols, float epsilon, float weight_offset) {
   using At = RowThread<RowWarps>;
   constexpr int kStep = At::kRowThreads * Width;  // from a thread's pack to its next
   const At at;
@@ -91,17 +105,16 @@ __global__ void __launch_bounds__(kThreads, 3)
   x += row * cols + first;
   out += row * cols + first;
   weight += first;
-  if (add) {
-    add += row * cols + first;
-    sum += row * cols + first;
-  }
+  const bool before = residual == Residual::before, behind = residual == Residual::behind;
+  if (before || behind) add += row * cols + first;
+  if (before) sum += row * cols + first;
 
   Word<T, Width> values[kHeld], others[kHeld], weights[kHeld];
 #pragma unroll
   for (int i = 0; i < kHeld; ++i) {
     if (i * kStep >= end) continue;
     values[i] = load_word<T, Width>(x + i * kStep);
-    if (add) others[i] = load_word<T, Width>(add + i * kStep);
+    if (before || behind) others[i] = load_word<T, Width>(add + i * kStep);
     weights[i] = load_word<T, Width>(weight + i * kStep);
   }
   float squares = 0;
@@ -109,7 +122,7 @@ __global__ void __launch_bounds__(kThreads, 3)
   for (int i = 0; i < kHeld; ++i) {
     if (i * kStep >= end) continue;
     auto value = unpacked<T, Width>(values[i]);
-    if (add) {
+    if (before) {
       value = added(value, unpacked<T, Width>(others[i]));
       values[i] = packed(value);
       store(sum + i * kStep, value);
@@ -119,7 +132,7 @@ __global__ void __launch_bounds__(kThreads, 3)
 #pragma unroll 1
   for (int64_t i = kHeld * kStep; i < end; i += kStep) {
     auto value = load<T, Width>(x + i);
-    if (add) {
+    if (before) {
       value = added(value, load<T, Width>(add + i));
       store(sum + i, value);
     }
@@ -129,13 +142,25 @@ __global__ void __launch_bounds__(kThreads, 3)
   const float scale = rsqrtf(row_sum<RowWarps>(squares, shared_memory<float>()) / float(cols) + epsilon);
   if (at.thread == 0 && row < rows) rstd[row] = scale;
 #pragma unroll
-  for (int i = 0; i < kHeld; ++i)
-    if (i * kStep < end)
-      store(out + i * kStep, normed(unpacked<T, Width>(values[i]), unpacked<T, Width>(weights[i]), scale));
-  const T* const summed = add ? sum : x;
+  for (int i = 0; i < kHeld; ++i) {
+    if (i * kStep >= end) continue;
+    const auto value = unpacked<T, Width>(values[i]), near_weight = unpacked<T, Width>(weights[i]);
+    if (behind) {
+      store(out + i * kStep, normed_onto(unpacked<T, Width>(others[i]), value, near_weight, scale, weight_offset));
+    } else {
+      store(out + i * kStep, normed(value, near_weight, scale, weight_offset));
+    }
+  }
+  const T* const summed = before ? sum : x;
 #pragma unroll 1
-  for (int64_t i = kHeld * kStep; i < end; i += kStep)
-    store(out + i, normed(load<T, Width>(summed + i), load<T, Width>(weight + i), scale));
+  for (int64_t i = kHeld * kStep; i < end; i += kStep) {
+    const auto value = load<T, Width>(summed + i), far_weight = load<T, Width>(weight + i);
+    if (behind) {
+      store(out + i, normed_onto(load<T, Width>(add + i), value, far_weight, scale, weight_offset));
+    } else {
+      store(out + i, normed(value, far_weight, scale, weight_offset));
+    }
+  }
 }
 
 // ---- Backward -----------------------------------------------------------------------------------------
@@ -143,10 +168,11 @@ __global__ void __launch_bounds__(kThreads, 3)
 // A pack's contribution to the sum over the row.
 template <typename T, int Width>
 __device__ __forceinline__ float dot_of(const Pack<T, Width>& dout, const Pack<T, Width>& sum,
-                                        const Pack<T, Width>& weight) {
+                                        const Pack<T, Width>& weight, float weight_offset) {
   float dot = 0;
 #pragma unroll
-  for (int j = 0; j < Width; ++j) dot += to_float(dout.at[j]) * to_float(weight.at[j]) * to_float(sum.at[j]);
+  for (int j = 0; j < Width; ++j)
+    dot += to_float(dout.at[j]) * (to_float(weight.at[j]) + weight_offset) * to_float(sum.at[j]);
   return dot;
 }
 
@@ -154,11 +180,12 @@ __device__ __forceinline__ float dot_of(const Pack<T, Width>& dout, const Pack<T
 template <typename T, int Width>
 __device__ __forceinline__ Pack<T, Width> gradient(const Pack<T, Width>& dx, const Pack<T, Width>& dout,
                                                    const Pack<T, Width>& sum, const Pack<T, Width>& weight, float scale,
-                                                   float dot, bool accumulate) {
+                                                   float dot, bool accumulate, float weight_offset) {
   Pack<T, Width> out;
 #pragma unroll
   for (int j = 0; j < Width; ++j) {
-    const float here = scale * (to_float(dout.at[j]) * to_float(weight.at[j]) - to_float(sum.at[j]) * dot);
+    const float here =
+        scale * (to_float(dout.at[j]) * (to_float(weight.at[j]) + weight_offset) - to_float(sum.at[j]) * dot);
     out.at[j] = from_float<T>(accumulate ? to_float(dx.at[j]) + here : here);
   }
   return out;
@@ -170,7 +197,7 @@ __device__ __forceinline__ Pack<T, Width> gradient(const Pack<T, Width>& dx, con
 template <typename T, int Width, int RowWarps>
 __global__ void __launch_bounds__(kThreads, 2)
     rmsnorm_backward_kernel(T* dx, float* slices, const T* dout, const T* sum, const float* rstd, const T* weight,
-                            int64_t rows, int64_t cols, bool accumulate) {
+                            int64_t rows, int64_t cols, bool accumulate, float weight_offset) {
   using At = RowThread<RowWarps>;
   constexpr int kStep = At::kRowThreads * Width;
   const At at;
@@ -201,10 +228,12 @@ __global__ void __launch_bounds__(kThreads, 2)
 #pragma unroll
     for (int i = 0; i < kHeld; ++i)
       if (i * kStep < end)
-        dot += dot_of(unpacked<T, Width>(d[i]), unpacked<T, Width>(s[i]), load<T, Width>(weight + i * kStep));
+        dot += dot_of(unpacked<T, Width>(d[i]), unpacked<T, Width>(s[i]), load<T, Width>(weight + i * kStep),
+                      weight_offset);
 #pragma unroll 1
     for (int64_t i = kHeld * kStep; i < end; i += kStep)
-      dot += dot_of(load<T, Width>(row_dout + i), load<T, Width>(row_sums + i), load<T, Width>(weight + i));
+      dot +=
+          dot_of(load<T, Width>(row_dout + i), load<T, Width>(row_sums + i), load<T, Width>(weight + i), weight_offset);
     dot = row_sum<RowWarps>(dot, scratch + step % 2 * kWarps) * scale * scale / float(cols);
 
 #pragma unroll
@@ -214,7 +243,7 @@ __global__ void __launch_bounds__(kThreads, 2)
       const auto near_w = load<T, Width>(weight + i * kStep);
       const auto near_d = unpacked<T, Width>(d[i]), near_s = unpacked<T, Width>(s[i]);
       store(row_dx + i * kStep,
-            gradient(unpacked<T, Width>(before[i]), near_d, near_s, near_w, scale, dot, accumulate));
+            gradient(unpacked<T, Width>(before[i]), near_d, near_s, near_w, scale, dot, accumulate, weight_offset));
 #pragma unroll
       for (int j = 0; j < Width; ++j) dweight[i][j] += to_float(near_d.at[j]) * to_float(near_s.at[j]) * scale;
     }
@@ -224,7 +253,8 @@ __global__ void __launch_bounds__(kThreads, 2)
       const auto far_d = load<T, Width>(row_dout + i), far_s = load<T, Width>(row_sums + i);
       Pack<T, Width> far_before{};
       if (accumulate) far_before = load<T, Width>(row_dx + i);
-      store(row_dx + i, gradient(far_before, far_d, far_s, load<T, Width>(weight + i), scale, dot, accumulate));
+      store(row_dx + i,
+            gradient(far_before, far_d, far_s, load<T, Width>(weight + i), scale, dot, accumulate, weight_offset));
 #pragma unroll
       for (int j = 0; j < Width; ++j) {
         float* const total = slice + first + i + j;
@@ -257,26 +287,6 @@ __global__ void __launch_bounds__(kThreads, 2)
   }
 }
 
-// One block: dweight[32 columns] += the sum of slices[count, cols]: a warp sums every kDweightWarps-th, then the block
-// sums the warps'.
-__global__ void __launch_bounds__(kDweightWarps * 32)
-    rmsnorm_dweight_kernel(float* dweight, const float* slices, int64_t cols, int count) {
-  const int warp = int(threadIdx.x) / 32, lane = int(threadIdx.x) % 32;
-  const int64_t col = int64_t(blockIdx.x) * kDweightColumns + lane;
-  float* const sums = shared_memory<float>();
-  float sum = 0;
-  if (col < cols) {
-#pragma unroll 8
-    for (int slice = warp; slice < count; slice += kDweightWarps) sum += slices[slice * cols + col];
-  }
-  sums[warp * kDweightColumns + lane] = sum;
-  __syncthreads();
-  if (warp != 0 || col >= cols) return;
-  sum = 0;
-  for (int i = 0; i < kDweightWarps; ++i) sum += sums[i * kDweightColumns + lane];
-  dweight[col] += sum;
-}
-
 // ---- Launching ----------------------------------------------------------------------------------------
 
 // Calls f(std::integral_constant<int, RowWarps>()).
@@ -293,19 +303,19 @@ void with_row_warps(int64_t cols, const F& f) {
 
 template <typename T, int Width>
 void forward(const Device& device, const View& out, const View& sum, const View& rstd, const View& x, const View& add,
-             const View& weight, float epsilon) {
+             Residual residual, const View& weight, float epsilon, float weight_offset) {
   with_row_warps<Width>(x.cols(), [&](auto row_warps) {
     constexpr int kRowWarps = decltype(row_warps)::value;
     const Launch at{blocks_for(x.rows(), RowThread<kRowWarps>::kRows), kThreads, kWarps * sizeof(float), device.stream};
     launch<rmsnorm_forward_kernel<T, Width, kRowWarps>>("rmsnorm_forward", at, out.as<T>(), sum.as<T>(),
-                                                        rstd.as<float>(), x.as<T>(), add.as<T>(), weight.as<T>(),
-                                                        x.rows(), x.cols(), epsilon);
+                                                        rstd.as<float>(), x.as<T>(), add.as<T>(), residual,
+                                                        weight.as<T>(), x.rows(), x.cols(), epsilon, weight_offset);
   });
 }
 
 template <typename T, int Width>
 void backward(const Device& device, const View& dx, const View& dweight, const View& dout, const View& sum,
-              const View& rstd, const View& weight, float* slices, bool accumulate) {
+              const View& rstd, const View& weight, float* slices, bool accumulate, float weight_offset) {
   const int64_t rows = dout.rows(), cols = dout.cols();
   unsigned count = 0;
   with_row_warps<Width>(cols, [&](auto row_warps) {
@@ -315,40 +325,50 @@ void backward(const Device& device, const View& dx, const View& dweight, const V
     count = std::min(blocks_for(rows, kRows), unsigned(kSlices));
     launch<rmsnorm_backward_kernel<T, Width, kRowWarps>>(
         "rmsnorm_backward", {count, kThreads, shared_bytes, device.stream}, dx.as<T>(), slices, dout.as<T>(),
-        sum.as<T>(), rstd.as<float>(), weight.as<T>(), rows, cols, accumulate);
+        sum.as<T>(), rstd.as<float>(), weight.as<T>(), rows, cols, accumulate, weight_offset);
   });
-  const Launch joined{blocks_for(cols, kDweightColumns), kDweightWarps * 32,
-                      kDweightWarps * kDweightColumns * sizeof(float), device.stream};
-  launch<rmsnorm_dweight_kernel>("rmsnorm_backward", joined, dweight.as<float>(), slices, cols, count);
+  add_slices(device, "rmsnorm_backward", dweight.as<float>(), slices, cols, count);
 }
 
-}  // namespace
-
-void CudaKernels::rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add,
-                                  const View& weight, float epsilon) {
+void any_forward(const Device& device, const View& out, const View& sum, const View& rstd, const View& x,
+                 const View& add, Residual residual, const View& weight, float epsilon, float weight_offset) {
   with_type(x.dtype, [&](auto type) {
     using T = decltype(type);
     const bool wide =
         x.cols() % kWidth<T> == 0 && aligned_16(out.as<T>(), sum.as<T>(), x.as<T>(), add.as<T>(), weight.as<T>());
     if (wide) {
-      forward<T, kWidth<T>>(device_, out, sum, rstd, x, add, weight, epsilon);
+      forward<T, kWidth<T>>(device, out, sum, rstd, x, add, residual, weight, epsilon, weight_offset);
     } else {
-      forward<T, 1>(device_, out, sum, rstd, x, add, weight, epsilon);
+      forward<T, 1>(device, out, sum, rstd, x, add, residual, weight, epsilon, weight_offset);
     }
   });
 }
 
+}  // namespace
+
+void CudaKernels::rmsnorm_forward(const View& out, const View& sum, const View& rstd, const View& x, const View& add,
+                                  const View& weight, float epsilon, float weight_offset) {
+  const Residual residual = add ? Residual::before : Residual::none;
+  any_forward(device_, out, sum, rstd, x, add, residual, weight, epsilon, weight_offset);
+}
+
+void CudaKernels::rmsnorm_residual_forward(const View& out, const View& rstd, const View& residual, const View& x,
+                                           const View& weight, float epsilon, float weight_offset) {
+  any_forward(device_, out, View(), rstd, x, residual, Residual::behind, weight, epsilon, weight_offset);
+}
+
 void CudaKernels::rmsnorm_backward(const View& dx, const View& dweight, const View& dout, const View& sum,
-                                   const View& rstd, const View& weight, const View& workspace, bool accumulate) {
+                                   const View& rstd, const View& weight, const View& workspace, bool accumulate,
+                                   float weight_offset) {
   if (dout.rows() == 0) return;
   float* const slices = workspace.as<float>();
   with_type(dout.dtype, [&](auto type) {
     using T = decltype(type);
     const bool wide = dout.cols() % kWidth<T> == 0 && aligned_16(dx.as<T>(), dout.as<T>(), sum.as<T>(), weight.as<T>());
     if (wide) {
-      backward<T, kWidth<T>>(device_, dx, dweight, dout, sum, rstd, weight, slices, accumulate);
+      backward<T, kWidth<T>>(device_, dx, dweight, dout, sum, rstd, weight, slices, accumulate, weight_offset);
     } else {
-      backward<T, 1>(device_, dx, dweight, dout, sum, rstd, weight, slices, accumulate);
+      backward<T, 1>(device_, dx, dweight, dout, sum, rstd, weight, slices, accumulate, weight_offset);
     }
   });
 }

@@ -196,7 +196,7 @@ describe.each(backends)("Device on %s", (backend) => {
     ];
     native.fill(table, 1);
     native.fill(tokens, 99);
-    native.patchEmbeddingForward(out, tokens, table);
+    native.patchEmbeddingForward(out, tokens, table, 1);
     const [first, second] = await Promise.allSettled([device.synchronize(), device.synchronize()]);
     expect(first).toMatchObject({ status: "rejected" });
     expect(((first as PromiseRejectedResult).reason as Error).message).toContain("99");

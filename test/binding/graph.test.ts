@@ -154,7 +154,7 @@ describe.each(backends)("a graph on %s", (backend) => {
       new Tensor(device, "i32", [1]),
     ];
     native.fill(table, 1);
-    const graph = record(() => native.patchEmbeddingForward(out, tokens, table));
+    const graph = record(() => native.patchEmbeddingForward(out, tokens, table, 1));
     tokens.write(Int32Array.of(2));
     graph.launch();
     await expect(device.synchronize()).rejects.toThrow(RangeError);

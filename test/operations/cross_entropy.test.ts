@@ -126,7 +126,7 @@ describe.each(grid)("cross-entropy on $backend in $dtype", ({ backend, dtype }) 
     const logits = memory.input(dtype, [1, 97], normals(97, 1, dtype));
     const [tokens, labels] = [memory.input("i32", [2], [3, 12]), memory.input("i32", [1, 1], [98])];
     const coefficients = memory.input("f32", [1], [1]);
-    native.patchEmbeddingForward(out, tokens, table);
+    native.patchEmbeddingForward(out, tokens, table, 1);
     native.crossEntropy(losses, logits, labels, coefficients, false);
     await expect(device.synchronize()).rejects.toThrow("token id 12 at index 1 is outside the vocabulary of 11");
     await device.synchronize();

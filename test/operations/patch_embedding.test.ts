@@ -25,18 +25,18 @@ const all: Shape[] = [
 ];
 const few = [all[0]!, all[1]!, { n: 13, k: 3, c: 33, v: 5 }, ...all.slice(-2)];
 
-function forward(memory: Memory, { n, k, c, v }: Shape, dtype: ComputeDType, tokens: Int32Array): Tensor {
+function forward(memory: Memory, { n, k, c, v }: Shape, dtype: ComputeDType, tokens: Int32Array, scale = 1): Tensor {
   const out = memory.output(dtype, [n, c]);
   const table = memory.input(dtype, [v, c], normals(v * c, 1, dtype));
-  native.patchEmbeddingForward(out, memory.input("i32", [n * k], tokens), table);
+  native.patchEmbeddingForward(out, memory.input("i32", [n * k], tokens), table, scale);
   return out;
 }
 
-function backward(memory: Memory, { n, k, c, v }: Shape, dtype: ComputeDType, tokens: Int32Array): Tensor {
+function backward(memory: Memory, { n, k, c, v }: Shape, dtype: ComputeDType, tokens: Int32Array, scale = 1): Tensor {
   const dtable = memory.inout("f32", [v, c], normals(v * c, 2));
   const dout = memory.input(dtype, [n, c], normals(n * c, 3, dtype));
   const workspace = memory.workspace("i32", native.patchEmbeddingBackwardWorkspace(memory.device, n * k, v));
-  native.patchEmbeddingBackward(dtable, dout, memory.input("i32", [n * k], tokens), workspace);
+  native.patchEmbeddingBackward(dtable, dout, memory.input("i32", [n * k], tokens), workspace, scale);
   return dtable;
 }
 
@@ -64,6 +64,18 @@ describe.each(grid)("patch embedding on $backend in $dtype", ({ backend, dtype }
       await memory.verify();
     },
   );
+
+  it("scales the embeddings, and their gradient", async () => {
+    const memory = new Memory(device);
+    const shape = { n: 97, k: 3, c: 40, v: 50 };
+    const tokens = integers(97 * 3, 50, 7);
+    const exact = patchEmbedding(tokens, normals(2000, 1, dtype), 97, 40).map((x) => 25.25 * x);
+    expectClose(await values(forward(memory, shape, dtype, tokens, 25.25)), exact, exact.map(rounding[dtype]));
+    const dout = normals(97 * 40, 3, dtype).map((x) => 25.25 * x);
+    const expected = patchEmbeddingBackward(normals(2000, 2), dout, tokens, 97);
+    expectClose(await values(backward(memory, shape, dtype, tokens, 25.25)), expected);
+    await memory.verify();
+  });
 
   it("adds up a token that fills all patches", async () => {
     const memory = new Memory(device);

@@ -34,11 +34,18 @@ function forward(memory: Memory, n: number, c: number, dtype: ComputeDType, over
   const [x, add] = [take("x"), take("add")];
   const sum = over === "x" ? x : over === "add" ? add : memory.output(dtype, [n, c]);
   const [out, rstd] = [memory.output(dtype, [n, c]), memory.output("f32", [n])];
-  native.rmsNormForward(out, sum, rstd, x, add, memory.input(dtype, [c], data.weight), EPSILON);
+  native.rmsNormForward(out, sum, rstd, x, add, memory.input(dtype, [c], data.weight), EPSILON, 0);
   return { out, sum, rstd };
 }
 
-function backward(memory: Memory, n: number, c: number, dtype: ComputeDType, accumulate: boolean): Tensor[] {
+function backward(
+  memory: Memory,
+  n: number,
+  c: number,
+  dtype: ComputeDType,
+  accumulate: boolean,
+  weightOffset = 0,
+): Tensor[] {
   const { x, weight, dout } = inputs(n, c, dtype);
   const { rstd } = rmsNorm(x, null, weight, EPSILON);
   const dx = accumulate ? memory.inout(dtype, [n, c], normals(n * c, 5, dtype)) : memory.output(dtype, [n, c]);
@@ -52,6 +59,7 @@ function backward(memory: Memory, n: number, c: number, dtype: ComputeDType, acc
     memory.input(dtype, [c], weight),
     memory.workspace("f32", native.rmsNormBackwardWorkspace(memory.device, n, c)),
     accumulate,
+    weightOffset,
   );
   return [dx, dweight];
 }
@@ -108,6 +116,7 @@ describe.each(grid)("RMSNorm on $backend in $dtype", ({ backend, dtype }) => {
       null,
       memory.input(dtype, [c], weight),
       EPSILON,
+      0,
     );
     const exact = rmsNorm(x, null, weight, EPSILON);
     expectClose(await values(out), exact.out, exact.out.map(round));
@@ -125,12 +134,46 @@ describe.each(grid)("RMSNorm on $backend in $dtype", ({ backend, dtype }) => {
     await memory.verify();
   });
 
+  it.each(grown)("[$n, $c] onto the residual, guard $guard", async ({ n, c, guard }) => {
+    const memory = new Memory(open(backend), { guard });
+    const { x, add: residual, weight } = inputs(n, c, dtype);
+    const [apart, rstd] = [memory.output(dtype, [n, c]), memory.output("f32", [n])];
+    const over = memory.inout(dtype, [n, c], residual);
+    const [branch, stream] = [memory.input(dtype, [n, c], x), memory.input(dtype, [n, c], residual)];
+    const weights = memory.input(dtype, [c], weight);
+    native.rmsNormResidualForward(apart, rstd, stream, branch, weights, EPSILON, 1);
+    native.rmsNormResidualForward(over, rstd, over, branch, weights, EPSILON, 1);
+    const normed = rmsNorm(x, null, weight.map((w) => w + 1), EPSILON);
+    const exact = normed.out.map((value, i) => value + residual[i]!);
+    expectClose(await values(apart), exact, exact.map(round));
+    expect(await values(over)).toEqual(await values(apart));
+    expectClose(await values(rstd), normed.rstd);
+    await memory.verify();
+  });
+
+  it("counts the weights from 1 if they are kept so, forward and backward", async () => {
+    const memory = new Memory(open(backend));
+    const [n, c] = [31, 40];
+    const { x, weight, dout } = inputs(n, c, dtype);
+    const near = weight.map((w) => w + 1);
+    const [out, rstd] = [memory.output(dtype, [n, c]), memory.output("f32", [n])];
+    const [rows, weights] = [memory.input(dtype, [n, c], x), memory.input(dtype, [c], weight)];
+    native.rmsNormForward(out, null, rstd, rows, null, weights, EPSILON, 1);
+    const exact = rmsNorm(x, null, near, EPSILON);
+    expectClose(await values(out), exact.out, exact.out.map(round));
+    const [dx, dweight] = backward(memory, n, c, dtype, false, 1);
+    const gradients = rmsNormBackward(dout, x, exact.rstd, near, null, normals(c, 6));
+    expectClose(await values(dx!), gradients.dx, gradients.dx.map(round));
+    expectClose(await values(dweight!), gradients.dweight);
+    await memory.verify();
+  });
+
   it("keeps a row of zeros finite and its gradient with it", async () => {
     const memory = new Memory(open(backend));
     const [out, rstd] = [memory.output(dtype, [1, 32]), memory.output("f32", [1])];
     const zeros = memory.input(dtype, [1, 32], new Float64Array(32));
     const weight = memory.input(dtype, [32], new Float64Array(32).fill(1));
-    native.rmsNormForward(out, null, rstd, zeros, null, weight, EPSILON);
+    native.rmsNormForward(out, null, rstd, zeros, null, weight, EPSILON, 0);
     expect(await values(out)).toEqual(new Float64Array(32));
     expectClose(await values(rstd), [1 / Math.sqrt(EPSILON)]);
     await memory.verify();

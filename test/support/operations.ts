@@ -58,7 +58,7 @@ export function operations(device: Device): Operation[] {
       ],
     ],
     ["sum", [tensor("out", [1]), tensor("values", [N]), boolean("accumulate")]],
-    ["patchEmbeddingForward", [tensor("out", [N, C]), i32("tokens", [N * K]), tensor("table", [V, C])]],
+    ["patchEmbeddingForward", [tensor("out", [N, C]), i32("tokens", [N * K]), tensor("table", [V, C]), number("scale", 1, true)]],
     [
       "patchEmbeddingBackward",
       [
@@ -66,6 +66,7 @@ export function operations(device: Device): Operation[] {
         tensor("dout", [N, C]),
         i32("tokens", [N * K]),
         i32("workspace", [Math.max(1, native.patchEmbeddingBackwardWorkspace(device, N * K, V))]),
+        number("scale", 1, true),
       ],
     ],
     ["patchEmbeddingBackwardWorkspace", [owner, whole("tokens"), whole("vocabulary")]],
@@ -79,6 +80,19 @@ export function operations(device: Device): Operation[] {
         optional("add", [N, C]),
         tensor("weight", [C]),
         number("epsilon"),
+        number("weightOffset"),
+      ],
+    ],
+    [
+      "rmsNormResidualForward",
+      [
+        tensor("out", [N, C]),
+        tensor("rstd", [N]),
+        tensor("residual", [N, C]),
+        tensor("x", [N, C]),
+        tensor("weight", [C]),
+        number("epsilon"),
+        number("weightOffset"),
       ],
     ],
     [
@@ -92,10 +106,48 @@ export function operations(device: Device): Operation[] {
         tensor("weight", [C]),
         tensor("workspace", [Math.max(1, native.rmsNormBackwardWorkspace(device, N, C))]),
         boolean("accumulate"),
+        number("weightOffset"),
       ],
     ],
     ["rmsNormBackwardWorkspace", [owner, whole("rows"), whole("cols")]],
     ["rotary", [heads("x", T, H), tensor("table", [T + 1, D / 2, 2]), whole("offset"), boolean("inverse")]],
+    [
+      "qkNormForward",
+      [
+        heads("out", T, H),
+        tensor("rstd", [B, T, H]),
+        heads("x", T, H),
+        tensor("weight", [D]),
+        optional("table", [T + 1, D / 2, 2]),
+        whole("offset"),
+        number("epsilon"),
+        number("weightOffset"),
+      ],
+    ],
+    [
+      "qkNormBackward",
+      [
+        heads("dx", T, H),
+        tensor("dweight", [D]),
+        heads("dout", T, H),
+        heads("x", T, H),
+        tensor("rstd", [B, T, H]),
+        tensor("weight", [D]),
+        tensor("workspace", [Math.max(1, native.qkNormBackwardWorkspace(device, B * T, H, D))]),
+        number("weightOffset"),
+      ],
+    ],
+    ["qkNormBackwardWorkspace", [owner, whole("positions"), whole("heads"), whole("headDim", 32)]],
+    ["biasForward", [tensor("x", [N, C]), tensor("bias", [C])]],
+    [
+      "biasBackward",
+      [
+        tensor("dbias", [C]),
+        tensor("dout", [N, C]),
+        tensor("workspace", [Math.max(1, native.biasBackwardWorkspace(device, N, C))]),
+      ],
+    ],
+    ["biasBackwardWorkspace", [owner, whole("rows"), whole("cols")]],
     [
       "attentionForward",
       [
@@ -130,6 +182,8 @@ export function operations(device: Device): Operation[] {
     ],
     ["swigluForward", [tensor("out", [N, I]), tensor("gateUp", [N, 2 * I])]],
     ["swigluBackward", [tensor("dgateUp", [N, 2 * I]), tensor("dout", [N, I]), tensor("gateUp", [N, 2 * I])]],
+    ["gegluForward", [tensor("out", [N, I]), tensor("gateUp", [N, 2 * I])]],
+    ["gegluBackward", [tensor("dgateUp", [N, 2 * I]), tensor("dout", [N, I]), tensor("gateUp", [N, 2 * I])]],
     ["patchLabels", [i32("labels", [N, K]), i32("tokens", [N * K]), whole("positions", T)]],
     ["labelCoefficients", [tensor("coefficients", [K]), i32("labels", [N, K]), tensor("weights", [K])]],
     [

@@ -7,7 +7,7 @@ import { exact, type Round } from "./numbers.js";
 export type Values = ArrayLike<number>;
 
 // Looking up a global costs a microsecond in a test's context.
-const { cos, exp, floor, sin, sqrt } = Math;
+const { PI, cos, exp, floor, sin, sqrt, tanh } = Math;
 
 export const IGNORED = -100;
 
@@ -151,25 +151,39 @@ export function rotary(
   return out;
 }
 
-/** out[n,i] = silu(gate) * up, gateUp[n,2i] = (gate | up) */
-export function swiglu(gateUp: Values, n: number): Float64Array {
+/** The activation of a gated unit, and its derivative. */
+const activations = {
+  SwiGLU(x: number) {
+    const sigmoid = 1 / (1 + exp(-x));
+    return { value: x * sigmoid, slope: sigmoid * (1 + x * (1 - sigmoid)) };
+  },
+  /** GELU in its tanh form. */
+  GeGLU(x: number) {
+    const inner = tanh(sqrt(2 / PI) * (x + 0.044715 * x ** 3));
+    const bent = sqrt(2 / PI) * (1 + 3 * 0.044715 * x * x);
+    // Far out, 1 - tanh^2 is 0 and x^2 may be infinite.
+    const rest = inner * inner === 1 ? 0 : 0.5 * x * (1 - inner * inner) * bent;
+    return { value: 0.5 * x * (1 + inner), slope: 0.5 * (1 + inner) + rest };
+  },
+} as const;
+
+/** out[n,i] = activation(gate) * up, gateUp[n,2i] = (gate | up) */
+export function glu(unit: keyof typeof activations, gateUp: Values, n: number): Float64Array {
   const width = gateUp.length / n / 2;
   return Float64Array.from({ length: n * width }, (_, at) => {
     const row = floor(at / width) * 2 * width;
-    const gate = gateUp[row + (at % width)]!;
-    return (gate / (1 + exp(-gate))) * gateUp[row + width + (at % width)]!;
+    return activations[unit](gateUp[row + (at % width)]!).value * gateUp[row + width + (at % width)]!;
   });
 }
 
-export function swigluBackward(dout: Values, gateUp: Values, n: number): Float64Array {
+export function gluBackward(unit: keyof typeof activations, dout: Values, gateUp: Values, n: number): Float64Array {
   const width = gateUp.length / n / 2;
   const out = new Float64Array(gateUp.length);
   for (let at = 0; at < n * width; ++at) {
     const i = floor(at / width) * 2 * width + (at % width);
-    const gate = gateUp[i]!;
-    const sigmoid = 1 / (1 + exp(-gate));
-    out[i] = dout[at]! * gateUp[i + width]! * sigmoid * (1 + gate * (1 - sigmoid));
-    out[i + width] = dout[at]! * gate * sigmoid;
+    const { value, slope } = activations[unit](gateUp[i]!);
+    out[i] = dout[at]! * gateUp[i + width]! * slope;
+    out[i + width] = dout[at]! * value;
   }
   return out;
 }

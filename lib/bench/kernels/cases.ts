@@ -53,7 +53,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
         prepare(tensors) {
           const [tokens, table] = [tensors.ids([N * K], V), tensors.normal(dt, [V, C])];
           const out = tensors.empty(dt, [N, C]);
-          return { call: () => native.patchEmbeddingForward(out, tokens, table) };
+          return { call: () => native.patchEmbeddingForward(out, tokens, table, 1) };
         },
       },
       {
@@ -65,7 +65,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
           const dtable = tensors.normal("f32", [V, C]);
           const size = native.patchEmbeddingBackwardWorkspace(tensors.device, N * K, V);
           const workspace = tensors.empty("i32", [size]);
-          return { call: () => native.patchEmbeddingBackward(dtable, dout, tokens, workspace) };
+          return { call: () => native.patchEmbeddingBackward(dtable, dout, tokens, workspace, 1) };
         },
       },
     ];
@@ -82,7 +82,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
         prepare(tensors) {
           const [x, add, weight] = [tensors.normal(dt, [N, C]), tensors.normal(dt, [N, C]), tensors.normal(dt, [C])];
           const [out, sum, rstd] = [tensors.empty(dt, [N, C]), tensors.empty(dt, [N, C]), tensors.empty("f32", [N])];
-          return { call: () => native.rmsNormForward(out, sum, rstd, x, add, weight, epsilon) };
+          return { call: () => native.rmsNormForward(out, sum, rstd, x, add, weight, epsilon, 0) };
         },
       },
       {
@@ -94,8 +94,8 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
           const [dx, dweight] = [tensors.normal(dt, [N, C]), tensors.normal("f32", [C])];
           const [rstd, out] = [tensors.empty("f32", [N]), tensors.empty(dt, [N, C])];
           const workspace = tensors.empty("f32", [native.rmsNormBackwardWorkspace(tensors.device, N, C)]);
-          native.rmsNormForward(out, null, rstd, sum, null, weight, epsilon);
-          return { call: () => native.rmsNormBackward(dx, dweight, dout, sum, rstd, weight, workspace, true) };
+          native.rmsNormForward(out, null, rstd, sum, null, weight, epsilon, 0);
+          return { call: () => native.rmsNormBackward(dx, dweight, dout, sum, rstd, weight, workspace, true, 0) };
         },
       },
     ];

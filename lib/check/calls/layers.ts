@@ -1,4 +1,4 @@
-/** The layers of the model: patch embedding, RMSNorm, rotary embedding, attention, SwiGLU. */
+/** The layers of the model: patch embedding, RMSNorm, rotary embedding, attention, gated units. */
 import { limits } from "../../limits.js";
 import { native, type Tensor } from "../../native.js";
 import type { CallMemory } from "../memory.js";
@@ -6,6 +6,8 @@ import { rounded, sumOf } from "../tolerance.js";
 import { type Call, type ComputeDType, computeDTypes, type Size } from "./call.js";
 
 const epsilon = 1e-5;
+/** Of embeddings. */
+const scale = 1.5;
 
 export function layerCalls(size: Size): Call[] {
   const small = size === "small";
@@ -46,7 +48,9 @@ export function layerCalls(size: Size): Call[] {
     ]),
     ...limits.headDims.flatMap((D) => [rotary(dt, D, false), rotary(dt, D, true)]),
     ...attentions(size).flatMap((shape) => [attentionForward(dt, shape), ...attentionBackwards(dt, shape)]),
-    ...activations.flatMap(([N, I]) => [swigluForward(dt, N, I), swigluBackward(dt, N, I)]),
+    ...activations.flatMap(([N, I]) =>
+      (["swiglu", "geglu"] as const).flatMap((unit) => [gluForward(unit, dt, N, I), gluBackward(unit, dt, N, I)]),
+    ),
   ]);
 }
 
@@ -65,7 +69,7 @@ function embeddingForward(dt: ComputeDType, shape: EmbeddingShape): Call {
     shape: { ...shape },
     run(memory) {
       const [tokens, table] = [memory.ids([N * K], V), memory.random(dt, [V, C])];
-      native.patchEmbeddingForward(memory.output("out", dt, [N, C], sumOf(K)), tokens, table);
+      native.patchEmbeddingForward(memory.output("out", dt, [N, C], sumOf(K)), tokens, table, scale);
     },
   };
 }
@@ -80,7 +84,7 @@ function embeddingBackward(dt: ComputeDType, shape: EmbeddingShape): Call {
       const [tokens, dout] = [memory.ids([N * K], V), memory.random(dt, [N, C])];
       const dtable = memory.changed("dtable", "f32", [V, C], sumOf(1 + (N * K) / V));
       const workspace = memory.workspace("i32", native.patchEmbeddingBackwardWorkspace(memory.device, N * K, V));
-      native.patchEmbeddingBackward(dtable, dout, tokens, workspace);
+      native.patchEmbeddingBackward(dtable, dout, tokens, workspace, scale);
     },
   };
 }
@@ -96,7 +100,7 @@ function normForward(dt: ComputeDType, N: number, C: number, residual: boolean):
       const [out, rstd] = [memory.output("out", dt, [N, C], rounded), memory.output("rstd", "f32", [N], rounded)];
       const add = residual ? memory.random(dt, [N, C]) : null;
       const sum = residual ? memory.output("sum", dt, [N, C], "equal") : null;
-      native.rmsNormForward(out, sum, rstd, x, add, weight, epsilon);
+      native.rmsNormForward(out, sum, rstd, x, add, weight, epsilon, 0);
     },
   };
 }
@@ -109,12 +113,12 @@ function normBackward(dt: ComputeDType, N: number, C: number, accumulate: boolea
     async run(memory) {
       const [dout, sum, weight] = [memory.random(dt, [N, C]), memory.random(dt, [N, C]), memory.random(dt, [C])];
       const rstd = memory.workspace("f32", N);
-      native.rmsNormForward(memory.workspace(dt, N * C).reshape([N, C]), null, rstd, sum, null, weight, epsilon);
+      native.rmsNormForward(memory.workspace(dt, N * C).reshape([N, C]), null, rstd, sum, null, weight, epsilon, 0);
       await memory.alike(rstd);
       const dx = accumulate ? memory.changed("dx", dt, [N, C], sumOf(2)) : memory.output("dx", dt, [N, C], sumOf(2));
       const dweight = memory.changed("dweight", "f32", [C], sumOf(N));
       const workspace = memory.workspace("f32", native.rmsNormBackwardWorkspace(memory.device, N, C));
-      native.rmsNormBackward(dx, dweight, dout, sum, rstd, weight, workspace, accumulate);
+      native.rmsNormBackward(dx, dweight, dout, sum, rstd, weight, workspace, accumulate, 0);
     },
   };
 }
@@ -221,26 +225,28 @@ async function turnsOf(memory: CallMemory, T: number, D: number): Promise<Tensor
   return table;
 }
 
-function swigluForward(dt: ComputeDType, N: number, I: number): Call {
+function gluForward(unit: "swiglu" | "geglu", dt: ComputeDType, N: number, I: number): Call {
+  const operation = `${unit}Forward` as const;
   return {
-    operation: "swigluForward",
+    operation,
     dtype: dt,
     shape: { N, I },
     run(memory) {
       const gateUp = memory.random(dt, [N, 2 * I], -5, 5);
-      native.swigluForward(memory.output("out", dt, [N, I], rounded), gateUp);
+      native[operation](memory.output("out", dt, [N, I], rounded), gateUp);
     },
   };
 }
 
-function swigluBackward(dt: ComputeDType, N: number, I: number): Call {
+function gluBackward(unit: "swiglu" | "geglu", dt: ComputeDType, N: number, I: number): Call {
+  const operation = `${unit}Backward` as const;
   return {
-    operation: "swigluBackward",
+    operation,
     dtype: dt,
     shape: { N, I },
     run(memory) {
       const [gateUp, dout] = [memory.random(dt, [N, 2 * I], -5, 5), memory.random(dt, [N, I])];
-      native.swigluBackward(memory.output("dgateUp", dt, [N, 2 * I], rounded), dout, gateUp);
+      native[operation](memory.output("dgateUp", dt, [N, 2 * I], rounded), dout, gateUp);
     },
   };
 }

@@ -70,14 +70,14 @@ async function check(name, tensors, operation, written) {
 {
   const [out, sum, x, add] = [1, 2, 3, 4].map((seed) => pair("bf16", seed));
   const [rstd, weight] = [pair("f32", 5, 0), filled("bf16", columns, 1.5)];
-  const run = (out, sum, x, add, rstd) => native.rmsNormForward(out, sum, rstd, x, add, weight, 1e-5);
+  const run = (out, sum, x, add, rstd) => native.rmsNormForward(out, sum, rstd, x, add, weight, 1e-5, 0);
   await check("rmsNormForward", [out, sum, x, add, rstd], run, [out, sum, rstd]);
 }
 {
   const [dx, dout, sum] = [1, 2, 3].map((seed) => pair("bf16", seed));
   const [rstd, weight, dweight] = [pair("f32", 4, 0), filled("bf16", columns, 1.5), filled("f32", columns, 0)];
   const workspace = make("f32", native.rmsNormBackwardWorkspace(device, rows, columns), 0);
-  const run = (dx, dout, sum, rstd) => native.rmsNormBackward(dx, dweight, dout, sum, rstd, weight, workspace, true);
+  const run = (dx, dout, sum, rstd) => native.rmsNormBackward(dx, dweight, dout, sum, rstd, weight, workspace, true, 0);
   await check("rmsNormBackward", [dx, dout, sum, rstd], run, [dx]);
 }
 {

@@ -4,10 +4,17 @@ import { cases, grid, open } from "../support/backends.js";
 import { expectClose, expectSameBits } from "../support/closeness.js";
 import { Memory, values } from "../support/memory.js";
 import { normals, rounding } from "../support/numbers.js";
-import { swiglu, swigluBackward } from "../support/reference.js";
+import { glu, gluBackward } from "../support/reference.js";
 
-describe.each(grid)("SwiGLU on $backend in $dtype", ({ backend, dtype }) => {
+const units = {
+  SwiGLU: { forward: native.swigluForward, backward: native.swigluBackward },
+  GeGLU: { forward: native.gegluForward, backward: native.gegluBackward },
+} as const;
+const all = grid.flatMap((at) => (["SwiGLU", "GeGLU"] as const).map((unit) => ({ unit, ...at })));
+
+describe.each(all)("$unit on $backend in $dtype", ({ unit, backend, dtype }) => {
   const round = rounding[dtype];
+  const { forward, backward } = units[unit];
   const shapes = cases<readonly [number, number]>(
     backend,
     [
@@ -29,8 +36,8 @@ describe.each(grid)("SwiGLU on $backend in $dtype", ({ backend, dtype }) => {
     const memory = new Memory(open(backend), { guard });
     const gateUp = normals(n * 2 * i, 1, dtype, 3);
     const out = memory.output(dtype, [n, i]);
-    native.swigluForward(out, memory.input(dtype, [n, 2 * i], gateUp));
-    const exact = swiglu(gateUp, n);
+    forward(out, memory.input(dtype, [n, 2 * i], gateUp));
+    const exact = glu(unit, gateUp, n);
     expectClose(await values(out), exact, exact.map(round));
     await memory.verify();
   });
@@ -40,10 +47,10 @@ describe.each(grid)("SwiGLU on $backend in $dtype", ({ backend, dtype }) => {
     const [gateUp, dout] = [normals(n * 2 * i, 1, dtype, 3), normals(n * i, 2, dtype)];
     const upstream = memory.input(dtype, [n, i], dout);
     const apart = memory.output(dtype, [n, 2 * i]);
-    native.swigluBackward(apart, upstream, memory.input(dtype, [n, 2 * i], gateUp));
+    backward(apart, upstream, memory.input(dtype, [n, 2 * i], gateUp));
     const inPlace = memory.inout(dtype, [n, 2 * i], gateUp);
-    native.swigluBackward(inPlace, upstream, inPlace);
-    const exact = swigluBackward(dout, gateUp, n);
+    backward(inPlace, upstream, inPlace);
+    const exact = gluBackward(unit, dout, gateUp, n);
     expectClose(await values(apart), exact, exact.map(round));
     expect(await values(inPlace)).toEqual(await values(apart));
     await memory.verify();
@@ -55,8 +62,8 @@ describe.each(grid)("SwiGLU on $backend in $dtype", ({ backend, dtype }) => {
     const gateUp = [...gates, 1, 1, 1, 1, 1, 1];
     const [out, dgateUp] = [memory.output(dtype, [1, 6]), memory.output(dtype, [1, 12])];
     const input = memory.input(dtype, [1, 12], gateUp);
-    native.swigluForward(out, input);
-    native.swigluBackward(dgateUp, memory.input(dtype, [1, 6], new Float64Array(6).fill(1)), input);
+    forward(out, input);
+    backward(dgateUp, memory.input(dtype, [1, 6], new Float64Array(6).fill(1)), input);
     const near = (x: number): number => (Math.abs(x) < 1e-30 ? 0 : round(x));
     expect([...(await values(out))].map(near)).toEqual([0, 0, 0, 0, round(100), round(1e4)]);
     expect([...(await values(dgateUp))].map(near)).toEqual([0, 0, 0, 0.5, 1, 1, 0, 0, 0, 0, round(100), round(1e4)]);
@@ -68,8 +75,8 @@ describe.each(grid)("SwiGLU on $backend in $dtype", ({ backend, dtype }) => {
     return expectSameBits(backend, (memory) => {
       const gateUp = memory.input(dtype, [n!, 2 * i!], normals(n! * 2 * i!, 1, dtype));
       const [out, dgateUp] = [memory.output(dtype, [n!, i!]), memory.output(dtype, [n!, 2 * i!])];
-      native.swigluForward(out, gateUp);
-      native.swigluBackward(dgateUp, memory.input(dtype, [n!, i!], normals(n! * i!, 2, dtype)), gateUp);
+      forward(out, gateUp);
+      backward(dgateUp, memory.input(dtype, [n!, i!], normals(n! * i!, 2, dtype)), gateUp);
       return [out, dgateUp];
     });
   });
