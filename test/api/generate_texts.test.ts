@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
+import type { Generation } from "../../lib/generate/continuation.js";
 import { generateTexts } from "../../lib/generate/texts.js";
 import { generate } from "../../lib/generate.js";
 import { Llama } from "../../lib/nn/llama.js";
@@ -18,7 +19,7 @@ describe.each(backends)("generateTexts on %s", (backend) => {
     model: await Llama.load(folder(name), { device: open(backend), precision: "fp32" }),
     tokenizer: await Tokenizer.fromFile(folder(name)),
   });
-  const names = cases(backend, Object.keys(generated), ["own"]);
+  const names = cases(backend, Object.keys(generated), ["own", "llama2"]);
 
   it.each(names)("gives the texts of transformers with a repetition penalty: %s", async (name) => {
     const { model, tokenizer } = await load(name);
@@ -43,12 +44,12 @@ describe.each(backends)("generateTexts on %s", (backend) => {
       { temperature: 0, maxTokens: 4 },
       { temperature: 0, maxTokens: 40, stop: ["a", "7"] },
     ]) {
-      const alone = [];
+      const alone: Generation[] = [];
       for (const prompt of prompts) alone.push(await generate(model, tokenizer, prompt, options));
       const progress: number[] = [];
       const onProgress = (done: number, of: number) => progress.push(done, of);
       const together = await generateTexts(model, tokenizer, prompts, { ...options, onProgress });
-      const timeless = (results: typeof alone) => results.map((result) => ({ ...result, tokensPerSecond: 0 }));
+      const timeless = (results: readonly Generation[]) => results.map((result) => ({ ...result, tokensPerSecond: 0 }));
       expect(timeless(together)).toEqual(timeless(alone));
       expect(progress).toEqual(prompts.flatMap((_, index) => [index + 1, prompts.length]));
     }
