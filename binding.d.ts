@@ -379,10 +379,14 @@ export function adamw(
 export function sample(
   out: Tensor,
   logits: Tensor,
+  history: Tensor | null,
+  streams: Tensor | null,
   workspace: Tensor,
+  repetitionPenalty: number,
   temperature: number,
   topK: number,
   topP: number,
+  minP: number,
   seed: number,
   counter: number,
 ): void;

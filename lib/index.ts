@@ -44,7 +44,10 @@ export { type ConvertOptions, convertTask, type PublishedTask } from "./evaluate
 export { type ItemScores, type ScoreOptions, type ScoreResult, score } from "./evaluate/score.js";
 export { type ScoreTextOptions, scoreText, type TextScores } from "./evaluate/score_text.js";
 export { type EvaluateOptions, type EvaluationResult, evaluate } from "./evaluate.js";
-export { type GenerateOptions, type Generation, generate, streamText } from "./generate.js";
+export type { Generation } from "./generate/continuation.js";
+export type { GenerateOptions } from "./generate/settings.js";
+export { type GenerateTextsOptions, generateTexts } from "./generate/texts.js";
+export { generate, streamText } from "./generate.js";
 export { type ExportGgufOptions, exportGguf, type GgufDtype, type GgufExport } from "./gguf/export.js";
 export type { GgmlType } from "./gguf/format.js";
 export { parseLlamaConfig } from "./hf/config.js";

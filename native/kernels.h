@@ -19,6 +19,7 @@
 // Every operation gives the same bits for the same inputs on the same device and thread count.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "core/view.h"
@@ -39,13 +40,18 @@ struct AdamWHyper {
 };
 constexpr int kAdamWHyperSize = sizeof(AdamWHyper) / sizeof(float);
 
-// How to draw the next token from a row of logits.
+// How to draw the next token from a row of logits. The fields apply in this order, as in transformers.
 struct Sampling {
-  float temperature;  // 0: the largest logit (the lowest id if several are equal)
-  int64_t top_k;      // only the top_k largest logits; 0: all
-  float top_p;        // only the fewest largest logits whose probabilities sum to at least top_p; 1: all
+  float repetition_penalty;  // what positive logits of repeated ids are divided by, and the others multiplied; 1: as is
+  float temperature;         // 0: the largest logit (the lowest id if several are equal)
+  int64_t top_k;             // only the top_k largest logits; 0: all
+  float top_p;               // only the fewest largest logits whose probabilities sum to at least top_p; 1: all
+  float min_p;               // only logits whose probability is at least min_p times the largest one; 0: all
   uint64_t seed;
-  uint64_t counter;  // position of the draw in the random stream of `seed`
+  uint64_t counter;  // position of the draw in a random stream of `seed`
+
+  // The least (logit - largest) / temperature that min_p keeps: the probabilities' ratio is exp of it.
+  float least_score() const { return std::log(min_p); }
 };
 
 class Kernels {
@@ -203,8 +209,11 @@ class Kernels {
 
   // ---- Sampling -----------------------------------------------------------------------------------
 
-  // out[B] i32 drawn from logits[B,V] dt; row b uses counter + b. workspace f32.
-  virtual void sample(const View& out, const View& logits, const View& workspace, const Sampling& sampling) = 0;
+  // out[B] i32 drawn from logits[B,V] dt. history[B,H] i32, optional: the ids that occurred, in any order, any number
+  // of times; ids outside the vocabulary are passed over. streams[B] i32, optional: the random stream of each row,
+  // else row b's is b. workspace f32.
+  virtual void sample(const View& out, const View& logits, const View& history, const View& streams,
+                      const View& workspace, const Sampling& sampling) = 0;
   virtual int64_t sample_workspace(int64_t rows, int64_t vocabulary) const = 0;
 };
 

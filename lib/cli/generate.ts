@@ -1,30 +1,39 @@
-/** `nextpatch generate`: continues a text. */
+/** `nextpatch generate`: continues texts. */
 import { join } from "node:path";
 import type { Command } from "commander";
 import { Tokenizer } from "../data/tokenizer.js";
+import { ConfigError } from "../errors.js";
+import { generateTexts } from "../generate/texts.js";
 import { generate } from "../generate.js";
+import type { Llama } from "../nn/llama.js";
 import { collect, loadModel, numberBetween, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { readPrompts } from "./prompts_file.js";
 import { checkModelFolder, fromFlags } from "./usage.js";
 
 interface Flags extends PlacementFlags {
   readonly model: string;
-  readonly prompt: string;
+  readonly prompt?: string;
+  readonly prompts?: string;
   readonly maxTokens: number;
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
   readonly seed: number;
   readonly stop?: string[];
 }
 
-/** The flags that `generate` gets its options from. */
+/** The flags that options come from. */
 const flagOf = {
   prompt: "--prompt",
   maxTokens: "--max-tokens",
   temperature: "--temperature",
   topK: "--top-k",
   topP: "--top-p",
+  minP: "--min-p",
+  repetitionPenalty: "--repetition-penalty",
   seed: "--seed",
   stop: "--stop",
 };
@@ -32,9 +41,10 @@ const flagOf = {
 export function registerGenerate(program: Command, io: CliIo): void {
   const command = program
     .command("generate")
-    .description("continue a text")
+    .description("continue a text, or several at once")
     .requiredOption("--model <dir>", "model folder, with its tokenizer.json, or org/name in Hugging Face's cache")
-    .requiredOption("--prompt <text>", "the text to continue")
+    .option("--prompt <text>", "the text to continue")
+    .option("--prompts <file>", 'several: a text file with one a line, or .jsonl with a string or {"prompt": S} a line')
     .option("--max-tokens <N>", "most tokens to add", wholeNumber(1), 128)
     .option(
       "--temperature <t>",
@@ -49,18 +59,58 @@ export function registerGenerate(program: Command, io: CliIo): void {
       numberBetween(0, 1),
       1,
     )
+    .option(
+      "--min-p <p>",
+      "sample from the tokens at least p times as probable as the most likely one; 0: from all",
+      numberBetween(0, 1),
+      0,
+    )
+    .option(
+      "--repetition-penalty <r>",
+      "divides the positive logits of tokens that have occurred, and multiplies the others; 1: as they are",
+      numberBetween(0.01, 100),
+      1,
+    )
     .option("--stop <text>", "text that ends it; it is not shown (repeatable)", collect)
     .option("--seed <seed>", "seed of the sampling; the same seed gives the same text", wholeNumber(0), 1);
   withPlacement(command).action(async (flags: Flags) => {
+    const { prompt, prompts } = flags;
+    if ((prompt === undefined) === (prompts === undefined)) {
+      const received = prompt === undefined ? "neither" : "both";
+      throw new ConfigError(`generate: expected one of --prompt and --prompts but received ${received}`);
+    }
     const folder = checkModelFolder(flags.model, "tokenizer.json");
+    const read = prompts === undefined ? [] : await readPrompts(prompts);
     using model = await loadModel(flags, io);
     const tokenizer = await Tokenizer.fromFile(join(folder, "tokenizer.json"));
-    const stream = !io.json && process.stdout.isTTY;
-    if (stream) process.stdout.write(flags.prompt);
-    const onText = stream ? { onText: (text: string) => void process.stdout.write(text) } : {};
-    const options = { ...flags, ...onText };
-    const call = () => generate(model, tokenizer, flags.prompt, options);
-    const { text, ...rest } = await fromFlags("generate", flagOf, call);
-    io.result(stream ? "" : flags.prompt + text, { prompt: flags.prompt, text, ...rest });
+    if (prompt !== undefined) await continueOne(model, tokenizer, prompt, flags, io);
+    else await continueAll(model, tokenizer, read, flags, io);
   });
+}
+
+async function continueOne(model: Llama, tokenizer: Tokenizer, prompt: string, flags: Flags, io: CliIo): Promise<void> {
+  const stream = !io.json && process.stdout.isTTY;
+  if (stream) process.stdout.write(prompt);
+  const onText = stream ? { onText: (text: string) => void process.stdout.write(text) } : {};
+  const call = () => generate(model, tokenizer, prompt, { ...flags, ...onText });
+  const { text, ...rest } = await fromFlags("generate", flagOf, call);
+  io.result(stream ? "" : prompt + text, { prompt, text, ...rest });
+}
+
+async function continueAll(
+  model: Llama,
+  tokenizer: Tokenizer,
+  read: Awaited<ReturnType<typeof readPrompts>>,
+  flags: Flags,
+  io: CliIo,
+): Promise<void> {
+  const prompts = read.map(({ prompt }) => prompt);
+  const progress = io.progress("generate");
+  const onProgress = (done: number, of: number) => progress.update(done, of, `text ${done}/${of}`);
+  // A prompt that is too long is named by its line.
+  const lines = Object.fromEntries(read.map(({ where }, index) => [`prompts[${index}]`, where]));
+  const call = () => generateTexts(model, tokenizer, prompts, { ...flags, onProgress });
+  const generations = await fromFlags("generateTexts", { ...flagOf, ...lines }, call).finally(() => progress.stop());
+  const results = generations.map(({ text, ...rest }, index) => ({ prompt: prompts[index]!, text, ...rest }));
+  io.result(results.map(({ prompt, text }) => prompt + text).join("\n\n"), { results });
 }

@@ -9,7 +9,8 @@ import { modelFolder } from "../hf/hub_cache.js";
  * Calls a library function with values from flags. An argument error for a value from a flag becomes a ConfigError that
  * names the flag, and the command exits with 2; every other error stays a failure.
  * @param operation the function, as its errors name it
- * @param flags the flag, or the command's argument, that each argument, or option such as `batch.size`, comes from
+ * @param flags the flag, the command's argument or the line of a file that each argument, option such as `batch.size`
+ *   or element such as `prompts[3]` comes from
  */
 export async function fromFlags<T>(
   operation: string,
@@ -21,7 +22,7 @@ export async function fromFlags<T>(
   } catch (error) {
     if (!isArgumentError(error) || error.operation !== operation) throw error;
     const [path = "", name = ""] = /^(\w+)[\w.]*/.exec(error.argument) ?? [];
-    const flag = flags[path] ?? flags[name];
+    const flag = flags[error.argument] ?? flags[path] ?? flags[name];
     if (flag === undefined) throw error;
     const problem = error.message.slice(`${operation}: ${error.argument}: `.length);
     throw new ConfigError(`${flag}: ${problem}`, { cause: error });

@@ -179,7 +179,7 @@ export class TokenScorer {
       const length = Math.min(chunk, count - start);
       const logits = all.narrow(0, 0, length);
       this.#weights.head.forward(logits, hidden.narrow(0, start, length));
-      native.sample(likeliest.narrow(0, start, length), logits, workspace, 0, 0, 1, 0, 0);
+      native.sample(likeliest.narrow(0, start, length), logits, null, null, workspace, 1, 0, 0, 1, 0, 0, 0);
       native.crossEntropy(
         losses.narrow(0, start, length),
         logits,

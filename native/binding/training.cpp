@@ -73,20 +73,25 @@ void adamw(Call& call) {
 }
 
 void sample(Call& call) {
-  const Argument out = call.vector("out"), logits = call.tensor("logits", 2), workspace = call.vector("workspace");
+  const Argument out = call.vector("out"), logits = call.tensor("logits", 2), history = call.optional("history", 2);
+  const Argument streams = call.optional("streams", 1), workspace = call.vector("workspace");
   Sampling sampling;
+  sampling.repetition_penalty = float(call.number("repetitionPenalty", 1e-6, 1e6));
   sampling.temperature = float(call.number("temperature", 0, 1e6));
   sampling.top_k = call.whole_number("topK", 0, kMaxElements);
   sampling.top_p = float(call.number("topP", 0, 1));
+  sampling.min_p = float(call.number("minP", 0, 1));
   sampling.seed = uint64_t(call.whole_number("seed", 0, kMaxWholeNumber));
   sampling.counter = uint64_t(call.whole_number("counter", 0, kMaxWholeNumber));
-  call.dtype(out, {DType::i32});
+  for (const Argument& ids : {out, history, streams}) call.dtype(ids, {DType::i32});
   call.dtype(logits, kFloats);
   call.dtype(workspace, {DType::f32});
   call.shape(out, {logits.dim(0)});
+  call.shape(history, {logits.dim(0), history.dim(1)});
+  call.shape(streams, {logits.dim(0)});
   call.at_least(workspace,
                 [&](const Kernels& kernels) { return kernels.sample_workspace(logits.dim(0), logits.dim(1)); });
-  call.run([=](Kernels& k) { k.sample(out.view, logits.view, workspace.view, sampling); });
+  call.run([=](Kernels& k) { k.sample(out.view, logits.view, history.view, streams.view, workspace.view, sampling); });
 }
 
 int64_t sample_workspace(Call& call) {

@@ -1,5 +1,5 @@
 // Philox4x32-10, the counter-based generator of Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3"
-// (SC 2011): word i of a stream is a function of (seed, i) alone, so any thread of any backend can draw it.
+// (SC 2011): word i of a stream is a function of (seed, stream, i) alone, so any thread of any backend can draw it.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,9 @@ struct PhiloxWords {
   uint32_t word[4];
 };
 
-// The four words at `counter` of the stream of `seed`.
-NEXTPATCH_HOST_DEVICE inline PhiloxWords philox(uint64_t seed, uint64_t counter) {
-  uint32_t x0 = uint32_t(counter), x1 = uint32_t(counter >> 32), x2 = 0, x3 = 0;
+// The four words at `counter` of one of the streams of `seed`.
+NEXTPATCH_HOST_DEVICE inline PhiloxWords philox(uint64_t seed, uint64_t counter, uint32_t stream = 0) {
+  uint32_t x0 = uint32_t(counter), x1 = uint32_t(counter >> 32), x2 = stream, x3 = 0;
   uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32);
   for (int round = 0; round < 10; ++round) {
     const uint64_t product0 = uint64_t(0xD2511F53u) * x0;

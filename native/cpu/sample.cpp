@@ -62,8 +62,21 @@ int32_t last_candidate(const Scratch& row, int64_t size, double total, const Sam
   return end[-most];
 }
 
+// The logits with the penalty of the ids that occurred. It depends on the logit alone: an id may occur twice.
 template <typename T>
-int32_t draw(const T* logits, int64_t size, const Scratch& row, const Sampling& sampling, uint64_t counter) {
+void penalize(float* out, const T* logits, int64_t size, const int32_t* history, int64_t length, float penalty) {
+  for (int64_t i = 0; i < size; ++i) out[i] = to_float(logits[i]);
+  for (int64_t i = 0; i < length; ++i) {
+    const int32_t id = history[i];
+    if (id < 0 || id >= size) continue;
+    const float logit = to_float(logits[id]);
+    out[id] = logit > 0 ? logit / penalty : logit * penalty;
+  }
+}
+
+// `logits` may be row.scores.
+template <typename T>
+int32_t draw(const T* logits, int64_t size, const Scratch& row, const Sampling& sampling, uint32_t stream) {
   const int64_t best = argmax(logits, size);
   if (sampling.temperature == 0) return int32_t(best);
   const float largest = to_float(logits[best]);
@@ -83,11 +96,15 @@ int32_t draw(const T* logits, int64_t size, const Scratch& row, const Sampling& 
     last = last_candidate(row, size, total, sampling);
     lowest = row.scores[last];
   }
+  if (const float least = sampling.least_score(); least > lowest) {
+    lowest = least;
+    last = int32_t(size - 1);
+  }
   const auto candidate = [&](int64_t i) { return row.scores[i] > lowest || (row.scores[i] == lowest && i <= last); };
   total = 0;
   for (int64_t i = 0; i < size; ++i)
     if (candidate(i)) total += row.weights[i];
-  const double target = double(philox_uniform(philox(sampling.seed, counter).word[0])) * total;
+  const double target = double(philox_uniform(philox(sampling.seed, sampling.counter, stream).word[0])) * total;
   double reached = 0;
   for (int64_t i = 0; i < size; ++i) {
     if (!candidate(i)) continue;
@@ -99,15 +116,25 @@ int32_t draw(const T* logits, int64_t size, const Scratch& row, const Sampling& 
 
 }  // namespace
 
-void CpuKernels::sample(const View& out, const View& logits, const View& workspace, const Sampling& sampling) {
+void CpuKernels::sample(const View& out, const View& logits, const View& history, const View& streams,
+                        const View& workspace, const Sampling& sampling) {
   const int64_t rows = logits.rows(), vocabulary = logits.cols();
   with_type(logits.dtype, [&](auto type) {
     using T = decltype(type);
     parallel_for(rows, vocabulary * 4, [&](int64_t row) {
       float* room = workspace.as<float>() + row * 3 * vocabulary;
       const Scratch scratch{room, room + vocabulary, reinterpret_cast<int32_t*>(room + 2 * vocabulary)};
-      out.as<int32_t>()[row] =
-          draw(logits.as<T>() + row * vocabulary, vocabulary, scratch, sampling, sampling.counter + uint64_t(row));
+      const T* const own = logits.as<T>() + row * vocabulary;
+      const uint32_t stream = uint32_t(streams ? streams.as<int32_t>()[row] : row);
+      int32_t& drawn = out.as<int32_t>()[row];
+      if (!history) {
+        drawn = draw(own, vocabulary, scratch, sampling, stream);
+        return;
+      }
+      const int64_t length = history.cols();
+      const int32_t* const ids = history.as<int32_t>() + row * length;
+      penalize(scratch.scores, own, vocabulary, ids, length, sampling.repetition_penalty);
+      drawn = draw<float>(scratch.scores, vocabulary, scratch, sampling, stream);
     });
   });
 }

@@ -13,10 +13,10 @@ namespace {
 
 constexpr int kThreads = 1024;
 
-// f32 as an integer in the same order; NaN counts as the smallest.
+// f32 as an integer in the same order; NaN counts as the smallest, and both zeros are one.
 __device__ __forceinline__ unsigned rank_of(float x) {
-  const unsigned bits = __float_as_uint(x);
   if (x != x) return 0;
+  const unsigned bits = x == 0 ? 0u : __float_as_uint(x);
   return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
@@ -99,26 +99,50 @@ __device__ Cut find_cut(const Row& row, double share, const F& f) {
   return {rank, min(int64_t(ids), row.size - 1)};
 }
 
+// The ids that occurred in each row, and the rows' random streams; each may be null.
+struct Rows {
+  const int* history;  // [rows, length]
+  int64_t length;
+  const int* streams;  // [rows]
+};
+
 // One block per row of logits; scores[rows, size] is workspace.
 template <typename T>
-__global__ void __launch_bounds__(kThreads, 1)
-    sample_kernel(int* out, const T* logits, float* scores, int64_t size, Sampling sampling) {
+__global__ void __launch_bounds__(kThreads, 1) sample_kernel(int* out, const T* logits, float* scores, int64_t size,
+                                                             Rows rows, Sampling sampling, float least_score) {
   double* const scratch = shared_memory<double>();
   logits += int64_t(blockIdx.x) * size;
   scores += int64_t(blockIdx.x) * size;
+  const bool changed_logits = rows.history != nullptr;
+  if (changed_logits) {
+    for (int64_t i = threadIdx.x; i < size; i += kThreads) scores[i] = to_float(logits[i]);
+    __syncthreads();
+    const int* const history = rows.history + int64_t(blockIdx.x) * rows.length;
+    for (int64_t i = threadIdx.x; i < rows.length; i += kThreads) {
+      const int id = history[i];
+      if (id < 0 || id >= size) continue;
+      // An id that occurs twice is written twice, with the same value.
+      const float logit = to_float(logits[id]), penalty = sampling.repetition_penalty;
+      const float changed = logit > 0 ? logit / penalty : logit * penalty;
+      atomicExch(reinterpret_cast<unsigned*>(scores + id), __float_as_uint(changed));
+    }
+    __syncthreads();
+  }
+  const auto logit = [&](int64_t i) { return changed_logits ? scores[i] : to_float(logits[i]); };
   unsigned long long best = 0;
   for (int64_t i = threadIdx.x; i < size; i += kThreads)
-    best = max(best, (unsigned long long)(rank_of(to_float(logits[i]))) << 32 | (0xffffffffu - unsigned(i)));
+    best = max(best, (unsigned long long)(rank_of(logit(i))) << 32 | (0xffffffffu - unsigned(i)));
   best = block_largest(best, reinterpret_cast<unsigned long long*>(scratch));
   const int64_t largest_id = 0xffffffffu - unsigned(best);
-  const float largest = to_float(logits[largest_id]);
+  const float largest = logit(largest_id);
   // If all are -inf or NaN, there is nothing to choose from.
   if (sampling.temperature == 0 || !(largest > -INFINITY)) {
     if (threadIdx.x == 0) out[blockIdx.x] = int(largest_id);
     return;
   }
+  __syncthreads();  // every thread has read the largest, which the next loop may overwrite
   for (int64_t i = threadIdx.x; i < size; i += kThreads) {
-    const float score = (to_float(logits[i]) - largest) / sampling.temperature;
+    const float score = (logit(i) - largest) / sampling.temperature;
     scores[i] = score == score ? score : -INFINITY;
   }
   __syncthreads();
@@ -132,8 +156,13 @@ __global__ void __launch_bounds__(kThreads, 1)
     cut = find_cut(row, sampling.top_p * total, weight);
     total = row.total(weight);
   }
+  if (least_score > -INFINITY && rank_of(least_score) > cut.rank) {
+    cut = {rank_of(least_score), size - 1};
+    total = row.total(weight);
+  }
   // Thread t sums the t-th run of ids; the thread whose run contains the target finds the id.
-  const double target = double(philox_uniform(philox(sampling.seed, sampling.counter + blockIdx.x).word[0])) * total;
+  const unsigned stream = rows.streams != nullptr ? unsigned(rows.streams[blockIdx.x]) : blockIdx.x;
+  const double target = double(philox_uniform(philox(sampling.seed, sampling.counter, stream).word[0])) * total;
   const int64_t run = (size + kThreads - 1) / kThreads;
   const int64_t begin = min(size, int64_t(threadIdx.x) * run), end = min(size, begin + run);
   double* const runs = scratch + kThreads / 32;
@@ -156,12 +185,14 @@ __global__ void __launch_bounds__(kThreads, 1)
 
 }  // namespace
 
-void CudaKernels::sample(const View& out, const View& logits, const View& workspace, const Sampling& sampling) {
+void CudaKernels::sample(const View& out, const View& logits, const View& history, const View& streams,
+                         const View& workspace, const Sampling& sampling) {
+  const Rows rows{history.as<int>(), history ? history.cols() : 0, streams.as<int>()};
   with_type(logits.dtype, [&](auto type) {
     using T = decltype(type);
     const Launch at{unsigned(logits.rows()), kThreads, (kThreads / 32 + kThreads) * sizeof(double), device_.stream};
-    launch<sample_kernel<T>>("sample", at, out.as<int>(), logits.as<T>(), workspace.as<float>(), logits.cols(),
-                             sampling);
+    launch<sample_kernel<T>>("sample", at, out.as<int>(), logits.as<T>(), workspace.as<float>(), logits.cols(), rows,
+                             sampling, sampling.least_score());
   });
 }
 

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { trainTokenizer } from "../../lib/data/bpe.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
-import { type GenerateOptions, generate, streamText } from "../../lib/generate.js";
+import type { GenerateOptions } from "../../lib/generate/settings.js";
+import { generate, streamText } from "../../lib/generate.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { backends, open } from "../support/backends.js";
 
@@ -140,6 +141,8 @@ describe.each(backends)("generate on %s", (backend) => {
       ["temperature", -1, RangeError],
       ["topK", 0.5, RangeError],
       ["topP", 2, RangeError],
+      ["minP", 1.5, RangeError],
+      ["repetitionPenalty", 0, RangeError],
       ["seed", null, TypeError],
       ["onText", "print", TypeError],
     ] as const) {

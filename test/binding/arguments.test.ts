@@ -192,6 +192,7 @@ const free = new Set([
   "patchEmbeddingBackward: dtable.0",
   "crossEntropy: logits.1",
   "sample: logits.1",
+  "sample: history.1",
   "rotary: x.0",
   "rotary: x.2",
   "labelCoefficients: labels.0",

@@ -19,7 +19,7 @@ const shape = {
   eos_token_id: null,
 };
 const prompt = [5, 17, 99, 17, 3, 64, 130, 0, 11];
-const greedy = { temperature: 0, topK: 0, topP: 1, seed: 1 };
+const greedy = { repetitionPenalty: 1, temperature: 0, topK: 0, topP: 1, minP: 0, seed: 1 };
 
 /** The likeliest token after `tokens` and its lead, from a forward pass over all of them without a cache. */
 async function fullForward(model: Llama, tokens: readonly number[]): Promise<{ next: number; lead: number }> {
@@ -82,7 +82,7 @@ describe.each(backends)("Decoder on %s", (backend) => {
     using model = Llama.create({ ...shape, initializer_range: 0.02 }, { device: open(backend), precision: "fp32" });
     const draw = async (seed: number) => {
       const decoder = new Decoder(model, 24);
-      const sampling = { temperature: 1, topK: 0, topP: 1, seed };
+      const sampling = { ...greedy, temperature: 1, seed };
       const drawn = [await decoder.next(Int32Array.from(prompt), sampling)];
       while (drawn.length < 15) drawn.push(await decoder.next(Int32Array.of(drawn.at(-1)!), sampling));
       decoder.dispose();

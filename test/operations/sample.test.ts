@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { native } from "../../lib/native.js";
 import { cases, grid, open } from "../support/backends.js";
@@ -6,12 +7,22 @@ import { Memory, values } from "../support/memory.js";
 import { normals } from "../support/numbers.js";
 
 interface Options {
+  repetitionPenalty?: number;
   temperature?: number;
   topK?: number;
   topP?: number;
+  minP?: number;
   seed?: number;
   counter?: number;
+  /** The ids that occurred, the same for every row. */
+  history?: readonly number[];
+  streams?: readonly number[];
 }
+
+/** test/fixtures/make_sampling.py: the probabilities that transformers samples by. */
+const { logits: row, cases: chains } = JSON.parse(
+  readFileSync(new URL("../fixtures/sampling.json", import.meta.url), "utf8"),
+) as { logits: number[]; cases: { settings: Options; history: number[]; probabilities: number[] }[] };
 
 describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
   const device = open(backend);
@@ -20,11 +31,25 @@ describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
   const drawsFromSome = cases(backend, [8192], [16])[0]!;
 
   function enqueue(memory: Memory, logits: Float64Array, rows: number, options: Options = {}) {
-    const { temperature = 1, topK = 0, topP = 1, seed = 1, counter = 0 } = options;
+    const { repetitionPenalty = 1, temperature = 1, topK = 0, topP = 1, minP = 0, seed = 1, counter = 0 } = options;
     const out = memory.output("i32", [rows]);
     const v = logits.length / rows;
     const workspace = memory.workspace("f32", native.sampleWorkspace(memory.device, rows, v));
-    native.sample(out, memory.input(dtype, [rows, v], logits), workspace, temperature, topK, topP, seed, counter);
+    const ids = options.history;
+    native.sample(
+      out,
+      memory.input(dtype, [rows, v], logits),
+      ids === undefined ? null : memory.input("i32", [rows, ids.length], repeated(ids, rows)),
+      options.streams === undefined ? null : memory.input("i32", [rows], options.streams),
+      workspace,
+      repetitionPenalty,
+      temperature,
+      topK,
+      topP,
+      minP,
+      seed,
+      counter,
+    );
     return out;
   }
 
@@ -39,25 +64,30 @@ describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
   const repeated = (row: readonly number[], times: number): Float64Array =>
     Float64Array.from({ length: times * row.length }, (_, i) => row[i % row.length]!);
 
-  // Exact in bf16 and apart from each other; probabilities from 0.5% to 47% at temperature 1.
-  const row = [1.5, -1, 0.25, 2.5, -2, 1, 0.5, -0.5, 3, 0, -1.5];
-
   const byLogit = row.map((_, id) => id).sort((a, b) => row[b]! - row[a]!);
 
-  /** Draws against the probabilities of `candidates`, by chi square; 60 is past 1e-8 for 10 degrees of freedom. */
-  async function expectDistribution(options: Options, candidates: readonly number[]): Promise<void> {
-    const times = candidates.length < row.length ? drawsFromSome : draws;
+  /** Draws against the probabilities of `candidates`. */
+  function expectDistribution(options: Options, candidates: readonly number[]): Promise<void> {
     const weights = row.map((x, id) => (candidates.includes(id) ? Math.exp(x / (options.temperature ?? 1)) : 0));
     const total = weights.reduce((a, b) => a + b, 0);
+    return expectProbabilities(
+      options,
+      weights.map((weight) => weight / total),
+    );
+  }
+
+  /** Draws against probabilities, by chi square; 64 is past 1e-8 for 12 degrees of freedom. */
+  async function expectProbabilities(options: Options, probabilities: readonly number[]): Promise<void> {
+    const times = probabilities.includes(0) ? drawsFromSome : draws;
     const counts = new Array<number>(row.length).fill(0);
     for (const id of await draw(repeated(row, times), times, options)) counts[id]! += 1;
     let chiSquare = 0;
-    weights.forEach((weight, id) => {
-      const expected = (times * weight) / total;
-      if (weight === 0) expect(counts[id]).toBe(0);
+    probabilities.forEach((probability, id) => {
+      const expected = times * probability;
+      if (probability === 0) expect(counts[id]).toBe(0);
       else chiSquare += (counts[id]! - expected) ** 2 / expected;
     });
-    expect(chiSquare).toBeLessThan(60);
+    expect(chiSquare).toBeLessThan(64);
   }
 
   it.each(
@@ -101,7 +131,7 @@ describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
     expectDistribution({ temperature, seed: 3 }, byLogit),
   );
 
-  it.each(cases(backend, [2, 5, 11, 100], [5, 100]))("draws from the %i largest", (topK) =>
+  it.each(cases(backend, [2, 5, 13, 100], [5, 100]))("draws from the %i largest", (topK) =>
     expectDistribution({ topK, seed: 4 }, byLogit.slice(0, topK)),
   );
 
@@ -119,10 +149,12 @@ describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
   });
 
   it("applies top-p to what top-k leaves", () => {
-    // Of the three largest, the first two have 90% of the probability but not of that of all tokens.
-    const [a, b, c] = byLogit.map((id) => Math.exp(row[id]!));
-    expect((a! + b!) / (a! + b! + c!)).toBeGreaterThan(0.85);
-    return expectDistribution({ topK: 3, topP: 0.85, seed: 6 }, byLogit.slice(0, 2));
+    // Of the three largest, the first two have 70% of the probability but not of that of all tokens.
+    const weights = byLogit.map((id) => Math.exp(row[id]!));
+    const [a, b, c] = weights;
+    expect((a! + b!) / (a! + b! + c!)).toBeGreaterThan(0.7);
+    expect((a! + b!) / weights.reduce((x, y) => x + y)).toBeLessThan(0.7);
+    return expectDistribution({ topK: 3, topP: 0.7, seed: 6 }, byLogit.slice(0, 2));
   });
 
   it("cuts equal logits by id", async () => {
@@ -131,12 +163,43 @@ describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
     expect([...new Set(ids)].sort((a, b) => a - b)).toEqual([0, 1, 2]);
   });
 
-  it("row b uses draw counter + b", async () => {
+  const few = [2, 6, 7, 10, 12];
+  it.each(
+    cases(
+      backend,
+      chains,
+      few.map((index) => chains[index]!),
+    ),
+  )("draws as transformers does: $settings", ({ settings, history, probabilities }) => {
+    const seen = settings.repetitionPenalty === undefined ? {} : { history };
+    return expectProbabilities({ ...settings, ...seen, seed: 7 }, probabilities);
+  });
+
+  it("penalises no id outside the vocabulary, and no row for another's", async () => {
+    const logits = repeated([2, 1.75, 1], 2);
+    const memory = new Memory(device);
+    const out = memory.output("i32", [2]);
+    const workspace = memory.workspace("f32", native.sampleWorkspace(device, 2, 3));
+    const history = memory.input("i32", [2, 4], [-1, 0, 3, 2 ** 31 - 1, -1, 2, -(2 ** 31), 3]);
+    native.sample(out, memory.input(dtype, [2, 3], logits), history, null, workspace, 1.5, 0, 0, 1, 0, 1, 0);
+    expect([...(await values(out))]).toEqual([1, 0]);
+    await memory.verify();
+  });
+
+  it("takes the lowest id of those that are equal once penalised", async () => {
+    // 3 / 1.5 = 2, and -0 is 0.
+    const options = { temperature: 0, repetitionPenalty: 1.5 };
+    expect(await draw(Float64Array.of(0, 3, 2, 2), 1, { ...options, history: [1, 1] })).toEqual([1]);
+    expect(await draw(Float64Array.of(0, 2, 2, 3), 1, { ...options, history: [3] })).toEqual([1]);
+    expect(await draw(Float64Array.of(-1, -0, 0, -0), 1, options)).toEqual([1]);
+  });
+
+  it("draws each row from its stream, else from that of its number", async () => {
     const logits = repeated(row, 32);
     const together = await draw(logits, 32, { counter: 10 });
-    const apart: number[] = [];
-    for (let b = 0; b < 8; ++b) apart.push(...(await draw(logits.slice(0, row.length), 1, { counter: 10 + b })));
-    expect(apart).toEqual(together.slice(0, 8));
+    const streams = [5, 0, 31, 7];
+    const some = await draw(logits.slice(0, 4 * row.length), 4, { counter: 10, streams });
+    expect(some).toEqual(streams.map((stream) => together[stream]!));
     expect(new Set(together).size).toBeGreaterThan(2);
   });
 
@@ -144,7 +207,7 @@ describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
     const rows = cases(backend, [64], [16])[0]!;
     const logits = repeated(row, rows);
     const base = await draw(logits, rows, { seed: 1, counter: 0 });
-    for (const options of [{ seed: 2 }, { seed: 2 ** 40 + 1 }, { counter: 64 }, { counter: 2 ** 40 }]) {
+    for (const options of [{ seed: 2 }, { seed: 2 ** 40 + 1 }, { counter: 1 }, { counter: 2 ** 40 }]) {
       expect(await draw(logits, rows, options)).not.toEqual(base);
     }
     expect(await draw(logits, rows, { seed: 1, counter: 0 })).toEqual(base);
@@ -157,7 +220,8 @@ describe.each(grid)("sample on $backend in $dtype", ({ backend, dtype }) => {
       enqueue(memory, logits, rows!),
       enqueue(memory, logits, rows!, { topK: 20 }),
       enqueue(memory, logits, rows!, { topP: 0.9 }),
-      enqueue(memory, logits, rows!, { topK: 50, topP: 0.7 }),
+      enqueue(memory, logits, rows!, { topK: 50, topP: 0.7, minP: 0.01 }),
+      enqueue(memory, logits, rows!, { repetitionPenalty: 1.3, history: [7, 3, 7, 7, 50, 7] }),
     ]);
   });
 });

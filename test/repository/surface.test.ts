@@ -73,6 +73,10 @@ const runs: readonly { name: string; args: readonly string[] }[] = [
     args: ["eval", "--model", "runs/small/model", "--data", "data/val_000000.bin", "--sequence-length", "16"],
   },
   { name: "generate", args: ["generate", "--model", "runs/small/model", "--prompt", "The", "--max-tokens", "4"] },
+  {
+    name: "generate --prompts",
+    args: ["generate", "--model", "runs/small/model", "--prompts", "prompts.txt", "--max-tokens", "4"],
+  },
   { name: "compare", args: ["compare", "config.yaml", "--set", "out=runs/compared", "--equal-cost"] },
   {
     name: "export",
@@ -100,6 +104,7 @@ let found = "";
 beforeAll(async () => {
   const documents = Array.from({ length: 40 }, (_, d) => `The cat saw ${d} stars, and ${d * 7} more. `.repeat(9));
   writeFileSync(path("text.jsonl"), documents.map((text) => JSON.stringify({ text })).join("\n"));
+  writeFileSync(path("prompts.txt"), "The\ncat\n");
   writeFileSync(path("config.yaml"), config);
 
   const lines: string[] = [];

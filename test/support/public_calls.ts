@@ -78,9 +78,11 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const devices = { ...word("cpu"), takes: ["string", "undefined"] } as const;
   const place = { device: devices, precision: optional(word("fp32")) };
   const sampling = {
+    repetitionPenalty: number(1.5, 0, -1, Number.NaN),
     temperature: number(1, -1, Number.NaN),
     topK: whole(1),
     topP: number(1, -1, 2),
+    minP: number(0.1, -1, 2),
     seed: whole(1),
   };
   const adamwSettings = {
@@ -382,6 +384,16 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       arguments: { model: made(model), tokenizer: made(tokenizer), prompt: text("a") },
       options: options({ maxTokens: optional(whole(2, 1)) }),
       call: (...given: Parameters<typeof api.streamText>) => api.streamText(...given).next(),
+    },
+    {
+      name: "generateTexts",
+      arguments: {
+        model: made(model),
+        tokenizer: made(tokenizer),
+        prompts: { ...made(["a", "a b"], [[]]), takes: ["array"], kinds: [[3]] },
+      },
+      options: options({ maxTokens: optional(whole(2, 1)), onProgress: callback }),
+      call: api.generateTexts,
     },
     {
       name: "exportGguf",

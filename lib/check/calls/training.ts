@@ -103,20 +103,24 @@ function adamw(dt: ComputeDType, n: number): Call {
 /** Draws compared id by id: one in some ten thousand lies where a rounding of the weights could change it. */
 function draws(dt: ComputeDType, B: number): Call[] {
   const modes = [
-    { temperature: 0, topK: 0, topP: 1 },
-    { temperature: 0.8, topK: 0, topP: 1 },
-    { temperature: 1, topK: 20, topP: 1 },
-    { temperature: 1, topK: 50, topP: 0.7 },
+    { temperature: 0, topK: 0, topP: 1, minP: 0, H: 0 },
+    { temperature: 0.8, topK: 0, topP: 1, minP: 0, H: 0 },
+    { temperature: 1, topK: 20, topP: 1, minP: 0, H: 0 },
+    { temperature: 1, topK: 50, topP: 0.7, minP: 0.02, H: 0 },
+    { temperature: 0, topK: 0, topP: 1, minP: 0, H: 9 },
+    { temperature: 1, topK: 0, topP: 1, minP: 0.1, H: 200 },
   ];
-  return modes.map(({ temperature, topK, topP }) => ({
+  return modes.map(({ temperature, topK, topP, minP, H }) => ({
     operation: "sample",
     dtype: dt,
-    shape: { B, V: 97, temperature, topK, topP },
+    shape: { B, V: 97, H, temperature, topK, topP, minP },
     run(memory) {
       const logits = memory.random(dt, [B, 97], -5, 5);
       const workspace = memory.workspace("f32", native.sampleWorkspace(memory.device, B, 97));
       const out = memory.output("out", "i32", [B], "equal");
-      native.sample(out, logits, workspace, temperature, topK, topP, 3, 2 ** 33);
+      const history = H === 0 ? null : memory.ids([B, H], 97, -1);
+      const streams = H === 0 ? null : memory.ids([B], 5);
+      native.sample(out, logits, history, streams, workspace, 1.3, temperature, topK, topP, minP, 3, 2 ** 33);
     },
   }));
 }
