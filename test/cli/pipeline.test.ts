@@ -1,5 +1,5 @@
 /** From text to a model that generates: the commands in the order they are used. */
-import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import type { KernelBenchResult } from "../../lib/bench/kernels/run.js";
@@ -163,6 +163,22 @@ describe("the commands in turn", () => {
       "nextpatch: --model: expected a model folder with its tokenizer.json but received runs/small/model, which has none\n",
     );
     copyFileSync(path("data/tokenizer.json"), path("runs/small/model/tokenizer.json"));
+  });
+
+  it("export --format hf writes a folder that eval reads, and says what is in it", async () => {
+    const args = ["export", "--model", "runs/small/model", "--format", "hf", "--dtype", "f16", "--out", "small-f16"];
+    const found = await json(...args, "--max-shard-size", "100KB");
+    expect(Object.keys(found)).toEqual(["folder", "bytes", "tensors", "parameters"]);
+    expect(readdirSync(path("small-f16"))).toContain("model.safetensors.index.json");
+    const data = ["--data", "data/val_*.bin", "--sequence-length", "32", "--precision", "fp32", "--device", "cpu"];
+    const losses = ["runs/small/model", "small-f16"].map((model) => json("eval", "--model", model, ...data));
+    const [before, after] = await Promise.all(losses);
+    expect(after!.loss as number).toBeCloseTo(before!.loss as number, 3);
+    const { stdout } = await nextpatch(...args);
+    expect(stdout).toMatch(/^small-f16: \d.* MB, 21 tensors, 0\.\d+ M parameters\n$/);
+    const other = await nextpatch(...args.slice(0, -1), "data");
+    expect(other).toMatchObject({ code: 2, stdout: "" });
+    expect(other.stderr).toMatch(/^nextpatch: data: expected a new folder, .* but received a folder that holds \S+\n$/);
   });
 
   it("bench train prints the agreed keys", async () => {

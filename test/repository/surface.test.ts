@@ -79,6 +79,10 @@ const runs: readonly { name: string; args: readonly string[] }[] = [
     args: ["export", "--model", "runs/small/model", "--format", "gguf", "--out", "small.gguf"],
   },
   {
+    name: "export --format hf",
+    args: ["export", "--model", "runs/small/model", "--format", "hf", "--dtype", "bf16", "--out", "small-hf"],
+  },
+  {
     name: "bench train",
     args: ["bench", "train", "--model", model, "--sequence-length", "16", "--tokens-per-step", "64", "--steps", "1"],
   },
