@@ -19,6 +19,8 @@ export interface RunResult extends CurvePoint {
   /** Where the seconds went. */
   readonly time: TimeByPart;
   readonly curve: readonly CurvePoint[];
+  /** `valLoss` in bits per byte of text; absent where the number of bytes is not known. */
+  readonly bitsPerByte?: number;
 }
 
 /** A run whose first stage trains on patches of `patchSize` tokens for `fraction` of the tokens. */
@@ -64,8 +66,9 @@ export function runResult(lines: readonly MetricsLine[]): RunResult {
     valLoss === undefined ? [] : [{ tokens, flops, seconds, valLoss }],
   );
   // A run ends with an evaluation, so its last point has its totals.
-  const { energy = null, time } = lines.at(-1)!;
-  return { ...curve.at(-1)!, energy, time: time!, curve };
+  const { energy = null, time, valBitsPerByte } = lines.at(-1)!;
+  const bits = valBitsPerByte === undefined ? {} : { bitsPerByte: valBitsPerByte };
+  return { ...curve.at(-1)!, ...bits, energy, time: time!, curve };
 }
 
 export interface Results {

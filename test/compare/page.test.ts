@@ -42,11 +42,11 @@ function made(flops: number, losses: readonly number[], energy: number | null = 
 }
 const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.6667 });
 
-async function report(changes: { losses?: readonly number[]; energy?: number; equal?: boolean } = {}) {
-  const { losses = [6, 5, 3.5], energy = null, equal = false } = changes;
+async function report(changes: { losses?: readonly number[]; energy?: number; equal?: boolean; bits?: number } = {}) {
+  const { losses = [6, 5, 3.5], energy = null, equal = false, bits } = changes;
   const config = tinyConfig(path(), "cpu", { name: "a <b>" });
   const plan = await planComparison(config, { equalCost: equal });
-  const patch = staged(made(50, losses, energy));
+  const patch = { ...staged(made(50, losses, energy)), ...(bits !== undefined && { bitsPerByte: bits }) };
   const baseline = made(100, [5, 4, 3], energy === null ? null : 4 * energy);
   const equalCost = equal ? staged(made(101, [6, 5, 2.5])) : null;
   const comparison = compareRuns({ baseline, patch, equalCost });
@@ -158,6 +158,16 @@ describe("the Markdown", () => {
     expect(text.match(/^### /gm)).toHaveLength(3);
     expect(text).toContain("```yaml\nname: a <b>\n");
     expect(text).toContain("| Commit ");
+    expect(text).not.toContain("Bits per byte");
+  });
+
+  it("has the bits per byte of runs whose text is counted", async () => {
+    const known = await report({ bits: 1.25 });
+    expect(renderMarkdown(known)).toMatch(/\n\| Run +\|.*\| Bits per byte \|\n/);
+    expect(renderMarkdown(known)).toMatch(/\n\| K = 4, fraction 0.6667 \|.*\| +1\.2500 \|\n/);
+    // A run that was finished before they were recorded has none.
+    expect(renderMarkdown(known)).toMatch(/\n\| token-level +\|.*\| +– \|\n/);
+    expect(renderComparison(known)).toContain("<th>Bits per byte</th>");
   });
 
   it("lines up its tables, and keeps a bar inside its cell", () => {
