@@ -1,5 +1,6 @@
 /** The public API of `nextpatch`. */
 export { benchTrainStep, type TrainBenchOptions, type TrainBenchResult } from "./bench/train_step.js";
+export type { ArmEvaluation } from "./compare/arm_evaluation.js";
 export { type CompareFiles, type CompareOptions, ComparisonInterrupted, compare } from "./compare/compare.js";
 export type { Environment } from "./compare/environment.js";
 export type { Arm, ComparisonPlan, PartFlops, PlanOptions, StagedArm } from "./compare/plan.js";

@@ -31,7 +31,7 @@ function configKeys(schema: Schema, at = ""): string[] {
 }
 
 /** Objects whose keys are names of something and no contract: libraries, tasks. */
-const open = new Set(["versions", "libraries"]);
+const open = new Set(["versions", "libraries", "tasks"]);
 
 /** The fields of a JSON value, `curve[].tokens`; of a list those of all its items. */
 function fields(value: unknown, at = ""): string[] {
@@ -73,7 +73,10 @@ const runs: readonly { name: string; args: readonly string[] }[] = [
     args: ["eval", "--model", "runs/small/model", "--data", "data/val_000000.bin", "--sequence-length", "16"],
   },
   { name: "generate", args: ["generate", "--model", "runs/small/model", "--prompt", "The", "--max-tokens", "4"] },
-  { name: "compare", args: ["compare", "config.yaml", "--set", "out=runs/compared", "--equal-cost"] },
+  {
+    name: "compare",
+    args: ["compare", "config.yaml", "--set", "out=runs/compared", "--equal-cost", "--tasks", "task.jsonl"],
+  },
   {
     name: "export",
     args: ["export", "--model", "runs/small/model", "--format", "gguf", "--out", "small.gguf"],
@@ -105,6 +108,7 @@ beforeAll(async () => {
   const documents = Array.from({ length: 40 }, (_, d) => `The cat saw ${d} stars, and ${d * 7} more. `.repeat(9));
   writeFileSync(path("text.jsonl"), documents.map((text) => JSON.stringify({ text })).join("\n"));
   writeFileSync(path("config.yaml"), config);
+  writeFileSync(path("task.jsonl"), JSON.stringify({ query: "The cat", choices: [" saw", " more"], gold: 0 }));
 
   const lines: string[] = [];
   const section = (title: string, list: readonly string[]) => lines.push(`# ${title}`, "", ...list, "");
