@@ -76,6 +76,7 @@ export function activationChart(
       dots: true,
     })),
     marks: [],
+    wholeX: true,
     height: 240,
   };
 }

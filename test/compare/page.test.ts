@@ -96,8 +96,8 @@ describe("the page", () => {
 
   it("draws the active neurons of each layer of each run", async () => {
     const html = renderComparison(await report({ equal: true }));
-    const { title, x, yLabel, series } = chartsOf(html).at(-1)!;
-    expect({ title, x, yLabel }).toEqual({ title: "Active neurons of each layer", x: [0], yLabel: "% of neurons" });
+    const { title, x, wholeX, yLabel, series } = chartsOf(html).at(-1)!;
+    expect([title, x, wholeX, yLabel]).toEqual(["Active neurons of each layer", [0], true, "% of neurons"]);
     expect(series.map(({ label, values }) => [label, values])).toEqual([
       ["token-level", [10]],
       ["K = 4, fraction 0.6667", [5]],
