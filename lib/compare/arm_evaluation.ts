@@ -1,5 +1,6 @@
 /** What a finished arm's model is tested for besides its loss: the neurons that it activates, and tasks. */
 import { createHash } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { entriesOf } from "../config/data_entries.js";
 import { Tokenizer } from "../data/tokenizer.js";
@@ -28,20 +29,25 @@ interface Recorded {
   readonly tasks?: { readonly itemsSha256: string; readonly scores: Readonly<Record<string, TaskScores>> };
 }
 
+const recordOf = (arm: Arm) => join(arm.config.out, "evaluation.json");
+
+/** Removes the results of an arm that is about to be trained: they are another model's. */
+export async function forgetEvaluation(arm: Arm): Promise<void> {
+  await rm(recordOf(arm), { force: true });
+}
+
 export interface EvaluateArmOptions {
   /** What is scored; null: nothing. */
   readonly tasks: ReadItems | null;
-  /** Whether the model is new, and results that were recorded before are another's. */
-  readonly fresh: boolean;
   /** Called with the tokens scored and the total. What it throws ends the work. */
   readonly onProgress: (done: number, of: number) => void;
 }
 
 /** Tests the model in an arm's folder, as far as that has not been done. @throws what `score` and `activations` throw */
 export async function evaluateArm(arm: Arm, options: EvaluateArmOptions): Promise<ArmEvaluation> {
-  const { tasks, fresh, onProgress } = options;
-  const path = join(arm.config.out, "evaluation.json");
-  const before = fresh ? null : ((await readRunJson(path, "a run's evaluation")) as Recorded | null);
+  const { tasks, onProgress } = options;
+  const path = recordOf(arm);
+  const before = (await readRunJson(path, "a run's evaluation")) as Recorded | null;
   const itemsSha256 = tasks && createHash("sha256").update(JSON.stringify(tasks.items)).digest("hex");
   let known = before?.tasks?.itemsSha256 === itemsSha256 ? before?.tasks : undefined;
   let active = before?.activations;

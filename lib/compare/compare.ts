@@ -6,7 +6,7 @@ import { writeText } from "../disk/durable.js";
 import { ConfigError } from "../errors.js";
 import { type ReadItems, readTasks } from "../evaluate/read_items.js";
 import { findTokenizer } from "../train/run_tokenizer.js";
-import { type ArmEvaluation, evaluateArm } from "./arm_evaluation.js";
+import { type ArmEvaluation, evaluateArm, forgetEvaluation } from "./arm_evaluation.js";
 import { type ArmState, armMetrics, armState, runArm } from "./arm_run.js";
 import { deriveConfig } from "./derive.js";
 import {
@@ -114,23 +114,24 @@ async function runArms(
 ): Promise<Map<Arm, ArmEvaluation>> {
   const counter = new ProgressCounter(plan.arms);
   const evaluations = new Map<Arm, ArmEvaluation>();
-  const evaluate = async (arm: Arm, fresh: boolean): Promise<void> => {
+  const evaluate = async (arm: Arm): Promise<void> => {
     const scored = (done: number, of: number): void => {
       if (signal?.aborted) throw new ComparisonInterrupted(`interrupted while the run ${arm.label} was scored`);
       onProgress(counter.scored(arm, done, of));
     };
-    evaluations.set(arm, await evaluateArm(arm, { tasks, fresh, onProgress: scored }));
+    evaluations.set(arm, await evaluateArm(arm, { tasks, onProgress: scored }));
   };
   for (const arm of plan.arms) {
     const { begun, finished } = states.get(arm)!;
     if (finished) {
       log(`${arm.config.out} holds the finished run: ${arm.label}`);
       counter.skip(arm);
-      await evaluate(arm, false);
+      await evaluate(arm);
       continue;
     }
     if (signal?.aborted) throw new ComparisonInterrupted(`interrupted before the run ${arm.label}`);
     if ((await recordedEnvironment(arm.config.out)) === null) await recordEnvironment(arm.config.out, environment);
+    await forgetEvaluation(arm);
     log(`${arm.config.out}: ${arm.label}`);
     let last = 0;
     const done = await runArm(arm, {
@@ -144,7 +145,7 @@ async function runArms(
       },
     });
     if (!done) throw new ComparisonInterrupted(`interrupted in the run ${arm.label} at step ${last} of ${arm.steps}`);
-    await evaluate(arm, true);
+    await evaluate(arm);
   }
   return evaluations;
 }
