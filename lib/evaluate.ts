@@ -1,4 +1,5 @@
 import { Arguments } from "./arguments.js";
+import { bitsPerByte } from "./data/bits_per_byte.js";
 import { checkDataOptions, type DataOptions, openData, wholeBlocks } from "./evaluate/open_data.js";
 import { Tensor } from "./native.js";
 import { BlockLoss, blockBatches, blockRanges, blocksPerPass } from "./nn/block_loss.js";
@@ -15,6 +16,8 @@ export interface EvaluationResult {
   readonly loss: number;
   /** e to the power of the loss. */
   readonly perplexity: number;
+  /** Of the loss; absent for patches, and where no dataset.json beside the shards counts the text's bytes. */
+  readonly bitsPerByte?: number;
   /** Positions read; the first of each block is not predicted. */
   readonly positions: number;
   /** Tokens read. */
@@ -35,7 +38,8 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
   const checked = checkDataOptions(new Arguments("evaluate"), model, options, 2);
   const { patchSize, sequenceLength, onProgress } = checked;
   const { config, device, parameters } = model;
-  await using dataset = await openData(model, checked);
+  const opened = await openData(model, checked);
+  await using dataset = opened.dataset;
   const blockTokens = patchSize * sequenceLength;
   const blocks = wholeBlocks(dataset, patchSize, sequenceLength);
   const perPass = Math.min(blocks, blocksPerPass(sequenceLength, positionsPerPass));
@@ -63,7 +67,14 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
       onProgress?.(start + count, blocks);
     }
     const loss = sum / blocks;
-    return { loss, perplexity: Math.exp(loss), positions: blocks * sequenceLength, tokens: blocks * blockTokens };
+    const perByte = patchSize === 1 ? opened.tokensPerByte : null;
+    return {
+      loss,
+      perplexity: Math.exp(loss),
+      ...(perByte !== null && { bitsPerByte: bitsPerByte(loss, perByte) }),
+      positions: blocks * sequenceLength,
+      tokens: blocks * blockTokens,
+    };
   } finally {
     await device.synchronize();
     memory.dispose();

@@ -1,5 +1,6 @@
 /** The public API of `nextpatch`. */
 export { benchTrainStep, type TrainBenchOptions, type TrainBenchResult } from "./bench/train_step.js";
+export type { ArmEvaluation } from "./compare/arm_evaluation.js";
 export { type CompareFiles, type CompareOptions, ComparisonInterrupted, compare } from "./compare/compare.js";
 export type { Environment } from "./compare/environment.js";
 export type { Arm, ComparisonPlan, PartFlops, PlanOptions, StagedArm } from "./compare/plan.js";
@@ -51,6 +52,7 @@ export { generate, streamText } from "./generate.js";
 export { type ExportGgufOptions, exportGguf, type GgufDtype, type GgufExport } from "./gguf/export.js";
 export type { GgmlType } from "./gguf/format.js";
 export { parseLlamaConfig } from "./hf/config.js";
+export { type ExportHfOptions, exportHf, type HfDtype, type HfExport } from "./hf/export.js";
 export type { LinearRopeScaling, Llama3RopeScaling, LlamaConfig, RopeScaling } from "./hf/llama_config.js";
 export type { Parameter } from "./hf/names.js";
 export { type Preset, type PresetName, presets } from "./hf/presets.js";

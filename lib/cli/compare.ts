@@ -1,6 +1,7 @@
 /** `nextpatch compare`: measures what patch-level training costs and what it loses or gains. */
 import type { Command } from "commander";
 import { ComparisonInterrupted, compare } from "../compare/compare.js";
+import { taskTable } from "../compare/evaluation_tables.js";
 import { markdownTable, readingLines } from "../compare/markdown.js";
 import { parseSweep } from "../compare/sweep.js";
 import { runTable } from "../compare/words.js";
@@ -13,6 +14,7 @@ interface Flags extends OverrideFlags {
   readonly equalCost?: boolean;
   readonly verifyData?: boolean;
   readonly sweep?: string[];
+  readonly tasks?: string[];
 }
 
 export function registerCompare(program: Command, io: CliIo): void {
@@ -24,6 +26,7 @@ export function registerCompare(program: Command, io: CliIo): void {
     .argument("<config>", "a config with two stages: patchSize above 1, then patchSize 1")
     .option("--equal-cost", "also train in stages at the same FLOPs as the token-level run")
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json")
+    .option("--tasks <file.jsonl...>", "also score each run's final model on tasks, as eval --tasks does")
     .option("--sweep <axis...>", "also run every combination, for example --sweep patchSize=2,4,8 fraction=0.5,0.8");
   withOverrides(command).action(async (path: string, flags: Flags) => run(path, flags, io));
 }
@@ -47,14 +50,17 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
       equalCost: flags.equalCost === true,
       verifyData: flags.verifyData === true,
       ...(sweep && { sweep }),
+      ...(flags.tasks && { tasks: flags.tasks }),
       signal: interrupt.signal,
       log: io.log,
       onProgress: ({ done, total, note }) => progress.update(done, total, note),
     });
     progress.stop();
-    const { headings, rows } = runTable(report);
+    const tables = [runTable(report), taskTable(report)].flatMap((table) =>
+      table === null ? [] : markdownTable(table.headings, table.rows),
+    );
     io.result(
-      `${markdownTable(headings, rows)}\n\n${readingLines(report)}\n\npage: ${files.html}\ntext: ${files.markdown}\n` +
+      `${tables.join("\n\n")}\n\n${readingLines(report)}\n\npage: ${files.html}\ntext: ${files.markdown}\n` +
         `data: ${files.json}`,
       comparison,
     );

@@ -32,6 +32,7 @@ export function registerEval(program: Command, io: CliIo): void {
     const result = await evaluation.finally(() => progress.stop());
     io.result(
       `loss ${result.loss.toFixed(6)} nats per token, perplexity ${result.perplexity.toFixed(4)}, ` +
+        (result.bitsPerByte === undefined ? "" : `${result.bitsPerByte.toFixed(4)} bits per byte, `) +
         `over ${result.tokens} tokens in ${result.positions} positions`,
       result,
     );

@@ -7,7 +7,7 @@ import { ConfigError, unusable } from "../errors.js";
 import type { TaskScores } from "../evaluate/accuracy.js";
 import { activations } from "../evaluate/activations.js";
 import { wholeDocuments } from "../evaluate/read_documents.js";
-import { type ReadItems, readItems } from "../evaluate/read_items.js";
+import { readItems, readTasks } from "../evaluate/read_items.js";
 import { score } from "../evaluate/score.js";
 import { scoreText } from "../evaluate/score_text.js";
 import type { Llama } from "../nn/llama.js";
@@ -88,14 +88,13 @@ async function runTasks(flags: EvalFlags, files: readonly string[], io: CliIo): 
   const { shots: count, shotsFrom, out } = flags;
   checkModelFolder(flags.model, "tokenizer.json");
   if (out !== undefined) await checkOut(out);
-  const read = await Promise.all(files.map((file) => readItems(file, true)));
-  const items = read.flatMap((each) => each.items);
+  const { items, nameOf } = await readTasks(files);
   const shots =
     count === undefined || shotsFrom === undefined
       ? undefined
       : { count, items: (await readItems(shotsFrom, false)).items, name: shotsFrom };
   const result = await withModel(flags, io, "score", (model, tokenizer, onProgress) =>
-    score(model, tokenizer, items, { ...(shots && { shots }), nameOf: nameIn(read), onProgress }),
+    score(model, tokenizer, items, { ...(shots && { shots }), nameOf, onProgress }),
   );
   if (out !== undefined) {
     const lines = result.items.map((item) => `${JSON.stringify(item)}\n`);
@@ -172,18 +171,6 @@ async function withModel<T>(
   const scored = fromFlags(operation, flagsOf, () => run(model, tokenizer, onProgress));
   // Awaited here: the model is gone after it.
   return await scored.finally(() => progress.stop());
-}
-
-/** The file and line of each item of several files. */
-function nameIn(files: readonly ReadItems[]): (index: number) => string {
-  return (index) => {
-    let rest = index;
-    for (const { items, nameOf } of files) {
-      if (rest < items.length) return nameOf(rest);
-      rest -= items.length;
-    }
-    return `item ${index}`;
-  };
 }
 
 function inWords(scores: TaskScores): string {

@@ -62,7 +62,7 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
 async function summary({ folder, totalSteps, progress }: Trainer): Promise<[string, object]> {
   const metrics = await readMetrics(join(folder, "metrics.jsonl"));
   const { tokens, flops, seconds } = progress;
-  const valLoss = metrics.findLast((line) => line.valLoss !== undefined)?.valLoss ?? null;
+  const { valLoss = null, valBitsPerByte } = metrics.findLast((line) => line.valLoss !== undefined) ?? {};
   const result = {
     run: folder,
     model: join(folder, "model"),
@@ -73,8 +73,10 @@ async function summary({ folder, totalSteps, progress }: Trainer): Promise<[stri
     seconds,
     loss: metrics.at(-1)?.loss ?? null,
     valLoss,
+    ...(valBitsPerByte !== undefined && { valBitsPerByte }),
   };
-  const validation = valLoss === null ? "" : `, validation loss ${valLoss.toFixed(4)}`;
+  const bits = valBitsPerByte === undefined ? "" : ` (${valBitsPerByte.toFixed(4)} bits per byte)`;
+  const validation = valLoss === null ? "" : `, validation loss ${valLoss.toFixed(4)}${bits}`;
   const words =
     `${tokens} tokens in ${formatDuration(seconds)} of training${validation}\n` +
     `model:  ${result.model}\nreport: ${result.report}`;
@@ -93,14 +95,18 @@ class Pace {
   #secondsPerPosition = 0;
   #lastSeconds: number;
   #lastPositions: number;
-  #valLoss: number | undefined;
+  /** The last evaluation, in words. */
+  #validation: string[] = [];
 
   constructor(private readonly trainer: Trainer) {
     ({ seconds: this.#lastSeconds, positions: this.#lastPositions } = trainer.progress);
   }
 
   note(line: MetricsLine): string {
-    this.#valLoss = line.valLoss ?? this.#valLoss;
+    const { valLoss, valBitsPerByte: bits } = line;
+    if (valLoss !== undefined) {
+      this.#validation = [`val ${valLoss.toFixed(3)}${bits === undefined ? "" : ` (${bits.toFixed(3)} bits/byte)`}`];
+    }
     const recent = (line.seconds - this.#lastSeconds) / (line.positions - this.#lastPositions);
     this.#secondsPerPosition = this.#secondsPerPosition === 0 ? recent : 0.9 * this.#secondsPerPosition + 0.1 * recent;
     [this.#lastSeconds, this.#lastPositions] = [line.seconds, line.positions];
@@ -112,7 +118,7 @@ class Pace {
       `step ${line.step}/${this.trainer.totalSteps}`,
       `K ${line.patchSize}`,
       `loss ${line.loss.toFixed(3)}`,
-      ...(this.#valLoss === undefined ? [] : [`val ${this.#valLoss.toFixed(3)}`]),
+      ...this.#validation,
       `${Math.round(line.tokensPerSecond).toLocaleString("en")} tokens/s`,
       `ETA ${formatDuration(left * this.#secondsPerPosition)}`,
     ].join(" | ");

@@ -3,6 +3,10 @@ import { join } from "node:path";
 import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
 import { writeText } from "../disk/durable.js";
+import { ConfigError } from "../errors.js";
+import { type ReadItems, readTasks } from "../evaluate/read_items.js";
+import { findTokenizer } from "../train/run_tokenizer.js";
+import { type ArmEvaluation, evaluateArm, forgetEvaluation } from "./arm_evaluation.js";
 import { type ArmState, armMetrics, armState, runArm } from "./arm_run.js";
 import { deriveConfig } from "./derive.js";
 import {
@@ -22,7 +26,9 @@ import { checkSweep } from "./sweep.js";
 
 /** What is compared beyond the two runs, and callbacks. */
 export interface CompareOptions extends PlanOptions {
-  /** Called after every step. */
+  /** JSONL files of items to score each run's final model on, as `nextpatch eval --tasks` does. */
+  readonly tasks?: readonly string[];
+  /** Called after every step, and while a model is scored. */
   readonly onProgress?: (progress: CompareProgress) => void;
   /** Stops the work after the current step; the next call resumes there. */
   readonly signal?: AbortSignal;
@@ -55,6 +61,10 @@ export async function compare(
 ): Promise<{ comparison: Comparison; files: CompareFiles; report: CompareReport }> {
   checkArguments(config, options);
   const plan = await planComparison(config, options);
+  const tasks = options.tasks === undefined ? null : await readTasks(options.tasks);
+  if (tasks !== null && findTokenizer(config, false) === null) {
+    throw new ConfigError("tasks: expected data with its tokenizer.json beside it, to score tasks, but received none");
+  }
   const { availableTokens: trainTokens, heldOutTokens: valTokens } = plan;
   const environment = await readEnvironment(config, { trainTokens, valTokens });
   const states = new Map<Arm, ArmState>();
@@ -63,10 +73,10 @@ export async function compare(
     const before = await recordedEnvironment(arm.config.out);
     if (before) checkSameEnvironment(arm.config.out, before, environment);
   }
-  await runArms(plan, states, environment, options);
+  const evaluations = await runArms(plan, states, environment, tasks, options);
 
   const results = new Map<Arm, RunResult>();
-  for (const arm of plan.arms) results.set(arm, runResult(await armMetrics(arm)));
+  for (const arm of plan.arms) results.set(arm, runResult(await armMetrics(arm), evaluations.get(arm)!));
   const staged = (arm: StagedArm): StagedResult => {
     const { patchSize, fraction } = arm;
     return { ...results.get(arm)!, patchSize, fraction };
@@ -85,9 +95,10 @@ export async function compare(
 function checkArguments(config: RunConfig, options: CompareOptions): void {
   const check = new Arguments("compare");
   check.object("config", config);
-  const { equalCost = false, sweep, log, onProgress, signal } = check.object("options", options);
+  const { equalCost = false, sweep, tasks, log, onProgress, signal } = check.object("options", options);
   check.boolean("equalCost", equalCost);
   if (sweep !== undefined) checkSweep(check, "sweep", sweep);
+  if (tasks !== undefined) check.strings("tasks", tasks, 1);
   check.callback("log", log);
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
@@ -98,18 +109,29 @@ async function runArms(
   plan: ComparisonPlan,
   states: ReadonlyMap<Arm, ArmState>,
   environment: Environment,
+  tasks: ReadItems | null,
   { log = () => undefined, onProgress = () => undefined, signal }: CompareOptions,
-): Promise<void> {
+): Promise<Map<Arm, ArmEvaluation>> {
   const counter = new ProgressCounter(plan.arms);
+  const evaluations = new Map<Arm, ArmEvaluation>();
+  const evaluate = async (arm: Arm): Promise<void> => {
+    const scored = (done: number, of: number): void => {
+      if (signal?.aborted) throw new ComparisonInterrupted(`interrupted while the run ${arm.label} was scored`);
+      onProgress(counter.scored(arm, done, of));
+    };
+    evaluations.set(arm, await evaluateArm(arm, { tasks, onProgress: scored }));
+  };
   for (const arm of plan.arms) {
     const { begun, finished } = states.get(arm)!;
     if (finished) {
       log(`${arm.config.out} holds the finished run: ${arm.label}`);
       counter.skip(arm);
+      await evaluate(arm);
       continue;
     }
     if (signal?.aborted) throw new ComparisonInterrupted(`interrupted before the run ${arm.label}`);
     if ((await recordedEnvironment(arm.config.out)) === null) await recordEnvironment(arm.config.out, environment);
+    await forgetEvaluation(arm);
     log(`${arm.config.out}: ${arm.label}`);
     let last = 0;
     const done = await runArm(arm, {
@@ -123,7 +145,9 @@ async function runArms(
       },
     });
     if (!done) throw new ComparisonInterrupted(`interrupted in the run ${arm.label} at step ${last} of ${arm.steps}`);
+    await evaluate(arm);
   }
+  return evaluations;
 }
 
 /** Writes the pages and the raw numbers. */

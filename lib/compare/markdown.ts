@@ -1,6 +1,7 @@
 /** `comparison.md`: the same numbers as the page, for places that cannot show HTML. */
 import { stringify } from "yaml";
 import { formatCount, formatDuration, formatLoss } from "../report/format.js";
+import { activationNote, activationTable, taskNote, taskTable } from "./evaluation_tables.js";
 import type { CurvePoint, RunResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
 import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
@@ -12,6 +13,7 @@ const curvePoints = 16;
 export function renderMarkdown(report: CompareReport): string {
   const { config, plan, comparison } = report;
   const table = runTable(report);
+  const active = activationTable(report);
   const { baseline, patch, equalCost } = comparison;
   const drawn = namedRuns(report).filter(({ run }) => run === baseline || run === patch || run === equalCost);
   const curves = drawn.map(({ label, run }) => `### ${label}\n\n${curveTable(run)}`);
@@ -27,7 +29,7 @@ Passes are over the training data; differences and × are against the token-leve
 
 ${notes.join("\n\n")}
 
-## Where the time goes
+${taskLines(report)}## Where the time goes
 
 ${timeLines(report)}
 
@@ -41,6 +43,12 @@ ${formatDuration(seconds)}. The curves drawn over each other are in \`comparison
 
 ${curves.join("\n\n")}
 
+## Active neurons
+
+${markdownTable(active.headings, active.rows)}
+
+${activationNote(report)}
+
 ## Measured on
 
 ${markdownTable(["What", "Value"], conditions(report))}
@@ -50,6 +58,12 @@ ${markdownTable(["What", "Value"], conditions(report))}
 \`\`\`yaml
 ${stringify(config)}\`\`\`
 `;
+}
+
+/** The section of the tasks, if any were scored. */
+function taskLines(report: CompareReport): string {
+  const table = taskTable(report);
+  return table === null ? "" : `## Tasks\n\n${markdownTable(table.headings, table.rows)}\n\n${taskNote}\n\n`;
 }
 
 /** The summary for the terminal: the readings, and where the time goes. */

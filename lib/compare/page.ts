@@ -3,6 +3,7 @@ import { stringify } from "yaml";
 import { escapeHtml } from "../report/format.js";
 import { factTable, figureList, numberTable } from "../report/html.js";
 import { type Chart, type ChartSeries, renderPage } from "../report/page.js";
+import { activationChart, activationNote, taskNote, taskTable } from "./evaluation_tables.js";
 import type { Arm } from "./plan.js";
 import type { CurvePoint, RunResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
@@ -29,6 +30,12 @@ export function renderComparison(report: CompareReport): string {
   const runs = runTable(report);
   const time = timeTable(report);
   const title = `${config.name}: patch-level against token-level training`;
+  const tasks = taskTable(report);
+  const scored =
+    tasks &&
+    `
+<section><h2>Tasks</h2>${numberTable(tasks.headings, tasks.rows)}${paragraph(taskNote)}</section>`;
+  const active = activationChart(overlaid(report).map(({ arm, ...drawn }) => ({ label: arm.label, ...drawn })));
   const sweep = report.comparison.sweep === undefined ? [] : [{ chart: sweepChart(report), note: sweepNote }];
   return renderPage({
     title,
@@ -36,10 +43,14 @@ export function renderComparison(report: CompareReport): string {
 <p class="subtitle">${escapeHtml(plan.patch.label)} of the tokens, then one token at a time</p></header>
 ${figureList(readings(report))}
 <section><h2>Runs</h2>${numberTable(runs.headings, runs.rows)}
-<p class="note">Passes are over the training data; differences and × are against the token-level run.</p></section>
+<p class="note">Passes are over the training data; differences and × are against the token-level run.</p></section>${scored ?? ""}
 <section><h2>Where the time goes</h2>${numberTable(time.headings, time.rows)}
 ${paragraph(timeFinding(report))}${paragraph(timeNote)}</section>`,
-    charts: [...costs.map((cost) => ({ chart: lossChart(report, cost), note: chartNote })), ...sweep],
+    charts: [
+      ...costs.map((cost) => ({ chart: lossChart(report, cost), note: chartNote })),
+      { chart: active, note: escapeHtml(activationNote(report)) },
+      ...sweep,
+    ],
     after: `<section><h2>How to read this</h2>${notes.map(paragraph).join("")}</section>
 <section><h2>Measured on</h2>${factTable(conditions(report))}</section>
 <section><h2>Config</h2><pre>${escapeHtml(stringify(config))}</pre></section>`,

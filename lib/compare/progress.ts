@@ -7,7 +7,7 @@ export interface CompareProgress {
   /** FLOPs done, and of all arms. */
   readonly done: number;
   readonly total: number;
-  /** In words: arm, stage, step, losses, time left. */
+  /** In words: arm, stage, step, losses, time left; or arm and tokens scored. */
   readonly note: string;
 }
 
@@ -37,6 +37,16 @@ export class ProgressCounter {
     this.#valLoss = undefined;
   }
 
+  /** @param done tokens of tasks that the arm's model has been scored on */
+  scored(arm: Arm, done: number, of: number): CompareProgress {
+    const note = `${this.#name(arm)} | scoring token ${done}/${of}`;
+    return { done: this.#before, total: this.#total, note };
+  }
+
+  #name(arm: Arm): string {
+    return `run ${this.arms.indexOf(arm) + 1}/${this.arms.length}: ${arm.label}`;
+  }
+
   step(arm: Arm, line: MetricsLine): CompareProgress {
     this.#valLoss = line.valLoss ?? this.#valLoss;
     const done = this.#before + line.flops;
@@ -45,7 +55,7 @@ export class ProgressCounter {
     const left = ((this.#total - done) * seconds) / (done - this.#earlier);
     // The most important part comes first: a narrow terminal cuts off the rest.
     const parts = [
-      `run ${this.arms.indexOf(arm) + 1}/${this.arms.length}: ${arm.label}`,
+      this.#name(arm),
       `stage ${line.stage + 1}/${arm.stages.length}, K ${line.patchSize}`,
       `step ${line.step}/${arm.steps}`,
       `ETA of all ${formatDuration(left)}`,

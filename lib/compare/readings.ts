@@ -1,5 +1,6 @@
 /** The three readings of a comparison: at equal data, at equal cost, at equal loss. Numbers only. */
 import type { MetricsLine, TimeByPart } from "../report/metrics.js";
+import type { ArmEvaluation } from "./arm_evaluation.js";
 
 /** A point of a validation curve: the cost so far, and the loss. */
 export interface CurvePoint {
@@ -12,13 +13,15 @@ export interface CurvePoint {
   readonly valLoss: number;
 }
 
-/** A whole run: its totals, and its validation loss at the end and over the run. */
-export interface RunResult extends CurvePoint {
+/** A whole run: its totals, its validation loss at the end and over the run, and what its final model is and can do. */
+export interface RunResult extends CurvePoint, ArmEvaluation {
   /** Joules if the device counts them, else null. */
   readonly energy: number | null;
   /** Where the seconds went. */
   readonly time: TimeByPart;
   readonly curve: readonly CurvePoint[];
+  /** `valLoss` in bits per byte of text; absent where the number of bytes is not known. */
+  readonly bitsPerByte?: number;
 }
 
 /** A run whose first stage trains on patches of `patchSize` tokens for `fraction` of the tokens. */
@@ -59,13 +62,14 @@ export interface SweepResult extends StagedResult {
 }
 
 /** The result of a finished run. */
-export function runResult(lines: readonly MetricsLine[]): RunResult {
+export function runResult(lines: readonly MetricsLine[], evaluation: ArmEvaluation): RunResult {
   const curve = lines.flatMap(({ tokens, flops, seconds, valLoss }) =>
     valLoss === undefined ? [] : [{ tokens, flops, seconds, valLoss }],
   );
   // A run ends with an evaluation, so its last point has its totals.
-  const { energy = null, time } = lines.at(-1)!;
-  return { ...curve.at(-1)!, energy, time: time!, curve };
+  const { energy = null, time, valBitsPerByte } = lines.at(-1)!;
+  const bits = valBitsPerByte === undefined ? {} : { bitsPerByte: valBitsPerByte };
+  return { ...curve.at(-1)!, energy, time: time!, curve, ...bits, ...evaluation };
 }
 
 export interface Results {

@@ -84,10 +84,11 @@ const tableHeadings = [
   "Time ×",
 ];
 
-/** A row for every run; with energy if it was counted. */
+/** A row for every run; with bits per byte and energy if they are known. */
 export function runTable(report: CompareReport): { headings: string[]; rows: string[][] } {
   const { baseline } = report.comparison;
   const runs = namedRuns(report);
+  const bits = runs.some(({ run }) => run.bitsPerByte !== undefined);
   const energy = runs.some(({ run }) => run.energy !== null);
   const rows = runs.map(({ label, run }) => [
     label,
@@ -100,9 +101,11 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
     run === baseline ? "–" : formatDelta(run.valLoss - baseline.valLoss),
     (run.flops / baseline.flops).toFixed(4),
     (run.seconds / baseline.seconds).toFixed(4),
+    ...(bits ? [formatLoss(run.bitsPerByte)] : []),
     ...(energy ? [run.energy === null ? "–" : formatCount(run.energy)] : []),
   ]);
-  return { headings: [...tableHeadings, ...(energy ? ["Joules"] : [])], rows };
+  const headings = [...tableHeadings, ...(bits ? ["Bits per byte"] : []), ...(energy ? ["Joules"] : [])];
+  return { headings, rows };
 }
 
 /** The runs of a comparison with their labels, each once, the sweep's last. */

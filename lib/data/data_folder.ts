@@ -55,7 +55,7 @@ async function readInfo(path: string): Promise<Partial<DatasetInfo> | null> {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new DataError(`${path}: expected an object but received ${show(json)}`);
   }
-  const { vocabSize, tokenizerSha256, endOfText, shards, part } = json as Record<string, unknown>;
+  const { vocabSize, tokenizerSha256, endOfText, tokens, bytes, shards, part } = json as Record<string, unknown>;
   if (part !== undefined) {
     throw new DataError(
       `${path}: expected a whole dataset but received a part of one; join the parts: prepare --merge`,
@@ -68,10 +68,18 @@ async function readInfo(path: string): Promise<Partial<DatasetInfo> | null> {
   for (const [key, value] of Object.entries({ tokenizerSha256, endOfText })) {
     if (value !== undefined && typeof value !== "string") wrong(key, "a string", value);
   }
+  for (const [key, value] of Object.entries({ tokens, bytes })) {
+    if (value !== undefined && !isCount(value)) wrong(key, "whole numbers for train and val", value);
+  }
   if (shards !== undefined && !(Array.isArray(shards) && shards.every(isShard))) {
     wrong("shards", "a list of shards, each with file, tokens, bytes and sha256,", shards);
   }
   return json as Partial<DatasetInfo>;
+}
+
+function isCount(value: unknown): boolean {
+  const { train, val } = (value ?? {}) as Record<string, unknown>;
+  return Number.isSafeInteger(train) && Number.isSafeInteger(val);
 }
 
 function isShard(value: unknown): value is ShardInfo {

@@ -1,5 +1,6 @@
 /** What functions that read blocks of token shards have in common: their options, and how the data is opened. */
 import type { Arguments } from "../arguments.js";
+import { tokensPerByte } from "../data/bits_per_byte.js";
 import { checkPatterns, type ShardPattern, TokenDataset } from "../data/dataset.js";
 import { checkData, checkTokenizer, identifyData } from "../data/identity.js";
 import { knownTokenizer } from "../data/known_tokenizer.js";
@@ -52,6 +53,13 @@ export function checkDataOptions<T extends DataOptions>(check: Arguments, model:
   return { data, patchSize, sequenceLength, verifyData, log, onProgress };
 }
 
+/** Opened shards. */
+export interface OpenData {
+  readonly dataset: TokenDataset;
+  /** Of their text; null: unknown. */
+  readonly tokensPerByte: number | null;
+}
+
 /**
  * Opens token shards that a model is to read.
  * @throws DataError if the data cannot be read, is not what the files beside it say, or is of another tokenizer or a
@@ -60,14 +68,14 @@ export function checkDataOptions<T extends DataOptions>(check: Arguments, model:
 export async function openData(
   model: Llama,
   { data, verifyData: verifies, log }: Pick<ReturnType<typeof checkDataOptions>, "data" | "verifyData" | "log">,
-): Promise<TokenDataset> {
+): Promise<OpenData> {
   const dataset = await TokenDataset.open(data);
   try {
     const identity = await identifyData([dataset], log);
     if (model.folder !== null) checkTokenizer(identity, await knownTokenizer(model.folder));
     checkData(identity, model.config.vocab_size);
     if (verifies) await verifyData([dataset], identity, model.config.vocab_size, log);
-    return dataset;
+    return { dataset, tokensPerByte: tokensPerByte(dataset, identity.folders) };
   } catch (error) {
     await dataset.close();
     throw error;

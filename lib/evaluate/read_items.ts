@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { DataError } from "../errors.js";
+import { checkForms } from "./few_shot.js";
 import { problemOf, type ScoreItem } from "./items.js";
 import { readJsonlRecords } from "./records.js";
 
@@ -8,6 +9,19 @@ export interface ReadItems {
   readonly items: readonly ScoreItem[];
   /** The file and the line of an item. */
   readonly nameOf: (index: number) => string;
+}
+
+/**
+ * Reads the items of several files, each of its own task, or of one with its file's name.
+ * @throws DataError as `readItems`, and if a task has items of different forms
+ */
+export async function readTasks(files: readonly string[]): Promise<ReadItems> {
+  const all = await Promise.all(files.map((file) => readItems(file, true)));
+  const items = all.flatMap((each) => each.items);
+  const places = all.flatMap((each) => each.items.map((_, index) => each.nameOf(index)));
+  const nameOf = (index: number): string => places[index]!;
+  checkForms(items, "items", nameOf);
+  return { items, nameOf };
 }
 
 /**

@@ -41,8 +41,8 @@ export interface GgufExport {
 
 /**
  * Writes a model folder as a GGUF file (version 3, architecture `llama`) with its tokenizer. Matrices keep the
- * checkpoint's element type unless another is asked for; one tensor at a time is in memory. The file is written under a temporary name, synced and
- * renamed.
+ * checkpoint's element type unless another is asked for; they are never in memory as a whole. The file is written under
+ * a temporary name, synced and renamed.
  *
  * The tokenizer must be a byte-level BPE, such as `prepareDataset` trains. A prompt begins and ends as its post-processor
  * says, as in `generate`.

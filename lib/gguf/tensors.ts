@@ -4,16 +4,18 @@
  */
 
 import { type CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
+import { byteSize } from "../hf/dtypes.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { type Parameter, parameterTable } from "../hf/names.js";
 import { ropeInverseFrequencies } from "../hf/rope.js";
+import { tensorPieces } from "../hf/tensor_pieces.js";
 import { convertElements } from "./elements.js";
 import { type GgmlType, type GgufTensorInfo, ggmlBlocks } from "./format.js";
 
-/** A tensor to write. `data` is called when the tensor is written, so that one at a time is in memory. */
+/** A tensor to write. */
 export interface GgufTensor extends GgufTensorInfo {
-  /** The elements, little-endian and row-major. */
-  readonly data: () => Promise<Uint8Array>;
+  /** The elements, little-endian and row-major, in pieces. Called when the tensor is written. */
+  readonly data: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
 const outerNames: Readonly<Record<string, string>> = {
@@ -63,18 +65,22 @@ function ggufTensor(
 ): GgufTensor {
   const { name, shape, kind } = parameter;
   const dtype = parameterDtype(tensors, parameter);
-  const read = () => tensors.read(name);
+  const columns = shape.at(-1)!;
   const info = { name: ggufName(name), shape };
   // llama.cpp multiplies by norms in fp32 only.
-  if (kind === "vector") return { ...info, type: "F32", data: async () => convertElements(await read(), dtype, "F32") };
-  const [rows, columns] = shape as [number, number];
-  const type = wanted === null ? dtype : columns % ggmlBlocks[wanted].elements === 0 ? wanted : "F16";
+  const type = kind === "vector" ? "F32" : (wanted ?? dtype);
+  const fitting = columns % ggmlBlocks[type].elements === 0 ? type : "F16";
   const isRotated = /\.[qk]_proj\.weight$/.test(name);
-  const data = async (): Promise<Uint8Array> => {
-    const bytes = await read();
-    return convertElements(isRotated ? interleaveRows(bytes, rows, config.head_dim) : bytes, dtype, type);
+  // Rows change places within a head.
+  const unitRows = isRotated ? config.head_dim : 1;
+  const unitBytes = byteSize(dtype, [unitRows, columns]);
+  const data = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const { bytes } of tensorPieces(tensors, name, unitBytes)) {
+      const rows = (bytes.byteLength / unitBytes) * unitRows;
+      yield convertElements(isRotated ? interleaveRows(bytes, rows, config.head_dim) : bytes, dtype, fitting);
+    }
   };
-  return { ...info, type, data };
+  return { ...info, type: fitting, data };
 }
 
 /**
@@ -97,6 +103,6 @@ function ropeFactors(config: LlamaConfig): GgufTensor {
   const plain = ropeInverseFrequencies({ ...config, rope_scaling: null });
   const scaled = ropeInverseFrequencies(config);
   const factors = plain.map((frequency, pair) => frequency / scaled[pair]!);
-  const data = async () => new Uint8Array(factors.buffer);
+  const data = () => [new Uint8Array(factors.buffer)];
   return { name: "rope_freqs.weight", type: "F32", shape: [factors.length], data };
 }

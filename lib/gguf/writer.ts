@@ -22,7 +22,7 @@ export async function checkGgufTarget(file: string): Promise<void> {
 }
 
 /**
- * Writes tensors, one at a time in memory, and returns the file's size in bytes. On failure nothing new is left.
+ * Writes tensors piece by piece, and returns the file's size in bytes. On failure nothing new is left.
  * @param onProgress called after every tensor with the bytes written and the total
  */
 export async function writeGguf(
@@ -43,14 +43,16 @@ export async function writeGguf(
     let written = head.byteLength;
     for (const tensor of tensors) {
       signal?.throwIfAborted();
-      const bytes = await tensor.data();
-      const expected = ggufTensorBytes(tensor);
-      if (bytes.byteLength !== expected) {
-        throw new CheckpointError(
-          `${file}: ${tensor.name}: expected ${expected} bytes but received ${bytes.byteLength}`,
-        );
+      let received = 0;
+      for await (const piece of tensor.data()) {
+        signal?.throwIfAborted();
+        await handle.writeFile(piece);
+        received += piece.byteLength;
       }
-      await handle.writeFile(bytes);
+      const expected = ggufTensorBytes(tensor);
+      if (received !== expected) {
+        throw new CheckpointError(`${file}: ${tensor.name}: expected ${expected} bytes but received ${received}`);
+      }
       await handle.writeFile(new Uint8Array(aligned(expected) - expected));
       written += aligned(expected);
       onProgress?.(written, total);

@@ -7,13 +7,12 @@ import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { show } from "../arguments.js";
 import { CheckpointError, unusable } from "../errors.js";
+import type { FloatDtype } from "./float_types.js";
 import { foreignFolder } from "./foreign_folder.js";
 import { parseCheckpointJson } from "./model_config.js";
 import type { Parameter } from "./names.js";
 import { SafetensorsFile, type TensorInfo } from "./safetensors.js";
-
-const singleFile = "model.safetensors";
-const indexFile = "model.safetensors.index.json";
+import { indexFile, singleFile } from "./weight_files.js";
 
 /** An open model folder: its tensors by name, each read from the file that holds it. */
 export class CheckpointTensors {
@@ -77,9 +76,9 @@ export class CheckpointTensors {
     return this.file(name).info(name);
   }
 
-  /** One tensor's bytes, little-endian and row-major. @throws CheckpointError if there is none of that name */
-  async read(name: string): Promise<Uint8Array> {
-    return this.file(name).read(name);
+  /** As `SafetensorsFile.readInto`, from the file that holds the tensor. */
+  async readInto(name: string, offset: number, out: Uint8Array): Promise<void> {
+    await this.file(name).readInto(name, offset, out);
   }
 
   /** Closes all files. */
@@ -117,11 +116,8 @@ async function readWeightMap(index: string): Promise<ReadonlyMap<string, string>
   return new Map(Object.entries(map as Record<string, string>));
 }
 
-/** The supported element types of parameters. */
-export type ParameterDtype = "F32" | "F16" | "BF16";
-
 /** The element type of a parameter. @throws CheckpointError naming a tensor that is missing, misshapen or no float */
-export function parameterDtype(tensors: CheckpointTensors, { name, shape }: Omit<Parameter, "kind">): ParameterDtype {
+export function parameterDtype(tensors: CheckpointTensors, { name, shape }: Omit<Parameter, "kind">): FloatDtype {
   if (!tensors.has(name)) {
     const expected = `"${name}" of shape [${shape.join(", ")}]`;
     throw new CheckpointError(`${tensors.folder}: expected a tensor ${expected} but received a model without it`);

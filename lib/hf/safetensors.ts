@@ -1,5 +1,5 @@
 /**
- * Reads and writes safetensors files without ever holding more than one tensor in memory.
+ * Reads and writes safetensors files in pieces: a tensor is never in memory as a whole.
  * The format's rules are in safetensors_header.ts.
  */
 import { type FileHandle, open, rm } from "node:fs/promises";
@@ -14,11 +14,14 @@ export interface TensorInfo {
   readonly shape: readonly number[];
 }
 
-/** A tensor to write. `data` is called when the tensor is written, so that one at a time is in memory. */
+/** A tensor to write. */
 export interface SafetensorsEntry extends TensorInfo {
   readonly name: string;
-  /** The elements, little-endian and row-major: `product(shape)` of them. */
-  readonly data: () => Promise<Uint8Array>;
+  /**
+   * The elements, little-endian and row-major: `product(shape)` of them, in pieces. Called when the tensor is written; a
+   * piece is on its way to the disk before the next is asked for, so that one at a time need be in memory.
+   */
+  readonly data: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
 /** An open safetensors file: its header in memory, its tensors read from the file one by one. */
@@ -94,12 +97,18 @@ export class SafetensorsFile {
   }
 
   /**
-   * Reads one tensor's bytes (little-endian, row-major) into a new buffer, aligned for any typed array.
-   * @throws CheckpointError if there is none of that name, or the file shrank since it was opened
+   * Fills `out` with a tensor's bytes (little-endian, row-major) from its byte `offset` on.
+   * @throws CheckpointError if there is none of that name, it has fewer bytes, or the file shrank since it was opened
    */
-  async read(name: string): Promise<Uint8Array> {
+  async readInto(name: string, offset: number, out: Uint8Array): Promise<void> {
     const { begin, end } = this.entry(name);
-    return readAt(this.handle, this.dataBegin + begin, end - begin, this.path);
+    if (offset + out.byteLength > end - begin) {
+      throw new CheckpointError(
+        `${this.path}: tensor "${name}": expected a range within its ${end - begin} bytes ` +
+          `but received ${offset} to ${offset + out.byteLength}`,
+      );
+    }
+    await fill(this.handle, this.dataBegin + begin + offset, out, this.path);
   }
 
   /** Closes the file; nothing can be read after that. */
@@ -133,15 +142,18 @@ export async function writeSafetensors(
   try {
     await writeAll(handle, header);
     for (const entry of sorted) {
-      const bytes = await entry.data();
+      let written = 0;
+      for await (const piece of entry.data()) {
+        await writeAll(handle, piece);
+        written += piece.byteLength;
+      }
       const expected = byteSize(entry.dtype, entry.shape);
-      if (bytes.byteLength !== expected) {
+      if (written !== expected) {
         const what = `${entry.dtype} [${entry.shape.join(", ")}]`;
         throw new CheckpointError(
-          `${path}: tensor "${entry.name}": expected ${expected} bytes for ${what} but received ${bytes.byteLength}`,
+          `${path}: tensor "${entry.name}": expected ${expected} bytes for ${what} but received ${written}`,
         );
       }
-      await writeAll(handle, bytes);
     }
     await handle.sync();
     await handle.close();
@@ -182,15 +194,20 @@ const maxCallBytes = 2 ** 30;
 
 async function readAt(handle: FileHandle, position: number, length: number, path: string): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
+  await fill(handle, position, bytes, path);
+  return bytes;
+}
+
+async function fill(handle: FileHandle, position: number, out: Uint8Array, path: string): Promise<void> {
   let done = 0;
-  while (done < length) {
-    const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, maxCallBytes), position + done);
+  while (done < out.byteLength) {
+    const length = Math.min(out.byteLength - done, maxCallBytes);
+    const { bytesRead } = await handle.read(out, done, length, position + done);
     if (bytesRead === 0) {
-      throw new CheckpointError(`${path}: expected ${length} bytes at byte ${position} but received ${done}`);
+      throw new CheckpointError(`${path}: expected ${out.byteLength} bytes at byte ${position} but received ${done}`);
     }
     done += bytesRead;
   }
-  return bytes;
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {

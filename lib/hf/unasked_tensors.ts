@@ -3,6 +3,7 @@ import { CheckpointError } from "../errors.js";
 import type { CheckpointTensors } from "./checkpoint_tensors.js";
 import type { LlamaConfig } from "./llama_config.js";
 import { parameterTable } from "./names.js";
+import { tensorPieces } from "./tensor_pieces.js";
 
 /** Buffers that older versions of transformers saved: they follow from the config. */
 const BUFFERS = /\.(rotary_emb\.inv_freq|masked_bias|attn\.bias)$/;
@@ -47,5 +48,10 @@ async function isEmbedding(tensors: CheckpointTensors): Promise<boolean> {
   if (!tensors.has(embedding)) return false;
   const [a, b] = [tensors.info("lm_head.weight"), tensors.info(embedding)];
   if (a.dtype !== b.dtype || a.shape.join() !== b.shape.join()) return false;
-  return Buffer.compare(await tensors.read("lm_head.weight"), await tensors.read(embedding)) === 0;
+  for await (const { offset, bytes } of tensorPieces(tensors, embedding, 1)) {
+    const own = new Uint8Array(bytes.byteLength);
+    await tensors.readInto("lm_head.weight", offset, own);
+    if (Buffer.compare(own, bytes) !== 0) return false;
+  }
+  return true;
 }

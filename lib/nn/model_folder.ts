@@ -1,6 +1,6 @@
 /**
- * A model as a Hugging Face folder: `config.json`, `model.safetensors`, `generation_config.json` and the tokenizer, if
- * there is one.
+ * A model as a Hugging Face folder: `config.json`, the weights in one file or several, `generation_config.json` and the
+ * tokenizer, if there is one.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,13 +8,12 @@ import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tok
 import { CheckpointError, unusable } from "../errors.js";
 import { CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
 import { generationConfig, toHuggingFaceConfig } from "../hf/config.js";
-import { float16ToFloat32 } from "../hf/dtypes.js";
 import { readEnds } from "../hf/generation_config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parseCheckpointJson, readModelConfig } from "../hf/model_config.js";
-import { type SafetensorsEntry, writeSafetensors } from "../hf/safetensors.js";
 import { checkUnasked } from "../hf/unasked_tensors.js";
-import { native, Tensor } from "../native.js";
+import { writeWeights } from "../hf/weight_files.js";
+import { parameterEntries, Upload } from "./parameter_transfer.js";
 import type { Parameters } from "./parameters.js";
 
 /** An opened model folder, whose weights have not been read yet. */
@@ -68,40 +67,12 @@ export async function readModelFolder(folder: string): Promise<ModelSource> {
 }
 
 async function loadParameters(tensors: CheckpointTensors, parameters: Parameters): Promise<void> {
-  for (const { name, shape } of parameters.layout.slots) {
-    const dtype = parameterDtype(tensors, { name, shape });
-    const target = parameters.view(parameters.master, name);
-    const { buffer, byteOffset, byteLength } = await tensors.read(name);
-    switch (dtype) {
-      case "F32":
-        target.write(new Float32Array(buffer, byteOffset, byteLength / 4));
-        break;
-      case "F16":
-        target.write(float16ToFloat32(new Uint16Array(buffer, byteOffset, byteLength / 2)));
-        break;
-      case "BF16": {
-        using half = new Tensor(parameters.device, "bf16", shape);
-        half.write(new Uint16Array(buffer, byteOffset, byteLength / 2));
-        native.copy(target, half);
-        break;
-      }
-    }
+  const upload = new Upload(parameters);
+  for (const slot of parameters.layout.slots) {
+    await upload.tensor(tensors, slot, parameterDtype(tensors, slot), parameters.master);
   }
   parameters.refreshCompute();
   await parameters.device.synchronize();
-}
-
-/** The parameters as safetensors entries, each read from the device when it is written. */
-export function parameterEntries(parameters: Parameters, flat: Tensor): SafetensorsEntry[] {
-  return parameters.layout.slots.map(({ name, shape }) => ({
-    name,
-    shape,
-    dtype: flat.dtype === "bf16" ? "BF16" : "F32",
-    data: async () => {
-      const { buffer, byteOffset, byteLength } = await parameters.view(flat, name).read();
-      return new Uint8Array(buffer, byteOffset, byteLength);
-    },
-  }));
 }
 
 const GENERATION_CONFIG = "generation_config.json";
@@ -130,8 +101,7 @@ export async function writeModelFolder(
   await json("config.json", { ...kept?.config, ...toHuggingFaceConfig(parameters.config, dtype) });
   if (kept?.generation) await writeFile(join(folder, GENERATION_CONFIG), kept.generation, { flush: true });
   else await json(GENERATION_CONFIG, generationConfig(parameters.config));
-  const entries = parameterEntries(parameters, parameters.compute);
-  await writeSafetensors(join(folder, "model.safetensors"), entries, { format: "pt" });
+  await writeWeights(folder, parameterEntries(parameters, parameters.compute));
   if (tokenizer === undefined) return;
   await writeFile(join(folder, TOKENIZER_JSON), await readFile(tokenizer.path), { flush: true });
   let configured = false;

@@ -77,7 +77,11 @@ export const chartScript = `
       height: chart.height,
       scales: { x: { time: false }, y: { range: range(chart) } },
       axes: [
-        { ...axis(chart.xLabel, (_, ticks) => ticks.map(short)), size: 32 },
+        {
+          ...axis(chart.xLabel, (_, ticks) => ticks.map(short)),
+          size: 32,
+          ...(chart.wholeX ? { incrs: [1, 2, 5, 10, 20, 50, 100] } : {}),
+        },
         { ...axis(chart.yLabel, (_, ticks) => ticks.map(short)), size: 64 },
       ],
       series: [{ label: chart.xLabel, value: (_, value) => exact(value) }, ...chart.series.map(line)],

@@ -49,6 +49,8 @@ export interface MetricsLine {
   readonly time?: TimeByPart;
   /** Token-level loss on held-out data after the step, nats per token, if it was evaluated. */
   readonly valLoss?: number;
+  /** The same in bits per byte of text, if the held-out data's dataset.json says how many bytes it has. */
+  readonly valBitsPerByte?: number;
 }
 
 /** Appends lines to a metrics file. Each has been passed to the operating system when `append` resolves. */
@@ -132,5 +134,7 @@ function parseLine(text: string, where: string): MetricsLine {
   }
   const line = value as unknown as MetricsLine;
   const valLoss = line.valLoss === null ? { valLoss: Number.NaN } : {};
-  return { ...line, loss: line.loss ?? Number.NaN, gradNorm: line.gradNorm ?? Number.NaN, ...valLoss };
+  const valBitsPerByte = line.valBitsPerByte === null ? { valBitsPerByte: Number.NaN } : {};
+  const { loss, gradNorm } = line;
+  return { ...line, loss: loss ?? Number.NaN, gradNorm: gradNorm ?? Number.NaN, ...valLoss, ...valBitsPerByte };
 }

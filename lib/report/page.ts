@@ -29,6 +29,8 @@ export interface Chart {
   readonly series: readonly ChartSeries[];
   /** Vertical lines in ascending order, each with a label to its right; grey unless they belong to a series. */
   readonly marks: readonly { readonly x: number; readonly label: string; readonly color?: ChartSeries["color"] }[];
+  /** Whether x has whole numbers only, fewer than a thousand: no tick lies between two of them. */
+  readonly wholeX?: boolean;
   /** The top of the y axis, even if lines go beyond it. Default: above all lines. */
   readonly top?: number;
   /** Height in pixels of the plot. */

@@ -60,7 +60,8 @@ function header({ config, stages, metrics, parameters, device }: Report): string
       formatLoss(evaluated?.valLoss),
       evaluated === undefined
         ? "not evaluated"
-        : `token-level, perplexity ${Math.exp(evaluated.valLoss!).toPrecision(4)}, step ${evaluated.step}`,
+        : `token-level, perplexity ${Math.exp(evaluated.valLoss!).toPrecision(4)}${bitsDetail(evaluated)}, ` +
+            `step ${evaluated.step}`,
     ),
     figure(
       "Training loss",
@@ -79,6 +80,10 @@ function header({ config, stages, metrics, parameters, device }: Report): string
   return `<header><h1>${escapeHtml(config.name)}</h1>
 <p class="subtitle">Llama of ${formatCount(parameters)} parameters, trained on ${escapeHtml(device)}</p></header>
 ${figureList(figures)}`;
+}
+
+function bitsDetail({ valBitsPerByte: bits }: MetricsLine): string {
+  return bits === undefined ? "" : `, ${formatLoss(bits)} bits per byte`;
 }
 
 /** Weighted by time: all FLOPs over what the peak allows in all seconds. */
@@ -173,6 +178,7 @@ function rounded(value: number): number | null {
 }
 
 function stageTable({ stages, metrics }: Report): string {
+  const bitsKnown = metrics.some(({ valBitsPerByte }) => valBitsPerByte !== undefined);
   const headings = [
     "Stage",
     "Patch size",
@@ -181,6 +187,7 @@ function stageTable({ stages, metrics }: Report): string {
     "Base rate",
     "Training loss",
     "Validation loss",
+    ...(bitsKnown ? ["Bits per byte"] : []),
     "Time",
     "Tokens/s",
   ];
@@ -192,6 +199,7 @@ function stageTable({ stages, metrics }: Report): string {
     const tokens = last.tokens - before.tokens;
     const seconds = last.seconds - before.seconds;
     before = last;
+    const evaluated = lines.findLast(({ valLoss }) => valLoss !== undefined);
     return [
       stage.index + 1,
       stage.patchSize,
@@ -199,7 +207,8 @@ function stageTable({ stages, metrics }: Report): string {
       formatCount(tokens),
       stage.optimizer.lr,
       formatLoss(last.loss),
-      formatLoss(lines.findLast(({ valLoss }) => valLoss !== undefined)?.valLoss),
+      formatLoss(evaluated?.valLoss),
+      ...(bitsKnown ? [formatLoss(evaluated?.valBitsPerByte)] : []),
       formatDuration(seconds),
       formatCount(tokens / seconds),
     ];

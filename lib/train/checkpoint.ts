@@ -6,7 +6,8 @@ import { recoverFolder, removeFolder, removeLeftovers, writeFolder, writeText } 
 import { CheckpointError } from "../errors.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
 import type { Tensor } from "../native.js";
-import { type ModelFolderExtras, parameterEntries, writeModelFolder } from "../nn/model_folder.js";
+import { type ModelFolderExtras, writeModelFolder } from "../nn/model_folder.js";
+import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { AdamW } from "../optim/adamw.js";
 import { statePath, type TrainerState } from "./trainer_state.js";
@@ -75,6 +76,7 @@ export async function latestCheckpoint(runFolder: string): Promise<string | null
 
 /** Reads master weights and moments back, bit for bit. @throws CheckpointError */
 export async function loadTrainerTensors(checkpoint: string, parameters: Parameters, optimizer: AdamW): Promise<void> {
+  const upload = new Upload(parameters);
   for (const [name, flat] of Object.entries(flatTensors(parameters, optimizer))) {
     const file = await SafetensorsFile.open(join(checkpoint, "trainer", `${name}.safetensors`));
     try {
@@ -86,8 +88,7 @@ export async function loadTrainerTensors(checkpoint: string, parameters: Paramet
               `but received ${info.dtype} [${info.shape.join(", ")}]`,
           );
         }
-        const { buffer, byteOffset, byteLength } = await file.read(slot.name);
-        parameters.view(flat, slot.name).write(new Float32Array(buffer, byteOffset, byteLength / 4));
+        await upload.tensor(file, slot, "F32", flat);
       }
     } finally {
       await file.close();

@@ -1,6 +1,7 @@
 /** Opens everything that a run needs, and closes it again. */
 import type { RunConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
+import { tokensPerByte } from "../data/bits_per_byte.js";
 import type { BlockLoaderOptions } from "../data/loader.js";
 import { verifyData } from "../data/verify_data.js";
 import { Device, type DeviceSpec } from "../device.js";
@@ -32,6 +33,8 @@ export interface OpenRun {
   readonly folder: RunFolder;
   readonly plan: RunPlan;
   readonly dataset: BlockLoaderOptions["dataset"];
+  /** Tokens per byte of the held-out text; null: unknown. */
+  readonly heldOutTokensPerByte: number | null;
   readonly stepper: Stepper;
   readonly products: RunProducts;
   /** SHA-256 of the table that the products' algorithms are from; null: the library's choice. */
@@ -127,6 +130,7 @@ async function open(
     folder,
     plan,
     dataset: data.train,
+    heldOutTokensPerByte: data.val && tokensPerByte(data.val, data.identity.folders),
     stepper,
     products,
     productTable,

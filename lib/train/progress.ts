@@ -89,14 +89,14 @@ function addTime(before: TimeByPart, { seconds, dataSeconds: data, parts }: Step
  * The metrics line of a step.
  * @param progress after the step
  * @param peak FLOP/s that MFU is a fraction of, or null
- * @param valLoss held-out loss after the step, or null if it was not evaluated
+ * @param validation what was evaluated after the step
  */
 export function metricsLine(
   progress: TrainerProgress,
   stage: ResolvedStage,
   record: StepRecord,
   peak: number | null,
-  valLoss: number | null,
+  validation: Pick<MetricsLine, "valLoss" | "valBitsPerByte">,
 ): MetricsLine {
   const { step, tokens, positions, seconds, flops, time, energy } = progress;
   return {
@@ -114,6 +114,6 @@ export function metricsLine(
     mfu: peak && record.flops / record.seconds / peak,
     time,
     ...(energy === null ? {} : { energy }),
-    ...(valLoss === null ? {} : { valLoss }),
+    ...validation,
   };
 }

@@ -3,6 +3,7 @@ import type { RunConfig } from "../config/config.js";
 import { checkParsed } from "../config/parsed.js";
 import { learningRate } from "../config/schedule.js";
 import type { ResolvedStage } from "../config/stages.js";
+import { bitsPerByte } from "../data/bits_per_byte.js";
 import { BlockLoader } from "../data/loader.js";
 import { writeText } from "../disk/durable.js";
 import type { Llama } from "../nn/llama.js";
@@ -221,8 +222,15 @@ export class Trainer {
       data: loader.position,
     };
     this.#progress = advance(this.#progress, stage, record);
-    const valLoss = this.#evaluationDue(stage) ? await stepper.evaluate() : null;
-    return metricsLine(this.#progress, stage, record, peak, valLoss);
+    const validation = this.#evaluationDue(stage) ? await this.#evaluate() : {};
+    return metricsLine(this.#progress, stage, record, peak, validation);
+  }
+
+  async #evaluate(): Promise<Pick<MetricsLine, "valLoss" | "valBitsPerByte">> {
+    const { stepper, heldOutTokensPerByte: perByte } = this.#run;
+    const valLoss = await stepper.evaluate();
+    if (valLoss === null) return {};
+    return { valLoss, ...(perByte !== null && { valBitsPerByte: bitsPerByte(valLoss, perByte) }) };
   }
 
   #evaluationDue(stage: ResolvedStage): boolean {

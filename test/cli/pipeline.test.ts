@@ -1,5 +1,5 @@
 /** From text to a model that generates: the commands in the order they are used. */
-import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import type { KernelBenchResult } from "../../lib/bench/kernels/run.js";
@@ -56,7 +56,8 @@ describe("the commands in turn", () => {
     expect(trained).toMatchObject({ run: "runs/small", model: "runs/small/model", steps: 12, tokens: 12288 });
     const metrics = await readMetrics(path("runs/small/metrics.jsonl"));
     expect(metrics).toHaveLength(12);
-    expect(trained).toMatchObject({ loss: metrics[11]!.loss, valLoss: metrics[11]!.valLoss });
+    const { loss, valLoss, valBitsPerByte } = metrics[11]!;
+    expect(trained).toMatchObject({ loss, valLoss, valBitsPerByte });
     for (const name of ["tokenizer.json", "tokenizer_config.json", "generation_config.json"]) {
       expect(existsSync(path(`runs/small/model/${name}`))).toBe(true);
     }
@@ -78,8 +79,12 @@ describe("the commands in turn", () => {
     expect(stderr).toMatch(/^device: auto chose (cpu|cuda): /);
     expect(stderr).toMatch(/M parameters; K = 4 for 6 steps .*, then K = 1 for 6 steps/);
     expect(stderr).toMatch(/planned in all +\d/);
-    expect(stderr).toMatch(/train: 100%, step 12\/12 \| K 1 \| loss \d.* \| val \d.* tokens\/s \| ETA /);
-    expect(stdout).toMatch(/^12288 tokens in .* of training, validation loss .*\nmodel: +runs\/said\/model\nreport: /);
+    expect(stderr).toMatch(
+      /train: 100%, step 12\/12 \| K 1 \| loss \d.* \| val \d.* \(\d.* bits\/byte\) \| .* tokens\/s \| ETA /,
+    );
+    expect(stdout).toMatch(
+      /^12288 tokens in .* of training, validation loss \d.* \(\d.* bits per byte\)\nmodel: +runs\/said\/model\nreport: /,
+    );
   });
 
   it("info plans the memory of a run", async () => {
@@ -98,12 +103,15 @@ describe("the commands in turn", () => {
   it("eval prints the agreed keys, alike at every call", async () => {
     const args = ["eval", "--model", "runs/small/model", "--data", "data/val_*.bin", "--device", "cpu"];
     const found = await json<Record<string, number>>(...args, "--sequence-length", "32");
-    expect(Object.keys(found)).toEqual(["loss", "perplexity", "positions", "tokens"]);
+    expect(Object.keys(found)).toEqual(["loss", "perplexity", "bitsPerByte", "positions", "tokens"]);
+    const { tokens, bytes } = dataset as Record<"tokens" | "bytes", { val: number }>;
+    expect(found.bitsPerByte).toBeCloseTo((found.loss! * tokens.val) / (bytes.val * Math.LN2), 9);
     expect(found.perplexity).toBeCloseTo(Math.exp(found.loss!), 9);
     expect(found.tokens! % 32).toBe(0);
     expect(await json(...args, "--sequence-length", "32")).toEqual(found);
     const patches = await json<Record<string, number>>(...args, "--sequence-length", "32", "--patch-size", "4");
     expect(patches.tokens! % 128).toBe(0);
+    expect(patches).not.toHaveProperty("bitsPerByte");
     expect(patches.positions).toBe(patches.tokens! / 4);
     for (const length of ["1", "4096"]) {
       const { code, stderr } = await nextpatch(...args, "--sequence-length", length);
@@ -163,6 +171,22 @@ describe("the commands in turn", () => {
       "nextpatch: --model: expected a model folder with its tokenizer.json but received runs/small/model, which has none\n",
     );
     copyFileSync(path("data/tokenizer.json"), path("runs/small/model/tokenizer.json"));
+  });
+
+  it("export --format hf writes a folder that eval reads, and says what is in it", async () => {
+    const args = ["export", "--model", "runs/small/model", "--format", "hf", "--dtype", "f16", "--out", "small-f16"];
+    const found = await json(...args, "--max-shard-size", "100KB");
+    expect(Object.keys(found)).toEqual(["folder", "bytes", "tensors", "parameters"]);
+    expect(readdirSync(path("small-f16"))).toContain("model.safetensors.index.json");
+    const data = ["--data", "data/val_*.bin", "--sequence-length", "32", "--precision", "fp32", "--device", "cpu"];
+    const losses = ["runs/small/model", "small-f16"].map((model) => json("eval", "--model", model, ...data));
+    const [before, after] = await Promise.all(losses);
+    expect(after!.loss as number).toBeCloseTo(before!.loss as number, 3);
+    const { stdout } = await nextpatch(...args);
+    expect(stdout).toMatch(/^small-f16: \d.* MB, 21 tensors, 0\.\d+ M parameters\n$/);
+    const other = await nextpatch(...args.slice(0, -1), "data");
+    expect(other).toMatchObject({ code: 2, stdout: "" });
+    expect(other.stderr).toMatch(/^nextpatch: data: expected a new folder, .* but received a folder that holds \S+\n$/);
   });
 
   it("bench train prints the agreed keys", async () => {

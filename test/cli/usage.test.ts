@@ -53,11 +53,19 @@ describe("nextpatch", () => {
     { args: ["eval", "--model", "m", "--data", "x.bin", "--patch-size", "0"], says: /--patch-size.*'0' .*at least 1/ },
     { args: ["generate", "--model", "m", "--prompt", "a", "--top-p", "2"], says: /--top-p.*'2' .*from 0 to 1/ },
     { args: ["generate", "--model", "m", "--prompt", "a", "--device", "gpu"], says: /--device.*expected auto, cpu/ },
-    { args: ["export", "--model", "m", "--format", "ggml", "--out", "m.gguf"], says: /'ggml' .*choices are gguf/ },
+    { args: ["export", "--model", "m", "--format", "ggml", "--out", "m.gguf"], says: /'ggml' .*choices are gguf, hf/ },
     { args: ["export", "--model", "m", "--out", "m.gguf"], says: /required option '--format <format>' not specified/ },
     {
       args: ["export", "--model", "none", "--format", "gguf", "--out", "m.gguf"],
       says: /--model: expected a model folder but received none, which does not exist/,
+    },
+    {
+      args: ["export", "--model", ".", "--format", "hf", "--dtype", "q8_0", "--out", "m"],
+      says: /^nextpatch: --dtype: expected f32, f16 or bf16 with --format hf but received q8_0$/m,
+    },
+    {
+      args: ["export", "--model", ".", "--format", "hf", "--max-shard-size", "2", "--out", "m"],
+      says: /--max-shard-size.*'2' .*expected a size such as 2GB or 500MB/,
     },
     {
       args: ["info", "--device", "cpu"],

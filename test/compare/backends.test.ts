@@ -25,7 +25,7 @@ describe.each(backends)("a comparison on %s", (device) => {
     });
     const { baseline, patch, ratio, valLossDelta, equalCost, equalLoss } = comparison;
     expect(Object.keys(comparison)).toEqual(["baseline", "patch", "ratio", "valLossDelta", "equalCost", "equalLoss"]);
-    const ofRun = ["tokens", "flops", "seconds", "valLoss", "energy", "time", "curve"];
+    const ofRun = ["tokens", "flops", "seconds", "valLoss", "energy", "time", "curve", "activations"];
     expect(Object.keys(baseline)).toEqual(ofRun);
     expect(Object.keys(patch)).toEqual([...ofRun, "patchSize", "fraction"]);
     expect(Object.keys(equalCost!)).toEqual([...ofRun, "patchSize", "fraction", "valLossDelta"]);
@@ -48,6 +48,7 @@ describe.each(backends)("a comparison on %s", (device) => {
       expect(Object.keys(run.time)).toEqual(["data", "embedding", "transformer", "head", "optimizer", "idle"]);
       const total = Object.values(run.time).reduce((sum, seconds) => sum + seconds, 0);
       expect(total / run.seconds).toBeCloseTo(1, 2);
+      expect(run.activations).toEqual({ layers: [{ active: expect.any(Number) }], threshold: 0.5, patchSize: 1 });
       expect(run.valLoss).toBeGreaterThan(0);
       expect(run.valLoss).toBeLessThan(2 * Math.log(32));
       expect(existsSync(path(`run/${name}/model/model.safetensors`))).toBe(true);

@@ -38,16 +38,29 @@ function made(flops: number, losses: readonly number[], energy: number | null = 
   });
   // Whatever the run, five seconds of it are the embedding's.
   const time = { data: 0, embedding: 5, transformer: flops / 2 - 5, head: 0, optimizer: 0, idle: 0 };
-  return { ...curve.at(-1)!, energy, time, curve };
+  const activations = { layers: [{ active: flops / 1000 }], threshold: 0.5, patchSize: 1 };
+  return { ...curve.at(-1)!, energy, time, curve, activations };
 }
 const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.6667 });
 
-async function report(changes: { losses?: readonly number[]; energy?: number; equal?: boolean } = {}) {
-  const { losses = [6, 5, 3.5], energy = null, equal = false } = changes;
+/** Scores of a task of each form, the second of a single item. */
+const tasks = (acc: number, perplexity: number) => ({
+  quiz: { items: 20, acc, acc_stderr: 0.1, acc_norm: 0.75, acc_norm_stderr: 0.05, acc_bytes: 0.75 },
+  cloze: { items: 1, acc: 1, acc_stderr: null, perplexity },
+});
+
+async function report(
+  changes: { losses?: readonly number[]; energy?: number; equal?: boolean; bits?: number; scored?: boolean } = {},
+) {
+  const { losses = [6, 5, 3.5], energy = null, equal = false, bits, scored = false } = changes;
   const config = tinyConfig(path(), "cpu", { name: "a <b>" });
   const plan = await planComparison(config, { equalCost: equal });
-  const patch = staged(made(50, losses, energy));
+  const patch = { ...staged(made(50, losses, energy)), ...(bits !== undefined && { bitsPerByte: bits }) };
   const baseline = made(100, [5, 4, 3], energy === null ? null : 4 * energy);
+  if (scored) {
+    Object.assign(baseline, { tasks: tasks(0.5, 12.5) });
+    Object.assign(patch, { tasks: tasks(0.25, Number.NaN) });
+  }
   const equalCost = equal ? staged(made(101, [6, 5, 2.5])) : null;
   const comparison = compareRuns({ baseline, patch, equalCost });
   return { comparison, plan, config, environments: plan.arms.map(() => environment) } satisfies CompareReport;
@@ -61,7 +74,7 @@ function chartsOf(html: string): Chart[] {
 describe("the page", () => {
   it("draws the runs over each other against FLOPs, tokens and time, with the end of the patch stage", async () => {
     const charts = chartsOf(renderComparison(await report({ equal: true })));
-    expect(charts.map(({ xLabel }) => xLabel)).toEqual(["FLOP", "FLOP", "tokens", "seconds of training"]);
+    expect(charts.map(({ xLabel }) => xLabel)).toEqual(["FLOP", "FLOP", "tokens", "seconds of training", "layer"]);
     const [near, flops, tokens] = charts;
     // Final losses of 3, 3.5 and 2.5.
     expect(near!.top).toBeCloseTo(3.5 + 3 * (3.5 - 2.5), 9);
@@ -79,6 +92,31 @@ describe("the page", () => {
     expect(flops!.series[0]!.values.filter((value) => value !== null)).toEqual([5, 4, 3]);
     expect(tokens!.marks).toEqual([{ x: 512, label: "K = 1", color: "orange" }]);
     expect(flops!.marks[0]!.x).toBeCloseTo((50 * 2) / 3, 9);
+  });
+
+  it("draws the active neurons of each layer of each run", async () => {
+    const html = renderComparison(await report({ equal: true }));
+    const { title, x, wholeX, yLabel, series } = chartsOf(html).at(-1)!;
+    expect([title, x, wholeX, yLabel]).toEqual(["Active neurons of each layer", [0], true, "% of neurons"]);
+    expect(series.map(({ label, values }) => [label, values])).toEqual([
+      ["token-level", [10]],
+      ["K = 4, fraction 0.6667", [5]],
+      ["K = 4, fraction 0.6667, equal cost", [expect.closeTo(10.1, 9)]],
+    ]);
+    expect(html).toContain("further from 0 than 0.5 at a position, in the final models");
+    expect(html).not.toContain("<h2>Tasks</h2>");
+  });
+
+  it("has a table of the tasks that were scored, with their errors", async () => {
+    const html = renderComparison(await report({ scored: true }));
+    const row = (tag: string, cells: readonly string[]) =>
+      `<tr>${cells.map((c) => `<${tag}>${c}</${tag}>`).join("")}</tr>`;
+    const headings = ["Run", "quiz: acc", "quiz: acc_norm", "cloze: acc", "cloze: perplexity"];
+    expect(html).toContain(row("th", headings));
+    expect(html).toContain(row("td", ["token-level", "0.5000 ± 0.1000", "0.7500 ± 0.0500", "1.0000", "12.50"]));
+    expect(html).toContain(
+      row("td", ["K = 4, fraction 0.6667", "0.2500 ± 0.1000", "0.7500 ± 0.0500", "1.0000", "diverged"]),
+    );
   });
 
   it("shows where the time goes, and which part keeps its ratio up", async () => {
@@ -158,6 +196,22 @@ describe("the Markdown", () => {
     expect(text.match(/^### /gm)).toHaveLength(3);
     expect(text).toContain("```yaml\nname: a <b>\n");
     expect(text).toContain("| Commit ");
+    expect(text).not.toContain("Bits per byte");
+    expect(text).toMatch(/\n## Active neurons\n\n\| Layer \| token-level \|.*\n.*\n\| 0 +\| +10\.000% \| +5\.000% \|/);
+    expect(text).not.toContain("## Tasks");
+    const scored = renderMarkdown(await report({ scored: true }));
+    expect(scored).toMatch(
+      /\n## Tasks\n\n\| Run +\| +quiz: acc \| +quiz: acc_norm \| cloze: acc \| cloze: perplexity \|\n/,
+    );
+  });
+
+  it("has the bits per byte of runs whose text is counted", async () => {
+    const known = await report({ bits: 1.25 });
+    expect(renderMarkdown(known)).toMatch(/\n\| Run +\|.*\| Bits per byte \|\n/);
+    expect(renderMarkdown(known)).toMatch(/\n\| K = 4, fraction 0.6667 \|.*\| +1\.2500 \|\n/);
+    // A run that was finished before they were recorded has none.
+    expect(renderMarkdown(known)).toMatch(/\n\| token-level +\|.*\| +– \|\n/);
+    expect(renderComparison(known)).toContain("<th>Bits per byte</th>");
   });
 
   it("lines up its tables, and keeps a bar inside its cell", () => {

@@ -3,9 +3,9 @@ import { readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { GGMLQuantizationType, gguf } from "@huggingface/gguf";
 import { describe, expect, it } from "@jest/globals";
-import { convertElements, toFloats, toHalf } from "../../lib/gguf/elements.js";
+import { convertElements } from "../../lib/gguf/elements.js";
 import { exportGguf, type GgufDtype } from "../../lib/gguf/export.js";
-import { float16ToFloat32 } from "../../lib/hf/dtypes.js";
+import { float16ToFloat32, toFloats, toHalf } from "../../lib/hf/float_types.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();

@@ -8,6 +8,7 @@ import { modelFolder } from "../../lib/hf/hub_cache.js";
 import { type SafetensorsEntry, SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { temporaryFolder } from "../support/temporary.js";
+import { tensorBytesOf } from "../support/tensors.js";
 
 const path = temporaryFolder();
 const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/hf/${name}`, import.meta.url));
@@ -27,14 +28,14 @@ async function withTensors(
   cpSync(fixture(name), path("m"), { recursive: true });
   const file = await SafetensorsFile.open(`${fixture(name)}/model.safetensors`);
   const read = async (tensor: string): Promise<SafetensorsEntry> => {
-    const bytes = await file.read(tensor);
-    return { name: tensor, ...file.info(tensor), data: async () => bytes };
+    const bytes = await tensorBytesOf(file, tensor);
+    return { name: tensor, ...file.info(tensor), data: () => [bytes] };
   };
   const entries = await Promise.all(file.names().map(read));
   for (const { copyOf, ...entry } of more) {
     entries.push(
       copyOf === undefined
-        ? { dtype: "F32", shape: [2], data: async () => new Uint8Array(8), name: "", ...entry }
+        ? { dtype: "F32", shape: [2], data: () => [new Uint8Array(8)], name: "", ...entry }
         : { ...(await read(copyOf)), ...entry },
     );
   }
@@ -65,10 +66,10 @@ describe("tensors that nobody asked for", () => {
     (await load(same)).dispose();
     const embedding = await SafetensorsFile.open(`${same}/model.safetensors`);
     const shape = embedding.info("model.embed_tokens.weight");
-    const bytes = Uint8Array.from(await embedding.read("model.embed_tokens.weight"));
+    const bytes = Uint8Array.from(await tensorBytesOf(embedding, "model.embed_tokens.weight"));
     await embedding.close();
     bytes[5]! ^= 1;
-    const other = await withTensors("tied", [{ name: "lm_head.weight", ...shape, data: async () => bytes }]);
+    const other = await withTensors("tied", [{ name: "lm_head.weight", ...shape, data: () => [bytes] }]);
     await refused(
       other,
       /received lm_head\.weight \(config\.json says tie_word_embeddings: true\), which would change/,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { CheckpointError } from "../../lib/errors.js";
 import { CheckpointTensors } from "../../lib/hf/checkpoint_tensors.js";
 import { type SafetensorsEntry, SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
+import { tensorBytesOf } from "../support/tensors.js";
 
 let folder: string;
 beforeAll(() => {
@@ -148,8 +149,13 @@ describe("reading", () => {
     const file = await SafetensorsFile.open(await craft(`${JSON.stringify(header)}   `, 12));
     expect(file.names()).toEqual(["scalar", "empty", "late"]);
     expect(file.info("empty")).toEqual({ dtype: "F32", shape: [0, 7] });
-    expect((await file.read("empty")).byteLength).toBe(0);
-    await expect(file.read("absent")).rejects.toThrow(/expected a tensor "absent" but received a file without it/);
+    expect((await tensorBytesOf(file, "empty")).byteLength).toBe(0);
+    await expect(file.readInto("late", 1, new Uint8Array(12))).rejects.toThrow(
+      /"late": expected a range within its 8 bytes but received 1 to 13/,
+    );
+    await expect(tensorBytesOf(file, "absent")).rejects.toThrow(
+      /expected a tensor "absent" but received a file without it/,
+    );
     await file.close();
   });
 
@@ -157,7 +163,7 @@ describe("reading", () => {
     const path = await craft(JSON.stringify({ a: tensor(0, 8) }), 8);
     const file = await SafetensorsFile.open(path);
     await writeFile(path, (await readFile(path)).subarray(0, -3));
-    await expect(file.read("a")).rejects.toThrow(/expected 8 bytes at byte \d+ but received 5/);
+    await expect(tensorBytesOf(file, "a")).rejects.toThrow(/expected 8 bytes at byte \d+ but received 5/);
     await file.close();
   });
 });
@@ -166,7 +172,7 @@ const entry = (name: string, dtype: SafetensorsEntry["dtype"], shape: number[], 
   name,
   dtype,
   shape,
-  data: async () => new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  data: () => [new Uint8Array(data.buffer, data.byteOffset, data.byteLength)],
 });
 
 describe("writing", () => {
@@ -188,7 +194,7 @@ describe("writing", () => {
     expect(file.names()).toEqual(["long", 'matrix "ü"', "half", "bytes"]);
     for (const { name, dtype, shape, data } of entries) {
       expect(file.info(name)).toEqual({ dtype, shape });
-      expect(await file.read(name)).toEqual(await data());
+      expect(await tensorBytesOf(file, name)).toEqual(data()[0]);
     }
     await file.close();
   });
@@ -212,12 +218,12 @@ describe("writing", () => {
       name,
       dtype: "U8",
       shape: [4],
-      data: async () => {
+      data: async function* () {
         pending += 1;
         await new Promise((resolve) => setTimeout(resolve, 1));
         expect(pending).toBe(1);
+        for (const half of [2, 2]) yield new Uint8Array(half);
         pending -= 1;
-        return new Uint8Array(4);
       },
     });
     await writeSafetensors(join(folder, "lazy.safetensors"), ["a", "b", "c"].map(lazy));
@@ -240,7 +246,7 @@ describe("a model folder", () => {
     await index({ b: "model-2.safetensors", a: "model-1.safetensors" });
     const tensors = await CheckpointTensors.open(folder);
     expect(tensors.names()).toEqual(["b", "a"]);
-    expect(new Float32Array((await tensors.read("b")).buffer)).toEqual(Float32Array.of(2));
+    expect(new Float32Array((await tensorBytesOf(tensors, "b")).buffer)).toEqual(Float32Array.of(2));
     expect(() => tensors.info("c")).toThrow(/expected a tensor "c" but received a model without it/);
     await tensors.close();
 

@@ -14,7 +14,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { type Browser, chromium } from "playwright-core";
 import { compare } from "../../lib/compare/compare.js";
-import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
+import { tinyConfig, tinyModel, writeTinyData } from "../support/made_comparison.js";
 import { missingLines } from "./missing_lines.js";
 
 const { screenshots } = parseArgs({ options: { screenshots: { type: "string" } } }).values;
@@ -81,7 +81,9 @@ async function main(): Promise<number> {
     browser = await chromium.launch({ executablePath });
     await writeTinyData(folder);
     const options = { equalCost: true, sweep: { patchSize: [2, 4], fraction: [0.5, 0.6667] } };
-    const { files } = await compare(tinyConfig(folder, "cpu"), options);
+    // Layers enough for a line, and steps long enough that some neurons are active and the runs' lines lie apart.
+    const changes = { model: { ...tinyModel, num_hidden_layers: 3 }, optimizer: { lr: 0.1 } };
+    const { files } = await compare(tinyConfig(folder, "cpu", changes), options);
     for (const file of [files.html, join(folder, "run/patch/report.html")]) {
       for (const view of views) {
         const problems = await look(browser, file, view);

@@ -85,8 +85,19 @@ describe("renderReport", () => {
     expect(text).toContain("loss of the stage's own objective");
     expect(text).toContain("3.34 M parameters");
     expect(text).toContain("token-level, perplexity 25.79, step 5");
+    expect(text).not.toMatch(/bits per byte/i);
     expect(text).toContain("6 of 8 steps so far");
     expect(text).toMatch(/2 {2}1 {2}2 of 4 {2}2\.05 k {2}0\.0003 {2}3\.0000 {2}3\.2500 {2}1\.00 s {2}2\.05 k/);
+  });
+
+  it("has the bits per byte of losses where they are known", () => {
+    const metrics = report.metrics.map((each) =>
+      each.valLoss === undefined ? each : { ...each, valBitsPerByte: each.valLoss / 2 },
+    );
+    const text = textOf(renderReport({ ...report, metrics }));
+    expect(text).toContain("token-level, perplexity 25.79, 1.6250 bits per byte, step 5");
+    expect(text).toContain("Validation loss  Bits per byte  Time");
+    expect(text).toMatch(/2 {2}1 {2}2 of 4 {2}2\.05 k {2}0\.0003 {2}3\.0000 {2}3\.2500 {2}1\.6250 {2}1\.00 s/);
   });
 
   it("tells how much of the peak was used, over the time of all steps", () => {

@@ -31,7 +31,7 @@ function configKeys(schema: Schema, at = ""): string[] {
 }
 
 /** Objects whose keys are names of something and no contract: libraries, tasks. */
-const open = new Set(["versions", "libraries"]);
+const open = new Set(["versions", "libraries", "tasks"]);
 
 /** The fields of a JSON value, `curve[].tokens`; of a list those of all its items. */
 function fields(value: unknown, at = ""): string[] {
@@ -77,10 +77,17 @@ const runs: readonly { name: string; args: readonly string[] }[] = [
     name: "generate --prompts",
     args: ["generate", "--model", "runs/small/model", "--prompts", "prompts.txt", "--max-tokens", "4"],
   },
-  { name: "compare", args: ["compare", "config.yaml", "--set", "out=runs/compared", "--equal-cost"] },
+  {
+    name: "compare",
+    args: ["compare", "config.yaml", "--set", "out=runs/compared", "--equal-cost", "--tasks", "task.jsonl"],
+  },
   {
     name: "export",
     args: ["export", "--model", "runs/small/model", "--format", "gguf", "--out", "small.gguf"],
+  },
+  {
+    name: "export --format hf",
+    args: ["export", "--model", "runs/small/model", "--format", "hf", "--dtype", "bf16", "--out", "small-hf"],
   },
   {
     name: "bench train",
@@ -106,6 +113,7 @@ beforeAll(async () => {
   writeFileSync(path("text.jsonl"), documents.map((text) => JSON.stringify({ text })).join("\n"));
   writeFileSync(path("prompts.txt"), "The\ncat\n");
   writeFileSync(path("config.yaml"), config);
+  writeFileSync(path("task.jsonl"), JSON.stringify({ query: "The cat", choices: [" saw", " more"], gold: 0 }));
 
   const lines: string[] = [];
   const section = (title: string, list: readonly string[]) => lines.push(`# ${title}`, "", ...list, "");

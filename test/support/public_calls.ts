@@ -129,6 +129,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
           kinds: [{ patchSize: 2 }, { fraction: [null] }],
           range: [{ patchSize: [1] }],
         },
+        tasks: { value: undefined, takes: ["array", "undefined"], kinds: [[3], [null], "x"], range: [[]] },
         log: callback,
         onProgress: callback,
         signal,
@@ -400,6 +401,17 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       arguments: { folder: text(path("model")), file: text(path("model.gguf")) },
       options: options({ dtype: optional(word("f16")), onProgress: callback, signal }),
       call: api.exportGguf,
+    },
+    {
+      name: "exportHf",
+      arguments: { folder: text(path("model")), out: text(path("exported")) },
+      options: options({
+        dtype: optional(word("f16")),
+        maxShardBytes: optional(whole(1000, 1)),
+        onProgress: callback,
+        signal,
+      }),
+      call: api.exportHf,
     },
     {
       name: "parseLlamaConfig",

@@ -1,0 +1,70 @@
+/** Parameters between the disk and a device, piece by piece: the host never holds a whole tensor. */
+import { bitsPerElement } from "../hf/dtypes.js";
+import { type FloatDtype, toFloats } from "../hf/float_types.js";
+import { parameterTable } from "../hf/names.js";
+import type { SafetensorsEntry } from "../hf/safetensors.js";
+import { PIECE_BYTES, type TensorSource, tensorPieces } from "../hf/tensor_pieces.js";
+import { native, Tensor } from "../native.js";
+import type { Parameters, Slot } from "./parameters.js";
+
+/** A device has copies of what is sent to it until it has come so far: this much of them is no burden. */
+const MOST_SENT_BYTES = 4 * PIECE_BYTES;
+
+/** Brings tensors of checkpoints to the flat tensors of a model. */
+export class Upload {
+  #sent = 0;
+
+  constructor(private readonly parameters: Parameters) {}
+
+  /**
+   * Reads a parameter's tensor into its place; when it resolves, the last of it may still be on its way.
+   * @param dtype the element type that the tensor has in the checkpoint
+   * @param flat fp32, of `parameters.layout`
+   */
+  async tensor(source: TensorSource, slot: Slot, dtype: FloatDtype, flat: Tensor<"f32">): Promise<void> {
+    const elementBytes = bitsPerElement[dtype] / 8;
+    for await (const { offset, bytes } of tensorPieces(source, slot.name, elementBytes)) {
+      const count = bytes.byteLength / elementBytes;
+      const target = flat.narrow(0, slot.offset + offset / elementBytes, count);
+      // The device widens bf16, where that takes no time; no device knows fp16.
+      if (dtype === "BF16") this.#widen(target, new Uint16Array(bytes.buffer, bytes.byteOffset, count));
+      else target.write(toFloats(bytes, dtype));
+      await this.#pace(bytes.byteLength);
+    }
+  }
+
+  #widen(target: Tensor<"f32">, bits: Uint16Array): void {
+    using half = new Tensor(this.parameters.device, "bf16", [bits.length]);
+    half.write(bits);
+    native.copy(target, half);
+  }
+
+  async #pace(bytes: number): Promise<void> {
+    this.#sent += bytes;
+    if (this.#sent < MOST_SENT_BYTES) return;
+    await this.parameters.device.synchronize();
+    this.#sent = 0;
+  }
+}
+
+/**
+ * The parameters as safetensors entries in Hugging Face's order, read from the device when they are written.
+ * @param flat of `parameters.layout`
+ */
+export function parameterEntries(parameters: Parameters, flat: Tensor): SafetensorsEntry[] {
+  const isHalf = flat.dtype === "bf16";
+  const perPiece = PIECE_BYTES / (isHalf ? 2 : 4);
+  return parameterTable(parameters.config).map(({ name, shape }) => ({
+    name,
+    shape,
+    dtype: isHalf ? "BF16" : "F32",
+    data: async function* () {
+      const { offset, size } = parameters.slot(name);
+      for (let from = 0; from < size; from += perPiece) {
+        const part = flat.narrow(0, offset + from, Math.min(perPiece, size - from));
+        const { buffer, byteOffset, byteLength } = await part.read();
+        yield new Uint8Array(buffer, byteOffset, byteLength);
+      }
+    },
+  }));
+}
