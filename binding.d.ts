@@ -248,7 +248,7 @@ export function setErrorClasses(classes: {
 export function fill(out: Tensor, value: number): void;
 export function copy(out: Tensor, source: Tensor): void;
 export function normal(out: Tensor, std: number, seed: number, offset: number): void;
-export function rotaryTable(table: Tensor, inverseFrequencies: Tensor): void;
+export function rotaryTable(table: Tensor, inverseFrequencies: Tensor, scale: number): void;
 export function matmul(
   c: Tensor,
   a: Tensor,

@@ -70,8 +70,8 @@ class Kernels {
   // (offset + i) / 4, so that the values do not depend on how the work is split.
   virtual void normal(const View& out, float std, uint64_t seed, uint64_t offset) = 0;
 
-  // table[T, D/2, 2] f32 = (cos, sin)(t * inverse_frequencies[i]); inverse_frequencies[D/2] f32.
-  virtual void rotary_table(const View& table, const View& inverse_frequencies) = 0;
+  // table[T, D/2, 2] f32 = scale * (cos, sin)(t * inverse_frequencies[i]); inverse_frequencies[D/2] f32.
+  virtual void rotary_table(const View& table, const View& inverse_frequencies, float scale) = 0;
 
   // ---- Matrix product -----------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ class Kernels {
 
   // x[B,T,H,D] dt, strided, in place: position t + offset of every head is rotated in the half-split
   // layout (element i with i + D/2) by table[>= T+offset, D/2, 2] f32; `inverse` rotates the other way,
-  // which gives the gradient.
+  // which gives the gradient. A table times a scale multiplies by it, both ways.
   virtual void rotary(const View& x, const View& table, int64_t offset, bool inverse) = 0;
 
   // ---- Norm of queries and keys, the rotary embedding fused ----------------------------------------

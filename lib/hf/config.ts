@@ -1,13 +1,15 @@
 /**
- * The shape of a Llama model, with the keys and meaning of Hugging Face's `config.json`
- * (transformers, models/llama/configuration_llama.py).
+ * The shape of a Llama-style model, with the keys and meaning of Hugging Face's `config.json` (transformers,
+ * models/<model_type>/configuration_<model_type>.py).
  */
 import { Arguments, show } from "../arguments.js";
 import { ConfigError } from "../errors.js";
 import { isHeadDim, limits } from "../limits.js";
+import { architectureOf, architectures, modelTypes, type WindowRule } from "./architectures.js";
 import { Fields } from "./fields.js";
-import type { LlamaConfig } from "./llama_config.js";
-import { readRope } from "./rope.js";
+import { readLayers } from "./layer_types.js";
+import type { LlamaConfig, ModelType } from "./llama_config.js";
+import { readRope, ropeParameters } from "./rope.js";
 
 /**
  * Reads a parsed `config.json` as written by transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
@@ -30,35 +32,63 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
     return null;
   }
   const fields = new Fields(json as Record<string, unknown>, report);
-  fields.mustBe("model_type", "llama");
-  fields.mustBe("hidden_act", "silu");
-  fields.mustBe("attention_bias", false);
-  fields.mustBe("mlp_bias", false);
+  const modelType = fields.oneOf("model_type", modelTypes, "llama");
+  const architecture = architectures[modelType];
+  const { defaults, biases } = architecture;
+  fields.mustBe(architecture.activationKey, architecture.activation);
   fields.mustBe("attention_dropout", 0);
   refuseQuantized(fields);
 
-  const hidden = fields.positiveInteger("hidden_size", 4096);
-  const heads = fields.positiveInteger("num_attention_heads", 32);
-  const maxPositions = fields.positiveInteger("max_position_embeddings", 2048);
+  const hidden = fields.positiveInteger("hidden_size", defaults.hidden_size);
+  const heads = fields.positiveInteger("num_attention_heads", defaults.num_attention_heads);
+  const layers = fields.positiveInteger("num_hidden_layers", defaults.num_hidden_layers);
+  const maxPositions = fields.positiveInteger("max_position_embeddings", defaults.max_position_embeddings);
+  const headDim = fields.positiveInteger("head_dim", defaults.head_dim ?? Math.max(1, Math.floor(hidden / heads)));
   const config: LlamaConfig = {
-    vocab_size: fields.positiveInteger("vocab_size", 32000),
+    model_type: modelType,
+    vocab_size: fields.positiveInteger("vocab_size", defaults.vocab_size),
     hidden_size: hidden,
-    intermediate_size: fields.positiveInteger("intermediate_size", 11008),
-    num_hidden_layers: fields.positiveInteger("num_hidden_layers", 32),
+    intermediate_size: fields.positiveInteger("intermediate_size", defaults.intermediate_size),
+    num_hidden_layers: layers,
     num_attention_heads: heads,
-    num_key_value_heads: fields.positiveInteger("num_key_value_heads", heads),
-    head_dim: fields.positiveInteger("head_dim", Math.max(1, Math.floor(hidden / heads))),
-    rms_norm_eps: fields.positiveNumber("rms_norm_eps", 1e-6),
-    ...readRope(fields, maxPositions),
+    num_key_value_heads: readKeyValueHeads(fields, defaults.num_key_value_heads, heads),
+    head_dim: headDim,
+    rms_norm_eps: fields.positiveNumber("rms_norm_eps", defaults.rms_norm_eps),
+    ...readRope(fields, { maxPositions, headDim, theta: defaults.rope_theta, byLayerType: architecture.gemma }),
     max_position_embeddings: maxPositions,
-    tie_word_embeddings: fields.boolean("tie_word_embeddings", false),
+    tie_word_embeddings: fields.boolean("tie_word_embeddings", defaults.tie_word_embeddings),
     initializer_range: fields.numberBetween("initializer_range", 0, 1, 0.02),
-    bos_token_id: fields.tokenId("bos_token_id", 1),
-    eos_token_id: fields.tokenIds("eos_token_id", 2),
-    pad_token_id: fields.tokenId("pad_token_id", null),
+    bos_token_id: fields.tokenId("bos_token_id", defaults.bos_token_id),
+    eos_token_id: fields.tokenIds("eos_token_id", defaults.eos_token_id),
+    pad_token_id: fields.tokenId("pad_token_id", defaults.pad_token_id),
+    ...readBias(fields, "attention_bias", biases.attention),
+    ...readBias(fields, "mlp_bias", biases.mlp),
+    ...readLayers(fields, architecture, layers),
+    ...(architecture.gemma ? readGemma(fields) : {}),
   };
   checkHeads(config, fields);
   return config;
+}
+
+/** An absent or null key: the default of the architecture, and as many as there are query heads if it has none. */
+function readKeyValueHeads(fields: Fields, fallback: number | null, heads: number): number {
+  const isNull = fields.get("num_key_value_heads") === undefined && fields.names("num_key_value_heads");
+  return fields.positiveInteger("num_key_value_heads", isNull ? heads : (fallback ?? heads));
+}
+
+/** A bias that the architecture has no key for cannot be true. */
+function readBias<K extends "attention_bias" | "mlp_bias">(fields: Fields, key: K, known: boolean): { [k in K]?: boolean } {
+  if (known) return { [key]: fields.boolean(key, false) } as { [k in K]?: boolean };
+  fields.mustBe(key, false);
+  return {};
+}
+
+function readGemma(fields: Fields): Pick<LlamaConfig, "query_pre_attn_scalar"> {
+  fields.mustBe("use_bidirectional_attention", false);
+  for (const key of ["final_logit_softcapping", "attn_logit_softcapping"]) {
+    if (fields.has(key)) fields.report(key, `expected null, the only one supported, but received ${show(fields.get(key))}`);
+  }
+  return { query_pre_attn_scalar: fields.positiveNumber("query_pre_attn_scalar", 256) };
 }
 
 /**
@@ -69,16 +99,17 @@ export const meaningfulKeys: readonly string[] = keysRead();
 
 function keysRead(): string[] {
   const keys = new Set<string>();
-  const asked = new Proxy(
-    {},
-    {
-      getOwnPropertyDescriptor: (_, key) => {
-        keys.add(String(key));
-        return undefined;
-      },
+  const ownKeys: ProxyHandler<{ model_type: ModelType }> = {
+    getOwnPropertyDescriptor: (target, key) => {
+      keys.add(String(key));
+      return Reflect.getOwnPropertyDescriptor(target, key);
     },
-  );
-  readLlamaConfig(asked, () => undefined);
+  };
+  const read = (model_type: ModelType) => {
+    const config = new Proxy({ model_type }, ownKeys);
+    readLlamaConfig(config, () => undefined);
+  };
+  for (const type of modelTypes) read(type);
   return [...keys];
 }
 
@@ -92,10 +123,11 @@ function refuseQuantized(fields: Fields): void {
 
 function checkHeads(config: LlamaConfig, fields: Fields): void {
   const { hidden_size: hidden, num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim } = config;
-  if (hidden % heads !== 0) {
+  const stated = fields.has("head_dim") || architectureOf(config).defaults.head_dim !== null;
+  if (!stated && hidden % heads !== 0) {
     fields.report("hidden_size", `expected a multiple of num_attention_heads (${heads}) but received ${hidden}`);
   } else if (!isHeadDim(headDim)) {
-    const origin = fields.has("head_dim") ? "" : ` (hidden_size ${hidden} / num_attention_heads ${heads})`;
+    const origin = stated ? "" : ` (hidden_size ${hidden} / num_attention_heads ${heads})`;
     fields.report("head_dim", `expected one of ${limits.headDims.join(", ")} but received ${headDim}${origin}`);
   }
   if (heads % kvHeads !== 0) {
@@ -113,19 +145,24 @@ function checkHeads(config: LlamaConfig, fields: Fields): void {
  * @param dtype the element type of the weights beside it
  */
 export function toHuggingFaceConfig(config: LlamaConfig, dtype: "float32" | "bfloat16"): Record<string, unknown> {
+  const { className, activation, activationKey, window } = architectureOf(config);
   return {
-    architectures: ["LlamaForCausalLM"],
-    model_type: "llama",
+    architectures: [className],
     ...config,
-    hidden_act: "silu",
-    attention_bias: false,
+    [activationKey]: activation,
     attention_dropout: 0,
-    mlp_bias: false,
-    rope_parameters: { rope_type: "default", ...config.rope_scaling, rope_theta: config.rope_theta },
+    ...windowKeys(config, window),
+    rope_parameters: ropeParameters(config),
     torch_dtype: dtype,
     dtype,
     use_cache: true,
   };
+}
+
+/** What says that a model has windows, or none where they are the default; else a continued checkpoint's keys stay. */
+function windowKeys({ sliding_window: window }: LlamaConfig, rule: WindowRule): Record<string, unknown> {
+  if (rule === "all") return { sliding_window: window ?? null };
+  return window === undefined || rule === "pattern" ? {} : { use_sliding_window: true };
 }
 
 /** The `generation_config.json` of a checkpoint: the tokens that begin, end and pad a text. */

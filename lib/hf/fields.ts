@@ -1,4 +1,4 @@
-import { show } from "../arguments.js";
+import { either, show } from "../arguments.js";
 
 /**
  * Reads typed fields of a JSON object and reports every wrong field. A field that is absent or null takes its default,
@@ -21,6 +21,16 @@ export class Fields {
     return Object.hasOwn(this.values, key) ? (this.values[key] ?? undefined) : undefined;
   }
 
+  /** Whether the field is there, be it null. */
+  names(key: string): boolean {
+    return Object.hasOwn(this.values, key);
+  }
+
+  oneOf<T extends string>(key: string, allowed: readonly T[], fallback: T): T {
+    const expected = either(allowed.map((name) => JSON.stringify(name)));
+    return this.read(key, fallback, expected, (value) => allowed.includes(value as T));
+  }
+
   /** Reports a field with a value other than the only supported one. */
   mustBe(key: string, supported: string | number | boolean): void {
     this.read(key, supported, `${JSON.stringify(supported)}, the only one supported,`, (value) => value === supported);
@@ -28,6 +38,28 @@ export class Fields {
 
   positiveInteger(key: string, fallback: number): number {
     return this.read(key, fallback, "a positive integer", (value) => Number.isSafeInteger(value) && Number(value) > 0);
+  }
+
+  wholeNumber(key: string, fallback: number): number {
+    return this.read(key, fallback, "a whole number", (value) => Number.isSafeInteger(value) && Number(value) >= 0);
+  }
+
+  /** A positive integer; a null that is written out is one. */
+  countOrNull(key: string, fallback: number | null): number | null {
+    if (this.names(key) && !this.has(key)) return null;
+    return fallback === null && !this.has(key) ? null : this.positiveInteger(key, fallback ?? 1);
+  }
+
+  /** A list of positive numbers, of which there must be `count`. */
+  requiredPositiveNumbers(key: string, count: number): readonly number[] {
+    const expected = `a list of ${count} positive numbers`;
+    if (!this.has(key)) this.fail(key, `expected ${expected} but received nothing`);
+    return this.read<readonly number[]>(
+      key,
+      [],
+      expected,
+      (value) => Array.isArray(value) && value.length === count && value.every((v) => Number.isFinite(v) && v > 0),
+    );
   }
 
   positiveNumber(key: string, fallback: number): number {

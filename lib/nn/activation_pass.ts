@@ -1,6 +1,6 @@
 import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
 import type { Llama } from "./llama.js";
-import { RotaryEmbedding, rotaryTableSpec } from "./rotary_embedding.js";
+import { RotaryEmbeddings, rotaryTableSpecs } from "./rotary_embedding.js";
 import type { Batch } from "./shape.js";
 import { Transformer, transformerSpecs } from "./transformer.js";
 import { modelWeights } from "./weights.js";
@@ -11,7 +11,7 @@ function activationSpecs({ config, parameters }: Llama, batch: Batch) {
   const shape = { config, dtype: parameters.dtype, positions, recompute: "none" as const };
   return {
     tokens: new Spec("i32", [positions * batch.patchSize]),
-    rotaryTable: rotaryTableSpec(config, batch.positions),
+    rotaryTables: rotaryTableSpecs(config, batch.positions),
     activations: transformerSpecs(shape),
   };
 }
@@ -25,8 +25,8 @@ export class ActivationPass {
   constructor(model: Llama, batch: Batch) {
     const { config, device, parameters } = model;
     this.#buffers = allocate(device, activationSpecs(model, batch));
-    const { tokens, rotaryTable, activations: buffers } = this.#buffers;
-    const rotary = new RotaryEmbedding(rotaryTable, config);
+    const { tokens, rotaryTables, activations: buffers } = this.#buffers;
+    const rotary = new RotaryEmbeddings(rotaryTables, config);
     const memory = { buffers, rotary, tokens, training: null, caches: null };
     this.#transformer = new Transformer(config, batch, modelWeights(parameters, null), memory, null);
   }

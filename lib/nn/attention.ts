@@ -1,15 +1,21 @@
+import { attentionScale } from "../hf/architectures.js";
 import { native, type Tensor } from "../native.js";
 import { type Allocated, Spec } from "./buffers.js";
 import type { KeyValueCache } from "./key_value_cache.js";
 import type { LayerContext } from "./layer_context.js";
-import type { Linear } from "./linear.js";
+import type { Adding, Linear } from "./linear.js";
+import { QkNorm, qkNormSpecs } from "./qk_norm.js";
+import type { RotaryEmbedding } from "./rotary_embedding.js";
 import { type PassShape, widths } from "./shape.js";
+import type { LayerWeights } from "./weights.js";
 
 /** What attention keeps for its backward. */
-export function attentionSpecs({ config, dtype, positions }: PassShape) {
+export function attentionSpecs(shape: PassShape) {
+  const { config, dtype, positions } = shape;
   const { qkv, queries } = widths(config);
   return {
     qkv: new Spec(dtype, [positions, qkv]),
+    qkNorm: qkNormSpecs(shape),
     attended: new Spec(dtype, [positions, queries]),
     lse: new Spec("f32", [positions * config.num_attention_heads]),
   };
@@ -35,34 +41,51 @@ function splitHeads(fused: Tensor, { config, batch }: LayerContext): Heads {
   };
 }
 
-/** Causal grouped-query self-attention with its projections and rotary embedding. */
+/** How a layer attends. */
+export interface AttentionPlan {
+  /** What turns queries and keys; null: nothing. */
+  readonly rotary: RotaryEmbedding | null;
+  /** Positions that a query sees, itself included; 0: all before it. */
+  readonly window: number;
+  /** Keys and values of earlier positions, which the pass reads and appends to; null: it begins at position 0. */
+  readonly cache: KeyValueCache | null;
+}
+
+/** Causal grouped-query self-attention with its projections, norms of queries and keys, and rotary embedding. */
 export class Attention {
-  readonly #forward: Heads;
+  readonly #projected: Heads;
+  /** What queries and keys are compared as: normed and turned. */
+  readonly #q: Tensor;
+  readonly #k: Tensor;
+  readonly #norm: QkNorm | null;
   readonly #attended: Tensor;
   readonly #lse: Tensor;
   readonly #scale: number;
   readonly #backward: (Heads & { dattended: Tensor }) | null;
 
   /**
-   * @param x dt [N, C], the normalised stream; the output goes to the context's branch
-   * @param cache keys and values of earlier positions, which this pass reads and appends to; null: it begins at
-   *   position 0
+   * @param x dt [N, C], the normalised stream
+   * @param out dt [N, C], where the output goes
    */
   constructor(
     private readonly context: LayerContext,
-    private readonly weights: { readonly qkv: Linear; readonly output: Linear },
+    private readonly plan: AttentionPlan,
+    private readonly weights: Pick<LayerWeights, "qkv" | "qkNorm"> & { readonly output: Linear },
     private readonly buffers: Allocated<ReturnType<typeof attentionSpecs>>,
     private readonly x: Tensor,
-    private readonly cache: KeyValueCache | null,
+    private readonly out: Tensor,
   ) {
     const { num_attention_heads: heads, head_dim: headDim } = context.config;
     const { sequences, positions } = context.batch;
     const { scratch } = context;
     const perHead = [sequences, positions, heads, headDim];
-    this.#forward = splitHeads(buffers.qkv, context);
+    this.#projected = splitHeads(buffers.qkv, context);
+    this.#norm = weights.qkNorm && new QkNorm(context, weights.qkNorm, buffers.qkNorm!, this.#projected);
+    this.#q = this.#norm?.q ?? this.#projected.q;
+    this.#k = this.#norm?.k ?? this.#projected.k;
     this.#attended = buffers.attended.reshape(perHead);
     this.#lse = buffers.lse.reshape([sequences, heads, positions]);
-    this.#scale = 1 / Math.sqrt(headDim);
+    this.#scale = attentionScale(context.config);
     this.#backward = scratch && {
       ...splitHeads(scratch.dqkv, context),
       dattended: scratch.dattended.reshape(perHead),
@@ -72,7 +95,7 @@ export class Attention {
   /** @param past positions in the cache */
   forward(past: number): void {
     this.#attend(past);
-    this.weights.output.forward(this.context.branch, this.buffers.attended);
+    this.weights.output.forward(this.out, this.buffers.attended);
   }
 
   /** Computes the activations again. */
@@ -81,37 +104,39 @@ export class Attention {
   }
 
   #attend(past: number): void {
-    const { q, k, v, qk } = this.#forward;
+    const { rotary, cache } = this.plan;
+    const { v, qk } = this.#projected;
     this.weights.qkv.forward(this.buffers.qkv, this.x);
-    this.context.rotary.forward(qk, past);
-    const seen = this.cache === null ? { k, v } : this.cache.append(k, v, past);
-    native.attentionForward(this.#attended, this.#lse, q, seen.k, seen.v, this.#scale);
+    if (this.#norm !== null) this.#norm.forward(rotary?.table ?? null, past);
+    else rotary?.forward(qk, past);
+    const seen = cache === null ? { k: this.#k, v } : cache.append(this.#k, v, past);
+    native.attentionForward(this.#attended, this.#lse, this.#q, seen.k, seen.v, this.#scale);
   }
 
   /**
-   * @param dx dt [N, C], written
+   * @param dx dt [N, C]; may be `dout`
    * @param dout dt [N, C], the branch's gradient
-   * @param accumulate whether the weights' gradients are added to, or written
+   * @param adds whether the weights' gradients, and dx, are added to; else they are written
    */
-  backward(dx: Tensor, dout: Tensor, accumulate: boolean): void {
-    const { q, k, v } = this.#forward;
+  backward(dx: Tensor, dout: Tensor, adds: Adding): void {
     const { q: dq, k: dk, v: dv, dattended } = this.#backward!;
-    const { dqkv, dattended: flat, attentionWorkspace } = this.context.scratch!;
-    this.weights.output.backward(flat, dout, this.buffers.attended, accumulate);
+    const { dqkv, dattended: flat, attentionWorkspace, rowWorkspace } = this.context.scratch!;
+    this.weights.output.backward(flat, dout, this.buffers.attended, { ...adds, input: false }, rowWorkspace);
     native.attentionBackward(
       dq,
       dk,
       dv,
       dattended,
-      q,
-      k,
-      v,
+      this.#q,
+      this.#k,
+      this.#projected.v,
       this.#attended,
       this.#lse,
       attentionWorkspace,
-      this.context.rotary.table,
+      this.plan.rotary?.table ?? null,
       this.#scale,
     );
-    this.weights.qkv.backward(dx, dqkv, this.x, accumulate);
+    this.#norm?.backward(dq, dk);
+    this.weights.qkv.backward(dx, dqkv, this.x, adds, rowWorkspace);
   }
 }

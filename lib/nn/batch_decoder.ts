@@ -2,7 +2,7 @@ import { native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, reuse, Spec } from "./buffers.js";
 import { KeyValueCache, keyValueCacheSpecs } from "./key_value_cache.js";
 import type { Llama } from "./llama.js";
-import { RotaryEmbedding, rotaryTableSpec } from "./rotary_embedding.js";
+import { RotaryEmbeddings, rotaryTableSpecs } from "./rotary_embedding.js";
 import type { SamplingSettings } from "./sampling.js";
 import { Transformer, transformerSpecs } from "./transformer.js";
 import { type ModelWeights, modelWeights } from "./weights.js";
@@ -22,7 +22,7 @@ function decoderSpecs({ config, parameters, device }: Llama, sequences: number, 
     tokens: new Spec("i32", [positions]),
     history: new Spec("i32", [sequences, capacity]),
     streams: new Spec("i32", [sequences]),
-    rotaryTable: rotaryTableSpec(config, capacity),
+    rotaryTables: rotaryTableSpecs(config, capacity),
     activations: transformerSpecs(shape),
     caches: Array.from({ length: config.num_hidden_layers }, () => keyValueCacheSpecs(shape, sequences, capacity)),
     last: new Spec(shape.dtype, [sequences, config.hidden_size]),
@@ -46,7 +46,7 @@ interface Wiring {
 export class BatchDecoder {
   readonly #buffers: Allocated<ReturnType<typeof decoderSpecs>>;
   readonly #weights: ModelWeights;
-  readonly #rotary: RotaryEmbedding;
+  readonly #rotary: RotaryEmbeddings;
   readonly #caches: readonly KeyValueCache[];
   #streams: Int32Array;
   /** From the last call: the next one usually has as many sequences, and one token of each. */
@@ -64,7 +64,7 @@ export class BatchDecoder {
   ) {
     this.#buffers = allocate(model.device, decoderSpecs(model, streams.length, limits));
     this.#weights = modelWeights(model.parameters, null);
-    this.#rotary = new RotaryEmbedding(this.#buffers.rotaryTable, model.config);
+    this.#rotary = new RotaryEmbeddings(this.#buffers.rotaryTables, model.config);
     this.#caches = this.#buffers.caches.map((cache) => new KeyValueCache(cache));
     this.#streams = streams;
     this.#buffers.streams.write(streams);

@@ -1,5 +1,6 @@
 import { Arguments } from "../arguments.js";
 import { ConfigError } from "../errors.js";
+import { layerShapes } from "../hf/architectures.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { widths } from "./shape.js";
 
@@ -9,7 +10,10 @@ export interface PositionFlops {
   readonly embedding: number;
   /** The products with the weights of all layers. */
   readonly projections: number;
-  /** Both products of attention, the causal half only: position t sees t + 1 positions, (T + 1) / 2 on average. */
+  /**
+   * Both products of attention, of what is seen only: position t sees t + 1 positions, (T + 1) / 2 on average, and in a
+   * layer with a window no more than that.
+   */
   readonly attention: number;
   readonly head: number;
 }
@@ -52,9 +56,15 @@ function ofForward(config: LlamaConfig, positions: number, patchSize: number): P
   return {
     embedding: patchSize * hidden,
     projections: layers * 2 * hidden * (qkv + queries + 3 * intermediate),
-    attention: layers * 4 * queries * ((positions + 1) / 2),
+    attention: layerShapes(config).reduce((sum, { window }) => sum + 4 * queries * meanSeen(positions, window), 0),
     head: 2 * hidden * config.vocab_size,
   };
+}
+
+/** Positions that a position sees on average. @param window 0: all before it */
+function meanSeen(positions: number, window: number): number {
+  if (window === 0 || window >= positions) return (positions + 1) / 2;
+  return (window * (window + 1)) / 2 / positions + (window * (positions - window)) / positions;
 }
 
 function ofTraining(config: LlamaConfig, positions: number, patchSize: number): number {

@@ -8,21 +8,41 @@ export interface Weight {
   readonly gradient: Tensor<"f32"> | null;
 }
 
-/** A product with a weight [outputs, inputs], without bias, as `nn.Linear` keeps it. */
-export class Linear {
-  constructor(readonly weight: Weight) {}
+/** Whether a backward adds to the gradient of the weight, and of the input; else it writes them. */
+export interface Adding {
+  readonly weight: boolean;
+  readonly input: boolean;
+}
 
-  /** out [rows, outputs] = x [rows, inputs] W^T. */
+/** A product with a weight [outputs, inputs], as `nn.Linear` keeps it, and a bias [outputs] or null. */
+export class Linear {
+  constructor(
+    readonly weight: Weight,
+    readonly bias: Weight | null = null,
+  ) {}
+
+  /** out [rows, outputs] = x [rows, inputs] W^T + b. */
   forward(out: Tensor, x: Tensor): void {
     native.matmul(out, x, this.weight.value, false, true, false);
+    if (this.bias !== null) native.biasForward(out, this.bias.value);
   }
 
-  /** dW (+)= dout^T x; dx = dout W. */
-  backward(dx: Tensor, dout: Tensor, x: Tensor, accumulate: boolean): void {
+  /**
+   * dW (+)= dout^T x; db += the sum of dout's rows; dx (+)= dout W.
+   * @param workspace f32, for the bias's gradient
+   */
+  backward(
+    dx: Tensor,
+    dout: Tensor,
+    x: Tensor,
+    adds: Adding,
+    workspace: Tensor | null,
+  ): void {
     if (this.weight.gradient === null) {
       throw new TypeError("Linear.backward: weight: expected one with a gradient but received one without");
     }
-    native.matmul(this.weight.gradient, dout, x, true, false, accumulate);
-    native.matmul(dx, dout, this.weight.value, false, false, false);
+    native.matmul(this.weight.gradient, dout, x, true, false, adds.weight);
+    if (this.bias !== null) native.biasBackward(this.bias.gradient!, dout, workspace!);
+    native.matmul(dx, dout, this.weight.value, false, false, adds.input);
   }
 }

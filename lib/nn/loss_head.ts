@@ -99,7 +99,9 @@ export class LossHead {
     for (const [index, { hidden, dhidden, logits, labels, losses }] of this.#chunks.entries()) {
       this.head.forward(logits, hidden);
       native.crossEntropy(losses, logits, labels, this.#coefficients, dhidden !== null);
-      if (dhidden) this.head.backward(dhidden, logits, hidden, adds.gradient || index > 0);
+      if (dhidden) {
+        this.head.backward(dhidden, logits, hidden, { weight: adds.gradient || index > 0, input: false }, null);
+      }
     }
     native.sum(this.buffers.loss, this.#losses, adds.loss);
   }

@@ -1,3 +1,4 @@
+import { normWeightOffset } from "../hf/architectures.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { type Parameter, parameterTable } from "../hf/names.js";
 import { type Device, native, type Tensor } from "../native.js";
@@ -28,7 +29,7 @@ export interface ParameterLayout {
 export function parameterLayout(config: LlamaConfig): ParameterLayout {
   const table = parameterTable(config);
   const ordered = [...table.filter((p) => p.kind === "matrix"), ...table.filter((p) => p.kind === "vector")];
-  const joinsPrevious = (name: string) => /\.(k_proj|v_proj|up_proj)\.weight$/.test(name);
+  const joinsPrevious = (name: string) => /\.(k_proj|v_proj|up_proj)\.(weight|bias)$/.test(name);
   let size = 0;
   let decayed = 0;
   const slots = ordered.map((parameter) => {
@@ -77,12 +78,13 @@ export class Parameters {
     native.fill(this.master, 0); // the padding must hold zeros: it takes part in the flat optimizer step
   }
 
-  /** Hugging Face's initialisation: matrices from N(0, initializer_range^2), norms' weights 1. */
+  /** Hugging Face's initialisation: matrices from N(0, initializer_range^2), norms multiply by 1, biases 0. */
   initialize(seed: number): void {
+    const norm = 1 - normWeightOffset(this.config);
     for (const slot of this.layout.slots) {
       const target = this.view(this.master, slot.name);
       if (slot.kind === "matrix") native.normal(target, this.config.initializer_range, seed, slot.offset);
-      else native.fill(target, 1);
+      else native.fill(target, slot.name.endsWith(".bias") ? 0 : norm);
     }
     this.refreshCompute();
   }

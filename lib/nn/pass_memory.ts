@@ -1,10 +1,11 @@
+import { architectureOf, biasesOf } from "../hf/architectures.js";
 import type { Device, Tensor } from "../native.js";
 import { native } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
 import { scratchSpecs } from "./layer_context.js";
 import { chunkRows, lossHeadSpecs } from "./loss_head.js";
-import { RotaryEmbedding, rotaryTableSpec } from "./rotary_embedding.js";
-import type { Batch, PassShape } from "./shape.js";
+import { RotaryEmbeddings, rotaryTableSpecs } from "./rotary_embedding.js";
+import { type Batch, type PassShape, widths } from "./shape.js";
 import { transformerSpecs } from "./transformer.js";
 
 /**
@@ -15,17 +16,17 @@ import { transformerSpecs } from "./transformer.js";
 export function passSpecs(device: Device, shape: PassShape, batches: readonly Batch[], training: boolean) {
   const { config, positions } = shape;
   const patchSize = Math.max(...batches.map((batch) => batch.patchSize));
-  const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim, hidden_size: hidden } = config;
+  const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim } = config;
   const attentionWorkspace = (b: Batch) =>
     native.attentionBackwardWorkspace(device, b.sequences, b.positions, b.positions, heads, kvHeads, headDim);
   const sizes = {
     attention: Math.max(...batches.map(attentionWorkspace)),
-    norm: native.rmsNormBackwardWorkspace(device, positions, hidden),
+    rows: rowWorkspace(device, shape),
   };
   const embeddingWorkspace = native.patchEmbeddingBackwardWorkspace(device, positions * patchSize, config.vocab_size);
   return {
     tokens: new Spec("i32", [positions * patchSize]),
-    rotaryTable: rotaryTableSpec(config, Math.max(...batches.map((batch) => batch.positions))),
+    rotaryTables: rotaryTableSpecs(config, Math.max(...batches.map((batch) => batch.positions))),
     /** The only buffer that passes do not share: a row for each. */
     labelWeights: new Spec("f32", [batches.length, patchSize]),
     ...transformerSpecs(shape),
@@ -35,12 +36,25 @@ export function passSpecs(device: Device, shape: PassShape, batches: readonly Ba
   };
 }
 
+/** Elements for the largest of the sums over rows: gradients of norms' weights and of biases. */
+function rowWorkspace(device: Device, { config, positions }: PassShape): number {
+  const { hidden, intermediate, qkv } = widths(config);
+  const { num_attention_heads: heads, head_dim: headDim } = config;
+  const biases = biasesOf(config);
+  const biased = [biases.qkv ? qkv : 0, biases.output ? hidden : 0, biases.mlp ? 2 * intermediate : 0];
+  return Math.max(
+    native.rmsNormBackwardWorkspace(device, positions, hidden),
+    ...(architectureOf(config).qkNorm === null ? [] : [native.qkNormBackwardWorkspace(device, positions, heads, headDim)]),
+    ...biased.filter((width) => width > 0).map((width) => native.biasBackwardWorkspace(device, positions, width)),
+  );
+}
+
 export type PassSpecs = ReturnType<typeof passSpecs>;
 
 /** The memory of passes over a model, including what is written once. */
 export class PassMemory {
   readonly buffers: Allocated<PassSpecs>;
-  readonly rotary: RotaryEmbedding;
+  readonly rotary: RotaryEmbeddings;
   #passes = 0;
 
   /**
@@ -55,7 +69,7 @@ export class PassMemory {
   ) {
     this.buffers = allocate(device, specs);
     try {
-      this.rotary = new RotaryEmbedding(this.buffers.rotaryTable, shape.config);
+      this.rotary = new RotaryEmbeddings(this.buffers.rotaryTables, shape.config);
     } catch (error) {
       this.dispose();
       throw error;

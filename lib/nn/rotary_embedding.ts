@@ -1,11 +1,12 @@
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { ropeInverseFrequencies } from "../hf/rope.js";
+import { type RotaryAngles, rotaryAngles } from "../hf/rope.js";
 import { native, Tensor } from "../native.js";
-import { Spec } from "./buffers.js";
+import { type Allocated, Spec } from "./buffers.js";
 
-/** The cosines and sines of all positions up to `positions`. */
-export function rotaryTableSpec(config: LlamaConfig, positions: number) {
-  return new Spec("f32", [positions, config.head_dim / 2, 2]);
+/** The cosines and sines of all positions up to `positions`; `local`: those of sliding layers with angles of their own. */
+export function rotaryTableSpecs(config: LlamaConfig, positions: number) {
+  const table = new Spec("f32", [positions, config.head_dim / 2, 2]);
+  return { global: table, local: config.rope_local_base_freq === undefined ? null : table };
 }
 
 /**
@@ -16,15 +17,28 @@ export class RotaryEmbedding {
   /** @param table f32 [positions, D/2, 2], written here */
   constructor(
     readonly table: Tensor,
-    config: LlamaConfig,
+    { frequencies: values, scale }: RotaryAngles,
   ) {
-    using frequencies = new Tensor(table.device, "f32", [config.head_dim / 2]);
-    frequencies.write(ropeInverseFrequencies(config));
-    native.rotaryTable(table, frequencies);
+    using frequencies = new Tensor(table.device, "f32", [values.length]);
+    frequencies.write(values);
+    native.rotaryTable(table, frequencies, scale);
   }
 
   /** @param x dt [B, T, H, D], strided, in place; its first row is at position `offset` */
   forward(x: Tensor, offset: number): void {
     native.rotary(x, this.table, offset, false);
+  }
+}
+
+/** The rotary embeddings of a model's layers. */
+export class RotaryEmbeddings {
+  readonly global: RotaryEmbedding;
+  readonly local: RotaryEmbedding | null;
+
+  /** @param tables written here */
+  constructor(tables: Allocated<ReturnType<typeof rotaryTableSpecs>>, config: LlamaConfig) {
+    const { global, local } = rotaryAngles(config, tables.global.shape[0]!);
+    this.global = new RotaryEmbedding(tables.global, global);
+    this.local = local && new RotaryEmbedding(tables.local!, local);
   }
 }

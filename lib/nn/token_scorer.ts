@@ -3,7 +3,7 @@ import { type Allocated, allocate, disposeAll, reuse, Spec } from "./buffers.js"
 import type { KeyValueCache } from "./key_value_cache.js";
 import type { Llama } from "./llama.js";
 import { chunkRows } from "./loss_head.js";
-import { RotaryEmbedding, rotaryTableSpec } from "./rotary_embedding.js";
+import { RotaryEmbeddings, rotaryTableSpecs } from "./rotary_embedding.js";
 import type { PassShape } from "./shape.js";
 import { cut, jointRows, keysAndValuesSpecs, PrefixCache, SuffixCache } from "./shared_prefix.js";
 import { Transformer, transformerSpecs } from "./transformer.js";
@@ -50,7 +50,7 @@ function scorerSpecs({ config, parameters, device }: Llama, limits: ScorerLimits
   const rows = chunkRows({ ...shape, positions: limits.targets }, device.backend);
   return {
     tokens: new Spec("i32", [limits.positions]),
-    rotaryTable: rotaryTableSpec(config, limits.length),
+    rotaryTables: rotaryTableSpecs(config, limits.length),
     activations: transformerSpecs(shape),
     kept: Array.from({ length: config.num_hidden_layers }, () => keysAndValuesSpecs(shape, limits.prefixes)),
     staged: keysAndValuesSpecs(shape, limits.prefixes + limits.positions),
@@ -74,7 +74,7 @@ function scorerSpecs({ config, parameters, device }: Llama, limits: ScorerLimits
 export class TokenScorer {
   readonly #buffers: Allocated<ReturnType<typeof scorerSpecs>>;
   readonly #weights: ModelWeights;
-  readonly #rotary: RotaryEmbedding;
+  readonly #rotary: RotaryEmbeddings;
   /** The shape of the prefixes that are kept. */
   #kept = { prefixes: 0, positions: 0 };
 
@@ -85,7 +85,7 @@ export class TokenScorer {
   ) {
     this.#buffers = allocate(model.device, scorerSpecs(model, limits));
     this.#weights = modelWeights(model.parameters, null);
-    this.#rotary = new RotaryEmbedding(this.#buffers.rotaryTable, model.config);
+    this.#rotary = new RotaryEmbeddings(this.#buffers.rotaryTables, model.config);
     this.#buffers.coefficients.write(Float32Array.of(1));
   }
 

@@ -1,4 +1,5 @@
 import type { Recompute } from "../config/recompute.js";
+import { architectureOf, embeddingScale, layerShapes, normWeightOffset } from "../hf/architectures.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import type { Tensor } from "../native.js";
 import { type Allocated, overlay, Spec } from "./buffers.js";
@@ -7,7 +8,7 @@ import { Layer, type layerSpecs, layersSpecs } from "./layer.js";
 import type { LayerContext, Scratch } from "./layer_context.js";
 import { PatchEmbedding } from "./patch_embedding.js";
 import { RmsNorm, rmsNormSpecs } from "./rms_norm.js";
-import type { RotaryEmbedding } from "./rotary_embedding.js";
+import type { RotaryEmbeddings } from "./rotary_embedding.js";
 import type { Batch, PassShape } from "./shape.js";
 import type { ModelWeights } from "./weights.js";
 
@@ -19,14 +20,14 @@ export function transformerSpecs(shape: PassShape) {
     embedded: rows,
     branch: rows,
     ...layersSpecs(shape),
-    norm: rmsNormSpecs(shape, true),
+    norm: rmsNormSpecs(shape, architectureOf(config).norms === "before"),
   };
 }
 
 /** The inputs and buffers of a transformer. */
 export interface TransformerMemory {
   readonly buffers: Allocated<ReturnType<typeof transformerSpecs>>;
-  readonly rotary: RotaryEmbedding;
+  readonly rotary: RotaryEmbeddings;
   /** i32 [N * K]. */
   readonly tokens: Tensor;
   /** For the backward; null if there is none. */
@@ -60,19 +61,23 @@ export class Transformer {
     const { buffers, rotary, tokens, training, caches } = memory;
     const { embedded, branch } = buffers;
     const scratch = training?.scratch ?? null;
-    const context: LayerContext = { config, batch, recompute, rotary, branch, scratch };
+    const [epsilon, weightOffset] = [config.rms_norm_eps, normWeightOffset(config)];
+    const context: LayerContext = { config, batch, recompute, rotary, epsilon, weightOffset, branch, scratch };
     this.#scratch = scratch;
-    this.#embedding = new PatchEmbedding(weights.embedding, embedded, tokens, training?.embeddingWorkspace ?? null);
+    const workspace = training?.embeddingWorkspace ?? null;
+    this.#embedding = new PatchEmbedding(weights.embedding, embedded, tokens, workspace, embeddingScale(config));
+    const shapes = layerShapes(config);
     let stream: Tensor = embedded;
+    let pending: Tensor | null = null;
     this.#layers = weights.layers.map((layerWeights, index) => {
       const own = overlay<ReturnType<typeof layerSpecs>>(buffers.layers[index]!, buffers.shared);
-      const pending = index > 0 ? branch : null;
-      const layer = new Layer(context, layerWeights, own, stream, pending, caches && caches[index]!);
-      stream = layer.stream;
+      const { rotary: turns, window } = shapes[index]!;
+      const plan = { rotary: turns && rotary[turns], window, cache: caches && caches[index]! };
+      const layer = new Layer(context, plan, layerWeights, own, stream, pending);
+      ({ stream, pending } = layer);
       return layer;
     });
-    const workspace = scratch?.normWorkspace ?? null;
-    this.#norm = new RmsNorm(weights.norm, config.rms_norm_eps, buffers.norm, stream, branch, workspace);
+    this.#norm = new RmsNorm(context, weights.norm, buffers.norm, stream, pending);
     this.out = this.#norm.out;
   }
 

@@ -1,13 +1,17 @@
+import { architectureOf, biasesOf } from "../hf/architectures.js";
+import { type NormPlace, normNames } from "../hf/names.js";
 import type { Tensor } from "../native.js";
 import { Linear, type Weight } from "./linear.js";
 import type { Parameters } from "./parameters.js";
 
 export interface LayerWeights {
-  readonly attentionNorm: Weight;
+  /** The weights of the norms that the layer has. */
+  readonly norms: Readonly<Record<NormPlace, Weight | null>>;
   /** The three projections as one: [queries + 2 keys, C]. */
   readonly qkv: Linear;
+  /** The weights of the norms of queries and keys. */
+  readonly qkNorm: { readonly q: Weight; readonly k: Weight } | null;
   readonly output: Linear;
-  readonly mlpNorm: Weight;
   /** Gate and up projection as one: [2 I, C]. */
   readonly gateUp: Linear;
   readonly down: Linear;
@@ -24,12 +28,12 @@ export interface ModelWeights {
 
 /**
  * The parts of a flat gradient that every backward adds to, and that must be zeros before a step's first: those of the
- * norms, and of the embedding unless it is also the head. Products can write theirs.
+ * vectors, and of the embedding unless it is also the head. Products can write theirs.
  */
 export function addedGradients(parameters: Parameters, gradient: Tensor<"f32">): Tensor<"f32">[] {
   const { layout, config } = parameters;
-  const norms = gradient.narrow(0, layout.decayed, layout.size - layout.decayed);
-  return config.tie_word_embeddings ? [norms] : [parameters.view(gradient, "model.embed_tokens.weight"), norms];
+  const vectors = gradient.narrow(0, layout.decayed, layout.size - layout.decayed);
+  return config.tie_word_embeddings ? [vectors] : [parameters.view(gradient, "model.embed_tokens.weight"), vectors];
 }
 
 /**
@@ -37,28 +41,39 @@ export function addedGradients(parameters: Parameters, gradient: Tensor<"f32">):
  * @param gradients f32, flat like the master, or null if nothing is trained
  */
 export function modelWeights(parameters: Parameters, gradients: Tensor<"f32"> | null): ModelWeights {
-  const weight = (first: string, last = first): Weight => {
-    const [from, to] = [`${first}.weight`, `${last}.weight`];
-    return {
-      value: parameters.view(parameters.compute, from, to),
-      gradient: gradients && parameters.view(gradients, from, to),
-    };
-  };
+  const { config } = parameters;
+  const { norms, qkNorm } = architectureOf(config);
+  const biases = biasesOf(config);
+  const names: Partial<Record<NormPlace, string>> = normNames[norms];
+  const view = (from: string, to: string): Weight => ({
+    value: parameters.view(parameters.compute, from, to),
+    gradient: gradients && parameters.view(gradients, from, to),
+  });
+  const weight = (first: string, last = first): Weight => view(`${first}.weight`, `${last}.weight`);
+  const linear = (bias: boolean, first: string, last = first): Linear =>
+    new Linear(weight(first, last), bias ? view(`${first}.bias`, `${last}.bias`) : null);
   const embedding = weight("model.embed_tokens");
   return {
     embedding,
-    layers: Array.from({ length: parameters.config.num_hidden_layers }, (_, index) => {
+    layers: Array.from({ length: config.num_hidden_layers }, (_, index) => {
       const layer = `model.layers.${index}`;
+      const [attention, mlp] = [`${layer}.self_attn`, `${layer}.mlp`];
+      const norm = (place: NormPlace) => (names[place] === undefined ? null : weight(`${layer}.${names[place]}`));
       return {
-        attentionNorm: weight(`${layer}.input_layernorm`),
-        qkv: new Linear(weight(`${layer}.self_attn.q_proj`, `${layer}.self_attn.v_proj`)),
-        output: new Linear(weight(`${layer}.self_attn.o_proj`)),
-        mlpNorm: weight(`${layer}.post_attention_layernorm`),
-        gateUp: new Linear(weight(`${layer}.mlp.gate_proj`, `${layer}.mlp.up_proj`)),
-        down: new Linear(weight(`${layer}.mlp.down_proj`)),
+        norms: {
+          attention: norm("attention"),
+          afterAttention: norm("afterAttention"),
+          mlp: norm("mlp"),
+          afterMlp: norm("afterMlp"),
+        },
+        qkv: linear(biases.qkv, `${attention}.q_proj`, `${attention}.v_proj`),
+        qkNorm: qkNorm && { q: weight(`${attention}.q_norm`), k: weight(`${attention}.k_norm`) },
+        output: linear(biases.output, `${attention}.o_proj`),
+        gateUp: linear(biases.mlp, `${mlp}.gate_proj`, `${mlp}.up_proj`),
+        down: linear(biases.mlp, `${mlp}.down_proj`),
       };
     }),
     norm: weight("model.norm"),
-    head: new Linear(parameters.config.tie_word_embeddings ? embedding : weight("lm_head")),
+    head: new Linear(config.tie_word_embeddings ? embedding : weight("lm_head")),
   };
 }

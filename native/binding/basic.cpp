@@ -31,10 +31,11 @@ void normal(Call& call) {
 void rotary_table(Call& call) {
   const Argument table = call.tensor("table", 3);
   const Argument frequencies = call.vector("inverseFrequencies");
+  const double scale = call.number("scale", -kMax, kMax);
   call.dtype(table, {DType::f32});
   call.dtype(frequencies, {DType::f32});
   call.shape(table, {table.dim(0), frequencies.dim(0), 2});
-  call.run([=](Kernels& k) { k.rotary_table(table.view, frequencies.view); });
+  call.run([=](Kernels& k) { k.rotary_table(table.view, frequencies.view, float(scale)); });
 }
 
 void matmul(Call& call) {

@@ -39,7 +39,7 @@ void rotate(const View& x, const View& table, int64_t offset, bool inverse) {
 
 }  // namespace
 
-void CpuKernels::rotary_table(const View& table, const View& inverse_frequencies) {
+void CpuKernels::rotary_table(const View& table, const View& inverse_frequencies, float scale) {
   const int64_t half = inverse_frequencies.size();
   const float* frequencies = inverse_frequencies.as<float>();
   float* out = table.as<float>();
@@ -47,8 +47,8 @@ void CpuKernels::rotary_table(const View& table, const View& inverse_frequencies
     for (int64_t i = 0; i < half; ++i) {
       // The product is rounded to f32 first, as in Hugging Face's code, with which checkpoints were trained.
       const float angle = float(t) * frequencies[i];
-      out[(t * half + i) * 2] = std::cos(angle);
-      out[(t * half + i) * 2 + 1] = std::sin(angle);
+      out[(t * half + i) * 2] = scale * std::cos(angle);
+      out[(t * half + i) * 2 + 1] = scale * std::sin(angle);
     }
   });
 }

@@ -10,12 +10,12 @@ namespace {
 constexpr int kThreads = 256;
 
 __global__ void __launch_bounds__(kThreads)
-    rotary_table_kernel(float* table, const float* inverse_frequencies, int64_t size, int half) {
+    rotary_table_kernel(float* table, const float* inverse_frequencies, float scale, int64_t size, int half) {
   const int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= size) return;
   const float angle = float(i / half) * inverse_frequencies[i % half];
-  table[2 * i] = cosf(angle);
-  table[2 * i + 1] = sinf(angle);
+  table[2 * i] = scale * cosf(angle);
+  table[2 * i + 1] = scale * sinf(angle);
 }
 
 struct RotaryShape {
@@ -69,10 +69,10 @@ void rotary(const Device& device, const View& x, const View& table, int64_t offs
 
 }  // namespace
 
-void CudaKernels::rotary_table(const View& table, const View& inverse_frequencies) {
+void CudaKernels::rotary_table(const View& table, const View& inverse_frequencies, float scale) {
   const int64_t size = table.size() / 2;
   const Launch at{blocks_for(size, kThreads), kThreads, 0, device_.stream};
-  launch<rotary_table_kernel>("rotary_table", at, table.as<float>(), inverse_frequencies.as<float>(), size,
+  launch<rotary_table_kernel>("rotary_table", at, table.as<float>(), inverse_frequencies.as<float>(), scale, size,
                               int(inverse_frequencies.size()));
 }
 

@@ -19,6 +19,7 @@ function problemsOf(json: unknown): readonly string[] {
 describe("parseLlamaConfig", () => {
   it("has the defaults of transformers", () => {
     expect(parseLlamaConfig({}, "config.json")).toEqual({
+      model_type: "llama",
       vocab_size: 32000,
       hidden_size: 4096,
       intermediate_size: 11008,
@@ -35,6 +36,8 @@ describe("parseLlamaConfig", () => {
       bos_token_id: 1,
       eos_token_id: 2,
       pad_token_id: null,
+      attention_bias: false,
+      mlp_bias: false,
     });
   });
 

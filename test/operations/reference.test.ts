@@ -88,10 +88,10 @@ describe("the float64 backward equals central differences of the forward:", () =
     );
   });
 
-  it("SwiGLU", () => {
+  it.each(["SwiGLU", "GeGLU"] as const)("%s", (unit) => {
     const [gateUp, dout] = [normals(3 * 10, 12), normals(3 * 5, 13)];
-    const forward = (p: Float64Array): Float64Array => reference.swiglu(p, 3);
-    expectGradient(reference.swigluBackward(dout, gateUp, 3), numericalGradient(forward, gateUp, dout));
+    const forward = (p: Float64Array): Float64Array => reference.glu(unit, p, 3);
+    expectGradient(reference.gluBackward(unit, dout, gateUp, 3), numericalGradient(forward, gateUp, dout));
   });
 
   it("cross-entropy with repeated, ignored and missing labels", () => {

@@ -17,7 +17,7 @@ describe.each(backends)("rotaryTable on %s", (backend) => {
   ])("%i positions of head dimension %i", async (positions, headDim) => {
     const memory = new Memory(open(backend), { guard: 61 });
     const table = memory.output("f32", [positions, headDim / 2, 2]);
-    native.rotaryTable(table, memory.input("f32", [headDim / 2], frequencies(headDim)));
+    native.rotaryTable(table, memory.input("f32", [headDim / 2], frequencies(headDim)), 1);
     // The angle is a product in f32 or wider, so its error grows with the position.
     const got = await values(table);
     const expected = rotaryTable(frequencies(headDim), positions);
@@ -26,11 +26,20 @@ describe.each(backends)("rotaryTable on %s", (backend) => {
     await memory.verify();
   });
 
+  it("is multiplied by a scale", async () => {
+    const memory = new Memory(open(backend));
+    const table = memory.output("f32", [31, 16, 2]);
+    native.rotaryTable(table, memory.input("f32", [16], frequencies(32)), 1.25);
+    const expected = rotaryTable(frequencies(32), 31).map((x) => 1.25 * x);
+    expectClose(await values(table), expected);
+    await memory.verify();
+  });
+
   it("stays accurate at far positions", async () => {
     const positions = cases(backend, [8192], [512])[0]!;
     const memory = new Memory(open(backend));
     const table = memory.output("f32", [positions, 16, 2]);
-    native.rotaryTable(table, memory.input("f32", [16], frequencies(32)));
+    native.rotaryTable(table, memory.input("f32", [16], frequencies(32)), 1);
     const expected = rotaryTable(frequencies(32), positions).slice(-32);
     const last = (await values(table)).slice(-32);
     expect(Math.max(...last.map((x, i) => Math.abs(x - expected[i]!)))).toBeLessThanOrEqual(positions * 2 ** -24);

@@ -45,7 +45,7 @@ export function operations(device: Device): Operation[] {
     ["fill", [tensor("out", [N, C]), number("value", 1, true)]],
     ["copy", [tensor("out", [N, C], "f32", true), tensor("source", [N, C], "f32", true)]],
     ["normal", [tensor("out", [N, C]), number("std"), whole("seed"), whole("offset")]],
-    ["rotaryTable", [tensor("table", [T, D / 2, 2]), tensor("inverseFrequencies", [D / 2])]],
+    ["rotaryTable", [tensor("table", [T, D / 2, 2]), tensor("inverseFrequencies", [D / 2]), number("scale", 1, true)]],
     [
       "matmul",
       [

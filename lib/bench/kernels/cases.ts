@@ -111,7 +111,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
         const frequencies = tensors.empty("f32", [D / 2]);
         frequencies.write(Float32Array.from({ length: D / 2 }, (_, i) => 10000 ** ((-2 * i) / D)));
         const table = tensors.empty("f32", [T, D / 2, 2]);
-        native.rotaryTable(table, frequencies);
+        native.rotaryTable(table, frequencies, 1);
         return { call: () => native.rotary(qk, table, 0, false) };
       },
     };

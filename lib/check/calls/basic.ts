@@ -80,7 +80,7 @@ function rotaryTable(T: number, D: number): Call {
       const frequencies = memory.values(Array.from({ length: D / 2 }, (_, i) => 10_000 ** ((-2 * i) / D)));
       // An angle of up to T, rounded to f32, is off by up to T units.
       const table = memory.output("table", "f32", [T, D / 2, 2], { f32: 16 + T, factors: false });
-      native.rotaryTable(table, frequencies);
+      native.rotaryTable(table, frequencies, 1.25);
     },
   };
 }

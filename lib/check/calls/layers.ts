@@ -220,7 +220,7 @@ function attentionBackward(dt: ComputeDType, shape: AttentionShape, turnBack: bo
 /** cos and sin of angles up to T, the same on every device. */
 async function turnsOf(memory: CallMemory, T: number, D: number): Promise<Tensor> {
   const table = memory.workspace("f32", T * D).reshape([T, D / 2, 2]);
-  native.rotaryTable(table, memory.values(Array.from({ length: D / 2 }, (_, i) => 1 / (i + 1))));
+  native.rotaryTable(table, memory.values(Array.from({ length: D / 2 }, (_, i) => 1 / (i + 1))), 1);
   await memory.alike(table);
   return table;
 }
