@@ -89,7 +89,8 @@ void rotary(Call& call) {
   const int64_t offset = call.whole_number("offset", 0, kMaxElements);
   const bool inverse = call.boolean("inverse");
   call.dtype(x, kFloats);
-  call.require(x.dim(3) % 2 == 0, x, "an even head dimension");
+  call.require(x.dim(3) % 2 == 0 && x.dim(3) <= kMaxHeadDim, x,
+               "an even head dimension up to " + std::to_string(kMaxHeadDim));
   check_rotary_table(call, table, x.dim(1) + offset, x.dim(3));
   call.run([=](Kernels& k) { k.rotary(x.view, table.view, offset, inverse); });
 }

@@ -152,8 +152,8 @@ void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int
   const Product<Word> qk{s.scores, kTile, s.q, words, tile.k_columns, kTile, words};
   const Product<Word> dout_v{s.dp, kTile, s.dout, words, tile.v_columns, kTile, words};
   for (int i = 0; i < queries; i += kRowBlock) {
-    multiply<Onto::zero>(qk, i, kRowBlock, 0, round_up(seen_by(i), kRegLanes));
-    multiply<Onto::zero>(dout_v, i, kRowBlock, 0, round_up(seen_by(i), kRegLanes));
+    multiply_in_parts(qk, i, kRowBlock, 0, round_up(seen_by(i), kRegLanes));
+    multiply_in_parts(dout_v, i, kRowBlock, 0, round_up(seen_by(i), kRegLanes));
   }
   if (masked)
     softmax_backward<true>(s, queries, keys, offset, scale);

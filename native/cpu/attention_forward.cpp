@@ -84,7 +84,7 @@ void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int 
   const Product<Word> qk{s.scores, kTile, s.k, words, tile.q, kTile, words};
   for (int j = 0; j < keys; j += kRowBlock) {
     const int64_t hidden = std::clamp<int64_t>(j - offset, 0, queries);
-    multiply<Onto::zero>(qk, j, kRowBlock, int(hidden) / kRegLanes * kRegLanes, queries);
+    multiply_in_parts(qk, j, kRowBlock, int(hidden) / kRegLanes * kRegLanes, queries);
   }
   if (masked) mask_scores(s.scores, keys, queries, offset);
   softmax_step(s, tile, keys, queries, scale);

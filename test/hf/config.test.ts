@@ -124,10 +124,14 @@ describe("parseLlamaConfig", () => {
   it.each<[string, object, string]>([
     [
       "a head dimension without kernels",
-      { num_attention_heads: 4 },
-      "expected one of 32, 48, 64, 80, 96, 128 but received 16 (hidden_size 64 /",
+      { hidden_size: 96, num_attention_heads: 4 },
+      "expected one of 16, 32, 48, 64, 80, 96, 128, 256 but received 24 (hidden_size 96 /",
     ],
-    ["one given outright", { head_dim: 40 }, "head_dim: expected one of 32, 48, 64, 80, 96, 128 but received 40"],
+    [
+      "one given outright",
+      { head_dim: 40 },
+      "head_dim: expected one of 16, 32, 48, 64, 80, 96, 128, 256 but received 40",
+    ],
     ["a stretch by nothing", { rope_scaling: { rope_type: "linear" } }, "rope_scaling.factor: expected a positive"],
     ["a part of each head rotated", { partial_rotary_factor: 0.5 }, "partial_rotary_factor: expected 1, the only one"],
     [

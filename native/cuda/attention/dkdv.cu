@@ -7,7 +7,8 @@
 // warps share 32 keys:
 //   the first   p = exp(scale k q^T - lse),   dv += p dout
 //   the second  ds = p * (v dout^T - delta),  dk += ds q
-// and p goes from the first to the second through shared memory, in f32, so that the bits are those of one warp.
+// and p goes from the first to the second through shared memory, in f32, so that the bits are those of one warp. (At
+// D = 256 two warps share 16 keys, whose sums fill their registers.)
 #include "../cuda_kernels.h"
 #include "../launch.cuh"
 #include "../shared.cuh"
@@ -157,7 +158,7 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
     // The same instructions for both warps: only the tiles that they read differ.
     const bool sums_dv = warp < kOwners;
     float4* const sent = reinterpret_cast<float4*>(stages + 2 * KeyGradient<D, Choice>::kStageBytes) +
-                         owner * kSlabs * kTile.queries * 4;
+                         owner * kSlabs * kTile.queries * 4 / kTile.sends;
     bf16* const own_rows = (sums_dv ? k_tile : v_tile) + warp_row * D;
     const auto own = Fragments<D>::down(own_rows);
     Accumulator<kSlabs, D> sum;
@@ -170,17 +171,25 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
         start_at_minus_delta(x, now.delta);
       }
       add_product_of_rows(x, own, Fragments<D>::across(sums_dv ? now.q : now.dout));
-      if (sums_dv) {
-        exponentiate(x, now.lse, scale, last);
-        each_quad(x, [&](float (&quad)[4], int i) { sent[i * 32 + lane] = {quad[0], quad[1], quad[2], quad[3]}; });
-      }
-      // p has been sent. It is read before the next step's __syncthreads, after which the next is sent.
-      named_barrier(1 + owner, 64);
-      if (!sums_dv) {
-        each_quad(x, [&](float (&quad)[4], int i) {
-          const float4 p = sent[i * 32 + lane];
-          quad[0] *= p.x, quad[1] *= p.y, quad[2] *= p.z, quad[3] *= p.w;
-        });
+      if (sums_dv) exponentiate(x, now.lse, scale, last);
+      constexpr int kQuads = kSlabs * kTile.queries / 8 / kTile.sends;
+#pragma unroll
+      for (int part = 0; part < kTile.sends; ++part) {
+        if (part > 0) named_barrier(1 + owner, 64);  // the part before has been read
+        if (sums_dv) {
+          each_quad(x, [&](float (&quad)[4], int i) {
+            if (i / kQuads == part) sent[i % kQuads * 32 + lane] = {quad[0], quad[1], quad[2], quad[3]};
+          });
+        }
+        // It has been sent. The last is read before the next step's __syncthreads, after which the next is sent.
+        named_barrier(1 + owner, 64);
+        if (!sums_dv) {
+          each_quad(x, [&](float (&quad)[4], int i) {
+            if (i / kQuads != part) return;
+            const float4 p = sent[i % kQuads * 32 + lane];
+            quad[0] *= p.x, quad[1] *= p.y, quad[2] *= p.z, quad[3] *= p.w;
+          });
+        }
       }
       add_product<D>(sum, x, Fragments<D>::down(sums_dv ? now.dout : now.q));
     });

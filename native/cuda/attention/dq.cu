@@ -1,5 +1,6 @@
 // Causal attention, backward: dQ on tensor cores; backward.cu has the formulas. One block keeps a tile of queries of a
-// head and loops over the keys that they see.
+// head and loops over the keys that they see. At D = 256 the tiles of q and dout would fill the shared memory: dout
+// passes through that of q into registers.
 #include "../cuda_kernels.h"
 #include "../launch.cuh"
 #include "../shared.cuh"
@@ -42,7 +43,7 @@ __global__ void __launch_bounds__(QueryGradient<D, Choice>::kThreads)
   const int key_tiles = (seen_keys + kTile.keys - 1) / kTile.keys;
 
   bf16* const q_tile = shared_memory<bf16>();
-  bf16* const dout_tile = q_tile + kTile.rows * D;
+  bf16* const dout_tile = kTile.holds_dout ? q_tile : q_tile + kTile.rows * D;
   bf16* const stages = dout_tile + kTile.rows * D;
   const auto start = [&](int tile) {
     bf16* const k_tile = stages + tile % 2 * QueryGradient<D, Choice>::kStage;
@@ -68,9 +69,17 @@ __global__ void __launch_bounds__(QueryGradient<D, Choice>::kThreads)
   Accumulator<kSlabs, D> dq_sum;
   clear(dq_sum);
 
+  HeldRows<D, kSlabs> dout_rows;
   if (key_tiles > 0) {
-    start_tile<D, kTile.rows, kThreads>(q_tile, q.at(batch, head, first_row), int(q.row_stride), rows);
     start_tile<D, kTile.rows, kThreads>(dout_tile, dout.at(batch, head, first_row), int(dout.row_stride), rows);
+    if constexpr (kTile.holds_dout) {
+      cp_async_commit();
+      cp_async_wait<0>();
+      __syncthreads();
+      read_rows<D>(dout_rows, dout_fragments);
+      __syncthreads();
+    }
+    start_tile<D, kTile.rows, kThreads>(q_tile, q.at(batch, head, first_row), int(q.row_stride), rows);
     start(0);
     cp_async_commit();
   }
@@ -89,7 +98,11 @@ __global__ void __launch_bounds__(QueryGradient<D, Choice>::kThreads)
     if (last < kTile.keys - 1) mask_after(p, last);
     each_element(p, [&](float& x, int slab, int half, int) { x = exp2_approx(x * scale - lse[slab][half]); });
     each_element(ds, [&](float& x, int slab, int half, int) { x = -delta[slab][half]; });
-    add_product_of_rows(ds, dout_fragments, Fragments<D>::across(k_tile + kTile.keys * D));
+    const auto v_fragments = Fragments<D>::across(k_tile + kTile.keys * D);
+    if constexpr (kTile.holds_dout)
+      add_product_of_rows<D>(ds, dout_rows, v_fragments);
+    else
+      add_product_of_rows(ds, dout_fragments, v_fragments);
     multiply(ds, p);
     add_product<D>(dq_sum, ds, Fragments<D>::down(k_tile));
   }

@@ -20,11 +20,11 @@ struct Forward {
   static constexpr int kSlabs = slabs(kTile.rows, kTile.warps);
   static constexpr size_t kSharedBytes = kTile.shared_bytes(D);
   // Blocks of a multiprocessor that registers are kept for. On 8.x three fit up to D = 64 without a spill; on 9.0 the
-  // compiler needs more registers at D = 64, and two.
+  // compiler needs more registers at D = 64, and two. A block of eight warps has all registers.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  static constexpr int kBlocks = D < 64 ? 3 : 2;
+  static constexpr int kBlocks = kTile.warps == 8 ? 1 : D < 64 ? 3 : 2;
 #else
-  static constexpr int kBlocks = D <= 64 ? 3 : 2;
+  static constexpr int kBlocks = kTile.warps == 8 ? 1 : D <= 64 ? 3 : 2;
 #endif
   static_assert(kSharedBytes <= most_shared_bytes(Choice));
 };
