@@ -283,7 +283,16 @@ export function rmsNormBackward(
 ): void;
 export function rmsNormBackwardWorkspace(device: Device, rows: number, cols: number): number;
 export function rotary(x: Tensor, table: Tensor, offset: number, inverse: boolean): void;
-export function attentionForward(out: Tensor, lse: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: number): void;
+/** `window`: how many keys a query sees, up to its own; 0: all. */
+export function attentionForward(
+  out: Tensor,
+  lse: Tensor,
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  scale: number,
+  window: number,
+): void;
 export function attentionBackward(
   dq: Tensor,
   dk: Tensor,
@@ -297,6 +306,7 @@ export function attentionBackward(
   workspace: Tensor,
   rotaryTable: Tensor | null,
   scale: number,
+  window: number,
 ): void;
 export function attentionBackwardWorkspace(
   device: Device,

@@ -85,7 +85,7 @@ export class Attention {
     this.weights.qkv.forward(this.buffers.qkv, this.x);
     this.context.rotary.forward(qk, past);
     const seen = this.cache === null ? { k, v } : this.cache.append(k, v, past);
-    native.attentionForward(this.#attended, this.#lse, q, seen.k, seen.v, this.#scale);
+    native.attentionForward(this.#attended, this.#lse, q, seen.k, seen.v, this.#scale, 0);
   }
 
   /**
@@ -111,6 +111,7 @@ export class Attention {
       attentionWorkspace,
       this.context.rotary.table,
       this.#scale,
+      0,
     );
     this.weights.qkv.backward(dx, dqkv, this.x, accumulate);
   }

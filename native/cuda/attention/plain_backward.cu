@@ -26,8 +26,8 @@ __device__ __forceinline__ void recompute(const PlainTile& p_tile, const PlainTi
     const int row = thread_y() + r * kPlainSide;
 #pragma unroll
     for (int c = 0; c < Rows; ++c) {
-      const int column = thread_x() + c * kPlainSide;
-      const float probability = column <= row + offset ? expf(p[r][c] * shape.scale - lse[row]) : 0;
+      const int column = thread_x() + c * kPlainSide, back = row + offset - column;
+      const float probability = back >= 0 && back < shape.window ? expf(p[r][c] * shape.scale - lse[row]) : 0;
       p_tile.at(row, column) = probability;
       ds_tile.at(row, column) = probability * ds[r][c];
     }
@@ -45,7 +45,7 @@ __global__ void __launch_bounds__(kPlainThreads, 4)
   const int dim = shape.head_dim, first_row = (order.last_tile() - block.tile) * kTile;
   const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kTile, shape.queries - first_row);
-  const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
+  const int seen_keys = shape.end_key(first_row + rows);
   const PlainTile q_tile = tile_at<Rows>(0, dim), dout_tile = tile_at<Rows>(1, dim);
   const PlainTile k_tile = tile_at<Rows>(2, dim), v_tile = tile_at<Rows>(3, dim);
   const PlainTile p_tile = scores_at<Rows>(4, 0, dim), ds_tile = scores_at<Rows>(4, 1, dim);
@@ -54,7 +54,7 @@ __global__ void __launch_bounds__(kPlainThreads, 4)
   read_tile<Rows>(dout_tile, dout, batch, head, first_row, rows, dim);
   Sums<Rows> sum;
   clear<Rows>(sum);
-  for (int first_key = 0; first_key < seen_keys; first_key += kTile) {
+  for (int first_key = shape.first_key(first_row) / kTile * kTile; first_key < seen_keys; first_key += kTile) {
     __syncthreads();
     read_tile<Rows>(k_tile, k, batch, kv_head, first_key, shape.keys - first_key, dim);
     read_tile<Rows>(v_tile, v, batch, kv_head, first_key, shape.keys - first_key, dim);
@@ -89,9 +89,10 @@ __global__ void __launch_bounds__(kPlainThreads, 4)
   Sums<Rows> dk_sum, dv_sum;
   clear<Rows>(dk_sum);
   clear<Rows>(dv_sum);
-  const int first_query = max(0, first_key - shape.offset()) / kTile * kTile;
+  const int first_query = shape.first_query(first_key) / kTile * kTile;
+  const int end_query = shape.end_query(first_key + keys);
   for (int head = kv_head * shape.group(); head < (kv_head + 1) * shape.group(); ++head) {
-    for (int row = first_query; row < shape.queries; row += kTile) {
+    for (int row = first_query; row < end_query; row += kTile) {
       __syncthreads();
       read_tile<Rows>(q_tile, q, batch, head, row, shape.queries - row, dim);
       read_tile<Rows>(dout_tile, dout, batch, head, row, shape.queries - row, dim);

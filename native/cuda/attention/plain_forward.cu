@@ -18,7 +18,7 @@ __global__ void __launch_bounds__(kPlainThreads)
   const int dim = shape.head_dim, first_row = (order.last_tile() - block.tile) * kTile;
   const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kTile, shape.queries - first_row);
-  const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
+  const int seen_keys = shape.end_key(first_row + rows);
   const PlainTile q_tile = tile_at<Rows>(0, dim), k_tile = tile_at<Rows>(1, dim), v_tile = tile_at<Rows>(2, dim);
   const PlainTile p_tile = scores_at<Rows>(3, 0, dim);
   read_tile<Rows>(q_tile, q, batch, head, first_row, rows, dim);
@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kPlainThreads)
   }
   Sums<Rows> sum;
   clear<Rows>(sum);
-  for (int first_key = 0; first_key < seen_keys; first_key += kTile) {
+  for (int first_key = shape.first_key(first_row) / kTile * kTile; first_key < seen_keys; first_key += kTile) {
     __syncthreads();
     read_tile<Rows>(k_tile, k, batch, kv_head, first_key, shape.keys - first_key, dim);
     read_tile<Rows>(v_tile, v, batch, kv_head, first_key, shape.keys - first_key, dim);
@@ -42,7 +42,7 @@ __global__ void __launch_bounds__(kPlainThreads)
       float most = largest[r];
       for (int c = 0; c < Rows; ++c) {
         const int column = thread_x() + c * kPlainSide;
-        scores[r][c] = column <= last ? scores[r][c] * shape.scale : -INFINITY;
+        scores[r][c] = column <= last && column > last - shape.window ? scores[r][c] * shape.scale : -INFINITY;
         most = fmaxf(most, scores[r][c]);
       }
       most = across_row(most, [](float a, float b) { return fmaxf(a, b); });
