@@ -324,7 +324,16 @@ export function qkNormBackwardWorkspace(device: Device, positions: number, heads
 export function biasForward(x: Tensor, bias: Tensor): void;
 export function biasBackward(dbias: Tensor, dout: Tensor, workspace: Tensor): void;
 export function biasBackwardWorkspace(device: Device, rows: number, cols: number): number;
-export function attentionForward(out: Tensor, lse: Tensor, q: Tensor, k: Tensor, v: Tensor, scale: number): void;
+/** `window`: how many keys a query sees, up to its own; 0: all. */
+export function attentionForward(
+  out: Tensor,
+  lse: Tensor,
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  scale: number,
+  window: number,
+): void;
 export function attentionBackward(
   dq: Tensor,
   dk: Tensor,
@@ -338,6 +347,7 @@ export function attentionBackward(
   workspace: Tensor,
   rotaryTable: Tensor | null,
   scale: number,
+  window: number,
 ): void;
 export function attentionBackwardWorkspace(
   device: Device,

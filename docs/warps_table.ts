@@ -1,6 +1,7 @@
 /** The table of attention's warps in docs/cuda.md: `npm run docs` writes it. */
 import { readFileSync } from "node:fs";
 import { parseWarps } from "../bench/occupancy/occupancy.js";
+import { limits } from "../lib/limits.js";
 
 /**
  * Warps of a multiprocessor with the first tiles, the same for every GPU and on `mma.sync` alone, by head dimension:
@@ -16,7 +17,7 @@ const titles: Readonly<Record<string, string>> = { forward: "forward", dkdv: "dK
 const columns = [["8.0"], ["8.6", "8.9"], ["9.0"]] as const;
 
 /** Warps of a kernel on a capability, by the report of `npm run check:cuda`; the kernel is the one that runs there. */
-function warpsNow(warps: ReadonlyMap<string, number>, kernel: string, headDim: string, capability: string): number {
+function warpsNow(warps: ReadonlyMap<string, number>, kernel: string, headDim: number, capability: string): number {
   const pattern = new RegExp(
     `^attention_${kernel}_(wgmma_)?kernel<${headDim}[,>].* ${capability.replace(".", "\\.")}$`,
   );
@@ -30,10 +31,11 @@ export function withWarps(page: string): string {
   const report = readFileSync(new URL("../bench/results/ptxas-cuda-13.0.txt", import.meta.url), "utf8");
   const warps = parseWarps(report);
   const rows = Object.entries(before).flatMap(([kernel, dims]) =>
-    Object.entries(dims).map(([headDim, was]) => {
+    limits.headDims.map((headDim) => {
+      const was = dims[headDim];
       const cells = columns.map((capabilities, column) => {
         const now = new Set(capabilities.map((capability) => warpsNow(warps, kernel, headDim, capability)));
-        return `${was[column]} → ${[...now].join(" / ")}`;
+        return `${was === undefined ? "" : `${was[column]} → `}${[...now].join(" / ")}`;
       });
       return `| ${titles[kernel]} | ${headDim} | ${cells.join(" | ")} |`;
     }),

@@ -92,26 +92,30 @@ export namespace patchEmbedding {
 /**
  * Causal grouped-query attention that never stores its scores (FlashAttention, arXiv 2205.14135 and 2307.08691):
  * `out = softmax(scale * q k^T + mask) v`, query head h reading key head `floor(h / (H/G))`. The mask is aligned at
- * the end: query i sees keys j <= i + Tk - Tq. A query without visible keys gives zeros and an `lse` of -Infinity.
+ * the end: query i is at position p = i + Tk - Tq and sees keys j <= p, with a window only those with p - window < j. A
+ * query without visible keys gives zeros and an `lse` of -Infinity.
  *
  * @param q dt [B, Tq, H, D], D one of `limits.headDims` (lib/limits.ts)
  * @param k dt [B, Tk, G, D], G a divisor of H
  * @param v dt [B, Tk, G, D]
  * @param options.scale factor on the scores; default 1/sqrt(D)
+ * @param options.window how many keys a query sees, up to its own; default 0: all. What lies outside costs nothing
  * @returns `out` dt [B, Tq, H, D], and `lse` f32 [B, H, Tq], the log of the sum of the exponentials of a query's scores
  */
 export function flashAttention<D extends ComputeDType>(
   q: Tensor<D>,
   k: Tensor<D>,
   v: Tensor<D>,
-  options: { scale?: number } = {},
+  options: { scale?: number; window?: number } = {},
 ): { out: Tensor<D>; lse: Tensor<"f32"> } {
   const check = new Arguments("flashAttention");
   const { batch, queries, heads, headDim } = attentionSizes(check, q, k, v);
-  const scale = attentionScale(check, check.object("options", options).scale, headDim);
+  const given = check.object("options", options);
+  const scale = attentionScale(check, given.scale, headDim);
+  const window = attentionWindow(check, given.window);
   const out = new Tensor(q.device, q.dtype, q.shape);
   const lse = new Tensor(q.device, "f32", [batch, heads, queries]);
-  native.attentionForward(out, lse, q, k, v, scale);
+  native.attentionForward(out, lse, q, k, v, scale, window);
   return { out, lse };
 }
 
@@ -120,12 +124,20 @@ export namespace flashAttention {
    * The gradient of `flashAttention` with respect to its inputs; the scores are recomputed.
    *
    * @param dout dt [B, Tq, H, D], the gradient with respect to `out`
-   * @param saved the inputs and results of the forward, with the `scale` it was given
+   * @param saved the inputs and results of the forward, with the `scale` and `window` it was given
    * @returns gradients of the shapes of q, k and v
    */
   export function backward<D extends ComputeDType>(
     dout: Tensor<D>,
-    saved: { q: Tensor<D>; k: Tensor<D>; v: Tensor<D>; out: Tensor<D>; lse: Tensor<"f32">; scale?: number },
+    saved: {
+      q: Tensor<D>;
+      k: Tensor<D>;
+      v: Tensor<D>;
+      out: Tensor<D>;
+      lse: Tensor<"f32">;
+      scale?: number;
+      window?: number;
+    },
   ): { dq: Tensor<D>; dk: Tensor<D>; dv: Tensor<D> } {
     const check = new Arguments("flashAttention.backward");
     const { q, k, v, out, lse } = check.object("saved", saved);
@@ -135,10 +147,11 @@ export namespace flashAttention {
     check.tensor("out", out, results);
     check.tensor("lse", lse, { dtypes: ["f32"], shape: [batch, heads, queries] });
     const scale = attentionScale(check, saved.scale, headDim);
+    const window = attentionWindow(check, saved.window);
     const elements = native.attentionBackwardWorkspace(q.device, batch, queries, keys, heads, kvHeads, headDim);
     const workspace = new Tensor(q.device, "f32", [Math.max(elements, 1)]);
     const [dq, dk, dv] = [q, k, v].map((input) => new Tensor(input.device, input.dtype, input.shape));
-    native.attentionBackward(dq!, dk!, dv!, dout, q, k, v, out, lse, workspace, null, scale);
+    native.attentionBackward(dq!, dk!, dv!, dout, q, k, v, out, lse, workspace, null, scale, window);
     workspace.dispose();
     return { dq: dq!, dk: dk!, dv: dv! };
   }
@@ -172,6 +185,12 @@ function attentionSizes(check: Arguments, q: Tensor, k: Tensor, v: Tensor): Atte
 function attentionScale(check: Arguments, scale: number | undefined, headDim: number): number {
   if (scale === undefined) return 1 / Math.sqrt(headDim);
   return check.number("scale", scale, "a number from -1000000 to 1000000", (value) => Math.abs(value) <= 1e6);
+}
+
+function attentionWindow(check: Arguments, window: number | undefined): number {
+  if (window === undefined) return 0;
+  const valid = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= limits.maxElements;
+  return check.number("window", window, `a whole number from 0 to ${limits.maxElements}`, valid);
 }
 
 // ---- Cross-entropy --------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 import type { Limits } from "../binding.js";
 
 export const limits = {
-  headDims: [32, 48, 64, 80, 96, 128],
+  headDims: [16, 32, 48, 64, 80, 96, 128, 256],
   maxRank: 4,
   maxElements: 17_592_186_044_416,
   maxWholeNumber: 9_007_199_254_740_991,

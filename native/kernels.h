@@ -19,6 +19,7 @@
 // Every operation gives the same bits for the same inputs on the same device and thread count.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -39,6 +40,9 @@ struct AdamWHyper {
   float max_norm;  // gradients are scaled by min(1, max_norm / norm); 0: no clipping
 };
 constexpr int kAdamWHyperSize = sizeof(AdamWHyper) / sizeof(float);
+
+// The most keys that a query of attention sees, of `keys`; window 0: all.
+constexpr int64_t seen_at_most(int64_t window, int64_t keys) { return window == 0 ? keys : std::min(window, keys); }
 
 // How to draw the next token from a row of logits. The fields apply in this order, as in transformers.
 struct Sampling {
@@ -145,18 +149,20 @@ class Kernels {
   // ---- Attention ----------------------------------------------------------------------------------
 
   // Causal, grouped-query: out[B,Tq,H,D] = softmax(scale * q k^T + mask) v, where query head h reads key
-  // head h / (H/G). The mask is aligned at the end: query i sees keys j <= i + Tk - Tq (Tq == Tk is the
-  // usual triangle; Tq = 1 is a decoding step). A query that sees no key gives zeros and lse = -inf.
+  // head h / (H/G). The mask is aligned at the end: query i is at position p = i + Tk - Tq and sees keys j <= p
+  // (Tq == Tk is the usual triangle; Tq = 1 is a decoding step), with window > 0 only the last `window` of
+  // them, p - window < j <= p. A query that sees no key gives zeros and lse = -inf. What the mask hides from
+  // all queries of a tile takes no time.
   // q[B,Tq,H,D], k, v[B,Tk,G,D], out: dt, strided. lse[B,H,Tq] f32: log of the sum of exponentials.
   virtual void attention_forward(const View& out, const View& lse, const View& q, const View& k, const View& v,
-                                 float scale) = 0;
+                                 float scale, int64_t window) = 0;
 
   // dq, dk, dv, all dt and strided like q, k, v, from dout (like out). workspace f32. If rotary_table[>= Tk, D/2, 2]
   // f32 is given, dq and dk are then rotated back by it: the gradients of what `rotary` turned into q and k. Tq <= Tk,
   // and query i is at position i + Tk - Tq.
   virtual void attention_backward(const View& dq, const View& dk, const View& dv, const View& dout, const View& q,
                                   const View& k, const View& v, const View& out, const View& lse, const View& workspace,
-                                  const View& rotary_table, float scale) = 0;
+                                  const View& rotary_table, float scale, int64_t window) = 0;
   virtual int64_t attention_backward_workspace(int64_t batch, int64_t queries, int64_t keys, int64_t heads,
                                                int64_t kv_heads, int64_t head_dim) const = 0;
 

@@ -104,13 +104,13 @@ export class Attention {
   }
 
   #attend(past: number): void {
-    const { rotary, cache } = this.plan;
+    const { rotary, window, cache } = this.plan;
     const { v, qk } = this.#projected;
     this.weights.qkv.forward(this.buffers.qkv, this.x);
     if (this.#norm !== null) this.#norm.forward(rotary?.table ?? null, past);
     else rotary?.forward(qk, past);
     const seen = cache === null ? { k: this.#k, v } : cache.append(this.#k, v, past);
-    native.attentionForward(this.#attended, this.#lse, this.#q, seen.k, seen.v, this.#scale);
+    native.attentionForward(this.#attended, this.#lse, this.#q, seen.k, seen.v, this.#scale, window);
   }
 
   /**
@@ -135,6 +135,7 @@ export class Attention {
       attentionWorkspace,
       this.plan.rotary?.table ?? null,
       this.#scale,
+      this.plan.window,
     );
     this.#norm?.backward(dq, dk);
     this.weights.qkv.backward(dx, dqkv, this.x, adds, rowWorkspace);

@@ -112,7 +112,8 @@ void rotary(Call& call) {
   const int64_t offset = call.whole_number("offset", 0, kMaxElements);
   const bool inverse = call.boolean("inverse");
   call.dtype(x, kFloats);
-  call.require(x.dim(3) % 2 == 0, x, "an even head dimension");
+  call.require(x.dim(3) % 2 == 0 && x.dim(3) <= kMaxHeadDim, x,
+               "an even head dimension up to " + std::to_string(kMaxHeadDim));
   check_rotary_table(call, table, x.dim(1) + offset, x.dim(3));
   call.run([=](Kernels& k) { k.rotary(x.view, table.view, offset, inverse); });
 }
@@ -212,9 +213,11 @@ void attention_forward(Call& call) {
   const Argument out = call.strided("out", 4), lse = call.tensor("lse", 3);
   const Argument q = call.strided("q", 4), k = call.strided("k", 4), v = call.strided("v", 4);
   const double scale = call.number("scale", -1e6, 1e6);
+  const int64_t window = call.whole_number("window", 0, kMaxElements);
   check_attention(call, out, lse, q, k, v);
-  call.run(
-      [=](Kernels& kernels) { kernels.attention_forward(out.view, lse.view, q.view, k.view, v.view, float(scale)); });
+  call.run([=](Kernels& kernels) {
+    kernels.attention_forward(out.view, lse.view, q.view, k.view, v.view, float(scale), window);
+  });
 }
 
 void attention_backward(Call& call) {
@@ -224,6 +227,7 @@ void attention_backward(Call& call) {
   const Argument out = call.strided("out", 4), lse = call.tensor("lse", 3), workspace = call.vector("workspace");
   const Argument rotary_table = call.optional("rotaryTable", 3);
   const double scale = call.number("scale", -1e6, 1e6);
+  const int64_t window = call.whole_number("window", 0, kMaxElements);
   check_attention(call, out, lse, q, k, v);
   for (const Argument& other : {dq, dk, dv, dout}) call.same_dtype(other, q);
   for (const Argument& other : {dq, dout}) call.shape(other, {q.dim(0), q.dim(1), q.dim(2), q.dim(3)});
@@ -238,7 +242,7 @@ void attention_backward(Call& call) {
   }
   call.run([=](Kernels& kernels) {
     kernels.attention_backward(dq.view, dk.view, dv.view, dout.view, q.view, k.view, v.view, out.view, lse.view,
-                               workspace.view, rotary_table.view, float(scale));
+                               workspace.view, rotary_table.view, float(scale), window);
   });
 }
 

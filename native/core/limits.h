@@ -10,7 +10,7 @@
 namespace nextpatch {
 
 // The head dimensions of attention, ascending.
-using HeadDims = std::integer_sequence<int, 32, 48, 64, 80, 96, 128>;
+using HeadDims = std::integer_sequence<int, 16, 32, 48, 64, 80, 96, 128, 256>;
 
 template <int... Dims>
 constexpr bool is_one_of(std::integer_sequence<int, Dims...>, int64_t value) {

@@ -112,9 +112,9 @@ void pack_queries(Scratch<Word>& s, const Rows<T>& q, const Rows<T>& dout, const
   }
 }
 
-// P and dS from scores and dP, over keys [0, keys). With `masked`, query i sees the keys j <= i + offset.
+// P and dS from scores and dP, over keys [0, keys); what is hidden gives 0, with `masked`.
 template <bool masked, typename Word>
-void softmax_backward(Scratch<Word>& s, int queries, int keys, int64_t offset, float scale) {
+void softmax_backward(Scratch<Word>& s, int queries, int keys, const Mask& mask, float scale) {
   constexpr int k = kPerWord<Word>;
   Reg lane;
   for (int i = 0; i < kRegLanes; ++i) lane[i] = i;
@@ -127,9 +127,10 @@ void softmax_backward(Scratch<Word>& s, int queries, int keys, int64_t offset, f
         p[odd] = exp2(reg_load(s.scores + at) * scale - s.lse[i + odd]);
         ds[odd] = p[odd] * (reg_load(s.dp + at) - s.delta[i + odd]);
         if constexpr (masked) {
-          const float seen = float(std::clamp<int64_t>(i + odd + offset + 1 - j, 0, kRegLanes));
-          p[odd] = lane < seen ? p[odd] : Reg{};
-          ds[odd] = lane < seen ? ds[odd] : Reg{};
+          const float first = float(mask.first_key(i + odd, keys) - j), end = float(mask.end_key(i + odd, keys) - j);
+          const auto seen = (lane >= first) & (lane < end);
+          p[odd] = seen ? p[odd] : Reg{};
+          ds[odd] = seen ? ds[odd] : Reg{};
         }
         store_row(s.ds_rows + at / k, ds[odd]);
       }
@@ -140,35 +141,35 @@ void softmax_backward(Scratch<Word>& s, int queries, int keys, int64_t offset, f
 
 // Processes one tile of keys for the tile of queries in s.
 template <typename Word>
-void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int dim, int64_t offset, float scale) {
+void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int dim, const Mask& mask, float scale) {
   constexpr int k = kPerWord<Word>;
-  queries = round_up(queries, kRowBlock);
   keys = round_up(keys, kRegLanes);
+  const bool masked = mask.hides(queries, keys);
+  queries = round_up(queries, kRowBlock);
   const int words = dim / k;
-  const bool masked = offset < keys - 1;
-  // The keys visible to at least one query of the block of rows that starts at i.
-  const auto seen_by = [&](int i) { return int(std::clamp<int64_t>(i + kRowBlock + offset, 0, keys)); };
+  // At least one query of the block of rows that starts at i sees the keys [first_of(i), end_of(i)), or none does.
+  const auto first_of = [&](int i) { return mask.first_key(i, keys); };
+  const auto end_of = [&](int i) { return mask.end_key(i + kRowBlock - 1, keys); };
 
   const Product<Word> qk{s.scores, kTile, s.q, words, tile.k_columns, kTile, words};
   const Product<Word> dout_v{s.dp, kTile, s.dout, words, tile.v_columns, kTile, words};
   for (int i = 0; i < queries; i += kRowBlock) {
-    multiply<Onto::zero>(qk, i, kRowBlock, 0, round_up(seen_by(i), kRegLanes));
-    multiply<Onto::zero>(dout_v, i, kRowBlock, 0, round_up(seen_by(i), kRegLanes));
+    const int first = round_down(first_of(i), kRegLanes), end = round_up(end_of(i), kRegLanes);
+    multiply_in_parts(qk, i, kRowBlock, first, end);
+    multiply_in_parts(dout_v, i, kRowBlock, first, end);
   }
   if (masked)
-    softmax_backward<true>(s, queries, keys, offset, scale);
+    softmax_backward<true>(s, queries, keys, mask, scale);
   else
-    softmax_backward<false>(s, queries, keys, offset, scale);
+    softmax_backward<false>(s, queries, keys, mask, scale);
 
-  // Under the mask, only later queries see the second half of the keys.
+  // Under the mask, fewer queries see each half of the keys.
   const int step = masked ? kTile / 2 : kTile;
   for (int j = 0; j < keys; j += step) {
-    const int begin = int(std::clamp<int64_t>(j - offset, 0, queries)) / 2 * 2;
-    const int end = std::min(j + step, keys), group = begin / k;
-    const Product<Word> dv{
-        tile.dv, kTile, s.dout_transposed + group, kTile / k, s.p + group * kTile, kTile, (queries - begin) / k};
-    const Product<Word> dk{
-        tile.dk, kTile, s.q_transposed + group, kTile / k, s.ds + group * kTile, kTile, (queries - begin) / k};
+    const int end = std::min(j + step, keys), first = round_down(mask.first_query(j, queries), 2);
+    const int group = first / k, groups = (round_up(mask.end_query(end - 1, queries), 2) - first) / k;
+    const Product<Word> dv{tile.dv, kTile, s.dout_transposed + group, kTile / k, s.p + group * kTile, kTile, groups};
+    const Product<Word> dk{tile.dk, kTile, s.q_transposed + group, kTile / k, s.ds + group * kTile, kTile, groups};
     multiply<Onto::sum>(dv, 0, dim, j, end);
     multiply<Onto::sum>(dk, 0, dim, j, end);
   }
@@ -177,7 +178,10 @@ void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int
   Product<Word> dq{s.dq, dim, ds_rows, kTile / k, tile.k_groups, dim, keys / k};
   if (!masked) return multiply<Onto::sum>(dq, 0, queries, 0, dim);
   for (int i = 0; i < queries; i += kRowBlock) {
-    dq.words = round_up(seen_by(i), 2) / k;
+    const int group = round_down(first_of(i), 2) / k;
+    dq.a = ds_rows + group;
+    dq.b = tile.k_groups + group * dim;
+    dq.words = round_up(end_of(i), 2) / k - group;
     multiply<Onto::sum>(dq, i, kRowBlock, 0, dim);
   }
 }
@@ -185,6 +189,7 @@ void attend(Scratch<Word>& s, const Keys<Word>& tile, int queries, int keys, int
 struct Arguments {
   const View &dq, &dk, &dv, &dout, &q, &k, &v, &out, &lse;
   float scale;
+  int64_t window;
 };
 
 // Writes dk and dv of key tile `tile` from their sums.
@@ -219,12 +224,12 @@ void backward_unit(const Shape& shape, const Arguments& x, int64_t b, int64_t g,
         prefetch_rows(rows, first + shape.shares() * kTile, shape.queries, dim);
       std::fill_n(s.dq, kTile * dim, 0.f);
       const int64_t seen = first + count + shape.offset();  // by the last query
-      for (int64_t key = 0; key < seen; key += kTile) {
+      for (int64_t key = first_seen_tile(first, shape.offset(), x.window); key < seen; key += kTile) {
         const int64_t at = key * words;
         const Keys<Word> tile{keys.k_columns + at, keys.v_columns + at, keys.k_groups + at, keys.dk + key * dim,
                               keys.dv + key * dim};
-        attend(s, tile, count, int(std::min<int64_t>(kTile, seen - key)), dim, first + shape.offset() - key,
-               x.scale * kLog2E);
+        attend(s, tile, count, int(std::min<int64_t>(kTile, seen - key)), dim,
+               Mask{first + shape.offset() - key, x.window}, x.scale * kLog2E);
       }
       for (int i = 0; i < count; ++i)
         for (int d = 0; d < dim; d += kLanes) store(dq.at(first + i) + d, load(s.dq + i * dim + d) * x.scale);
@@ -271,9 +276,9 @@ void backward(const Shape& shape, const Arguments& x, float* workspace, int thre
 
 void CpuKernels::attention_backward(const View& dq, const View& dk, const View& dv, const View& dout, const View& q,
                                     const View& k, const View& v, const View& out, const View& lse,
-                                    const View& workspace, const View& rotary_table, float scale) {
+                                    const View& workspace, const View& rotary_table, float scale, int64_t window) {
   const attention::Shape shape{q.dim(0), q.dim(1), k.dim(1), q.dim(2), k.dim(2), q.dim(3)};
-  const attention::Arguments x{dq, dk, dv, dout, q, k, v, out, lse, scale};
+  const attention::Arguments x{dq, dk, dv, dout, q, k, v, out, lse, scale, seen_at_most(window, k.dim(1))};
   if (q.dtype == DType::bf16)
     attention::backward<bf16>(shape, x, workspace.as<float>(), threads_);
   else

@@ -32,15 +32,19 @@ struct Scratch {
   float rescale[kTile];                          // exp2(old max - new max)
 };
 
-// scores[j][i] = -inf if key j is after the last one that query i sees, j > i + offset.
-void mask_scores(float* scores, int keys, int queries, int64_t offset) {
+// scores[j][i] = -inf if query i does not see key j.
+void mask_scores(float* scores, int keys, int queries, const Mask& mask) {
   Reg lane;
   for (int i = 0; i < kRegLanes; ++i) lane[i] = i;
   for (int j = 0; j < keys; ++j) {
-    const int hidden = int(std::clamp<int64_t>(j - offset, 0, queries));  // queries that do not see key j
-    for (int i = 0; i < hidden; i += kRegLanes) {
+    const int first = mask.first_query(j, queries), end = mask.end_query(j, queries);
+    for (int i = 0; i < first; i += kRegLanes) {
       float* const s = scores + j * kTile + i;
-      reg_store(s, lane + float(i) < float(hidden) ? reg_splat(-INFINITY) : reg_load(s));
+      reg_store(s, lane + float(i) < float(first) ? reg_splat(-INFINITY) : reg_load(s));
+    }
+    for (int i = round_down(end, kRegLanes); i < queries; i += kRegLanes) {
+      float* const s = scores + j * kTile + i;
+      reg_store(s, lane + float(i) < float(end) ? reg_load(s) : reg_splat(-INFINITY));
     }
   }
 }
@@ -73,29 +77,30 @@ void softmax_step(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries
   }
 }
 
-// Processes one tile of keys for one tile of queries; query i of the tile sees the tile's keys j <= i + offset.
+// Processes one tile of keys for one tile of queries.
 template <typename Word>
-void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int dim, int64_t offset, float scale) {
+void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int dim, const Mask& mask, float scale) {
   keys = round_up(keys, kRowBlock);
+  const bool masked = mask.hides(queries, keys);
   queries = round_up(queries, kRegLanes);
   const int words = dim / kPerWord<Word>;
-  const bool masked = offset < keys - 1;
 
   const Product<Word> qk{s.scores, kTile, s.k, words, tile.q, kTile, words};
   for (int j = 0; j < keys; j += kRowBlock) {
-    const int64_t hidden = std::clamp<int64_t>(j - offset, 0, queries);
-    multiply<Onto::zero>(qk, j, kRowBlock, int(hidden) / kRegLanes * kRegLanes, queries);
+    const int first = mask.first_query(j, queries), end = mask.end_query(j + kRowBlock - 1, queries);
+    multiply_in_parts(qk, j, kRowBlock, round_down(first, kRegLanes), round_up(end, kRegLanes));
   }
-  if (masked) mask_scores(s.scores, keys, queries, offset);
+  if (masked) mask_scores(s.scores, keys, queries, mask);
   softmax_step(s, tile, keys, queries, scale);
 
-  // Under the mask, the first half of the queries sees fewer keys.
+  // Under the mask, each half of the queries sees fewer keys.
   const int step = masked ? kTile / 2 : kTile;
   for (int i = 0; i < queries; i += step) {
     const int end = std::min(i + step, queries);
-    const int seen = int(std::clamp<int64_t>(end + offset, 0, keys));
-    const Product<Word> pv{tile.out, kTile, s.v, kTile / kPerWord<Word>, s.p, kTile, round_up(seen, 2) / kPerWord<Word>,
-                           s.rescale};
+    const int first = round_down(mask.first_key(i, keys), 2), seen = round_up(mask.end_key(end - 1, keys), 2);
+    const int group = first / kPerWord<Word>, groups = (seen - first) / kPerWord<Word>;
+    const Product<Word> pv{tile.out, kTile,  s.v + group, kTile / kPerWord<Word>, s.p + group * kTile,
+                           kTile,    groups, s.rescale};
     multiply<Onto::rescaled>(pv, 0, dim, i, end);
   }
 }
@@ -103,7 +108,7 @@ void attend(Scratch<Word>& s, QueryTile<Word>& tile, int keys, int queries, int 
 // The queries [begin, end) of one head, at most kBlockTiles tiles of them.
 template <typename T>
 void forward_block(const Rows<T>& out, float* lse, const Rows<T>& q, const Rows<T>& k, const Rows<T>& v, int64_t begin,
-                   int64_t end, int64_t offset, int dim, float scale) {
+                   int64_t end, int64_t offset, int64_t window, int dim, float scale) {
   using Word = typename Operand<T>::Word;
   Scratch<Word>& s = thread_scratch<Scratch<Word>>();
   const int words = dim / kPerWord<Word>, groups = kTile / kPerWord<Word>;
@@ -120,7 +125,7 @@ void forward_block(const Rows<T>& out, float* lse, const Rows<T>& q, const Rows<
   }
 
   const int64_t seen = end + offset;  // by the last query
-  for (int64_t key = 0; key < seen; key += kTile) {
+  for (int64_t key = first_seen_tile(begin, offset, window); key < seen; key += kTile) {
     const int keys = int(std::min<int64_t>(kTile, seen - key));
     pack_rows(s.rows, v.at(key), v.stride, keys, dim);
     group_rows(s.k, s.rows, dim);  // s.k is unused until the keys are packed
@@ -131,9 +136,9 @@ void forward_block(const Rows<T>& out, float* lse, const Rows<T>& q, const Rows<
     for (int t = 0; t < tiles; ++t) {
       const int64_t first = begin + t * kTile;
       const int64_t visible = first + queries_of(t) + offset - key;  // keys of this tile
-      if (visible <= 0) continue;
-      attend(s, s.tiles[t], int(std::min<int64_t>(keys, visible)), queries_of(t), dim, first + offset - key,
-             scale * kLog2E);
+      if (visible <= 0 || key < first_seen_tile(first, offset, window)) continue;
+      attend(s, s.tiles[t], int(std::min<int64_t>(keys, visible)), queries_of(t), dim,
+             Mask{first + offset - key, window}, scale * kLog2E);
     }
   }
 
@@ -151,7 +156,8 @@ void forward_block(const Rows<T>& out, float* lse, const Rows<T>& q, const Rows<
 }
 
 template <typename T>
-void forward(const View& out, const View& lse, const View& q, const View& k, const View& v, float scale, int threads) {
+void forward(const View& out, const View& lse, const View& q, const View& k, const View& v, float scale, int64_t window,
+             int threads) {
   const int64_t batch = q.dim(0), queries = q.dim(1), heads = q.dim(2), group = heads / k.dim(2);
   const int64_t offset = k.dim(1) - queries;
   const int64_t blocks = divide_up(queries, kBlockTiles * kTile);
@@ -162,8 +168,8 @@ void forward(const View& out, const View& lse, const View& q, const View& k, con
     const int64_t b = unit % (batch * heads) / heads, h = unit % heads;
     const int64_t begin = block * kBlockTiles * kTile;
     forward_block<T>({out, b, h}, lse.as<float>() + (b * heads + h) * queries, {q, b, h}, {k, b, h / group},
-                     {v, b, h / group}, begin, std::min(queries, begin + kBlockTiles * kTile), offset, int(q.dim(3)),
-                     scale);
+                     {v, b, h / group}, begin, std::min(queries, begin + kBlockTiles * kTile), offset, window,
+                     int(q.dim(3)), scale);
   }
 }
 
@@ -171,11 +177,12 @@ void forward(const View& out, const View& lse, const View& q, const View& k, con
 }  // namespace attention
 
 void CpuKernels::attention_forward(const View& out, const View& lse, const View& q, const View& k, const View& v,
-                                   float scale) {
+                                   float scale, int64_t window) {
+  window = seen_at_most(window, k.dim(1));
   if (q.dtype == DType::bf16)
-    attention::forward<bf16>(out, lse, q, k, v, scale, threads_);
+    attention::forward<bf16>(out, lse, q, k, v, scale, window, threads_);
   else
-    attention::forward<float>(out, lse, q, k, v, scale, threads_);
+    attention::forward<float>(out, lse, q, k, v, scale, window, threads_);
 }
 
 }  // namespace nextpatch::cpu

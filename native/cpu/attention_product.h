@@ -43,6 +43,7 @@ enum class Onto {
   zero,
   sum,       // c
   rescaled,  // c with its columns multiplied by `rescale`
+  apart,     // zero, and c is added at the end
 };
 
 // The matrices of c = a b: c[rows, cols] f32, a[rows, words], b[words, cols], row-major with row strides ld*.
@@ -69,7 +70,7 @@ inline void multiply_block(const Product<Word>& p, int row, int col) {
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 8
     for (int n = 0; n < N; ++n) {
-      if constexpr (onto == Onto::zero) {
+      if constexpr (onto == Onto::zero || onto == Onto::apart) {
         sum[m][n] = Reg{};
       } else {
         sum[m][n] = reg_load(c + m * p.ldc + n * kRegLanes);
@@ -85,7 +86,11 @@ inline void multiply_block(const Product<Word>& p, int row, int col) {
 #pragma GCC unroll 8
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 8
-    for (int n = 0; n < N; ++n) reg_store(c + m * p.ldc + n * kRegLanes, sum[m][n]);
+    for (int n = 0; n < N; ++n) {
+      float* const to = c + m * p.ldc + n * kRegLanes;
+      if constexpr (onto == Onto::apart) sum[m][n] += reg_load(to);
+      reg_store(to, sum[m][n]);
+    }
 }
 
 template <Onto onto, int M, int N, typename Word>
@@ -115,6 +120,22 @@ void multiply(const Product<Word>& p, int row, int rows, int col, int cols) {
       multiply_rows<onto, 8, 1>(p, row, rows, col);
       col += kRegLanes;
     }
+  }
+}
+
+// c[row .. row+rows, col .. cols) = a b for sums over the head dimension: every kPart words are summed separately. The
+// backward pass subtracts nearly equal numbers, which would expose the error of a longer chain.
+template <typename Word>
+void multiply_in_parts(Product<Word> p, int row, int rows, int col, int cols) {
+  constexpr int kPart = 128;
+  int left = p.words;
+  p.words = std::min(left, kPart);
+  multiply<Onto::zero>(p, row, rows, col, cols);
+  while ((left -= kPart) > 0) {
+    p.a += kPart;
+    p.b += kPart * p.ldb;
+    p.words = std::min(left, kPart);
+    multiply<Onto::apart>(p, row, rows, col, cols);
   }
 }
 

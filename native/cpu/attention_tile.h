@@ -19,6 +19,7 @@ constexpr float kLn2 = 0.693147180559945309f;
 
 inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int round_up(int a, int b) { return (a + b - 1) / b * b; }
+inline int round_down(int a, int b) { return a / b * b; }
 
 // The calling thread's S, made once. Not inlined, as then the address would be looked up at every use.
 template <typename S>
@@ -68,6 +69,29 @@ void transpose(Element* out, int64_t out_stride, const Element* in, int64_t in_s
 #pragma GCC unroll 16
       for (int i = 0; i < kRegLanes; ++i) std::memcpy(out + (c + i) * out_stride + r, &x[i], sizeof x[i]);
     }
+}
+
+// What a tile of queries sees of a tile of keys: query i sees the keys j with i + offset - window < j <= i + offset.
+struct Mask {
+  int64_t offset;
+  int64_t window;  // at most the number of all keys
+
+  // Query i sees the keys [first_key, end_key) of the tile's.
+  int first_key(int64_t i, int keys) const { return clamp(i + offset - window + 1, keys); }
+  int end_key(int64_t i, int keys) const { return clamp(i + offset + 1, keys); }
+  // Key j is seen by the queries [first_query, end_query) of the tile's.
+  int first_query(int64_t j, int queries) const { return clamp(j - offset, queries); }
+  int end_query(int64_t j, int queries) const { return clamp(j - offset + window, queries); }
+  // Whether any of them is hidden.
+  bool hides(int queries, int keys) const { return end_key(0, keys) < keys || first_key(queries - 1, keys) > 0; }
+
+ private:
+  static int clamp(int64_t at, int end) { return int(std::clamp<int64_t>(at, 0, end)); }
+};
+
+// Where the tiles of keys begin that query i sees, i + offset being its position.
+inline int64_t first_seen_tile(int64_t i, int64_t offset, int64_t window) {
+  return std::max<int64_t>(0, i + offset - window + 1) / kTile * kTile;
 }
 
 // Packs `count` positions as rows.

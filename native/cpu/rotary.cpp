@@ -2,6 +2,7 @@
 // element i + D/2.
 #include <cmath>
 
+#include "../core/limits.h"
 #include "cpu_kernels.h"
 #include "lanes.h"
 #include "parallel.h"
@@ -9,7 +10,7 @@
 namespace nextpatch::cpu {
 namespace {
 
-constexpr int kMaxHalf = 64;  // head dimensions go up to 128
+constexpr int kMaxHalf = kMaxHeadDim / 2;
 
 template <typename T>
 void rotate(const View& x, const View& table, int64_t offset, bool inverse) {

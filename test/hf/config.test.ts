@@ -86,7 +86,7 @@ describe("parseLlamaConfig", () => {
 
   it("tells all problems at once, each by its key", () => {
     const wrong = {
-      model_type: "mistral",
+      model_type: "gpt2",
       hidden_size: 100,
       num_attention_heads: 3,
       num_key_value_heads: 2,
@@ -96,29 +96,29 @@ describe("parseLlamaConfig", () => {
       rms_norm_eps: 0,
       tie_word_embeddings: "no",
       hidden_act: "gelu",
-      attention_bias: true,
-      mlp_bias: true,
+      attention_bias: "yes",
+      mlp_bias: 1,
       attention_dropout: 0.1,
       initializer_range: 2,
       bos_token_id: "<s>",
       eos_token_id: [1, "x"],
-      rope_scaling: { rope_type: "yarn", factor: 4 },
+      rope_scaling: { rope_type: "ntk", factor: 4 },
     };
     expect(problemsOf(wrong)).toEqual([
-      'config.json: model_type: expected "llama", the only one supported, but received "mistral"',
+      'config.json: model_type: expected "llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2" or "gemma3_text" but received "gpt2"',
       'config.json: hidden_act: expected "silu", the only one supported, but received "gelu"',
-      "config.json: attention_bias: expected false, the only one supported, but received true",
-      "config.json: mlp_bias: expected false, the only one supported, but received true",
       "config.json: attention_dropout: expected 0, the only one supported, but received 0.1",
+      "config.json: num_hidden_layers: expected a positive integer but received 1.5",
       'config.json: vocab_size: expected a positive integer but received "32000"',
       "config.json: intermediate_size: expected a positive integer but received -1",
-      "config.json: num_hidden_layers: expected a positive integer but received 1.5",
       "config.json: rms_norm_eps: expected a positive number but received 0",
-      'config.json: rope_scaling.rope_type: expected "default", "linear" or "llama3" but received "yarn"',
+      'config.json: rope_scaling.rope_type: expected "default", "linear", "dynamic", "yarn", "longrope" or "llama3" but received "ntk"',
       'config.json: tie_word_embeddings: expected true or false but received "no"',
       "config.json: initializer_range: expected a number from 0 to 1 but received 2",
       'config.json: bos_token_id: expected a token id (an integer) but received "<s>"',
       'config.json: eos_token_id: expected a token id or a list of them but received [1,"x"]',
+      'config.json: attention_bias: expected true or false but received "yes"',
+      "config.json: mlp_bias: expected true or false but received 1",
       "config.json: hidden_size: expected a multiple of num_attention_heads (3) but received 100",
       "config.json: num_key_value_heads: expected a divisor of num_attention_heads (3) but received 2",
     ]);
@@ -127,10 +127,14 @@ describe("parseLlamaConfig", () => {
   it.each<[string, object, string]>([
     [
       "a head dimension without kernels",
-      { num_attention_heads: 4 },
-      "expected one of 32, 48, 64, 80, 96, 128 but received 16 (hidden_size 64 /",
+      { hidden_size: 96, num_attention_heads: 4 },
+      "expected one of 16, 32, 48, 64, 80, 96, 128, 256 but received 24 (hidden_size 96 /",
     ],
-    ["one given outright", { head_dim: 40 }, "head_dim: expected one of 32, 48, 64, 80, 96, 128 but received 40"],
+    [
+      "one given outright",
+      { head_dim: 40 },
+      "head_dim: expected one of 16, 32, 48, 64, 80, 96, 128, 256 but received 40",
+    ],
     ["a stretch by nothing", { rope_scaling: { rope_type: "linear" } }, "rope_scaling.factor: expected a positive"],
     ["a part of each head rotated", { partial_rotary_factor: 0.5 }, "partial_rotary_factor: expected 1, the only one"],
     [

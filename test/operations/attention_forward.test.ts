@@ -28,7 +28,7 @@ describe.each(grid)("attention on $backend in $dtype", ({ backend, dtype }) => {
     const wide = memory.inout(dtype, [1, 9, 4, 32], new Float64Array(9 * 128).fill(5));
     const lse = memory.output("f32", [1, 2, 9]);
     const [tq, tk, tv] = [q, k, v].map((x) => memory.input(dtype, [1, 9, 2, 32], x));
-    native.attentionForward(wide.narrow(2, 1, 2), lse, tq!, tk!, tv!, 0.2);
+    native.attentionForward(wide.narrow(2, 1, 2), lse, tq!, tk!, tv!, 0.2, 0);
     const exact = attention(q, k, v, shape, 0.2).out;
     const plain = attention(q, k, v, shape, 0.2, round).out;
     const widened = (x: Float64Array): Float64Array => {
@@ -42,6 +42,17 @@ describe.each(grid)("attention on $backend in $dtype", ({ backend, dtype }) => {
     await memory.verify();
   });
 
+  it("does not read the tiles of keys that no query of a tile sees", async () => {
+    const p = { ...problems(backend)[0]!, queries: 64, keys: 512, headDim: 64, window: 64 };
+    const memory = new Memory(device);
+    const data = dataOf(p, dtype);
+    const near = (x: Float64Array): Float64Array => x.map((value, i) => (i < 256 * p.headDim ? NaN : value));
+    const { out, lse } = enqueueForward(memory, p, dtype, { ...data, k: near(data.k), v: near(data.v) });
+    expect((await values(out)).every(Number.isFinite)).toBe(true);
+    expectClose(await values(lse), data.lse);
+    await memory.verify();
+  });
+
   it("stays exact where scores are far apart", async () => {
     const shape = { batch: 1, queries: 70, keys: 70, heads: 1, kvHeads: 1, headDim: 32 };
     const memory = new Memory(device);
@@ -49,7 +60,7 @@ describe.each(grid)("attention on $backend in $dtype", ({ backend, dtype }) => {
     const out = memory.output(dtype, [1, 70, 1, 32]);
     const lse = memory.output("f32", [1, 1, 70]);
     const [tq, tk, tv] = [q, k, v].map((x) => memory.input(dtype, [1, 70, 1, 32], x));
-    native.attentionForward(out, lse, tq!, tk!, tv!, 1);
+    native.attentionForward(out, lse, tq!, tk!, tv!, 1, 0);
     const exact = attention(q, k, v, shape, 1);
     // Scores of some ten thousand carry the rounding of an f32 product sum, which the exponential turns into
     // a relative error: 2^-24 * 1e4.
@@ -69,8 +80,8 @@ describe.each(grid)("attention on $backend in $dtype", ({ backend, dtype }) => {
     const elements = native.attentionBackwardWorkspace(device, batch, 1, 1, 1, 1, headDim);
     const workspace = new Tensor(device, "f32", [elements]);
     device.beginCapture();
-    native.attentionForward(out!, lse, q!, k!, v!, 1);
-    native.attentionBackward(dq!, dk!, dv!, dout!, q!, k!, v!, out!, lse, workspace, null, 1);
+    native.attentionForward(out!, lse, q!, k!, v!, 1, 0);
+    native.attentionBackward(dq!, dk!, dv!, dout!, q!, k!, v!, out!, lse, workspace, null, 1, 0);
     device.endCapture().dispose();
     await device.synchronize();
     for (const made of [out, q, k, v, dout, dq, dk, dv, lse, workspace]) made!.dispose();

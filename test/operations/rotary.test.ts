@@ -56,6 +56,7 @@ describe.each(grid)("rotary on $backend in $dtype", ({ backend, dtype }) => {
       [1, 31, 3, 80],
       [2, 31, 2, 96],
       [1, 123, 2, 128],
+      [1, 3, 2, 256],
       [1, 3, 5, 6],
     ],
     [

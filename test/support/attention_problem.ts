@@ -12,6 +12,7 @@ export interface Problem extends AttentionShape {
   /** The backward also rotates dq and dk back. */
   rotary: boolean;
   guard: number;
+  window: number;
 }
 
 function problem(
@@ -23,7 +24,8 @@ function problem(
   headDim: number,
   options: Partial<Problem> = {},
 ): Problem {
-  return { batch, queries, keys, heads, kvHeads, headDim, fused: false, rotary: false, guard: 64, ...options };
+  const rest = { fused: false, rotary: false, guard: 64, window: 0 };
+  return { batch, queries, keys, heads, kvHeads, headDim, ...rest, ...options };
 }
 
 const all = [
@@ -45,16 +47,32 @@ const all = [
   problem(1, 37, 37, 2, 1, 96, { guard: 61 }),
   problem(1, 9, 9, 2, 1, 32, { fused: true, guard: 61 }),
   problem(1, 131, 131, 2, 1, 48),
+  problem(1, 129, 203, 4, 2, 16),
+  problem(1, 37, 39, 2, 1, 16, { guard: 61 }),
+  problem(1, 97, 131, 2, 1, 256),
+  problem(1, 37, 39, 2, 1, 256, { guard: 61 }),
   problem(1, 383, 383, 1, 1, 64),
   problem(1, 385, 385, 1, 1, 32),
   problem(1, 1, 1025, 2, 1, 128),
   problem(2, 131, 131, 2, 1, 32, { rotary: true, fused: true }),
+  problem(2, 131, 131, 2, 1, 16, { rotary: true, fused: true }),
   problem(1, 131, 131, 2, 1, 48, { rotary: true }),
   problem(1, 65, 129, 2, 1, 64, { rotary: true }),
   problem(2, 131, 131, 4, 2, 80, { rotary: true, fused: true }),
   problem(1, 37, 131, 2, 1, 96, { rotary: true }),
   problem(2, 131, 131, 2, 1, 128, { rotary: true, fused: true }),
+  problem(1, 35, 35, 3, 1, 256, { rotary: true, fused: true }),
   problem(1, 37, 41, 2, 1, 64, { rotary: true, guard: 61 }),
+  problem(1, 131, 131, 2, 1, 64, { window: 1 }),
+  problem(2, 113, 203, 4, 2, 32, { window: 7 }),
+  problem(1, 200, 200, 2, 1, 128, { window: 64 }),
+  problem(1, 203, 203, 2, 1, 80, { window: 65, rotary: true, fused: true }),
+  problem(1, 385, 385, 1, 1, 64, { window: 64 }),
+  problem(1, 67, 67, 2, 1, 96, { window: 1000 }),
+  problem(1, 203, 113, 2, 1, 48, { window: 7 }),
+  problem(2, 1, 1025, 2, 1, 128, { window: 65 }),
+  problem(1, 67, 197, 2, 1, 256, { window: 40, rotary: true }),
+  problem(1, 67, 131, 2, 1, 16, { window: 33, guard: 61 }),
 ];
 
 const few = [
@@ -69,10 +87,14 @@ const few = [
   problem(1, 1, 1025, 1, 1, 64),
   problem(1, 33, 33, 2, 1, 64, { fused: true }),
   problem(1, 19, 19, 1, 1, 48),
+  problem(1, 7, 7, 2, 1, 16, { fused: true, guard: 61 }),
+  problem(1, 7, 7, 2, 1, 256, { fused: true, guard: 61 }),
   problem(1, 383, 383, 1, 1, 64),
   problem(1, 385, 385, 1, 1, 32),
   problem(1, 7, 7, 2, 1, 32, { fused: true, guard: 61 }),
   problem(1, 33, 35, 2, 1, 64, { rotary: true }),
+  problem(1, 33, 67, 1, 1, 16, { rotary: true }),
+  problem(1, 35, 67, 2, 1, 256, { rotary: true }),
   problem(1, 35, 35, 1, 1, 80, { rotary: true, fused: true }),
   problem(1, 35, 35, 1, 1, 128, { rotary: true }),
   problem(1, 7, 9, 2, 1, 32, { rotary: true, guard: 61 }),
@@ -80,12 +102,20 @@ const few = [
   problem(1, 67, 211, 2, 1, 80),
   problem(1, 67, 211, 2, 1, 96),
   problem(1, 67, 211, 2, 1, 128),
+  problem(1, 131, 131, 1, 1, 32, { window: 1 }),
+  problem(1, 150, 150, 2, 1, 64, { window: 7, fused: true }),
+  problem(1, 203, 113, 1, 1, 48, { window: 64 }),
+  problem(1, 1, 300, 1, 1, 80, { window: 65 }),
+  problem(1, 200, 200, 1, 1, 96, { window: 64 }),
+  problem(1, 67, 211, 2, 1, 128, { window: 65, rotary: true }),
+  problem(1, 33, 67, 1, 1, 256, { window: 20 }),
+  problem(1, 33, 35, 1, 1, 16, { window: 1000 }),
 ];
 
 export const problems = (backend: BackendName): readonly Problem[] => cases(backend, all, few);
 
 export const title =
-  "$queries x $keys, $heads heads over $kvHeads of $headDim, batch $batch, fused $fused, rotary $rotary, guard $guard";
+  "$queries x $keys, $heads heads over $kvHeads of $headDim, batch $batch, fused $fused, rotary $rotary, guard $guard, window $window";
 
 export const scaleOf = (p: Problem): number => 1 / Math.sqrt(p.headDim);
 
@@ -180,7 +210,7 @@ export function enqueueForward(
   const { q, k, v } = upload(memory, p, dtype, d);
   const out = memory.output(dtype, queryShape(p));
   const lse = memory.output("f32", [p.batch, p.heads, p.queries]);
-  native.attentionForward(out, lse, q, k, v, scaleOf(p));
+  native.attentionForward(out, lse, q, k, v, scaleOf(p), p.window);
   return { out, lse };
 }
 
@@ -214,6 +244,7 @@ export function enqueueBackward(memory: Memory, p: Problem, dtype: ComputeDType,
     memory.workspace("f32", elements),
     p.rotary ? memory.input("f32", [p.keys, p.headDim / 2, 2], turnsOf(p)) : null,
     scaleOf(p),
+    p.window,
   );
   return whole;
 }

@@ -157,6 +157,7 @@ export function operations(device: Device): Operation[] {
         heads("k", T, G),
         heads("v", T, G),
         number("scale", 1, true),
+        whole("window", 0),
       ],
     ],
     [
@@ -174,6 +175,7 @@ export function operations(device: Device): Operation[] {
         tensor("workspace", [Math.max(1, native.attentionBackwardWorkspace(device, B, T, T, H, G, D))]),
         optional("rotaryTable", [T, D / 2, 2]),
         number("scale", 1, true),
+        whole("window", 0),
       ],
     ],
     [

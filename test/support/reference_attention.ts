@@ -3,7 +3,7 @@ import { exact, type Round } from "./numbers.js";
 import type { Values } from "./reference.js";
 
 // Looking up a global costs a microsecond in a test's context.
-const { exp, floor, log, max, min } = Math;
+const { exp, floor, log, max } = Math;
 
 export interface AttentionShape {
   batch: number;
@@ -12,19 +12,27 @@ export interface AttentionShape {
   heads: number;
   kvHeads: number;
   headDim: number;
+  /** How many keys a query sees, up to its own; 0 or left out: all. */
+  window?: number;
 }
 
-/** Calls `f` for every query row: where it starts in q, where the row of key j starts in k, how many keys it sees. */
+/**
+ * Calls `f` for every query row: where it starts in q, its place in lse, where the row of the j-th key that it sees
+ * starts in k, and how many it sees.
+ */
 function eachQuery(
   s: AttentionShape,
   f: (query: number, lse: number, key: (j: number) => number, visible: number) => void,
 ): void {
+  const window = s.window || s.keys;
   for (let b = 0; b < s.batch; ++b) {
     for (let h = 0; h < s.heads; ++h) {
       const g = floor(h / (s.heads / s.kvHeads));
       for (let i = 0; i < s.queries; ++i) {
-        const visible = min(s.keys, max(0, i + s.keys - s.queries + 1));
-        const key = (j: number): number => ((b * s.keys + j) * s.kvHeads + g) * s.headDim;
+        const end = max(0, i + s.keys - s.queries + 1);
+        const first = max(0, end - window);
+        const visible = end - first;
+        const key = (j: number): number => ((b * s.keys + first + j) * s.kvHeads + g) * s.headDim;
         f(((b * s.queries + i) * s.heads + h) * s.headDim, (b * s.heads + h) * s.queries + i, key, visible);
       }
     }

@@ -123,7 +123,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
     const forward = (tensors: RandomTensors) => {
       const { q, k, v } = heads(tensors, shape);
       const [out, lse] = [tensors.empty(dt, [B, T, H, D]), tensors.empty("f32", [B, H, T])];
-      return { q, k, v, out, lse, call: () => native.attentionForward(out, lse, q, k, v, scale) };
+      return { q, k, v, out, lse, call: () => native.attentionForward(out, lse, q, k, v, scale, 0) };
     };
     return [
       { name: "attention_forward", shape: { ...shape }, cost: cost.attentionForward(B, T, H, G, D), prepare: forward },
@@ -140,7 +140,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
           const workspace = tensors.empty("f32", [size]);
           const table = tensors.normal("f32", [T, D / 2, 2]);
           return {
-            call: () => native.attentionBackward(dq, dk, dv, dout, q, k, v, out, lse, workspace, table, scale),
+            call: () => native.attentionBackward(dq, dk, dv, dout, q, k, v, out, lse, workspace, table, scale, 0),
           };
         },
       },

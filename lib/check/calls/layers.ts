@@ -144,23 +144,29 @@ interface AttentionShape {
   readonly H: number;
   readonly G: number;
   readonly D: number;
+  readonly window: number;
 }
 
-/** Every head dimension; then queries before the first key, a decoding step, and a sequence of many tiles. */
+/**
+ * Every head dimension; then queries before the first key, a decoding step, a sequence of many tiles, and windows that
+ * leave out tiles and parts of them.
+ */
 function attentions(size: Size): AttentionShape[] {
-  const square = (T: number, D: number) => ({ B: 1, Tq: T, Tk: T, H: 2, G: 1, D });
+  const square = (T: number, D: number, window = 0) => ({ B: 1, Tq: T, Tk: T, H: 2, G: 1, D, window });
   if (size === "small") {
     return [
       ...limits.headDims.map((D) => square(D === 64 ? 121 : 19, D)),
-      { B: 1, Tq: 131, Tk: 67, H: 1, G: 1, D: 32 },
-      { B: 2, Tq: 1, Tk: 203, H: 2, G: 1, D: 64 },
+      { B: 1, Tq: 131, Tk: 67, H: 1, G: 1, D: 32, window: 0 },
+      { B: 2, Tq: 1, Tk: 203, H: 2, G: 1, D: 64, window: 0 },
+      square(131, 64, 7),
     ];
   }
   return [
-    ...limits.headDims.flatMap((D) => [square(19, D), { B: 2, Tq: 203, Tk: 203, H: 6, G: 2, D }]),
-    ...[64, 128].map((D) => ({ B: 1, Tq: 131, Tk: 67, H: 2, G: 2, D })),
-    ...[64, 128].map((D) => ({ B: 2, Tq: 1, Tk: 1025, H: 4, G: 2, D })),
+    ...limits.headDims.flatMap((D) => [square(19, D), { B: 2, Tq: 203, Tk: 203, H: 6, G: 2, D, window: 0 }]),
+    ...[64, 128].map((D) => ({ B: 1, Tq: 131, Tk: 67, H: 2, G: 2, D, window: 0 })),
+    ...[64, 128].map((D) => ({ B: 2, Tq: 1, Tk: 1025, H: 4, G: 2, D, window: 0 })),
     square(1025, 64),
+    ...limits.headDims.map((D, i) => ({ B: 1, Tq: 203, Tk: 459, H: 4, G: 2, D, window: [7, 64, 65, 131][i % 4]! })),
   ];
 }
 
@@ -173,12 +179,12 @@ function heads(shape: AttentionShape, make: (name: string, shape: readonly numbe
 }
 
 function attend(dt: ComputeDType, shape: AttentionShape, memory: CallMemory) {
-  const { B, Tq, Tk, H, D } = shape;
+  const { B, Tq, Tk, H, D, window } = shape;
   const [q, k, v] = heads(shape, (_, size) => memory.random(dt, size)) as [Tensor, Tensor, Tensor];
   const out = memory.output("out", dt, [B, Tq, H, D], sumOf(Tk, { factors: true }));
   const lse = memory.output("lse", "f32", [B, H, Tq], sumOf(D));
   const scale = 1 / Math.sqrt(D);
-  native.attentionForward(out, lse, q, k, v, scale);
+  native.attentionForward(out, lse, q, k, v, scale, window);
   return { q, k, v, out, lse, scale };
 }
 
@@ -198,7 +204,7 @@ function attentionBackwards(dt: ComputeDType, shape: AttentionShape): Call[] {
 }
 
 function attentionBackward(dt: ComputeDType, shape: AttentionShape, turnBack: boolean): Call {
-  const { B, Tq, Tk, H, G, D } = shape;
+  const { B, Tq, Tk, H, G, D, window } = shape;
   return {
     operation: "attentionBackward",
     dtype: dt,
@@ -212,7 +218,7 @@ function attentionBackward(dt: ComputeDType, shape: AttentionShape, turnBack: bo
       const elements = native.attentionBackwardWorkspace(memory.device, B, Tq, Tk, H, G, D);
       const workspace = memory.workspace("f32", elements);
       const turns = turnBack ? await turnsOf(memory, Tk, D) : null;
-      native.attentionBackward(dq!, dk!, dv!, dout, q, k, v, out, lse, workspace, turns, scale);
+      native.attentionBackward(dq!, dk!, dv!, dout, q, k, v, out, lse, workspace, turns, scale, window);
     },
   };
 }

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "../../core/view.h"
+#include "../../kernels.h"
 #include "order.h"
 #include "warpgroup_sizes.cuh"
 
@@ -31,11 +32,18 @@ Heads<T> heads_of(const View& x) {
 
 struct AttentionShape {
   int batch, queries, keys, heads, kv_heads, head_dim;
+  int window;  // the most keys that a query sees, at most `keys`
   float scale;
 
   __host__ __device__ int group() const { return heads / kv_heads; }
-  // Query i sees the keys j <= i + offset.
+  // Query i sees the keys j with i + offset - window < j <= i + offset.
   __host__ __device__ int offset() const { return keys - queries; }
+  // The first key that a query sees, if it sees any, and the first that none of the queries before `end` sees.
+  __device__ int first_key(int query) const { return max(0, query + offset() - window + 1); }
+  __device__ int end_key(int end) const { return min(keys, max(0, end + offset())); }
+  // The same for the queries that see a key, or one of the keys before `end`.
+  __device__ int first_query(int key) const { return max(0, key - offset()); }
+  __device__ int end_query(int end) const { return min(queries, max(0, end - 1 - offset() + window)); }
 };
 
 // Order of blocks that each own `tile_rows` queries of a head and read all of the pair's keys and values.
@@ -49,8 +57,15 @@ inline AttentionOrder order_by_keys(const AttentionShape& shape, int tile_rows, 
                         2 * element_bytes * shape.queries * shape.head_dim * shape.group());
 }
 
-inline AttentionShape attention_shape(const View& q, const View& k, float scale) {
-  return {int(q.dim(0)), int(q.dim(1)), int(k.dim(1)), int(q.dim(2)), int(k.dim(2)), int(q.dim(3)), scale};
+inline AttentionShape attention_shape(const View& q, const View& k, float scale, int64_t window) {
+  return {int(q.dim(0)),
+          int(q.dim(1)),
+          int(k.dim(1)),
+          int(q.dim(2)),
+          int(k.dim(2)),
+          int(q.dim(3)),
+          int(seen_at_most(window, k.dim(1))),
+          scale};
 }
 
 // On tensor cores, scores are in units of log2: exp(scale * s) = exp2(scale * kLog2e * s).

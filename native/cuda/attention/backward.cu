@@ -78,8 +78,8 @@ RowStatistics row_statistics(const Device& device, const AttentionShape& shape, 
 
 void CudaKernels::attention_backward(const View& dq, const View& dk, const View& dv, const View& dout, const View& q,
                                      const View& k, const View& v, const View& out, const View& lse,
-                                     const View& workspace, const View& rotary_table, float scale) {
-  const AttentionShape shape = attention_shape(q, k, scale);
+                                     const View& workspace, const View& rotary_table, float scale, int64_t window) {
+  const AttentionShape shape = attention_shape(q, k, scale, window);
   const auto statistics = [&](float lse_unit) {
     return row_statistics(device_, shape, dout, out, lse, workspace, lse_unit);
   };

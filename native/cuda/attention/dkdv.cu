@@ -7,7 +7,8 @@
 // warps share 32 keys:
 //   the first   p = exp(scale k q^T - lse),   dv += p dout
 //   the second  ds = p * (v dout^T - delta),  dk += ds q
-// and p goes from the first to the second through shared memory, in f32, so that the bits are those of one warp.
+// and p goes from the first to the second through shared memory, in f32, so that the bits are those of one warp. (At
+// D = 256 two warps share 16 keys, whose sums fill their registers.)
 #include "../cuda_kernels.h"
 #include "../launch.cuh"
 #include "../shared.cuh"
@@ -40,7 +41,9 @@ __device__ __forceinline__ void start_statistics(float* to, const float* from) {
 // A warp's probabilities, from scores of its keys and a stage's queries. The first query sees the keys up to row
 // `last`, the next one row more.
 template <int Slabs, int Tiles>
-__device__ __forceinline__ void exponentiate(float (&x)[Slabs][Tiles][4], const float* lse, float scale, int last) {
+__device__ __forceinline__ void exponentiate(float (&x)[Slabs][Tiles][4], const float* lse, float scale, int last,
+                                             int window) {
+  if (last + Tiles * 8 - 1 >= window) mask_before_window(x, last - window);
   const int lane = int(threadIdx.x) % 32, column_of_lane = lane % 4 * 2;
   const bool masked = last < Slabs * 16 - 1;
   const int bound = lane / 4 - column_of_lane - last;
@@ -71,8 +74,8 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
   const int first_key = block.tile * kTile.rows;
   const int kv_head = block.kv_head, batch = block.batch, first_head = kv_head * shape.group();
   const int keys = min(kTile.rows, shape.keys - first_key);
-  const int first_tile = max(0, first_key - shape.offset()) / kTile.queries;
-  const int end_tile = (shape.queries + kTile.queries - 1) / kTile.queries;
+  const int first_tile = shape.first_query(first_key) / kTile.queries;
+  const int end_tile = (shape.end_query(first_key + keys) + kTile.queries - 1) / kTile.queries;
 
   bf16* const k_tile = shared_memory<bf16>();
   bf16* const v_tile = k_tile + kTile.rows * D;
@@ -125,7 +128,7 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
       if (next_head < end_head) start(parity ^ 1, next_head, next_tile);
       cp_async_commit();
       const int last = tile * kTile.queries + shape.offset() - first_key - warp_row;
-      if (warp_row < keys && last + kTile.queries - 1 >= 0) products(stage(parity), last);
+      if (warp_row < keys && !hides_all(kTile.queries, kSlabs * 16, last, shape.window)) products(stage(parity), last);
       head = next_head, tile = next_tile, parity ^= 1;
     }
   };
@@ -141,7 +144,7 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
       Accumulator<kSlabs, kTile.queries> p, ds;
       clear(p);
       add_product_of_rows(p, k_fragments, Fragments<D>::across(now.q));
-      exponentiate(p, now.lse, scale, last);
+      exponentiate(p, now.lse, scale, last, shape.window);
       add_product<D>(dv_sum, p, Fragments<D>::down(now.dout));
       start_at_minus_delta(ds, now.delta);
       add_product_of_rows(ds, v_fragments, Fragments<D>::across(now.dout));
@@ -157,7 +160,7 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
     // The same instructions for both warps: only the tiles that they read differ.
     const bool sums_dv = warp < kOwners;
     float4* const sent = reinterpret_cast<float4*>(stages + 2 * KeyGradient<D, Choice>::kStageBytes) +
-                         owner * kSlabs * kTile.queries * 4;
+                         owner * kSlabs * kTile.queries * 4 / kTile.sends;
     bf16* const own_rows = (sums_dv ? k_tile : v_tile) + warp_row * D;
     const auto own = Fragments<D>::down(own_rows);
     Accumulator<kSlabs, D> sum;
@@ -170,17 +173,25 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
         start_at_minus_delta(x, now.delta);
       }
       add_product_of_rows(x, own, Fragments<D>::across(sums_dv ? now.q : now.dout));
-      if (sums_dv) {
-        exponentiate(x, now.lse, scale, last);
-        each_quad(x, [&](float (&quad)[4], int i) { sent[i * 32 + lane] = {quad[0], quad[1], quad[2], quad[3]}; });
-      }
-      // p has been sent. It is read before the next step's __syncthreads, after which the next is sent.
-      named_barrier(1 + owner, 64);
-      if (!sums_dv) {
-        each_quad(x, [&](float (&quad)[4], int i) {
-          const float4 p = sent[i * 32 + lane];
-          quad[0] *= p.x, quad[1] *= p.y, quad[2] *= p.z, quad[3] *= p.w;
-        });
+      if (sums_dv) exponentiate(x, now.lse, scale, last, shape.window);
+      constexpr int kQuads = kSlabs * kTile.queries / 8 / kTile.sends;
+#pragma unroll
+      for (int part = 0; part < kTile.sends; ++part) {
+        if (part > 0) named_barrier(1 + owner, 64);  // the part before has been read
+        if (sums_dv) {
+          each_quad(x, [&](float (&quad)[4], int i) {
+            if (i / kQuads == part) sent[i % kQuads * 32 + lane] = {quad[0], quad[1], quad[2], quad[3]};
+          });
+        }
+        // It has been sent. The last is read before the next step's __syncthreads, after which the next is sent.
+        named_barrier(1 + owner, 64);
+        if (!sums_dv) {
+          each_quad(x, [&](float (&quad)[4], int i) {
+            if (i / kQuads != part) return;
+            const float4 p = sent[i % kQuads * 32 + lane];
+            quad[0] *= p.x, quad[1] *= p.y, quad[2] *= p.z, quad[3] *= p.w;
+          });
+        }
       }
       add_product<D>(sum, x, Fragments<D>::down(sums_dv ? now.dout : now.q));
     });

@@ -32,8 +32,8 @@ __global__ void __launch_bounds__(KeyGradient<D>::kThreads, KeyGradient<D>::kBlo
   const int first_key = block.tile * kRows;
   const int kv_head = block.kv_head, batch = block.batch;
   const int keys = min(kRows, shape.keys - first_key);
-  const int first_tile = max(0, first_key - shape.offset()) / kQueries;
-  const int end_tile = (shape.queries + kQueries - 1) / kQueries;
+  const int first_tile = shape.first_query(first_key) / kQueries;
+  const int end_tile = (shape.end_query(first_key + keys) + kQueries - 1) / kQueries;
 
   const int thread = int(threadIdx.x), group = thread / kWarpgroup, group_row = group * kGroupRows;
   // Two stages, each with q, dout, lse and delta; then each group's k and v.
@@ -106,6 +106,7 @@ __global__ void __launch_bounds__(KeyGradient<D>::kThreads, KeyGradient<D>::kBlo
       pin(p);
       // The first query sees the warp's keys up to row `last`, the next one row more.
       const int last = tile * kQueries + shape.offset() - first_key - warp_row;
+      if (last + kQueries - 1 >= shape.window) mask_before_window(p, last - shape.window);
       const bool masked = last < 15;
       const int bound = lane / 4 - column_of_lane - last;
       each_element(p, [&](float& score, int, int half, int column) {

@@ -1,5 +1,6 @@
 // Causal attention, backward: dQ on tensor cores; backward.cu has the formulas. One block keeps a tile of queries of a
-// head and loops over the keys that they see.
+// head and loops over the keys that they see. At D = 256 the tiles of q and dout would fill the shared memory: dout
+// passes through that of q into registers.
 #include "../cuda_kernels.h"
 #include "../launch.cuh"
 #include "../shared.cuh"
@@ -38,11 +39,13 @@ __global__ void __launch_bounds__(QueryGradient<D, Choice>::kThreads)
   const int first_row = (order.last_tile() - block.tile) * kTile.rows;
   const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kTile.rows, shape.queries - first_row);
-  const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
-  const int key_tiles = (seen_keys + kTile.keys - 1) / kTile.keys;
+  // shape.first_key(first_row), written so that D = 128 does not spill on 9.0.
+  const int position = first_row + shape.offset();
+  const int first_tile = position < shape.window ? 0 : (position - shape.window + 1) / kTile.keys;
+  const int end_tile = (shape.end_key(first_row + rows) + kTile.keys - 1) / kTile.keys;
 
   bf16* const q_tile = shared_memory<bf16>();
-  bf16* const dout_tile = q_tile + kTile.rows * D;
+  bf16* const dout_tile = kTile.holds_dout ? q_tile : q_tile + kTile.rows * D;
   bf16* const stages = dout_tile + kTile.rows * D;
   const auto start = [&](int tile) {
     bf16* const k_tile = stages + tile % 2 * QueryGradient<D, Choice>::kStage;
@@ -68,28 +71,40 @@ __global__ void __launch_bounds__(QueryGradient<D, Choice>::kThreads)
   Accumulator<kSlabs, D> dq_sum;
   clear(dq_sum);
 
-  if (key_tiles > 0) {
-    start_tile<D, kTile.rows, kThreads>(q_tile, q.at(batch, head, first_row), int(q.row_stride), rows);
+  HeldRows<D, kSlabs> dout_rows;
+  if (first_tile < end_tile) {
     start_tile<D, kTile.rows, kThreads>(dout_tile, dout.at(batch, head, first_row), int(dout.row_stride), rows);
-    start(0);
+    if constexpr (kTile.holds_dout) {
+      cp_async_commit();
+      cp_async_wait<0>();
+      __syncthreads();
+      read_rows<D>(dout_rows, dout_fragments);
+      __syncthreads();
+    }
+    start_tile<D, kTile.rows, kThreads>(q_tile, q.at(batch, head, first_row), int(q.row_stride), rows);
+    start(first_tile);
     cp_async_commit();
   }
-  for (int tile = 0; tile < key_tiles; ++tile) {
+  for (int tile = first_tile; tile < end_tile; ++tile) {
     cp_async_wait<0>();
     __syncthreads();
-    if (tile + 1 < key_tiles) start(tile + 1);
+    if (tile + 1 < end_tile) start(tile + 1);
     cp_async_commit();
 
     const int last = first_row + warp_row + shape.offset() - tile * kTile.keys;
-    if (warp_row >= rows || last + kSlabs * 16 - 1 < 0) continue;
+    if (warp_row >= rows || hides_all(kSlabs * 16, kTile.keys, last, shape.window)) continue;
     const bf16* const k_tile = stages + tile % 2 * QueryGradient<D, Choice>::kStage;
     Accumulator<kSlabs, kTile.keys> p, ds;
     clear(p);
     add_product_of_rows(p, q_fragments, Fragments<D>::across(k_tile));
-    if (last < kTile.keys - 1) mask_after(p, last);
+    if (hides_some(kSlabs * 16, kTile.keys, last, shape.window)) mask(p, last, shape.window);
     each_element(p, [&](float& x, int slab, int half, int) { x = exp2_approx(x * scale - lse[slab][half]); });
     each_element(ds, [&](float& x, int slab, int half, int) { x = -delta[slab][half]; });
-    add_product_of_rows(ds, dout_fragments, Fragments<D>::across(k_tile + kTile.keys * D));
+    const auto v_fragments = Fragments<D>::across(k_tile + kTile.keys * D);
+    if constexpr (kTile.holds_dout)
+      add_product_of_rows<D>(ds, dout_rows, v_fragments);
+    else
+      add_product_of_rows(ds, dout_fragments, v_fragments);
     multiply(ds, p);
     add_product<D>(dq_sum, ds, Fragments<D>::down(k_tile));
   }

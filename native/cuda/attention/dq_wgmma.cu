@@ -30,8 +30,8 @@ __global__ void __launch_bounds__(QueryGradient<D>::kThreads, QueryGradient<D>::
   const int first_row = (order.last_tile() - block.tile) * kRows;
   const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kRows, shape.queries - first_row);
-  const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
-  const int tiles = (seen_keys + kKeys - 1) / kKeys;
+  const int first_tile = shape.first_key(first_row) / kKeys;
+  const int end_tile = (shape.end_key(first_row + rows) + kKeys - 1) / kKeys;
 
   const int thread = int(threadIdx.x), group = thread / kWarpgroup, group_row = group * kGroupRows;
   bf16* const k_stages = shared_memory<bf16>();
@@ -57,20 +57,20 @@ __global__ void __launch_bounds__(QueryGradient<D>::kThreads, QueryGradient<D>::
   }
   Accumulator<1, D> dq_sum;
   clear(dq_sum);
-  if (tiles > 0) {
+  if (first_tile < end_tile) {
     start_panels<D, kGroupRows, kWarpgroup>(q_tile, q.at(batch, head, first_row + group_row), int(q.row_stride),
                                             rows - group_row, thread % kWarpgroup);
     start_panels<D, kGroupRows, kWarpgroup>(dout_tile, dout.at(batch, head, first_row + group_row),
                                             int(dout.row_stride), rows - group_row, thread % kWarpgroup);
-    start(0);
+    start(first_tile);
     cp_async_commit();
   }
-  for (int tile = 0; tile < tiles; ++tile) {
+  for (int tile = first_tile; tile < end_tile; ++tile) {
     // This stage is visible to all products, and none still reads the previous one.
     cp_async_wait<0>();
     fence_shared_for_wgmma();
     __syncthreads();
-    if (tile + 1 < tiles) start(tile + 1);
+    if (tile + 1 < end_tile) start(tile + 1);
     cp_async_commit();
 
     const bf16* const k_tile = k_stages + tile % kStages * Panels<D, kKeys>::kElements;
@@ -88,7 +88,7 @@ __global__ void __launch_bounds__(QueryGradient<D>::kThreads, QueryGradient<D>::
     wgmma_wait<1>();
     pin(p);
     const int last = first_row + warp_row + shape.offset() - tile * kKeys;
-    if (last < kKeys - 1) mask_after(p, last);
+    if (hides_some(16, kKeys, last, shape.window)) mask(p, last, shape.window);
     each_element(p, [&](float& x, int, int half, int) { x = exp2_approx(x * scale - lse[half]); });
     wgmma_wait<0>();
     pin(ds);

@@ -1,6 +1,6 @@
 // Causal attention, forward, on tensor cores: a block has a tile of queries of one head and loops over the tiles of
-// keys and values, with as many in shared memory as its ring has slots. The softmax is online: `out` and the sum of
-// exponentials are rescaled when a tile has a larger score.
+// keys and values that they see, with as many in shared memory as its ring has slots. The softmax is online: `out` and
+// the sum of exponentials are rescaled when a tile has a larger score.
 #include "../cuda_kernels.h"
 #include "../launch.cuh"
 #include "../shared.cuh"
@@ -20,11 +20,11 @@ struct Forward {
   static constexpr int kSlabs = slabs(kTile.rows, kTile.warps);
   static constexpr size_t kSharedBytes = kTile.shared_bytes(D);
   // Blocks of a multiprocessor that registers are kept for. On 8.x three fit up to D = 64 without a spill; on 9.0 the
-  // compiler needs more registers at D = 64, and two.
+  // compiler needs more registers at D = 64, and two. A block of eight warps has all registers.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  static constexpr int kBlocks = D < 64 ? 3 : 2;
+  static constexpr int kBlocks = kTile.warps == 8 ? 1 : D < 64 ? 3 : 2;
 #else
-  static constexpr int kBlocks = D <= 64 ? 3 : 2;
+  static constexpr int kBlocks = kTile.warps == 8 ? 1 : D <= 64 ? 3 : 2;
 #endif
   static_assert(kSharedBytes <= most_shared_bytes(Choice));
 };
@@ -42,24 +42,24 @@ __global__ void __launch_bounds__(Forward<D, Choice>::kThreads, Forward<D, Choic
   const int first_row = (order.last_tile() - block.tile) * kTile.rows;
   const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kTile.rows, shape.queries - first_row);
-  const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
-  const int key_tiles = (seen_keys + kTile.keys - 1) / kTile.keys;
+  const int first_key = shape.first_key(first_row) / kTile.keys * kTile.keys;
+  const int key_tiles = (shape.end_key(first_row + rows) - first_key + kTile.keys - 1) / kTile.keys;
 
   bf16* const q_tile = shared_memory<bf16>();
   bf16* const ring = q_tile + kTile.rows * D;
 
-  const bf16* const k_rows = k.at(batch, kv_head, 0);
-  const bf16* const v_rows = v.at(batch, kv_head, 0);
+  const bf16* const k_rows = k.at(batch, kv_head, first_key);
+  const bf16* const v_rows = v.at(batch, kv_head, first_key);
 
   // The ring receives K and V tiles in turn: step 2j is K of tile j, step 2j + 1 its V.
   int filled = 0;
   const auto start = [&](int step) {
     if (step < 2 * key_tiles) {
       const int64_t stride = step % 2 == 0 ? k.row_stride : v.row_stride;
-      const int first_key = step / 2 * kTile.keys;
+      const int key = step / 2 * kTile.keys;
       start_tile<D, kTile.keys, kThreads>(ring + filled * kTile.keys * D,
-                                          (step % 2 == 0 ? k_rows : v_rows) + first_key * stride, int(stride),
-                                          shape.keys - first_key);
+                                          (step % 2 == 0 ? k_rows : v_rows) + key * stride, int(stride),
+                                          shape.keys - first_key - key);
     }
     cp_async_commit();
     filled = filled + 1 == kTile.slots ? 0 : filled + 1;
@@ -87,14 +87,14 @@ __global__ void __launch_bounds__(Forward<D, Choice>::kThreads, Forward<D, Choic
   OnlineSoftmax<kSlabs> softmax;
   for (int tile = 0; tile < key_tiles; ++tile) {
     // The warp's first query sees the tile's keys up to this one; each further query sees one more.
-    const int last = first_row + warp_row + shape.offset() - tile * kTile.keys;
-    const bool seen = warp_row < rows && last + kSlabs * 16 - 1 >= 0;
+    const int last = first_row + warp_row + shape.offset() - first_key - tile * kTile.keys;
+    const bool seen = warp_row < rows && !hides_all(kSlabs * 16, kTile.keys, last, shape.window);
     Accumulator<kSlabs, kTile.keys> scores;
     const bf16* const k_tile = take(2 * tile);
     if (seen) {
       clear(scores);
       add_product_of_rows(scores, q_fragments, Fragments<D>::across(k_tile));
-      if (last < kTile.keys - 1) mask_after(scores, last);
+      if (hides_some(kSlabs * 16, kTile.keys, last, shape.window)) mask(scores, last, shape.window);
       softmax.next(scores, sum, scale);
     }
     const bf16* const v_tile = take(2 * tile + 1);
@@ -119,8 +119,8 @@ __global__ void __launch_bounds__(Forward<D, Choice>::kThreads, Forward<D, Choic
 }  // namespace
 
 void CudaKernels::attention_forward(const View& out, const View& lse, const View& q, const View& k, const View& v,
-                                    float scale) {
-  const AttentionShape shape = attention_shape(q, k, scale);
+                                    float scale, int64_t window) {
+  const AttentionShape shape = attention_shape(q, k, scale, window);
   if (!on_tensor_cores(scale, out, q, k, v)) return plain_attention_forward(device_, shape, out, lse, q, k, v);
   if (device_.wgmma && has_warpgroup_sizes(shape.head_dim))
     return attention_forward_wgmma(device_, shape, out, lse, q, k, v);

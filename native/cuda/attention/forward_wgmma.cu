@@ -29,8 +29,8 @@ __global__ void __launch_bounds__(Forward<D>::kThreads, Forward<D>::kBlocks)
   const int first_row = (order.last_tile() - block.tile) * kRows;
   const int batch = block.batch, kv_head = block.kv_head, head = kv_head * shape.group() + block.head;
   const int rows = min(kRows, shape.queries - first_row);
-  const int seen_keys = min(shape.keys, max(0, first_row + rows + shape.offset()));
-  const int tiles = (seen_keys + kKeys - 1) / kKeys;
+  const int first_tile = shape.first_key(first_row) / kKeys;
+  const int end_tile = (shape.end_key(first_row + rows) + kKeys - 1) / kKeys;
 
   const int thread = int(threadIdx.x), group = thread / kWarpgroup, group_row = group * kGroupRows;
   bf16* const k_ring = shared_memory<bf16>();
@@ -48,10 +48,10 @@ __global__ void __launch_bounds__(Forward<D>::kThreads, Forward<D>::kBlocks)
   OnlineSoftmax<1> softmax;
   const float scale = shape.scale * kLog2e;
   const int warp_row = group_row + thread % kWarpgroup / 32 * 16;
-  if (tiles > 0) {
+  if (first_tile < end_tile) {
     start_panels<D, kGroupRows, kWarpgroup>(q_tile, q.at(batch, head, first_row + group_row), int(q.row_stride),
                                             rows - group_row, thread % kWarpgroup);
-    start(k_ring, k, 0);
+    start(k_ring, k, first_tile);
     cp_async_commit();
     // The next tiles are visible to all products, and none still reads the ones before.
     const auto arrive = [&] {
@@ -63,9 +63,9 @@ __global__ void __launch_bounds__(Forward<D>::kThreads, Forward<D>::kBlocks)
     uint32_t q_rows[D / 16][4], p[kKeys / 16][4];
     arrive();
     load_rows<D>(q_rows, q_tile);
-    for (int tile = 0; tile < tiles; ++tile) {
+    for (int tile = first_tile; tile < end_tile; ++tile) {
       arrive();
-      if (tile + 1 < tiles) start(k_ring, k, tile + 1);
+      if (tile + 1 < end_tile) start(k_ring, k, tile + 1);
       start(v_ring, v, tile);
       cp_async_commit();
       Accumulator<1, kKeys> scores;
@@ -75,12 +75,12 @@ __global__ void __launch_bounds__(Forward<D>::kThreads, Forward<D>::kBlocks)
       const bf16* const k_tile = k_ring + tile % 2 * Panels<D, kKeys>::kElements;
       start_product_of_rows<D>(scores, q_rows, k_tile);
       wgmma_commit();
-      if (tile > 0) start_product<D, kKeys>(sum, p, v_ring + (tile - 1) % 2 * Panels<D, kKeys>::kElements);
+      if (tile > first_tile) start_product<D, kKeys>(sum, p, v_ring + (tile - 1) % 2 * Panels<D, kKeys>::kElements);
       wgmma_commit();
       wgmma_wait<1>();
       pin(scores);
       const int last = first_row + warp_row + shape.offset() - tile * kKeys;
-      if (last < kKeys - 1) mask_after(scores, last);
+      if (hides_some(16, kKeys, last, shape.window)) mask(scores, last, shape.window);
       softmax.next(scores, scale);
       wgmma_wait<0>();
       pin(sum);
@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(Forward<D>::kThreads, Forward<D>::kBlocks)
     arrive();
     pin(sum);
     wgmma_fence();
-    start_product<D, kKeys>(sum, p, v_ring + (tiles - 1) % 2 * Panels<D, kKeys>::kElements);
+    start_product<D, kKeys>(sum, p, v_ring + (end_tile - 1) % 2 * Panels<D, kKeys>::kElements);
     wgmma_commit();
     wgmma_wait<0>();
     pin(sum);

@@ -80,6 +80,36 @@ __device__ __forceinline__ void add_product_of_rows(float (&x)[Slabs][Tiles][4],
   }
 }
 
+// A warp's rows of a tile, as the A operands of a product over its columns.
+template <int D, int Slabs>
+using HeldRows = uint32_t[Slabs][D / 16][4];
+
+template <int D, int Slabs>
+__device__ __forceinline__ void read_rows(HeldRows<D, Slabs>& rows, const Fragments<D>& from) {
+#pragma unroll
+  for (int slab = 0; slab < Slabs; ++slab)
+#pragma unroll
+    for (int k = 0; k < D / 16; ++k) ldmatrix_x4(rows[slab][k], from.at(slab, k));
+}
+
+// The same with a in registers.
+template <int D, int Slabs, int Tiles>
+__device__ __forceinline__ void add_product_of_rows(float (&x)[Slabs][Tiles][4], const HeldRows<D, Slabs>& a,
+                                                    const Fragments<D>& b) {
+#pragma unroll
+  for (int k = 0; k < D / 16; ++k)
+#pragma unroll
+    for (int n = 0; n < Tiles / 2; ++n) {
+      uint32_t right[4];
+      ldmatrix_x4(right, b.at(n, k));
+#pragma unroll
+      for (int slab = 0; slab < Slabs; ++slab) {
+        mma_m16n8k16_bf16(x[slab][2 * n], a[slab][k], {right[0], right[1]});
+        mma_m16n8k16_bf16(x[slab][2 * n + 1], a[slab][k], {right[2], right[3]});
+      }
+    }
+}
+
 // x[rows, D] += p[rows, columns] b[columns, D], p rounded to bf16, b a tile in shared memory. Two products'
 // accumulators side by side are, lane for lane, the A operand of the next product.
 template <int D, int Slabs, int Tiles>

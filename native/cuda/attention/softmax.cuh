@@ -1,4 +1,4 @@
-// The softmax of rows that arrive in tiles of columns, and the causal mask.
+// The softmax of rows that arrive in tiles of columns, and the mask.
 #pragma once
 
 #include "attention.h"
@@ -6,14 +6,36 @@
 
 namespace nextpatch::cuda {
 
-// Scores of keys hidden from a query become -inf: row r of the warp sees the columns c <= r + last.
+// The mask of a tile: its first query sees the tile's keys up to number `last`, each further query one more; each
+// sees at most `window`.
+__device__ __forceinline__ bool hides_all(int queries, int keys, int last, int window) {
+  // last + queries - 1 < 0 || last - window >= keys - 1, in one comparison: the forward at D = 64 has no register more.
+  return unsigned(last + queries - 1) >= unsigned(window) + unsigned(keys + queries - 2);
+}
+__device__ __forceinline__ bool hides_some(int queries, int keys, int last, int window) {
+  return last < keys - 1 || last + queries - 1 >= window;
+}
+
+// Scores of keys hidden from a query become -inf; rows are queries.
 template <int Slabs, int Tiles>
-__device__ __forceinline__ void mask_after(float (&scores)[Slabs][Tiles][4], int last) {
+__device__ __forceinline__ void mask(float (&scores)[Slabs][Tiles][4], int last, int window) {
   const int lane = int(threadIdx.x) % 32;
-  // The lane's offsets, moved to one side of the comparison.
+  // The lane's offsets, moved to one side of the comparison: of the keys back from the last one that is seen, counted
+  // from 0, those before `window` are seen.
   const int bound = last + lane / 4 - lane % 4 * 2;
   each_element(scores, [&](float& score, int slab, int half, int column) {
-    if (column > slab * 16 + half * 8 + bound) score = -INFINITY;
+    if (unsigned(bound + slab * 16 + half * 8 - column) >= unsigned(window)) score = -INFINITY;
+  });
+}
+
+// Scores of keys before a query's window become -inf; rows are keys, and column c is a query that does not see those
+// up to c + hidden.
+template <int Slabs, int Tiles>
+__device__ __forceinline__ void mask_before_window(float (&scores)[Slabs][Tiles][4], int hidden) {
+  const int lane = int(threadIdx.x) % 32;
+  const int bound = hidden + lane % 4 * 2 - lane / 4;
+  each_element(scores, [&](float& score, int slab, int half, int column) {
+    if (slab * 16 + half * 8 <= column + bound) score = -INFINITY;
   });
 }
 

@@ -4,9 +4,9 @@
 // What bounds the choice: 255 registers a thread; the shared memory of a block, 163 KB on 8.0, 99 KB on 8.6 and 8.9,
 // 227 KB on 9.0; and what a multiprocessor has for all its blocks, 1 KB more. A warp with 32
 // rows reads each fragment of the other operand for two products instead of one, so it has 32 if its accumulators,
-// rows * D / 32 registers a thread for each, leave room for the scores. But a multiprocessor wants eight warps at
-// least, two for each of its schedulers, or nothing hides the latency of a product. So a kernel may have two tiles: the
-// first where it gives eight warps, else the second. The host chooses when it launches.
+// rows * D / 32 registers a thread for each, leave room for the scores; at D = 256 a warp has 16. But a multiprocessor
+// wants eight warps at least, two for each of its schedulers, or nothing hides the latency of a product. So a kernel
+// may have two tiles: the first where it gives eight warps, else the second. The host chooses when it launches.
 //
 // Host code only beside constants: bench/occupancy compiles it alone.
 #pragma once
@@ -36,13 +36,14 @@ struct KeyGradientTile {
   int rows;     // keys of a block
   int queries;  // in a stage
   int warps;
-  int sharers;  // warps that share a set of keys: 1, or 2, where one sums dV and the other dK
+  int sharers;    // warps that share a set of keys: 1, or 2, where one sums dV and the other dK
+  int sends = 1;  // parts in which one warp sends p to the other, through the memory of one
 
   // q and dout of a stage, and their rows' lse and delta.
   constexpr size_t stage_bytes(int head_dim) const { return size_t(2 * queries) * (head_dim * 2 + sizeof(float)); }
   // k and v, two stages, and p, if one warp sends it to another.
   constexpr size_t shared_bytes(int head_dim) const {
-    const size_t sent = sharers == 1 ? 0 : size_t(rows) * queries * sizeof(float);
+    const size_t sent = sharers == 1 ? 0 : size_t(rows) * queries * sizeof(float) / sends;
     return size_t(2 * rows) * head_dim * 2 + 2 * stage_bytes(head_dim) + sent;
   }
 };
@@ -52,9 +53,12 @@ struct QueryGradientTile {
   int rows;  // queries of a block
   int keys;  // in a stage
   int warps;
+  bool holds_dout = false;  // in registers; else in shared memory
 
   // q and dout, and two stages of k and v.
-  constexpr size_t shared_bytes(int head_dim) const { return size_t(2 * rows + 2 * 2 * keys) * head_dim * 2; }
+  constexpr size_t shared_bytes(int head_dim) const {
+    return size_t((holds_dout ? 1 : 2) * rows + 2 * 2 * keys) * head_dim * 2;
+  }
 };
 
 // The first of each is taken if a multiprocessor has the shared memory for kWantedWarps, else the second.
@@ -66,12 +70,17 @@ struct AttentionTiles {
 };
 
 constexpr AttentionTiles kAttentionTiles[] = {
+    {16, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 64, 4, 1}, {128, 64, 4, 1}}, {{128, 64, 4}, {128, 64, 4}}},
     {32, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 64, 4, 1}, {128, 64, 4, 1}}, {{128, 64, 4}, {128, 64, 4}}},
     {48, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 32, 4, 1}, {128, 32, 4, 1}}, {{128, 64, 4}, {128, 64, 4}}},
     {64, {{128, 64, 4, 3}, {128, 64, 4, 3}}, {{128, 32, 4, 1}, {128, 32, 4, 1}}, {{128, 32, 4}, {128, 32, 4}}},
     {80, {{128, 64, 4, 3}, {128, 64, 4, 2}}, {{128, 64, 8, 2}, {128, 32, 8, 2}}, {{128, 32, 4}, {128, 32, 8}}},
     {96, {{128, 64, 4, 3}, {128, 32, 4, 3}}, {{128, 32, 8, 2}, {128, 32, 8, 2}}, {{128, 32, 4}, {128, 32, 8}}},
     {128, {{128, 64, 4, 3}, {128, 32, 4, 2}}, {{128, 32, 8, 2}, {128, 32, 8, 1}}, {{128, 32, 4}, {128, 32, 8}}},
+    {256,
+     {{128, 32, 8, 4}, {128, 32, 8, 2}},
+     {{64, 32, 8, 2}, {64, 16, 8, 2, 2}},
+     {{128, 16, 8, true}, {128, 16, 8, true}}},
 };
 
 constexpr AttentionTiles attention_tiles(int head_dim) {

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "../../core/limits.h"
+
 namespace nextpatch::cuda {
 
 // Columns in shared memory: whole panels of 64 (warpgroup.cuh).
@@ -56,6 +58,6 @@ template <>
 struct WarpgroupSizes<96> : WarpgroupSizes<128> {};
 
 using WarpgroupHeadDims = std::integer_sequence<int, 64, 80, 96, 128>;
-constexpr bool has_warpgroup_sizes(int head_dim) { return head_dim >= 64; }
+constexpr bool has_warpgroup_sizes(int head_dim) { return is_one_of(WarpgroupHeadDims{}, head_dim); }
 
 }  // namespace nextpatch::cuda

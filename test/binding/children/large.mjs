@@ -97,10 +97,10 @@ for (const [name, dimension] of [
   const attention = (q, k, v) => {
     const make = (dtype, shape) => new Tensor(device, dtype, shape);
     const [out, lse] = [make("bf16", [2, 3, 2, D]), make("f32", [2, 2, 3])];
-    native.attentionForward(out, lse, q, k, v, 0.125);
+    native.attentionForward(out, lse, q, k, v, 0.125, 0);
     const gradients = [q, k, v].map(() => make("bf16", [2, 3, 2, D]));
     const workspace = make("f32", [native.attentionBackwardWorkspace(device, 2, 3, 3, 2, 2, D)]);
-    native.attentionBackward(...gradients, out, q, k, v, out, lse, workspace, null, 0.125);
+    native.attentionBackward(...gradients, out, q, k, v, out, lse, workspace, null, 0.125, 0);
     return [out, lse, ...gradients];
   };
   const far = attention(q.view, k.view, v.view);
