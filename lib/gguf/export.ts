@@ -5,8 +5,9 @@ import { modelFolder } from "../hf/hub_cache.js";
 import { readModelConfig } from "../hf/model_config.js";
 import { parameterCount } from "../hf/names.js";
 import { checkUnasked } from "../hf/unasked_tensors.js";
+import { checkGgufModel } from "./architectures.js";
 import { type GgmlType, ggufTensorBytes } from "./format.js";
-import { generalMetadata, llamaMetadata } from "./metadata.js";
+import { generalMetadata, modelMetadata } from "./metadata.js";
 import { type GgufTensor, ggufTensors } from "./tensors.js";
 import { tokenizerMetadata } from "./tokenizer.js";
 import { checkGgufTarget, writeGguf } from "./writer.js";
@@ -40,17 +41,18 @@ export interface GgufExport {
 }
 
 /**
- * Writes a model folder as a GGUF file (version 3, architecture `llama`) with its tokenizer. Matrices keep the
+ * Writes a model folder as a GGUF file (version 3, in llama.cpp's name for the architecture) with its tokenizer. Matrices keep the
  * checkpoint's element type unless another is asked for; they are never in memory as a whole. The file is written under
  * a temporary name, synced and renamed.
  *
  * The tokenizer must be a byte-level BPE, such as `prepareDataset` trains. A prompt begins and ends as its post-processor
  * says, as in `generate`.
- * @param folder a Hugging Face folder of a `LlamaForCausalLM`, such as a run's `model/`, or `org/name` of one in Hugging
+ * @param folder a Hugging Face folder of a model, such as a run's `model/`, or `org/name` of one in Hugging
  *   Face's cache
  * @param file the file to write; its name without `.gguf` becomes the model's. An earlier GGUF file is replaced
- * @throws TypeError for a wrong argument; ConfigError if `file` exists and is not a GGUF file
- * @throws CheckpointError if the folder is missing or not a complete Llama with its tokenizer, or llama.cpp has no
+ * @throws TypeError for a wrong argument; ConfigError if `file` exists and is not a GGUF file, or llama.cpp computes
+ *   something else for such a model
+ * @throws CheckpointError if the folder is missing or not a complete model with its tokenizer, or llama.cpp has no
  *   tokenizer that gives the same ids; DataError if the tokenizer's file is damaged
  */
 export async function exportGguf(folder: string, file: string, options: ExportGgufOptions = {}): Promise<GgufExport> {
@@ -65,6 +67,7 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
   check.signal("signal", signal);
   const path = modelFolder(folder);
   const config = await readModelConfig(path);
+  checkGgufModel(config, path);
   await checkGgufTarget(file);
   const tokenizer = await tokenizerMetadata(path, config);
   const source = await CheckpointTensors.open(path);
@@ -72,7 +75,7 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
     await checkUnasked(source, config);
     const tensors = ggufTensors(config, source, wanted === undefined ? null : (wanted.toUpperCase() as GgmlType));
     const dtype = mostlyOf(tensors);
-    const metadata = { ...generalMetadata(file, dtype), ...llamaMetadata(config), ...tokenizer };
+    const metadata = { ...generalMetadata(file, dtype, config), ...modelMetadata(config), ...tokenizer };
     const bytes = await writeGguf(file, metadata, tensors, onProgress, signal);
     return { file, bytes, tensors: tensors.length, parameters: parameterCount(config), dtype };
   } finally {

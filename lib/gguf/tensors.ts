@@ -1,14 +1,16 @@
 /**
- * A Llama's tensors with llama.cpp's names and layout. A row-major [rows, columns] of safetensors is what ggml calls
+ * A model's tensors with llama.cpp's names and layout. A row-major [rows, columns] of safetensors is what ggml calls
  * columns x rows, so a matrix is written as it is, except for the row order of the queries and keys.
  */
 
+import { architectureOf, normWeightOffset } from "../hf/architectures.js";
 import { type CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
 import { byteSize } from "../hf/dtypes.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { type Parameter, parameterTable } from "../hf/names.js";
+import { type NormPlace, normNames, type Parameter, parameterTable } from "../hf/names.js";
 import { ropeInverseFrequencies } from "../hf/rope.js";
 import { tensorPieces } from "../hf/tensor_pieces.js";
+import { ggufArchitectures } from "./architectures.js";
 import { convertElements } from "./elements.js";
 import { type GgmlType, type GgufTensorInfo, ggmlBlocks } from "./format.js";
 
@@ -32,14 +34,25 @@ const layerNames: Readonly<Record<string, string>> = {
   "mlp.gate_proj": "ffn_gate",
   "mlp.up_proj": "ffn_up",
   "mlp.down_proj": "ffn_down",
-  input_layernorm: "attn_norm",
-  post_attention_layernorm: "ffn_norm",
+  "self_attn.q_norm": "attn_q_norm",
+  "self_attn.k_norm": "attn_k_norm",
+};
+
+/** llama.cpp's names of a layer's norms. */
+const normPlaces: Readonly<Record<NormPlace, string>> = {
+  attention: "attn_norm",
+  afterAttention: "post_attention_norm",
+  mlp: "ffn_norm",
+  afterMlp: "post_ffw_norm",
 };
 
 /** llama.cpp's name of a parameter of `parameterTable`. */
-export function ggufName(name: string): string {
-  const [, layer, part] = /^(?:model\.layers\.(\d+)\.)?(.+)\.weight$/.exec(name)!;
-  return layer === undefined ? `${outerNames[part!]}.weight` : `blk.${layer}.${layerNames[part!]}.weight`;
+export function ggufName(name: string, config: LlamaConfig): string {
+  const [, layer, part, kind] = /^(?:model\.layers\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name)!;
+  if (layer === undefined) return `${outerNames[part!]}.${kind}`;
+  const norms: Partial<Record<NormPlace, string>> = normNames[architectureOf(config).norms];
+  const place = (Object.keys(norms) as NormPlace[]).find((at) => norms[at] === part);
+  return `blk.${layer}.${place === undefined ? layerNames[part!] : normPlaces[place]}.${kind}`;
 }
 
 /**
@@ -54,7 +67,7 @@ export function ggufTensors(
   type: GgmlType | null = null,
 ): GgufTensor[] {
   const table = parameterTable(config).map((parameter) => ggufTensor(parameter, config, tensors, type));
-  return config.rope_scaling?.rope_type === "llama3" ? [...table, ropeFactors(config)] : table;
+  return [...table, ...ropeTensors(config)];
 }
 
 function ggufTensor(
@@ -65,22 +78,36 @@ function ggufTensor(
 ): GgufTensor {
   const { name, shape, kind } = parameter;
   const dtype = parameterDtype(tensors, parameter);
-  const columns = shape.at(-1)!;
-  const info = { name: ggufName(name), shape };
+  const columns = kind === "vector" ? 1 : shape[1]!;
+  const info = { name: ggufName(name, config), shape };
   // llama.cpp multiplies by norms in fp32 only.
   const type = kind === "vector" ? "F32" : (wanted ?? dtype);
-  const fitting = columns % ggmlBlocks[type].elements === 0 ? type : "F16";
-  const isRotated = /\.[qk]_proj\.weight$/.test(name);
+  const fitting = kind === "vector" || columns % ggmlBlocks[type].elements === 0 ? type : "F16";
+  const { interleaved } = ggufArchitectures[config.model_type];
+  const isRotated = interleaved && /\.[qk]_proj\.(weight|bias)$/.test(name);
+  // llama.cpp multiplies by the weights of norms as they are.
+  const offset = name.endsWith("norm.weight") ? normWeightOffset(config) : 0;
   // Rows change places within a head.
   const unitRows = isRotated ? config.head_dim : 1;
   const unitBytes = byteSize(dtype, [unitRows, columns]);
   const data = async function* (): AsyncGenerator<Uint8Array> {
     for await (const { bytes } of tensorPieces(tensors, name, unitBytes)) {
       const rows = (bytes.byteLength / unitBytes) * unitRows;
-      yield convertElements(isRotated ? interleaveRows(bytes, rows, config.head_dim) : bytes, dtype, fitting);
+      const elements = convertElements(
+        isRotated ? interleaveRows(bytes, rows, config.head_dim) : bytes,
+        dtype,
+        fitting,
+      );
+      yield offset === 0 ? elements : added(elements, offset);
     }
   };
   return { ...info, type: fitting, data };
+}
+
+/** @param bytes of f32 elements */
+function added(bytes: Uint8Array, offset: number): Uint8Array {
+  const values = new Float32Array(bytes.slice().buffer).map((value) => value + offset);
+  return new Uint8Array(values.buffer);
 }
 
 /**
@@ -98,11 +125,29 @@ export function interleaveRows(bytes: Uint8Array, rows: number, headDim: number)
   return result;
 }
 
-/** What llama.cpp divides each rotary frequency by, fp32 [head_dim / 2]. */
-function ropeFactors(config: LlamaConfig): GgufTensor {
+/** What llama.cpp divides each rotary frequency by, fp32 [head_dim / 2]: for scalings that it has no keys for. */
+function ropeTensors(config: LlamaConfig): GgufTensor[] {
+  const { rope_scaling: scaling } = config;
+  const tensor = (name: string, factors: Float32Array): GgufTensor => ({
+    name: `${name}.weight`,
+    type: "F32",
+    shape: [factors.length],
+    data: () => [new Uint8Array(factors.buffer)],
+  });
+  if (scaling?.rope_type === "longrope") {
+    const { long_factor: long, short_factor: short } = scaling;
+    return [
+      tensor("rope_factors_long", Float32Array.from(long)),
+      tensor("rope_factors_short", Float32Array.from(short)),
+    ];
+  }
+  if (scaling?.rope_type !== "llama3") return [];
   const plain = ropeInverseFrequencies({ ...config, rope_scaling: null });
   const scaled = ropeInverseFrequencies(config);
-  const factors = plain.map((frequency, pair) => frequency / scaled[pair]!);
-  const data = () => [new Uint8Array(factors.buffer)];
-  return { name: "rope_freqs.weight", type: "F32", shape: [factors.length], data };
+  return [
+    tensor(
+      "rope_freqs",
+      plain.map((frequency, pair) => frequency / scaled[pair]!),
+    ),
+  ];
 }

@@ -236,7 +236,11 @@ function isSliding(type: LayerType | undefined): boolean {
 }
 
 /** Which linear layers of a model have a bias. */
-export function biasesOf(config: LlamaConfig): { readonly qkv: boolean; readonly output: boolean; readonly mlp: boolean } {
+export function biasesOf(config: LlamaConfig): {
+  readonly qkv: boolean;
+  readonly output: boolean;
+  readonly mlp: boolean;
+} {
   const { biases } = architectureOf(config);
   const { attention_bias: attention = false, mlp_bias: mlp = false } = config;
   return { qkv: attention || (biases.qkv ?? false), output: attention, mlp };

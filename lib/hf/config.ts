@@ -77,7 +77,11 @@ function readKeyValueHeads(fields: Fields, fallback: number | null, heads: numbe
 }
 
 /** A bias that the architecture has no key for cannot be true. */
-function readBias<K extends "attention_bias" | "mlp_bias">(fields: Fields, key: K, known: boolean): { [k in K]?: boolean } {
+function readBias<K extends "attention_bias" | "mlp_bias">(
+  fields: Fields,
+  key: K,
+  known: boolean,
+): { [k in K]?: boolean } {
   if (known) return { [key]: fields.boolean(key, false) } as { [k in K]?: boolean };
   fields.mustBe(key, false);
   return {};
@@ -86,7 +90,8 @@ function readBias<K extends "attention_bias" | "mlp_bias">(fields: Fields, key: 
 function readGemma(fields: Fields): Pick<LlamaConfig, "query_pre_attn_scalar"> {
   fields.mustBe("use_bidirectional_attention", false);
   for (const key of ["final_logit_softcapping", "attn_logit_softcapping"]) {
-    if (fields.has(key)) fields.report(key, `expected null, the only one supported, but received ${show(fields.get(key))}`);
+    if (fields.has(key))
+      fields.report(key, `expected null, the only one supported, but received ${show(fields.get(key))}`);
   }
   return { query_pre_attn_scalar: fields.positiveNumber("query_pre_attn_scalar", 256) };
 }

@@ -57,7 +57,8 @@ function readTurned(fields: Fields, layers: number): readonly number[] {
   const value = fields.get("no_rope_layers");
   if (value !== undefined) {
     const isFlag = (flag: unknown) => flag === 0 || flag === 1;
-    if (Array.isArray(value) && value.length >= layers && value.every(isFlag)) return value.slice(0, layers) as number[];
+    if (Array.isArray(value) && value.length >= layers && value.every(isFlag))
+      return value.slice(0, layers) as number[];
     fields.fail("no_rope_layers", `expected 0 or 1 for each of the ${layers} layers but received ${show(value)}`);
   }
   return Array.from({ length: layers }, (_, index) => ((index + 1) % interval === 0 ? 0 : 1));

@@ -123,10 +123,13 @@ export interface RotaryAngles {
  * The rotary tables of a model: the one of its layers, and that of its sliding layers if they have one of their own.
  * @param positions how many positions a sequence has: LongRoPE takes other frequencies beyond the original context
  */
-export function rotaryAngles(config: LlamaConfig, positions: number): { global: RotaryAngles; local: RotaryAngles | null } {
-  const { rope_scaling: scaling, rope_local_base_freq: local } = config;
+export function rotaryAngles(
+  config: LlamaConfig,
+  positions: number,
+): { global: RotaryAngles; local: RotaryAngles | null } {
+  const { rope_local_base_freq: local } = config;
   return {
-    global: { frequencies: ropeInverseFrequencies(config, positions), scale: ropeAttentionFactor(config, scaling) },
+    global: { frequencies: ropeInverseFrequencies(config, positions), scale: ropeAttentionFactor(config) },
     local:
       local === undefined
         ? null
@@ -135,7 +138,8 @@ export function rotaryAngles(config: LlamaConfig, positions: number): { global: 
 }
 
 /** What cosines and sines are multiplied by. */
-function ropeAttentionFactor(config: LlamaConfig, scaling: RopeScaling | null): number {
+export function ropeAttentionFactor(config: LlamaConfig): number {
+  const { rope_scaling: scaling } = config;
   if (scaling?.rope_type !== "yarn" && scaling?.rope_type !== "longrope") return 1;
   if (scaling.attention_factor !== undefined) return scaling.attention_factor;
   if (scaling.rope_type === "longrope") {

@@ -29,7 +29,7 @@ export async function checkUnasked(tensors: CheckpointTensors, config: LlamaConf
   if (decisive.length > 0) {
     const head = decisive.includes("lm_head.weight") ? " (config.json says tie_word_embeddings: true)" : "";
     throw new CheckpointError(
-      `${tensors.folder}: expected no tensor beside those of a ${config.num_hidden_layers}-layer llama, as config.json ` +
+      `${tensors.folder}: expected no tensor beside those of a ${config.num_hidden_layers}-layer ${config.model_type}, as config.json ` +
         `describes it, but received ${listNames(decisive)}${head}, which would change what the model computes`,
     );
   }

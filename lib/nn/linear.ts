@@ -31,13 +31,7 @@ export class Linear {
    * dW (+)= dout^T x; db += the sum of dout's rows; dx (+)= dout W.
    * @param workspace f32, for the bias's gradient
    */
-  backward(
-    dx: Tensor,
-    dout: Tensor,
-    x: Tensor,
-    adds: Adding,
-    workspace: Tensor | null,
-  ): void {
+  backward(dx: Tensor, dout: Tensor, x: Tensor, adds: Adding, workspace: Tensor | null): void {
     if (this.weight.gradient === null) {
       throw new TypeError("Linear.backward: weight: expected one with a gradient but received one without");
     }

@@ -44,7 +44,9 @@ function rowWorkspace(device: Device, { config, positions }: PassShape): number 
   const biased = [biases.qkv ? qkv : 0, biases.output ? hidden : 0, biases.mlp ? 2 * intermediate : 0];
   return Math.max(
     native.rmsNormBackwardWorkspace(device, positions, hidden),
-    ...(architectureOf(config).qkNorm === null ? [] : [native.qkNormBackwardWorkspace(device, positions, heads, headDim)]),
+    ...(architectureOf(config).qkNorm === null
+      ? []
+      : [native.qkNormBackwardWorkspace(device, positions, heads, headDim)]),
     ...biased.filter((width) => width > 0).map((width) => native.biasBackwardWorkspace(device, positions, width)),
   );
 }

@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { LlamaConfig } from "../../lib/hf/llama_config.js";
 import { exportGguf, generate, Llama, parseRunConfig, prepareDataset, Tokenizer, Trainer } from "../../lib/index.js";
+import { native } from "../../lib/native.js";
 import { openEngine } from "./engine.js";
 import { preTokenizers, texts } from "./texts.js";
 
@@ -61,6 +62,7 @@ for await (const { step, loss } of trainer.run()) if (step % 100 === 0) log(`ste
 await trainer.close();
 await compareContinuations("a model trained here", path("run/model"));
 
+const yarn = { beta_fast: 32, beta_slow: 1, truncate: true };
 const llama3 = { factor: 4, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 64 };
 const shapes: Record<string, Partial<LlamaConfig>> = {
   "a tied head": { tie_word_embeddings: true },
@@ -68,12 +70,29 @@ const shapes: Record<string, Partial<LlamaConfig>> = {
   "heads of 48": { num_attention_heads: 2, num_key_value_heads: 1 },
   "linear rotary scaling": { rope_scaling: { rope_type: "linear", factor: 4 } },
   "Llama 3's rotary scaling": { rope_theta: 500000, rope_scaling: { rope_type: "llama3", ...llama3 } },
+  YaRN: { rope_scaling: { ...yarn, rope_type: "yarn", factor: 4, original_max_position_embeddings: 64 } },
+  biases: { attention_bias: true, mlp_bias: true },
+  "heads of 16": { head_dim: 16 },
+  "heads of 256": { head_dim: 256 },
+  mistral: { model_type: "mistral", sliding_window: 256 },
+  qwen2: { model_type: "qwen2" },
+  qwen3: { model_type: "qwen3", head_dim: 32 },
+  smollm3: { model_type: "smollm3", num_hidden_layers: 4 },
+  olmo2: { model_type: "olmo2" },
+  gemma3_text: {
+    model_type: "gemma3_text",
+    num_hidden_layers: 6,
+    head_dim: 32,
+    query_pre_attn_scalar: 32,
+    sliding_window: 32,
+  },
 };
 for (const [name, keys] of Object.entries(shapes)) {
   // Wide weights: with narrow ones, an untrained model's tokens are too near each other to tell a wrong one by.
   const options = { device: "cpu", precision: "fp32", seed: 1 } as const;
   const ends = { bos_token_id: 0, eos_token_id: 0 };
   using model = Llama.create({ ...shape, ...keys, ...ends, initializer_range: 0.15 }, options);
+  await drawVectors(model);
   await model.save(path(name), { tokenizer: { path: tokenizerFile, endOfText: "<|endoftext|>", maxLength: 256 } });
   await compareContinuations(name, path(name));
 }
@@ -122,6 +141,19 @@ for (const dtype of ["f32", "f16", "bf16", "q8_0"] as const) {
 }
 await engine.dispose();
 log("llama.cpp reads and runs what nextpatch exports");
+
+/** New models have norms of 1 and biases of 0, which would not tell a missing one. */
+async function drawVectors({ parameters }: Llama): Promise<void> {
+  const vectors = parameters.layout.slots.filter(({ kind }) => kind === "vector");
+  for (const { name, offset } of vectors) {
+    const view = parameters.view(parameters.master, name);
+    const before = await view.read();
+    native.normal(view, 0.2, 7, offset);
+    const noise = await view.read();
+    view.write(before.map((value, index) => value + noise[index]!));
+  }
+  parameters.refreshCompute();
+}
 
 /** Exports a folder, and asserts that llama.cpp continues prompts as `generate` does at temperature 0. */
 async function compareContinuations(name: string, modelFolder: string): Promise<void> {

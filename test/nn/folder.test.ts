@@ -139,11 +139,7 @@ describe.each(backends)("a model folder on %s", (backend) => {
   });
 
   it.each([
-    [
-      "of another architecture",
-      '{ "model_type": "gpt2" }',
-      /config\.json: model_type: expected "llama".* "gpt2"/,
-    ],
+    ["of another architecture", '{ "model_type": "gpt2" }', /config\.json: model_type: expected "llama".* "gpt2"/],
     ["that is no JSON", "{", /config\.json: expected a model's configuration/],
     ["with two problems", '{ "hidden_act": "gelu", "head_dim": 7 }', /hidden_act: expected .*\n.*head_dim: expected /],
   ])("with a configuration %s is a CheckpointError", async (_, config, message) => {

@@ -82,30 +82,41 @@ describe.each(grid)("norm of queries and keys on $backend in $dtype", ({ backend
     await memory.verify();
   });
 
-  it.each([false, true])("is left unturned without a table, with weights counted from 1, over heads %s", async (across) => {
-    const memory = new Memory(open(backend));
-    const shape = { b: 2, t: 5, h: 2, d: 32, across };
-    const { x, weight } = inputs(shape, dtype);
-    const [out, rstd] = [memory.output(dtype, [2, 5, 2, 32]), memory.output("f32", rows(shape))];
-    const weights = memory.input(dtype, [columns(shape)], weight);
-    native.qkNormForward(out, rstd, among(memory, shape, dtype, x), weights, null, 0, EPSILON, 1);
-    const exact = rmsNorm(x, null, weight.map((w) => w + 1), EPSILON).out;
-    expectClose(await values(out), exact, exact.map(round));
-    await memory.verify();
-  });
+  it.each([false, true])(
+    "is left unturned without a table, with weights counted from 1, over heads %s",
+    async (across) => {
+      const memory = new Memory(open(backend));
+      const shape = { b: 2, t: 5, h: 2, d: 32, across };
+      const { x, weight } = inputs(shape, dtype);
+      const [out, rstd] = [memory.output(dtype, [2, 5, 2, 32]), memory.output("f32", rows(shape))];
+      const weights = memory.input(dtype, [columns(shape)], weight);
+      native.qkNormForward(out, rstd, among(memory, shape, dtype, x), weights, null, 0, EPSILON, 1);
+      const exact = rmsNorm(
+        x,
+        null,
+        weight.map((w) => w + 1),
+        EPSILON,
+      ).out;
+      expectClose(await values(out), exact, exact.map(round));
+      await memory.verify();
+    },
+  );
 
-  it.each(shapes)("backward of [$b, $t, $h, $d], over heads $across, guard $guard, in place and apart", async (shape) => {
-    const memory = new Memory(open(backend), { guard: shape.guard });
-    const { x, weight, dout } = inputs(shape, dtype);
-    const { rstd } = rmsNorm(x, null, weight, EPSILON);
-    const exact = rmsNormBackward(dout, x, rstd, weight, null, normals(columns(shape), 4));
-    const [dx, dweight] = backward(memory, shape, dtype, rstd, false);
-    const [over] = backward(memory, shape, dtype, rstd, true);
-    expectClose(await values(dx!), exact.dx, exact.dx.map(round));
-    expectClose(await values(dweight!), exact.dweight);
-    expect(await values(over!)).toEqual(await values(dx!));
-    await memory.verify();
-  });
+  it.each(shapes)(
+    "backward of [$b, $t, $h, $d], over heads $across, guard $guard, in place and apart",
+    async (shape) => {
+      const memory = new Memory(open(backend), { guard: shape.guard });
+      const { x, weight, dout } = inputs(shape, dtype);
+      const { rstd } = rmsNorm(x, null, weight, EPSILON);
+      const exact = rmsNormBackward(dout, x, rstd, weight, null, normals(columns(shape), 4));
+      const [dx, dweight] = backward(memory, shape, dtype, rstd, false);
+      const [over] = backward(memory, shape, dtype, rstd, true);
+      expectClose(await values(dx!), exact.dx, exact.dx.map(round));
+      expectClose(await values(dweight!), exact.dweight);
+      expect(await values(over!)).toEqual(await values(dx!));
+      await memory.verify();
+    },
+  );
 
   it.each([false, true])("gives the same bits again, over heads %s", (across) => {
     const shape = { b: 2, t: 70, h: 2, d: 32, across };

@@ -143,7 +143,12 @@ describe.each(grid)("RMSNorm on $backend in $dtype", ({ backend, dtype }) => {
     const weights = memory.input(dtype, [c], weight);
     native.rmsNormResidualForward(apart, rstd, stream, branch, weights, EPSILON, 1);
     native.rmsNormResidualForward(over, rstd, over, branch, weights, EPSILON, 1);
-    const normed = rmsNorm(x, null, weight.map((w) => w + 1), EPSILON);
+    const normed = rmsNorm(
+      x,
+      null,
+      weight.map((w) => w + 1),
+      EPSILON,
+    );
     const exact = normed.out.map((value, i) => value + residual[i]!);
     expectClose(await values(apart), exact, exact.map(round));
     expect(await values(over)).toEqual(await values(apart));

@@ -58,7 +58,10 @@ export function operations(device: Device): Operation[] {
       ],
     ],
     ["sum", [tensor("out", [1]), tensor("values", [N]), boolean("accumulate")]],
-    ["patchEmbeddingForward", [tensor("out", [N, C]), i32("tokens", [N * K]), tensor("table", [V, C]), number("scale", 1, true)]],
+    [
+      "patchEmbeddingForward",
+      [tensor("out", [N, C]), i32("tokens", [N * K]), tensor("table", [V, C]), number("scale", 1, true)],
+    ],
     [
       "patchEmbeddingBackward",
       [

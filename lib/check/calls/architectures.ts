@@ -96,7 +96,12 @@ function qkNormBackward(dt: ComputeDType, sizes: NormShape): Call {
     shape,
     async run(memory) {
       const [x, weight] = [memory.random(dt, heads), memory.random(dt, [weights])];
-      const scales = memory.workspace("f32", rstd.reduce((a, b) => a * b)).reshape(rstd);
+      const scales = memory
+        .workspace(
+          "f32",
+          rstd.reduce((a, b) => a * b),
+        )
+        .reshape(rstd);
       const normed = memory.workspace(dt, B * T * H * D).reshape(heads);
       native.qkNormForward(normed, scales, x, weight, null, 0, epsilon, 0);
       await memory.alike(scales);
