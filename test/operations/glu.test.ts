@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { native } from "../../lib/native.js";
+import { native, type Tensor } from "../../lib/native.js";
 import { cases, grid, open } from "../support/backends.js";
 import { expectClose, expectSameBits } from "../support/closeness.js";
 import { Memory, values } from "../support/memory.js";
@@ -7,8 +7,14 @@ import { normals, rounding } from "../support/numbers.js";
 import { glu, gluBackward } from "../support/reference.js";
 
 const units = {
-  SwiGLU: { forward: native.swigluForward, backward: native.swigluBackward },
-  GeGLU: { forward: native.gegluForward, backward: native.gegluBackward },
+  SwiGLU: {
+    forward: (out: Tensor, gateUp: Tensor) => native.swigluForward(out, gateUp),
+    backward: (dgateUp: Tensor, dout: Tensor, gateUp: Tensor) => native.swigluBackward(dgateUp, dout, gateUp),
+  },
+  GeGLU: {
+    forward: (out: Tensor, gateUp: Tensor) => native.gegluForward(out, gateUp),
+    backward: (dgateUp: Tensor, dout: Tensor, gateUp: Tensor) => native.gegluBackward(dgateUp, dout, gateUp),
+  },
 } as const;
 const all = grid.flatMap((at) => (["SwiGLU", "GeGLU"] as const).map((unit) => ({ unit, ...at })));
 

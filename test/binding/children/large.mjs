@@ -91,7 +91,7 @@ for (const [name, dimension] of [
   const table = new Tensor(device, "f32", [3, D / 2, 2]);
   const frequencies = new Tensor(device, "f32", [D / 2]);
   frequencies.write(new Float32Array(D / 2).fill(0.3));
-  native.rotaryTable(table, frequencies);
+  native.rotaryTable(table, frequencies, 1);
   for (const { view, small } of [q, k]) for (const x of [view, small]) native.rotary(x, table, 0, false);
   results[`rotary, ${name}`] = await same(contiguous(q.view), q.small);
   const attention = (q, k, v) => {

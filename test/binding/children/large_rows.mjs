@@ -81,6 +81,25 @@ async function check(name, tensors, operation, written) {
   await check("rmsNormBackward", [dx, dout, sum, rstd], run, [dx]);
 }
 {
+  const [out, stream, x] = [1, 2, 3].map((seed) => pair("bf16", seed));
+  const [rstd, weight] = [pair("f32", 4, 0), filled("bf16", columns, 0.5)];
+  const run = (out, stream, x, rstd) => native.rmsNormResidualForward(out, rstd, stream, x, weight, 1e-5, 1);
+  await check("rmsNormResidualForward", [out, stream, x, rstd], run, [out, rstd]);
+}
+{
+  const [x, bias] = [pair("bf16", 1), filled("bf16", columns, 0.5)];
+  await check("biasForward", [x], (x) => native.biasForward(x, bias), [x]);
+}
+{
+  const [out, x] = [pair("bf16", 1), pair("bf16", 2)];
+  const [rstd, weight] = [pair("f32", 3, columns / 128), filled("bf16", 128, 1.5)];
+  const heads = (tensor) =>
+    tensor.reshape([1, tensor.shape[0], columns / 128, tensor.size / tensor.shape[0] / (columns / 128)]);
+  const run = (out, x, rstd) =>
+    native.qkNormForward(heads(out), rstd.reshape([1, ...rstd.shape]), heads(x), weight, null, 0, 1e-5, 0);
+  await check("qkNormForward", [out, x, rstd], run, [out, rstd]);
+}
+{
   const [out, gateUp] = [pair("bf16", 1), pair("bf16", 2, 2 * columns)];
   await check("swigluForward", [out, gateUp], (out, gateUp) => native.swigluForward(out, gateUp), [out]);
 }
