@@ -99,7 +99,7 @@ export namespace patchEmbedding {
  * @param k dt [B, Tk, G, D], G a divisor of H
  * @param v dt [B, Tk, G, D]
  * @param options.scale factor on the scores; default 1/sqrt(D)
- * @param options.window how many keys a query sees, up to its own; default 0: all. What lies outside costs nothing
+ * @param options.window how many keys a query sees, up to its own; default: all. What lies outside costs nothing
  * @returns `out` dt [B, Tq, H, D], and `lse` f32 [B, H, Tq], the log of the sum of the exponentials of a query's scores
  */
 export function flashAttention<D extends ComputeDType>(
@@ -189,8 +189,8 @@ function attentionScale(check: Arguments, scale: number | undefined, headDim: nu
 
 function attentionWindow(check: Arguments, window: number | undefined): number {
   if (window === undefined) return 0;
-  const valid = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= limits.maxElements;
-  return check.number("window", window, `a whole number from 0 to ${limits.maxElements}`, valid);
+  const valid = (value: number): boolean => Number.isInteger(value) && value >= 1 && value <= limits.maxElements;
+  return check.number("window", window, `a whole number from 1 to ${limits.maxElements}`, valid);
 }
 
 // ---- Cross-entropy --------------------------------------------------------------------------------------------

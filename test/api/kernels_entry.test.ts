@@ -128,25 +128,28 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
       v: f32([b, t, g, d], values[2]!),
     });
 
-    it.each([undefined, 0.1])("has the gradient that central differences have, scale %p", async (scale) => {
-      const { q, k, v } = tensors(inputs);
-      const { out, lse } = flashAttention(q, k, v, { scale });
-      expect(lse.shape).toEqual([b, h, t]);
-      const upstream = f32([b, t, h, d], dout);
-      const { dq, dk, dv } = flashAttention.backward(upstream, { q, k, v, out, lse, scale });
-      for (const [i, gradient] of [dq, dk, dv].entries()) {
-        const values = await gradient.read();
-        await checkAlong(
-          inputs[i]!,
-          Float64Array.from(values, (x) => x / Math.hypot(...values)),
-          values,
-          async (x) => {
-            const moved = tensors(inputs.map((input, j) => (i === j ? x : input)));
-            return dot(await flashAttention(moved.q, moved.k, moved.v, { scale }).out.read(), dout);
-          },
-        );
-      }
-    });
+    it.each([{}, { scale: 0.1 }, { window: 4 }])(
+      "has the gradient that central differences have, %p",
+      async (options) => {
+        const { q, k, v } = tensors(inputs);
+        const { out, lse } = flashAttention(q, k, v, options);
+        expect(lse.shape).toEqual([b, h, t]);
+        const upstream = f32([b, t, h, d], dout);
+        const { dq, dk, dv } = flashAttention.backward(upstream, { q, k, v, out, lse, ...options });
+        for (const [i, gradient] of [dq, dk, dv].entries()) {
+          const values = await gradient.read();
+          await checkAlong(
+            inputs[i]!,
+            Float64Array.from(values, (x) => x / Math.hypot(...values)),
+            values,
+            async (x) => {
+              const moved = tensors(inputs.map((input, j) => (i === j ? x : input)));
+              return dot(await flashAttention(moved.q, moved.k, moved.v, options).out.read(), dout);
+            },
+          );
+        }
+      },
+    );
 
     it("scales by 1/sqrt(D) where no scale is given", async () => {
       const { q, k, v } = tensors(inputs);

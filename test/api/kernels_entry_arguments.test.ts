@@ -54,7 +54,7 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
     {
       name: "flashAttention",
       free: ["q.1"],
-      values: { q, k, v, scale: 1 },
+      values: { q, k, v, scale: 1, window: 3 },
       call: ({ q, k, v, ...rest }) => untyped(flashAttention)(q, k, v, "options" in rest ? rest.options : rest),
     },
     {
@@ -68,6 +68,7 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
         out: tensor("f32", 1, 5, 4, 32),
         lse: tensor("f32", 1, 4, 5),
         scale: 1,
+        window: 3,
       },
       call: ({ dout, ...rest }) => untyped(flashAttention.backward)(dout, "saved" in rest ? rest.saved : rest),
     },
@@ -80,7 +81,7 @@ describe.each(backends)("arguments of nextpatch/kernels on %s", (backend) => {
       }),
     ),
   ];
-  const optional = new Set(["out", "dtable", "scale", "weights"]);
+  const optional = new Set(["out", "dtable", "scale", "window", "weights"]);
   const cases = operations.flatMap((operation) =>
     Object.entries(operation.values).map(([name, value]) => {
       return { operation, name, value, title: `${operation.name}: ${name}` };

@@ -173,18 +173,19 @@ __global__ void __launch_bounds__(KeyGradient<D, Choice>::kThreads)
         start_at_minus_delta(x, now.delta);
       }
       add_product_of_rows(x, own, Fragments<D>::across(sums_dv ? now.q : now.dout));
+      const auto meet = [&] { named_barrier(1 + owner, 64); };
       if (sums_dv) exponentiate(x, now.lse, scale, last, shape.window);
       constexpr int kQuads = kSlabs * kTile.queries / 8 / kTile.sends;
 #pragma unroll
       for (int part = 0; part < kTile.sends; ++part) {
-        if (part > 0) named_barrier(1 + owner, 64);  // the part before has been read
+        if (part > 0) meet();  // the part before has been read
         if (sums_dv) {
           each_quad(x, [&](float (&quad)[4], int i) {
             if (i / kQuads == part) sent[i % kQuads * 32 + lane] = {quad[0], quad[1], quad[2], quad[3]};
           });
         }
         // It has been sent. The last is read before the next step's __syncthreads, after which the next is sent.
-        named_barrier(1 + owner, 64);
+        meet();
         if (!sums_dv) {
           each_quad(x, [&](float (&quad)[4], int i) {
             if (i / kQuads != part) return;

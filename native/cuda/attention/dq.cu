@@ -53,6 +53,11 @@ __global__ void __launch_bounds__(QueryGradient<D, Choice>::kThreads)
     start_tile<D, kTile.keys, kThreads>(k_tile, k.at(batch, kv_head, key), int(k.row_stride), keys);
     start_tile<D, kTile.keys, kThreads>(k_tile + kTile.keys * D, v.at(batch, kv_head, key), int(v.row_stride), keys);
   };
+  // What was started is visible to all warps, and no warp still reads the previous stage.
+  const auto arrive = [] {
+    cp_async_wait<0>();
+    __syncthreads();
+  };
 
   const int warp_row = int(threadIdx.x) / 32 * kSlabs * 16, lane = int(threadIdx.x) % 32;
   const auto q_fragments = Fragments<D>::down(q_tile + warp_row * D);
@@ -76,18 +81,16 @@ __global__ void __launch_bounds__(QueryGradient<D, Choice>::kThreads)
     start_tile<D, kTile.rows, kThreads>(dout_tile, dout.at(batch, head, first_row), int(dout.row_stride), rows);
     if constexpr (kTile.holds_dout) {
       cp_async_commit();
-      cp_async_wait<0>();
-      __syncthreads();
+      arrive();
       read_rows<D>(dout_rows, dout_fragments);
-      __syncthreads();
+      __syncthreads();  // q takes the place of dout
     }
     start_tile<D, kTile.rows, kThreads>(q_tile, q.at(batch, head, first_row), int(q.row_stride), rows);
     start(first_tile);
     cp_async_commit();
   }
   for (int tile = first_tile; tile < end_tile; ++tile) {
-    cp_async_wait<0>();
-    __syncthreads();
+    arrive();
     if (tile + 1 < end_tile) start(tile + 1);
     cp_async_commit();
 

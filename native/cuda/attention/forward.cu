@@ -48,18 +48,18 @@ __global__ void __launch_bounds__(Forward<D, Choice>::kThreads, Forward<D, Choic
   bf16* const q_tile = shared_memory<bf16>();
   bf16* const ring = q_tile + kTile.rows * D;
 
-  const bf16* const k_rows = k.at(batch, kv_head, first_key);
-  const bf16* const v_rows = v.at(batch, kv_head, first_key);
+  const bf16* const k_rows = k.at(batch, kv_head, 0);
+  const bf16* const v_rows = v.at(batch, kv_head, 0);
 
   // The ring receives K and V tiles in turn: step 2j is K of tile j, step 2j + 1 its V.
   int filled = 0;
   const auto start = [&](int step) {
     if (step < 2 * key_tiles) {
       const int64_t stride = step % 2 == 0 ? k.row_stride : v.row_stride;
-      const int key = step / 2 * kTile.keys;
+      const int key = first_key + step / 2 * kTile.keys;
       start_tile<D, kTile.keys, kThreads>(ring + filled * kTile.keys * D,
                                           (step % 2 == 0 ? k_rows : v_rows) + key * stride, int(stride),
-                                          shape.keys - first_key - key);
+                                          shape.keys - key);
     }
     cp_async_commit();
     filled = filled + 1 == kTile.slots ? 0 : filled + 1;

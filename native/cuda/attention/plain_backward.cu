@@ -7,6 +7,10 @@
 namespace nextpatch::cuda {
 namespace {
 
+// Blocks of a multiprocessor that registers are kept for: no more fit into its shared memory for D > 128.
+template <int Rows>
+constexpr int kPlainBlocks = 2 * Rows;
+
 // P and dS of a tile of queries and a tile of keys.
 template <int Rows>
 __device__ __forceinline__ void recompute(const PlainTile& p_tile, const PlainTile& ds_tile, const PlainTile& q_tile,
@@ -36,7 +40,7 @@ __device__ __forceinline__ void recompute(const PlainTile& p_tile, const PlainTi
 
 // One block: a tile of queries of a head. Shared: q, dout, k, v; P, dS.
 template <typename T, int Rows>
-__global__ void __launch_bounds__(kPlainThreads, 4)
+__global__ void __launch_bounds__(kPlainThreads, kPlainBlocks<Rows>)
     attention_plain_dq_kernel(Heads<T> dq, Heads<const T> dout, Heads<const T> q, Heads<const T> k, Heads<const T> v,
                               RowStatistics statistics, AttentionShape shape, AttentionOrder order) {
   const AttentionBlock block = order.block();
@@ -71,7 +75,7 @@ __global__ void __launch_bounds__(kPlainThreads, 4)
 
 // One block: a tile of keys of a key head. Shared: as for dq. The heads of the group are summed in order.
 template <typename T, int Rows>
-__global__ void __launch_bounds__(kPlainThreads, 4)
+__global__ void __launch_bounds__(kPlainThreads, kPlainBlocks<Rows>)
     attention_plain_dkdv_kernel(Heads<T> dk, Heads<T> dv, Heads<const T> dout, Heads<const T> q, Heads<const T> k,
                                 Heads<const T> v, RowStatistics statistics, AttentionShape shape,
                                 AttentionOrder order) {
