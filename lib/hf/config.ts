@@ -44,9 +44,12 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
   const layers = fields.positiveInteger("num_hidden_layers", defaults.num_hidden_layers);
   const maxPositions = fields.positiveInteger("max_position_embeddings", defaults.max_position_embeddings);
   const headDim = fields.positiveInteger("head_dim", defaults.head_dim ?? Math.max(1, Math.floor(hidden / heads)));
+  const vocabulary = fields.positiveInteger("vocab_size", defaults.vocab_size);
+  // A smaller vocabulary than the published models' does not have their special tokens.
+  const known = (id: number | null) => (id !== null && id >= vocabulary ? null : id);
   const config: LlamaConfig = {
     model_type: modelType,
-    vocab_size: fields.positiveInteger("vocab_size", defaults.vocab_size),
+    vocab_size: vocabulary,
     hidden_size: hidden,
     intermediate_size: fields.positiveInteger("intermediate_size", defaults.intermediate_size),
     num_hidden_layers: layers,
@@ -58,9 +61,9 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
     max_position_embeddings: maxPositions,
     tie_word_embeddings: fields.boolean("tie_word_embeddings", defaults.tie_word_embeddings),
     initializer_range: fields.numberBetween("initializer_range", 0, 1, 0.02),
-    bos_token_id: fields.tokenId("bos_token_id", defaults.bos_token_id),
-    eos_token_id: fields.tokenIds("eos_token_id", defaults.eos_token_id),
-    pad_token_id: fields.tokenId("pad_token_id", defaults.pad_token_id),
+    bos_token_id: fields.tokenId("bos_token_id", known(defaults.bos_token_id)),
+    eos_token_id: fields.tokenIds("eos_token_id", known(defaults.eos_token_id)),
+    pad_token_id: fields.tokenId("pad_token_id", known(defaults.pad_token_id)),
     ...readBias(fields, "attention_bias", biases.attention),
     ...readBias(fields, "mlp_bias", biases.mlp),
     ...readLayers(fields, architecture, layers),

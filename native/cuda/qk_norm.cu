@@ -23,11 +23,12 @@ struct Strides {
 };
 Strides strides_of(const View& x) { return {x.stride[0], x.stride[1], x.stride[2]}; }
 
+// Rows are counted in 32 bits, which are divided faster: no GPU holds 2^32 heads.
 struct Shape {
-  int64_t positions, rows, groups;  // rows: B * T * groups, of groups rows a position
-  int half;                         // D / 2
-  int head_chunks, chunks;          // pairs of Width elements in a head, in a row
-  int threads;                      // of a row: a power of two up to 32, or kThreads
+  unsigned positions, rows, groups;  // rows: B * T * groups, of groups rows a position
+  int half;                          // D / 2
+  int head_chunks, chunks;           // pairs of Width elements in a head, in a row
+  int threads;                       // of a row: a power of two up to 32, or kThreads
 
   __device__ int columns() const { return chunks / head_chunks * 2 * half; }
 };
@@ -41,8 +42,8 @@ struct Place {
 
 // A row's first head.
 template <typename T>
-__device__ __forceinline__ T* row_of(T* x, const Strides& strides, const Shape& shape, int64_t row) {
-  const int64_t place = row / shape.groups, group = row % shape.groups;
+__device__ __forceinline__ T* row_of(T* x, const Strides& strides, const Shape& shape, unsigned row) {
+  const unsigned place = row / shape.groups, group = row % shape.groups;
   return x + place / shape.positions * strides.batch + place % shape.positions * strides.position +
          group * strides.head;
 }
@@ -105,7 +106,7 @@ __global__ void __launch_bounds__(kThreads)
     qk_norm_forward_kernel(T* out, Strides out_strides, float* rstd, const T* x, Strides strides, const T* weight,
                            const float* table, int64_t offset, Shape shape, float epsilon, float weight_offset) {
   const Place place(shape);
-  const int64_t row = int64_t(blockIdx.x) * (kThreads / shape.threads) + place.slot;
+  const unsigned row = blockIdx.x * unsigned(kThreads / shape.threads) + place.slot;
   const bool exists = row < shape.rows;
   const T* const from = row_of(x, strides, shape, exists ? row : 0);
   // The first pair stays in registers: all of a head's row.
@@ -123,7 +124,7 @@ __global__ void __launch_bounds__(kThreads)
   if (!exists) return;
   if (place.thread == 0) rstd[row] = scale;
   T* const to = row_of(out, out_strides, shape, row);
-  const int64_t position = row / shape.groups % shape.positions + offset;
+  const int64_t position = int64_t(row / shape.groups % shape.positions) + offset;
   const float* const turns = table ? table + position * 2 * shape.half : nullptr;
   const auto write = [&](int chunk, const Pair<T, Width>& pair) {
     store_turned<T, Width>(
@@ -167,7 +168,8 @@ __global__ void __launch_bounds__(kThreads)
     qk_norm_backward_kernel(T* dx, Strides dx_strides, float* slices, const T* dout, Strides dout_strides, const T* x,
                             Strides strides, const float* rstd, const T* weight, Shape shape, float weight_offset) {
   const Place place(shape);
-  const int slots = kThreads / shape.threads, columns = shape.columns();
+  const unsigned slots = kThreads / shape.threads;
+  const int columns = shape.columns();
   float* const slice = slices + int64_t(blockIdx.x) * columns;
   const bool holds = place.thread < shape.chunks;
   const int own = holds ? column_of<Width>(shape, place.thread) : 0;
@@ -175,9 +177,8 @@ __global__ void __launch_bounds__(kThreads)
   float low_sum[Width] = {}, high_sum[Width] = {};
   bool begun = false;
 #pragma unroll 1
-  for (int64_t first_row = int64_t(blockIdx.x) * slots; first_row < shape.rows;
-       first_row += int64_t(gridDim.x) * slots, begun = true) {
-    const int64_t row = first_row + place.slot;
+  for (unsigned first_row = blockIdx.x * slots; first_row < shape.rows; first_row += gridDim.x * slots, begun = true) {
+    const unsigned row = first_row + place.slot;
     const bool exists = row < shape.rows;
     const T* const row_d = row_of(dout, dout_strides, shape, exists ? row : 0);
     const T* const row_x = row_of(x, strides, shape, exists ? row : 0);
@@ -252,7 +253,7 @@ __global__ void __launch_bounds__(kThreads)
   __syncthreads();
   for (int col = int(threadIdx.x); col < columns; col += kThreads) {
     float total = 0;
-    for (int slot = 0; slot < slots; ++slot) total += sums[slot * columns + col];
+    for (unsigned slot = 0; slot < slots; ++slot) total += sums[slot * columns + col];
     slice[col] = total;
   }
 }
@@ -263,9 +264,9 @@ bool over_heads(const View& x, const View& weight) { return weight.size() > x.di
 template <int Width>
 Shape shape_of(const View& x, const View& weight) {
   Shape shape{};
-  shape.positions = x.dim(1);
-  shape.groups = over_heads(x, weight) ? 1 : x.dim(2);
-  shape.rows = x.dim(0) * x.dim(1) * shape.groups;
+  shape.positions = unsigned(x.dim(1));
+  shape.groups = over_heads(x, weight) ? 1 : unsigned(x.dim(2));
+  shape.rows = unsigned(x.dim(0) * x.dim(1)) * shape.groups;
   shape.half = int(x.dim(3) / 2);
   shape.head_chunks = shape.half / Width;
   shape.chunks = int(x.dim(2) / shape.groups) * shape.head_chunks;
