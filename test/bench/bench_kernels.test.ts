@@ -39,21 +39,28 @@ describe("the cases", () => {
     expect(new Set(keys).size).toBe(keys.length);
   });
 
-  it("cover the operations of a training step", () => {
+  it("cover the operations of a training step, of any architecture", () => {
     const names = new Set(kernelCases(benchShapes("cpu"), "f32").map(({ name }) => name));
     expect([...names].sort()).toEqual([
       "adamw",
       "attention_backward",
       "attention_forward",
+      "bias_backward",
+      "bias_forward",
       "copy",
       "cross_entropy",
       "fill",
+      "geglu_backward",
+      "geglu_forward",
       "grad_norm",
       "matmul",
       "patch_embedding_backward",
       "patch_embedding_forward",
+      "qk_norm_backward",
+      "qk_norm_forward",
       "rmsnorm_backward",
       "rmsnorm_forward",
+      "rmsnorm_residual_forward",
       "rotary",
       "swiglu_backward",
       "swiglu_forward",

@@ -1,7 +1,8 @@
-/** One benchmark for each operation that a training step calls, on the tensors it calls it with. */
+/** A benchmark for each operation that a training step calls, on the tensors it calls it with. */
 import { bytesOf } from "../../device.js";
 import { limits } from "../../limits.js";
 import { native, type Tensor } from "../../native.js";
+import { architectureCases } from "./architecture_cases.js";
 import { type Cost, costs } from "./cost.js";
 import type { AttentionShape, BenchShapes, LayerShape } from "./shapes.js";
 import type { RandomTensors } from "./tensors.js";
@@ -40,6 +41,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
     ...layers.flatMap((layer) => swigluCases(N, layer)),
     ...layers.flatMap((layer) => matmulCases(N, layer)),
     ...patchSizes.map((K) => crossEntropyCase(N, K, shapes.model)),
+    ...architectureCases(shapes.B, shapes.T, shapes.model, dt),
     ...optimizerCases(shapes.parameters),
   ];
 

@@ -41,6 +41,18 @@ export function costs(dt: number) {
     rmsNormForward: (N: number, C: number): Cost => memory(dt * (4 * N * C + C) + f32 * N),
     /** dout, sum, dx, rstd and the weight read, dx written, the weight's gradient read and written. */
     rmsNormBackward: (N: number, C: number): Cost => memory(dt * (4 * N * C + C) + f32 * N + 2 * f32 * C),
+    /** x, residual and the weight read, out and rstd written. */
+    rmsNormResidualForward: (N: number, C: number): Cost => memory(dt * (3 * N * C + C) + f32 * N),
+    /** x, the weight and T rows of the table read, out and rstd written. */
+    qkNormForward: (B: number, T: number, H: number, D: number): Cost =>
+      memory(dt * (2 * B * T * H * D + D) + f32 * (B * T * H + T * D)),
+    /** dout, x, rstd and the weight read, dx written, the weight's gradient read and written. */
+    qkNormBackward: (B: number, T: number, H: number, D: number): Cost =>
+      memory(dt * (3 * B * T * H * D + D) + f32 * (B * T * H + 2 * D)),
+    /** x read and written, the bias read. */
+    biasForward: (N: number, C: number): Cost => memory(dt * (2 * N * C + C)),
+    /** dout read, the bias's gradient read and written. */
+    biasBackward: (N: number, C: number): Cost => memory(dt * N * C + 2 * f32 * C),
     /** x read and written, T rows of the table read. `heads` counts those of q and k together. */
     rotary: (B: number, T: number, heads: number, D: number): Cost => memory(2 * dt * B * T * heads * D + f32 * T * D),
     /** q, k and v read, out and lse written. q k^T and p v over the unmasked pairs: 2 x 2 D per pair. */
