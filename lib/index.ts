@@ -53,7 +53,17 @@ export { type ExportGgufOptions, exportGguf, type GgufDtype, type GgufExport } f
 export type { GgmlType } from "./gguf/format.js";
 export { parseLlamaConfig } from "./hf/config.js";
 export { type ExportHfOptions, exportHf, type HfDtype, type HfExport } from "./hf/export.js";
-export type { LinearRopeScaling, Llama3RopeScaling, LlamaConfig, RopeScaling } from "./hf/llama_config.js";
+export type {
+  DynamicRopeScaling,
+  LayerType,
+  LinearRopeScaling,
+  Llama3RopeScaling,
+  LlamaConfig,
+  LongRopeScaling,
+  ModelType,
+  RopeScaling,
+  YarnRopeScaling,
+} from "./hf/llama_config.js";
 export type { Parameter } from "./hf/names.js";
 export { type Preset, type PresetName, presets } from "./hf/presets.js";
 export {

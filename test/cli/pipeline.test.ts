@@ -205,7 +205,7 @@ describe("the commands in turn", () => {
     expect(Object.keys(found)).toEqual(["device", "backend", "dtype", "ceilings", "kernels"]);
     expect(found).toMatchObject({ backend: device, dtype: "f32" });
     expect(Object.keys(found.ceilings)).toEqual(["bytesPerSecond", "flopsPerSecond"]);
-    expect(new Set(found.kernels.map(({ name }) => name)).size).toBe(15);
+    expect(new Set(found.kernels.map(({ name }) => name)).size).toBe(22);
     for (const kernel of found.kernels) {
       const { name, bytes, seconds, bound } = kernel;
       expect(Object.keys(kernel)).toEqual([

@@ -25,11 +25,11 @@ function folder(variant: string, keys: object = {}): string {
 
 /** What llama.cpp computes otherwise, so that it cannot be exported. */
 const refused: Readonly<Record<string, RegExp>> = {
-  "llama-yarn": /rope_scaling: yarn with the paper's settings/,
-  "qwen3-biases": /attention_bias: false/,
+  llama_yarn: /rope_scaling: yarn with the paper's settings/,
+  qwen3_biases: /attention_bias: false/,
   smollm3: /mlp_bias: false/,
-  "smollm3-window": /no_rope_layers: every fourth/,
-  "olmo2-biases": /attention_bias: false/,
+  smollm3_window: /no_rope_layers: every fourth/,
+  olmo2_biases: /attention_bias: false/,
   gemma3: /layer_types: sliding_attention in all but every sixth layer; query_pre_attn_scalar: head_dim/,
 };
 
@@ -46,7 +46,7 @@ describe("the export of every architecture", () => {
     expect(architecture).toBe({ mistral: "llama" }[config.model_type as string] ?? config.model_type);
     expect(key("block_count")).toBe(config.num_hidden_layers);
     expect(key("context_length")).toBe(config.sliding_window ?? config.max_position_embeddings);
-    const extra = { "llama-longrope": 2 }[variant] ?? 0;
+    const extra = { llama_longrope: 2 }[variant] ?? 0;
     expect(tensorInfos.length).toBe(parameterTable(config).length + extra);
     expect(tensorInfos.filter(({ name }) => name.includes("undefined"))).toEqual([]);
     expect(new Set(tensorInfos.map(({ name }) => name)).size).toBe(tensorInfos.length);

@@ -1,7 +1,7 @@
 /** Benchmarks of the operations that some architectures call and a Llama does not. */
 import { bytesOf } from "../../device.js";
 import { native } from "../../native.js";
-import type { ComputeDType, KernelCase } from "./cases.js";
+import type { ComputeDType, KernelCase } from "./case.js";
 import { costs } from "./cost.js";
 import type { LayerShape } from "./shapes.js";
 

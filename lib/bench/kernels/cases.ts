@@ -3,28 +3,10 @@ import { bytesOf } from "../../device.js";
 import { limits } from "../../limits.js";
 import { native, type Tensor } from "../../native.js";
 import { architectureCases } from "./architecture_cases.js";
-import { type Cost, costs } from "./cost.js";
+import type { ComputeDType, KernelCase } from "./case.js";
+import { costs } from "./cost.js";
 import type { AttentionShape, BenchShapes, LayerShape } from "./shapes.js";
 import type { RandomTensors } from "./tensors.js";
-
-/** The compute dtype. */
-export type ComputeDType = "f32" | "bf16";
-
-/** One set of inputs: how to enqueue the operation on it. */
-export interface PreparedCall {
-  readonly call: () => void;
-  /** Restores an input that the operation overwrites; its time is measured separately and subtracted. */
-  readonly restore?: () => void;
-}
-
-export interface KernelCase {
-  /** The operation, as native/kernels.h names it. */
-  readonly name: string;
-  /** Sizes, in the letters of native/kernels.h. */
-  readonly shape: Readonly<Record<string, number | string>>;
-  readonly cost: Cost;
-  readonly prepare: (tensors: RandomTensors) => PreparedCall;
-}
 
 /** Tokens per patch: token-level training, and the paper's patch size. */
 const patchSizes = [1, 4] as const;

@@ -1,7 +1,8 @@
 import type { Device, PrecisionSpec } from "../../device.js";
 import type { Device as NativeDevice } from "../../native.js";
 import { type Ceilings, measureCeilings } from "../ceilings.js";
-import { type ComputeDType, type KernelCase, kernelCases } from "./cases.js";
+import type { ComputeDType, KernelCase } from "./case.js";
+import { kernelCases } from "./cases.js";
 import { benchShapes, rotatedSets } from "./shapes.js";
 import { RandomTensors } from "./tensors.js";
 import { median, type TimingOptions, timeCalls } from "./timing.js";
