@@ -279,8 +279,8 @@ describe("problems", () => {
     ],
     [
       "another architecture",
-      { model: { preset: "tiny", model_type: "qwen2" } },
-      'model.model_type: expected "llama", the only one supported, but received "qwen2"',
+      { model: { preset: "tiny", model_type: "gpt2" } },
+      'model.model_type: expected "llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2" or "gemma3_text" but received "gpt2"',
     ],
     [
       "data that is no name",

@@ -108,8 +108,8 @@ describe("BlockLoader", () => {
     const reads: number[] = [];
     const read = dataset.read.bind(dataset);
     dataset.read = async (position, out) => {
+      reads.push(position); // before it: reads of one batch may end in any order
       await read(position, out);
-      reads.push(position);
     };
     const loader = new BlockLoader({ ...settings, dataset });
     const batches = [[...(await loader.next(2))]];
