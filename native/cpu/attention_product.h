@@ -124,10 +124,15 @@ void multiply(const Product<Word>& p, int row, int rows, int col, int cols) {
 }
 
 // c[row .. row+rows, col .. cols) = a b for sums over the head dimension: every kPart words are summed separately. The
-// backward pass subtracts nearly equal numbers, which would expose the error of a longer chain.
+// backward pass subtracts nearly equal numbers, which would expose the error of a longer chain. Without fused
+// multiply-adds each term rounds twice, and half as many terms have that error.
 template <typename Word>
 void multiply_in_parts(Product<Word> p, int row, int rows, int col, int cols) {
+#if defined(__x86_64__) && !defined(__FMA__)
+  constexpr int kPart = 64;
+#else
   constexpr int kPart = 128;
+#endif
   int left = p.words;
   p.words = std::min(left, kPart);
   multiply<Onto::zero>(p, row, rows, col, cols);
