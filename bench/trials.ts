@@ -11,7 +11,7 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { Device, evaluate, Llama } from "../lib/index.js";
+import { type DeviceSpec, evaluate, Llama } from "../lib/index.js";
 import { stepFlops } from "../lib/nn/flops.js";
 import { readMetrics } from "../lib/report/metrics.js";
 import { Trainer } from "../lib/train/trainer.js";
@@ -30,8 +30,6 @@ interface TrialRecord {
   readonly seconds: number;
   /** Held-out loss of the run's own sample of sequences: [step, nats]. */
   readonly curve: readonly (readonly [number, number])[];
-  /** Steps whose update was skipped. */
-  readonly skipped: number;
   readonly commit: string;
 }
 
@@ -53,11 +51,10 @@ async function runTrial(cell: Cell, arm: string, seed: number): Promise<TrialRec
     await trainer.close();
   }
   const metrics = await readMetrics(join(config.out, "metrics.jsonl"));
-  using device = Device.open(config.device);
-  using model = await Llama.load(join(config.out, "model"), { device, precision: config.precision });
+  using model = await Llama.load(join(config.out, "model"), { device: config.device as DeviceSpec, precision: config.precision });
   const files = [config.data.val!].flat().map((each) => (typeof each === "string" ? each : each.path));
-  const { loss } = await evaluate(model, { files, patchSize: 1, sequenceLength: config.batch.sequenceLength });
-  const { skippedUpdates: skipped, seconds, tokens } = trainer.progress;
+  const { loss } = await evaluate(model, { data: files, patchSize: 1, sequenceLength: config.batch.sequenceLength });
+  const { seconds, tokens } = trainer.progress;
   rmSync(config.out, { recursive: true });
   return {
     arm,
@@ -69,7 +66,6 @@ async function runTrial(cell: Cell, arm: string, seed: number): Promise<TrialRec
     parameters,
     seconds: Math.round(seconds),
     curve: metrics.flatMap(({ step, valLoss }) => (valLoss === undefined ? [] : [[step, valLoss] as const])),
-    skipped,
     commit,
   };
 }
