@@ -8,6 +8,7 @@ import type { LlamaConfig } from "../hf/llama_config.js";
 import { forwardFlops, stepFlops } from "../nn/flops.js";
 import { closeRunData, openRunData } from "../train/run_data.js";
 import { modelOf } from "../train/run_plan.js";
+import { type StageCost, stageCosts } from "../train/stage_costs.js";
 import { deriveConfig } from "./derive.js";
 import { combinations, type Sweep } from "./sweep.js";
 
@@ -48,6 +49,8 @@ export interface StagedArm extends Arm {
   readonly patchSize: number;
   /** The first stage's share of the run, as the config has it, before it is rounded to whole steps. */
   readonly fraction: number;
+  /** What each stage comes to. */
+  readonly stageCosts: readonly StageCost[];
 }
 
 /** The runs of a comparison. */
@@ -101,7 +104,8 @@ export async function planComparison(config: RunConfig, options: PlanOptions = {
   const name = (label: string, folder: string) => ({ name: `${config.name}: ${label}`, out: join(config.out, folder) });
   const staged = (changes: Readonly<Record<string, unknown>>, label: string, folder: string): StagedArm => {
     const derived = deriveConfig(config, { ...changes, ...name(label, folder) }, label);
-    return { ...makeArm(derived, label, shape, availableTokens), ...firstStage(derived) };
+    const arm = makeArm(derived, label, shape, availableTokens);
+    return { ...arm, ...firstStage(derived), stageCosts: stageCosts(arm.stages, shape) };
   };
 
   const label = labelOf(config);

@@ -33,19 +33,22 @@ export function countSteps(config: RunConfig, costs: readonly StepCost[], availa
   const coversAll = Math.abs(covered - 1) < 1e-9;
   // Shares of tokens of a length in tokens are each rounded alone, so that configs of before mean what they meant. In all
   // other cases the rest is as long as brings the whole run as near to its length as it can.
-  if (openIndex >= 0 || (coversAll && (of !== "tokens" || unit !== "tokens"))) {
-    const fill = (index: number) => {
-      const missing = costs.reduce((left, cost, each) => left - steps[each]! * cost[unit], length);
-      steps[index]! += Math.round(missing / costs[index]![unit]);
-    };
-    fill(openIndex >= 0 ? openIndex : steps.length - 1);
-    // What is then missing is less than a step of that stage, but may be several of a cheaper one.
-    const flops = costs.map((cost) => cost.flops);
-    if (unit === "flops") fill(flops.indexOf(Math.min(...flops)));
-  }
+  const missing = (index: number) => {
+    const amount = costs.reduce((left, cost, each) => left - steps[each]! * cost[unit], length);
+    return Math.round(amount / costs[index]![unit]);
+  };
+  const fills = openIndex >= 0 || (coversAll && (of !== "tokens" || unit !== "tokens"));
+  const filler = openIndex >= 0 ? openIndex : steps.length - 1;
+  if (fills) steps[filler]! += missing(filler);
   steps.forEach((count, index) => {
     if (count < 1) throw tooShort(index, of, costs[index]!, shares[index]! * target, target);
   });
+  if (fills && unit === "flops") {
+    // What is still missing is less than a step of the filler, but may be several of a cheaper stage.
+    const flops = costs.map((cost) => cost.flops);
+    const cheapest = flops.indexOf(Math.min(...flops));
+    steps[cheapest] = Math.max(1, steps[cheapest]! + missing(cheapest));
+  }
   return steps;
 }
 
