@@ -77,7 +77,7 @@ describe("the commands in turn", () => {
     const { code, stdout, stderr } = await nextpatch("train", "config.yaml", ...flags);
     expect(code).toBe(0);
     expect(stderr).toMatch(/^device: auto chose (cpu|cuda): /);
-    expect(stderr).toMatch(/M parameters; K = 4 for 6 steps .*, then K = 1 for 6 steps/);
+    expect(stderr).toMatch(/M parameters; K = 4 for 6 steps: 6.14 k tokens, .* FLOPs; then K = 1 for 6 steps: /);
     expect(stderr).toMatch(/planned in all +\d/);
     expect(stderr).toMatch(
       /train: 100%, step 12\/12 \| K 1 \| loss \d.* \| val \d.* \(\d.* bits\/byte\) \| .* tokens\/s \| ETA /,
