@@ -100,6 +100,25 @@ describe("the commands in turn", () => {
     expect(in32.items.map(({ name }) => name)).not.toContain("weights (bf16)");
   });
 
+  it("info prints what a recipe comes to, and the stages", async () => {
+    const stages = "stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }]";
+    writeFileSync(path("recipe.yaml"), config.replace(stages, "recipe: superposition"));
+    const { code, stdout, stderr } = await nextpatch("info", "--config", "recipe.yaml");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^recipe superposition:\n {2}stages: .*of: steps.*\n {2}batch: { positionsPerStep: 1024, /);
+    expect(stdout).toMatch(
+      /\nstages of recipe.yaml:\n {2}K = 4 for 4 steps: 16.4 k tokens, .* FLOPs\n {2}K = 1 for 8 steps: 8.19 k tokens, /,
+    );
+    type Stage = { patchSize: number; steps: number; tokens: number; flops: number };
+    const { plan } = await json<{ plan: { stages: Stage[] } }>("info", "--config", "recipe.yaml");
+    expect(plan.stages.map(({ patchSize, steps, tokens }) => [patchSize, steps, tokens])).toEqual([
+      [4, 4, 16384],
+      [1, 8, 8192],
+    ]);
+    const [patches, single] = plan.stages.map(({ steps, flops }) => flops / steps);
+    expect(patches! / single! - 1).toBeLessThan(0.005);
+  });
+
   it("eval prints the agreed keys, alike at every call", async () => {
     const args = ["eval", "--model", "runs/small/model", "--data", "data/val_*.bin", "--device", "cpu"];
     const found = await json<Record<string, number>>(...args, "--sequence-length", "32");
