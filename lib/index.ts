@@ -16,7 +16,7 @@ export {
   type RunConfig,
 } from "./config/config.js";
 export { learningRate, type Schedule } from "./config/schedule.js";
-export { type ResolvedStage, resolveStages } from "./config/stages.js";
+export { type CountFlops, type ResolvedStage, resolveStages } from "./config/stages.js";
 export type { TokenizerTraining } from "./data/bpe.js";
 export { type ShardPattern, TokenDataset } from "./data/dataset.js";
 export type { ShardFormat } from "./data/format_names.js";
@@ -92,5 +92,6 @@ export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";
 export type { TrainerProgress } from "./train/progress.js";
+export type { StageCost } from "./train/stage_costs.js";
 export { Trainer } from "./train/trainer.js";
 export type { TrainerOptions } from "./train/trainer_options.js";

@@ -20,10 +20,8 @@ interface Flags extends OverrideFlags {
 export function registerCompare(program: Command, io: CliIo): void {
   const command = program
     .command("compare")
-    .description(
-      "train token by token and in the config's two stages, and compare cost and loss; run it again to continue",
-    )
-    .argument("<config>", "a config with two stages: patchSize above 1, then patchSize 1")
+    .description("train token by token and in the config's stages, and compare cost and loss; run it again to continue")
+    .argument("<config>", "a config with a recipe, or stages: patchSize above 1 first, patchSize 1 last")
     .option("--equal-cost", "also train in stages at the same FLOPs as the token-level run")
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json")
     .option("--tasks <file.jsonl...>", "also score each run's final model on tasks, as eval --tasks does")
@@ -32,7 +30,7 @@ export function registerCompare(program: Command, io: CliIo): void {
 }
 
 async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
-  const config = await loadRunConfig(path, { set: overridesOf(flags) });
+  const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
   const texts = flags.sweep;
   const sweep = texts && (await fromFlags("parseSweep", { texts: "--sweep" }, () => parseSweep(texts)));
 

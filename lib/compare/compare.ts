@@ -47,12 +47,12 @@ export class ComparisonInterrupted extends Error {
 }
 
 /**
- * Trains the model of a config token by token and in its two stages, from the same seed on the same tokens, and
+ * Trains the model of a config token by token and in its stages, from the same seed on the same tokens, and
  * compares what the runs cost and what they learned. Every run is an ordinary one in a folder of `config.out`:
  * `baseline`, `patch`, `equal-cost`, `sweep/...`. Called again, it resumes where it was stopped and does not repeat
  * finished runs.
  * @throws TypeError or RangeError for an argument that is wrong
- * @throws ConfigError if the config does not have two stages, or the folder holds runs of another config or machine;
+ * @throws ConfigError if the config's stages do not end token-level, or the folder holds runs of another config or machine;
  *   ComparisonInterrupted; and what `Trainer` throws
  */
 export async function compare(
@@ -78,8 +78,8 @@ export async function compare(
   const results = new Map<Arm, RunResult>();
   for (const arm of plan.arms) results.set(arm, runResult(await armMetrics(arm), evaluations.get(arm)!));
   const staged = (arm: StagedArm): StagedResult => {
-    const { patchSize, fraction } = arm;
-    return { ...results.get(arm)!, patchSize, fraction };
+    const { patchSize, fraction, stageCosts: stages } = arm;
+    return { ...results.get(arm)!, patchSize, fraction, stages };
   };
   const comparison = compareRuns({
     baseline: results.get(plan.baseline)!,

@@ -4,6 +4,7 @@ import { formatCount, formatDuration, formatLoss } from "../report/format.js";
 import { activationNote, activationTable, taskNote, taskTable } from "./evaluation_tables.js";
 import type { CurvePoint, RunResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
+import { stageEnds, stageTable } from "./stage_table.js";
 import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
 import { conditions, namedRuns, notes, readings, runTable } from "./words.js";
 
@@ -17,8 +18,12 @@ export function renderMarkdown(report: CompareReport): string {
   const { baseline, patch, equalCost } = comparison;
   const drawn = namedRuns(report).filter(({ run }) => run === baseline || run === patch || run === equalCost);
   const curves = drawn.map(({ label, run }) => `### ${label}\n\n${curveTable(run)}`);
-  const boundary = plan.patch.stages[0]!;
-  const { seconds, flops } = patch.curve.find(({ tokens }) => tokens === boundary.tokens)!;
+  const stages = stageTable(report);
+  const boundaries = stageEnds(plan.patch, patch).map(
+    ({ patchSize, point: { tokens, flops, seconds } }) =>
+      `The stage with K = ${patchSize} of "${plan.patch.label}" ends at ${formatCount(tokens)} tokens, ` +
+      `${formatCount(flops)} FLOP, ${formatDuration(seconds)}.`,
+  );
   return `# ${config.name}: patch-level against token-level training
 
 ${figureLines(report)}
@@ -26,6 +31,8 @@ ${figureLines(report)}
 ${markdownTable(table.headings, table.rows)}
 
 Passes are over the training data; differences and × are against the token-level run.
+
+${markdownTable(stages.headings, stages.rows)}
 
 ${notes.join("\n\n")}
 
@@ -37,8 +44,7 @@ ${timeNote}
 
 ## Validation loss
 
-The patch stage of "${plan.patch.label}" ends at ${formatCount(boundary.tokens)} tokens, ${formatCount(flops)} FLOP, \
-${formatDuration(seconds)}. The curves drawn over each other are in \`comparison.html\`, all their points in \
+${boundaries.join(" ")} The curves drawn over each other are in \`comparison.html\`, all their points in \
 \`comparison.json\`.
 
 ${curves.join("\n\n")}

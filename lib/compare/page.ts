@@ -5,8 +5,9 @@ import { factTable, figureList, numberTable } from "../report/html.js";
 import { type Chart, type ChartSeries, renderPage } from "../report/page.js";
 import { activationChart, activationNote, taskNote, taskTable } from "./evaluation_tables.js";
 import type { Arm } from "./plan.js";
-import type { CurvePoint, RunResult } from "./readings.js";
+import type { RunResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
+import { stageEnds, stageTable } from "./stage_table.js";
 import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
 import { conditions, notes, readings, runTable } from "./words.js";
 
@@ -28,6 +29,7 @@ const costs: readonly Cost[] = [
 export function renderComparison(report: CompareReport): string {
   const { config, plan } = report;
   const runs = runTable(report);
+  const stages = stageTable(report);
   const time = timeTable(report);
   const title = `${config.name}: patch-level against token-level training`;
   const tasks = taskTable(report);
@@ -40,10 +42,11 @@ export function renderComparison(report: CompareReport): string {
   return renderPage({
     title,
     before: `<header><h1>${escapeHtml(title)}</h1>
-<p class="subtitle">${escapeHtml(plan.patch.label)} of the tokens, then one token at a time</p></header>
+<p class="subtitle">${escapeHtml(plan.patch.label)}, then one token at a time</p></header>
 ${figureList(readings(report))}
 <section><h2>Runs</h2>${numberTable(runs.headings, runs.rows)}
-<p class="note">Passes are over the training data; differences and × are against the token-level run.</p></section>${scored ?? ""}
+<p class="note">Passes are over the training data; differences and × are against the token-level run.</p>
+${numberTable(stages.headings, stages.rows)}</section>${scored ?? ""}
 <section><h2>Where the time goes</h2>${numberTable(time.headings, time.rows)}
 ${paragraph(timeFinding(report))}${paragraph(timeNote)}</section>`,
     charts: [
@@ -83,7 +86,9 @@ function lossChart(report: CompareReport, { key, near = false, ...words }: Cost)
   );
   const line: ChartSeries = { label: "token-level, final", color: "grey", values: x.map(() => finite(target)) };
   const marks = arms
-    .flatMap(({ arm, run, color }) => stageEnds(arm, run).map((end) => ({ x: end[key], label: "K = 1", color })))
+    .flatMap(({ arm, run, color }) =>
+      stageEnds(arm, run).map(({ next, point }) => ({ x: point[key], label: `K = ${next}`, color })),
+    )
     .sort((a, b) => a.x - b.x);
   const top = near ? topOf(arms.map(({ run }) => run.valLoss)) : undefined;
   return { ...words, yLabel: "nats per token", x, series: [...series, line], marks, height: 340, top };
@@ -97,16 +102,7 @@ function topOf(losses: readonly number[]): number | undefined {
   return most + Math.max(0.25, 3 * (most - Math.min(...known)));
 }
 
-/** The last point of every stage but the last: each stage ends with an evaluation. */
-function stageEnds(arm: Arm, run: RunResult): CurvePoint[] {
-  let tokens = 0;
-  return arm.stages.slice(0, -1).flatMap((stage) => {
-    tokens += stage.tokens;
-    return run.curve.filter((point) => point.tokens === tokens);
-  });
-}
-
-const chartNote = "Dashed: where a run's patch stage ends, in the colour of the run.";
+const chartNote = "Dashed: where a stage of a run ends, in the colour of the run.";
 const paragraph = (text: string) => `<p class="note">${escapeHtml(text)}</p>`;
 
 const sweepNote =

@@ -8,6 +8,7 @@ import type { LlamaConfig } from "../hf/llama_config.js";
 import { forwardFlops, stepFlops } from "../nn/flops.js";
 import { closeRunData, openRunData } from "../train/run_data.js";
 import { modelOf } from "../train/run_plan.js";
+import { type StageCost, stageCosts } from "../train/stage_costs.js";
 import { deriveConfig } from "./derive.js";
 import { combinations, type Sweep } from "./sweep.js";
 
@@ -42,21 +43,23 @@ export function flopsAt({ stages, stepFlops }: Pick<Arm, "stages" | "stepFlops">
   }, 0);
 }
 
-/** A run in two stages: patches first, then tokens. */
+/** A run in stages: patches first, then tokens. */
 export interface StagedArm extends Arm {
   /** K of the first stage. */
   readonly patchSize: number;
-  /** The first stage's share of the tokens, as the config has it, before it is rounded to whole steps. */
+  /** The first stage's share of the run, as the config has it, before it is rounded to whole steps. */
   readonly fraction: number;
+  /** What each stage comes to. */
+  readonly stageCosts: readonly StageCost[];
 }
 
 /** The runs of a comparison. */
 export interface ComparisonPlan {
   /** Token-level. */
   readonly baseline: Arm;
-  /** In the config's two stages. */
+  /** In the config's stages. */
   readonly patch: StagedArm;
-  /** In two stages, on as many tokens as the baseline's FLOPs pay for. */
+  /** In the same stages, on as many tokens as the baseline's FLOPs pay for. */
   readonly equalCost: StagedArm | null;
   /** Sweep arms, including the patch arm if the sweep contains its values. */
   readonly sweep: readonly StagedArm[];
@@ -71,7 +74,7 @@ export interface ComparisonPlan {
 export interface PlanOptions {
   /** Plan a staged run on as many tokens as the baseline's FLOPs pay for. */
   readonly equalCost?: boolean;
-  /** Plan a staged run for every combination of these values. */
+  /** Plan a staged run for every combination of these values; the config must have two stages. */
   readonly sweep?: Sweep;
   /** Read every byte of the data first, as `TrainerOptions.verifyData`. Default false. */
   readonly verifyData?: boolean;
@@ -81,11 +84,11 @@ export interface PlanOptions {
 
 /**
  * Plans a comparison: everything that can be wrong with it is reported here, before anything runs.
- * @param config a config of two stages, the first of patches, the second of tokens
+ * @param config a config of two stages or more, the first of patches, the last token-level
  * @throws ConfigError, DataError
  */
 export async function planComparison(config: RunConfig, options: PlanOptions = {}): Promise<ComparisonPlan> {
-  checkTwoStages(config);
+  checkStages(config, options);
   const { log = () => undefined, verifyData: verifies = false } = options;
   const data = await openRunData(config); // each run says what is not known of it
   let shape: LlamaConfig;
@@ -97,14 +100,15 @@ export async function planComparison(config: RunConfig, options: PlanOptions = {
   }
   const availableTokens = data.trainingTokens;
   const heldOutTokens = data.val?.tokenCount ?? 0;
-  const { patchSize, fraction } = shareOfPatches(config);
+  const { patchSize, fraction } = firstStage(config);
   const name = (label: string, folder: string) => ({ name: `${config.name}: ${label}`, out: join(config.out, folder) });
   const staged = (changes: Readonly<Record<string, unknown>>, label: string, folder: string): StagedArm => {
     const derived = deriveConfig(config, { ...changes, ...name(label, folder) }, label);
-    return { ...makeArm(derived, label, shape, availableTokens), ...shareOfPatches(derived) };
+    const arm = makeArm(derived, label, shape, availableTokens);
+    return { ...arm, ...firstStage(derived), stageCosts: stageCosts(arm.stages, shape) };
   };
 
-  const label = `K = ${patchSize}, fraction ${fraction}`;
+  const label = labelOf(config);
   const patch = staged({}, label, "patch");
   const unit = config.data.shuffleTokens ?? longestBlock(patch.stages);
   // The baseline reads exactly the staged run's tokens, in the same order: shuffled by the same units.
@@ -118,48 +122,64 @@ export async function planComparison(config: RunConfig, options: PlanOptions = {
 
   let equalCost: StagedArm | null = null;
   if (options.equalCost) {
-    const tokens = tokensForFlops(patch, baseline.flops, shape);
-    equalCost = staged({ train: { tokens } }, `${label}, equal cost`, "equal-cost");
+    equalCost = staged({ train: { flops: baseline.flops } }, `${label}, equal cost`, "equal-cost");
   }
   const wanted = options.sweep === undefined ? [] : combinations(options.sweep, { patchSize, fraction });
   const sweep = wanted.map((point): StagedArm => {
     if (point.patchSize === patchSize && point.fraction === fraction) return patch;
     const [first, second] = config.stages;
-    const { fraction: _, ...rest } = second!;
+    const { fraction: _fraction, of: _of, ...rest } = second!;
+    const stages = [{ ...first, ...point }, rest];
     const changes = {
-      stages: [{ ...first, ...point }, rest],
+      stages,
       train: { tokens: patch.tokens },
       data: { ...config.data, shuffleTokens: leastCommonMultiple(unit, blockOf(config, point.patchSize)) },
     };
-    const pointLabel = `K = ${point.patchSize}, fraction ${point.fraction}`;
-    return staged(changes, pointLabel, join("sweep", `k${point.patchSize}-fraction${point.fraction}`));
+    return staged(changes, labelOf({ stages }), join("sweep", `k${point.patchSize}-fraction${point.fraction}`));
   });
   const arms = [...new Set<Arm>([baseline, patch, ...(equalCost ? [equalCost] : []), ...sweep])];
   for (const arm of arms) checkData(arm, availableTokens);
   return { baseline, patch, equalCost, sweep, arms, availableTokens, heldOutTokens };
 }
 
-function checkTwoStages({ stages, data }: RunConfig): void {
+function checkStages({ stages, data }: RunConfig, { sweep }: PlanOptions): void {
   const sizes = stages.map((stage) => stage.patchSize);
-  if (sizes.length !== 2 || sizes[0]! < 2 || sizes[1] !== 1) {
+  const received = `but received patchSize ${sizes.join(", then ")}`;
+  if (sizes.length < 2 || sizes[0]! < 2 || sizes.at(-1) !== 1) {
     throw new ConfigError(
-      "stages: expected two, the first with a patchSize above 1, the second with patchSize 1, " +
-        `but received patchSize ${sizes.join(", then ")}`,
+      `stages: expected two or more, the first with a patchSize above 1, the last with patchSize 1, ${received}`,
     );
   }
+  if (sweep !== undefined && sizes.length > 2) throw new ConfigError(`stages: expected two for a sweep ${received}`);
   if (data.val === undefined) {
     throw new ConfigError("data.val: expected held-out data, as a comparison needs it, but received nothing");
   }
 }
 
-function shareOfPatches({ stages }: RunConfig): { patchSize: number; fraction: number } {
-  const [first, second] = stages.map((stage) => stage.fraction);
-  const fraction = first === undefined ? 1 - second! : second === undefined ? first : first / (first + second);
-  return { patchSize: stages[0]!.patchSize, fraction };
+/** K and share of the first stage. */
+function firstStage({ stages }: Pick<RunConfig, "stages">): { patchSize: number; fraction: number } {
+  return { patchSize: stages[0]!.patchSize, fraction: sharesOf(stages)[0]! };
+}
+
+/** The share of each stage: of what is trained, if the fractions sum to less than the whole run. */
+function sharesOf(stages: RunConfig["stages"]): number[] {
+  const given = stages.reduce((sum, { fraction }) => sum + (fraction ?? 0), 0);
+  const open = stages.some(({ fraction }) => fraction === undefined);
+  return stages.map(({ fraction }) => (fraction === undefined ? 1 - given : open ? fraction : fraction / given));
+}
+
+/** `K = 4, fraction 0.6667`, or `K = 8, 4, fractions 0.1, 0.2 of steps`: all stages but the last. */
+function labelOf({ stages }: Pick<RunConfig, "stages">): string {
+  const before = stages.slice(0, -1);
+  const list = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(6))).join(", ");
+  const { of = "tokens" } = stages.find((stage) => stage.of !== undefined) ?? {};
+  const unit = { tokens: "", steps: " of steps", flops: " of FLOPs" }[of];
+  const fractions = `fraction${before.length > 1 ? "s" : ""} ${list(sharesOf(stages).slice(0, -1))}`;
+  return `K = ${list(before.map(({ patchSize }) => patchSize))}, ${fractions}${unit}`;
 }
 
 function makeArm(config: RunConfig, label: string, shape: LlamaConfig, availableTokens: number): Arm {
-  const stages = resolveStages(config, availableTokens);
+  const stages = resolveStages(config, availableTokens, (step) => stepFlops(shape, step));
   const steps = stages.reduce((sum, stage) => sum + stage.steps, 0);
   const tokens = stages.reduce((sum, stage) => sum + stage.tokens, 0);
   const perStep = { stages, stepFlops: stages.map((stage) => stepFlops(shape, stage)) };
@@ -177,18 +197,6 @@ function countPartFlops(stages: readonly ResolvedStage[], shape: LlamaConfig): P
     flops.head += positions * head;
   }
   return flops;
-}
-
-/** The length of a run like `arm` whose FLOPs are closest to `flops`: within a step. */
-function tokensForFlops(arm: StagedArm, flops: number, shape: LlamaConfig): number {
-  const tokensPerStep = arm.stages[1]!.tokensPerStep;
-  const about = Math.round((arm.tokens * flops) / arm.flops / tokensPerStep);
-  // The stages' shares are rounded to whole steps, so the best length may be a few steps off.
-  const lengths = [-3, -2, -1, 0, 1, 2, 3].map((offset) => (about + offset) * tokensPerStep);
-  const miss = (tokens: number) =>
-    Math.abs(makeArm({ ...arm.config, train: { tokens } }, arm.label, shape, tokens).flops - flops);
-  const fitting = lengths.filter((tokens) => tokens >= arm.tokens).map((tokens) => ({ tokens, miss: miss(tokens) }));
-  return fitting.reduce((best, next) => (next.miss < best.miss ? next : best)).tokens;
 }
 
 const longestBlock = (stages: readonly ResolvedStage[]) =>

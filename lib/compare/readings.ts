@@ -1,5 +1,6 @@
 /** The three readings of a comparison: at equal data, at equal cost, at equal loss. Numbers only. */
 import type { MetricsLine, TimeByPart } from "../report/metrics.js";
+import type { StageCost } from "../train/stage_costs.js";
 import type { ArmEvaluation } from "./arm_evaluation.js";
 
 /** A point of a validation curve: the cost so far, and the loss. */
@@ -24,10 +25,12 @@ export interface RunResult extends CurvePoint, ArmEvaluation {
   readonly bitsPerByte?: number;
 }
 
-/** A run whose first stage trains on patches of `patchSize` tokens for `fraction` of the tokens. */
+/** A run whose first stage trains on patches of `patchSize` tokens for `fraction` of the run, as the config counts it. */
 export interface StagedResult extends RunResult {
   readonly patchSize: number;
   readonly fraction: number;
+  /** What each of its stages came to, in order. */
+  readonly stages: readonly StageCost[];
 }
 
 /** Shares of the baseline's totals. */
@@ -41,13 +44,13 @@ export interface CostRatio {
 export interface Comparison {
   /** Token-level training. */
   readonly baseline: RunResult;
-  /** Two stages, on the same tokens. */
+  /** In stages, on the same tokens. */
   readonly patch: StagedResult;
   /** Cost of `patch` as a share of the baseline's. */
   readonly ratio: CostRatio;
   /** Equal data: validation loss of `patch` minus the baseline's, nats per token; above 0 the staged run is worse. */
   readonly valLossDelta: number;
-  /** Equal cost: two stages on as many tokens as the baseline's FLOPs pay for; null unless asked for. */
+  /** Equal cost: the same stages on as many tokens as the baseline's FLOPs pay for; null unless asked for. */
   readonly equalCost: (StagedResult & { readonly valLossDelta: number }) | null;
   /** Equal loss: the share of the baseline's cost at which a staged run reaches its final loss; null: never. */
   readonly equalLoss: { readonly flops: number; readonly seconds: number } | null;
