@@ -16,7 +16,7 @@ export {
   type RunConfig,
 } from "./config/config.js";
 export { learningRate, type Schedule } from "./config/schedule.js";
-export { type ResolvedStage, resolveStages } from "./config/stages.js";
+export { type CountFlops, type ResolvedStage, resolveStages } from "./config/stages.js";
 export type { TokenizerTraining } from "./data/bpe.js";
 export { type ShardPattern, TokenDataset } from "./data/dataset.js";
 export type { ShardFormat } from "./data/format_names.js";

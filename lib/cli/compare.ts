@@ -32,7 +32,7 @@ export function registerCompare(program: Command, io: CliIo): void {
 }
 
 async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
-  const config = await loadRunConfig(path, { set: overridesOf(flags) });
+  const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
   const texts = flags.sweep;
   const sweep = texts && (await fromFlags("parseSweep", { texts: "--sweep" }, () => parseSweep(texts)));
 

@@ -53,7 +53,7 @@ export function registerInfo(program: Command, io: CliIo): void {
     const addon = addonReport();
     const found = addon.problem === null ? backends() : withoutAddon(addon.problem);
     const toCheck = check ? devicesToCheck(flags.device, found) : null;
-    const plan = config === undefined ? null : await planOf(config, overrides);
+    const plan = config === undefined ? null : await planOf(config, overrides, io);
     const { platform, arch, node, glibc } = thisMachine();
     const machine = { platform: `${platform}-${arch}`, node, glibc };
     const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
@@ -97,8 +97,8 @@ interface Plan {
   readonly freeBytes: number;
 }
 
-async function planOf(path: string, set: string[]): Promise<Plan> {
-  const config = await loadRunConfig(path, { set });
+async function planOf(path: string, set: string[], io: CliIo): Promise<Plan> {
+  const config = await loadRunConfig(path, { set, log: io.log });
   const device = Device.open(config.device as DeviceSpec);
   const data = await openRunData(config);
   const { plan } = await planConfig(config, device, data).finally(() => closeRunData(data));

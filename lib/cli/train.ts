@@ -26,7 +26,7 @@ export function registerTrain(program: Command, io: CliIo): void {
 }
 
 async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
-  const config = await loadRunConfig(path, { set: overridesOf(flags) });
+  const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
   const { resume = false, verifyData = false } = flags;
   const trainer = await Trainer.open(config, { resume, verifyData, log: io.log });
   io.log(describe(trainer));

@@ -159,7 +159,7 @@ function shareOfPatches({ stages }: RunConfig): { patchSize: number; fraction: n
 }
 
 function makeArm(config: RunConfig, label: string, shape: LlamaConfig, availableTokens: number): Arm {
-  const stages = resolveStages(config, availableTokens);
+  const stages = resolveStages(config, availableTokens, (step) => stepFlops(shape, step));
   const steps = stages.reduce((sum, stage) => sum + stage.steps, 0);
   const tokens = stages.reduce((sum, stage) => sum + stage.tokens, 0);
   const perStep = { stages, stepFlops: stages.map((stage) => stepFlops(shape, stage)) };

@@ -6,8 +6,12 @@ import { z } from "zod";
 import { shardFormats } from "../data/format_names.js";
 import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
 import { labelWeightKinds } from "./label_weights.js";
+import { recipeNames } from "./recipes.js";
 import { recomputeKinds } from "./recompute.js";
 import { defaultDecayFraction } from "./schedule.js";
+
+/** What the shares of stages are counted in. */
+export const shareUnits = ["tokens", "steps", "flops"] as const;
 
 const positiveInteger = z.int().min(1);
 const positive = z.number().gt(0);
@@ -78,9 +82,16 @@ const schedule = z.strictObject({
 });
 
 const batch = z.strictObject({
-  tokensPerStep: positiveInteger.describe(
-    "Tokens of text per optimizer step; a multiple of patchSize * sequenceLength in every stage.",
-  ),
+  // Exactly one of the two.
+  tokensPerStep: positiveInteger
+    .optional()
+    .describe("Tokens of text per optimizer step; a multiple of patchSize * sequenceLength in every stage."),
+  positionsPerStep: positiveInteger
+    .optional()
+    .describe(
+      "Instead of tokensPerStep: positions per optimizer step, a multiple of sequenceLength. A step reads patchSize " +
+        "times as many tokens and costs the same in every stage.",
+    ),
   sequenceLength: z
     .int()
     .min(2)
@@ -107,7 +118,13 @@ const stage = z.strictObject({
     .gt(0)
     .max(1)
     .optional()
-    .describe("The stage's share of all training tokens. One stage may leave it out: it gets the rest."),
+    .describe("The stage's share of the run, 0.3 for 30 per cent. One stage may leave it out: it gets the rest."),
+  of: z
+    .enum(shareUnits)
+    .optional()
+    .describe(
+      "What `fraction` is a share of: the run's tokens, its steps or its FLOPs; the same in all stages. Default tokens.",
+    ),
   optimizer: overrides(optimizer).optional().describe("Optimizer keys that differ in this stage."),
   schedule: overrides(schedule).optional().describe("Schedule keys that differ in this stage."),
   batch: overrides(batch).optional().describe("Batch keys that differ in this stage."),
@@ -124,6 +141,13 @@ export const evalSchema = z.strictObject({
 /** The schema of a run config file. The model section is read by lib/config/model.ts. */
 export const runConfigSchema = z.strictObject({
   name: text.describe("The run's name, used in its report and, unless `out` is set, for its folder."),
+  recipe: z
+    .enum(recipeNames)
+    .optional()
+    .describe(
+      "Stands for the keys `stages`, `schedule` and `keepOptimizer` of a published way of training in patches; keys beside " +
+        "it win (method.md#recipes).",
+    ),
   model: z
     .record(z.string(), z.unknown())
     .optional()
@@ -157,14 +181,17 @@ export const runConfigSchema = z.strictObject({
     .min(1)
     .describe("The stages, in order. Default: one, token-level.")
     .default([{ patchSize: 1 }]),
-  batch: batch.describe("The size of a step."),
+  batch: batch.describe("The size of a step: exactly one of tokensPerStep and positionsPerStep."),
   train: z
     .strictObject({
       tokens: positiveInteger.optional().describe("Tokens to train on."),
       epochs: positive.optional().describe("Passes over the training shards; may be a fraction."),
       steps: positiveInteger.optional().describe("Optimizer steps of all stages together."),
+      flops: positive
+        .optional()
+        .describe("FLOPs of the model's forward and backward in all stages together, as metrics.jsonl counts them."),
     })
-    .describe("How long to train: exactly one of tokens, epochs and steps."),
+    .describe("How long to train: exactly one of tokens, epochs, steps and flops."),
   optimizer: optimizer.prefault({}).describe("Settings of AdamW."),
   schedule: schedule
     .extend({

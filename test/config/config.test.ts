@@ -226,13 +226,13 @@ describe("problems", () => {
     [
       "two lengths",
       { train: { steps: 3, epochs: 1 } },
-      "train: expected exactly one of tokens, epochs or steps but received epochs and steps " +
+      "train: expected exactly one of tokens, epochs, steps or flops but received epochs and steps " +
         "(--set 'train={steps: 10}' replaces the section)",
     ],
     [
       "no length",
       { train: {} },
-      "train: expected exactly one of tokens, epochs or steps but received nothing " +
+      "train: expected exactly one of tokens, epochs, steps or flops but received nothing " +
         "(--set 'train={steps: 10}' replaces the section)",
     ],
     [
@@ -253,7 +253,7 @@ describe("problems", () => {
     [
       "no rest left",
       { stages: [{ patchSize: 2, fraction: 1 }, { patchSize: 1 }] },
-      "stages.1: expected other stages whose fractions sum to less than 1 but received 1: no tokens are left for it",
+      "stages.1: expected other stages whose fractions sum to less than 1 but received 1: nothing is left for it",
     ],
     ["two beginnings", { init: { seed: 1, from: "m" } }, "init: expected seed or from but received both"],
     [
