@@ -4,11 +4,12 @@ import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { formatDuration } from "../report/format.js";
 import { type MetricsLine, readMetrics } from "../report/metrics.js";
+import { stageCosts } from "../train/stage_costs.js";
 import { Trainer } from "../train/trainer.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { manualPage } from "./manual.js";
-import { planText } from "./plan_text.js";
+import { planText, stageText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
   readonly resume?: boolean;
@@ -84,10 +85,8 @@ async function summary({ folder, totalSteps, progress }: Trainer): Promise<[stri
 }
 
 function describe({ model, stages }: Trainer): string {
-  const parts = stages.map(
-    ({ patchSize, steps, tokens }) => `K = ${patchSize} for ${steps} steps (${(tokens / 1e6).toFixed(2)} M tokens)`,
-  );
-  return `${(model.parameterCount / 1e6).toFixed(2)} M parameters; ${parts.join(", then ")}`;
+  const parts = stageCosts(stages, model.config).map(stageText);
+  return `${(model.parameterCount / 1e6).toFixed(2)} M parameters; ${parts.join("; then ")}`;
 }
 
 /** Estimates the time left: steps of this stage cost what its last ones did, other stages the same per position. */

@@ -82,21 +82,6 @@ export function makeArm(common: Common, { label, folder, config: changed }: ArmD
   return { ...length, label, config: runs[0]!.config, partFlops: countPartFlops(length.stages, common.shape), runs };
 }
 
-/** K of a config's first stage, and its share of the run. */
-export function shareOfPatches({ stages }: RunConfig): { patchSize: number; fraction: number } {
-  const { patchSize, fraction } = stages[0]!;
-  return { patchSize, fraction: fraction === undefined ? 1 - givenShare(stages) : fraction / coveredShare(stages) };
-}
-
-/** The part of a run's length that its stages take up: all of it, or less where all have fractions that sum to less. */
-export function coveredShare(stages: RunConfig["stages"]): number {
-  return stages.some(({ fraction }) => fraction === undefined) ? 1 : givenShare(stages);
-}
-
-function givenShare(stages: RunConfig["stages"]): number {
-  return stages.reduce((sum, { fraction }) => sum + (fraction ?? 0), 0);
-}
-
 /** A seed of its own gives a run its own order of the data, and its own first weights unless those are a checkpoint's. */
 function seedOf({ init }: RunConfig, seed: number) {
   return { seed, ...("seed" in init && { init: { seed } }) };

@@ -11,26 +11,16 @@ import { checkArguments } from "./compare_arguments.js";
 import { readEnvironment, recordedEnvironments } from "./environment.js";
 import { renderMarkdown } from "./markdown.js";
 import type { StagedArm } from "./methods.js";
+import type { CompareOptions } from "./options.js";
 import { renderComparison } from "./page.js";
-import { type ComparisonPlan, makePlan, type PlanOptions, readFacts } from "./plan.js";
-import type { CompareProgress } from "./progress.js";
+import { type ComparisonPlan, makePlan, readFacts } from "./plan.js";
 import { type Comparison, compareRuns, type Results, type StagedResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
 import { evaluateRun } from "./run_evaluation.js";
 import { armResult, Environments, type SeedRecord } from "./run_result.js";
 import { Runner } from "./runner.js";
-import { settingsOf, tuneArms, type TuneResults } from "./tune.js";
+import { settingsOf, type TuneResults, tuneArms } from "./tune.js";
 import { planTuning } from "./tune_runs.js";
-
-/** What is compared beyond the two runs, and callbacks. */
-export interface CompareOptions extends PlanOptions {
-  /** JSONL files of items to score each run's final model on, as `nextpatch eval --tasks` does. */
-  readonly tasks?: readonly string[];
-  /** Called after every step, and while a model is tested. */
-  readonly onProgress?: (progress: CompareProgress) => void;
-  /** Stops the work after the current step; the next call resumes there. */
-  readonly signal?: AbortSignal;
-}
 
 /** The files that a comparison writes to `config.out`, beside the folders of its runs. */
 export interface CompareFiles {
@@ -108,8 +98,8 @@ function results(
   const environments = new Environments(of(baseline), [...records.values()]);
   const cache = new Map<StagedArm, StagedResult>();
   const staged = (arm: StagedArm): StagedResult => {
-    const { patchSize, fraction } = arm;
-    const found = cache.get(arm) ?? { ...armResult(of(arm), environments), patchSize, fraction };
+    const { patchSize, fraction, stageCosts: stages } = arm;
+    const found = cache.get(arm) ?? { ...armResult(of(arm), environments), patchSize, fraction, stages };
     cache.set(arm, found);
     return found;
   };

@@ -2,8 +2,8 @@
 import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
 import { recipeNames } from "../config/recipes.js";
-import type { CompareOptions } from "./compare.js";
 import { deriveConfig } from "./derive.js";
+import type { CompareOptions } from "./options.js";
 import { checkSweep } from "./sweep.js";
 import { checkTune } from "./tune_grid.js";
 

@@ -1,26 +1,21 @@
 /** The arms of a comparison: token-level training, and each way of training in stages, at equal data and at equal cost. */
 import { type RecipeName, recipeNames } from "../config/recipes.js";
 import { ConfigError } from "../errors.js";
-import {
-  type Arm,
-  type ArmDraft,
-  type Common,
-  coveredShare,
-  lengthOf,
-  longestBlock,
-  makeArm,
-  shareOfPatches,
-} from "./arm.js";
+import { type StageCost, stageCosts } from "../train/stage_costs.js";
+import { type Arm, type ArmDraft, type Common, lengthOf, longestBlock, makeArm } from "./arm.js";
 import { deriveConfig, withRecipe } from "./derive.js";
 import { leastCommonMultiple } from "./least_common_multiple.js";
 import { type Setting, type Settings, settingChanges, settingSuffix } from "./setting.js";
+import { coveredShare, firstStage, stagesLabel } from "./stage_shares.js";
 
 /** An arm whose first stage trains on patches. */
 export interface StagedArm extends Arm {
   /** K of the first stage. */
   readonly patchSize: number;
-  /** The first stage's share, as the config has it, before it is rounded to whole steps. */
+  /** The first stage's share of the run, as the config has it, before it is rounded to whole steps. */
   readonly fraction: number;
+  /** What each stage comes to. */
+  readonly stageCosts: readonly StageCost[];
 }
 
 /** A way of training in stages. */
@@ -59,8 +54,7 @@ export function planOwnStages(common: Common, equalCost: boolean, settings: Sett
   // The baseline reads exactly the staged run's tokens, in the same order: shuffled by the same units.
   const unit = config.data.shuffleTokens ?? longestBlock(stages);
   const baseline = planBaseline(common, { train: { tokens } }, unit, settings);
-  const { patchSize, fraction } = shareOfPatches(config);
-  const run = { label: `K = ${patchSize}, fraction ${fraction}`, folder: "patch", config };
+  const run = { label: stagesLabel(config.stages), folder: "patch", config };
   const longer = equalCost ? { ...atCostOf(baseline, run), folder: "equal-cost" } : null;
   return { baseline, methods: [planMethod(common, "patch", run, longer, settings)] };
 }
@@ -130,15 +124,16 @@ function withSetting({ config: given }: Common, { label, folder, config }: ArmDr
 
 /** The arm of a config whose first stage trains on patches. */
 export function makeStagedArm(common: Common, draft: ArmDraft): StagedArm {
-  return { ...makeArm(common, draft), ...shareOfPatches(draft.config) };
+  const arm = makeArm(common, draft);
+  return { ...arm, ...firstStage(draft.config.stages), stageCosts: stageCosts(arm.stages, common.shape) };
 }
 
 function checkStages({ config: { stages } }: Common): void {
   const sizes = stages.map((stage) => stage.patchSize);
-  if (sizes.length !== 2 || sizes[0]! < 2 || sizes[1] !== 1) {
+  if (sizes.length < 2 || sizes[0]! < 2 || sizes.at(-1) !== 1) {
     throw new ConfigError(
-      "stages: expected two, the first with a patchSize above 1, the second with patchSize 1, " +
-        `but received patchSize ${sizes.join(", then ")} (or compare recipes: --recipe paper,superposition)`,
+      "stages: expected two or more, the first with a patchSize above 1, the last with patchSize 1, or recipes to " +
+        `compare (--recipe), but received patchSize ${sizes.join(", then ")}`,
     );
   }
 }

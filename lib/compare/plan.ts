@@ -112,7 +112,19 @@ export function makePlan(
   const own = seeds ?? [config.seed];
   const runs = own.flatMap((_, index) => arms.map((arm) => arm.runs[index]!));
   const parameters = parameterCount(shape);
-  return { baseline, methods, patch, equalCost, sweep, arms, runs, seeds: own, availableTokens, heldOutTokens, parameters };
+  return {
+    baseline,
+    methods,
+    patch,
+    equalCost,
+    sweep,
+    arms,
+    runs,
+    seeds: own,
+    availableTokens,
+    heldOutTokens,
+    parameters,
+  };
 }
 
 function checkData({ label, config, stages }: Arm, availableTokens: number): void {

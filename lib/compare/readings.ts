@@ -1,13 +1,16 @@
 /** The readings of a comparison: at equal data, at equal cost, at equal loss, each over all seeds. Numbers only. */
+import type { StageCost } from "../train/stage_costs.js";
 import type { Environment } from "./environment.js";
 import { type Paired, pairedDifferences } from "./paired.js";
 import type { RunResult } from "./run_result.js";
 import type { TuneResults } from "./tune.js";
 
-/** An arm whose first stage trains on patches of `patchSize` tokens for `fraction` of its length. */
+/** An arm whose first stage trains on patches of `patchSize` tokens for `fraction` of the run, as the config counts it. */
 export interface StagedResult extends RunResult {
   readonly patchSize: number;
   readonly fraction: number;
+  /** What each of its stages comes to, in order. */
+  readonly stages: readonly StageCost[];
 }
 
 /** Shares of the baseline's totals. Seconds and joules are null where they were not measured in the same environment. */

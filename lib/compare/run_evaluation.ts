@@ -102,7 +102,10 @@ export async function recordDivergence(run: ArmRun): Promise<void> {
 }
 
 function finalLoss({ valLoss, bitsPerByte }: Recorded): FinalLoss {
-  return { valLoss: valLoss ?? Number.NaN, ...(bitsPerByte !== undefined && { bitsPerByte: bitsPerByte ?? Number.NaN }) };
+  return {
+    valLoss: valLoss ?? Number.NaN,
+    ...(bitsPerByte !== undefined && { bitsPerByte: bitsPerByte ?? Number.NaN }),
+  };
 }
 
 async function withModel<T>({ config }: ArmRun, use: (model: Llama) => Promise<T>): Promise<T> {

@@ -81,7 +81,10 @@ export function armResult(records: readonly SeedRecord[], environments: Environm
   const { tokens, flops } = records[0]!.lines.at(-1)!;
   const { bitsPerByte, ...evaluation } = average(records.map((record) => record.evaluation));
   const seconds = evaluated(timed, ({ seconds }) => seconds);
-  const losses = evaluated(records.map(({ lines }) => lines), ({ valLoss }) => valLoss!);
+  const losses = evaluated(
+    records.map(({ lines }) => lines),
+    ({ valLoss }) => valLoss!,
+  );
   const curve = evaluatedLines(records[0]!.lines).map(({ tokens, flops }, index) => {
     return { tokens, flops, seconds: seconds?.[index] ?? null, valLoss: losses![index]! };
   });

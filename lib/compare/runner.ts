@@ -1,6 +1,7 @@
 /** Brings the runs of a comparison to their ends, from wherever earlier calls have left them. */
-import { trainRun, type RunState, runState } from "./arm_run.js";
+
 import type { ArmRun } from "./arm.js";
+import { type RunState, runState, trainRun } from "./arm_run.js";
 import { checkSameConditions, type Environment, recordEnvironment, recordedEnvironments } from "./environment.js";
 import { type CompareProgress, ProgressCounter } from "./progress.js";
 import { forgetEvaluation } from "./run_evaluation.js";

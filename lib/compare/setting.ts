@@ -30,7 +30,10 @@ export function settingSuffix(own: RunConfig, { optimizer, schedule }: RunConfig
 }
 
 /** Rejects stages whose own keys would leave a setting without effect there. @throws ConfigError */
-export function checkTunable({ stages }: RunConfig, tuned: { readonly lr?: unknown; readonly schedule?: unknown }): void {
+export function checkTunable(
+  { stages }: RunConfig,
+  tuned: { readonly lr?: unknown; readonly schedule?: unknown },
+): void {
   for (const [index, stage] of stages.entries()) {
     const own = [
       ...(tuned.lr !== undefined && stage.optimizer?.lr !== undefined ? ["optimizer.lr"] : []),

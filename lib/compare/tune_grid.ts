@@ -32,7 +32,11 @@ const axes = {
 export function parseTune(texts: readonly string[]): Tune {
   const check = new Arguments("parseTune");
   const usage = ["lr=RATE,...", "schedule=TYPE,...", "share=S"];
-  const { share, ...grid } = parseAxes(check, texts, axes, usage) as { lr?: number[]; schedule?: ScheduleType[]; share?: number[] };
+  const { share, ...grid } = parseAxes(check, texts, axes, usage) as {
+    lr?: number[];
+    schedule?: ScheduleType[];
+    share?: number[];
+  };
   if (share !== undefined && share.length !== 1) {
     check.fail(RangeError, "texts", "one value after share=", describe(share.join(",")));
   }
@@ -46,7 +50,10 @@ export function parseTune(texts: readonly string[]): Tune {
 export function checkTune(check: Arguments, name: string, value: Tune): void {
   const { lr, schedule, share } = check.object(name, value);
   if (lr !== undefined) check.numbers(`${name}.lr`, lr, `one of the ${axes.lr.expected}`, axes.lr.holds);
-  for (const [index, type] of (schedule === undefined ? [] : check.strings(`${name}.schedule`, schedule, 1)).entries()) {
+  for (const [index, type] of (schedule === undefined
+    ? []
+    : check.strings(`${name}.schedule`, schedule, 1)
+  ).entries()) {
     check.oneOf(`${name}.schedule[${index}]`, type, scheduleTypes);
   }
   if (share !== undefined) check.number(`${name}.share`, share, axes.share.expected, axes.share.holds);

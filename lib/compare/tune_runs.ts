@@ -1,10 +1,10 @@
 /** The runs that an arm is tuned by: shorter ones, each with its own rate and schedule. */
-import type { RunConfig } from "../config/config.js";
 import type { ScheduleType } from "../config/schedule.js";
-import { type Arm, type ArmRun, type Common, coveredShare, makeArm } from "./arm.js";
+import { type Arm, type ArmRun, type Common, makeArm } from "./arm.js";
 import { deriveConfig } from "./derive.js";
 import { baselineKey, type Methods } from "./methods.js";
 import { checkTunable, type Setting, settingChanges } from "./setting.js";
+import { coveredShare } from "./stage_shares.js";
 import { defaultTuneShare, type Tune } from "./tune_grid.js";
 
 /** The tuning of an arm. */

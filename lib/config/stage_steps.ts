@@ -30,17 +30,25 @@ export function countSteps(config: RunConfig, costs: readonly StepCost[], availa
   const steps = shares.map((share, index) => Math.round((share * target) / costs[index]![of]));
 
   const openIndex = stages.findIndex((stage) => stage.fraction === undefined);
-  const filler = openIndex >= 0 ? openIndex : steps.length - 1;
   const coversAll = Math.abs(covered - 1) < 1e-9;
-  // Shares of tokens of a length in tokens are each rounded alone: what a run of earlier versions computes must not
-  // change. In all other cases the rest is as long as makes the whole run come as near to its length as it can.
-  if (openIndex >= 0 || (coversAll && (of !== "tokens" || unit !== "tokens"))) {
-    const others = steps.reduce((sum, count, index) => sum + (index === filler ? 0 : count * costs[index]![unit]), 0);
-    steps[filler] = Math.round((length - others) / costs[filler]![unit]);
-  }
+  // Shares of tokens of a length in tokens are each rounded alone, so that configs of before mean what they meant. In all
+  // other cases the rest is as long as brings the whole run as near to its length as it can.
+  const missing = (index: number) => {
+    const amount = costs.reduce((left, cost, each) => left - steps[each]! * cost[unit], length);
+    return Math.round(amount / costs[index]![unit]);
+  };
+  const fills = openIndex >= 0 || (coversAll && (of !== "tokens" || unit !== "tokens"));
+  const filler = openIndex >= 0 ? openIndex : steps.length - 1;
+  if (fills) steps[filler]! += missing(filler);
   steps.forEach((count, index) => {
     if (count < 1) throw tooShort(index, of, costs[index]!, shares[index]! * target, target);
   });
+  if (fills && unit === "flops") {
+    // What is still missing is less than a step of the filler, but may be several of a cheaper stage.
+    const flops = costs.map((cost) => cost.flops);
+    const cheapest = flops.indexOf(Math.min(...flops));
+    steps[cheapest] = Math.max(1, steps[cheapest]! + missing(cheapest));
+  }
   return steps;
 }
 

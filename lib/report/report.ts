@@ -115,7 +115,7 @@ function marks({ stages }: Report): Chart["marks"] {
 
 /** One line per stage, because losses at two patch sizes are different quantities, and one for validation. */
 function lossChart(report: Report, shown: readonly MetricsLine[]): Chart {
-  const colors = ["blue", "orange", "purple"] as const;
+  const colors = ["blue", "orange", "purple", "grey"] as const;
   const training = report.stages.map(
     ({ index, patchSize }): ChartSeries => ({
       label: `Training, stage ${index + 1} (${patchSize === 1 ? "next token" : `next patch of ${patchSize}`})`,

@@ -27,9 +27,14 @@ describe.each(backends)("a comparison on %s", (device) => {
     expect(Object.keys(comparison)).toEqual(["baseline", "patch", "ratio", "valLossDelta", "equalCost", "equalLoss"]);
     const ofRun = ["tokens", "flops", "seconds", "valLoss", "energy", "time", "curve", "activations"];
     expect(Object.keys(baseline)).toEqual(ofRun);
-    expect(Object.keys(patch)).toEqual([...ofRun, "patchSize", "fraction"]);
-    expect(Object.keys(equalCost!)).toEqual([...ofRun, "patchSize", "fraction", "valLossDelta"]);
+    expect(Object.keys(patch)).toEqual([...ofRun, "patchSize", "fraction", "stages"]);
+    expect(Object.keys(equalCost!)).toEqual([...ofRun, "patchSize", "fraction", "stages", "valLossDelta"]);
     expect(patch).toMatchObject({ patchSize: 4, fraction: 0.6667, tokens: 768 });
+    expect(patch.stages.map(({ patchSize, steps, tokens }) => [patchSize, steps, tokens])).toEqual([
+      [4, 8, 512],
+      [1, 4, 256],
+    ]);
+    expect(patch.stages.reduce((sum, { flops }) => sum + flops, 0)).toBe(patch.flops);
     expect(baseline.tokens).toBe(768);
 
     for (const [name, run, steps] of [

@@ -41,7 +41,15 @@ function made(flops: number, losses: readonly number[], energy: number | null = 
   const activations = { layers: [{ active: flops / 1000 }], threshold: 0.5, patchSize: 1 };
   return { ...curve.at(-1)!, energy, time, curve, activations };
 }
-const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.6667 });
+const staged = (run: RunResult): StagedResult => ({
+  ...run,
+  patchSize: 4,
+  fraction: 0.6667,
+  stages: [
+    { patchSize: 4, steps: 8, tokens: 512, flops: 20 },
+    { patchSize: 1, steps: 4, tokens: 256, flops: 30 },
+  ],
+});
 
 /** Scores of a task of each form, the second of a single item. */
 const tasks = (acc: number, perplexity: number) => ({
@@ -117,6 +125,26 @@ describe("the page", () => {
     expect(html).toContain(
       row("td", ["K = 4, fraction 0.6667", "0.2500 ± 0.1000", "0.7500 ± 0.0500", "1.0000", "diverged"]),
     );
+  });
+
+  it("has a row for every stage of the staged runs, and marks where each but the last ends", async () => {
+    const html = renderComparison(await report());
+    const row = (cells: readonly string[]) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
+    expect(html).toContain(row(["K = 4, fraction 0.6667", "4", "8", "512", "20", "0.2000"]));
+    expect(html).toContain(row(["K = 4, fraction 0.6667", "1", "4", "256", "30", "0.3000"]));
+
+    const made = await report();
+    const stages = [
+      { ...made.plan.patch.stages[0]!, patchSize: 8, tokens: 256 },
+      { ...made.plan.patch.stages[0]!, patchSize: 2, tokens: 256 },
+      { ...made.plan.patch.stages[1]!, tokens: 256 },
+    ];
+    const falling = { ...made, plan: { ...made.plan, patch: { ...made.plan.patch, stages } } };
+    expect(chartsOf(renderComparison(falling))[2]!.marks).toEqual([
+      { x: 256, label: "K = 2", color: "orange" },
+      { x: 512, label: "K = 1", color: "orange" },
+    ]);
+    expect(renderMarkdown(falling)).toMatch(/K = 8 of ".*" ends at 256 tokens.*K = 2 of ".*" ends at 512 tokens/);
   });
 
   it("shows where the time goes, and which part keeps its ratio up", async () => {

@@ -11,7 +11,7 @@ function made(points: readonly (readonly [number, number])[], energy: number | n
   const curve = points.map(([flops, valLoss]) => ({ tokens: flops, flops, seconds: 2 * flops, valLoss }));
   return { ...curve.at(-1)!, energy, time, curve, activations };
 }
-const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.5 });
+const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.5, stages: [] });
 
 const baseline = made(
   [

@@ -17,7 +17,12 @@ function made(flops: number, time: TimeByPart): RunResult {
 const baseline: TimeByPart = { data: 2, embedding: 4, transformer: 70, head: 16, optimizer: 8, idle: 0 };
 
 function report(staged: Partial<TimeByPart>): CompareReport {
-  const patch = { ...made(500, { ...baseline, transformer: 35, head: 8, ...staged }), patchSize: 4, fraction: 0.6667 };
+  const patch = {
+    ...made(500, { ...baseline, transformer: 35, head: 8, ...staged }),
+    patchSize: 4,
+    fraction: 0.6667,
+    stages: [],
+  };
   const input = {
     comparison: compareRuns({ baseline: made(1000, baseline), patch, equalCost: null }),
     plan: {

@@ -246,6 +246,55 @@ describe("problems", () => {
       "stages: expected fractions that sum to at most 1 but received 1.2",
     ],
     [
+      "shares of two kinds",
+      {
+        stages: [
+          { patchSize: 4, fraction: 0.3, of: "steps" },
+          { patchSize: 2, fraction: 0.3 },
+        ],
+      },
+      "stages: expected fractions of one kind, all of tokens, steps or flops, but received steps and tokens",
+    ],
+    [
+      "a kind of share without a share",
+      {
+        stages: [
+          { patchSize: 4, fraction: 0.3 },
+          { patchSize: 1, of: "steps" },
+        ],
+      },
+      "stages.1.of: expected a fraction beside it, to be a share of steps, but received none",
+    ],
+    [
+      "a step of two sizes",
+      { batch: { tokensPerStep: 1024, positionsPerStep: 1024, sequenceLength: 128 } },
+      "batch: expected exactly one of tokensPerStep or positionsPerStep but received both",
+    ],
+    [
+      "a step of no size",
+      { batch: { sequenceLength: 128 } },
+      "batch: expected exactly one of tokensPerStep or positionsPerStep but received nothing",
+    ],
+    [
+      "a stage's step of two sizes",
+      { stages: [{ patchSize: 4, batch: { tokensPerStep: 1024, positionsPerStep: 1024 } }] },
+      "stages.0.batch: expected exactly one of tokensPerStep or positionsPerStep but received both",
+    ],
+    [
+      "positions of broken sequences, told once",
+      {
+        stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
+        batch: { positionsPerStep: 1000, sequenceLength: 128 },
+      },
+      "batch.positionsPerStep: expected a multiple of sequenceLength 128 but received 1000; nearest that works: 1024",
+    ],
+    [
+      "a stage's own positions",
+      { stages: [{ patchSize: 4, batch: { positionsPerStep: 100, sequenceLength: 64 } }] },
+      "stages.0.batch.positionsPerStep: expected a multiple of sequenceLength 64 but received 100; " +
+        "nearest that works: 128",
+    ],
+    [
       "two rests",
       { stages: [{ patchSize: 2 }, { patchSize: 1 }] },
       "stages: expected at most one without a fraction but received 2: stages.0, stages.1",
