@@ -83,15 +83,11 @@ export interface Results extends Pick<Comparison, "seeds" | "parameters" | "base
   readonly sweep?: readonly StagedResult[];
 }
 
-export function compareRuns({ methods, recipes, sweep, ...results }: Results): Comparison {
-  const { baseline, tune, ...rest } = results;
-  const byName = Object.fromEntries(
-    Object.entries(methods).map(([name, arms]) => [name, methodResult(arms, baseline)] as const),
-  );
-  const first = Object.values(byName)[0]!;
-  const { ratio, valLossDelta, paired, equalCost, equalLoss, atBaselineRate } = first;
+export function compareRuns(results: Results): Comparison {
+  const { baseline, methods, recipes, sweep, tune, seeds, parameters, environments } = results;
+  const byName = Object.entries(methods).map(([name, arms]) => [name, methodResult(arms, baseline)] as const);
+  const { ratio, valLossDelta, paired, equalCost, equalLoss, atBaselineRate } = byName[0]![1];
   return {
-    ...rest,
     baseline,
     patch: Object.values(methods)[0]!.run,
     ratio,
@@ -100,9 +96,12 @@ export function compareRuns({ methods, recipes, sweep, ...results }: Results): C
     equalCost,
     equalLoss,
     ...(atBaselineRate && { atBaselineRate }),
-    ...(recipes && { recipes: byName }),
+    ...(recipes && { recipes: Object.fromEntries(byName) }),
     ...(tune && { tune }),
     ...(sweep && { sweep: sweep.map((run) => ({ ...against(run, baseline), ratio: costRatio(run, baseline) })) }),
+    seeds,
+    parameters,
+    environments,
   };
 }
 

@@ -79,7 +79,7 @@ export class Environments {
 export function armResult(records: readonly SeedRecord[], environments: Environments): RunResult {
   const timed = records.filter((record) => environments.isTimed(record)).map(({ lines }) => lines);
   const { tokens, flops } = records[0]!.lines.at(-1)!;
-  const { bitsPerByte, ...evaluation } = average(records.map((record) => record.evaluation));
+  const { valLoss, bitsPerByte, ...evaluation } = average(records.map((record) => record.evaluation));
   const seconds = evaluated(timed, ({ seconds }) => seconds);
   const losses = evaluated(
     records.map(({ lines }) => lines),
@@ -94,11 +94,12 @@ export function armResult(records: readonly SeedRecord[], environments: Environm
     tokens,
     flops,
     seconds: curve.at(-1)!.seconds,
-    ...evaluation,
-    ...(bitsPerByte !== undefined && bitsPerByte !== null && { bitsPerByte }),
+    valLoss,
     energy: totals.length === 0 ? null : average(totals.map(({ energy = null }) => energy)),
     time: totals.length === 0 ? null : average(totals.map(({ time = null }) => time)),
     curve,
+    ...(bitsPerByte !== undefined && bitsPerByte !== null && { bitsPerByte }),
+    ...evaluation,
     runs: records.map((record) => seedResult(record, environments)),
   };
 }

@@ -18,7 +18,7 @@ const axes = {
  * @throws TypeError or RangeError for another argument
  */
 export function parseSweep(texts: readonly string[]): Sweep {
-  return parseAxes(new Arguments("parseSweep"), texts, axes, ["patchSize=K,...", "fraction=F,..."]) as Sweep;
+  return parseAxes(new Arguments("parseSweep"), texts, axes, "patchSize=K,... or fraction=F,...") as Sweep;
 }
 
 /** Checks a sweep argument. */

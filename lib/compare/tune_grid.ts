@@ -31,7 +31,7 @@ const axes = {
  */
 export function parseTune(texts: readonly string[]): Tune {
   const check = new Arguments("parseTune");
-  const usage = ["lr=RATE,...", "schedule=TYPE,...", "share=S"];
+  const usage = "lr=RATE,..., schedule=TYPE,... or share=S";
   const { share, ...grid } = parseAxes(check, texts, axes, usage) as {
     lr?: number[];
     schedule?: ScheduleType[];

@@ -32,7 +32,7 @@ describe("nextpatch compare", () => {
     expect(stdout).toMatch(/^\{.*\}\n$/);
     expect(stdout).toBe(readFileSync(path("runs/tiny/comparison.json"), "utf8"));
     const { ratio, valLossDelta } = JSON.parse(stdout) as { ratio: { flops: number }; valLossDelta: number };
-    expect(stderr).toContain("runs/tiny/equal-cost: K = 4, fraction 0.6667, equal cost\n");
+    expect(stderr).toContain("runs/tiny/equal-cost/seed-1: K = 4, fraction 0.6667, equal cost\n");
 
     const words = await nextpatch("compare", "config.json", "--equal-cost");
     expect(words.code).toBe(0);
@@ -60,15 +60,15 @@ describe("nextpatch compare", () => {
       });
       return finished;
     };
-    const { code, stdout, stderr } = await interruptedAt("baseline: token-level");
+    const { code, stdout, stderr } = await interruptedAt("baseline/seed-1: token-level");
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
     const said = /nextpatch: interrupted in the run token-level at step (\d+) of 20000; the same command goes on/;
     const step = Number(said.exec(stderr)![1]);
-    const checkpoint = readFileSync(path(`runs/${signal}/baseline/latest`), "utf8");
+    const checkpoint = readFileSync(path(`runs/${signal}/baseline/seed-1/latest`), "utf8");
     expect(checkpoint).toBe(`step-${String(step).padStart(8, "0")}\n`);
 
     const resumed = await interruptedAt("going on from");
-    expect(resumed.stderr).toContain(`going on from runs/${signal}/baseline/checkpoints/${checkpoint.trim()}`);
+    expect(resumed.stderr).toContain(`going on from runs/${signal}/baseline/seed-1/checkpoints/${checkpoint.trim()}`);
     expect(Number(said.exec(resumed.stderr)![1])).toBeGreaterThan(step);
   });
 
@@ -82,16 +82,16 @@ describe("nextpatch compare", () => {
     expect(stderr).toMatch(says);
     expect(stderr.trimEnd().split("\n")).toHaveLength(1);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
-    expect(() => readFileSync(path("runs/none/baseline/config.json"))).toThrow();
+    expect(() => readFileSync(path("runs/none/baseline/seed-1/config.json"))).toThrow();
   });
 
   it("names the key of a config that was changed", async () => {
-    mkdirSync(path("runs/changed/baseline"), { recursive: true });
-    copyFileSync(path("runs/tiny/baseline/config.json"), path("runs/changed/baseline/config.json"));
+    mkdirSync(path("runs/changed/baseline/seed-1"), { recursive: true });
+    copyFileSync(path("runs/tiny/baseline/seed-1/config.json"), path("runs/changed/baseline/seed-1/config.json"));
     const set = ["--set", "out=runs/changed", "--set", "optimizer.lr=1"];
     const { code, stderr } = await nextpatch("compare", "config.json", ...set);
     expect(stderr).toMatch(
-      /runs\/changed\/baseline: expected the config .* was begun with .*: optimizer\.lr: 0\.02 before, 1 now /,
+      /runs\/changed\/baseline\/seed-1: expected the config .* was begun with .*: optimizer\.lr: 0\.02 before, 1 now /,
     );
     expect(code).toBe(2);
   });
