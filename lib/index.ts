@@ -108,5 +108,6 @@ export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";
 export type { TrainerProgress } from "./train/progress.js";
+export type { StageCost } from "./train/stage_costs.js";
 export { Trainer } from "./train/trainer.js";
 export type { TrainerOptions } from "./train/trainer_options.js";

@@ -145,8 +145,8 @@ export const runConfigSchema = z.strictObject({
     .enum(recipeNames)
     .optional()
     .describe(
-      "Stands for the keys `stages`, `schedule` and `keepOptimizer` of a published way of training in patches; keys beside " +
-        "it win (method.md#recipes).",
+      "A published way of training in patches: stands for `stages`, `schedule` and `keepOptimizer`, and says whether the " +
+        "batch's step counts tokens or positions. Keys beside it win (docs/method.md).",
     ),
   model: z
     .record(z.string(), z.unknown())

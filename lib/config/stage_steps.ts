@@ -31,12 +31,12 @@ export function countSteps(config: RunConfig, costs: readonly StepCost[], availa
 
   const openIndex = stages.findIndex((stage) => stage.fraction === undefined);
   const coversAll = Math.abs(covered - 1) < 1e-9;
-  // Shares of tokens of a length in tokens are each rounded alone, so that configs of before mean what they meant. In all
-  // other cases the rest is as long as brings the whole run as near to its length as it can.
   const missing = (index: number) => {
     const amount = costs.reduce((left, cost, each) => left - steps[each]! * cost[unit], length);
     return Math.round(amount / costs[index]![unit]);
   };
+  // Shares of tokens of a length in tokens are each rounded alone, so that configs of before mean what they meant. In all
+  // other cases the rest is as long as brings the whole run as near to its length as it can.
   const fills = openIndex >= 0 || (coversAll && (of !== "tokens" || unit !== "tokens"));
   const filler = openIndex >= 0 ? openIndex : steps.length - 1;
   if (fills) steps[filler]! += missing(filler);
