@@ -25,7 +25,7 @@ export function answer(report: CompareReport): string {
   const size = `${(baseline.tokens / parameters).toPrecision(3)} tokens per parameter`;
   const sentences = verdicts.map((verdict, index) => sentence(verdict, index === 0));
   return [
-    `${lead(verdicts[0]!, atEqualCost)} ${where} and ${size}, ${sentences[0]}.`,
+    `Does training in patches pay here? ${lead(verdicts[0]!, atEqualCost)} ${where} and ${size}, ${sentences[0]}.`,
     ...sentences.slice(1).map((text) => `${text[0]!.toUpperCase()}${text.slice(1)}.`),
     ...(seeds.length === 1
       ? [`Another seed may reverse this: --seeds ${nextSeeds(seeds[0]!)} gives an interval.`]

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
+import { recipeText } from "../config/recipes.js";
 import { writeText } from "../disk/durable.js";
 import { ConfigError } from "../errors.js";
 import { type ReadItems, readTasks } from "../evaluate/read_items.js";
@@ -8,6 +9,7 @@ import { findTokenizer } from "../train/run_tokenizer.js";
 import type { Arm, ArmRun } from "./arm.js";
 import { runMetrics } from "./arm_run.js";
 import { checkArguments } from "./compare_arguments.js";
+import { withRecipe } from "./derive.js";
 import { readEnvironment, recordedEnvironments } from "./environment.js";
 import { renderMarkdown } from "./markdown.js";
 import type { StagedArm } from "./methods.js";
@@ -44,6 +46,7 @@ export async function compare(
 ): Promise<{ comparison: Comparison; files: CompareFiles; report: CompareReport }> {
   checkArguments(config, options);
   const { log = () => undefined, onProgress = () => undefined, signal } = options;
+  for (const name of options.recipes ?? []) log(recipeText(name, withRecipe(config, name)));
   const facts = await readFacts(config, options);
   let plan = makePlan(config, facts, options);
   const tasks = options.tasks === undefined ? null : await readTasks(options.tasks);

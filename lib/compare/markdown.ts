@@ -1,5 +1,4 @@
 /** `comparison.md`: the same numbers as the page, for places that cannot show HTML; and the terminal's summary. */
-import { stringify } from "yaml";
 import { formatCount, formatLoss } from "../report/format.js";
 import { answer } from "./answer.js";
 import { activationNote, activationTable } from "./evaluation_tables.js";
@@ -10,7 +9,7 @@ import { drawnArms, reportMethods } from "./report_arms.js";
 import type { CurvePoint, RunResult } from "./run_result.js";
 import { type Section, sections } from "./sections.js";
 import { stageEnds } from "./stage_table.js";
-import { conditions, notes } from "./words.js";
+import { conditions, configText, notes } from "./words.js";
 
 /** The most points of a curve that a table shows; the page and the JSON have all. */
 const curvePoints = 16;
@@ -53,7 +52,7 @@ ${markdownTable(["What", "Value"], conditions(report))}
 ## Config
 
 \`\`\`yaml
-${stringify(config)}\`\`\`
+${configText(report)}\`\`\`
 `;
 }
 

@@ -1,5 +1,4 @@
 /** `comparison.html`: the answer, the readings, the curves of all arms in the same charts, and the environment. */
-import { stringify } from "yaml";
 import { escapeHtml } from "../report/format.js";
 import { factTable, figureList, numberTable } from "../report/html.js";
 import { renderPage } from "../report/page.js";
@@ -10,7 +9,7 @@ import { readings } from "./figures.js";
 import type { CompareReport } from "./report.js";
 import { drawnArms, reportMethods } from "./report_arms.js";
 import { type Section, sections } from "./sections.js";
-import { conditions, notes } from "./words.js";
+import { conditions, configText, notes } from "./words.js";
 
 /** The page as one self-contained HTML document. */
 export function renderComparison(report: CompareReport): string {
@@ -29,7 +28,7 @@ ${sections(report).map(section).join("\n")}`,
     ],
     after: `<section><h2>How to read this</h2>${notes(report).map(paragraph).join("")}</section>
 <section><h2>Measured on</h2>${factTable(conditions(report))}</section>
-<section><h2>Config</h2><pre>${escapeHtml(stringify(config))}</pre></section>`,
+<section><h2>Config</h2><pre>${escapeHtml(configText(report))}</pre></section>`,
   });
 }
 

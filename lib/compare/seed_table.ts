@@ -14,7 +14,7 @@ export function seedTable(report: CompareReport): Table | null {
   const { seeds } = report.comparison;
   if (seeds.length === 1) return null;
   return {
-    headings: ["Run", ...seeds.map((seed) => `Seed ${seed}`), "Spread", "Against token-level", "Of all seeds"],
+    headings: ["Run", ...seeds.map((seed) => `Seed ${seed}`), "Spread", "Against token-level", "What the seeds show"],
     rows: reportArms(report).map(({ label, run, difference }) => [
       label,
       ...run.runs.map(({ valLoss }) => formatLoss(valLoss)),

@@ -1,7 +1,9 @@
 /** A comparison as sentences and rows, shared by the page, the Markdown and the terminal. */
-
+import { stringify } from "yaml";
 import { type DataSection, entriesOf } from "../config/data_entries.js";
+import { type RecipeName, recipeText } from "../config/recipes.js";
 import { formatCount, formatLoss } from "../report/format.js";
+import { withRecipe } from "./derive.js";
 import type { Environment } from "./environment.js";
 import { formatDifference, formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
@@ -111,4 +113,11 @@ const overMachines =
 /** What the measurements mean, in sentences. */
 export function notes({ comparison: { seeds, environments } }: CompareReport): string[] {
   return [...alwaysTrue, ...(seeds.length > 1 ? [overSeeds] : []), ...(environments.length > 1 ? [overMachines] : [])];
+}
+
+/** The config, and what the recipes that are compared come to, as YAML. */
+export function configText({ config, comparison }: CompareReport): string {
+  const names = Object.keys(comparison.recipes ?? {}) as RecipeName[];
+  const recipes = names.map((name) => `\n# ${recipeText(name, withRecipe(config, name)).replaceAll("\n", "\n# ")}\n`);
+  return `${stringify(config)}${recipes.join("")}`;
 }

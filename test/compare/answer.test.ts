@@ -48,28 +48,28 @@ const equal = (finals: readonly number[]) => {
 describe("the answer", () => {
   it("is yes where the interval is below 0", () => {
     expect(answer(reportOf(five, { superposition: equal(ahead) }))).toBe(
-      "Yes. At equal cost and 231 tokens per parameter, superposition is ahead of token-level training by 0.0220 nats " +
+      "Does training in patches pay here? Yes. At equal cost and 231 tokens per parameter, superposition is ahead of token-level training by 0.0220 nats " +
         "per token (95% interval 0.0200 to 0.0240, 5 seeds).",
     );
   });
 
   it("is no where it is above 0", () => {
     expect(answer(reportOf(five, { superposition: equal(behind) }))).toBe(
-      "No. At equal cost and 231 tokens per parameter, superposition is behind token-level training by 0.0320 nats per " +
+      "Does training in patches pay here? No. At equal cost and 231 tokens per parameter, superposition is behind token-level training by 0.0320 nats per " +
         "token (95% interval 0.0300 to 0.0340, 5 seeds).",
     );
   });
 
   it("is that no difference is seen where the interval has 0 in it", () => {
     expect(answer(reportOf(five, { superposition: equal(even) }))).toBe(
-      "Not by these numbers. At equal cost and 231 tokens per parameter, no difference seen between superposition and " +
+      "Does training in patches pay here? Not by these numbers. At equal cost and 231 tokens per parameter, no difference seen between superposition and " +
         "token-level training: −0.0168 nats per token (95% interval −0.0525 to +0.0189, 5 seeds).",
     );
   });
 
   it("is that one seed shows nothing, whatever it shows", () => {
     expect(answer(reportOf([1.894], { superposition: equal([1.5]) }))).toBe(
-      "One seed shows nothing. At equal cost and 231 tokens per parameter, superposition ended 0.3940 nats per token " +
+      "Does training in patches pay here? One seed shows nothing. At equal cost and 231 tokens per parameter, superposition ended 0.3940 nats per token " +
         "below token-level training. Another seed may reverse this: --seeds 1,2,3 gives an interval.",
     );
   });
@@ -78,7 +78,7 @@ describe("the answer", () => {
     const run = made(behind, 50);
     const methods = { paper: { run, equalCost: made(behind) }, superposition: equal(ahead) };
     expect(answer(reportOf(five, methods))).toBe(
-      "Yes. At equal cost and 231 tokens per parameter, superposition is ahead of token-level training by 0.0220 nats " +
+      "Does training in patches pay here? Yes. At equal cost and 231 tokens per parameter, superposition is ahead of token-level training by 0.0220 nats " +
         "per token (95% interval 0.0200 to 0.0240, 5 seeds). Paper is behind by 0.0320 (95% interval 0.0300 to 0.0340, " +
         "5 seeds). Each interval is for one recipe alone: the best of several looks better than it is.",
     );
@@ -94,18 +94,18 @@ describe("the answer", () => {
 
   it("is none at equal data, which decides nothing", () => {
     expect(answer(reportOf(five, { patch: { run: made(behind, 50) } }))).toMatch(
-      /^Undecided, as equal cost was not measured \(--equal-cost\)\. At equal data, for 0\.500× of the FLOPs and 231 tokens /,
+      /^Does training in patches pay here\? Undecided, as equal cost was not measured \(--equal-cost\)\. At equal data, for 0\.500× of the FLOPs and 231 tokens /,
     );
   });
 
   it("is none where a run diverged", () => {
     const diverged = [...ahead.slice(1), Number.NaN];
     expect(answer(reportOf(five, { superposition: equal(diverged) }))).toMatch(
-      /^No answer, as a run diverged\. At equal cost .*, a run of superposition or of its baseline diverged\.$/,
+      / No answer, as a run diverged\. At equal cost .*, a run of superposition or of its baseline diverged\.$/,
     );
     // The others have theirs.
     const methods = { paper: equal(diverged), superposition: equal(ahead) };
-    expect(answer(reportOf(five, methods))).toMatch(/^Yes\. .* A run of paper or of its baseline diverged\. /);
+    expect(answer(reportOf(five, methods))).toMatch(/ Yes\. .* A run of paper or of its baseline diverged\. /);
   });
 });
 
@@ -182,6 +182,7 @@ describe("the pages of two recipes, two seeds and tuned rates", () => {
     expect(html).toContain("At the baseline&#39;s rate of 0.02, which is its own best, superposition: −0.5500");
     expect(html).toContain("paper, equal cost, baseline&#39;s rate</td><td>0.02, cosine</td>");
     expect(html).toContain("<h2>superposition</h2>");
+    expect(html).toContain("# recipe superposition:\n#   stages: [ { patchSize: 4, fraction: 0.3, of: steps }");
     expect(html).toMatch(/<th>Seeds<\/th><td>1, 2<\/td>/);
     const labels = (
       JSON.parse(/id="charts">(.*?)<\/script>/s.exec(html)![1]!) as { series: { label: string }[] }[]

@@ -48,6 +48,17 @@ describe("nextpatch compare", () => {
     expect(words.stderr.match(/holds the finished run/g)).toHaveLength(3);
   });
 
+  it("compares recipes over seeds at rates of their own, and answers in the last line before the files", async () => {
+    const flags = ["--recipe", "superposition", "--seeds", "1,2", "--tune", "lr=0.01,0.02,0.04", "share=0.5"];
+    const { code, stdout, stderr } = await nextpatch("compare", "config.json", ...flags, "--set", "out=runs/recipes");
+    expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
+    expect(stderr).toContain("recipe superposition:\n  stages: ");
+    expect(stderr).toMatch(/\ntune: superposition is best at lr /);
+    expect(stdout.split("\n").at(-6)).toMatch(/^Does training in patches pay here\? .*, 2 seeds\)\.$/);
+    expect(stdout).toMatch(/\n\| Rate, schedule \| token-level \| superposition \|\n/);
+    expect(stdout).toMatch(/\n\| Run +\| Seed 1 \| Seed 2 \| Spread \|/);
+  });
+
   it.each(["SIGINT", "SIGTERM"] as const)("saves on %s, says how to go on, and goes on", async (signal) => {
     const long = [`--set=out=runs/${signal}`, "--set=train={tokens: 1280000}"];
     /** Runs the command and sends the signal as soon as it has said `word`. */
@@ -76,6 +87,13 @@ describe("nextpatch compare", () => {
     { args: ["--sweep", "patchSize=3"], says: /K = 3, fraction 0\.6667: batch\.tokensPerStep: expected a multiple/ },
     { args: ["--sweep", "lr=3"], says: /--sweep: expected patchSize=K.* but received the string "lr=3"/ },
     { args: ["--set", "stages=[{patchSize: 1}]"], says: /stages: expected two/ },
+    {
+      args: ["--recipe", "papr"],
+      says: /'--recipe <names>' argument 'papr' is invalid\. expected one or several of paper, /,
+    },
+    { args: ["--seeds", "1,1"], says: /argument '1,1' is invalid\. expected different whole numbers of at least 0/ },
+    { args: ["--seeds", "1,x"], says: /expected different whole numbers of at least 0, separated by commas/ },
+    { args: ["--tune", "lr=-1"], says: /--tune: expected numbers above 0.* but received the string "-1"/ },
     { args: ["--equal-cots"], says: /unknown option '--equal-cots' \(Did you mean --equal-cost\?\)/ },
   ])("ends with 2 and one line before anything runs: $args", async ({ args, says }) => {
     const { code, stdout, stderr } = await nextpatch("compare", "config.json", ...args, "--set", "out=runs/none");

@@ -82,6 +82,13 @@ const runs: readonly { name: string; args: readonly string[] }[] = [
     args: ["compare", "config.yaml", "--set", "out=runs/compared", "--equal-cost", "--tasks", "task.jsonl"],
   },
   {
+    name: "compare --recipe --seeds --tune",
+    args: [
+      ...["compare", "config.yaml", "--set", "out=runs/recipes", "--recipe", "superposition", "--seeds", "1,2"],
+      ...["--tune", "lr=1e-3", "share=1"],
+    ],
+  },
+  {
     name: "export",
     args: ["export", "--model", "runs/small/model", "--format", "gguf", "--out", "small.gguf"],
   },
