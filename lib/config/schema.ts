@@ -146,7 +146,7 @@ export const runConfigSchema = z.strictObject({
     .optional()
     .describe(
       "A published way of training in patches: stands for `stages`, `schedule` and `keepOptimizer`, and says whether the " +
-        "batch's step counts tokens or positions. Keys beside it win (docs/method.md).",
+        "batch's step counts tokens or positions. Keys beside it win.",
     ),
   model: z
     .record(z.string(), z.unknown())

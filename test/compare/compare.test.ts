@@ -115,6 +115,43 @@ describe("a comparison's data", () => {
   });
 });
 
+describe("a comparison of four stages", () => {
+  it("has the stages of each run in its numbers and its pages", async () => {
+    const stages = [
+      { patchSize: 8, fraction: 0.2, of: "flops" },
+      { patchSize: 4, fraction: 0.2, of: "flops" },
+      { patchSize: 2, fraction: 0.2, of: "flops" },
+      { patchSize: 1 },
+    ];
+    const batch = { positionsPerStep: 64, sequenceLength: 8 };
+    const config = tinyConfig(path(), "cpu", { stages, batch, train: { steps: 5 }, keepOptimizer: true });
+    const { comparison, files } = await compare(config, { equalCost: true });
+    const { baseline, patch, equalCost } = comparison;
+    expect(patch.stages.map(({ patchSize, steps, tokens }) => [patchSize, steps, tokens])).toEqual([
+      [8, 1, 512],
+      [4, 1, 256],
+      [2, 1, 128],
+      [1, 2, 128],
+    ]);
+    expect(baseline.tokens).toBe(1024);
+    // Sixteen steps, each within a hundredth of the cost of the others in this small model.
+    expect(equalCost!.stages.map(({ steps }) => steps)).toEqual([3, 3, 3, 7]);
+    expect(Math.abs(equalCost!.flops / baseline.flops - 1)).toBeLessThan(0.005);
+    expect(equalCost!.stages.reduce((sum, { flops }) => sum + flops, 0)).toBe(equalCost!.flops);
+    const text = readFileSync(files.markdown, "utf8");
+    for (const [K, tokens] of [
+      [8, "512"],
+      [4, "768"],
+      [2, "896"],
+    ] as const) {
+      expect(text).toContain(
+        `The stage with K = ${K} of "K = 8, 4, 2, fractions 0.2, 0.2, 0.2 of FLOPs" ends at ${tokens} `,
+      );
+    }
+    expect(readFileSync(files.html, "utf8")).toContain("K = 8, 4, 2, fractions 0.2, 0.2, 0.2 of FLOPs, then one token");
+  });
+});
+
 describe("a comparison that begins with a checkpoint", () => {
   it("trains all its runs from there", async () => {
     await compare(tinyConfig(path(), "cpu"));
@@ -152,7 +189,8 @@ describe("a sweep", () => {
     }
     const html = readFileSync(files.html, "utf8");
     expect(html).toContain("Sweep: final loss against cost");
-    expect(html.match(/<td>K = 4, fraction 0\.6667<\/td>/g)).toHaveLength(1);
+    const [runTable] = html.split("<h2>Runs</h2>")[1]!.split("</table>");
+    expect(runTable!.match(/<td>K = 4, fraction 0\.6667<\/td>/g)).toHaveLength(1);
     expect(readings(report).map(({ name }) => name)).toEqual([
       "Cost in FLOPs",
       "Cost in training time",
