@@ -1,8 +1,9 @@
 /** The stages of the staged runs: what each comes to, and where it ends on the run's curve. */
 import { formatCount } from "../report/format.js";
-import type { Arm } from "./plan.js";
-import type { CurvePoint, RunResult } from "./readings.js";
+import type { Arm } from "./arm.js";
 import type { CompareReport } from "./report.js";
+import { reportMethods } from "./report_arms.js";
+import type { CurvePoint, RunResult } from "./run_result.js";
 
 /** The boundary between two stages of a run. */
 export interface StageEnd {
@@ -23,13 +24,15 @@ export function stageEnds({ stages }: Pick<Arm, "stages">, { curve }: Pick<RunRe
   });
 }
 
-/** A row for every stage of the staged run and of that at equal cost. */
-export function stageTable({ comparison, plan }: CompareReport): { headings: string[]; rows: string[][] } {
-  const { baseline, patch, equalCost } = comparison;
-  const runs = [
-    { label: plan.patch.label, run: patch },
-    ...(equalCost === null ? [] : [{ label: plan.equalCost!.label, run: equalCost }]),
-  ];
+/** A row for every stage of the staged runs and of those at equal cost. */
+export function stageTable(report: CompareReport): { headings: string[]; rows: string[][] } {
+  const { baseline } = report.comparison;
+  const runs = reportMethods(report).flatMap(({ method, result }) => [
+    { label: method.run.label, run: result },
+    ...(result.equalCost === null || method.equalCost === method.run
+      ? []
+      : [{ label: method.equalCost!.label, run: result.equalCost }]),
+  ]);
   return {
     headings: ["Stage of", "K", "Steps", "Tokens", "FLOP", "FLOP ×"],
     rows: runs.flatMap(({ label, run }) =>

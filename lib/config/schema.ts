@@ -8,7 +8,7 @@ import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names
 import { labelWeightKinds } from "./label_weights.js";
 import { recipeNames } from "./recipes.js";
 import { recomputeKinds } from "./recompute.js";
-import { defaultDecayFraction } from "./schedule.js";
+import { defaultDecayFraction, scheduleTypes } from "./schedule.js";
 
 /** What the shares of stages are counted in. */
 export const shareUnits = ["tokens", "steps", "flops"] as const;
@@ -70,7 +70,7 @@ const optimizer = z.strictObject({
 
 const schedule = z.strictObject({
   type: z
-    .enum(["cosine", "wsd", "constant"])
+    .enum(scheduleTypes)
     .describe("After the linear warm-up: cosine decay, a stable rate then linear decay, or a constant rate.")
     .default("cosine"),
   warmupSteps: z.int().min(0).describe("Steps of linear warm-up; at most the schedule's length.").default(100),
