@@ -22,6 +22,7 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
   checkLength(config.train, report);
   checkFractions(config.stages, report);
   checkSchedules(config, report);
+  checkMuon(config, report);
   if (model !== null) checkContext(config, "model.max_position_embeddings", model.max_position_embeddings, report);
   config.stages.forEach((_, index) => checkBatch(config, index, report));
 }
@@ -86,6 +87,18 @@ function checkFractions(stages: Parsed["stages"], report: Report): void {
   } else if (open.length === 1 && sum > 1 - slack && stages.length > 1) {
     const expected = "other stages whose fractions sum to less than 1";
     report(`stages.${open[0]}: expected ${expected} but received ${sum}: no tokens are left for it`);
+  }
+}
+
+function checkMuon({ optimizer, stages }: Parsed, report: Report): void {
+  if (optimizer.type === "muon") return;
+  const sections = [
+    ["", optimizer],
+    ...stages.map((stage, index) => [`stages.${index}.`, stage.optimizer] as const),
+  ] as const;
+  for (const [at, section] of sections) {
+    if (section?.muon === undefined) continue;
+    report(`${at}optimizer.muon: expected it for optimizer.type muon only but received it for type ${optimizer.type}`);
   }
 }
 

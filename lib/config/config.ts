@@ -12,7 +12,7 @@ import { checkConfig } from "./checks.js";
 import { readModelSection } from "./model.js";
 import { applyOverrides } from "./overrides.js";
 import { describeIssues } from "./problems.js";
-import { evalSchema, runConfigSchema } from "./schema.js";
+import { evalSchema, muonSchema, runConfigSchema } from "./schema.js";
 
 type Parsed = z.output<typeof runConfigSchema>;
 
@@ -29,7 +29,7 @@ export interface RunConfig extends Omit<Parsed, "model" | "init" | "out" | "eval
 
 /** The batch section: tokens per step, positions per sequence, sequences per pass. */
 export type BatchConfig = RunConfig["batch"];
-/** The optimizer section: AdamW's settings. */
+/** The optimizer section: AdamW's settings and, if the type is muon, Muon's. */
 export type OptimizerConfig = RunConfig["optimizer"];
 
 /**
@@ -74,10 +74,11 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
   checkConfig(result.data, model, report);
   if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
 
-  const { init, out, eval: evaluation, $schema: _, ...rest } = result.data;
+  const { init, out, eval: evaluation, optimizer, $schema: _, ...rest } = result.data;
   return {
     ...rest,
     model,
+    optimizer: optimizer.type === "muon" ? { ...optimizer, muon: optimizer.muon ?? muonSchema.parse({}) } : optimizer,
     init: init.from === undefined ? { seed: init.seed ?? rest.seed } : { from: init.from },
     out: out ?? `runs/${rest.name}`,
     eval: rest.data.val === undefined ? null : (evaluation ?? evalSchema.parse({})),

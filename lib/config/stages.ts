@@ -68,7 +68,7 @@ export function resolveStages(config: RunConfig, trainTokensAvailable: number): 
       ...batch,
       sequencesPerStep: batch.tokensPerStep / (stage.patchSize * batch.sequenceLength),
       positionsPerStep: batch.tokensPerStep / stage.patchSize,
-      optimizer: { ...config.optimizer, ...stage.optimizer },
+      optimizer: resolveOptimizer(config, stage),
       schedule: resolveSchedule(config, stage),
       scheduleFirstStep: config.schedule.perStage ? begin : 0,
       scheduleSteps: config.schedule.perStage ? count : totalSteps,
@@ -121,6 +121,11 @@ function totalTokens(
   const stepsPerToken = shares.reduce((sum, share, index) => sum + share / tokensPerStep[index]!, 0);
   const covered = shares.reduce((a, b) => a + b, 0);
   return (train.steps! * covered) / stepsPerToken;
+}
+
+function resolveOptimizer({ optimizer }: RunConfig, stage: Stage): OptimizerConfig {
+  const { muon, ...rest } = stage.optimizer ?? {};
+  return { ...optimizer, ...rest, ...(optimizer.muon && { muon: { ...optimizer.muon, ...muon } }) };
 }
 
 function resolveSchedule({ schedule }: RunConfig, stage: Stage): Schedule {
