@@ -74,7 +74,8 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
   checkConfig(result.data, model, report);
   if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
 
-  const { init, out, eval: evaluation, optimizer, $schema: _, ...rest } = result.data;
+  const { init, out, eval: evaluation, $schema: _, ...rest } = result.data;
+  const { optimizer } = rest;
   return {
     ...rest,
     model,
