@@ -96,7 +96,7 @@ class Kernels {
                       bool accumulate) = 0;
 
   // c[L,M,N] = alpha * op(a)[L,M,K] op(b)[L,K,N] + beta * add[L,M,N] for each of L matrices: one sum in f32, rounded
-  // once. All dt. Without `add`, only the product; add may be a or b, but not c. No dimension is 0.
+  // once. All dt. Without `add`, only the product; add may be a or b.
   virtual void batched_matmul(const View& c, const View& a, const View& b, const View& add, bool transpose_a,
                               bool transpose_b, float alpha, float beta) = 0;
 

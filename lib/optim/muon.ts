@@ -77,7 +77,7 @@ export class Muon {
     const { begin, size } = hiddenRange(layout);
     const hidden = <T extends Tensor>(flat: T) => flat.narrow(0, begin, size) as T;
     this.#stacks = matrixStacks(layout).flatMap((stack) =>
-      stackSizes(device, stack).map(({ first, count }) => {
+      stackSizes(device.backend, stack).map(({ first, count }) => {
         const view = <T extends Tensor>(of: T) => stackView(of, stack, first, count);
         const tensors = {
           param: view(hidden(compute)),

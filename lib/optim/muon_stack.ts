@@ -14,7 +14,7 @@ import { type NewtonSchulzMemory, newtonSchulz, newtonSchulzSpecs } from "./newt
 const stackElements: Readonly<Record<BackendName, number>> = { cpu: 2 ** 20, simt: 2 ** 16, cuda: 2 ** 24 };
 
 /** The layers that are taken at once: `count` from `first` on, and so on. */
-export function stackSizes({ backend }: Device, stack: MatrixStack): { first: number; count: number }[] {
+export function stackSizes(backend: BackendName, stack: MatrixStack): { first: number; count: number }[] {
   const most = atOnce(backend, stack);
   return Array.from({ length: Math.ceil(stack.layers / most) }, (_, index) => {
     const first = index * most;

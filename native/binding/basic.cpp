@@ -65,13 +65,11 @@ void batched_matmul(Call& call) {
   call.dtype(c, kFloats);
   for (const Argument& other : {a, b, add}) call.same_dtype(other, c);
   const int64_t m = a.dim(transpose_a ? 2 : 1), k = a.dim(transpose_a ? 1 : 2), n = b.dim(transpose_b ? 1 : 2);
-  call.require(a.view.size() > 0, a, "no dimension of 0");
   if (transpose_b) {
     call.shape(b, {a.dim(0), n, k});
   } else {
     call.shape(b, {a.dim(0), k, n});
   }
-  call.require(n > 0, b, "no dimension of 0");
   for (const Argument& other : {c, add}) call.shape(other, {a.dim(0), m, n});
   call.run([=](Kernels& kernels) {
     kernels.batched_matmul(c.view, a.view, b.view, add.view, transpose_a, transpose_b, float(alpha), float(beta));
