@@ -234,8 +234,9 @@ class Kernels {
   //   momentum[L,E] f32, strided = mu * momentum + (1 - mu) * g
   //   out[L,E] dt = u / max(the root of the sum of squares of u's row, kMuonEpsilon), u = the new momentum or, if
   //   `nesterov`, mu * momentum + (1 - mu) * g once more
-  // u is rounded to dt before the norm is taken, as in torch.optim.Muon, and the quotient again. hyper f32 as MuonHyper.
-  // norm[1] f32 is that of the whole unclipped gradient: if it is not finite, nothing changes. workspace f32.
+  // u is rounded to dt before the norm is taken, as in torch.optim.Muon, and the quotient again. hyper f32 as
+  // MuonHyper. norm[1] f32 is that of the whole unclipped gradient: if it is not finite, nothing changes. workspace
+  // f32.
   virtual void muon_momentum(const View& out, const View& momentum, const View& grad, const View& norm,
                              const View& hyper, const View& workspace, bool nesterov) = 0;
   virtual int64_t muon_momentum_workspace(int64_t matrices, int64_t elements) const = 0;

@@ -89,9 +89,8 @@ void muon_momentum(Call& call) {
   call.dtype(out, kFloats);
   for (const Argument& other : {momentum, grad, workspace}) call.dtype(other, {DType::f32});
   check_muon(call, norm, hyper, {out, momentum, grad});
-  call.at_least(workspace, [&](const Kernels& kernels) {
-    return kernels.muon_momentum_workspace(out.dim(0), out.dim(1));
-  });
+  call.at_least(workspace,
+                [&](const Kernels& kernels) { return kernels.muon_momentum_workspace(out.dim(0), out.dim(1)); });
   call.run([=](Kernels& k) {
     k.muon_momentum(out.view, momentum.view, grad.view, norm.view, hyper.view, workspace.view, nesterov);
   });
@@ -111,9 +110,8 @@ void muon_update(Call& call) {
   call.same_dtype(update, param);
   call.dtype(master, {DType::f32});
   check_muon(call, norm, hyper, {param, master, update});
-  call.run([=](Kernels& k) {
-    k.muon_update(param.view, master.view, update.view, norm.view, hyper.view, float(scale));
-  });
+  call.run(
+      [=](Kernels& k) { k.muon_update(param.view, master.view, update.view, norm.view, hyper.view, float(scale)); });
 }
 
 void sample(Call& call) {

@@ -226,8 +226,8 @@ CpuKernels::~CpuKernels() { delete products_; }
 
 void CpuKernels::matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                         bool accumulate) {
-  const Problem problem{c.shape[0], c.shape[1],  transpose_a ? a.shape[0] : a.shape[1],
-                        a.dtype,    c.dtype,     transpose_a,
+  const Problem problem{c.shape[0],  c.shape[1], transpose_a ? a.shape[0] : a.shape[1],
+                        a.dtype,     c.dtype,    transpose_a,
                         transpose_b, 1,          accumulate ? 1.0f : 0.0f};
   if (c.size() == 0) return;
   if (problem.k == 0) {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "@jest/globals";
+import { describe, it } from "@jest/globals";
 import { native, type Tensor } from "../../lib/native.js";
 import { type ComputeDType, cases, grid, open } from "../support/backends.js";
 import { expectClose, expectSameBits } from "../support/closeness.js";
