@@ -15,6 +15,8 @@ export interface CurvePoint {
 
 /** A whole run: its totals, its validation loss at the end and over the run, and what its final model is and can do. */
 export interface RunResult extends CurvePoint, ArmEvaluation {
+  /** FLOPs of the optimizer's matrix products, which `flops` leaves out; 0 with AdamW. */
+  readonly optimizerFlops: number;
   /** Joules if the device counts them, else null. */
   readonly energy: number | null;
   /** Where the seconds went. */
@@ -67,9 +69,9 @@ export function runResult(lines: readonly MetricsLine[], evaluation: ArmEvaluati
     valLoss === undefined ? [] : [{ tokens, flops, seconds, valLoss }],
   );
   // A run ends with an evaluation, so its last point has its totals.
-  const { energy = null, time, valBitsPerByte } = lines.at(-1)!;
+  const { energy = null, time, optimizerFlops = 0, valBitsPerByte } = lines.at(-1)!;
   const bits = valBitsPerByte === undefined ? {} : { bitsPerByte: valBitsPerByte };
-  return { ...curve.at(-1)!, energy, time: time!, curve, ...bits, ...evaluation };
+  return { ...curve.at(-1)!, optimizerFlops, energy, time: time!, curve, ...bits, ...evaluation };
 }
 
 export interface Results {

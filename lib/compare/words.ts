@@ -84,12 +84,13 @@ const tableHeadings = [
   "Time ×",
 ];
 
-/** A row for every run; with bits per byte and energy if they are known. */
+/** A row for every run; with bits per byte and energy if they are known, and Muon's FLOPs if there are any. */
 export function runTable(report: CompareReport): { headings: string[]; rows: string[][] } {
   const { baseline } = report.comparison;
   const runs = namedRuns(report);
   const bits = runs.some(({ run }) => run.bitsPerByte !== undefined);
   const energy = runs.some(({ run }) => run.energy !== null);
+  const optimizer = runs.some(({ run }) => run.optimizerFlops > 0);
   const rows = runs.map(({ label, run }) => [
     label,
     formatCount(run.tokens),
@@ -103,8 +104,14 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
     (run.seconds / baseline.seconds).toFixed(4),
     ...(bits ? [formatLoss(run.bitsPerByte)] : []),
     ...(energy ? [run.energy === null ? "–" : formatCount(run.energy)] : []),
+    ...(optimizer ? [formatCount(run.optimizerFlops)] : []),
   ]);
-  const headings = [...tableHeadings, ...(bits ? ["Bits per byte"] : []), ...(energy ? ["Joules"] : [])];
+  const headings = [
+    ...tableHeadings,
+    ...(bits ? ["Bits per byte"] : []),
+    ...(energy ? ["Joules"] : []),
+    ...(optimizer ? ["FLOP of the optimizer, besides"] : []),
+  ];
   return { headings, rows };
 }
 

@@ -25,7 +25,7 @@ describe.each(backends)("a comparison on %s", (device) => {
     });
     const { baseline, patch, ratio, valLossDelta, equalCost, equalLoss } = comparison;
     expect(Object.keys(comparison)).toEqual(["baseline", "patch", "ratio", "valLossDelta", "equalCost", "equalLoss"]);
-    const ofRun = ["tokens", "flops", "seconds", "valLoss", "energy", "time", "curve", "activations"];
+    const ofRun = ["tokens", "flops", "seconds", "valLoss", "optimizerFlops", "energy", "time", "curve", "activations"];
     expect(Object.keys(baseline)).toEqual(ofRun);
     expect(Object.keys(patch)).toEqual([...ofRun, "patchSize", "fraction"]);
     expect(Object.keys(equalCost!)).toEqual([...ofRun, "patchSize", "fraction", "valLossDelta"]);

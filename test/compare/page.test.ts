@@ -5,7 +5,7 @@ import { renderComparison } from "../../lib/compare/page.js";
 import { planComparison } from "../../lib/compare/plan.js";
 import { compareRuns, type RunResult, type StagedResult } from "../../lib/compare/readings.js";
 import type { CompareReport } from "../../lib/compare/report.js";
-import { readings } from "../../lib/compare/words.js";
+import { readings, runTable } from "../../lib/compare/words.js";
 import type { Chart } from "../../lib/report/page.js";
 import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -39,7 +39,7 @@ function made(flops: number, losses: readonly number[], energy: number | null = 
   // Whatever the run, five seconds of it are the embedding's.
   const time = { data: 0, embedding: 5, transformer: flops / 2 - 5, head: 0, optimizer: 0, idle: 0 };
   const activations = { layers: [{ active: flops / 1000 }], threshold: 0.5, patchSize: 1 };
-  return { ...curve.at(-1)!, energy, time, curve, activations };
+  return { ...curve.at(-1)!, optimizerFlops: 0, energy, time, curve, activations };
 }
 const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.6667 });
 
@@ -105,6 +105,15 @@ describe("the page", () => {
     ]);
     expect(html).toContain("further from 0 than 0.5 at a position, in the final models");
     expect(html).not.toContain("<h2>Tasks</h2>");
+  });
+
+  it("has the optimizer's FLOPs beside the model's if it is Muon", async () => {
+    const given = await report();
+    expect(runTable(given).headings.join()).not.toContain("optimizer");
+    const patch = { ...given.comparison.patch, optimizerFlops: 3e9 };
+    const { headings, rows } = runTable({ ...given, comparison: { ...given.comparison, patch } });
+    expect(headings.at(-1)).toBe("FLOP of the optimizer, besides");
+    expect(rows.map((row) => row.at(-1))).toEqual(["0", "3.00 G"]);
   });
 
   it("has a table of the tasks that were scored, with their errors", async () => {

@@ -9,7 +9,7 @@ const activations = { layers: [{ active: 0.1 }], threshold: 0.5, patchSize: 1 };
 /** A run whose curve has these points of [FLOPs, loss]; a FLOP takes two seconds and a token. */
 function made(points: readonly (readonly [number, number])[], energy: number | null = null): RunResult {
   const curve = points.map(([flops, valLoss]) => ({ tokens: flops, flops, seconds: 2 * flops, valLoss }));
-  return { ...curve.at(-1)!, energy, time, curve, activations };
+  return { ...curve.at(-1)!, optimizerFlops: 0, energy, time, curve, activations };
 }
 const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.5 });
 
@@ -160,12 +160,13 @@ describe("runResult", () => {
       line(1, { time: before }),
       line(2, { valLoss: 2.5, time: before }),
       line(3, { time: before }),
-      line(4, { valLoss: 2.25, valBitsPerByte: 1.5, energy: 7, time }),
+      line(4, { valLoss: 2.25, valBitsPerByte: 1.5, energy: 7, optimizerFlops: 9, time }),
     ];
     const tasks = { cloze: { items: 1, acc: 1, acc_stderr: null, perplexity: 2 } };
     const last = { tokens: 40, flops: 400, seconds: 1, valLoss: 2.25 };
     expect(runResult(lines, { activations, tasks })).toEqual({
       ...last,
+      optimizerFlops: 9,
       energy: 7,
       time,
       curve: [{ tokens: 20, flops: 200, seconds: 0.5, valLoss: 2.5 }, last],

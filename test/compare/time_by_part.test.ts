@@ -10,7 +10,14 @@ type Input = Pick<CompareReport, "comparison" | "plan">;
 function made(flops: number, time: TimeByPart): RunResult {
   const seconds = Object.values(time).reduce((sum, part) => sum + part, 0);
   const point = { tokens: 1000, flops, seconds, valLoss: 3 };
-  return { ...point, energy: null, time, curve: [point], activations: { layers: [], threshold: 0.5, patchSize: 1 } };
+  return {
+    ...point,
+    optimizerFlops: 0,
+    energy: null,
+    time,
+    curve: [point],
+    activations: { layers: [], threshold: 0.5, patchSize: 1 },
+  };
 }
 
 /** A hundred seconds of token-level training, and those of a staged run at half the FLOPs. */

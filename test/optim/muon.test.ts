@@ -1,10 +1,14 @@
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
+import { Device } from "../../lib/device.js";
 import { parameterTable } from "../../lib/hf/names.js";
 import { SafetensorsFile } from "../../lib/hf/safetensors.js";
 import type { Tensor } from "../../lib/native.js";
+import { planBytes } from "../../lib/nn/buffers.js";
 import { Llama } from "../../lib/nn/llama.js";
-import { Muon, type MuonRates, type MuonSettings } from "../../lib/optim/muon.js";
+import { AdamW } from "../../lib/optim/adamw.js";
+import { Muon, type MuonRates, type MuonSettings, muonSpecs } from "../../lib/optim/muon.js";
+import { isHidden } from "../../lib/optim/muon_layout.js";
 import { backends, open } from "../support/backends.js";
 import { relativeError } from "../support/closeness.js";
 
@@ -119,5 +123,66 @@ describe.each(backends)("Muon on %s", (backend) => {
     expect(largestError(actual, exact)).toBeLessThan(2 * rounding);
     expect(largestError(actual, rounded)).toBeLessThan(2 * rounding);
     expect(rounding).toBeLessThan(0.03);
+  });
+
+  const { rates, settings } = cases.original!;
+
+  it.each([true, false])("steps embedding, head and vectors as AdamW does, tied: %s", async (tied) => {
+    const stepped = async (type: typeof AdamW | typeof Muon) => {
+      const config = { ...shape, tie_word_embeddings: tied };
+      using model = Llama.create(config, { device: open(backend), precision: "bf16", seed: 3 });
+      using optimizer = new type(model.parameters);
+      for (let step = 1; step <= 2; step++) {
+        writeNumbers(model, optimizer.gradient, 100 * step);
+        if (optimizer instanceof AdamW) optimizer.step(rates.adamw, settings);
+        else optimizer.step(rates, settings);
+      }
+      const others = model.parameters.layout.slots.filter((slot) => !isHidden(slot));
+      const { master, compute } = model.parameters;
+      return Promise.all(
+        others.flatMap((slot) => [master, compute].map((flat) => model.parameters.flatView(flat, slot).read())),
+      );
+    };
+    expect(await stepped(Muon)).toEqual(await stepped(AdamW));
+  });
+
+  it("clips all gradients by their global norm, and skips a step whose gradient is not finite", async () => {
+    using model = Llama.create(shape, { device: open(backend), precision: "fp32" });
+    const { master } = model.parameters;
+    using optimizer = new Muon(model.parameters);
+    const state = async () =>
+      Promise.all([master, optimizer.momentum, optimizer.firstMoment, optimizer.stepsTaken].map((t) => t.read()));
+    writeNumbers(model, optimizer.gradient, 100);
+    optimizer.step(rates, { ...settings, gradClip: 1e-3 });
+    const [norm] = await optimizer.norm.read();
+    const momentum = await optimizer.momentum.read();
+    const gradient = await optimizer.gradient.read();
+    // The matrices lie behind the embedding.
+    const expected = [...momentum].map((_, i) => (0.05 * 1e-3 * gradient[i + 20 * 16]!) / norm!);
+    expect(relativeError(momentum, expected)).toBeLessThan(1e-5);
+    const before = await state();
+    optimizer.gradient.narrow(0, 5, 1).write(Float32Array.of(Number.NaN));
+    optimizer.step(rates, settings);
+    expect(await state()).toEqual(before);
+    expect(before.at(-1)).toEqual(Int32Array.of(1, 1));
+    optimizer.reset();
+    expect((await state()).slice(1).every((values) => values.every((value) => value === 0))).toBe(true);
+  });
+
+  it("allocates what its specs say", () => {
+    const device = new Device(backend, 0, 2);
+    using model = Llama.create(shape, { device, precision: "bf16" });
+    const { usedBytes } = device.memory();
+    using _ = new Muon(model.parameters);
+    const planned = planBytes(muonSpecs(device, model.parameters.layout, "bf16"));
+    expect(device.memory().usedBytes - usedBytes).toBeGreaterThanOrEqual(planned);
+    expect(device.memory().usedBytes - usedBytes).toBeLessThan(1.2 * planned + 64 * 256);
+  });
+
+  it("is not applied before it is prepared", () => {
+    using model = Llama.create(shape, { device: open(backend), precision: "fp32" });
+    using optimizer = new Muon(model.parameters);
+    expect(() => optimizer.applyStep()).toThrow(TypeError);
+    expect(() => optimizer.applyStep()).toThrow("Muon.applyStep: this: expected a prepared step but received none");
   });
 });
