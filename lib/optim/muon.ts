@@ -1,34 +1,12 @@
 import { Arguments } from "../arguments.js";
-import { type AdjustLr, adjustLrKinds } from "../config/adjust_lr.js";
 import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
-import { type AdamWSettings, adamwHyper } from "./adamw.js";
+import { adamwHyper } from "./adamw.js";
 import { hiddenRange, matrixStacks, stackView } from "./muon_layout.js";
+import { checkedSettings, type MuonRates, type MuonSettings } from "./muon_settings.js";
 import { MuonStack, muonStackSpecs, stackSizes } from "./muon_stack.js";
-
-/** Learning rates of a step. */
-export interface MuonRates {
-  /** Of embedding, head and vectors. */
-  readonly adamw: number;
-  /** Of the layers' matrices, before it is adjusted to their shapes. */
-  readonly muon: number;
-}
-
-/** The settings of an update, except the learning rates. `weightDecay` and `gradClip` are of all parameters. */
-export interface MuonSettings extends AdamWSettings {
-  readonly muon: {
-    /** Decay rate of the average of the gradient, from 0 to below 1. */
-    readonly momentum: number;
-    /** Whether the gradient is averaged in once more. */
-    readonly nesterov: boolean;
-    /** Steps of the Newton-Schulz iteration, from 1 to 99. */
-    readonly nsSteps: number;
-    /** How the rate is adjusted to a matrix's shape. */
-    readonly adjustLr: AdjustLr;
-  };
-}
 
 export function muonSpecs(device: Device, layout: ParameterLayout, dtype: "f32" | "bf16") {
   const hidden = hiddenRange(layout);
@@ -151,13 +129,9 @@ export class Muon {
     const rates = check.object("learningRates", learningRates);
     const hyper = adamwHyper(check, "learningRates.adamw", rates.adamw, settings);
     check.number("learningRates.muon", rates.muon, "a finite number", Number.isFinite);
-    const { momentum, nesterov, nsSteps, adjustLr } = check.object("muon", settings.muon);
-    check.number("muon.momentum", momentum, "a number from 0 to below 1", (value) => value >= 0 && value < 1);
-    check.boolean("muon.nesterov", nesterov);
-    check.wholeNumber("muon.nsSteps", nsSteps, 1, 99);
-    check.oneOf("muon.adjustLr", adjustLr, adjustLrKinds);
-    this.#settings = { momentum, nesterov, nsSteps, adjustLr };
+    this.#settings = checkedSettings(check, settings.muon);
     this.#tensors.adamwHyper.write(hyper);
+    const { momentum } = this.#settings;
     this.#tensors.muonHyper.write(Float32Array.of(rates.muon, momentum, settings.weightDecay, settings.gradClip ?? 0));
   }
 

@@ -3,8 +3,8 @@ import { adjustedLrRatio } from "../config/adjust_lr.js";
 import { type BackendName, type Device, native, type Tensor } from "../native.js";
 import { type Allocated, Spec } from "../nn/buffers.js";
 import type { ParameterLayout } from "../nn/parameters.js";
-import type { MuonSettings } from "./muon.js";
 import { type MatrixStack, matrixStacks } from "./muon_layout.js";
+import type { MuonSettings } from "./muon_settings.js";
 import { type NewtonSchulzMemory, newtonSchulz, newtonSchulzSpecs } from "./newton_schulz.js";
 
 /**

@@ -7,8 +7,9 @@ import type { Tensor } from "../../lib/native.js";
 import { planBytes } from "../../lib/nn/buffers.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { AdamW } from "../../lib/optim/adamw.js";
-import { Muon, type MuonRates, type MuonSettings, muonSpecs } from "../../lib/optim/muon.js";
+import { Muon, muonSpecs } from "../../lib/optim/muon.js";
 import { isHidden } from "../../lib/optim/muon_layout.js";
+import type { MuonRates, MuonSettings } from "../../lib/optim/muon_settings.js";
 import { backends, open } from "../support/backends.js";
 import { relativeError } from "../support/closeness.js";
 
