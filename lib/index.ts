@@ -104,6 +104,8 @@ export type { SamplingSettings } from "./nn/sampling.js";
 export type { Batch } from "./nn/shape.js";
 export { type TrainingBatch, TrainingPass } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
+export { Muon } from "./optim/muon.js";
+export type { MuonRates, MuonSettings } from "./optim/muon_settings.js";
 export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";

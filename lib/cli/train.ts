@@ -62,7 +62,7 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
 /** The result of the whole run, as text and as `--json` prints it, whichever part of it this process trained. */
 async function summary({ folder, totalSteps, progress }: Trainer): Promise<[string, object]> {
   const metrics = await readMetrics(join(folder, "metrics.jsonl"));
-  const { tokens, flops, seconds } = progress;
+  const { tokens, flops, optimizerFlops, seconds } = progress;
   const { valLoss = null, valBitsPerByte } = metrics.findLast((line) => line.valLoss !== undefined) ?? {};
   const result = {
     run: folder,
@@ -71,6 +71,7 @@ async function summary({ folder, totalSteps, progress }: Trainer): Promise<[stri
     steps: totalSteps,
     tokens,
     flops,
+    optimizerFlops,
     seconds,
     loss: metrics.at(-1)?.loss ?? null,
     valLoss,

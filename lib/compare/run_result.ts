@@ -29,6 +29,8 @@ export interface SeedResult extends FinalLoss {
 export interface RunResult extends FinalLoss, ArmEvaluation {
   readonly tokens: number;
   readonly flops: number;
+  /** FLOPs of the optimizer's matrix products, which `flops` leaves out; 0 with AdamW. */
+  readonly optimizerFlops: number;
   /** Of the runs in the comparison's main environment; null: there are none. So are `energy` and `time`. */
   readonly seconds: number | null;
   /** Joules if the device counts them, else null. */
@@ -78,7 +80,7 @@ export class Environments {
 /** The result of an arm whose runs are finished. */
 export function armResult(records: readonly SeedRecord[], environments: Environments): RunResult {
   const timed = records.filter((record) => environments.isTimed(record)).map(({ lines }) => lines);
-  const { tokens, flops } = records[0]!.lines.at(-1)!;
+  const { tokens, flops, optimizerFlops = 0 } = records[0]!.lines.at(-1)!;
   const { valLoss, bitsPerByte, ...evaluation } = average(records.map((record) => record.evaluation));
   const seconds = evaluated(timed, ({ seconds }) => seconds);
   const losses = evaluated(
@@ -95,6 +97,7 @@ export function armResult(records: readonly SeedRecord[], environments: Environm
     flops,
     seconds: curve.at(-1)!.seconds,
     valLoss,
+    optimizerFlops,
     energy: totals.length === 0 ? null : average(totals.map(({ energy = null }) => energy)),
     time: totals.length === 0 ? null : average(totals.map(({ time = null }) => time)),
     curve,

@@ -9,12 +9,16 @@ import { formatDifference, formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
 import { type ReportArm, reportArms } from "./report_arms.js";
 
-/** A row for every arm; with its rate if rates were tuned, with bits per byte and energy if they are known. */
+/**
+ * A row for every arm; with its rate if rates were tuned, bits per byte and energy if they are known, and Muon's FLOPs if
+ * there are any.
+ */
 export function runTable(report: CompareReport): { headings: string[]; rows: string[][] } {
   const { baseline, tune } = report.comparison;
   const arms = reportArms(report);
   const bits = arms.some(({ run }) => run.bitsPerByte !== undefined);
   const energy = arms.some(({ run }) => run.energy !== null);
+  const optimizer = arms.some(({ run }) => run.optimizerFlops > 0);
   const row = ({ label, arm: { config }, run, difference }: ReportArm): string[] => [
     label,
     ...(tune ? [`${config.optimizer.lr}, ${config.schedule.type}`] : []),
@@ -29,6 +33,7 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
     run.seconds === null || baseline.seconds === null ? "–" : (run.seconds / baseline.seconds).toFixed(4),
     ...(bits ? [formatLoss(run.bitsPerByte)] : []),
     ...(energy ? [run.energy === null ? "–" : formatCount(run.energy)] : []),
+    ...(optimizer ? [formatCount(run.optimizerFlops)] : []),
   ];
   const headings = [
     "Run",
@@ -44,6 +49,7 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
     "Time ×",
     ...(bits ? ["Bits per byte"] : []),
     ...(energy ? ["Joules"] : []),
+    ...(optimizer ? ["FLOP of the optimizer, besides"] : []),
   ];
   return { headings, rows: arms.map(row) };
 }

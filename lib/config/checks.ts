@@ -23,6 +23,7 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
   checkLength(config.train, report);
   checkFractions(config.stages, report);
   checkSchedules(config, report);
+  checkMuon(config, report);
   if (model !== null) checkContext(config, "model.max_position_embeddings", model.max_position_embeddings, report);
   checkBatches(config, report);
 }
@@ -97,6 +98,18 @@ function checkFractions(stages: Parsed["stages"], report: Report): void {
     report(
       `stages: expected fractions of one kind, all of tokens, steps or flops, but received ${units.join(" and ")}`,
     );
+  }
+}
+
+function checkMuon({ optimizer, stages }: Parsed, report: Report): void {
+  if (optimizer.type === "muon") return;
+  const sections = [
+    ["", optimizer],
+    ...stages.map((stage, index) => [`stages.${index}.`, stage.optimizer] as const),
+  ] as const;
+  for (const [at, section] of sections) {
+    if (section?.muon === undefined) continue;
+    report(`${at}optimizer.muon: expected it for optimizer.type muon only but received it for type ${optimizer.type}`);
   }
 }
 

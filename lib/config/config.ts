@@ -13,7 +13,7 @@ import { readModelSection } from "./model.js";
 import { applyOverrides } from "./overrides.js";
 import { describeIssues } from "./problems.js";
 import { expandRecipe, recipeHint, recipeOf, recipeText, withStages } from "./recipes.js";
-import { evalSchema, runConfigSchema } from "./schema.js";
+import { evalSchema, muonSchema, runConfigSchema } from "./schema.js";
 
 type Parsed = z.output<typeof runConfigSchema>;
 
@@ -30,7 +30,7 @@ export interface RunConfig extends Omit<Parsed, "recipe" | "model" | "init" | "o
 
 /** The batch section: tokens or positions per step, positions per sequence, sequences per pass. */
 export type BatchConfig = RunConfig["batch"];
-/** The optimizer section: AdamW's settings. */
+/** The optimizer section: AdamW's settings and, if the type is muon, Muon's. */
 export type OptimizerConfig = RunConfig["optimizer"];
 
 /**
@@ -86,9 +86,11 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
   if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
 
   const { init, out, eval: evaluation, recipe: _recipe, $schema: _schema, ...rest } = result.data;
+  const { optimizer } = rest;
   return {
     ...rest,
     model,
+    optimizer: optimizer.type === "muon" ? { ...optimizer, muon: optimizer.muon ?? muonSchema.parse({}) } : optimizer,
     init: init.from === undefined ? { seed: init.seed ?? rest.seed } : { from: init.from },
     out: out ?? `runs/${rest.name}`,
     eval: rest.data.val === undefined ? null : (evaluation ?? evalSchema.parse({})),

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { shardFormats } from "../data/format_names.js";
 import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
+import { adjustLrKinds } from "./adjust_lr.js";
 import { labelWeightKinds } from "./label_weights.js";
 import { recipeNames } from "./recipes.js";
 import { recomputeKinds } from "./recompute.js";
@@ -54,7 +55,26 @@ function overrides<Shape extends z.core.$ZodShape>(section: z.ZodObject<Shape>) 
   return z.strictObject(Object.fromEntries(fields) as { [Key in keyof Shape]: Override<Shape[Key]> });
 }
 
+/** The muon section of the optimizer; defaults as torch.optim.Muon's. */
+export const muonSchema = z.strictObject({
+  lr: positive.describe("Base learning rate of Muon; the schedule scales it as it scales optimizer.lr.").default(1e-3),
+  momentum: z.number().min(0).lt(1).describe("Decay rate of the average of the gradient.").default(0.95),
+  nesterov: z.boolean().describe("Nesterov momentum: the gradient is averaged in once more.").default(true),
+  nsSteps: z.int().min(1).max(99).describe("Steps of the Newton-Schulz iteration.").default(5),
+  adjustLr: z
+    .enum(adjustLrKinds)
+    .describe(
+      "What the rate is multiplied by for a matrix [A, B]. original: sqrt(max(1, A / B)). matchRmsAdamw: " +
+        "0.2 * sqrt(max(A, B)), which gives updates the size of AdamW's, so that its learning rate fits.",
+    )
+    .default("original"),
+});
+
 const optimizer = z.strictObject({
+  type: z
+    .enum(["adamw", "muon"])
+    .describe("adamw: AdamW for all parameters. muon: Muon for the matrices of the layers, AdamW for the others.")
+    .default("adamw"),
   lr: positive.describe("Base learning rate of AdamW; the schedule scales it.").default(3e-4),
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
@@ -66,6 +86,13 @@ const optimizer = z.strictObject({
     .nullable()
     .describe("Largest global norm of the gradients: a larger norm is scaled down to it. null: no limit.")
     .default(1),
+  // No default: if it is given, the type must be muon.
+  muon: muonSchema.optional().describe("muon only: settings of Muon."),
+});
+
+/** All of a run has one optimizer, so a stage changes its settings only. */
+const stageOptimizer = overrides(optimizer.omit({ type: true, muon: true })).extend({
+  muon: overrides(muonSchema).optional().describe("Settings of Muon that differ in this stage."),
 });
 
 const schedule = z.strictObject({
@@ -105,7 +132,9 @@ const batch = z.strictObject({
     .default("auto"),
 });
 
-const keepOptimizer = z.boolean().describe("Keep AdamW's moments at the start of a stage instead of resetting them.");
+const keepOptimizer = z
+  .boolean()
+  .describe("Keep the optimizer's state (moments, momentum) at the start of a stage instead of resetting it.");
 
 const labelWeights = z
   .enum(labelWeightKinds)
@@ -125,7 +154,7 @@ const stage = z.strictObject({
     .describe(
       "What `fraction` is a share of: the run's tokens, its steps or its FLOPs; the same in all stages. Default tokens.",
     ),
-  optimizer: overrides(optimizer).optional().describe("Optimizer keys that differ in this stage."),
+  optimizer: stageOptimizer.optional().describe("Optimizer keys that differ in this stage."),
   schedule: overrides(schedule).optional().describe("Schedule keys that differ in this stage."),
   batch: overrides(batch).optional().describe("Batch keys that differ in this stage."),
   keepOptimizer: keepOptimizer.optional(),
@@ -192,7 +221,7 @@ export const runConfigSchema = z.strictObject({
         .describe("FLOPs of the model's forward and backward in all stages together, as metrics.jsonl counts them."),
     })
     .describe("How long to train: exactly one of tokens, epochs, steps and flops."),
-  optimizer: optimizer.prefault({}).describe("Settings of AdamW."),
+  optimizer: optimizer.prefault({}).describe("The optimizer and its settings."),
   schedule: schedule
     .extend({
       perStage: z

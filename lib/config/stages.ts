@@ -91,7 +91,7 @@ export function resolveStages(
       tokens: count * size.tokensPerStep,
       sequencesPerStep: size.positionsPerStep / size.sequenceLength,
       microBatch: batches[index]!.microBatch,
-      optimizer: { ...config.optimizer, ...stage.optimizer },
+      optimizer: resolveOptimizer(config, stage),
       schedule: resolveSchedule(config, stage),
       scheduleFirstStep: config.schedule.perStage ? begin : 0,
       scheduleSteps: config.schedule.perStage ? count : totalSteps,
@@ -99,6 +99,11 @@ export function resolveStages(
       labelWeights: labelWeightValues(stage.labelWeights ?? config.labelWeights, stage.patchSize),
     };
   });
+}
+
+function resolveOptimizer({ optimizer }: RunConfig, stage: Stage): OptimizerConfig {
+  const { muon, ...rest } = stage.optimizer ?? {};
+  return { ...optimizer, ...rest, ...(optimizer.muon && { muon: { ...optimizer.muon, ...muon } }) };
 }
 
 function resolveSchedule({ schedule }: RunConfig, stage: Stage): Schedule {

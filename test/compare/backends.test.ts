@@ -27,7 +27,18 @@ describe.each(backends)("a comparison on %s", (device) => {
     const readings = ["ratio", "valLossDelta", "paired", "equalCost", "equalLoss"];
     const rest = ["seeds", "parameters", "environments"];
     expect(Object.keys(comparison)).toEqual(["baseline", "patch", ...readings, ...rest]);
-    const ofRun = ["tokens", "flops", "seconds", "valLoss", "energy", "time", "curve", "activations", "runs"];
+    const ofRun = [
+      "tokens",
+      "flops",
+      "seconds",
+      "valLoss",
+      "optimizerFlops",
+      "energy",
+      "time",
+      "curve",
+      "activations",
+      "runs",
+    ];
     expect(Object.keys(baseline)).toEqual(ofRun);
     expect(Object.keys(patch)).toEqual([...ofRun, "patchSize", "fraction", "stages"]);
     expect(Object.keys(equalCost!)).toEqual([...ofRun, "patchSize", "fraction", "stages", "valLossDelta", "paired"]);

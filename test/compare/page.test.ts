@@ -5,6 +5,7 @@ import { renderComparison } from "../../lib/compare/page.js";
 import { planComparison } from "../../lib/compare/plan.js";
 import type { CompareReport } from "../../lib/compare/report.js";
 import type { RunResult } from "../../lib/compare/run_result.js";
+import { runTable } from "../../lib/compare/words.js";
 import type { Chart } from "../../lib/report/page.js";
 import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
 import { type Made, madeComparison, madeRun, madeStaged } from "../support/made_results.js";
@@ -84,6 +85,15 @@ describe("the page", () => {
     ]);
     expect(html).toContain("further from 0 than 0.5 at a position, in the final models");
     expect(html).not.toContain("<h2>Tasks</h2>");
+  });
+
+  it("has the optimizer's FLOPs beside the model's if it is Muon", async () => {
+    const given = await report();
+    expect(runTable(given).headings.join()).not.toContain("optimizer");
+    const patch = { ...given.comparison.patch, optimizerFlops: 3e9 };
+    const { headings, rows } = runTable({ ...given, comparison: { ...given.comparison, patch } });
+    expect(headings.at(-1)).toBe("FLOP of the optimizer, besides");
+    expect(rows.map((row) => row.at(-1))).toEqual(["0", "3.00 G"]);
   });
 
   it("has a table of the tasks that were scored, with their errors", async () => {

@@ -34,7 +34,13 @@ function record(seed: number, { above = 0, slower = 1, environments = [madeEnvir
       line(1),
       line(2, { valLoss: 2.5 + above, seconds: slower / 2 }),
       line(3),
-      line(4, { valLoss: 2.25 + above, seconds: slower, energy: 7 * slower, time: average([time, time]) }),
+      line(4, {
+        valLoss: 2.25 + above,
+        seconds: slower,
+        energy: 7 * slower,
+        optimizerFlops: 9,
+        time: average([time, time]),
+      }),
     ],
     evaluation: {
       valLoss: 2.3 + above,
@@ -54,6 +60,7 @@ describe("armResult", () => {
       flops: 400,
       seconds: 1,
       valLoss: 2.3,
+      optimizerFlops: 9,
       energy: 7,
       time,
       curve: [

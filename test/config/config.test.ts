@@ -68,7 +68,14 @@ function file(text: string, name = "config.yaml"): string {
 describe("a run config", () => {
   it("is read from YAML, and from JSON whatever the file is called", async () => {
     const config = await loadRunConfig(file(example));
-    expect(config.optimizer).toEqual({ lr: 3e-4, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 });
+    expect(config.optimizer).toEqual({
+      type: "adamw",
+      lr: 3e-4,
+      betas: [0.9, 0.95],
+      eps: 1e-8,
+      weightDecay: 0.1,
+      gradClip: 1,
+    });
     expect(config.stages).toEqual([{ patchSize: 4, fraction: 0.6667 }, { patchSize: 1 }]);
     expect(config.model).toMatchObject({ hidden_size: 192, head_dim: 32, max_position_embeddings: 2048 });
     expect(config.init).toEqual({ seed: 1 });
@@ -82,7 +89,7 @@ describe("a run config", () => {
       init: { seed: 7 },
       stages: [{ patchSize: 1 }],
       batch: { tokensPerStep: 1024, sequenceLength: 128, microBatch: "auto" },
-      optimizer: { lr: 3e-4, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 },
+      optimizer: { type: "adamw", lr: 3e-4, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 },
       schedule: { type: "cosine", warmupSteps: 100, minLrRatio: 0, perStage: true },
       keepOptimizer: false,
       labelWeights: "uniform",
@@ -94,6 +101,14 @@ describe("a run config", () => {
       out: "runs/r",
     });
     expect(parseRunConfig(minimal, "c").eval).toBeNull();
+  });
+
+  it("fills in Muon's defaults, which are PyTorch's, if it is the optimizer", () => {
+    const defaults = { lr: 1e-3, momentum: 0.95, nesterov: true, nsSteps: 5, adjustLr: "original" };
+    const muonOf = (optimizer: object) => parseRunConfig({ ...minimal, optimizer }, "c").optimizer.muon;
+    expect(muonOf({ type: "muon" })).toEqual(defaults);
+    expect(muonOf({ type: "muon", muon: { lr: 0.02 } })).toEqual({ ...defaults, lr: 0.02 });
+    expect(muonOf({})).toBeUndefined();
   });
 
   it("does not fill a stage's overrides with defaults", () => {
@@ -309,6 +324,26 @@ describe("problems", () => {
       "nothing to evaluate on",
       { eval: { everySteps: 5 } },
       "eval: expected held-out data in data.val but received nothing",
+    ],
+    [
+      "settings of Muon without it",
+      { optimizer: { muon: { lr: 0.02 } } },
+      "optimizer.muon: expected it for optimizer.type muon only but received it for type adamw",
+    ],
+    [
+      "settings of Muon without it in a stage",
+      { stages: [{ patchSize: 1, optimizer: { muon: { lr: 0.02 } } }] },
+      "stages.0.optimizer.muon: expected it for optimizer.type muon only but received it for type adamw",
+    ],
+    [
+      "another optimizer in a stage",
+      { stages: [{ patchSize: 1, optimizer: { type: "muon" } }] },
+      "stages.0.optimizer.type: unknown key; expected one of lr, betas, eps, weightDecay, gradClip, muon",
+    ],
+    [
+      "too many steps of Newton-Schulz",
+      { optimizer: { type: "muon", muon: { nsSteps: 100 } } },
+      "optimizer.muon.nsSteps: expected a number of at most 99 but received 100",
     ],
     [
       "a decay of another schedule",

@@ -88,6 +88,14 @@ describe("resolveStages", () => {
     expect(() => resolve({ train: { epochs: 1 } }, 100)).toThrow(/stages.0: .*but received 67 tokens of 100/);
   });
 
+  it("merges a stage's settings of Muon over the run's", () => {
+    const stages = [{ patchSize: 4, fraction: 0.5, optimizer: { muon: { lr: 0.05 } } }, { patchSize: 1 }];
+    const resolved = resolve({ train: { steps: 30 }, stages, optimizer: { type: "muon", muon: { nsSteps: 4 } } });
+    const [first, second] = resolved.map(({ optimizer }) => optimizer.muon);
+    expect(first).toEqual({ lr: 0.05, momentum: 0.95, nesterov: true, nsSteps: 4, adjustLr: "original" });
+    expect(second).toEqual({ ...first, lr: 1e-3 });
+  });
+
   it("merges a stage's overrides over the run's", () => {
     const stages = [
       { patchSize: 4, fraction: 0.5, optimizer: { lr: 1e-3 }, schedule: { type: "wsd", decayFraction: 0.2 } },
@@ -99,7 +107,14 @@ describe("resolveStages", () => {
       labelWeights: "1/i",
       schedule: { warmupSteps: 7 },
     });
-    expect(first!.optimizer).toEqual({ lr: 1e-3, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 });
+    expect(first!.optimizer).toEqual({
+      type: "adamw",
+      lr: 1e-3,
+      betas: [0.9, 0.95],
+      eps: 1e-8,
+      weightDecay: 0.1,
+      gradClip: 1,
+    });
     expect(first!.schedule).toEqual({ type: "wsd", warmupSteps: 7, minLrRatio: 0, decayFraction: 0.2 });
     expect(second!.optimizer.lr).toBe(3e-4);
     expect(second!.schedule).toEqual({ type: "cosine", warmupSteps: 7, minLrRatio: 0, decayFraction: 0.1 });

@@ -44,6 +44,7 @@ export function madeRun(curve: RunResult["curve"], { energy = null, time, finals
     flops,
     seconds,
     valLoss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length,
+    optimizerFlops: 0,
     energy,
     // Whatever the run, five seconds of it are the embedding's.
     time: time ?? { data: 0, embedding: 5, transformer: seconds! - 5, head: 0, optimizer: 0, idle: 0 },
