@@ -209,6 +209,8 @@ export interface Limits {
   markSlots: number;
   /** The number of elements of `adamw`'s tensor `hyper`: `AdamWHyper` in `native/kernels.h`. */
   adamwHyperSize: number;
+  /** The number of elements of the tensor `hyper` of Muon's operations: `MuonHyper`. */
+  muonHyperSize: number;
 }
 
 /**
@@ -256,6 +258,16 @@ export function matmul(
   transposeA: boolean,
   transposeB: boolean,
   accumulate: boolean,
+): void;
+export function batchedMatmul(
+  c: Tensor,
+  a: Tensor,
+  b: Tensor,
+  add: Tensor | null,
+  transposeA: boolean,
+  transposeB: boolean,
+  alpha: number,
+  beta: number,
 ): void;
 export function sum(out: Tensor, values: Tensor, accumulate: boolean): void;
 
@@ -385,6 +397,24 @@ export function adamw(
   norm: Tensor,
   hyper: Tensor,
   decayed: number,
+): void;
+export function muonMomentum(
+  out: Tensor,
+  momentum: Tensor,
+  grad: Tensor,
+  norm: Tensor,
+  hyper: Tensor,
+  workspace: Tensor,
+  nesterov: boolean,
+): void;
+export function muonMomentumWorkspace(device: Device, matrices: number, elements: number): number;
+export function muonUpdate(
+  param: Tensor,
+  master: Tensor,
+  update: Tensor,
+  norm: Tensor,
+  hyper: Tensor,
+  scale: number,
 ): void;
 export function sample(
   out: Tensor,

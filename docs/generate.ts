@@ -47,10 +47,8 @@ export function configPage(): string {
     const required = schema.required?.includes(key) ?? false;
     const inside = node.type === "array" ? (node.items as Node) : node;
     const prefix = node.type === "array" ? `${key}[].` : `${key}.`;
-    const rows = Object.entries(inside.properties ?? {}).map(([name, child]) =>
-      row(prefix + name, child, inside.required?.includes(name) ?? false),
-    );
-    return [row(key, node, required), ...rows];
+    // A stage's sections have the keys of the run's.
+    return [row(key, node, required), ...rowsInside(inside, prefix, node.type === "array" ? 1 : 2)];
   });
   return [
     "# The run config",
@@ -74,7 +72,8 @@ export function configPage(): string {
     "# yaml-language-server: $schema=node_modules/nextpatch/schema.json",
     "```",
     "",
-    "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys that differ in the stage.",
+    "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys that differ in the stage. What a `recipe`",
+    "stands for is in [method.md](method.md#recipes).",
     "",
     "## The model",
     "",
@@ -99,6 +98,15 @@ export function configPage(): string {
 /** The JSON Schema of run configs, as it stands in schema.json. */
 export function schemaFile(): string {
   return `${JSON.stringify({ title: "nextpatch run config", ...runConfigJsonSchema() }, null, 2)}\n`;
+}
+
+/** The keys of a section, and of the sections in it down to a depth. */
+function rowsInside(section: Node, prefix: string, depth: number): Row[] {
+  if (depth === 0) return [];
+  return Object.entries(section.properties ?? {}).flatMap(([name, child]) => [
+    row(prefix + name, child, section.required?.includes(name) ?? false),
+    ...rowsInside(child, `${prefix}${name}.`, depth - 1),
+  ]);
 }
 
 /** What a stage takes from the run where it does not say. */
@@ -142,7 +150,8 @@ function values(node: Node): string {
 function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node): string {
   const low = exclusiveMinimum !== undefined ? ` > ${exclusiveMinimum}` : minimum !== undefined ? ` ≥ ${minimum}` : "";
   const most = maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? "" : ` ≤ ${maximum}`;
-  return `${low}${low && most ? "," : ""}${exclusiveMaximum === undefined ? most : ` < ${exclusiveMaximum}`}`;
+  const high = exclusiveMaximum === undefined ? most : ` < ${exclusiveMaximum}`;
+  return `${low}${low && high ? "," : ""}${high}`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -41,6 +41,18 @@ struct AdamWHyper {
 };
 constexpr int kAdamWHyperSize = sizeof(AdamWHyper) / sizeof(float);
 
+// The same for Muon.
+struct MuonHyper {
+  float learning_rate;
+  float momentum;
+  float weight_decay;  // as AdamW's
+  float max_norm;      // as AdamW's
+};
+constexpr int kMuonHyperSize = sizeof(MuonHyper) / sizeof(float);
+
+// The least norm that Muon divides a matrix by, as in torch.optim.Muon.
+constexpr float kMuonEpsilon = 1e-7f;
+
 // The most keys that a query of attention sees, of `keys`; window 0: all.
 constexpr int64_t seen_at_most(int64_t window, int64_t keys) { return window == 0 ? keys : std::min(window, keys); }
 
@@ -82,6 +94,11 @@ class Kernels {
   // c[M,N] (+)= op(a)[M,K] op(b)[K,N]; op transposes if the flag is set. a, b dt; c dt or f32.
   virtual void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                       bool accumulate) = 0;
+
+  // c[L,M,N] = alpha * op(a)[L,M,K] op(b)[L,K,N] + beta * add[L,M,N] for each of L matrices: one sum in f32, rounded
+  // once. All dt. Without `add`, only the product; add may be a or b.
+  virtual void batched_matmul(const View& c, const View& a, const View& b, const View& add, bool transpose_a,
+                              bool transpose_b, float alpha, float beta) = 0;
 
   // ---- Patch embedding ----------------------------------------------------------------------------
 
@@ -212,6 +229,23 @@ class Kernels {
   virtual void adamw(const View& param, const View& master, const View& m, const View& v, const View& steps,
                      const View& corrections, const View& grad, const View& norm, const View& hyper,
                      int64_t decayed) = 0;
+
+  // What a Muon step orthogonalizes, of L matrices of E elements each: with g the clipped grad[L,E] f32, strided,
+  //   momentum[L,E] f32, strided = mu * momentum + (1 - mu) * g
+  //   out[L,E] dt = u / max(the root of the sum of squares of u's row, kMuonEpsilon), u = the new momentum or, if
+  //   `nesterov`, mu * momentum + (1 - mu) * g once more
+  // u is rounded to dt before the norm is taken, as in torch.optim.Muon, and the quotient again. hyper f32 as
+  // MuonHyper. norm[1] f32 is that of the whole unclipped gradient: if it is not finite, nothing changes. workspace
+  // f32.
+  virtual void muon_momentum(const View& out, const View& momentum, const View& grad, const View& norm,
+                             const View& hyper, const View& workspace, bool nesterov) = 0;
+  virtual int64_t muon_momentum_workspace(int64_t matrices, int64_t elements) const = 0;
+
+  // master[L,E] f32 = master * (1 - learning_rate * weight_decay) - learning_rate * scale * update[L,E] dt;
+  // param[L,E] dt receives the rounded master (f32: param is master itself). master, param strided; hyper, norm as
+  // above.
+  virtual void muon_update(const View& param, const View& master, const View& update, const View& norm,
+                           const View& hyper, float scale) = 0;
 
   // ---- Sampling -----------------------------------------------------------------------------------
 

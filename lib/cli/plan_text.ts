@@ -1,4 +1,16 @@
+import { formatCount } from "../report/format.js";
 import type { PlanItem } from "../train/memory_plan.js";
+import type { StageCost } from "../train/stage_costs.js";
+
+/** A line for every stage of a run. */
+export function stagesText(stages: readonly StageCost[]): string {
+  return stages.map((stage) => `  ${stageText(stage)}`).join("\n");
+}
+
+/** `K = 4 for 300 steps: 9.83 M tokens, 1.20 T FLOPs`. */
+export function stageText({ patchSize, steps, tokens, flops }: StageCost): string {
+  return `K = ${patchSize} for ${steps} steps: ${formatCount(tokens)} tokens, ${formatCount(flops)} FLOPs`;
+}
 
 /** The memory plan as text. */
 export function planText(items: readonly PlanItem[], freeBytes: number): string {

@@ -4,11 +4,12 @@ import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { formatDuration } from "../report/format.js";
 import { type MetricsLine, readMetrics } from "../report/metrics.js";
+import { stageCosts } from "../train/stage_costs.js";
 import { Trainer } from "../train/trainer.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { manualPage } from "./manual.js";
-import { planText } from "./plan_text.js";
+import { planText, stageText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
   readonly resume?: boolean;
@@ -26,7 +27,7 @@ export function registerTrain(program: Command, io: CliIo): void {
 }
 
 async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
-  const config = await loadRunConfig(path, { set: overridesOf(flags) });
+  const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
   const { resume = false, verifyData = false } = flags;
   const trainer = await Trainer.open(config, { resume, verifyData, log: io.log });
   io.log(describe(trainer));
@@ -61,7 +62,7 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
 /** The result of the whole run, as text and as `--json` prints it, whichever part of it this process trained. */
 async function summary({ folder, totalSteps, progress }: Trainer): Promise<[string, object]> {
   const metrics = await readMetrics(join(folder, "metrics.jsonl"));
-  const { tokens, flops, seconds } = progress;
+  const { tokens, flops, optimizerFlops, seconds } = progress;
   const { valLoss = null, valBitsPerByte } = metrics.findLast((line) => line.valLoss !== undefined) ?? {};
   const result = {
     run: folder,
@@ -70,6 +71,7 @@ async function summary({ folder, totalSteps, progress }: Trainer): Promise<[stri
     steps: totalSteps,
     tokens,
     flops,
+    optimizerFlops,
     seconds,
     loss: metrics.at(-1)?.loss ?? null,
     valLoss,
@@ -84,10 +86,8 @@ async function summary({ folder, totalSteps, progress }: Trainer): Promise<[stri
 }
 
 function describe({ model, stages }: Trainer): string {
-  const parts = stages.map(
-    ({ patchSize, steps, tokens }) => `K = ${patchSize} for ${steps} steps (${(tokens / 1e6).toFixed(2)} M tokens)`,
-  );
-  return `${(model.parameterCount / 1e6).toFixed(2)} M parameters; ${parts.join(", then ")}`;
+  const parts = stageCosts(stages, model.config).map(stageText);
+  return `${(model.parameterCount / 1e6).toFixed(2)} M parameters; ${parts.join("; then ")}`;
 }
 
 /** Estimates the time left: steps of this stage cost what its last ones did, other stages the same per position. */

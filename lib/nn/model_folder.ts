@@ -69,7 +69,8 @@ export async function readModelFolder(folder: string): Promise<ModelSource> {
 async function loadParameters(tensors: CheckpointTensors, parameters: Parameters): Promise<void> {
   const upload = new Upload(parameters);
   for (const slot of parameters.layout.slots) {
-    await upload.tensor(tensors, slot, parameterDtype(tensors, slot), parameters.master);
+    const place = parameters.flatView(parameters.master, slot);
+    await upload.tensor(tensors, slot, parameterDtype(tensors, slot), place);
   }
   parameters.refreshCompute();
   await parameters.device.synchronize();
@@ -101,7 +102,8 @@ export async function writeModelFolder(
   await json("config.json", { ...kept?.config, ...toHuggingFaceConfig(parameters.config, dtype) });
   if (kept?.generation) await writeFile(join(folder, GENERATION_CONFIG), kept.generation, { flush: true });
   else await json(GENERATION_CONFIG, generationConfig(parameters.config));
-  await writeWeights(folder, parameterEntries(parameters, parameters.compute));
+  const weights = parameterEntries(parameters, (slot) => parameters.flatView(parameters.compute, slot));
+  await writeWeights(folder, weights);
   if (tokenizer === undefined) return;
   await writeFile(join(folder, TOKENIZER_JSON), await readFile(tokenizer.path), { flush: true });
   let configured = false;

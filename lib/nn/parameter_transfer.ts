@@ -19,13 +19,13 @@ export class Upload {
   /**
    * Reads a parameter's tensor into its place; when it resolves, the last of it may still be on its way.
    * @param dtype the element type that the tensor has in the checkpoint
-   * @param flat fp32, of `parameters.layout`
+   * @param place fp32, flat: the parameter's
    */
-  async tensor(source: TensorSource, slot: Slot, dtype: FloatDtype, flat: Tensor<"f32">): Promise<void> {
+  async tensor(source: TensorSource, slot: Slot, dtype: FloatDtype, place: Tensor<"f32">): Promise<void> {
     const elementBytes = bitsPerElement[dtype] / 8;
     for await (const { offset, bytes } of tensorPieces(source, slot.name, elementBytes)) {
       const count = bytes.byteLength / elementBytes;
-      const target = flat.narrow(0, slot.offset + offset / elementBytes, count);
+      const target = place.narrow(0, offset / elementBytes, count);
       // The device widens bf16, where that takes no time; no device knows fp16.
       if (dtype === "BF16") this.#widen(target, new Uint16Array(bytes.buffer, bytes.byteOffset, count));
       else target.write(toFloats(bytes, dtype));
@@ -49,22 +49,21 @@ export class Upload {
 
 /**
  * The parameters as safetensors entries in Hugging Face's order, read from the device when they are written.
- * @param flat of `parameters.layout`
+ * @param of a parameter's elements, flat; null leaves it out
  */
-export function parameterEntries(parameters: Parameters, flat: Tensor): SafetensorsEntry[] {
-  const isHalf = flat.dtype === "bf16";
-  const perPiece = PIECE_BYTES / (isHalf ? 2 : 4);
-  return parameterTable(parameters.config).map(({ name, shape }) => ({
-    name,
-    shape,
-    dtype: isHalf ? "BF16" : "F32",
-    data: async function* () {
-      const { offset, size } = parameters.slot(name);
-      for (let from = 0; from < size; from += perPiece) {
-        const part = flat.narrow(0, offset + from, Math.min(perPiece, size - from));
+export function parameterEntries(parameters: Parameters, of: (slot: Slot) => Tensor | null): SafetensorsEntry[] {
+  return parameterTable(parameters.config).flatMap(({ name, shape }) => {
+    const elements = of(parameters.slot(name));
+    if (elements === null) return [];
+    const isHalf = elements.dtype === "bf16";
+    const perPiece = PIECE_BYTES / (isHalf ? 2 : 4);
+    async function* data() {
+      for (let from = 0; from < elements!.size; from += perPiece) {
+        const part = elements!.narrow(0, from, Math.min(perPiece, elements!.size - from));
         const { buffer, byteOffset, byteLength } = await part.read();
         yield new Uint8Array(buffer, byteOffset, byteLength);
       }
-    },
-  }));
+    }
+    return [{ name, shape, dtype: isHalf ? "BF16" : "F32", data }];
+  });
 }

@@ -75,6 +75,9 @@ function header({ config, stages, metrics, parameters, device }: Report): string
           figure("Training time", formatDuration(last.seconds), "evaluation left out"),
           figure("Throughput", formatCount(last.tokens / last.seconds), "tokens per second, mean"),
           figure("Compute", formatCount(last.flops), `FLOP, ${mfuDetail(metrics)}`),
+          ...(last.optimizerFlops
+            ? [figure("Compute of the optimizer", formatCount(last.optimizerFlops), "FLOP of Newton-Schulz, besides")]
+            : []),
         ]),
   ];
   return `<header><h1>${escapeHtml(config.name)}</h1>
@@ -115,7 +118,7 @@ function marks({ stages }: Report): Chart["marks"] {
 
 /** One line per stage, because losses at two patch sizes are different quantities, and one for validation. */
 function lossChart(report: Report, shown: readonly MetricsLine[]): Chart {
-  const colors = ["blue", "orange", "purple"] as const;
+  const colors = ["blue", "orange", "purple", "grey"] as const;
   const training = report.stages.map(
     ({ index, patchSize }): ChartSeries => ({
       label: `Training, stage ${index + 1} (${patchSize === 1 ? "next token" : `next patch of ${patchSize}`})`,
@@ -195,7 +198,9 @@ function stageTable({ stages, metrics }: Report): string {
   const rows = stages.map((stage) => {
     const lines = metrics.filter((line) => line.stage === stage.index);
     const last = lines.at(-1);
-    if (last === undefined) return [stage.index + 1, stage.patchSize, `0 of ${stage.steps}`, 0, stage.optimizer.lr];
+    const { lr, muon } = stage.optimizer;
+    const rate = muon === undefined ? lr : `${lr}, Muon ${muon.lr}`;
+    if (last === undefined) return [stage.index + 1, stage.patchSize, `0 of ${stage.steps}`, 0, rate];
     const tokens = last.tokens - before.tokens;
     const seconds = last.seconds - before.seconds;
     before = last;
@@ -205,7 +210,7 @@ function stageTable({ stages, metrics }: Report): string {
       stage.patchSize,
       lines.length < stage.steps ? `${lines.length} of ${stage.steps}` : stage.steps,
       formatCount(tokens),
-      stage.optimizer.lr,
+      rate,
       formatLoss(last.loss),
       formatLoss(evaluated?.valLoss),
       ...(bitsKnown ? [formatLoss(evaluated?.valBitsPerByte)] : []),

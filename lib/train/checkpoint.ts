@@ -5,18 +5,24 @@ import { join } from "node:path";
 import { recoverFolder, removeFolder, removeLeftovers, writeFolder, writeText } from "../disk/durable.js";
 import { CheckpointError } from "../errors.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
-import type { Tensor } from "../native.js";
 import { type ModelFolderExtras, writeModelFolder } from "../nn/model_folder.js";
 import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
-import type { Parameters } from "../nn/parameters.js";
-import type { AdamW } from "../optim/adamw.js";
+import type { Parameters, Slot } from "../nn/parameters.js";
+import { type Optimizer, type OptimizerState, optimizerStates } from "../optim/optimizer.js";
 import { statePath, type TrainerState } from "./trainer_state.js";
 
-const flatFiles = ["master", "exp_avg", "exp_avg_sq"] as const;
-
-function flatTensors(parameters: Parameters, optimizer: AdamW): Record<(typeof flatFiles)[number], Tensor<"f32">> {
-  return { master: parameters.master, exp_avg: optimizer.firstMoment, exp_avg_sq: optimizer.secondMoment };
+/** The files of `trainer/`: the master weights, and what the optimizer keeps. */
+function trainerFiles(parameters: Parameters, optimizer: Optimizer): TrainerFile[] {
+  const master = {
+    name: "master",
+    has: () => true,
+    of: (slot: Slot) => parameters.flatView(parameters.master, slot),
+  };
+  return [master, ...optimizerStates(optimizer, parameters.layout)];
 }
+
+/** A file with a tensor for each of some parameters, under the parameter's name. */
+type TrainerFile = Omit<OptimizerState, "name"> & { readonly name: string };
 
 /** The folder name of a step's checkpoint. */
 export function checkpointName(step: number): string {
@@ -32,7 +38,7 @@ const namePattern = /^step-\d{8}$/;
 export async function writeCheckpoint(
   folder: string,
   parameters: Parameters,
-  optimizer: AdamW,
+  optimizer: Optimizer,
   state: TrainerState,
   extras: ModelFolderExtras,
   keep: number,
@@ -41,8 +47,9 @@ export async function writeCheckpoint(
   await writeFolder(join(folder, name), async (aside) => {
     await writeModelFolder(aside, parameters, extras);
     await mkdir(join(aside, "trainer"));
-    for (const [file, flat] of Object.entries(flatTensors(parameters, optimizer))) {
-      await writeSafetensors(join(aside, "trainer", `${file}.safetensors`), parameterEntries(parameters, flat));
+    for (const { name, has, of } of trainerFiles(parameters, optimizer)) {
+      const entries = parameterEntries(parameters, (slot) => (has(slot) ? of(slot) : null));
+      await writeSafetensors(join(aside, "trainer", `${name}.safetensors`), entries);
     }
     await writeFile(statePath(aside), `${JSON.stringify(state, null, 2)}\n`, { flush: true });
   });
@@ -74,13 +81,17 @@ export async function latestCheckpoint(runFolder: string): Promise<string | null
   return folder;
 }
 
-/** Reads master weights and moments back, bit for bit. @throws CheckpointError */
-export async function loadTrainerTensors(checkpoint: string, parameters: Parameters, optimizer: AdamW): Promise<void> {
+/** Reads master weights and the optimizer's state back, bit for bit. @throws CheckpointError */
+export async function loadTrainerTensors(
+  checkpoint: string,
+  parameters: Parameters,
+  optimizer: Optimizer,
+): Promise<void> {
   const upload = new Upload(parameters);
-  for (const [name, flat] of Object.entries(flatTensors(parameters, optimizer))) {
+  for (const { name, has, of } of trainerFiles(parameters, optimizer)) {
     const file = await SafetensorsFile.open(join(checkpoint, "trainer", `${name}.safetensors`));
     try {
-      for (const slot of parameters.layout.slots) {
+      for (const slot of parameters.layout.slots.filter(has)) {
         const info = file.info(slot.name);
         if (info.dtype !== "F32" || info.shape.join() !== slot.shape.join()) {
           throw new CheckpointError(
@@ -88,7 +99,7 @@ export async function loadTrainerTensors(checkpoint: string, parameters: Paramet
               `but received ${info.dtype} [${info.shape.join(", ")}]`,
           );
         }
-        await upload.tensor(file, slot, "F32", flat);
+        await upload.tensor(file, slot, "F32", of(slot));
       }
     } finally {
       await file.close();

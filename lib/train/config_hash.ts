@@ -29,5 +29,7 @@ function decisiveValues(config: object): Map<string, string> {
     else for (const [key, child] of Object.entries(value)) visit(child, `${path}.${key}`);
   };
   for (const [key, value] of Object.entries(config)) if (!free.has(key)) visit(value, key);
+  // What every run was before the key existed, so that a run from then can be resumed.
+  if (values.get("optimizer.type") === '"adamw"') values.delete("optimizer.type");
   return values;
 }

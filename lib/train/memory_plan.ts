@@ -1,3 +1,4 @@
+import type { OptimizerConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
 import type { Device } from "../native.js";
 import { blockBatches, blocksPerPass } from "../nn/block_loss.js";
@@ -5,7 +6,7 @@ import { planBytes, Spec } from "../nn/buffers.js";
 import { parameterLayout, parameterSpecs } from "../nn/parameters.js";
 import { type PassSpecs, passSpecs } from "../nn/pass_memory.js";
 import type { Batch, PassShape } from "../nn/shape.js";
-import { adamwSpecs } from "../optim/adamw.js";
+import { optimizerMemory } from "../optim/optimizer.js";
 import { microBatch, positionsPerPass } from "./micro_batch.js";
 
 /** What is planned for: the model's config, the dtype of its activations, and what the backward computes again. */
@@ -24,6 +25,8 @@ export interface RunPlan {
   readonly batches: readonly Batch[];
   /** The held-out blocks, and how many per pass; null if nothing is held out. */
   readonly evaluation: { readonly blocks: Batch; readonly perPass: number } | null;
+  /** Of all stages. */
+  readonly optimizer: OptimizerConfig["type"];
   readonly passes: PassSpecs;
   readonly tokens: ReturnType<typeof tokenSpecs>;
 }
@@ -33,6 +36,8 @@ export interface PlanItem {
   readonly name: string;
   readonly bytes: number;
 }
+
+const stateNames = { adamw: "AdamW moments (fp32)", muon: "Muon momentum, AdamW moments (fp32)" } as const;
 
 /** The share of a device's memory that a plan may take; the rest is for libraries and other programs. */
 const usableShare = 0.9;
@@ -75,7 +80,8 @@ function planPasses(
   };
   const all = [...batches, ...(heldOut ? blockBatches(heldOut.blocks, heldOut.perPass) : [])];
   const passes = passSpecs(device, shape, all, true);
-  return { shape, batches, evaluation: heldOut, passes, tokens: tokenSpecs(stages, evaluation) };
+  const optimizer = stages[0]!.optimizer.type;
+  return { shape, batches, evaluation: heldOut, optimizer, passes, tokens: tokenSpecs(stages, evaluation) };
 }
 
 function tokenSpecs(stages: readonly ResolvedStage[], evaluation: EvaluationSize | null) {
@@ -95,14 +101,14 @@ export function planItems(device: Device, plan: RunPlan): PlanItem[] {
   const { config, dtype } = plan.shape;
   const layout = parameterLayout(config);
   const weights = parameterSpecs(layout, dtype);
-  const { gradient, firstMoment, secondMoment, ...rest } = adamwSpecs(device, layout);
+  const { gradient, state, rest } = optimizerMemory(device, layout, dtype, plan.optimizer);
   const { layers, shared, head, labelWeights, scratch, embeddingWorkspace, ...stream } = plan.passes;
   const { workspaceBytes } = device.memory();
   return [
     { name: "master weights (fp32)", bytes: planBytes(weights.master) },
     ...(weights.compute ? [{ name: "weights (bf16)", bytes: planBytes(weights.compute) }] : []),
     { name: "gradients (fp32)", bytes: planBytes(gradient) },
-    { name: "AdamW moments (fp32)", bytes: planBytes([firstMoment, secondMoment]) },
+    { name: stateNames[plan.optimizer], bytes: planBytes(state) },
     { name: `activations of ${layers.length} layers`, bytes: planBytes([layers, shared]) },
     { name: "activations around the layers", bytes: planBytes(stream) },
     { name: "head: logits of a chunk, labels, losses", bytes: planBytes([head, labelWeights]) },

@@ -108,10 +108,11 @@ async function open(
 
   let progress = noProgress;
   if (checkpoint !== null && state !== null) {
-    const { step, tokens, positions, flops, seconds, time, energy, data } = state;
-    progress = { step, tokens, positions, flops, seconds, time, energy, data };
+    const { step, tokens, positions, flops, optimizerFlops, seconds, time, energy, data } = state;
+    progress = { step, tokens, positions, flops, optimizerFlops, seconds, time, energy, data };
     await loadTrainerTensors(checkpoint, model.parameters, stepper.optimizer);
-    stepper.optimizer.stepsTaken.write(Int32Array.of(state.optimizerSteps));
+    const { stepsTaken } = stepper.optimizer;
+    stepsTaken.write(new Int32Array(stepsTaken.size).fill(state.optimizerSteps));
     const total = stages.reduce((sum, { steps }) => sum + steps, 0);
     log(`going on from ${checkpoint}: step ${step} of ${total}`);
   } else if (resume) {

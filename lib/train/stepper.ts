@@ -1,3 +1,4 @@
+import type { OptimizerConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { native, type Tensor } from "../native.js";
 import { BlockLoss } from "../nn/block_loss.js";
@@ -7,7 +8,7 @@ import type { Llama } from "../nn/llama.js";
 import { Pass } from "../nn/pass.js";
 import { PassMemory } from "../nn/pass_memory.js";
 import { addedGradients, modelWeights } from "../nn/weights.js";
-import { AdamW, type AdamWSettings } from "../optim/adamw.js";
+import { createOptimizer, type Optimizer, optimizerFlops, prepareStep } from "../optim/optimizer.js";
 import type { HeldOut } from "./held_out.js";
 import type { RunPlan } from "./memory_plan.js";
 import type { PartSeconds } from "./step_clock.js";
@@ -16,7 +17,7 @@ import { StepTokens } from "./step_tokens.js";
 
 /** The objects of one stage's steps. */
 interface StageStep {
-  readonly optimizer: AdamWSettings;
+  readonly optimizer: OptimizerConfig;
   readonly pass: Pass;
   /** The step's tokens on the device, a view for each micro-batch. */
   readonly microBatches: readonly Tensor<"i32">[];
@@ -35,7 +36,7 @@ export interface StepResult {
 
 /** Complete training steps of every stage of a plan, over memory that the constructor allocates once. */
 export class Stepper {
-  readonly optimizer: AdamW;
+  readonly optimizer: Optimizer;
   readonly #memory: PassMemory;
   readonly #buffers: Allocated<RunPlan["tokens"]>;
   readonly #tokens: StepTokens;
@@ -52,7 +53,7 @@ export class Stepper {
     heldOut: HeldOut | null,
   ) {
     const { device, parameters } = model;
-    this.optimizer = new AdamW(parameters);
+    this.optimizer = createOptimizer(parameters, plan.optimizer);
     this.#added = addedGradients(parameters, this.optimizer.gradient);
     try {
       this.#memory = new PassMemory(device, plan.shape, plan.passes);
@@ -85,9 +86,15 @@ export class Stepper {
     return stepFlops(this.model.config, stage);
   }
 
+  /** Those of its optimizer's matrix products. */
+  optimizerFlopsPerStep({ optimizer }: ResolvedStage): number {
+    return optimizerFlops(this.model.config, optimizer);
+  }
+
   /**
    * One training step. If the gradient is not finite, the parameters are unchanged.
    * @param tokens the step's tokens, sequence by sequence
+   * @param learningRate optimizer.lr as the schedule has scaled it
    * @param next the next step's tokens, if known: they are transferred to the device while this step runs. A hint only:
    *   the next step may use other tokens, or the promise may reject.
    */
@@ -99,7 +106,7 @@ export class Stepper {
   ): Promise<StepResult> {
     const stage = this.#stages[stageIndex]!;
     this.#tokens.send(tokens);
-    this.optimizer.prepareStep(learningRate, stage.optimizer);
+    prepareStep(this.optimizer, learningRate, stage.optimizer);
     const clock = stage.graph.run((lap) => {
       for (const gradient of this.#added) native.fill(gradient, 0);
       lap("optimizer");

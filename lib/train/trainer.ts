@@ -172,7 +172,7 @@ export class Trainer {
 
   /**
    * Everything that happens at a stage boundary, and when a run resumes inside a stage:
-   * - Moments: set to zeros at the stage's first step, unless it keeps the previous stage's optimizer.
+   * - The optimizer's moments and momentum: set to zeros at the stage's first step, unless it keeps the previous stage's optimizer.
    * - Schedule: nothing. The learning rate follows from the step and the beginning of the stage's schedule.
    * - Data: continues where the previous stage stopped, in blocks of this stage's size. Returns their loader.
    * - Graph: nothing. The stage's operations are recorded at its second step and kept beside those of other stages.
@@ -210,11 +210,13 @@ export class Trainer {
     const energyAfter = device.energy();
     const energy = energyBefore === null || energyAfter === null ? null : energyAfter - energyBefore;
     const flops = stepper.flopsPerStep(stage);
+    const optimizerFlops = stepper.optimizerFlopsPerStep(stage);
     const record: StepRecord = {
       lr,
       loss,
       gradNorm,
       flops,
+      optimizerFlops,
       seconds,
       dataSeconds,
       parts,

@@ -20,6 +20,7 @@ const stateSchema = z.object({
   tokens: count,
   positions: count,
   flops: amount,
+  optimizerFlops: amount.default(0),
   seconds: amount,
   time: z.object({
     data: amount,

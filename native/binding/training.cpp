@@ -72,6 +72,48 @@ void adamw(Call& call) {
   });
 }
 
+// The optimizer's tensors that every operation of Muon reads, and `matrices`, of one shape.
+void check_muon(Call& call, const Argument& norm, const Argument& hyper, std::initializer_list<Argument> matrices) {
+  const Argument& first = *matrices.begin();
+  for (const Argument& other : {norm, hyper}) call.dtype(other, {DType::f32});
+  call.shape(norm, {1});
+  call.shape(hyper, {kMuonHyperSize});
+  call.require(first.dim(0) <= kMaxStack, first, "at most " + std::to_string(kMaxStack) + " rows");
+  for (const Argument& other : matrices) call.shape(other, {first.dim(0), first.dim(1)});
+}
+
+void muon_momentum(Call& call) {
+  const Argument out = call.tensor("out", 2), momentum = call.strided("momentum", 2), grad = call.strided("grad", 2);
+  const Argument norm = call.vector("norm"), hyper = call.vector("hyper"), workspace = call.vector("workspace");
+  const bool nesterov = call.boolean("nesterov");
+  call.dtype(out, kFloats);
+  for (const Argument& other : {momentum, grad, workspace}) call.dtype(other, {DType::f32});
+  check_muon(call, norm, hyper, {out, momentum, grad});
+  call.at_least(workspace,
+                [&](const Kernels& kernels) { return kernels.muon_momentum_workspace(out.dim(0), out.dim(1)); });
+  call.run([=](Kernels& k) {
+    k.muon_momentum(out.view, momentum.view, grad.view, norm.view, hyper.view, workspace.view, nesterov);
+  });
+}
+
+int64_t muon_momentum_workspace(Call& call) {
+  const int64_t matrices = call.whole_number("matrices", 1, kMaxElements);
+  const int64_t elements = call.whole_number("elements", 1, kMaxElements);
+  return call.ask([&](const Kernels& kernels) { return kernels.muon_momentum_workspace(matrices, elements); });
+}
+
+void muon_update(Call& call) {
+  const Argument param = call.strided("param", 2), master = call.strided("master", 2);
+  const Argument update = call.tensor("update", 2), norm = call.vector("norm"), hyper = call.vector("hyper");
+  const double scale = call.number("scale", 0, 1e6);
+  call.dtype(param, kFloats);
+  call.same_dtype(update, param);
+  call.dtype(master, {DType::f32});
+  check_muon(call, norm, hyper, {param, master, update});
+  call.run(
+      [=](Kernels& k) { k.muon_update(param.view, master.view, update.view, norm.view, hyper.view, float(scale)); });
+}
+
 void sample(Call& call) {
   const Argument out = call.vector("out"), logits = call.tensor("logits", 2), history = call.optional("history", 2);
   const Argument streams = call.optional("streams", 1), workspace = call.vector("workspace");
@@ -110,6 +152,9 @@ const std::vector<Operation>& training_operations() {
       {"gradNorm", grad_norm},
       {"gradNormWorkspace", grad_norm_workspace},
       {"adamw", adamw},
+      {"muonMomentum", muon_momentum},
+      {"muonMomentumWorkspace", muon_momentum_workspace},
+      {"muonUpdate", muon_update},
       {"sample", sample},
       {"sampleWorkspace", sample_workspace},
   };

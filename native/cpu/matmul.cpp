@@ -36,11 +36,12 @@ dnnl::memory::desc operand(int64_t rows, int64_t cols, DType dtype, bool transpo
 struct Problem {
   int64_t m, n, k;
   DType in, out;
-  bool transpose_a, transpose_b, accumulate;
+  bool transpose_a, transpose_b;
+  float alpha, beta;  // c = alpha * op(a) op(b) + beta * c
 
   bool operator<(const Problem& other) const { return tie() < other.tie(); }
-  std::tuple<int64_t, int64_t, int64_t, DType, DType, bool, bool, bool> tie() const {
-    return {m, n, k, in, out, transpose_a, transpose_b, accumulate};
+  std::tuple<int64_t, int64_t, int64_t, DType, DType, bool, bool, float, float> tie() const {
+    return {m, n, k, in, out, transpose_a, transpose_b, alpha, beta};
   }
 
   // Whether converting b to blocks pays: its cost is spread over the rows of c. Measured on Zen 5; oneDNN is slow
@@ -100,12 +101,15 @@ struct CpuKernels::Products {
   size_t blocks_bytes = 0;
 
   Product make(const Problem& p) {
+    dnnl::post_ops operations;
+#if DNNL_VERSION_MAJOR >= 3
+    if (p.alpha != 1) operations.append_eltwise(dnnl::algorithm::eltwise_linear, p.alpha, 0);
+#else
+    if (p.alpha != 1) operations.append_eltwise(1, dnnl::algorithm::eltwise_linear, p.alpha, 0);
+#endif
+    if (p.beta != 0) operations.append_sum(p.beta);
     dnnl::primitive_attr attributes;
-    if (p.accumulate) {
-      dnnl::post_ops operations;
-      operations.append_sum();
-      attributes.set_post_ops(operations);
-    }
+    attributes.set_post_ops(operations);
     const auto a = operand(p.m, p.k, p.in, p.transpose_a), b = operand(p.k, p.n, p.in, p.transpose_b);
     const auto c = operand(p.m, p.n, p.out, false);
     const dnnl::memory::desc any({p.k, p.n}, type_of(p.in), dnnl::memory::format_tag::any);
@@ -182,7 +186,7 @@ struct CpuKernels::Products {
   }
 
   void run_wide(Problem p, const View& c, const View& a, const View& b) {
-    float* result = c.dtype == DType::f32 ? c.as<float>() : widen(0, c, p.accumulate);
+    float* result = c.dtype == DType::f32 ? c.as<float>() : widen(0, c, p.beta != 0);
     p.in = p.out = DType::f32;
     run(p, result, widen(1, a, true), widen(2, b, true));
     if (c.dtype == DType::f32) return;
@@ -204,6 +208,17 @@ struct CpuKernels::Products {
     if (p.in == DType::bf16) return run_wide(p, c, a, b);
     run(p, c.data, a.data, b.data);
   }
+
+  void run_checked(const Problem& p, const View& c, const View& a, const View& b) {
+    try {
+      run_any(p, c, a, b);
+    } catch (const dnnl::error& error) {
+      // oneDNN ran out of memory. It does not report how much it requested; it needs at most the size of its operands.
+      if (error.status == dnnl_out_of_memory)
+        out_of_memory(size_t(a.size()) * size_of(a.dtype) + size_t(b.size()) * size_of(b.dtype));
+      throw Error(ErrorKind::device, std::string("oneDNN: ") + error.what());
+    }
+  }
 };
 
 CpuKernels::CpuKernels(int threads) : products_(new Products), threads_(threads) {}
@@ -211,22 +226,25 @@ CpuKernels::~CpuKernels() { delete products_; }
 
 void CpuKernels::matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                         bool accumulate) {
-  const Problem problem{c.shape[0],  c.shape[1], transpose_a ? a.shape[0] : a.shape[1], a.dtype, c.dtype, transpose_a,
-                        transpose_b, accumulate};
+  const Problem problem{c.shape[0],  c.shape[1], transpose_a ? a.shape[0] : a.shape[1],
+                        a.dtype,     c.dtype,    transpose_a,
+                        transpose_b, 1,          accumulate ? 1.0f : 0.0f};
   if (c.size() == 0) return;
   if (problem.k == 0) {
     if (!accumulate) fill(c, 0);
     return;
   }
   if (problem.m == 1 && transpose_b) return gemv(c, a, b, accumulate);
-  try {
-    products_->run_any(problem, c, a, b);
-  } catch (const dnnl::error& error) {
-    // oneDNN ran out of memory. It does not report how much it requested; it needs at most the size of its operands.
-    if (error.status == dnnl_out_of_memory)
-      out_of_memory(size_t(a.size()) * size_of(a.dtype) + size_t(b.size()) * size_of(b.dtype));
-    throw Error(ErrorKind::device, std::string("oneDNN: ") + error.what());
-  }
+  products_->run_checked(problem, c, a, b);
+}
+
+void CpuKernels::batched_matmul(const View& c, const View& a, const View& b, const View& add, bool transpose_a,
+                                bool transpose_b, float alpha, float beta) {
+  const Problem problem{c.dim(1),    c.dim(2), a.dim(transpose_a ? 1 : 2), a.dtype, c.dtype, transpose_a,
+                        transpose_b, alpha,    add ? beta : 0.0f};
+  if (add) copy(c, add);  // oneDNN adds to its result in place
+  for (int64_t i = 0; i < c.dim(0); ++i)
+    products_->run_checked(problem, matrix_of(c, i), matrix_of(a, i), matrix_of(b, i));
 }
 
 }  // namespace nextpatch::cpu

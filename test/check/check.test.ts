@@ -22,6 +22,7 @@ const results: Record<Operation, readonly string[]> = {
   normal: ["out"],
   rotaryTable: ["table"],
   matmul: ["c"],
+  batchedMatmul: ["c"],
   sum: ["out"],
   patchEmbeddingForward: ["out"],
   patchEmbeddingBackward: ["dtable"],
@@ -44,6 +45,8 @@ const results: Record<Operation, readonly string[]> = {
   crossEntropy: ["losses", "logits"],
   gradNorm: ["norm"],
   adamw: ["param", "master", "m", "v", "steps", "corrections"],
+  muonMomentum: ["out", "momentum"],
+  muonUpdate: ["param", "master"],
   sample: ["out"],
 };
 

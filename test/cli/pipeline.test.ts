@@ -77,7 +77,7 @@ describe("the commands in turn", () => {
     const { code, stdout, stderr } = await nextpatch("train", "config.yaml", ...flags);
     expect(code).toBe(0);
     expect(stderr).toMatch(/^device: auto chose (cpu|cuda): /);
-    expect(stderr).toMatch(/M parameters; K = 4 for 6 steps .*, then K = 1 for 6 steps/);
+    expect(stderr).toMatch(/M parameters; K = 4 for 6 steps: 6.14 k tokens, .* FLOPs; then K = 1 for 6 steps: /);
     expect(stderr).toMatch(/planned in all +\d/);
     expect(stderr).toMatch(
       /train: 100%, step 12\/12 \| K 1 \| loss \d.* \| val \d.* \(\d.* bits\/byte\) \| .* tokens\/s \| ETA /,
@@ -98,6 +98,25 @@ describe("the commands in turn", () => {
     expect(in16.items.map(({ name }) => name)).toContain("weights (bf16)");
     const { plan: in32 } = await json<Plan>("info", "--config", "config.yaml", "--precision", "fp32");
     expect(in32.items.map(({ name }) => name)).not.toContain("weights (bf16)");
+  });
+
+  it("info prints what a recipe comes to, and the stages", async () => {
+    const stages = "stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }]";
+    writeFileSync(path("recipe.yaml"), config.replace(stages, "recipe: superposition"));
+    const { code, stdout, stderr } = await nextpatch("info", "--config", "recipe.yaml");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^recipe superposition:\n {2}stages: .*of: steps.*\n {2}batch: { positionsPerStep: 1024, /);
+    expect(stdout).toMatch(
+      /\nstages of recipe.yaml:\n {2}K = 4 for 4 steps: 16.4 k tokens, .* FLOPs\n {2}K = 1 for 8 steps: 8.19 k tokens, /,
+    );
+    type Stage = { patchSize: number; steps: number; tokens: number; flops: number };
+    const { plan } = await json<{ plan: { stages: Stage[] } }>("info", "--config", "recipe.yaml");
+    expect(plan.stages.map(({ patchSize, steps, tokens }) => [patchSize, steps, tokens])).toEqual([
+      [4, 4, 16384],
+      [1, 8, 8192],
+    ]);
+    const [patches, single] = plan.stages.map(({ steps, flops }) => flops / steps);
+    expect(patches! / single! - 1).toBeLessThan(0.005);
   });
 
   it("eval prints the agreed keys, alike at every call", async () => {

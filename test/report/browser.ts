@@ -84,7 +84,7 @@ async function main(): Promise<number> {
     // Layers enough for a line, and steps long enough that some neurons are active and the runs' lines lie apart.
     const changes = { model: { ...tinyModel, num_hidden_layers: 3 }, optimizer: { lr: 0.1 } };
     const { files } = await compare(tinyConfig(folder, "cpu", changes), options);
-    for (const file of [files.html, join(folder, "run/patch/report.html")]) {
+    for (const file of [files.html, join(folder, "run/patch/seed-1/report.html")]) {
       for (const view of views) {
         const problems = await look(browser, file, view);
         if (problems.length > 0) failed++;

@@ -57,6 +57,19 @@ export function operations(device: Device): Operation[] {
         boolean("accumulate"),
       ],
     ],
+    [
+      "batchedMatmul",
+      [
+        tensor("c", [B, N, C]),
+        tensor("a", [B, N, I]),
+        tensor("b", [B, I, C]),
+        optional("add", [B, N, C]),
+        boolean("transposeA"),
+        boolean("transposeB"),
+        number("alpha", 1, true),
+        number("beta", 1, true),
+      ],
+    ],
     ["sum", [tensor("out", [1]), tensor("values", [N]), boolean("accumulate")]],
     [
       "patchEmbeddingForward",
@@ -223,6 +236,30 @@ export function operations(device: Device): Operation[] {
         tensor("norm", [1]),
         tensor("hyper", [8]),
         whole("decayed"),
+      ],
+    ],
+    [
+      "muonMomentum",
+      [
+        tensor("out", [B, C]),
+        tensor("momentum", [B, C], "f32", true),
+        tensor("grad", [B, C], "f32", true),
+        tensor("norm", [1]),
+        tensor("hyper", [4]),
+        tensor("workspace", [native.muonMomentumWorkspace(device, B, C)]),
+        boolean("nesterov"),
+      ],
+    ],
+    ["muonMomentumWorkspace", [owner, whole("matrices"), whole("elements")]],
+    [
+      "muonUpdate",
+      [
+        tensor("param", [B, C], "f32", true),
+        tensor("master", [B, C], "f32", true),
+        tensor("update", [B, C]),
+        tensor("norm", [1]),
+        tensor("hyper", [4]),
+        number("scale"),
       ],
     ],
     [

@@ -47,6 +47,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const blocks = { dataset, blockTokens: 16, unitTokens: 64, vocabSize: 96, seed: 1 };
   const loader = new api.BlockLoader(blocks);
   const adamw = new api.AdamW(model.parameters);
+  const muon = new api.Muon(model.parameters);
   const batch = { sequences: 2, positions: 8, patchSize: 2 };
   const pass = new api.TrainingPass(model, adamw.gradient, batch);
   const decoder = new api.Decoder(model, 32);
@@ -90,6 +91,20 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     eps: number(1e-8, 0, Number.NaN),
     weightDecay: number(0.1, -1, Number.NaN),
     gradClip: { ...number(1, 0, Number.NaN), takes: ["number", "null"] },
+  } as const;
+  const sections = ["object", "array", "proxy", "disposed tensor"] as const;
+  const matrices = { momentum: 0.95, nesterov: true, nsSteps: 5, adjustLr: "original" };
+  const muonSettings = {
+    ...adamwSettings,
+    muon: {
+      ...made(matrices, [
+        { ...matrices, momentum: 1 },
+        { ...matrices, nsSteps: 0 },
+        { ...matrices, adjustLr: "other" },
+      ]),
+      kinds: [{ ...matrices, nesterov: 1 }],
+      takes: sections,
+    },
   } as const;
   const prepared = (folderName: string): Record<string, Spec> => ({
     files: { ...made([path("text/a.txt")], [[]]), takes: ["array"], kinds: [[3], [path("text/a.txt"), null], "x"] },
@@ -537,6 +552,26 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       arguments: { learningRate: number(1e-3, Number.NaN) },
       options: required("settings", adamwSettings),
       call: (...args: [number, api.AdamWSettings]) => adamw[method](...args),
+    })),
+    {
+      name: "Muon",
+      arguments: { parameters: made(model.parameters) },
+      call: (parameters: api.Parameters) => new api.Muon(parameters).dispose(),
+    },
+    ...(["step", "prepareStep"] as const).map((method) => ({
+      name: `Muon.${method}`,
+      arguments: {
+        learningRates: {
+          ...made({ adamw: 1e-3, muon: 0.02 }, [
+            { adamw: Number.NaN, muon: 0.02 },
+            { adamw: 1e-3, muon: Number.NaN },
+          ]),
+          kinds: [{ adamw: 1e-3 }],
+          takes: sections,
+        },
+      },
+      options: required("settings", muonSettings),
+      call: (...args: [api.MuonRates, api.MuonSettings]) => muon[method](...args),
     })),
     {
       name: "Trainer.open",

@@ -11,7 +11,7 @@ export function basicCalls(size: Size): Call[] {
     ...copies(),
     normal(10_001),
     ...[80, 128].map((D) => rotaryTable(size === "small" ? 33 : 513, D)),
-    ...computeDTypes.flatMap((dt) => products(dt, size)),
+    ...computeDTypes.flatMap((dt) => [...products(dt, size), ...batchedProducts(dt, size)]),
     ...(["", "add"] as const).map((mode) => sum(size === "small" ? 4_097 : 100_003, mode)),
   ];
 }
@@ -127,6 +127,39 @@ function product(
       const tolerance = sumOf(K, { factors: accumulate });
       const c = accumulate ? memory.changed("c", to, [M, N], tolerance) : memory.output("c", to, [M, N], tolerance);
       native.matmul(c, a, b, transposeA, transposeB, accumulate);
+    },
+  };
+}
+
+/** The three products of a step of Newton-Schulz, and one of two transposed operands. */
+function batchedProducts(dt: ComputeDType, size: Size): Call[] {
+  const [M, K] = size === "small" ? [31, 40] : [192, 328];
+  return [
+    batchedProduct({ M, N: M, K }, "NT", dt, false),
+    batchedProduct({ M, N: M, K: M }, "NN", dt, true),
+    batchedProduct({ M, N: K, K: M }, "NN", dt, true),
+    batchedProduct({ M, N: K, K: 19 }, "TT", dt, true),
+  ];
+}
+
+function batchedProduct(
+  { M, N, K }: { M: number; N: number; K: number },
+  op: "NT" | "NN" | "TT",
+  dt: ComputeDType,
+  adds: boolean,
+): Call {
+  const [transposeA, transposeB] = [op[0] === "T", op[1] === "T"];
+  return {
+    operation: "batchedMatmul",
+    dtype: dt,
+    shape: { L: 3, M, N, K, op, ...(adds && { add: "added" }) },
+    run(memory) {
+      const a = memory.random(dt, transposeA ? [3, K, M] : [3, M, K]);
+      const b = memory.random(dt, transposeB ? [3, N, K] : [3, K, N]);
+      const add = adds ? memory.random(dt, [3, M, N]) : null;
+      // As with `matmul`: the product may be rounded before the sum.
+      const c = memory.output("c", dt, [3, M, N], sumOf(K, { factors: adds }));
+      native.batchedMatmul(c, a, b, add, transposeA, transposeB, 2.0315, -4.775);
     },
   };
 }

@@ -24,6 +24,7 @@ export function trainingCalls(size: Size): Call[] {
     ...computeDTypes.flatMap((dt) => [
       ...losses.flatMap((shape) => [crossEntropy(dt, shape, false), crossEntropy(dt, shape, true)]),
       adamw(dt, parameters),
+      ...[parameters, 4 * 131].flatMap((elements) => [muonMomentum(dt, elements), muonUpdate(dt, elements)]),
       ...draws(dt, small ? 2 : 64),
     ]),
   ];
@@ -96,6 +97,40 @@ function adamw(dt: ComputeDType, n: number): Call {
       // As AdamWHyper in kernels.h: the gradient is clipped, and the first elements only are decayed.
       const hyper = memory.values([0.01, 0.9, 0.95, 1e-8, 0.1, 0, 0, 1]);
       native.adamw(param, master, m, v, steps, corrections, grad, norm, hyper, 123);
+    },
+  };
+}
+
+/** As MuonHyper in kernels.h: the gradient is clipped. */
+const muonHyper = [0.02, 0.95, 0.1, 1] as const;
+
+/** Two matrices, with or without room for accesses of several elements. */
+function muonMomentum(dt: ComputeDType, E: number): Call {
+  return {
+    operation: "muonMomentum",
+    dtype: dt,
+    shape: { L: 2, E },
+    run(memory) {
+      // It is rounded twice: to be normed, and behind that.
+      const out = memory.output("out", dt, [2, E], sumOf(E, { factors: true }));
+      const momentum = memory.changed("momentum", "f32", [2, E], rounded);
+      const [grad, norm, hyper] = [memory.random("f32", [2, E]), memory.values([2]), memory.values([...muonHyper])];
+      const workspace = memory.workspace("f32", native.muonMomentumWorkspace(memory.device, 2, E));
+      native.muonMomentum(out, momentum, grad, norm, hyper, workspace, true);
+    },
+  };
+}
+
+function muonUpdate(dt: ComputeDType, E: number): Call {
+  return {
+    operation: "muonUpdate",
+    dtype: dt,
+    shape: { L: 2, E },
+    run(memory) {
+      const master = memory.changed("master", "f32", [2, E], rounded);
+      const param = dt === "f32" ? master : memory.output("param", dt, [2, E], rounded);
+      const [update, norm, hyper] = [memory.random(dt, [2, E]), memory.values([2]), memory.values([...muonHyper])];
+      native.muonUpdate(param, master, update, norm, hyper, 1.5);
     },
   };
 }
