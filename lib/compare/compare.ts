@@ -85,7 +85,8 @@ async function finishRuns(
     await runner.train(run);
     const evaluation = await evaluateRun(run, { tasks, onProgress: runner.testing(run) });
     const environments = await recordedEnvironments(run.config.out);
-    records.set(run, { seed: run.seed, lines: await runMetrics(run), evaluation, environments });
+    const lines = (await runMetrics(run)).filter(({ valLoss }) => valLoss !== undefined);
+    records.set(run, { seed: run.seed, lines, evaluation, environments });
   }
   return records;
 }
