@@ -9,15 +9,14 @@ import { formatDifference, formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
 import { type ReportArm, reportArms } from "./report_arms.js";
 
-/** A row for every arm; with its rate if rates were tuned, with bits per byte and energy if they are known. */
+/** A row for every arm; with bits per byte and energy if they are known. */
 export function runTable(report: CompareReport): { headings: string[]; rows: string[][] } {
-  const { baseline, tune } = report.comparison;
+  const { baseline } = report.comparison;
   const arms = reportArms(report);
   const bits = arms.some(({ run }) => run.bitsPerByte !== undefined);
   const energy = arms.some(({ run }) => run.energy !== null);
-  const row = ({ label, arm: { config }, run, difference }: ReportArm): string[] => [
+  const row = ({ label, run, difference }: ReportArm): string[] => [
     label,
-    ...(tune ? [`${config.optimizer.lr}, ${config.schedule.type}`] : []),
     formatCount(run.tokens),
     (run.tokens / report.plan.availableTokens).toFixed(2),
     formatCount(run.flops),
@@ -32,7 +31,6 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
   ];
   const headings = [
     "Run",
-    ...(tune ? ["Rate, schedule"] : []),
     "Tokens",
     "Passes",
     "FLOP",

@@ -140,7 +140,7 @@ describe("tuned settings", () => {
     expect(keys(paper!.run)).toEqual(["paper/seed-1", 0.02, "cosine"]);
     expect(keys(paper!.equalCost!)).toEqual(["paper-equal-cost/seed-1", 0.02, "cosine"]);
     expect(keys(paper!.atBaselineRate!)).toEqual(["paper-equal-cost-lr0.04/seed-1", 0.04, "cosine"]);
-    expect(paper!.atBaselineRate!.label).toBe("paper, equal cost, baseline's rate");
+    expect(paper!.atBaselineRate!.label).toBe("paper, equal cost, lr 0.04");
     expect(keys(superposition!.run)).toEqual(["superposition-lr0.04/seed-1", 0.04, "cosine"]);
     expect(superposition!.atBaselineRate).toBe(superposition!.run);
     expect(arms).toHaveLength(5);
