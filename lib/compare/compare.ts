@@ -69,7 +69,7 @@ export async function compare(
     runner.replace(untuned.runs, plan.runs);
   }
   for (const run of plan.runs) await runner.check(run);
-  const comparison = compareRuns(await results(plan, options, tune, await finishRuns(plan, runner, tasks)));
+  const comparison = compareRuns(results(plan, options, tune, await finishRuns(plan, runner, tasks)));
   const report = { comparison, plan, config };
   return { comparison, files: await writeFiles(report), report };
 }

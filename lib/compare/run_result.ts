@@ -67,7 +67,8 @@ export class Environments {
 
   /** Whether the seconds of a run can be compared with those of the baseline. */
   isTimed(run: SeedRecord): boolean {
-    return this.indices(run).every((index) => index === this.#main);
+    const [index, ...others] = this.indices(run);
+    return index === this.#main && others.length === 0;
   }
 
   #indexOf(environment: Environment): number {
