@@ -69,7 +69,7 @@ export async function compare(
     runner.replace(untuned.runs, plan.runs);
   }
   for (const run of plan.runs) await runner.check(run);
-  const comparison = compareRuns(await results(plan, options, tune, await finishRuns(plan, runner, tasks)));
+  const comparison = compareRuns(results(plan, options, tune, await finishRuns(plan, runner, tasks)));
   const report = { comparison, plan, config };
   return { comparison, files: await writeFiles(report), report };
 }
@@ -85,7 +85,8 @@ async function finishRuns(
     await runner.train(run);
     const evaluation = await evaluateRun(run, { tasks, onProgress: runner.testing(run) });
     const environments = await recordedEnvironments(run.config.out);
-    records.set(run, { seed: run.seed, lines: await runMetrics(run), evaluation, environments });
+    const lines = (await runMetrics(run)).filter(({ valLoss }) => valLoss !== undefined);
+    records.set(run, { seed: run.seed, lines, evaluation, environments });
   }
   return records;
 }

@@ -139,6 +139,25 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       arguments: { config: config({ ...runConfig, out: path("compare") }) },
       options: options({
         equalCost: optional(flag(false)),
+        recipes: {
+          value: undefined,
+          takes: ["array", "undefined"],
+          kinds: [[3], "paper"],
+          range: [[], ["papr"], ["paper", "paper"]],
+        },
+        seeds: {
+          value: undefined,
+          takes: ["array", "undefined"],
+          kinds: [["1"], "1"],
+          range: [[], [-1], [0.5], [1, 1]],
+        },
+        tune: {
+          ...optional(object({})),
+          value: undefined,
+          kinds: [{ lr: 1 }, { schedule: [1] }, { lr: [1], share: "1" }],
+          range: [{}, { lr: [0] }, { schedule: ["linear"] }, { lr: [1], share: 0 }],
+        },
+        verifyData: optional(flag(false)),
         sweep: {
           ...optional(object({})),
           kinds: [{ patchSize: 2 }, { fraction: [null] }],
@@ -157,6 +176,17 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         texts: { ...made(["patchSize=2,4"], [[], ["lr=1"], ["patchSize=1"]]), kinds: [[3], [null]], takes: ["array"] },
       },
       call: api.parseSweep,
+    },
+    {
+      name: "parseTune",
+      arguments: {
+        texts: {
+          ...made(["lr=0.1,0.2"], [[], ["patchSize=1"], ["lr=0"], ["share=1"]]),
+          kinds: [[3], [null]],
+          takes: ["array"],
+        },
+      },
+      call: api.parseTune,
     },
     {
       name: "loadRunConfig",
