@@ -167,6 +167,11 @@ export class Tensor<D extends DType = DType> {
   prefetch(data: ArrayOf[D]): void;
   /** Waits for the operations before it and copies to the host; contiguous tensors only. */
   read(): Promise<ArrayOf[D]>;
+  /**
+   * As `read`, into a contiguous tensor with as many elements on a `cpu` device, whose operations do not use it meanwhile:
+   * memory of the host that was taken before.
+   */
+  readInto(target: Tensor<D>): Promise<void>;
   /** Releases this handle; the memory is freed with its last view and after the last operation that uses it. */
   dispose(): void;
   /** Frees the memory after the last operation that uses it: disposes of this tensor and of all views of its memory. */

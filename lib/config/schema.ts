@@ -181,7 +181,10 @@ export const runConfigSchema = z.strictObject({
   checkpoint: z
     .strictObject({
       everySteps: positiveInteger.default(500).describe("Steps between checkpoints. The last step is always saved."),
-      keep: positiveInteger.default(2).describe("Checkpoints to keep; older ones are deleted."),
+      everyMinutes: positive
+        .optional()
+        .describe("Also saves one when so many minutes have passed since the last: steps may be long."),
+      keep: positiveInteger.default(2).describe("Intact checkpoints to keep; older ones are deleted."),
     })
     .prefault({})
     .describe("When to save the state that --resume continues from."),

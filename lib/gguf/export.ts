@@ -5,6 +5,7 @@ import { modelFolder } from "../hf/hub_cache.js";
 import { readModelConfig } from "../hf/model_config.js";
 import { parameterCount } from "../hf/names.js";
 import { checkUnasked } from "../hf/unasked_tensors.js";
+import { verifyModel } from "../hf/verify_model.js";
 import { checkGgufModel } from "./architectures.js";
 import { type GgmlType, ggufTensorBytes } from "./format.js";
 import { generalMetadata, modelMetadata } from "./metadata.js";
@@ -66,6 +67,7 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
   const path = modelFolder(folder);
+  await verifyModel(path);
   const config = await readModelConfig(path);
   checkGgufModel(config, path);
   await checkGgufTarget(file);

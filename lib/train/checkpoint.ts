@@ -1,21 +1,29 @@
-/** Checkpoints: a Hugging Face folder with the trainer's state in `trainer/`. */
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+/** Checkpoints: a Hugging Face folder with the trainer's state in `trainer/`, and a manifest of all files. */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { recoverFolder, removeFolder, removeLeftovers, writeFolder, writeText } from "../disk/durable.js";
+import { writeFolder } from "../disk/durable.js";
+import { ManifestWriter } from "../disk/manifest.js";
 import { CheckpointError } from "../errors.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
 import type { Tensor } from "../native.js";
-import { type ModelFolderExtras, writeModelFolder } from "../nn/model_folder.js";
+import { type ModelFolderExtras, writeModelFiles } from "../nn/model_folder.js";
 import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { AdamW } from "../optim/adamw.js";
-import { statePath, type TrainerState } from "./trainer_state.js";
+import { STATE_FILE, type TrainerState } from "./trainer_state.js";
 
-const flatFiles = ["master", "exp_avg", "exp_avg_sq"] as const;
+/** The flat tensors that a checkpoint is written from, each of `parameters.layout`. */
+export interface CheckpointTensors {
+  /** The model's weights, in the run's precision; may be the master weights themselves. */
+  readonly compute: Tensor;
+  /** What training goes on from, by the name of its file in `trainer/`. */
+  readonly trainer: Readonly<Record<string, Tensor<"f32">>>;
+}
 
-function flatTensors(parameters: Parameters, optimizer: AdamW): Record<(typeof flatFiles)[number], Tensor<"f32">> {
-  return { master: parameters.master, exp_avg: optimizer.firstMoment, exp_avg_sq: optimizer.secondMoment };
+/** Those of a run, on its device. */
+export function checkpointTensors(parameters: Parameters, optimizer: AdamW): CheckpointTensors {
+  const { master, compute } = parameters;
+  return { compute, trainer: { master, exp_avg: optimizer.firstMoment, exp_avg_sq: optimizer.secondMoment } };
 }
 
 /** The folder name of a step's checkpoint. */
@@ -23,61 +31,39 @@ export function checkpointName(step: number): string {
   return `step-${String(step).padStart(8, "0")}`;
 }
 
-const namePattern = /^step-\d{8}$/;
+/** The names of checkpoints. */
+export const namePattern = /^step-\d{8}$/;
 
 /**
- * Writes `folder/<name>` and points `latest` (beside `folder`) to it. When both are on the disk, deletes all but the
- * newest `keep`.
+ * Writes the checkpoint `folder/<name>`.
+ * @param tensors of `parameters.layout`; nothing changes them meanwhile
+ * @throws Error of the file system, which names the file; then nothing of it is left
  */
 export async function writeCheckpoint(
   folder: string,
   parameters: Parameters,
-  optimizer: AdamW,
+  { compute, trainer }: CheckpointTensors,
   state: TrainerState,
   extras: ModelFolderExtras,
-  keep: number,
 ): Promise<void> {
-  const name = checkpointName(state.step);
-  await writeFolder(join(folder, name), async (aside) => {
-    await writeModelFolder(aside, parameters, extras);
-    await mkdir(join(aside, "trainer"));
-    for (const [file, flat] of Object.entries(flatTensors(parameters, optimizer))) {
-      await writeSafetensors(join(aside, "trainer", `${file}.safetensors`), parameterEntries(parameters, flat));
+  await writeFolder(join(folder, checkpointName(state.step)), async (aside) => {
+    await mkdir(join(aside, "trainer"), { recursive: true });
+    const manifest = new ManifestWriter(aside);
+    const { config, dtype } = parameters;
+    await writeModelFiles(manifest, { config, dtype, weights: parameterEntries(parameters, compute) }, extras);
+    for (const [name, flat] of Object.entries(trainer)) {
+      const file = `trainer/${name}.safetensors`;
+      manifest.note(file, await writeSafetensors(join(aside, file), parameterEntries(parameters, flat)));
     }
-    await writeFile(statePath(aside), `${JSON.stringify(state, null, 2)}\n`, { flush: true });
+    await manifest.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
+    await manifest.finish();
   });
-  await writeText(join(folder, "..", "latest"), `${name}\n`);
-  const old = (await readdir(folder))
-    .filter((entry) => namePattern.test(entry))
-    .sort()
-    .slice(0, -keep);
-  for (const entry of old) await removeFolder(join(folder, entry));
-  await removeLeftovers(folder, namePattern);
 }
 
-/**
- * The folder of a run's newest checkpoint, or null if it has none.
- * @throws CheckpointError if `latest` does not name a checkpoint, or names a missing one
- */
-export async function latestCheckpoint(runFolder: string): Promise<string | null> {
-  const pointer = join(runFolder, "latest");
-  if (!existsSync(pointer)) return null;
-  const name = (await readFile(pointer, "utf8")).trim();
-  if (!namePattern.test(name)) {
-    throw new CheckpointError(
-      `${pointer}: expected a checkpoint's name, as ${checkpointName(500)} but received "${name}"`,
-    );
-  }
-  const folder = join(runFolder, "checkpoints", name);
-  await recoverFolder(folder);
-  if (!existsSync(folder)) throw new CheckpointError(`${pointer}: names ${name}, but there is no folder ${folder}`);
-  return folder;
-}
-
-/** Reads master weights and moments back, bit for bit. @throws CheckpointError */
+/** Reads what training goes on from back into a run's tensors, bit for bit. @throws CheckpointError */
 export async function loadTrainerTensors(checkpoint: string, parameters: Parameters, optimizer: AdamW): Promise<void> {
   const upload = new Upload(parameters);
-  for (const [name, flat] of Object.entries(flatTensors(parameters, optimizer))) {
+  for (const [name, flat] of Object.entries(checkpointTensors(parameters, optimizer).trainer)) {
     const file = await SafetensorsFile.open(join(checkpoint, "trainer", `${name}.safetensors`));
     try {
       for (const slot of parameters.layout.slots) {

@@ -9,6 +9,7 @@ import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
 import { loadTrainerTensors } from "./checkpoint.js";
+import { CheckpointSaver } from "./checkpoint_saver.js";
 import { Cleanup } from "./cleanup.js";
 import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
@@ -40,6 +41,7 @@ export interface OpenRun {
   /** SHA-256 of the table that the products' algorithms are from; null: the library's choice. */
   readonly productTable: string | null;
   readonly extras: ModelFolderExtras;
+  readonly saver: CheckpointSaver;
   /** FLOP/s that MFU is a fraction of; null if unknown. */
   readonly peak: number | null;
   /** The run's progress: at its beginning, or at the loaded checkpoint. */
@@ -78,7 +80,7 @@ async function open(
   const { stages, tokenizer, shape, heldOut, plan } = await planConfig(config, device, data, { resume });
   if (verifies) await verifyData(data.datasets, data.identity, shape.vocab_size, log);
 
-  const begun = resume ? await RunFolder.reopen(config) : null;
+  const begun = resume ? await RunFolder.reopen(config, log) : null;
   const table = await (begun ? tableToResume(config) : tableToBegin(config));
   if (table !== null) checkPlace(table, device);
   const { folder, checkpoint } = begun ?? { folder: await RunFolder.create(config), checkpoint: null };
@@ -121,6 +123,10 @@ async function open(
     ...(kept && { tokenizer: { ...kept, maxLength: shape.max_position_embeddings } }),
     ...(base !== null && { base }),
   };
+  const { parameters } = model;
+  const saved = { checkpoints: folder.checkpoints, parameters, optimizer: stepper.optimizer, extras };
+  const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint }, log);
+  cleanup.add(() => saver.close());
   const close = () => cleanup.run();
   const productTable = table?.sha256 ?? null;
   return {
@@ -135,6 +141,7 @@ async function open(
     products,
     productTable,
     extras,
+    saver,
     peak,
     progress,
     close,

@@ -1,24 +1,29 @@
 /** The folder of a run: config.json, data.json, tokenizer/, metrics.jsonl, report.html, checkpoints/, latest, model/. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
-import { makeFolder, recoverFolder, writeFolder, writeText } from "../disk/durable.js";
+import { makeFolder, recoverFolder, removeLeftovers, writeFolder, writeText } from "../disk/durable.js";
 import { ConfigError } from "../errors.js";
-import { latestCheckpoint } from "./checkpoint.js";
 import { changedKeys } from "./config_hash.js";
+import { RunCheckpoints } from "./run_checkpoints.js";
+
+/** What is replaced as a whole, each by a temporary name. */
+const folders = ["model", "tokenizer", "base"];
+const files = ["config.json", "data.json", "metrics.jsonl", "report.html", "latest"];
 
 export class RunFolder {
-  private constructor(readonly path: string) {}
+  readonly checkpoints: RunCheckpoints;
+
+  private constructor(readonly path: string) {
+    this.checkpoints = new RunCheckpoints(join(path, "checkpoints"));
+  }
 
   get metrics(): string {
     return join(this.path, "metrics.jsonl");
   }
   get report(): string {
     return join(this.path, "report.html");
-  }
-  get checkpoints(): string {
-    return join(this.path, "checkpoints");
   }
   get model(): string {
     return join(this.path, "model");
@@ -33,18 +38,21 @@ export class RunFolder {
         `${config.out}: already holds a run; go on with it (--resume), name another folder (--set out=...) or delete it`,
       );
     }
-    await makeFolder(folder.checkpoints);
+    await makeFolder(folder.checkpoints.folder);
     await folder.writeConfig(config);
     return folder;
   }
 
   /**
-   * The folder of a run to resume, and its newest checkpoint. If a process was killed while it replaced a folder, the
-   * old folder is restored.
+   * The folder of a run to resume, and its newest intact checkpoint. If a process was killed while it replaced a folder,
+   * the old folder is restored; what else it left is deleted.
    * @throws ConfigError if there is no run, or its config computes something else
-   * @throws CheckpointError if `latest` does not name an existing checkpoint
+   * @throws CheckpointError if the run should have a checkpoint, and none is intact
    */
-  static async reopen(config: RunConfig): Promise<{ folder: RunFolder; checkpoint: string | null }> {
+  static async reopen(
+    config: RunConfig,
+    log: (message: string) => void = () => undefined,
+  ): Promise<{ folder: RunFolder; checkpoint: string | null }> {
     const path = join(config.out, "config.json");
     if (!existsSync(path)) throw new ConfigError(`--resume: ${config.out} holds no run (no ${path})`);
     const changed = changedKeys(await readWritten(path), config);
@@ -55,11 +63,20 @@ export class RunFolder {
       );
     }
     const folder = new RunFolder(config.out);
-    await makeFolder(folder.checkpoints);
-    await recoverFolder(folder.model);
-    const checkpoint = await latestCheckpoint(config.out);
+    await makeFolder(folder.checkpoints.folder);
+    await folder.sweep();
+    const newest = await folder.checkpoints.newest(log);
+    if (newest !== null) await folder.checkpoints.point(newest);
     await folder.writeConfig(config);
-    return { folder, checkpoint };
+    return { folder, checkpoint: newest === null ? null : folder.checkpoints.path(newest) };
+  }
+
+  /** Restores the folders that a killed process was about to replace, and deletes what it left behind. */
+  private async sweep(): Promise<void> {
+    await this.checkpoints.sweep();
+    for (const name of folders) await recoverFolder(join(this.path, name));
+    await removeLeftovers(this.path, new RegExp(`^(${folders.join("|")})$`));
+    for (const name of files) await rm(join(this.path, `${name}.part`), { force: true });
   }
 
   private async writeConfig(config: RunConfig): Promise<void> {

@@ -9,7 +9,6 @@ import { writeText } from "../disk/durable.js";
 import type { Llama } from "../nn/llama.js";
 import { type MetricsLine, MetricsWriter, readMetrics } from "../report/metrics.js";
 import { type Report, renderReport } from "../report/report.js";
-import { writeCheckpoint } from "./checkpoint.js";
 import { configHash } from "./config_hash.js";
 import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
@@ -27,6 +26,7 @@ import { checkOptions, type TrainerOptions } from "./trainer_options.js";
  */
 export class Trainer {
   readonly #run: OpenRun;
+  readonly #log: (message: string) => void;
   readonly #skipped: SkippedUpdates;
   #progress: TrainerProgress;
   /** The step of the last checkpoint. */
@@ -34,6 +34,7 @@ export class Trainer {
 
   private constructor(run: OpenRun, log: (message: string) => void) {
     this.#run = run;
+    this.#log = log;
     this.#skipped = new SkippedUpdates(log);
     this.#progress = run.progress;
     this.#saved = run.progress.step;
@@ -103,7 +104,7 @@ export class Trainer {
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
-    const { config, folder, products } = this.#run;
+    const { folder, products, saver } = this.#run;
     const metrics = await MetricsWriter.open(folder.metrics, { resumeAfter: this.step });
     try {
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
@@ -113,6 +114,7 @@ export class Trainer {
         if (this.step >= end) continue;
         const loader = this.#beginStage(stage);
         let first = true;
+        let failed = false;
         try {
           while (this.step < end) {
             const line = await this.#trainStep(stage, loader);
@@ -120,15 +122,19 @@ export class Trainer {
             first = false;
             await metrics.append(line);
             this.#skipped.check(line);
+            saver.check();
             const last = this.step === this.totalSteps;
-            if (this.step % config.checkpoint.everySteps === 0 || last) await this.#save(stage.index);
+            if (last || saver.due(line)) await this.#save(stage.index);
             // Before the line is yielded, so that a caller that stops there has everything.
             if (last) await this.#finish();
             yield line;
           }
+        } catch (error) {
+          failed = true;
+          throw error;
         } finally {
-          if (this.#saved < this.step) await this.#save(stage.index);
           await loader.close();
+          await this.#leave(stage.index, failed);
         }
       }
     } finally {
@@ -239,7 +245,7 @@ export class Trainer {
   }
 
   async #save(stage: number): Promise<void> {
-    const { config, folder, stepper, extras } = this.#run;
+    const { config, stepper, saver } = this.#run;
     const [optimizerSteps] = await stepper.optimizer.stepsTaken.read();
     const state = {
       ...this.#progress,
@@ -249,19 +255,25 @@ export class Trainer {
       productTable: this.#run.productTable,
       configHash: configHash(config),
     };
-    await writeCheckpoint(
-      folder.checkpoints,
-      this.model.parameters,
-      stepper.optimizer,
-      state,
-      extras,
-      config.checkpoint.keep,
-    );
+    await saver.save(state);
     await this.writeReport();
     this.#saved = this.step;
   }
 
+  /** Saves the last step where the loop is left; an error that it is left by counts more than one of saving. */
+  async #leave(stage: number, failed: boolean): Promise<void> {
+    const { saver } = this.#run;
+    try {
+      if (this.#saved < this.step && !saver.failed) await this.#save(stage);
+      await saver.settle();
+    } catch (error) {
+      if (!failed) throw error;
+      this.#log(`the checkpoint of step ${this.step} could not be saved: ${(error as Error).message}`);
+    }
+  }
+
   async #finish(): Promise<void> {
+    await this.#run.saver.settle();
     await this.#run.folder.replaceModel((path) => this.model.save(path, this.#run.extras));
     await this.writeReport();
   }

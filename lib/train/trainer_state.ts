@@ -46,8 +46,11 @@ const stateSchema = z.object({
 /** The content of `trainer/state.json`. */
 export type TrainerState = Readonly<z.output<typeof stateSchema>>;
 
+/** Where a checkpoint has its state. */
+export const STATE_FILE = "trainer/state.json";
+
 /** The path of a checkpoint's state. */
-export const statePath = (checkpoint: string): string => join(checkpoint, "trainer", "state.json");
+export const statePath = (checkpoint: string): string => join(checkpoint, STATE_FILE);
 
 /**
  * Reads a checkpoint's state and checks that it belongs to this run.

@@ -1,0 +1,104 @@
+/**
+ * Saves the checkpoints of a run: decides when, takes a copy, and writes it while training goes on, one at a time. Where
+ * the host has no memory for a copy, training waits while a checkpoint is written.
+ */
+import type { RunConfig } from "../config/config.js";
+import type { ModelFolderExtras } from "../nn/model_folder.js";
+import type { Parameters } from "../nn/parameters.js";
+import type { AdamW } from "../optim/adamw.js";
+import type { MetricsLine } from "../report/metrics.js";
+import { type CheckpointTensors, checkpointName, checkpointTensors, writeCheckpoint } from "./checkpoint.js";
+import type { RunCheckpoints } from "./run_checkpoints.js";
+import { Snapshot, snapshotBytes } from "./snapshot.js";
+import type { TrainerState } from "./trainer_state.js";
+
+/** What a saver saves, and where. */
+export interface Saved {
+  readonly checkpoints: RunCheckpoints;
+  readonly parameters: Parameters;
+  readonly optimizer: AdamW;
+  readonly extras: ModelFolderExtras;
+  readonly config: RunConfig["checkpoint"];
+}
+
+export class CheckpointSaver {
+  readonly #tensors: CheckpointTensors;
+  /** The checkpoint that is being written; never rejects. */
+  #writing: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | null = null;
+  /** When the last one was begun, in milliseconds. */
+  #begun = performance.now();
+
+  private constructor(
+    private readonly saved: Saved,
+    private readonly snapshot: Snapshot | null,
+  ) {
+    this.#tensors = checkpointTensors(saved.parameters, saved.optimizer);
+  }
+
+  /** Takes the memory for the copy; if there is none, says so. */
+  static async open(saved: Saved, log: (message: string) => void): Promise<CheckpointSaver> {
+    const tensors = checkpointTensors(saved.parameters, saved.optimizer);
+    const snapshot = await Snapshot.allocate(tensors);
+    if (snapshot === null) {
+      const size = `${(snapshotBytes(tensors) / 2 ** 30).toFixed(1)} GiB`;
+      log(`training waits while a checkpoint is written: the host has no memory to spare for a copy of ${size}`);
+    }
+    return new CheckpointSaver(saved, snapshot);
+  }
+
+  /** Bytes of the host's memory that the copy takes. */
+  get snapshotBytes(): number {
+    return this.snapshot === null ? 0 : snapshotBytes(this.#tensors);
+  }
+
+  /** Whether a checkpoint is due after a step. */
+  due({ step }: MetricsLine): boolean {
+    const { everySteps, everyMinutes } = this.saved.config;
+    if (step % everySteps === 0) return true;
+    return everyMinutes !== undefined && performance.now() - this.#begun >= everyMinutes * 60_000;
+  }
+
+  /**
+   * Saves the run's state as it is now: when this resolves, training may go on. Waits for the checkpoint before.
+   * @throws what failed in writing that
+   */
+  async save(state: TrainerState): Promise<void> {
+    await this.settle();
+    this.#begun = performance.now();
+    const tensors = (await this.snapshot?.copy(this.#tensors)) ?? this.#tensors;
+    this.#writing = this.#write(tensors, state).catch((error: unknown) => {
+      this.#failure = { error };
+    });
+    if (this.snapshot === null) await this.settle();
+  }
+
+  async #write(tensors: CheckpointTensors, state: TrainerState): Promise<void> {
+    const { checkpoints, parameters, extras, config } = this.saved;
+    await writeCheckpoint(checkpoints.folder, parameters, tensors, state, extras);
+    await checkpoints.point(checkpointName(state.step));
+    await checkpoints.prune(state.step, config.keep, { names: [], before: null });
+  }
+
+  /** Whether writing a checkpoint has failed: then there is no use in another. */
+  get failed(): boolean {
+    return this.#failure !== null;
+  }
+
+  /** @throws what failed in writing a checkpoint */
+  check(): void {
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  /** Waits until the last checkpoint is on the disk. @throws what failed in writing it */
+  async settle(): Promise<void> {
+    await this.#writing;
+    this.check();
+  }
+
+  /** Waits for the last checkpoint, whether it succeeds, and frees the memory of the copy. */
+  async close(): Promise<void> {
+    await this.#writing;
+    this.snapshot?.dispose();
+  }
+}
