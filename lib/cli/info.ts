@@ -13,7 +13,7 @@ import {
   passedOverLibraries,
   thisPackage,
 } from "../native.js";
-import { type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
+import { copyBytes, type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
 import { closeRunData, openRunData } from "../train/run_data.js";
 import { planConfig } from "../train/run_plan.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
@@ -58,7 +58,7 @@ export function registerInfo(program: Command, io: CliIo): void {
     const machine = { platform: `${platform}-${arch}`, node, glibc };
     const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
     const human = [`${system}, Node ${node}`, ...addonText(addon, found), ...passedOverLibraries()];
-    if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
+    if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.copyBytes, plan.freeBytes));
     const held = data === undefined ? null : await dataReport(data);
     if (held) human.push(dataText(held));
     const checks = toCheck && (await checkDevices(toCheck, io));
@@ -94,6 +94,8 @@ interface Plan {
   readonly device: string;
   readonly items: PlanItem[];
   readonly plannedBytes: number;
+  /** Host memory of the copy that checkpoints are written from, where it fits. */
+  readonly copyBytes: number;
   readonly freeBytes: number;
 }
 
@@ -106,6 +108,7 @@ async function planOf(path: string, set: string[]): Promise<Plan> {
     device: `${device.backend} (${device.name})`,
     items: planItems(device, plan),
     plannedBytes: plannedBytes(device, plan),
+    copyBytes: copyBytes(plan),
     freeBytes: device.memory().freeBytes,
   };
 }

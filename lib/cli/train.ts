@@ -30,7 +30,7 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
   const { resume = false, verifyData = false } = flags;
   const trainer = await Trainer.open(config, { resume, verifyData, log: io.log });
   io.log(describe(trainer));
-  io.log(planText(trainer.memoryPlan, trainer.model.device.memory().freeBytes));
+  io.log(planText(trainer.memoryPlan, trainer.copyBytes, trainer.model.device.memory().freeBytes));
 
   let interrupted = false;
   const onInterrupt = (): void => {

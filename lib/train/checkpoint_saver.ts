@@ -47,8 +47,8 @@ export class CheckpointSaver {
     return new CheckpointSaver(saved, snapshot);
   }
 
-  /** Bytes of the host's memory that the copy takes. */
-  get snapshotBytes(): number {
+  /** Bytes of the host's memory that the copy takes; 0: there is none. */
+  get copyBytes(): number {
     return this.snapshot === null ? 0 : snapshotBytes(this.#tensors);
   }
 

@@ -90,7 +90,15 @@ export function plannedBytes(device: Device, plan: RunPlan): number {
   return planItems(device, plan).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** All bytes of a run, by group. */
+/** Bytes of the host's memory that a copy takes of what a checkpoint is written from: snapshot.ts. */
+export function copyBytes({ shape: { config, dtype } }: RunPlan): number {
+  const layout = parameterLayout(config);
+  const { master, compute } = parameterSpecs(layout, dtype);
+  const flat = new Spec("f32", [layout.size]);
+  return planBytes({ master, compute, firstMoment: flat, secondMoment: flat });
+}
+
+/** All bytes of a run on its device, by group. */
 export function planItems(device: Device, plan: RunPlan): PlanItem[] {
   const { config, dtype } = plan.shape;
   const layout = parameterLayout(config);

@@ -90,7 +90,12 @@ export class Trainer {
     return this.#progress;
   }
 
-  /** Where every planned byte goes. */
+  /** Bytes of the host's memory for the copy that checkpoints are written from; 0: training waits for each instead. */
+  get copyBytes(): number {
+    return this.#run.saver.copyBytes;
+  }
+
+  /** Where every planned byte of the device goes. */
   get memoryPlan(): PlanItem[] {
     return planItems(this.model.device, this.#run.plan);
   }

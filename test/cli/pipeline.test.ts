@@ -88,11 +88,12 @@ describe("the commands in turn", () => {
   });
 
   it("info plans the memory of a run", async () => {
-    type Plan = { plan: { plannedBytes: number; items: { name: string; bytes: number }[] } };
+    type Plan = { plan: { plannedBytes: number; copyBytes: number; items: { name: string; bytes: number }[] } };
     const { plan } = await json<Plan>("info", "--config", "config.yaml");
     expect(plan.items.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(plan.plannedBytes);
     const { plan: larger } = await json<Plan>("info", "--config", "config.yaml", "--set", "model.vocab_size=3000");
     expect(larger.plannedBytes).toBeGreaterThan(plan.plannedBytes);
+    expect(larger.copyBytes).toBeGreaterThan(plan.copyBytes);
     const half = ["--device", "cpu", "--precision", "bf16"];
     const { plan: in16 } = await json<Plan>("info", "--config", "config.yaml", ...half);
     expect(in16.items.map(({ name }) => name)).toContain("weights (bf16)");
