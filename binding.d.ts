@@ -254,6 +254,7 @@ export function fill(out: Tensor, value: number): void;
 export function copy(out: Tensor, source: Tensor): void;
 export function normal(out: Tensor, std: number, seed: number, offset: number): void;
 export function rotaryTable(table: Tensor, inverseFrequencies: Tensor, scale: number): void;
+export function firstNonFinite(out: Tensor, values: Tensor): void;
 export function matmul(
   c: Tensor,
   a: Tensor,
@@ -379,6 +380,7 @@ export function crossEntropy(
 ): void;
 export function gradNorm(norm: Tensor, grad: Tensor, workspace: Tensor): void;
 export function gradNormWorkspace(device: Device, size: number): number;
+export function guardNorm(measured: Tensor, norm: Tensor, loss: Tensor, limits: Tensor): void;
 export function adamw(
   param: Tensor,
   master: Tensor,

@@ -58,7 +58,8 @@ export function registerInfo(program: Command, io: CliIo): void {
     const machine = { platform: `${platform}-${arch}`, node, glibc };
     const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
     const human = [`${system}, Node ${node}`, ...addonText(addon, found), ...passedOverLibraries()];
-    if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.copyBytes, plan.freeBytes));
+    if (plan)
+      human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.copyBytes, plan.freeBytes));
     const held = data === undefined ? null : await dataReport(data);
     if (held) human.push(dataText(held));
     const checks = toCheck && (await checkDevices(toCheck, io));
