@@ -53,8 +53,8 @@ export interface GgufExport {
  * @param file the file to write; its name without `.gguf` becomes the model's. An earlier GGUF file is replaced
  * @throws TypeError for a wrong argument; ConfigError if `file` exists and is not a GGUF file, or llama.cpp computes
  *   something else for such a model
- * @throws CheckpointError if the folder is missing or not a complete model with its tokenizer, or llama.cpp has no
- *   tokenizer that gives the same ids; DataError if the tokenizer's file is damaged
+ * @throws CheckpointError if the folder is missing, damaged or not a complete model with its tokenizer, a weight is NaN or
+ *   infinite, or llama.cpp has no tokenizer that gives the same ids; DataError if the tokenizer's file is damaged
  */
 export async function exportGguf(folder: string, file: string, options: ExportGgufOptions = {}): Promise<GgufExport> {
   const check = new Arguments("exportGguf");
@@ -72,7 +72,7 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
   checkGgufModel(config, path);
   await checkGgufTarget(file);
   const tokenizer = await tokenizerMetadata(path, config);
-  const source = await CheckpointTensors.open(path);
+  const source = (await CheckpointTensors.open(path)).onlyFinite();
   try {
     await checkUnasked(source, config);
     const tensors = ggufTensors(config, source, wanted === undefined ? null : (wanted.toUpperCase() as GgmlType));

@@ -64,7 +64,7 @@ const replaced = ["config.json", MANIFEST, ...copied];
  * @param out the folder to write; an earlier export is replaced
  * @throws TypeError or RangeError for a wrong argument; ConfigError if `out` is the model's own folder, or holds
  *   something else than a model
- * @throws CheckpointError if the model's folder is missing or not a complete Llama
+ * @throws CheckpointError if the model's folder is missing, damaged or not a complete Llama, or a weight is NaN or infinite
  */
 export async function exportHf(folder: string, out: string, options: ExportHfOptions = {}): Promise<HfExport> {
   const check = new Arguments("exportHf");
@@ -81,7 +81,7 @@ export async function exportHf(folder: string, out: string, options: ExportHfOpt
   await verifyModel(path);
   const config = await readModelConfig(path);
   await checkTarget(path, out);
-  const source = await CheckpointTensors.open(path);
+  const source = (await CheckpointTensors.open(path)).onlyFinite();
   try {
     const unasked = await checkUnasked(source, config);
     const table = parameterTable(config);

@@ -16,6 +16,7 @@ import type { SafetensorsEntry } from "../hf/safetensors.js";
 import { checkUnasked } from "../hf/unasked_tensors.js";
 import { verifyModel } from "../hf/verify_model.js";
 import { writeWeights } from "../hf/weight_files.js";
+import { checkFinite } from "./finite.js";
 import { parameterEntries, Upload } from "./parameter_transfer.js";
 import type { Parameters } from "./parameters.js";
 
@@ -26,7 +27,10 @@ export interface ModelSource {
   readonly ends: readonly number[];
   /** Tensors in the folder that are none of the model's, and change nothing. */
   readonly unasked: readonly string[];
-  /** Reads all weights into a model's parameters. @throws CheckpointError naming a tensor that is missing or wrong */
+  /**
+   * Reads all weights into a model's parameters.
+   * @throws CheckpointError naming a tensor that is missing or wrong, or an element that is NaN or infinite
+   */
   load(parameters: Parameters): Promise<void>;
   close(): Promise<void>;
 }
@@ -78,6 +82,7 @@ async function loadParameters(tensors: CheckpointTensors, parameters: Parameters
   for (const slot of parameters.layout.slots) {
     await upload.tensor(tensors, slot, parameterDtype(tensors, slot), parameters.master);
   }
+  await checkFinite(parameters, tensors.folder);
   parameters.refreshCompute();
   await parameters.device.synchronize();
 }

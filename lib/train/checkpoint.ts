@@ -6,6 +6,7 @@ import { ManifestWriter } from "../disk/manifest.js";
 import { CheckpointError } from "../errors.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
 import type { Tensor } from "../native.js";
+import { checkFinite } from "../nn/finite.js";
 import { type ModelFolderExtras, writeModelFiles } from "../nn/model_folder.js";
 import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
 import type { Parameters } from "../nn/parameters.js";
@@ -13,7 +14,7 @@ import type { AdamW } from "../optim/adamw.js";
 import { STATE_FILE, type TrainerState } from "./trainer_state.js";
 
 /** The flat tensors that a checkpoint is written from, each of `parameters.layout`. */
-export interface CheckpointTensors {
+export interface FlatTensors {
   /** The model's weights, in the run's precision; may be the master weights themselves. */
   readonly compute: Tensor;
   /** What training goes on from, by the name of its file in `trainer/`. */
@@ -21,7 +22,7 @@ export interface CheckpointTensors {
 }
 
 /** Those of a run, on its device. */
-export function checkpointTensors(parameters: Parameters, optimizer: AdamW): CheckpointTensors {
+export function flatTensors(parameters: Parameters, optimizer: AdamW): FlatTensors {
   const { master, compute } = parameters;
   return { compute, trainer: { master, exp_avg: optimizer.firstMoment, exp_avg_sq: optimizer.secondMoment } };
 }
@@ -42,7 +43,7 @@ export const namePattern = /^step-\d{8}$/;
 export async function writeCheckpoint(
   folder: string,
   parameters: Parameters,
-  { compute, trainer }: CheckpointTensors,
+  { compute, trainer }: FlatTensors,
   state: TrainerState,
   extras: ModelFolderExtras,
 ): Promise<void> {
@@ -63,7 +64,7 @@ export async function writeCheckpoint(
 /** Reads what training goes on from back into a run's tensors, bit for bit. @throws CheckpointError */
 export async function loadTrainerTensors(checkpoint: string, parameters: Parameters, optimizer: AdamW): Promise<void> {
   const upload = new Upload(parameters);
-  for (const [name, flat] of Object.entries(checkpointTensors(parameters, optimizer).trainer)) {
+  for (const [name, flat] of Object.entries(flatTensors(parameters, optimizer).trainer)) {
     const file = await SafetensorsFile.open(join(checkpoint, "trainer", `${name}.safetensors`));
     try {
       for (const slot of parameters.layout.slots) {
@@ -80,6 +81,7 @@ export async function loadTrainerTensors(checkpoint: string, parameters: Paramet
       await file.close();
     }
   }
+  await checkFinite(parameters, checkpoint);
   parameters.refreshCompute();
   await parameters.device.synchronize();
 }

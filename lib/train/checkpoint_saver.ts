@@ -7,7 +7,7 @@ import type { ModelFolderExtras } from "../nn/model_folder.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { AdamW } from "../optim/adamw.js";
 import type { MetricsLine } from "../report/metrics.js";
-import { type CheckpointTensors, checkpointName, checkpointTensors, writeCheckpoint } from "./checkpoint.js";
+import { checkpointName, type FlatTensors, flatTensors, writeCheckpoint } from "./checkpoint.js";
 import type { RunCheckpoints } from "./run_checkpoints.js";
 import { Snapshot, snapshotBytes } from "./snapshot.js";
 import type { TrainerState } from "./trainer_state.js";
@@ -22,7 +22,7 @@ export interface Saved {
 }
 
 export class CheckpointSaver {
-  readonly #tensors: CheckpointTensors;
+  readonly #tensors: FlatTensors;
   /** The checkpoint that is being written; never rejects. */
   #writing: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | null = null;
@@ -33,12 +33,12 @@ export class CheckpointSaver {
     private readonly saved: Saved,
     private readonly snapshot: Snapshot | null,
   ) {
-    this.#tensors = checkpointTensors(saved.parameters, saved.optimizer);
+    this.#tensors = flatTensors(saved.parameters, saved.optimizer);
   }
 
   /** Takes the memory for the copy; if there is none, says so. */
   static async open(saved: Saved, log: (message: string) => void): Promise<CheckpointSaver> {
-    const tensors = checkpointTensors(saved.parameters, saved.optimizer);
+    const tensors = flatTensors(saved.parameters, saved.optimizer);
     const snapshot = await Snapshot.allocate(tensors);
     if (snapshot === null) {
       const size = `${(snapshotBytes(tensors) / 2 ** 30).toFixed(1)} GiB`;
@@ -73,7 +73,7 @@ export class CheckpointSaver {
     if (this.snapshot === null) await this.settle();
   }
 
-  async #write(tensors: CheckpointTensors, state: TrainerState): Promise<void> {
+  async #write(tensors: FlatTensors, state: TrainerState): Promise<void> {
     const { checkpoints, parameters, extras, config } = this.saved;
     await writeCheckpoint(checkpoints.folder, parameters, tensors, state, extras);
     await checkpoints.point(checkpointName(state.step));

@@ -3,7 +3,7 @@ import { OutOfMemoryError } from "../errors.js";
 import { PIECE_BYTES } from "../hf/tensor_pieces.js";
 import { type Device, type DType, NativeDevice, native, Tensor } from "../native.js";
 import { disposeAll } from "../nn/buffers.js";
-import type { CheckpointTensors } from "./checkpoint.js";
+import type { FlatTensors } from "./checkpoint.js";
 
 /** The share of the host's memory that must stay free beside a copy. */
 const SPARE = 0.1;
@@ -15,10 +15,10 @@ const AHEAD = 4;
 const PIECE = PIECE_BYTES / 4;
 
 export class Snapshot {
-  private constructor(private readonly tensors: CheckpointTensors) {}
+  private constructor(private readonly tensors: FlatTensors) {}
 
   /** Takes the memory for copies of these tensors; null: it does not fit. */
-  static async allocate(like: CheckpointTensors): Promise<Snapshot | null> {
+  static async allocate(like: FlatTensors): Promise<Snapshot | null> {
     const device = hostOf(like.compute.device);
     const taken: Tensor[] = [];
     const take = <D extends DType>({ dtype, size }: Tensor<D>): Tensor<D> => {
@@ -43,7 +43,7 @@ export class Snapshot {
   }
 
   /** Copies the tensors as they are after the operations so far, and returns the copies. */
-  async copy(from: CheckpointTensors): Promise<CheckpointTensors> {
+  async copy(from: FlatTensors): Promise<FlatTensors> {
     const pairs = Object.entries(from.trainer).map(([name, tensor]) => [tensor, this.tensors.trainer[name]!] as const);
     if (!isMaster(from)) pairs.push([from.compute as Tensor<"f32">, this.tensors.compute as Tensor<"f32">]);
     const running: Promise<void>[] = [];
@@ -66,13 +66,13 @@ export class Snapshot {
 }
 
 /** The size of a copy. */
-export function snapshotBytes(tensors: CheckpointTensors): number {
+export function snapshotBytes(tensors: FlatTensors): number {
   const trainer = Object.values(tensors.trainer).reduce((sum, { byteLength }) => sum + byteLength, 0);
   return trainer + (isMaster(tensors) ? 0 : tensors.compute.byteLength);
 }
 
 /** In fp32 the weights are the master weights. */
-const isMaster = ({ compute, trainer }: CheckpointTensors): boolean => compute === trainer.master;
+const isMaster = ({ compute, trainer }: FlatTensors): boolean => compute === trainer.master;
 
 /** The host's memory, with a queue of its own: reading a copy does not wait for the run's steps. */
 function hostOf(device: Device): Device {
