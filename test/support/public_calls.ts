@@ -453,6 +453,12 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: (data: Float32Array) => flat[operation](data),
     })),
     {
+      name: "Tensor.readInto",
+      operation: "readInto",
+      arguments: { target: { ...made(tensor("f32", 4), [...wrongShape, flat]), kinds: [tensor("i32", 4)] } },
+      call: (target: api.Tensor<"f32">) => flat.readInto(target),
+    },
+    {
       name: "Decoder",
       arguments: { model: made(model), capacity: whole(4, 1, 65) },
       call: (...args: [api.Llama, number]) => new api.Decoder(...args).dispose(),
