@@ -45,6 +45,8 @@ export interface MetricsLine {
   readonly mfu: number | null;
   /** Joules of training so far, if the device counts them. */
   readonly energy?: number;
+  /** Updates that were skipped so far, if any was. */
+  readonly skipped?: number;
   /** Where the seconds went so far. */
   readonly time?: TimeByPart;
   /** Token-level loss on held-out data after the step, nats per token, if it was evaluated. */

@@ -12,6 +12,8 @@ import type { RunCheckpoints } from "./run_checkpoints.js";
 import { Snapshot, snapshotBytes } from "./snapshot.js";
 import type { TrainerState } from "./trainer_state.js";
 
+type Best = TrainerState["best"];
+
 /** What a saver saves, and where. */
 export interface Saved {
   readonly checkpoints: RunCheckpoints;
@@ -19,6 +21,8 @@ export interface Saved {
   readonly optimizer: AdamW;
   readonly extras: ModelFolderExtras;
   readonly config: RunConfig["checkpoint"];
+  /** The best checkpoint so far; null: there is none. */
+  readonly best: Best;
 }
 
 export class CheckpointSaver {
@@ -28,12 +32,14 @@ export class CheckpointSaver {
   #failure: { readonly error: unknown } | null = null;
   /** When the last one was begun, in milliseconds. */
   #begun = performance.now();
+  #best: Best;
 
   private constructor(
     private readonly saved: Saved,
     private readonly snapshot: Snapshot | null,
   ) {
     this.#tensors = flatTensors(saved.parameters, saved.optimizer);
+    this.#best = saved.best;
   }
 
   /** Takes the memory for the copy; if there is none, says so. */
@@ -44,7 +50,10 @@ export class CheckpointSaver {
       const size = `${(snapshotBytes(tensors) / 2 ** 30).toFixed(1)} GiB`;
       log(`training waits while a checkpoint is written: the host has no memory to spare for a copy of ${size}`);
     }
-    return new CheckpointSaver(saved, snapshot);
+    const { checkpoints, config, best } = saved;
+    const known = config.keepBest && best !== null && (await checkpoints.names()).includes(checkpointName(best.step));
+    await checkpoints.pointToBest(known ? checkpointName(best.step) : null);
+    return new CheckpointSaver({ ...saved, best: known ? best : null }, snapshot);
   }
 
   /** Bytes of the host's memory that the copy takes; 0: there is none. */
@@ -52,32 +61,37 @@ export class CheckpointSaver {
     return this.snapshot === null ? 0 : snapshotBytes(this.#tensors);
   }
 
-  /** Whether a checkpoint is due after a step. */
-  due({ step }: MetricsLine): boolean {
-    const { everySteps, everyMinutes } = this.saved.config;
-    if (step % everySteps === 0) return true;
-    return everyMinutes !== undefined && performance.now() - this.#begun >= everyMinutes * 60_000;
+  /** Notes a step, and returns whether a checkpoint is due after it. */
+  note({ step, valLoss }: MetricsLine): boolean {
+    const { everySteps, everyMinutes, keepBest } = this.saved.config;
+    const isBest = keepBest && valLoss !== undefined && valLoss < (this.#best?.valLoss ?? Number.POSITIVE_INFINITY);
+    if (isBest) this.#best = { step, valLoss };
+    const late = everyMinutes !== undefined && performance.now() - this.#begun >= everyMinutes * 60_000;
+    return isBest || late || step % everySteps === 0;
   }
 
   /**
    * Saves the run's state as it is now: when this resolves, training may go on. Waits for the checkpoint before.
+   * @param sparedBefore checkpoints from before this step are not deleted; null: the old ones are
    * @throws what failed in writing that
    */
-  async save(state: TrainerState): Promise<void> {
+  async save(state: Omit<TrainerState, "best">, sparedBefore: number | null): Promise<void> {
     await this.settle();
     this.#begun = performance.now();
     const tensors = (await this.snapshot?.copy(this.#tensors)) ?? this.#tensors;
-    this.#writing = this.#write(tensors, state).catch((error: unknown) => {
+    this.#writing = this.#write(tensors, { ...state, best: this.#best }, sparedBefore).catch((error: unknown) => {
       this.#failure = { error };
     });
     if (this.snapshot === null) await this.settle();
   }
 
-  async #write(tensors: FlatTensors, state: TrainerState): Promise<void> {
+  async #write(tensors: FlatTensors, state: TrainerState, sparedBefore: number | null): Promise<void> {
     const { checkpoints, parameters, extras, config } = this.saved;
     await writeCheckpoint(checkpoints.folder, parameters, tensors, state, extras);
     await checkpoints.point(checkpointName(state.step));
-    await checkpoints.prune(state.step, config.keep, { names: [], before: null });
+    const best = state.best && checkpointName(state.best.step);
+    if (state.best?.step === state.step) await checkpoints.pointToBest(best);
+    await checkpoints.prune(state.step, config.keep, { names: best === null ? [] : [best], before: sparedBefore });
   }
 
   /** Whether writing a checkpoint has failed: then there is no use in another. */

@@ -26,7 +26,12 @@ export interface RunPlan {
   readonly evaluation: { readonly blocks: Batch; readonly perPass: number } | null;
   readonly passes: PassSpecs;
   readonly tokens: ReturnType<typeof tokenSpecs>;
+  /** Of a run with a guard; else null. */
+  readonly guard: typeof guardSpecs | null;
 }
+
+/** What a guard has on the device: the gradient's norm as it was, and the limits of loss and norm. */
+export const guardSpecs = { measured: new Spec("f32", [1]), limits: new Spec("f32", [2]) };
 
 /** A line of the printed plan. */
 export interface PlanItem {
@@ -75,7 +80,7 @@ function planPasses(
   };
   const all = [...batches, ...(heldOut ? blockBatches(heldOut.blocks, heldOut.perPass) : [])];
   const passes = passSpecs(device, shape, all, true);
-  return { shape, batches, evaluation: heldOut, passes, tokens: tokenSpecs(stages, evaluation) };
+  return { shape, batches, evaluation: heldOut, passes, tokens: tokenSpecs(stages, evaluation), guard: null };
 }
 
 function tokenSpecs(stages: readonly ResolvedStage[], evaluation: EvaluationSize | null) {
@@ -115,7 +120,7 @@ export function planItems(device: Device, plan: RunPlan): PlanItem[] {
     { name: "activations around the layers", bytes: planBytes(stream) },
     { name: "head: logits of a chunk, labels, losses", bytes: planBytes([head, labelWeights]) },
     { name: "backward scratch", bytes: planBytes([scratch, embeddingWorkspace]) },
-    { name: "optimizer scratch", bytes: planBytes(rest) },
+    { name: "optimizer scratch", bytes: planBytes([rest, plan.guard]) },
     { name: "tokens of a step, held-out tokens", bytes: planBytes(plan.tokens) },
     ...(workspaceBytes > 0 ? [{ name: "matrix products: workspace", bytes: workspaceBytes }] : []),
     // The CPU needs no transfer buffer.

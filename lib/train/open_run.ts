@@ -18,6 +18,7 @@ import { noProgress, type TrainerProgress } from "./progress.js";
 import { keepBase } from "./run_base.js";
 import { checkRunData, closeRunData, openRunData, recordRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
+import { RunHealth } from "./run_health.js";
 import { planConfig } from "./run_plan.js";
 import { RunProducts } from "./run_products.js";
 import { checkRecorded, keepTable, tableToBegin, tableToResume } from "./run_table.js";
@@ -42,6 +43,7 @@ export interface OpenRun {
   readonly productTable: string | null;
   readonly extras: ModelFolderExtras;
   readonly saver: CheckpointSaver;
+  readonly health: RunHealth;
   /** FLOP/s that MFU is a fraction of; null if unknown. */
   readonly peak: number | null;
   /** The run's progress: at its beginning, or at the loaded checkpoint. */
@@ -124,9 +126,11 @@ async function open(
     ...(base !== null && { base }),
   };
   const { parameters } = model;
-  const saved = { checkpoints: folder.checkpoints, parameters, optimizer: stepper.optimizer, extras };
+  const { checkpoints } = folder;
+  const saved = { checkpoints, parameters, optimizer: stepper.optimizer, extras, best: state?.best ?? null };
   const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint }, log);
   cleanup.add(() => saver.close());
+  const health = new RunHealth(config, state, checkpoints, log);
   const close = () => cleanup.run();
   const productTable = table?.sha256 ?? null;
   return {
@@ -142,6 +146,7 @@ async function open(
     productTable,
     extras,
     saver,
+    health,
     peak,
     progress,
     close,

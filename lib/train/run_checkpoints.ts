@@ -1,9 +1,10 @@
 /**
  * The checkpoints of a run: which of them are intact, which one a resumed run goes on from, and which are deleted.
- * `latest`, beside their folder, names the newest that is on the disk.
+ * `latest`, beside their folder, names the newest that is on the disk, and `best` that of the lowest validation loss, if
+ * the run keeps it.
  */
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { recoverFolder, removeFolder, removeLeftovers, writeText } from "../disk/durable.js";
 import { MANIFEST, verifyManifest } from "../disk/manifest.js";
@@ -48,6 +49,13 @@ export class RunCheckpoints {
   async point(name: string): Promise<void> {
     this.#known.set(name, null);
     await writeText(this.pointer, `${name}\n`);
+  }
+
+  /** Points `best`, beside `latest`, to a checkpoint; null: there is none, and no such file. */
+  async pointToBest(name: string | null): Promise<void> {
+    const path = join(dirname(this.folder), "best");
+    if (name === null) await rm(path, { force: true });
+    else await writeText(path, `${name}\n`);
   }
 
   /** Restores what a killed process was about to replace, and deletes what it left behind. */

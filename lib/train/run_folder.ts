@@ -10,7 +10,7 @@ import { RunCheckpoints } from "./run_checkpoints.js";
 
 /** What is replaced as a whole, each by a temporary name. */
 const folders = ["model", "tokenizer", "base"];
-const files = ["config.json", "data.json", "metrics.jsonl", "report.html", "latest"];
+const files = ["config.json", "data.json", "metrics.jsonl", "report.html", "latest", "best"];
 
 export class RunFolder {
   readonly checkpoints: RunCheckpoints;

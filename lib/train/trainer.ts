@@ -13,7 +13,6 @@ import { configHash } from "./config_hash.js";
 import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
 import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
-import { SkippedUpdates } from "./skipped_updates.js";
 import { checkOptions, type TrainerOptions } from "./trainer_options.js";
 
 /**
@@ -27,7 +26,6 @@ import { checkOptions, type TrainerOptions } from "./trainer_options.js";
 export class Trainer {
   readonly #run: OpenRun;
   readonly #log: (message: string) => void;
-  readonly #skipped: SkippedUpdates;
   #progress: TrainerProgress;
   /** The step of the last checkpoint. */
   #saved: number;
@@ -35,7 +33,6 @@ export class Trainer {
   private constructor(run: OpenRun, log: (message: string) => void) {
     this.#run = run;
     this.#log = log;
-    this.#skipped = new SkippedUpdates(log);
     this.#progress = run.progress;
     this.#saved = run.progress.step;
   }
@@ -109,7 +106,7 @@ export class Trainer {
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
-    const { folder, products, saver } = this.#run;
+    const { folder, products, saver, health } = this.#run;
     const metrics = await MetricsWriter.open(folder.metrics, { resumeAfter: this.step });
     try {
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
@@ -126,10 +123,11 @@ export class Trainer {
             if (first) await products.report();
             first = false;
             await metrics.append(line);
-            this.#skipped.check(line);
+            await health.check(line.step, stage);
             saver.check();
+            const due = saver.note(line);
             const last = this.step === this.totalSteps;
-            if (last || saver.due(line)) await this.#save(stage.index);
+            if (last || due) await this.#save(stage.index);
             // Before the line is yielded, so that a caller that stops there has everything.
             if (last) await this.#finish();
             yield line;
@@ -183,6 +181,7 @@ export class Trainer {
 
   /**
    * Everything that happens at a stage boundary, and when a run resumes inside a stage:
+   * - Guard: begins anew, as another objective has other losses.
    * - Moments: set to zeros at the stage's first step, unless it keeps the previous stage's optimizer.
    * - Schedule: nothing. The learning rate follows from the step and the beginning of the stage's schedule.
    * - Data: continues where the previous stage stopped, in blocks of this stage's size. Returns their loader.
@@ -190,8 +189,11 @@ export class Trainer {
    * - Memory: nothing. The passes of all stages share the same buffers, planned for the largest.
    */
   #beginStage(stage: ResolvedStage): BlockLoader {
-    const { config, stepper } = this.#run;
-    if (this.step === stage.firstStep && !stage.keepOptimizer) stepper.optimizer.reset();
+    const { config, stepper, health } = this.#run;
+    if (this.step === stage.firstStep) {
+      if (!stage.keepOptimizer) stepper.optimizer.reset();
+      health.beginStage();
+    }
     const blockTokens = (s: ResolvedStage) => s.patchSize * s.sequenceLength;
     return new BlockLoader({
       dataset: this.#run.dataset,
@@ -204,7 +206,7 @@ export class Trainer {
   }
 
   async #trainStep(stage: ResolvedStage, loader: BlockLoader): Promise<MetricsLine> {
-    const { stepper, peak } = this.#run;
+    const { stepper, peak, health } = this.#run;
     const { device } = this.model;
     const energyBefore = device.energy();
     const start = performance.now();
@@ -216,7 +218,9 @@ export class Trainer {
     );
     const tokens = await loader.next(stage.sequencesPerStep);
     const dataSeconds = (performance.now() - start) / 1000;
-    const { loss, gradNorm, seconds: parts } = await stepper.step(stage.index, tokens, lr, loader.ahead);
+    const { limits } = health;
+    const result = await stepper.step(stage.index, tokens, lr, loader.ahead, limits);
+    const { loss, gradNorm, seconds: parts } = result;
     const seconds = (performance.now() - start) / 1000;
     const energyAfter = device.energy();
     const energy = energyBefore === null || energyAfter === null ? null : energyAfter - energyBefore;
@@ -233,8 +237,9 @@ export class Trainer {
       data: loader.position,
     };
     this.#progress = advance(this.#progress, stage, record);
+    health.note(this.step, result, limits);
     const validation = this.#evaluationDue(stage) ? await this.#evaluate() : {};
-    return metricsLine(this.#progress, stage, record, peak, validation);
+    return metricsLine(this.#progress, stage, record, peak, health.skipped, validation);
   }
 
   async #evaluate(): Promise<Pick<MetricsLine, "valLoss" | "valBitsPerByte">> {
@@ -250,17 +255,18 @@ export class Trainer {
   }
 
   async #save(stage: number): Promise<void> {
-    const { config, stepper, saver } = this.#run;
+    const { config, stepper, saver, health } = this.#run;
     const [optimizerSteps] = await stepper.optimizer.stepsTaken.read();
     const state = {
       ...this.#progress,
+      ...health.state,
       stage,
       optimizerSteps: optimizerSteps!,
       seed: config.seed,
       productTable: this.#run.productTable,
       configHash: configHash(config),
     };
-    await saver.save(state);
+    await saver.save(state, health.firstOfTrouble);
     await this.writeReport();
     this.#saved = this.step;
   }

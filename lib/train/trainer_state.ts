@@ -7,6 +7,8 @@ import { describeIssues } from "../config/problems.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { CheckpointError } from "../errors.js";
 import { configHash } from "./config_hash.js";
+import { guardSchema } from "./guard.js";
+import { noneSkipped, skippedSchema } from "./skipped_updates.js";
 
 const count = z.int().min(0);
 const amount = z.number().min(0);
@@ -37,6 +39,15 @@ const stateSchema = z.object({
   optimizerSteps: count,
   /** The seed that, with the data position, is all the random state there is. */
   seed: count,
+  /** Updates that were skipped. */
+  skipped: skippedSchema.default(noneSkipped),
+  /** What the guard has seen; null: the run has none. */
+  guard: guardSchema.nullable().default(null),
+  /** The lowest validation loss so far, of a run that keeps its checkpoint; null: it keeps none, or has none yet. */
+  best: z
+    .object({ step: z.int().min(1), valLoss: z.number() })
+    .nullable()
+    .default(null),
   /** SHA-256 of the run's product table; null: it has none. */
   productTable: sha256.nullable().default(null),
   /** Hash of the config when the checkpoint was written; see config_hash.ts. */
