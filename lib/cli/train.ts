@@ -9,9 +9,10 @@ import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { manualPage } from "./manual.js";
 import { planText } from "./plan_text.js";
+import { type ResumeFlags, resumeOptions, withResume } from "./resume_flags.js";
+import { fromFlags } from "./usage.js";
 
-interface Flags extends OverrideFlags {
-  readonly resume?: boolean;
+interface Flags extends OverrideFlags, ResumeFlags {
   readonly verifyData?: boolean;
 }
 
@@ -20,15 +21,14 @@ export function registerTrain(program: Command, io: CliIo): void {
     .command("train")
     .description("run the stages of a config (YAML or JSON) and write a run folder")
     .argument("<config>", `config file; ${manualPage("config.md")} lists its keys`)
-    .option("--resume", "continue from the run's latest checkpoint")
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
-  withOverrides(command).action(async (path: string, flags: Flags) => train(path, flags, io));
+  withOverrides(withResume(command)).action(async (path: string, flags: Flags) => train(path, flags, io));
 }
 
 async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
   const config = await loadRunConfig(path, { set: overridesOf(flags) });
-  const { resume = false, verifyData = false } = flags;
-  const trainer = await Trainer.open(config, { resume, verifyData, log: io.log });
+  const options = { ...resumeOptions(flags), verifyData: flags.verifyData ?? false, log: io.log };
+  const trainer = await fromFlags("Trainer.open", { from: "--from" }, () => Trainer.open(config, options));
   io.log(describe(trainer));
   io.log(planText(trainer.memoryPlan, trainer.copyBytes, trainer.model.device.memory().freeBytes));
 
@@ -59,7 +59,7 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
 }
 
 /** The result of the whole run, as text and as `--json` prints it, whichever part of it this process trained. */
-async function summary({ folder, totalSteps, progress }: Trainer): Promise<[string, object]> {
+async function summary({ folder, totalSteps, progress, skippedUpdates }: Trainer): Promise<[string, object]> {
   const metrics = await readMetrics(join(folder, "metrics.jsonl"));
   const { tokens, flops, seconds } = progress;
   const { valLoss = null, valBitsPerByte } = metrics.findLast((line) => line.valLoss !== undefined) ?? {};
@@ -73,12 +73,14 @@ async function summary({ folder, totalSteps, progress }: Trainer): Promise<[stri
     seconds,
     loss: metrics.at(-1)?.loss ?? null,
     valLoss,
+    skippedUpdates,
     ...(valBitsPerByte !== undefined && { valBitsPerByte }),
   };
   const bits = valBitsPerByte === undefined ? "" : ` (${valBitsPerByte.toFixed(4)} bits per byte)`;
   const validation = valLoss === null ? "" : `, validation loss ${valLoss.toFixed(4)}${bits}`;
   const words =
     `${tokens} tokens in ${formatDuration(seconds)} of training${validation}\n` +
+    (skippedUpdates === 0 ? "" : `${skippedUpdates} updates were skipped\n`) +
     `model:  ${result.model}\nreport: ${result.report}`;
   return [words, result];
 }

@@ -11,6 +11,7 @@ import { type ModelFolderExtras, writeModelFiles } from "../nn/model_folder.js";
 import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { AdamW } from "../optim/adamw.js";
+import { DATA_COPY } from "./run_data.js";
 import { STATE_FILE, type TrainerState } from "./trainer_state.js";
 
 /** The flat tensors that a checkpoint is written from, each of `parameters.layout`. */
@@ -38,6 +39,7 @@ export const namePattern = /^step-\d{8}$/;
 /**
  * Writes the checkpoint `folder/<name>`.
  * @param tensors of `parameters.layout`; nothing changes them meanwhile
+ * @param data the record of the run's data; null: there is none
  * @throws Error of the file system, which names the file; then nothing of it is left
  */
 export async function writeCheckpoint(
@@ -46,6 +48,7 @@ export async function writeCheckpoint(
   { compute, trainer }: FlatTensors,
   state: TrainerState,
   extras: ModelFolderExtras,
+  data: string | null,
 ): Promise<void> {
   await writeFolder(join(folder, checkpointName(state.step)), async (aside) => {
     await mkdir(join(aside, "trainer"), { recursive: true });
@@ -56,6 +59,7 @@ export async function writeCheckpoint(
       const file = `trainer/${name}.safetensors`;
       manifest.note(file, await writeSafetensors(join(aside, file), parameterEntries(parameters, flat)));
     }
+    if (data !== null) await manifest.write(DATA_COPY, data);
     await manifest.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
     await manifest.finish();
   });

@@ -20,6 +20,8 @@ export interface Saved {
   readonly parameters: Parameters;
   readonly optimizer: AdamW;
   readonly extras: ModelFolderExtras;
+  /** The record of the run's data; null: there is none. */
+  readonly data: string | null;
   readonly config: RunConfig["checkpoint"];
   /** The best checkpoint so far; null: there is none. */
   readonly best: Best;
@@ -86,8 +88,8 @@ export class CheckpointSaver {
   }
 
   async #write(tensors: FlatTensors, state: TrainerState, sparedBefore: number | null): Promise<void> {
-    const { checkpoints, parameters, extras, config } = this.saved;
-    await writeCheckpoint(checkpoints.folder, parameters, tensors, state, extras);
+    const { checkpoints, parameters, extras, data, config } = this.saved;
+    await writeCheckpoint(checkpoints.folder, parameters, tensors, state, extras, data);
     await checkpoints.point(checkpointName(state.step));
     const best = state.best && checkpointName(state.best.step);
     if (state.best?.step === state.step) await checkpoints.pointToBest(best);

@@ -15,8 +15,9 @@ import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
 import { checkPlace } from "./product_table.js";
 import { noProgress, type TrainerProgress } from "./progress.js";
+import { holdsRun, prepareResumption } from "./resumption.js";
 import { keepBase } from "./run_base.js";
-import { checkRunData, closeRunData, openRunData, recordRunData } from "./run_data.js";
+import { checkRunData, closeRunData, openRunData, readRunData, recordRunData, restoreRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { RunHealth } from "./run_health.js";
 import { planConfig } from "./run_plan.js";
@@ -24,7 +25,7 @@ import { RunProducts } from "./run_products.js";
 import { checkRecorded, keepTable, tableToBegin, tableToResume } from "./run_table.js";
 import { keepTokenizer } from "./run_tokenizer.js";
 import { Stepper } from "./stepper.js";
-import type { TrainerOptions } from "./trainer_options.js";
+import type { CheckedOptions } from "./trainer_options.js";
 import { readTrainerState } from "./trainer_state.js";
 
 /** An opened run. */
@@ -57,7 +58,7 @@ export interface OpenRun {
  * that fails, nothing stays open.
  * @throws ConfigError, DataError, CheckpointError, DeviceError, OutOfMemoryError
  */
-export async function openRun(config: RunConfig, options: Required<TrainerOptions>): Promise<OpenRun> {
+export async function openRun(config: RunConfig, options: CheckedOptions): Promise<OpenRun> {
   const cleanup = new Cleanup();
   try {
     return await open(config, options, cleanup);
@@ -69,9 +70,10 @@ export async function openRun(config: RunConfig, options: Required<TrainerOption
 
 async function open(
   config: RunConfig,
-  { resume, verifyData: verifies, log }: Required<TrainerOptions>,
+  { resume: wanted, from, force, verifyData: verifies, log }: CheckedOptions,
   cleanup: Cleanup,
 ): Promise<OpenRun> {
+  const resume = wanted === "auto" ? holdsRun(config.out) : wanted;
   const device = Device.open(config.device as DeviceSpec);
   if (config.device === "auto") log(`device: auto chose ${device.backend}: ${device.name}`);
   const dtype = device.computeDType(config.precision);
@@ -82,16 +84,18 @@ async function open(
   const { stages, tokenizer, shape, heldOut, plan } = await planConfig(config, device, data, { resume });
   if (verifies) await verifyData(data.datasets, data.identity, shape.vocab_size, log);
 
-  const begun = resume ? await RunFolder.reopen(config, log) : null;
+  const begun = resume ? await prepareResumption(config, { from, force, log }) : null;
   const table = await (begun ? tableToResume(config) : tableToBegin(config));
   if (table !== null) checkPlace(table, device);
   const { folder, checkpoint } = begun ?? { folder: await RunFolder.create(config), checkpoint: null };
   if (begun === null) await keepTable(folder.path, table);
-  if (begun === null) await recordRunData(folder.path, data);
+  if (checkpoint !== null && !force) await restoreRunData(folder.path, checkpoint, log);
+  if (begun === null || force) await recordRunData(folder.path, data);
   else await checkRunData(folder.path, data, log);
   const kept = tokenizer && (await keepTokenizer(config, tokenizer));
   const base = await keepBase(config);
-  const state = checkpoint === null ? null : await readTrainerState(checkpoint, config, stages);
+  const state =
+    begun === null || checkpoint === null ? null : await readTrainerState(checkpoint, begun.expected, stages);
   if (state !== null) checkRecorded(folder.path, table, state.productTable);
 
   const peak = await peakFlops(device, dtype);
@@ -127,9 +131,18 @@ async function open(
   };
   const { parameters } = model;
   const { checkpoints } = folder;
-  const saved = { checkpoints, parameters, optimizer: stepper.optimizer, extras, best: state?.best ?? null };
+  const dataRecord = await readRunData(folder.path);
+  const saved = {
+    checkpoints,
+    data: dataRecord,
+    parameters,
+    optimizer: stepper.optimizer,
+    extras,
+    best: state?.best ?? null,
+  };
   const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint }, log);
   cleanup.add(() => saver.close());
+  await begun?.commit(state);
   const health = new RunHealth(config, state, checkpoints, log);
   const close = () => cleanup.run();
   const productTable = table?.sha256 ?? null;

@@ -1,16 +1,15 @@
 /** The folder of a run: config.json, data.json, tokenizer/, metrics.jsonl, report.html, checkpoints/, latest, model/. */
 import { existsSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { makeFolder, recoverFolder, removeLeftovers, writeFolder, writeText } from "../disk/durable.js";
 import { ConfigError } from "../errors.js";
-import { changedKeys } from "./config_hash.js";
 import { RunCheckpoints } from "./run_checkpoints.js";
 
 /** What is replaced as a whole, each by a temporary name. */
 const folders = ["model", "tokenizer", "base"];
-const files = ["config.json", "data.json", "metrics.jsonl", "report.html", "latest", "best"];
+const files = ["config.json", "data.json", "metrics.jsonl", "report.html", "changes.json", "latest", "best"];
 
 export class RunFolder {
   readonly checkpoints: RunCheckpoints;
@@ -44,31 +43,17 @@ export class RunFolder {
   }
 
   /**
-   * The folder of a run to resume, and its newest intact checkpoint. If a process was killed while it replaced a folder,
-   * the old folder is restored; what else it left is deleted.
-   * @throws ConfigError if there is no run, or its config computes something else
-   * @throws CheckpointError if the run should have a checkpoint, and none is intact
+   * The folder of a run to resume. If a process was killed while it replaced a folder, the old folder is restored; what
+   * else it left is deleted.
+   * @throws ConfigError if there is no run
    */
-  static async reopen(
-    config: RunConfig,
-    log: (message: string) => void = () => undefined,
-  ): Promise<{ folder: RunFolder; checkpoint: string | null }> {
+  static async reopen(config: RunConfig): Promise<RunFolder> {
     const path = join(config.out, "config.json");
     if (!existsSync(path)) throw new ConfigError(`--resume: ${config.out} holds no run (no ${path})`);
-    const changed = changedKeys(await readWritten(path), config);
-    if (changed.length > 0) {
-      throw new ConfigError(
-        `--resume: the config differs from the run's in ${changed.join(", ")}; ` +
-          `go on with ${path} as it is, or start a new run in another folder`,
-      );
-    }
     const folder = new RunFolder(config.out);
     await makeFolder(folder.checkpoints.folder);
     await folder.sweep();
-    const newest = await folder.checkpoints.newest(log);
-    if (newest !== null) await folder.checkpoints.point(newest);
-    await folder.writeConfig(config);
-    return { folder, checkpoint: newest === null ? null : folder.checkpoints.path(newest) };
+    return folder;
   }
 
   /** Restores the folders that a killed process was about to replace, and deletes what it left behind. */
@@ -79,7 +64,8 @@ export class RunFolder {
     for (const name of files) await rm(join(this.path, `${name}.part`), { force: true });
   }
 
-  private async writeConfig(config: RunConfig): Promise<void> {
+  /** Writes the run's `config.json`. */
+  async writeConfig(config: RunConfig): Promise<void> {
     await writeText(join(this.path, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
   }
 
@@ -87,16 +73,4 @@ export class RunFolder {
   async replaceModel(write: (folder: string) => Promise<void>): Promise<void> {
     await writeFolder(this.model, write);
   }
-}
-
-/** Reads the config that a run wrote. */
-async function readWritten(path: string): Promise<object> {
-  let config: unknown;
-  try {
-    config = JSON.parse(await readFile(path, "utf8"));
-  } catch (cause) {
-    throw new ConfigError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
-  }
-  if (typeof config === "object" && config !== null) return config;
-  throw new ConfigError(`${path}: expected a run's config but received ${JSON.stringify(config)}`);
 }

@@ -41,13 +41,14 @@ export class Trainer {
    * Opens device, data and model, allocates all memory, and creates (or reopens) the run's folder. If it fails, nothing
    * stays open.
    * @param config as `loadRunConfig` or `parseRunConfig` returns it
-   * @throws TypeError for a wrong argument
+   * @throws TypeError or RangeError for a wrong argument
    * @throws ConfigError if the config has not been parsed or cannot be run with this data, its product table is not one
-   *   for this device, the folder already holds a run, or, to resume, holds none or one whose config or product table
-   *   computes something else
+   *   for this device, the folder already holds a run, or, to resume, holds none, or one whose config differs in keys that
+   *   may not change so, or whose product table computes something else
    * @throws DataError if the shards are missing, damaged, not those that the files beside them or the run's own record
    *   describe, or of another tokenizer or a larger vocabulary than the model; if they hold no held-out sequence
-   * @throws CheckpointError if the checkpoint, or the model of `init.from`, is damaged or of another run
+   * @throws CheckpointError if no checkpoint of the run is intact, or that of `from`; if it is of another run; if the model
+   *   of `init.from` is damaged
    * @throws DeviceError, OutOfMemoryError if the device is missing, or the plan does not fit its memory
    */
   static async open(config: RunConfig, options: TrainerOptions = {}): Promise<Trainer> {
@@ -87,6 +88,11 @@ export class Trainer {
     return this.#progress;
   }
 
+  /** Updates of the run that were skipped: their gradient was not finite, or the guard held them back. */
+  get skippedUpdates(): number {
+    return this.#run.health.skipped;
+  }
+
   /** Bytes of the host's memory for the copy that checkpoints are written from; 0: training waits for each instead. */
   get copyBytes(): number {
     return this.#run.saver.copyBytes;
@@ -102,7 +108,7 @@ export class Trainer {
    * written before the last line is yielded. If the caller leaves the loop early, a checkpoint of the last step is
    * saved. A finished run yields nothing; its model and its report are written again.
    * @throws DataError if a shard cannot be read or holds a token outside the model's vocabulary
-   * @throws DeviceError if the device fails, or ten updates in a row had no finite gradient
+   * @throws DeviceError if the device fails, or ten updates in a row were skipped
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {

@@ -33,7 +33,7 @@ jest.unstable_mockModule("node:fs/promises", () => ({
   },
 }));
 const { recoverFolder, writeFolder, writeText } = await import("../../lib/disk/durable.js");
-const { RunFolder } = await import("../../lib/train/run_folder.js");
+const { prepareResumption } = await import("../../lib/train/resumption.js");
 const { Llama } = await import("../../lib/nn/llama.js");
 const { madeConfig, runTo, writeMadeData } = await import("../support/made_run.js");
 
@@ -95,7 +95,7 @@ describe("a run's folder", () => {
     await runTo(config, { until: 3 });
     await actual.rename(path("run/checkpoints/step-00000003"), path("run/checkpoints/.step-00000003.old"));
     await writes("old")(path("run/.model.old"));
-    const { checkpoint } = await RunFolder.reopen(config);
+    const { checkpoint } = await prepareResumption(config, { from: null, force: false, log: () => undefined });
     expect(checkpoint).toBe(path("run/checkpoints/step-00000003"));
     expect(content("run/model")).toBe("old");
     expect((await runTo(config, { resume: true, until: 4 })).map(({ step }) => step)).toEqual([4]);

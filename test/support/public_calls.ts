@@ -545,9 +545,14 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: (...args: [number, api.AdamWSettings]) => adamw[method](...args),
     })),
     {
+      name: "AdamW.applyStep",
+      arguments: { onNorm: callback },
+      call: (onNorm?: () => void) => adamw.applyStep(onNorm),
+    },
+    {
       name: "Trainer.open",
       arguments: { config: config({ ...runConfig, out: path("opened") }) },
-      options: options({ resume: optional(flag(false)), log: callback }),
+      options: options({ resume: optional(flag(false)), force: optional(flag(false)), log: callback }),
       call: async (...args: [api.RunConfig, object]) => (await api.Trainer.open(...args)).close(),
     },
     {

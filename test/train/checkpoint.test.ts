@@ -40,6 +40,7 @@ describe("checkpoints", () => {
       "trainer",
     ]);
     expect(readdirSync(`${folder}/trainer`).sort()).toEqual([
+      "data.json",
       "exp_avg.safetensors",
       "exp_avg_sq.safetensors",
       "master.safetensors",
