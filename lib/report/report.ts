@@ -10,6 +10,8 @@ import { type Chart, type ChartSeries, renderPage } from "./page.js";
 export interface Report {
   readonly config: Pick<RunConfig, "name">;
   readonly stages: readonly ResolvedStage[];
+  /** What else there is to know of the run, in sentences, such as a change of its config. */
+  readonly notes?: readonly string[];
   /** All lines so far, in order; the run need not be over. */
   readonly metrics: readonly MetricsLine[];
   /** The model's number of parameters. */
@@ -48,7 +50,7 @@ export function renderReport(report: Report): string {
   });
 }
 
-function header({ config, stages, metrics, parameters, device }: Report): string {
+function header({ config, notes = [], stages, metrics, parameters, device }: Report): string {
   const last = metrics.at(-1);
   const evaluated = metrics.findLast(({ valLoss }) => valLoss !== undefined);
   const planned = stages.reduce((sum, { steps }) => sum + steps, 0);
@@ -78,8 +80,14 @@ function header({ config, stages, metrics, parameters, device }: Report): string
         ]),
   ];
   return `<header><h1>${escapeHtml(config.name)}</h1>
-<p class="subtitle">Llama of ${formatCount(parameters)} parameters, trained on ${escapeHtml(device)}</p></header>
+<p class="subtitle">Llama of ${formatCount(parameters)} parameters, trained on ${escapeHtml(device)}</p>
+${[...notes, ...skippedNote(last)].map((note) => `<p class="subtitle">${escapeHtml(note)}</p>`).join("\n")}</header>
 ${figureList(figures)}`;
+}
+
+function skippedNote(last: MetricsLine | undefined): string[] {
+  const { skipped = 0 } = last ?? {};
+  return skipped === 0 ? [] : [`${skipped} ${skipped === 1 ? "update was" : "updates were"} skipped.`];
 }
 
 function bitsDetail({ valBitsPerByte: bits }: MetricsLine): string {

@@ -44,6 +44,8 @@ export interface OpenRun {
   readonly productTable: string | null;
   readonly extras: ModelFolderExtras;
   readonly saver: CheckpointSaver;
+  /** Changes of the run's config, in words. */
+  readonly notes: readonly string[];
   readonly health: RunHealth;
   /** FLOP/s that MFU is a fraction of; null if unknown. */
   readonly peak: number | null;
@@ -159,6 +161,7 @@ async function open(
     productTable,
     extras,
     saver,
+    notes: begun?.notes ?? [],
     health,
     peak,
     progress,

@@ -7,7 +7,7 @@ import { ConfigError } from "../errors.js";
 import { abandonAfter } from "./abandon.js";
 import { checkpointName } from "./checkpoint.js";
 import { changedKeys, type DecisiveValues, decisiveValues, hashOfValues, howToChange } from "./config_hash.js";
-import { countedFrom, type RunChange, readChanges, valuesAt, writeChanges } from "./run_changes.js";
+import { countedFrom, inWords, type RunChange, readChanges, valuesAt, writeChanges } from "./run_changes.js";
 import { stepOf } from "./run_checkpoints.js";
 import { RunFolder } from "./run_folder.js";
 import type { ExpectedState, TrainerState } from "./trainer_state.js";
@@ -28,6 +28,8 @@ export interface Resumption {
   readonly checkpoint: string | null;
   /** What the checkpoint's state must have. */
   readonly expected: ExpectedState;
+  /** The changes of the run's config so far, in words. */
+  readonly notes: readonly string[];
   /**
    * Makes it so, once everything else is known to be right: what is from after the checkpoint moves to `abandoned/`, if it
    * is an earlier one, and the run's config becomes the new one.
@@ -54,6 +56,7 @@ export async function prepareResumption(config: RunConfig, options: ResumeOption
     folder,
     checkpoint: newest && folder.checkpoints.path(newest),
     expected: expectedAt(values, changes, newest === null ? 0 : stepOf(newest)),
+    notes: changes.flatMap(inWords),
     commit: () => folder.writeConfig(config),
   };
 }
@@ -78,27 +81,24 @@ async function prepareReturn(
   checkChanges(changed, force);
   const parsed = (of: DecisiveValues, key: string): unknown => (of.has(key) ? JSON.parse(of.get(key)!) : undefined);
   const entries = changed.map((key) => [key, { before: parsed(before, key), after: parsed(values, key) }] as const);
-  for (const [key, { before: old, after }] of entries) {
-    log(`${key}: ${JSON.stringify(old) ?? "not set"} up to step ${step}, then ${JSON.stringify(after) ?? "not set"}`);
-  }
+  const [change, earlier] = [
+    { step, changed: Object.fromEntries(entries) },
+    changes.filter((each) => each.step < step),
+  ];
+  inWords(change).forEach(log);
   const forced = changed.some((key) => howToChange(key) === "forced");
   return {
     folder,
     checkpoint: folder.checkpoints.path(name),
     expected: { ...expectedAt(written, changes, step), ...(forced && { countedFrom: null }) },
+    notes: [...earlier, change].flatMap(inWords),
     async commit(state) {
       const { tokens, positions } = state!;
-      const change: RunChange = {
-        step,
-        tokens,
-        positions,
-        time: new Date().toISOString(),
-        changed: Object.fromEntries(entries),
-      };
-      const moved = await abandonAfter(folder, step, { from: name, time: change.time, changed: change.changed });
+      const time = new Date().toISOString();
+      const moved = await abandonAfter(folder, step, { from: name, time, changed: change.changed });
       if (moved !== null) log(`what the run did after step ${step} is in ${moved}`);
-      const earlier = changes.filter((each) => each.step < step);
-      await writeChanges(folder.path, entries.length === 0 ? earlier : [...earlier, change]);
+      const noted = entries.length === 0 ? [] : [{ ...change, tokens, positions, time }];
+      await writeChanges(folder.path, [...earlier, ...noted]);
       await folder.writeConfig(config);
     },
   };

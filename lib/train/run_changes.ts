@@ -54,6 +54,14 @@ export async function writeChanges(folder: string, changes: readonly RunChange[]
   await writeText(pathOf(folder), `${JSON.stringify(changes, null, 2)}\n`);
 }
 
+/** A change, a sentence for each key. */
+export function inWords({ step, changed }: Pick<RunChange, "step" | "changed">): string[] {
+  const text = (value: unknown): string => JSON.stringify(value) ?? "not set";
+  return Object.entries(changed).map(
+    ([key, { before, after }]) => `${key}: ${text(before)} up to step ${step}, then ${text(after)}`,
+  );
+}
+
 /** The values that the checkpoint of a step was written with. @param now those of the run's config */
 export function valuesAt(now: DecisiveValues, changes: readonly RunChange[], step: number): DecisiveValues {
   const values = new Map(now);
@@ -75,6 +83,7 @@ export type CountedFrom = Pick<RunChange, "step" | "tokens" | "positions">;
  */
 export function countedFrom(changes: readonly RunChange[], step: number): CountedFrom | null {
   const forced = changes.filter(({ changed }) => Object.keys(changed).some((key) => howToChange(key) === "forced"));
-  const last = forced.at(-1) ?? { step: 0, tokens: 0, positions: 0 };
-  return last.step === 0 || last.step < step ? last : null;
+  const last = forced.at(-1);
+  if (last === undefined) return { step: 0, tokens: 0, positions: 0 };
+  return last.step < step ? { step: last.step, tokens: last.tokens, positions: last.positions } : null;
 }

@@ -162,10 +162,11 @@ export class Trainer {
       check.string("sample.prompt", check.object("sample", sample).prompt);
       check.string("sample.text", sample.text);
     }
-    const { folder, config } = this.#run;
+    const { folder, config, notes } = this.#run;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
       config,
+      notes,
       stages: this.stages,
       metrics: await readMetrics(folder.metrics),
       parameters: parameterCount,
