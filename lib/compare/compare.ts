@@ -1,8 +1,8 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
 import { writeText } from "../disk/durable.js";
+import { ownFolder } from "../disk/owned_folder.js";
 import { ConfigError } from "../errors.js";
 import { type ReadItems, readTasks } from "../evaluate/read_items.js";
 import { findTokenizer } from "../train/run_tokenizer.js";
@@ -52,8 +52,8 @@ export class ComparisonInterrupted extends Error {
  * `baseline`, `patch`, `equal-cost`, `sweep/...`. Called again, it resumes where it was stopped and does not repeat
  * finished runs.
  * @throws TypeError or RangeError for an argument that is wrong
- * @throws ConfigError if the config does not have two stages, or the folder holds runs of another config or machine;
- *   ComparisonInterrupted; and what `Trainer` throws
+ * @throws ConfigError if the config does not have two stages, or the folder holds runs of another config or machine, or
+ *   another process compares in it; ComparisonInterrupted; and what `Trainer` throws
  */
 export async function compare(
   config: RunConfig,
@@ -65,6 +65,20 @@ export async function compare(
   if (tasks !== null && findTokenizer(config, false) === null) {
     throw new ConfigError("tasks: expected data with its tokenizer.json beside it, to score tasks, but received none");
   }
+  const owned = await ownFolder(config.out, "compare.lock", "a comparison");
+  try {
+    return await comparePlanned(config, plan, tasks, options);
+  } finally {
+    await owned.release();
+  }
+}
+
+async function comparePlanned(
+  config: RunConfig,
+  plan: ComparisonPlan,
+  tasks: ReadItems | null,
+  options: CompareOptions,
+): ReturnType<typeof compare> {
   const { availableTokens: trainTokens, heldOutTokens: valTokens } = plan;
   const environment = await readEnvironment(config, { trainTokens, valTokens });
   const states = new Map<Arm, ArmState>();
@@ -153,7 +167,6 @@ async function runArms(
 /** Writes the pages and the raw numbers. */
 async function writeFiles(report: CompareReport): Promise<CompareFiles> {
   const { out } = report.config;
-  await mkdir(out, { recursive: true });
   const files = {
     html: join(out, "comparison.html"),
     markdown: join(out, "comparison.md"),

@@ -44,7 +44,9 @@ export interface OpenRun {
   readonly peak: number | null;
   /** The run's progress: at its beginning, or at the loaded checkpoint. */
   readonly progress: TrainerProgress;
-  /** Frees all memory and closes the data. */
+  /** @throws ConfigError if another process has taken the run's folder */
+  readonly checkOwned: () => Promise<void>;
+  /** Frees all memory, closes the data and gives the folder back. */
   readonly close: () => Promise<void>;
 }
 
@@ -68,6 +70,8 @@ async function open(
   { resume, verifyData: verifies, log }: Required<TrainerOptions>,
   cleanup: Cleanup,
 ): Promise<OpenRun> {
+  const owned = await RunFolder.own(config, resume);
+  cleanup.add(owned.release);
   const device = Device.open(config.device as DeviceSpec);
   if (config.device === "auto") log(`device: auto chose ${device.backend}: ${device.name}`);
   const dtype = device.computeDType(config.precision);
@@ -137,6 +141,7 @@ async function open(
     extras,
     peak,
     progress,
+    checkOwned: owned.check,
     close,
   };
 }

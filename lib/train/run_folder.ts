@@ -4,9 +4,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { makeFolder, recoverFolder, writeFolder, writeText } from "../disk/durable.js";
+import { type OwnedFolder, ownFolder } from "../disk/owned_folder.js";
 import { ConfigError } from "../errors.js";
 import { latestCheckpoint } from "./checkpoint.js";
 import { changedKeys } from "./config_hash.js";
+
+const configIn = (folder: string) => join(folder, "config.json");
 
 export class RunFolder {
   private constructor(readonly path: string) {}
@@ -22,6 +25,17 @@ export class RunFolder {
   }
   get model(): string {
     return join(this.path, "model");
+  }
+
+  /**
+   * Takes the folder of a run, so that no other process trains in it.
+   * @param resume whether it must hold a run already
+   * @throws ConfigError if it does not, or naming the living process that has it
+   */
+  static async own({ out }: RunConfig, resume: boolean): Promise<OwnedFolder> {
+    const path = configIn(out);
+    if (resume && !existsSync(path)) throw new ConfigError(`--resume: ${out} holds no run (no ${path})`);
+    return ownFolder(out, "run.lock", "a run");
   }
 
   /** @throws ConfigError if the folder already holds a run */
@@ -41,12 +55,11 @@ export class RunFolder {
   /**
    * The folder of a run to resume, and its newest checkpoint. If a process was killed while it replaced a folder, the
    * old folder is restored.
-   * @throws ConfigError if there is no run, or its config computes something else
+   * @throws ConfigError if its config computes something else
    * @throws CheckpointError if `latest` does not name an existing checkpoint
    */
   static async reopen(config: RunConfig): Promise<{ folder: RunFolder; checkpoint: string | null }> {
-    const path = join(config.out, "config.json");
-    if (!existsSync(path)) throw new ConfigError(`--resume: ${config.out} holds no run (no ${path})`);
+    const path = configIn(config.out);
     const changed = changedKeys(await readWritten(path), config);
     if (changed.length > 0) {
       throw new ConfigError(
@@ -63,7 +76,7 @@ export class RunFolder {
   }
 
   private async writeConfig(config: RunConfig): Promise<void> {
-    await writeText(join(this.path, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+    await writeText(configIn(this.path), `${JSON.stringify(config, null, 2)}\n`);
   }
 
   /** Writes `model/` with `write`, which creates the folder at the given path. */

@@ -240,6 +240,7 @@ export class Trainer {
 
   async #save(stage: number): Promise<void> {
     const { config, folder, stepper, extras } = this.#run;
+    await this.#run.checkOwned();
     const [optimizerSteps] = await stepper.optimizer.stepsTaken.read();
     const state = {
       ...this.#progress,
@@ -262,6 +263,7 @@ export class Trainer {
   }
 
   async #finish(): Promise<void> {
+    await this.#run.checkOwned();
     await this.#run.folder.replaceModel((path) => this.model.save(path, this.#run.extras));
     await this.writeReport();
   }
