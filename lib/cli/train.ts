@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { formatDuration } from "../report/format.js";
-import { type MetricsLine, readMetrics } from "../report/metrics.js";
+import { lastMetrics, type MetricsLine } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
@@ -60,9 +60,10 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
 
 /** The result of the whole run, as text and as `--json` prints it, whichever part of it this process trained. */
 async function summary({ folder, totalSteps, progress }: Trainer): Promise<[string, object]> {
-  const metrics = await readMetrics(join(folder, "metrics.jsonl"));
+  // A run that is evaluated is so after its last step.
+  const last = await lastMetrics(join(folder, "metrics.jsonl"));
   const { tokens, flops, seconds } = progress;
-  const { valLoss = null, valBitsPerByte } = metrics.findLast((line) => line.valLoss !== undefined) ?? {};
+  const { loss = null, valLoss = null, valBitsPerByte } = last ?? {};
   const result = {
     run: folder,
     model: join(folder, "model"),
@@ -71,7 +72,7 @@ async function summary({ folder, totalSteps, progress }: Trainer): Promise<[stri
     tokens,
     flops,
     seconds,
-    loss: metrics.at(-1)?.loss ?? null,
+    loss,
     valLoss,
     ...(valBitsPerByte !== undefined && { valBitsPerByte }),
   };

@@ -7,7 +7,7 @@ import { ConfigError } from "../errors.js";
 import { type ReadItems, readTasks } from "../evaluate/read_items.js";
 import { findTokenizer } from "../train/run_tokenizer.js";
 import { type ArmEvaluation, evaluateArm, forgetEvaluation } from "./arm_evaluation.js";
-import { type ArmState, armMetrics, armState, runArm } from "./arm_run.js";
+import { type ArmState, armEvaluations, armState, runArm } from "./arm_run.js";
 import { deriveConfig } from "./derive.js";
 import {
   checkSameEnvironment,
@@ -90,7 +90,7 @@ async function comparePlanned(
   const evaluations = await runArms(plan, states, environment, tasks, options);
 
   const results = new Map<Arm, RunResult>();
-  for (const arm of plan.arms) results.set(arm, runResult(await armMetrics(arm), evaluations.get(arm)!));
+  for (const arm of plan.arms) results.set(arm, runResult(await armEvaluations(arm), evaluations.get(arm)!));
   const staged = (arm: StagedArm): StagedResult => {
     const { patchSize, fraction } = arm;
     return { ...results.get(arm)!, patchSize, fraction };

@@ -17,6 +17,7 @@ import { noProgress, type TrainerProgress } from "./progress.js";
 import { keepBase } from "./run_base.js";
 import { checkRunData, closeRunData, openRunData, recordRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
+import { RunMetrics } from "./run_metrics.js";
 import { planConfig } from "./run_plan.js";
 import { RunProducts } from "./run_products.js";
 import { checkRecorded, keepTable, tableToBegin, tableToResume } from "./run_table.js";
@@ -44,6 +45,7 @@ export interface OpenRun {
   readonly peak: number | null;
   /** The run's progress: at its beginning, or at the loaded checkpoint. */
   readonly progress: TrainerProgress;
+  readonly metrics: RunMetrics;
   /** @throws ConfigError if another process has taken the run's folder */
   readonly checkOwned: () => Promise<void>;
   /** Frees all memory, closes the data and gives the folder back. */
@@ -93,6 +95,7 @@ async function open(
   const base = await keepBase(config);
   const state = checkpoint === null ? null : await readTrainerState(checkpoint, config, stages);
   if (state !== null) checkRecorded(folder.path, table, state.productTable);
+  const metrics = await RunMetrics.open(folder, state && { step: state.step, bytes: state.metricsBytes }, log);
 
   const peak = await peakFlops(device, dtype);
   const placement = { device, precision: config.precision };
@@ -141,6 +144,7 @@ async function open(
     extras,
     peak,
     progress,
+    metrics,
     checkOwned: owned.check,
     close,
   };

@@ -1,4 +1,4 @@
-/** The folder of a run: config.json, data.json, tokenizer/, metrics.jsonl, report.html, checkpoints/, latest, model/. */
+/** The folder of a run: config.json, data.json, tokenizer/, metrics.jsonl and its thinned copy, report.html, checkpoints/, latest, model/. */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,6 +16,9 @@ export class RunFolder {
 
   get metrics(): string {
     return join(this.path, "metrics.jsonl");
+  }
+  get thinnedMetrics(): string {
+    return join(this.path, "metrics.thinned.json");
   }
   get report(): string {
     return join(this.path, "report.html");

@@ -7,7 +7,7 @@ import { bitsPerByte } from "../data/bits_per_byte.js";
 import { BlockLoader } from "../data/loader.js";
 import { writeText } from "../disk/durable.js";
 import type { Llama } from "../nn/llama.js";
-import { type MetricsLine, MetricsWriter, readMetrics } from "../report/metrics.js";
+import type { MetricsLine } from "../report/metrics.js";
 import { type Report, renderReport } from "../report/report.js";
 import { writeCheckpoint } from "./checkpoint.js";
 import { configHash } from "./config_hash.js";
@@ -103,8 +103,8 @@ export class Trainer {
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
-    const { config, folder, products } = this.#run;
-    const metrics = await MetricsWriter.open(folder.metrics, { resumeAfter: this.step });
+    const { config, products, metrics } = this.#run;
+    await metrics.begin();
     try {
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
       if (this.step === this.totalSteps) await this.#finish();
@@ -132,14 +132,14 @@ export class Trainer {
         }
       }
     } finally {
-      await metrics.close();
+      await metrics.end();
     }
   }
 
   /**
    * Rewrites `report.html` from the metrics so far.
    * @param sample text that the model generated, to show in the report
-   * @throws TypeError for a wrong argument, DataError if the metrics are damaged
+   * @throws TypeError for a wrong argument
    */
   async writeReport(sample?: Report["sample"]): Promise<void> {
     if (sample !== undefined) {
@@ -147,12 +147,14 @@ export class Trainer {
       check.string("sample.prompt", check.object("sample", sample).prompt);
       check.string("sample.text", sample.text);
     }
-    const { folder, config } = this.#run;
+    const { folder, config, metrics } = this.#run;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
       config,
       stages: this.stages,
-      metrics: await readMetrics(folder.metrics),
+      metrics: metrics.thinned.lines,
+      every: metrics.thinned.every,
+      damage: metrics.damage,
       parameters: parameterCount,
       device: `${device.backend} (${device.name}), ${parameters.dtype === "bf16" ? "bf16" : "fp32"}`,
       ...(sample ? { sample } : {}),
@@ -248,6 +250,7 @@ export class Trainer {
       optimizerSteps: optimizerSteps!,
       seed: config.seed,
       productTable: this.#run.productTable,
+      metricsBytes: await this.#run.metrics.mark(),
       configHash: configHash(config),
     };
     await writeCheckpoint(
@@ -265,6 +268,7 @@ export class Trainer {
   async #finish(): Promise<void> {
     await this.#run.checkOwned();
     await this.#run.folder.replaceModel((path) => this.model.save(path, this.#run.extras));
+    await this.#run.metrics.check();
     await this.writeReport();
   }
 }
