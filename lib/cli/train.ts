@@ -9,6 +9,7 @@ import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { manualPage } from "./manual.js";
 import { planText } from "./plan_text.js";
+import { RunSignals } from "./run_signals.js";
 
 interface Flags extends OverrideFlags {
   readonly resume?: boolean;
@@ -32,27 +33,22 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
   io.log(describe(trainer));
   io.log(planText(trainer.memoryPlan, trainer.model.device.memory().freeBytes));
 
-  let interrupted = false;
-  const onInterrupt = (): void => {
-    interrupted = true;
-    io.log("interrupted: finishing the step and saving a checkpoint (interrupt again to stop at once)");
-  };
-  // SIGINT from a terminal, SIGTERM from a scheduler: either way the work so far is kept.
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.once(signal, onInterrupt);
+  const signals = new RunSignals(config, io, () => trainer.requestCheckpoint());
   const progress = io.progress("train");
   try {
     const pace = new Pace(trainer);
-    for await (const line of trainer.run()) {
-      progress.update(line.step, trainer.totalSteps, pace.note(line));
-      if (interrupted) break;
+    if (!signals.signal.aborted) {
+      for await (const line of trainer.run()) {
+        progress.update(line.step, trainer.totalSteps, pace.note(line));
+        if (signals.signal.aborted) break;
+      }
     }
   } finally {
     progress.stop();
-    for (const signal of signals) process.removeListener(signal, onInterrupt);
+    signals.stop();
     await trainer.close();
   }
-  if (interrupted && trainer.step < trainer.totalSteps) {
+  if (signals.signal.aborted && trainer.step < trainer.totalSteps) {
     throw new Error(`interrupted at step ${trainer.step} of ${trainer.totalSteps}; go on with --resume`);
   }
   io.result(...(await summary(trainer)));

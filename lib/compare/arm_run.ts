@@ -50,8 +50,8 @@ export interface ArmRunOptions {
   readonly log: (message: string) => void;
   /** Stops after the current step, with a checkpoint. */
   readonly signal: AbortSignal | undefined;
-  /** Called once the run is open, with the step it resumes after (0: a new run). */
-  readonly onOpen: (step: number) => void;
+  /** Called once the run is open. */
+  readonly onOpen: (trainer: Trainer) => void;
   readonly onStep: (line: MetricsLine) => void;
 }
 
@@ -64,7 +64,7 @@ export async function runArm(arm: Arm, options: ArmRunOptions): Promise<boolean>
   const trainer = await Trainer.open(arm.config, { resume, log });
   const { device } = trainer.model;
   try {
-    onOpen(trainer.step);
+    onOpen(trainer);
     for await (const line of trainer.run()) {
       onStep(line);
       if (signal?.aborted && trainer.step < trainer.totalSteps) break;

@@ -6,6 +6,7 @@ import { ownFolder } from "../disk/owned_folder.js";
 import { ConfigError } from "../errors.js";
 import { type ReadItems, readTasks } from "../evaluate/read_items.js";
 import { findTokenizer } from "../train/run_tokenizer.js";
+import type { Trainer } from "../train/trainer.js";
 import { type ArmEvaluation, evaluateArm, forgetEvaluation } from "./arm_evaluation.js";
 import { type ArmState, armEvaluations, armState, runArm } from "./arm_run.js";
 import { deriveConfig } from "./derive.js";
@@ -30,6 +31,8 @@ export interface CompareOptions extends PlanOptions {
   readonly tasks?: readonly string[];
   /** Called after every step, and while a model is scored. */
   readonly onProgress?: (progress: CompareProgress) => void;
+  /** Called with the trainer of each run before its first step, to ask it for a checkpoint or for where it is. */
+  readonly onRun?: (trainer: Trainer) => void;
   /** Stops the work after the current step; the next call resumes there. */
   readonly signal?: AbortSignal;
 }
@@ -109,12 +112,13 @@ async function comparePlanned(
 function checkArguments(config: RunConfig, options: CompareOptions): void {
   const check = new Arguments("compare");
   check.object("config", config);
-  const { equalCost = false, sweep, tasks, log, onProgress, signal } = check.object("options", options);
+  const { equalCost = false, sweep, tasks, log, onProgress, onRun, signal } = check.object("options", options);
   check.boolean("equalCost", equalCost);
   if (sweep !== undefined) checkSweep(check, "sweep", sweep);
   if (tasks !== undefined) check.strings("tasks", tasks, 1);
   check.callback("log", log);
   check.callback("onProgress", onProgress);
+  check.callback("onRun", onRun);
   check.signal("signal", signal);
   deriveConfig(config, {}, "config"); // reports every problem of an object that is not a RunConfig
 }
@@ -124,7 +128,7 @@ async function runArms(
   states: ReadonlyMap<Arm, ArmState>,
   environment: Environment,
   tasks: ReadItems | null,
-  { log = () => undefined, onProgress = () => undefined, signal }: CompareOptions,
+  { log = () => undefined, onProgress = () => undefined, onRun = () => undefined, signal }: CompareOptions,
 ): Promise<Map<Arm, ArmEvaluation>> {
   const counter = new ProgressCounter(plan.arms);
   const evaluations = new Map<Arm, ArmEvaluation>();
@@ -152,7 +156,10 @@ async function runArms(
       resume: begun,
       log,
       signal,
-      onOpen: (step) => counter.open(arm, step),
+      onOpen: (trainer) => {
+        counter.open(arm, trainer.step);
+        onRun(trainer);
+      },
       onStep: (line) => {
         last = line.step;
         onProgress(counter.step(arm, line));

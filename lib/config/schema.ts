@@ -182,6 +182,13 @@ export const runConfigSchema = z.strictObject({
     .strictObject({
       everySteps: positiveInteger.default(500).describe("Steps between checkpoints. The last step is always saved."),
       keep: positiveInteger.default(2).describe("Checkpoints to keep; older ones are deleted."),
+      onSignal: z
+        .enum(["continue", "end"])
+        .default("continue")
+        .describe(
+          "What SIGUSR1 and SIGUSR2, by which a scheduler warns of a job's end, do after the checkpoint that they ask for: " +
+            "continue training, or end it.",
+        ),
     })
     .prefault({})
     .describe("When to save the state that --resume continues from."),

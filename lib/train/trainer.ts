@@ -31,6 +31,7 @@ export class Trainer {
   #progress: TrainerProgress;
   /** The step of the last checkpoint. */
   #saved: number;
+  #checkpointAsked = false;
 
   private constructor(run: OpenRun, log: (message: string) => void) {
     this.#run = run;
@@ -121,7 +122,8 @@ export class Trainer {
             await metrics.append(line);
             this.#skipped.check(line);
             const last = this.step === this.totalSteps;
-            if (this.step % config.checkpoint.everySteps === 0 || last) await this.#save(stage.index);
+            if (this.step % config.checkpoint.everySteps === 0 || this.#checkpointAsked || last)
+              await this.#save(stage.index);
             // Before the line is yielded, so that a caller that stops there has everything.
             if (last) await this.#finish();
             yield line;
@@ -134,6 +136,14 @@ export class Trainer {
     } finally {
       await metrics.end();
     }
+  }
+
+  /**
+   * Asks for a checkpoint of the step that is being trained, or of the next one: it is saved before that step's line is
+   * yielded. May be called at any time, such as on a signal that warns of the end of a job.
+   */
+  requestCheckpoint(): void {
+    this.#checkpointAsked = true;
   }
 
   /**
@@ -263,6 +273,7 @@ export class Trainer {
     );
     await this.writeReport();
     this.#saved = this.step;
+    this.#checkpointAsked = false;
   }
 
   async #finish(): Promise<void> {
