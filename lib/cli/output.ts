@@ -22,10 +22,10 @@ export class Messages {
   /** @param fd a descriptor whose writes do not block: Node makes one of a pipe when `process.stderr` is asked for */
   constructor(private readonly fd: number) {}
 
-  /** Prints a text, or drops it. Before the first after a gap it says how many are missing. */
+  /** Prints a text, or drops it. The first after a gap says before it how many are missing. */
   print(text: string): void {
-    if (this.#isClear() && this.#tellGap() && this.#isClear() && this.#begin(text)) return;
-    this.#dropped++;
+    if (!this.#isClear() || !this.#begin(this.#gap() + text)) this.#dropped++;
+    else this.#dropped = 0;
   }
 
   /** Counts a message that could not be printed by other means. */
@@ -36,15 +36,13 @@ export class Messages {
 
   /** Prints what is left, as far as that can be done. */
   finish(): void {
-    if (this.#isClear()) this.#tellGap();
+    if (this.#isClear() && this.#begin(this.#gap())) this.#dropped = 0;
   }
 
-  #tellGap(): boolean {
-    if (this.#dropped === 0) return true;
+  #gap(): string {
+    if (this.#dropped === 0) return "";
     const messages = this.#dropped === 1 ? "1 message" : `${this.#dropped} messages`;
-    if (!this.#begin(`nextpatch: ${messages} could not be printed here (${this.#reason})\n`)) return false;
-    this.#dropped = 0;
-    return true;
+    return `nextpatch: ${messages} could not be printed here (${this.#reason})\n`;
   }
 
   /** Whether all of the last message is written. */

@@ -20,7 +20,8 @@ export interface SignalActions {
 
 /**
  * Does these things on signals.
- * @returns a function that leaves signals to the system again
+ * @returns a function that leaves signals to the system again, unless one has ended the work: what is sent twice may come
+ *   while the process is ending
  */
 export function onSignals({ end, warn = () => undefined }: SignalActions): () => void {
   let ended: number | null = null;
@@ -30,17 +31,19 @@ export function onSignals({ end, warn = () => undefined }: SignalActions): () =>
       ended = performance.now();
       end(signal);
     } else if (signal === "SIGINT" && performance.now() - ended > ECHO) {
-      stop();
+      remove();
       process.kill(process.pid, signal);
     }
   };
-  const stop = (): void => {
+  const remove = (): void => {
     for (const signal of endSignals) process.removeListener(signal, onEnd);
     for (const signal of userSignals) process.removeListener(signal, warn);
   };
   for (const signal of endSignals) process.on(signal, onEnd);
   for (const signal of userSignals) process.on(signal, warn);
-  return stop;
+  return () => {
+    if (ended === null) remove();
+  };
 }
 
 /** nohup has a process ignore SIGHUP, which Node undoes as it starts. Shells name the program in this variable. */

@@ -16,6 +16,7 @@ import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ConfigError } from "../errors.js";
+import { naming } from "./named_error.js";
 import { lives, type ProcessIdentity, thisProcess } from "./process_identity.js";
 
 /** Milliseconds between two times that an owner writes its file. */
@@ -71,7 +72,7 @@ export async function takeOwnership(path: string): Promise<Ownership | Owner> {
   const file = await open(aside, "wx");
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      await beat(file, text);
+      await naming(aside, () => beat(file, text));
       if (await linked(aside, path)) {
         await sweep(path, file);
         return ownership(path, await open(path, "r+"), text);

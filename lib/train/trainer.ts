@@ -253,6 +253,7 @@ export class Trainer {
   async #save(stage: number): Promise<void> {
     const { config, folder, stepper, extras } = this.#run;
     await this.#run.checkOwned();
+    this.#checkpointAsked = false;
     const [optimizerSteps] = await stepper.optimizer.stepsTaken.read();
     const state = {
       ...this.#progress,
@@ -273,7 +274,6 @@ export class Trainer {
     );
     await this.writeReport();
     this.#saved = this.step;
-    this.#checkpointAsked = false;
   }
 
   async #finish(): Promise<void> {
