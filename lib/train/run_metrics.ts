@@ -15,7 +15,7 @@ import { ThinnedMetrics } from "../report/thinned_metrics.js";
 import type { RunFolder } from "./run_folder.js";
 
 /** Bytes before a checkpoint's place in the file that a resumed run looks through for damage. */
-const LOOKED_THROUGH = 2 ** 24;
+const LOOKED_THROUGH = 2 ** 23;
 
 /** Where a checkpoint is in the file. */
 export interface MetricsMark {
