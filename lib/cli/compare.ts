@@ -6,8 +6,10 @@ import { markdownTable, readingLines } from "../compare/markdown.js";
 import { parseSweep } from "../compare/sweep.js";
 import { runTable } from "../compare/words.js";
 import { loadRunConfig } from "../config/config.js";
+import type { Trainer } from "../train/trainer.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { RunSignals } from "./run_signals.js";
 import { fromFlags } from "./usage.js";
 
 interface Flags extends OverrideFlags {
@@ -36,14 +38,8 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
   const texts = flags.sweep;
   const sweep = texts && (await fromFlags("parseSweep", { texts: "--sweep" }, () => parseSweep(texts)));
 
-  const interrupt = new AbortController();
-  const onInterrupt = (): void => {
-    io.log("interrupted: finishing the step and saving a checkpoint (interrupt again to stop at once)");
-    interrupt.abort();
-  };
-  // SIGINT from a terminal, SIGTERM from a scheduler: either way the work so far is kept.
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.once(signal, onInterrupt);
+  let current: Trainer | undefined;
+  const signals = new RunSignals(config, io, () => current?.requestCheckpoint());
   const progress = io.progress("compare");
   try {
     const { comparison, files, report } = await compare(config, {
@@ -51,7 +47,10 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
       verifyData: flags.verifyData === true,
       ...(sweep && { sweep }),
       ...(flags.tasks && { tasks: flags.tasks }),
-      signal: interrupt.signal,
+      signal: signals.signal,
+      onRun: (trainer) => {
+        current = trainer;
+      },
       log: io.log,
       onProgress: ({ done, total, note }) => progress.update(done, total, note),
     });
@@ -69,6 +68,6 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
     throw new Error(`${error.message}; the same command goes on from there`, { cause: error });
   } finally {
     progress.stop();
-    for (const signal of signals) process.removeListener(signal, onInterrupt);
+    signals.stop();
   }
 }

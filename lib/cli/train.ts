@@ -3,13 +3,14 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { formatDuration } from "../report/format.js";
-import { type MetricsLine, readMetrics } from "../report/metrics.js";
+import { lastMetrics, type MetricsLine } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { manualPage } from "./manual.js";
 import { planText } from "./plan_text.js";
 import { type ResumeFlags, resumeOptions, withResume } from "./resume_flags.js";
+import { RunSignals } from "./run_signals.js";
 import { fromFlags } from "./usage.js";
 
 interface Flags extends OverrideFlags, ResumeFlags {
@@ -32,27 +33,22 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
   io.log(describe(trainer));
   io.log(planText(trainer.memoryPlan, trainer.copyBytes, trainer.model.device.memory().freeBytes));
 
-  let interrupted = false;
-  const onInterrupt = (): void => {
-    interrupted = true;
-    io.log("interrupted: finishing the step and saving a checkpoint (interrupt again to stop at once)");
-  };
-  // SIGINT from a terminal, SIGTERM from a scheduler: either way the work so far is kept.
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.once(signal, onInterrupt);
+  const signals = new RunSignals(config, io, () => trainer.requestCheckpoint());
   const progress = io.progress("train");
   try {
     const pace = new Pace(trainer);
-    for await (const line of trainer.run()) {
-      progress.update(line.step, trainer.totalSteps, pace.note(line));
-      if (interrupted) break;
+    if (!signals.signal.aborted) {
+      for await (const line of trainer.run()) {
+        progress.update(line.step, trainer.totalSteps, pace.note(line));
+        if (signals.signal.aborted) break;
+      }
     }
   } finally {
     progress.stop();
-    for (const signal of signals) process.removeListener(signal, onInterrupt);
+    signals.stop();
     await trainer.close();
   }
-  if (interrupted && trainer.step < trainer.totalSteps) {
+  if (signals.signal.aborted && trainer.step < trainer.totalSteps) {
     throw new Error(`interrupted at step ${trainer.step} of ${trainer.totalSteps}; go on with --resume`);
   }
   io.result(...(await summary(trainer)));
@@ -60,9 +56,10 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
 
 /** The result of the whole run, as text and as `--json` prints it, whichever part of it this process trained. */
 async function summary({ folder, totalSteps, progress, skippedUpdates }: Trainer): Promise<[string, object]> {
-  const metrics = await readMetrics(join(folder, "metrics.jsonl"));
+  // A run that is evaluated is so after its last step.
+  const last = await lastMetrics(join(folder, "metrics.jsonl"));
   const { tokens, flops, seconds } = progress;
-  const { valLoss = null, valBitsPerByte } = metrics.findLast((line) => line.valLoss !== undefined) ?? {};
+  const { loss = null, valLoss = null, valBitsPerByte } = last ?? {};
   const result = {
     run: folder,
     model: join(folder, "model"),
@@ -71,7 +68,7 @@ async function summary({ folder, totalSteps, progress, skippedUpdates }: Trainer
     tokens,
     flops,
     seconds,
-    loss: metrics.at(-1)?.loss ?? null,
+    loss,
     valLoss,
     skippedUpdates,
     ...(valBitsPerByte !== undefined && { valBitsPerByte }),

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "../errors.js";
-import { type MetricsLine, readMetrics } from "../report/metrics.js";
+import { lastMetrics, type MetricsLine, readMetrics } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
 import { differences } from "./derive.js";
 import type { Arm } from "./plan.js";
@@ -36,12 +36,12 @@ export async function armState(arm: Arm): Promise<ArmState> {
   }
   // The model is the last thing that a run writes.
   const whole = existsSync(metricsOf(arm)) && existsSync(join(arm.config.out, "model"));
-  return { begun: true, finished: whole && (await armMetrics(arm)).at(-1)?.step === arm.steps };
+  return { begun: true, finished: whole && (await lastMetrics(metricsOf(arm)))?.step === arm.steps };
 }
 
-/** The metrics lines of an arm. @throws DataError */
-export async function armMetrics(arm: Arm): Promise<MetricsLine[]> {
-  return readMetrics(metricsOf(arm));
+/** The metrics lines of an arm's evaluations. @throws DataError */
+export async function armEvaluations(arm: Arm): Promise<MetricsLine[]> {
+  return readMetrics(metricsOf(arm), ({ valLoss }) => valLoss !== undefined);
 }
 
 export interface ArmRunOptions {
@@ -50,8 +50,8 @@ export interface ArmRunOptions {
   readonly log: (message: string) => void;
   /** Stops after the current step, with a checkpoint. */
   readonly signal: AbortSignal | undefined;
-  /** Called once the run is open, with the step it resumes after (0: a new run). */
-  readonly onOpen: (step: number) => void;
+  /** Called once the run is open. */
+  readonly onOpen: (trainer: Trainer) => void;
   readonly onStep: (line: MetricsLine) => void;
 }
 
@@ -64,7 +64,7 @@ export async function runArm(arm: Arm, options: ArmRunOptions): Promise<boolean>
   const trainer = await Trainer.open(arm.config, { resume, log });
   const { device } = trainer.model;
   try {
-    onOpen(trainer.step);
+    onOpen(trainer);
     for await (const line of trainer.run()) {
       onStep(line);
       if (signal?.aborted && trainer.step < trainer.totalSteps) break;

@@ -1,13 +1,14 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
 import { writeText } from "../disk/durable.js";
+import { ownFolder } from "../disk/owned_folder.js";
 import { ConfigError } from "../errors.js";
 import { type ReadItems, readTasks } from "../evaluate/read_items.js";
 import { findTokenizer } from "../train/run_tokenizer.js";
+import type { Trainer } from "../train/trainer.js";
 import { type ArmEvaluation, evaluateArm, forgetEvaluation } from "./arm_evaluation.js";
-import { type ArmState, armMetrics, armState, runArm } from "./arm_run.js";
+import { type ArmState, armEvaluations, armState, runArm } from "./arm_run.js";
 import { deriveConfig } from "./derive.js";
 import {
   checkSameEnvironment,
@@ -30,6 +31,8 @@ export interface CompareOptions extends PlanOptions {
   readonly tasks?: readonly string[];
   /** Called after every step, and while a model is scored. */
   readonly onProgress?: (progress: CompareProgress) => void;
+  /** Called with the trainer of each run before its first step, to ask it for a checkpoint or for where it is. */
+  readonly onRun?: (trainer: Trainer) => void;
   /** Stops the work after the current step; the next call resumes there. */
   readonly signal?: AbortSignal;
 }
@@ -52,8 +55,8 @@ export class ComparisonInterrupted extends Error {
  * `baseline`, `patch`, `equal-cost`, `sweep/...`. Called again, it resumes where it was stopped and does not repeat
  * finished runs.
  * @throws TypeError or RangeError for an argument that is wrong
- * @throws ConfigError if the config does not have two stages, or the folder holds runs of another config or machine;
- *   ComparisonInterrupted; and what `Trainer` throws
+ * @throws ConfigError if the config does not have two stages, or the folder holds runs of another config or machine, or
+ *   another process compares in it; ComparisonInterrupted; and what `Trainer` throws
  */
 export async function compare(
   config: RunConfig,
@@ -65,6 +68,20 @@ export async function compare(
   if (tasks !== null && findTokenizer(config, false) === null) {
     throw new ConfigError("tasks: expected data with its tokenizer.json beside it, to score tasks, but received none");
   }
+  const owned = await ownFolder(config.out, "compare.lock", "a comparison");
+  try {
+    return await comparePlanned(config, plan, tasks, options);
+  } finally {
+    await owned.release();
+  }
+}
+
+async function comparePlanned(
+  config: RunConfig,
+  plan: ComparisonPlan,
+  tasks: ReadItems | null,
+  options: CompareOptions,
+): ReturnType<typeof compare> {
   const { availableTokens: trainTokens, heldOutTokens: valTokens } = plan;
   const environment = await readEnvironment(config, { trainTokens, valTokens });
   const states = new Map<Arm, ArmState>();
@@ -76,7 +93,7 @@ export async function compare(
   const evaluations = await runArms(plan, states, environment, tasks, options);
 
   const results = new Map<Arm, RunResult>();
-  for (const arm of plan.arms) results.set(arm, runResult(await armMetrics(arm), evaluations.get(arm)!));
+  for (const arm of plan.arms) results.set(arm, runResult(await armEvaluations(arm), evaluations.get(arm)!));
   const staged = (arm: StagedArm): StagedResult => {
     const { patchSize, fraction } = arm;
     return { ...results.get(arm)!, patchSize, fraction };
@@ -95,12 +112,13 @@ export async function compare(
 function checkArguments(config: RunConfig, options: CompareOptions): void {
   const check = new Arguments("compare");
   check.object("config", config);
-  const { equalCost = false, sweep, tasks, log, onProgress, signal } = check.object("options", options);
+  const { equalCost = false, sweep, tasks, log, onProgress, onRun, signal } = check.object("options", options);
   check.boolean("equalCost", equalCost);
   if (sweep !== undefined) checkSweep(check, "sweep", sweep);
   if (tasks !== undefined) check.strings("tasks", tasks, 1);
   check.callback("log", log);
   check.callback("onProgress", onProgress);
+  check.callback("onRun", onRun);
   check.signal("signal", signal);
   deriveConfig(config, {}, "config"); // reports every problem of an object that is not a RunConfig
 }
@@ -110,7 +128,7 @@ async function runArms(
   states: ReadonlyMap<Arm, ArmState>,
   environment: Environment,
   tasks: ReadItems | null,
-  { log = () => undefined, onProgress = () => undefined, signal }: CompareOptions,
+  { log = () => undefined, onProgress = () => undefined, onRun = () => undefined, signal }: CompareOptions,
 ): Promise<Map<Arm, ArmEvaluation>> {
   const counter = new ProgressCounter(plan.arms);
   const evaluations = new Map<Arm, ArmEvaluation>();
@@ -138,7 +156,10 @@ async function runArms(
       resume: begun,
       log,
       signal,
-      onOpen: (step) => counter.open(arm, step),
+      onOpen: (trainer) => {
+        counter.open(arm, trainer.step);
+        onRun(trainer);
+      },
       onStep: (line) => {
         last = line.step;
         onProgress(counter.step(arm, line));
@@ -153,7 +174,6 @@ async function runArms(
 /** Writes the pages and the raw numbers. */
 async function writeFiles(report: CompareReport): Promise<CompareFiles> {
   const { out } = report.config;
-  await mkdir(out, { recursive: true });
   const files = {
     html: join(out, "comparison.html"),
     markdown: join(out, "comparison.md"),

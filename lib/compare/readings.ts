@@ -61,7 +61,7 @@ export interface SweepResult extends StagedResult {
   readonly valLossDelta: number;
 }
 
-/** The result of a finished run. */
+/** The result of a finished run from the lines of its evaluations, or all its lines. */
 export function runResult(lines: readonly MetricsLine[], evaluation: ArmEvaluation): RunResult {
   const curve = lines.flatMap(({ tokens, flops, seconds, valLoss }) =>
     valLoss === undefined ? [] : [{ tokens, flops, seconds, valLoss }],

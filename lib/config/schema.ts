@@ -203,6 +203,13 @@ export const runConfigSchema = z.strictObject({
         .describe(
           "Also saves and keeps the checkpoint of the lowest validation loss; the run's file `best` has its name. Needs data.val.",
         ),
+      onSignal: z
+        .enum(["continue", "end"])
+        .default("continue")
+        .describe(
+          "What SIGUSR1 and SIGUSR2, by which a scheduler warns of a job's end, do after the checkpoint that they ask for: " +
+            "continue training, or end it.",
+        ),
     })
     .prefault({})
     .describe("When to save the state that --resume continues from."),

@@ -67,7 +67,7 @@ async function verifySize(path: string, bytes: number): Promise<void> {
   });
   if (found.isFile() && found.size === bytes) return;
   const received = found.isFile() ? `${found.size}` : "something else than a file";
-  throw new CheckpointError(`${path}: expected ${expected} but received ${received}`);
+  throw new CheckpointError(`${path}: expected ${expected} but received ${received}${edited}`);
 }
 
 async function verifyHash(path: string, expected: string): Promise<void> {
@@ -79,9 +79,11 @@ async function verifyHash(path: string, expected: string): Promise<void> {
   if (found === expected) return;
   throw new CheckpointError(
     `${path}: expected the bytes that were written (SHA-256 ${short(expected)}, as ${MANIFEST} says) ` +
-      `but received others (${short(found)}): the file is damaged or has been edited`,
+      `but received others (${short(found)})${edited}`,
   );
 }
+
+const edited = `; if you have edited it, delete ${MANIFEST}`;
 
 const short = (sha256: string): string => `${sha256.slice(0, 12)}…`;
 

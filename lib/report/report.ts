@@ -12,8 +12,12 @@ export interface Report {
   readonly stages: readonly ResolvedStage[];
   /** What else there is to know of the run, in sentences, such as a change of its config. */
   readonly notes?: readonly string[];
-  /** All lines so far, in order; the run need not be over. */
+  /** Lines so far, in order, at most a few thousand; the run need not be over. */
   readonly metrics: readonly MetricsLine[];
+  /** One step in so many is among `metrics`. */
+  readonly every: number;
+  /** What is wrong with the run's metrics, in sentences. */
+  readonly damage: readonly string[];
   /** The model's number of parameters. */
   readonly parameters: number;
   /** Device and precision as text, such as `cpu (AMD EPYC 9654), fp32`. */
@@ -22,18 +26,13 @@ export interface Report {
   readonly sample?: { readonly prompt: string; readonly text: string };
 }
 
-/** More points than the screen has pixels make the page slower and no clearer. */
-const maxPoints = 4000;
-
 /** The report as one self-contained HTML document. */
 export function renderReport(report: Report): string {
-  const { config, metrics, sample } = report;
-  const every = Math.ceil(metrics.length / maxPoints);
-  const shown = metrics.filter((line, index) => index % every === 0 || line.valLoss !== undefined);
+  const { config, metrics: shown, every, sample } = report;
   const thinned = every === 1 ? "" : ` One step in ${every} is drawn.`;
   return renderPage({
     title: `${config.name}: training report`,
-    before: header(report),
+    before: header(report) + damageSection(report),
     charts: [
       { chart: lossChart(report, shown), note: lossNote(report.stages) + thinned },
       { chart: smallChart(report, shown, "Learning rate", "learning rate", ({ lr }) => lr), small: true },
@@ -90,11 +89,18 @@ function skippedNote(last: MetricsLine | undefined): string[] {
   return skipped === 0 ? [] : [`${skipped} ${skipped === 1 ? "update was" : "updates were"} skipped.`];
 }
 
+function damageSection({ damage }: Report): string {
+  if (damage.length === 0) return "";
+  const items = damage.map((sentence) => `<li>${escapeHtml(sentence)}</li>`);
+  return `<section><h2>Damaged metrics</h2><ul>${items.join("")}</ul>
+<p class="note">The lines are left as they are. Charts and figures lack what could not be read.</p></section>`;
+}
+
 function bitsDetail({ valBitsPerByte: bits }: MetricsLine): string {
   return bits === undefined ? "" : `, ${formatLoss(bits)} bits per byte`;
 }
 
-/** Weighted by time: all FLOPs over what the peak allows in all seconds. */
+/** Weighted by time: FLOPs over what the peak allows in the same seconds; a step stands for those that are left out. */
 function mfuDetail(metrics: readonly MetricsLine[]): string {
   let before = 0;
   let seconds = 0;
@@ -206,12 +212,13 @@ function stageTable({ stages, metrics }: Report): string {
     if (last === undefined) return [stage.index + 1, stage.patchSize, `0 of ${stage.steps}`, 0, stage.optimizer.lr];
     const tokens = last.tokens - before.tokens;
     const seconds = last.seconds - before.seconds;
+    const steps = last.step - stage.firstStep;
     before = last;
     const evaluated = lines.findLast(({ valLoss }) => valLoss !== undefined);
     return [
       stage.index + 1,
       stage.patchSize,
-      lines.length < stage.steps ? `${lines.length} of ${stage.steps}` : stage.steps,
+      steps < stage.steps ? `${steps} of ${stage.steps}` : stage.steps,
       formatCount(tokens),
       stage.optimizer.lr,
       formatLoss(last.loss),

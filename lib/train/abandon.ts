@@ -7,18 +7,23 @@ import { checkpointName } from "./checkpoint.js";
 import { metricsAfter } from "./metrics_tail.js";
 import { stepOf } from "./run_checkpoints.js";
 import type { RunFolder } from "./run_folder.js";
+import type { TrainerState } from "./trainer_state.js";
 
 /**
- * Moves everything of a run that is from after a step: its checkpoints, its model, its metrics. First it points `latest`
- * to that step's checkpoint. Where it is interrupted, the same call does the rest: as long as a later checkpoint stands in
+ * Moves everything of a run that is from after a checkpoint: its checkpoints, its model, its metrics. First it points `latest`
+ * to it. Where it is interrupted, the same call does the rest: as long as a later checkpoint stands in
  * its place, the metrics do, too.
  * @param note written beside it, as JSON
  * @returns the folder; null: there was nothing to move
  */
-export async function abandonAfter(folder: RunFolder, step: number, note: object): Promise<string | null> {
+export async function abandonAfter(
+  folder: RunFolder,
+  { step, metricsBytes }: Pick<TrainerState, "step" | "metricsBytes">,
+  note: object,
+): Promise<string | null> {
   const { checkpoints } = folder;
   const later = (await checkpoints.names()).filter((name) => stepOf(name) > step);
-  const metrics = await metricsAfter(folder.metrics, step);
+  const metrics = await metricsAfter(folder.metrics, step, metricsBytes);
   await checkpoints.point(checkpointName(step));
   if (later.length === 0 && metrics === null && !existsSync(folder.model)) return null;
   const target = await nextFolder(join(folder.path, "abandoned"));

@@ -1,6 +1,6 @@
 /** The end of a metrics file, from a step on. */
 import { createReadStream, createWriteStream, existsSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { naming } from "../disk/named_error.js";
 
@@ -10,10 +10,14 @@ export interface MetricsTail {
   moveTo(path: string): Promise<void>;
 }
 
-/** Finds the lines after a step; null: there are none. The file is read once, piece by piece. */
-export async function metricsAfter(path: string, step: number): Promise<MetricsTail | null> {
-  const begin = await offsetAfter(path, step);
-  if (begin === null) return null;
+/**
+ * Finds the lines after a step; null: there are none.
+ * @param bytes the length of the file up to there; null: unknown, so that it is read, piece by piece
+ */
+export async function metricsAfter(path: string, step: number, bytes: number | null): Promise<MetricsTail | null> {
+  if (!existsSync(path)) return null;
+  const begin = bytes ?? (await offsetAfter(path, step));
+  if (begin === null || (await stat(path)).size <= begin) return null;
   return {
     async moveTo(target) {
       await naming(target, () => pipeline(createReadStream(path, { start: begin }), createWriteStream(target)));
@@ -41,7 +45,6 @@ const HEAD = 64;
 
 /** The offset of the first line after a step; null: there is none. What cannot be read belongs to the line before it. */
 async function offsetAfter(path: string, step: number): Promise<number | null> {
-  if (!existsSync(path)) return null;
   let read = 0; // bytes before the piece
   let line = 0; // where the line begins
   let head = "";

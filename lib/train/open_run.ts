@@ -20,6 +20,7 @@ import { keepBase } from "./run_base.js";
 import { checkRunData, closeRunData, openRunData, readRunData, recordRunData, restoreRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { RunHealth } from "./run_health.js";
+import { RunMetrics } from "./run_metrics.js";
 import { planConfig } from "./run_plan.js";
 import { RunProducts } from "./run_products.js";
 import { checkRecorded, keepTable, tableToBegin, tableToResume } from "./run_table.js";
@@ -51,7 +52,10 @@ export interface OpenRun {
   readonly peak: number | null;
   /** The run's progress: at its beginning, or at the loaded checkpoint. */
   readonly progress: TrainerProgress;
-  /** Frees all memory and closes the data. */
+  readonly metrics: RunMetrics;
+  /** @throws ConfigError if another process has taken the run's folder */
+  readonly checkOwned: () => Promise<void>;
+  /** Frees all memory, closes the data and gives the folder back. */
   readonly close: () => Promise<void>;
 }
 
@@ -76,6 +80,8 @@ async function open(
   cleanup: Cleanup,
 ): Promise<OpenRun> {
   const resume = wanted === "auto" ? holdsRun(config.out) : wanted;
+  const owned = await RunFolder.own(config, resume);
+  cleanup.add(owned.release);
   const device = Device.open(config.device as DeviceSpec);
   if (config.device === "auto") log(`device: auto chose ${device.backend}: ${device.name}`);
   const dtype = device.computeDType(config.precision);
@@ -99,6 +105,7 @@ async function open(
   const state =
     begun === null || checkpoint === null ? null : await readTrainerState(checkpoint, begun.expected, stages);
   if (state !== null) checkRecorded(folder.path, table, state.productTable);
+  const metrics = await RunMetrics.open(folder, state && { step: state.step, bytes: state.metricsBytes }, log);
 
   const peak = await peakFlops(device, dtype);
   const placement = { device, precision: config.precision };
@@ -165,6 +172,8 @@ async function open(
     health,
     peak,
     progress,
+    metrics,
+    checkOwned: owned.check,
     close,
   };
 }

@@ -95,7 +95,7 @@ async function prepareReturn(
     async commit(state) {
       const { tokens, positions } = state!;
       const time = new Date().toISOString();
-      const moved = await abandonAfter(folder, step, { from: name, time, changed: change.changed });
+      const moved = await abandonAfter(folder, state!, { from: name, time, changed: change.changed });
       if (moved !== null) log(`what the run did after step ${step} is in ${moved}`);
       const noted = entries.length === 0 ? [] : [{ ...change, tokens, positions, time }];
       await writeChanges(folder.path, [...earlier, ...noted]);

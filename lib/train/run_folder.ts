@@ -1,15 +1,18 @@
-/** The folder of a run: config.json, data.json, tokenizer/, metrics.jsonl, report.html, checkpoints/, latest, model/. */
+/** The folder of a run: config.json, data.json, tokenizer/, metrics.jsonl and its thinned copy, report.html, checkpoints/, latest, model/. */
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { makeFolder, recoverFolder, removeLeftovers, writeFolder, writeText } from "../disk/durable.js";
+import { type OwnedFolder, ownFolder } from "../disk/owned_folder.js";
 import { ConfigError } from "../errors.js";
 import { RunCheckpoints } from "./run_checkpoints.js";
 
 /** What is replaced as a whole, each by a temporary name. */
 const folders = ["model", "tokenizer", "base"];
-const files = ["config.json", "data.json", "metrics.jsonl", "report.html", "changes.json", "latest", "best"];
+const files = ["config.json", "data.json", "metrics.thinned.json", "report.html", "changes.json", "latest", "best"];
+
+const configIn = (folder: string) => join(folder, "config.json");
 
 export class RunFolder {
   readonly checkpoints: RunCheckpoints;
@@ -21,11 +24,25 @@ export class RunFolder {
   get metrics(): string {
     return join(this.path, "metrics.jsonl");
   }
+  get thinnedMetrics(): string {
+    return join(this.path, "metrics.thinned.json");
+  }
   get report(): string {
     return join(this.path, "report.html");
   }
   get model(): string {
     return join(this.path, "model");
+  }
+
+  /**
+   * Takes the folder of a run, so that no other process trains in it.
+   * @param resume whether it must hold a run already
+   * @throws ConfigError if it does not, or naming the living process that has it
+   */
+  static async own({ out }: RunConfig, resume: boolean): Promise<OwnedFolder> {
+    const path = configIn(out);
+    if (resume && !existsSync(path)) throw new ConfigError(`--resume: ${out} holds no run (no ${path})`);
+    return ownFolder(out, "run.lock", "a run");
   }
 
   /** @throws ConfigError if the folder already holds a run */
@@ -45,11 +62,8 @@ export class RunFolder {
   /**
    * The folder of a run to resume. If a process was killed while it replaced a folder, the old folder is restored; what
    * else it left is deleted.
-   * @throws ConfigError if there is no run
    */
   static async reopen(config: RunConfig): Promise<RunFolder> {
-    const path = join(config.out, "config.json");
-    if (!existsSync(path)) throw new ConfigError(`--resume: ${config.out} holds no run (no ${path})`);
     const folder = new RunFolder(config.out);
     await makeFolder(folder.checkpoints.folder);
     await folder.sweep();
@@ -66,7 +80,7 @@ export class RunFolder {
 
   /** Writes the run's `config.json`. */
   async writeConfig(config: RunConfig): Promise<void> {
-    await writeText(join(this.path, "config.json"), `${JSON.stringify(config, null, 2)}\n`);
+    await writeText(configIn(this.path), `${JSON.stringify(config, null, 2)}\n`);
   }
 
   /** Writes `model/` with `write`, which creates the folder at the given path. */

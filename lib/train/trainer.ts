@@ -7,7 +7,7 @@ import { bitsPerByte } from "../data/bits_per_byte.js";
 import { BlockLoader } from "../data/loader.js";
 import { writeText } from "../disk/durable.js";
 import type { Llama } from "../nn/llama.js";
-import { type MetricsLine, MetricsWriter, readMetrics } from "../report/metrics.js";
+import type { MetricsLine } from "../report/metrics.js";
 import { type Report, renderReport } from "../report/report.js";
 import { configHash } from "./config_hash.js";
 import { type PlanItem, planItems } from "./memory_plan.js";
@@ -29,6 +29,7 @@ export class Trainer {
   #progress: TrainerProgress;
   /** The step of the last checkpoint. */
   #saved: number;
+  #checkpointAsked = false;
 
   private constructor(run: OpenRun, log: (message: string) => void) {
     this.#run = run;
@@ -112,8 +113,8 @@ export class Trainer {
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
-    const { folder, products, saver, health } = this.#run;
-    const metrics = await MetricsWriter.open(folder.metrics, { resumeAfter: this.step });
+    const { products, metrics, saver, health } = this.#run;
+    await metrics.begin();
     try {
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
       if (this.step === this.totalSteps) await this.#finish();
@@ -133,7 +134,7 @@ export class Trainer {
             saver.check();
             const due = saver.note(line);
             const last = this.step === this.totalSteps;
-            if (last || due) await this.#save(stage.index);
+            if (last || due || this.#checkpointAsked) await this.#save(stage.index);
             // Before the line is yielded, so that a caller that stops there has everything.
             if (last) await this.#finish();
             yield line;
@@ -147,14 +148,22 @@ export class Trainer {
         }
       }
     } finally {
-      await metrics.close();
+      await metrics.end();
     }
+  }
+
+  /**
+   * Asks for a checkpoint of the step that is being trained, or of the next one: it is saved before that step's line is
+   * yielded. May be called at any time, such as on a signal that warns of the end of a job.
+   */
+  requestCheckpoint(): void {
+    this.#checkpointAsked = true;
   }
 
   /**
    * Rewrites `report.html` from the metrics so far.
    * @param sample text that the model generated, to show in the report
-   * @throws TypeError for a wrong argument, DataError if the metrics are damaged
+   * @throws TypeError for a wrong argument
    */
   async writeReport(sample?: Report["sample"]): Promise<void> {
     if (sample !== undefined) {
@@ -162,13 +171,15 @@ export class Trainer {
       check.string("sample.prompt", check.object("sample", sample).prompt);
       check.string("sample.text", sample.text);
     }
-    const { folder, config, notes } = this.#run;
+    const { folder, config, notes, metrics } = this.#run;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
       config,
       notes,
       stages: this.stages,
-      metrics: await readMetrics(folder.metrics),
+      metrics: metrics.thinned.lines,
+      every: metrics.thinned.every,
+      damage: metrics.damage,
       parameters: parameterCount,
       device: `${device.backend} (${device.name}), ${parameters.dtype === "bf16" ? "bf16" : "fp32"}`,
       ...(sample ? { sample } : {}),
@@ -263,6 +274,8 @@ export class Trainer {
 
   async #save(stage: number): Promise<void> {
     const { config, stepper, saver, health } = this.#run;
+    await this.#run.checkOwned();
+    this.#checkpointAsked = false;
     const [optimizerSteps] = await stepper.optimizer.stepsTaken.read();
     const state = {
       ...this.#progress,
@@ -271,6 +284,7 @@ export class Trainer {
       optimizerSteps: optimizerSteps!,
       seed: config.seed,
       productTable: this.#run.productTable,
+      metricsBytes: await this.#run.metrics.mark(),
       configHash: configHash(config),
     };
     await saver.save(state, health.firstOfTrouble);
@@ -292,7 +306,9 @@ export class Trainer {
 
   async #finish(): Promise<void> {
     await this.#run.saver.settle();
+    await this.#run.checkOwned();
     await this.#run.folder.replaceModel((path) => this.model.save(path, this.#run.extras));
+    await this.#run.metrics.check();
     await this.writeReport();
   }
 }

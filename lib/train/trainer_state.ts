@@ -49,6 +49,8 @@ const stateSchema = z.object({
     .default(null),
   /** SHA-256 of the run's product table; null: it has none. */
   productTable: sha256.nullable().default(null),
+  /** Length of metrics.jsonl with the line of `step`, all of it on the disk; null: not noted. */
+  metricsBytes: count.nullable().default(null),
   /** Hash of the config when the checkpoint was written; see config_hash.ts. */
   configHash: sha256,
 });

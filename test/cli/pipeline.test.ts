@@ -225,34 +225,6 @@ describe("the commands in turn", () => {
     }
   });
 
-  it.each(["SIGINT", "SIGTERM"] as const)("%s ends training after the step, and --resume goes on", async (signal) => {
-    const flags = ["--set", `out=runs/${signal}`, "--set", "train.steps=4000", "--set", "eval.everySteps=4000"];
-    const { process: child, finished } = nextpatch.start("train", "config.yaml", ...flags, "--json");
-    const metrics = path(`runs/${signal}/metrics.jsonl`);
-    while (!existsSync(metrics) || readFileSync(metrics, "utf8").split("\n").length < 3) {
-      if (child.exitCode !== null) break;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    child.kill(signal);
-    const { code, stdout, stderr } = await finished;
-    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    const [, step] = /interrupted at step (\d+) of 4000; go on with --resume\n$/.exec(stderr)!;
-    const name = readFileSync(path(`runs/${signal}/latest`), "utf8").trim();
-    expect(name).toBe(`step-${step!.padStart(8, "0")}`);
-    const next = nextpatch.start("train", "config.yaml", ...flags, "--resume");
-    let said = "";
-    await new Promise<void>((resolve) => {
-      next.process.stderr!.on("data", (text: string) => {
-        said += text;
-        if (said.includes("parameters;")) resolve();
-      });
-      void next.finished.then(() => resolve());
-    });
-    next.process.kill("SIGINT");
-    const resumed = (await next.finished).stderr;
-    expect(resumed).toContain(`going on from runs/${signal}/checkpoints/${name}: step ${step} of 4000`);
-  });
-
   it("files that are cut short end in one line", async () => {
     await writeShard(
       path("cut.bin"),
