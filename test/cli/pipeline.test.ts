@@ -225,6 +225,37 @@ describe("the commands in turn", () => {
     }
   });
 
+  it("train goes back to a checkpoint with other keys, and says what is wrong with its flags", async () => {
+    const train = (...flags: string[]) => nextpatch("train", "config.yaml", "--set", "out=runs/back", ...flags);
+    const often = ["--set", "checkpoint={everySteps: 4, keep: 9}"];
+    expect(await train("--resume=auto", ...often)).toMatchObject({ code: 0 });
+    const auto = await train("--resume=auto", ...often);
+    expect(auto).toMatchObject({ code: 0 });
+    expect(auto.stderr).toMatch(/going on from .*step-00000012: step 12 of 12/);
+    const slower = ["--resume", "--from", "step-8", "--set", "optimizer.lr=1e-4"];
+    const back = await train(...slower, ...often, "--json");
+    expect(back.stderr).toMatch(/optimizer\.lr: \S+ up to step 8, then 0\.0001\n/);
+    expect(JSON.parse(back.stdout)).toMatchObject({ steps: 12, skippedUpdates: 0 });
+    expect(readdirSync(path("runs/back/abandoned/0001")).sort()).toEqual([
+      "checkpoints",
+      "metrics.jsonl",
+      "model",
+      "note.json",
+    ]);
+    for (const [flags, says] of [
+      [["--from", "step-8"], /--from: expected --resume with it but received none/],
+      [["--resume=auto", "--from", "step-8"], /--from: expected --resume with it but received none/],
+      [["--resume", "--force"], /--force: expected --from with it but received none/],
+      [["--resume", "--from", "8"], /--from: expected a checkpoint's name, such as step-400, but received "8"/],
+      [["--resume", "--from", "step-8", "--set", "seed=5"], /--from: seed, init\.seed: expected .* --force goes on/],
+      [["--resume=perhaps"], /unknown option '--resume=perhaps'/],
+    ] as const) {
+      const { code, stdout, stderr } = await train(...flags);
+      expect(complaint(stderr)).toMatch(says);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    }
+  });
+
   it("files that are cut short end in one line", async () => {
     await writeShard(
       path("cut.bin"),

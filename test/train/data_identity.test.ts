@@ -229,8 +229,8 @@ describe("a continued model", () => {
     };
     const own = json("run/model/config.json");
     writeFileSync(path("run/model/config.json"), JSON.stringify({ ...own, eos_token_id: [0, 1], other: { x: 1 } }));
-    await sign(path("run/model"));
     for (const [name, content] of Object.entries(files)) writeFileSync(path(`run/model/${name}`), content);
+    await sign(path("run/model"));
     await runTo(config({ init: { from: path("run/model") }, out: path("two"), train: { steps: 2 } }));
     for (const [name, content] of Object.entries(files))
       expect(readFileSync(path(`two/model/${name}`), "utf8")).toBe(content);
