@@ -91,12 +91,15 @@ const errors: Fault[] = [
     run: async (place) => {
       const injection = await Injection.build(place);
       const calls = await injection.count("count", SHORT);
-      const codes = { ENOSPC: 28, EROFS: 30, EDQUOT: 122, EIO: 5 };
+      // Node has no name for EDQUOT.
+      const codes = { ENOSPC: 28, EROFS: 30, EIO: 5, "system error -122": 122 };
       const tried = await everyCall(calls, Object.keys(codes) as (keyof typeof codes)[], async (name, call) => {
         const { code, stderr } = await injection.run("run", String(codes[name]), call, SHORT);
-        deepStrictEqual(code, 1, `${name} at ${call}: ${stderr}`);
-        match(stderr.trimEnd().split("\n").at(-1)!, new RegExp(`^nextpatch: .*${name}.*`), `${name} at ${call}`);
-        match(stderr, new RegExp(`${name}.*run|run.*${name}`), `${name} at ${call}`);
+        const last = stderr.trimEnd().split("\n").at(-1)!;
+        ok(
+          code === 1 && new RegExp(`^nextpatch: .*${name}.*`).test(last) && /\brun\//.test(last),
+          `${name} at ${call}: ${stderr}`,
+        );
         await finishAuto(place, "run", SHORT);
         await sameWeights(place, "run", SHORT);
         rmSync(place.path("run"), { recursive: true });
