@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError } from "../errors.js";
-import { type MetricsLine, readMetrics } from "../report/metrics.js";
+import { lastMetrics, type MetricsLine, readMetrics } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
 import type { ArmRun } from "./arm.js";
 import { differences } from "./derive.js";
@@ -37,13 +37,13 @@ export async function runState(run: ArmRun): Promise<RunState> {
         `${changed.join("; ")} (go on with the old ones, or compare in another folder: --set out=...)`,
     );
   }
-  const trained = existsSync(metricsOf(run)) && (await runMetrics(run)).at(-1)?.step === run.steps;
+  const trained = existsSync(metricsOf(run)) && (await lastMetrics(metricsOf(run)))?.step === run.steps;
   return { begun: true, trained, saved: trained && existsSync(join(out, "model")) };
 }
 
-/** The metrics lines of a run. @throws DataError */
-export async function runMetrics(run: ArmRun): Promise<MetricsLine[]> {
-  return readMetrics(metricsOf(run));
+/** The metrics lines of a run's evaluations. @throws DataError */
+export async function runEvaluations(run: ArmRun): Promise<MetricsLine[]> {
+  return readMetrics(metricsOf(run), ({ valLoss }) => valLoss !== undefined);
 }
 
 export interface TrainRunOptions {
@@ -52,8 +52,8 @@ export interface TrainRunOptions {
   readonly log: (message: string) => void;
   /** Stops after the current step, with a checkpoint. */
   readonly signal: AbortSignal | undefined;
-  /** Called once the run is open, with the step it resumes after (0: a new run). */
-  readonly onOpen: (step: number) => void;
+  /** Called once the run is open. */
+  readonly onOpen: (trainer: Trainer) => void;
   readonly onStep: (line: MetricsLine) => void;
 }
 
@@ -66,7 +66,7 @@ export async function trainRun(run: ArmRun, options: TrainRunOptions): Promise<b
   const trainer = await Trainer.open(run.config, { resume, log });
   const { device } = trainer.model;
   try {
-    onOpen(trainer.step);
+    onOpen(trainer);
     for await (const line of trainer.run()) {
       onStep(line);
       if (signal?.aborted && trainer.step < trainer.totalSteps) break;

@@ -1,97 +1,106 @@
-/** Checkpoints: a Hugging Face folder with the trainer's state in `trainer/`. */
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+/** Checkpoints: a Hugging Face folder with the trainer's state in `trainer/`, and a manifest of all files. */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { recoverFolder, removeFolder, removeLeftovers, writeFolder, writeText } from "../disk/durable.js";
+import { writeFolder } from "../disk/durable.js";
+import { ManifestWriter } from "../disk/manifest.js";
 import { CheckpointError } from "../errors.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
-import { type ModelFolderExtras, writeModelFolder } from "../nn/model_folder.js";
+import type { Tensor } from "../native.js";
+import { checkFinite } from "../nn/finite.js";
+import { type ModelFolderExtras, writeModelFiles } from "../nn/model_folder.js";
 import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
 import type { Parameters, Slot } from "../nn/parameters.js";
 import { type Optimizer, type OptimizerState, optimizerStates } from "../optim/optimizer.js";
-import { statePath, type TrainerState } from "./trainer_state.js";
+import { DATA_COPY } from "./run_data.js";
+import { STATE_FILE, type TrainerState } from "./trainer_state.js";
 
-/** The files of `trainer/`: the master weights, and what the optimizer keeps. */
-function trainerFiles(parameters: Parameters, optimizer: Optimizer): TrainerFile[] {
-  const master = {
-    name: "master",
-    has: () => true,
-    of: (slot: Slot) => parameters.flatView(parameters.master, slot),
-  };
-  return [master, ...optimizerStates(optimizer, parameters.layout)];
+/** The flat tensors that a checkpoint is written from. */
+export interface FlatTensors {
+  /** The model's weights, in the run's precision, as `parameters.layout` has them; may be the master weights themselves. */
+  readonly compute: Tensor;
+  /** What training goes on from, by the name of its file in `trainer/`. */
+  readonly trainer: Readonly<Record<string, FlatState>>;
 }
 
-/** A file with a tensor for each of some parameters, under the parameter's name. */
-type TrainerFile = Omit<OptimizerState, "name"> & { readonly name: string };
+/** A flat tensor with the elements of some parameters. */
+export type FlatState = Pick<OptimizerState, "flat" | "offset">;
+
+/** Those of a run, on its device. */
+export function flatTensors(parameters: Parameters, optimizer: Optimizer): FlatTensors {
+  const { master, compute, layout } = parameters;
+  const states = optimizerStates(optimizer, layout).map(({ name, ...state }) => [name, state] as const);
+  return {
+    compute,
+    trainer: { master: { flat: master, offset: (slot) => slot.offset }, ...Object.fromEntries(states) },
+  };
+}
 
 /** The folder name of a step's checkpoint. */
 export function checkpointName(step: number): string {
   return `step-${String(step).padStart(8, "0")}`;
 }
 
-const namePattern = /^step-\d{8}$/;
+/** The names of checkpoints. */
+export const namePattern = /^step-\d{8}$/;
 
 /**
- * Writes `folder/<name>` and points `latest` (beside `folder`) to it. When both are on the disk, deletes all but the
- * newest `keep`.
+ * Writes the checkpoint `folder/<name>`.
+ * @param tensors of `parameters.layout`; nothing changes them meanwhile
+ * @param data the record of the run's data; null: there is none
+ * @throws Error of the file system, which names the file; then nothing of it is left
  */
 export async function writeCheckpoint(
   folder: string,
   parameters: Parameters,
-  optimizer: Optimizer,
+  { compute, trainer }: FlatTensors,
   state: TrainerState,
   extras: ModelFolderExtras,
-  keep: number,
+  data: string | null,
 ): Promise<void> {
-  const name = checkpointName(state.step);
-  await writeFolder(join(folder, name), async (aside) => {
-    await writeModelFolder(aside, parameters, extras);
-    await mkdir(join(aside, "trainer"));
-    for (const { name, has, of } of trainerFiles(parameters, optimizer)) {
-      const entries = parameterEntries(parameters, (slot) => (has(slot) ? of(slot) : null));
-      await writeSafetensors(join(aside, "trainer", `${name}.safetensors`), entries);
-    }
-    await writeFile(statePath(aside), `${JSON.stringify(state, null, 2)}\n`, { flush: true });
-  });
-  await writeText(join(folder, "..", "latest"), `${name}\n`);
-  const old = (await readdir(folder))
-    .filter((entry) => namePattern.test(entry))
-    .sort()
-    .slice(0, -keep);
-  for (const entry of old) await removeFolder(join(folder, entry));
-  await removeLeftovers(folder, namePattern);
-}
-
-/**
- * The folder of a run's newest checkpoint, or null if it has none.
- * @throws CheckpointError if `latest` does not name a checkpoint, or names a missing one
- */
-export async function latestCheckpoint(runFolder: string): Promise<string | null> {
-  const pointer = join(runFolder, "latest");
-  if (!existsSync(pointer)) return null;
-  const name = (await readFile(pointer, "utf8")).trim();
-  if (!namePattern.test(name)) {
-    throw new CheckpointError(
-      `${pointer}: expected a checkpoint's name, as ${checkpointName(500)} but received "${name}"`,
+  await writeFolder(join(folder, checkpointName(state.step)), async (aside) => {
+    await mkdir(join(aside, "trainer"), { recursive: true });
+    const manifest = new ManifestWriter(aside);
+    const { config, dtype } = parameters;
+    await writeModelFiles(
+      manifest,
+      { config, dtype, weights: parameterEntries(parameters, (slot) => parameters.flatView(compute, slot)) },
+      extras,
     );
-  }
-  const folder = join(runFolder, "checkpoints", name);
-  await recoverFolder(folder);
-  if (!existsSync(folder)) throw new CheckpointError(`${pointer}: names ${name}, but there is no folder ${folder}`);
-  return folder;
+    for (const [name, state] of Object.entries(trainer)) {
+      const file = `trainer/${name}.safetensors`;
+      manifest.note(
+        file,
+        await writeSafetensors(
+          join(aside, file),
+          parameterEntries(parameters, (slot) => partOf(state, slot)),
+        ),
+      );
+    }
+    if (data !== null) await manifest.write(DATA_COPY, data);
+    await manifest.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
+    await manifest.finish();
+  });
 }
 
-/** Reads master weights and the optimizer's state back, bit for bit. @throws CheckpointError */
+/** A parameter's elements, flat; null: it has none there. */
+function partOf({ flat, offset }: FlatState, slot: Slot): Tensor<"f32"> | null {
+  const begin = offset(slot);
+  return begin === null ? null : flat.narrow(0, begin, slot.size);
+}
+
+/** Reads what training goes on from back into a run's tensors, bit for bit. @throws CheckpointError */
 export async function loadTrainerTensors(
   checkpoint: string,
   parameters: Parameters,
   optimizer: Optimizer,
 ): Promise<void> {
   const upload = new Upload(parameters);
-  for (const { name, has, of } of trainerFiles(parameters, optimizer)) {
+  for (const [name, state] of Object.entries(flatTensors(parameters, optimizer).trainer)) {
     const file = await SafetensorsFile.open(join(checkpoint, "trainer", `${name}.safetensors`));
     try {
-      for (const slot of parameters.layout.slots.filter(has)) {
+      for (const slot of parameters.layout.slots) {
+        const place = partOf(state, slot);
+        if (place === null) continue;
         const info = file.info(slot.name);
         if (info.dtype !== "F32" || info.shape.join() !== slot.shape.join()) {
           throw new CheckpointError(
@@ -99,12 +108,13 @@ export async function loadTrainerTensors(
               `but received ${info.dtype} [${info.shape.join(", ")}]`,
           );
         }
-        await upload.tensor(file, slot, "F32", of(slot));
+        await upload.tensor(file, slot, "F32", place);
       }
     } finally {
       await file.close();
     }
   }
+  await checkFinite(parameters, checkpoint);
   parameters.refreshCompute();
   await parameters.device.synchronize();
 }

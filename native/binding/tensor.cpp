@@ -114,14 +114,15 @@ std::string shape_text(const View& view) {
 }
 
 Napi::Function Tensor::define(Napi::Env env) {
-  return DefineClass(env, "Tensor",
-                     {accessor<Tensor, &Tensor::shape>("shape"), accessor<Tensor, &Tensor::dtype>("dtype"),
-                      accessor<Tensor, &Tensor::size>("size"), accessor<Tensor, &Tensor::byte_length>("byteLength"),
-                      accessor<Tensor, &Tensor::is_contiguous>("contiguous"),
-                      accessor<Tensor, &Tensor::is_disposed>("disposed"), method<Tensor, &Tensor::reshape>("reshape"),
-                      method<Tensor, &Tensor::narrow>("narrow"), method<Tensor, &Tensor::write>("write"),
-                      method<Tensor, &Tensor::prefetch>("prefetch"), method<Tensor, &Tensor::read>("read"),
-                      method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
+  return DefineClass(
+      env, "Tensor",
+      {accessor<Tensor, &Tensor::shape>("shape"), accessor<Tensor, &Tensor::dtype>("dtype"),
+       accessor<Tensor, &Tensor::size>("size"), accessor<Tensor, &Tensor::byte_length>("byteLength"),
+       accessor<Tensor, &Tensor::is_contiguous>("contiguous"), accessor<Tensor, &Tensor::is_disposed>("disposed"),
+       method<Tensor, &Tensor::reshape>("reshape"), method<Tensor, &Tensor::narrow>("narrow"),
+       method<Tensor, &Tensor::write>("write"), method<Tensor, &Tensor::prefetch>("prefetch"),
+       method<Tensor, &Tensor::read>("read"), method<Tensor, &Tensor::read_into>("readInto"),
+       method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
 }
 
 // new Tensor(device, dtype, shape); from native code, (device) with `constructing_from` set.
@@ -266,6 +267,35 @@ Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
       return Napi::Float32Array::New(env, count, held->Value(), 0);
     });
     owner->device()->read(owner, view.data, buffer.Data(), bytes, settlement.done);
+    return settlement.promise;
+  });
+}
+
+Napi::Value Tensor::read_into(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    require_alive("readInto");
+    require_contiguous("readInto");
+    const std::string where = "readInto: target: expected ";
+    Tensor* const target = from(info[0]);
+    if (!target) throw Error(ErrorKind::type, where + "a Tensor but received " + describe(info[0]));
+    if (target->disposed()) throw Error(ErrorKind::type, where + "a live tensor but received a disposed one");
+    const View& to = target->view_;
+    if (to.dtype != view_.dtype)
+      throw Error(ErrorKind::type, where + "dtype " + name_of(view_.dtype) + " but received " + name_of(to.dtype));
+    if (!to.contiguous() || to.size() != view_.size()) {
+      throw Error(ErrorKind::range, where + "a contiguous tensor of " + std::to_string(view_.size()) +
+                                        " elements but received " + (to.contiguous() ? "" : "a strided view of ") +
+                                        "shape " + shape_text(to));
+    }
+    const std::shared_ptr<Storage> source = storage(), sink = target->storage();
+    if (sink->device()->backend() != "cpu")
+      throw Error(ErrorKind::type,
+                  where + "a tensor in host memory (cpu) but received one on " + sink->device()->backend());
+    if (sink == source) throw Error(ErrorKind::range, where + "other memory but received a view of the same");
+    source->device()->require_no_capture("readInto");
+    auto settlement = Environment::of(info.Env()).promise([](Napi::Env env) { return env.Undefined(); });
+    source->device()->read(source, view_.data, to.data, size_t(to.size()) * size_of(to.dtype),
+                           [sink, done = settlement.done](std::exception_ptr failure) { done(failure); });
     return settlement.promise;
   });
 }

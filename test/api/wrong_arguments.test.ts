@@ -17,7 +17,6 @@ const calls = await publicCalls(folder);
 
 /** Public functions that take no arguments. */
 const withoutArguments = [
-  "AdamW.applyStep",
   "AdamW.dispose",
   "AdamW.reset",
   "AdamW.zeroGradient",

@@ -95,6 +95,50 @@ describe.each(backends)("Tensor on %s", (backend) => {
     expect((await data).every((x) => x === 7)).toBe(true);
   });
 
+  it("is read into memory of the host, after the operations before, and whatever is disposed of meanwhile", async () => {
+    const host = new Device("cpu", 0, 2);
+    const [source, target] = [new Tensor(device, "f32", [3, 1000]), new Tensor(host, "f32", [4000])];
+    native.fill(target, 1);
+    await host.synchronize();
+    native.fill(source, 7);
+    const part = target.narrow(0, 500, 3000);
+    const copied = source.readInto(part);
+    native.fill(source, 8);
+    for (const tensor of [source, part]) tensor.dispose();
+    expect(await copied).toBeUndefined();
+    const read = await target.read();
+    expect(read.slice(500, 3500).every((x) => x === 7)).toBe(true);
+    expect([...read.slice(498, 500), ...read.slice(3500, 3502)]).toEqual([1, 1, 1, 1]);
+    const freed = new Tensor(device, "f32", [4000]).readInto(target);
+    target.free();
+    await freed;
+  });
+
+  it("is read into no other memory than the host's, and into none while operations are recorded", async () => {
+    const source = new Tensor(device, "f32", [2, 3]);
+    const wide = new Tensor(device, "f32", [2, 4]);
+    const into = (target: unknown) => failure(() => void source.readInto(target as Tensor<"f32">));
+    const expected = "readInto: target: expected a contiguous tensor of 6 elements but received";
+    expect(into(wide).message).toBe(`${expected} shape [2, 4]`);
+    expect(into(wide.narrow(1, 0, 3)).message).toBe(`${expected} a strided view of shape [2, 3]`);
+    expect(into(new Tensor(device, "i32", [6])).message).toBe("readInto: target: expected dtype f32 but received i32");
+    expect(into({}).message).toBe("readInto: target: expected a Tensor but received another object");
+    if (backend === "cpu") {
+      expect(into(source.reshape([6])).message).toMatch(
+        /target: expected other memory but received a view of the same$/,
+      );
+    } else {
+      expect(into(new Tensor(device, "f32", [6])).message).toBe(
+        `readInto: target: expected a tensor in host memory (cpu) but received one on ${backend}`,
+      );
+    }
+    const host = new Tensor(new Device("cpu", 0, 2), "f32", [6]);
+    device.beginCapture();
+    expect(into(host).message).toBe("readInto: not possible while operations are captured");
+    device.endCapture().dispose();
+    await source.readInto(host);
+  });
+
   it.each<[string, unknown[], string]>([
     ["no arguments", [], "TypeError"],
     ["no device", [{}, "f32", [1]], "TypeError"],

@@ -498,6 +498,12 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: (data: Float32Array) => flat[operation](data),
     })),
     {
+      name: "Tensor.readInto",
+      operation: "readInto",
+      arguments: { target: { ...made(tensor("f32", 4), [...wrongShape, flat]), kinds: [tensor("i32", 4)] } },
+      call: (target: api.Tensor<"f32">) => flat.readInto(target),
+    },
+    {
       name: "Decoder",
       arguments: { model: made(model), capacity: whole(4, 1, 65) },
       call: (...args: [api.Llama, number]) => new api.Decoder(...args).dispose(),
@@ -604,9 +610,19 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: (...args: [api.MuonRates, api.MuonSettings]) => muon[method](...args),
     })),
     {
+      name: "AdamW.applyStep",
+      arguments: { onNorm: callback },
+      call: (onNorm?: () => void) => adamw.applyStep(onNorm),
+    },
+    {
+      name: "Muon.applyStep",
+      arguments: { onNorm: callback },
+      call: (onNorm?: () => void) => muon.applyStep(onNorm),
+    },
+    {
       name: "Trainer.open",
       arguments: { config: config({ ...runConfig, out: path("opened") }) },
-      options: options({ resume: optional(flag(false)), log: callback }),
+      options: options({ resume: optional(flag(false)), force: optional(flag(false)), log: callback }),
       call: async (...args: [api.RunConfig, object]) => (await api.Trainer.open(...args)).close(),
     },
     {

@@ -1,0 +1,108 @@
+/**
+ * Standard output and standard error, whatever becomes of them: a pipe whose reader has ended or stands still, a full
+ * disk, a terminal that was closed. Messages that cannot be printed are dropped and counted, and the work goes on. A
+ * result that cannot be printed is a failure. Both are written by `writeSync`, whose count is heeded: Node's streams for
+ * files take a half-written text for a whole one.
+ */
+import { writeSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+
+/** Milliseconds until a pipe whose reader is slow is tried again. */
+const PAUSE = 20;
+
+const nothing: Uint8Array = new Uint8Array();
+
+/** Messages on standard error. */
+export class Messages {
+  /** What is left of a message of which a part was written. */
+  #rest = nothing;
+  #dropped = 0;
+  #reason = "";
+
+  /** @param fd a descriptor whose writes do not block: Node makes one of a pipe when `process.stderr` is asked for */
+  constructor(private readonly fd: number) {}
+
+  /** Prints a text, or drops it. The first after a gap says before it how many are missing. */
+  print(text: string): void {
+    if (!this.#isClear() || !this.#begin(this.#gap() + text)) this.#dropped++;
+    else this.#dropped = 0;
+  }
+
+  /** Counts a message that could not be printed by other means. */
+  dropped(error: Error): void {
+    this.#dropped++;
+    this.#reason = error.message;
+  }
+
+  /** Prints what is left, as far as that can be done. */
+  finish(): void {
+    if (this.#isClear() && this.#begin(this.#gap())) this.#dropped = 0;
+  }
+
+  #gap(): string {
+    if (this.#dropped === 0) return "";
+    const messages = this.#dropped === 1 ? "1 message" : `${this.#dropped} messages`;
+    return `nextpatch: ${messages} could not be printed here (${this.#reason})\n`;
+  }
+
+  /** Whether all of the last message is written. */
+  #isClear(): boolean {
+    this.#write(this.#rest);
+    return this.#rest.length === 0;
+  }
+
+  /** Writes a text, or the beginning of it and keeps the rest. Returns false if nothing of it could be written. */
+  #begin(text: string): boolean {
+    const bytes = Buffer.from(text);
+    this.#write(bytes);
+    if (this.#rest.length < bytes.length) return true;
+    this.#rest = nothing;
+    return bytes.length === 0;
+  }
+
+  #write(bytes: Uint8Array): void {
+    const left = writeWhatFits(this.fd, bytes);
+    this.#rest = left.bytes;
+    if (left.error !== null) this.#reason = left.error.message;
+  }
+}
+
+/** The result on standard output. */
+export class Results {
+  #rest = nothing;
+  #error: Error | null = null;
+
+  constructor(private readonly fd: number) {}
+
+  /** Writes a part of it, as much as can be written without waiting. */
+  print(text: string): void {
+    this.#rest = Buffer.concat([this.#rest, Buffer.from(text)]);
+    this.#write();
+  }
+
+  /** Waits until all is written. @throws Error if it could not be written */
+  async finish(): Promise<void> {
+    for (this.#write(); this.#rest.length > 0 && this.#error === null; this.#write()) await setTimeout(PAUSE);
+    if (this.#error === null) return;
+    const { message } = this.#error;
+    throw new Error(`the result could not be written to standard output: ${message}`, { cause: this.#error });
+  }
+
+  #write(): void {
+    if (this.#error !== null) return;
+    const { bytes, error } = writeWhatFits(this.fd, this.#rest);
+    this.#rest = bytes;
+    if (error !== null && error.code !== "EAGAIN") this.#error = error;
+  }
+}
+
+/** Writes bytes until there is an error. Returns what is left. */
+function writeWhatFits(fd: number, bytes: Uint8Array): { bytes: Uint8Array; error: NodeJS.ErrnoException | null } {
+  let done = 0;
+  try {
+    while (done < bytes.length) done += writeSync(fd, bytes, done);
+    return { bytes: bytes.subarray(done), error: null };
+  } catch (error) {
+    return { bytes: bytes.subarray(done), error: error as NodeJS.ErrnoException };
+  }
+}
