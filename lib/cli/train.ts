@@ -68,7 +68,7 @@ async function summary({ folder, totalSteps, progress, skippedUpdates }: Trainer
     steps: totalSteps,
     tokens,
     flops,
-    optimizerFlops,
+    ...(optimizerFlops > 0 && { optimizerFlops }),
     seconds,
     loss,
     valLoss,

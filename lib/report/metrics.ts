@@ -41,7 +41,7 @@ export interface MetricsLine {
   readonly tokensPerSecond: number;
   /** Floating-point operations of the model so far. */
   readonly flops: number;
-  /** Those of the optimizer's matrix products, which `flops` and `mfu` leave out; 0 with AdamW. */
+  /** Those of the optimizer's matrix products, which `flops` and `mfu` leave out; absent with AdamW, which has none. */
   readonly optimizerFlops?: number;
   /** FLOP/s of this step as a fraction of the device's peak; null if the peak is unknown. */
   readonly mfu: number | null;

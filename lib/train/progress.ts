@@ -118,7 +118,7 @@ export function metricsLine(
     seconds,
     tokensPerSecond: stage.tokensPerStep / record.seconds,
     flops,
-    optimizerFlops,
+    ...(optimizerFlops > 0 && { optimizerFlops }),
     mfu: peak && record.flops / record.seconds / peak,
     time,
     ...(energy === null ? {} : { energy }),
