@@ -1,7 +1,7 @@
 /** Trains a run of a comparison, or the rest of it. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { ConfigError } from "../errors.js";
+import { ConfigError, DataError } from "../errors.js";
 import { lastMetrics, type MetricsLine, readMetrics } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
 import type { ArmRun } from "./arm.js";
@@ -41,9 +41,16 @@ export async function runState(run: ArmRun): Promise<RunState> {
   return { begun: true, trained, saved: trained && existsSync(join(out, "model")) };
 }
 
-/** The metrics lines of a run's evaluations. @throws DataError */
+/** The metrics lines of a finished run's evaluations. @throws DataError if they are damaged or gone */
 export async function runEvaluations(run: ArmRun): Promise<MetricsLine[]> {
-  return readMetrics(metricsOf(run), ({ valLoss }) => valLoss !== undefined);
+  const path = metricsOf(run);
+  const lines = await readMetrics(path, ({ valLoss }) => valLoss !== undefined);
+  if (lines.at(-1)?.step === run.steps) return lines;
+  throw new DataError(
+    `${path}: expected the evaluations of a finished run but received ` +
+      `${lines.length === 0 ? "none" : `those up to step ${lines.at(-1)!.step} of ${run.steps}`} ` +
+      `(delete ${run.config.out} to train it again)`,
+  );
 }
 
 export interface TrainRunOptions {
