@@ -17,7 +17,7 @@ import { checkUnasked } from "../hf/unasked_tensors.js";
 import { verifyModel } from "../hf/verify_model.js";
 import { writeWeights } from "../hf/weight_files.js";
 import { checkFinite } from "./finite.js";
-import { parameterEntries, Upload } from "./parameter_transfer.js";
+import { deviceElements, parameterEntries, Upload } from "./parameter_transfer.js";
 import type { Parameters } from "./parameters.js";
 
 /** An opened model folder, whose weights have not been read yet. */
@@ -119,7 +119,11 @@ export async function writeModelFolder(
   await rm(join(folder, MANIFEST), { force: true }); // an earlier model's: until the last file is there, it has none
   const manifest = new ManifestWriter(folder);
   const { config, dtype, compute } = parameters;
-  await writeModelFiles(manifest, { config, dtype, weights: parameterEntries(parameters, compute) }, extras);
+  await writeModelFiles(
+    manifest,
+    { config, dtype, weights: parameterEntries(parameters, deviceElements(compute)) },
+    extras,
+  );
   await manifest.finish();
 }
 

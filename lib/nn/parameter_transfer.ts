@@ -47,24 +47,38 @@ export class Upload {
   }
 }
 
-/**
- * The parameters as safetensors entries in Hugging Face's order, read from the device when they are written.
- * @param flat of `parameters.layout`
- */
-export function parameterEntries(parameters: Parameters, flat: Tensor): SafetensorsEntry[] {
-  const isHalf = flat.dtype === "bf16";
-  const perPiece = PIECE_BYTES / (isHalf ? 2 : 4);
-  return parameterTable(parameters.config).map(({ name, shape }) => ({
-    name,
-    shape,
-    dtype: isHalf ? "BF16" : "F32",
-    data: async function* () {
-      const { offset, size } = parameters.slot(name);
-      for (let from = 0; from < size; from += perPiece) {
-        const part = flat.narrow(0, offset + from, Math.min(perPiece, size - from));
+/** The elements of a flat tensor of `parameters.layout`, wherever they are. */
+export interface FlatElements {
+  readonly dtype: "f32" | "bf16";
+  /** The bytes of `count` elements, in pieces; one is used before the next is asked for. */
+  pieces(offset: number, count: number): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+}
+
+/** Those of a tensor, read from its device when they are asked for. */
+export function deviceElements(flat: Tensor): FlatElements {
+  const dtype = flat.dtype as "f32" | "bf16";
+  const perPiece = PIECE_BYTES / (dtype === "bf16" ? 2 : 4);
+  return {
+    dtype,
+    async *pieces(offset, count) {
+      for (let from = 0; from < count; from += perPiece) {
+        const part = flat.narrow(0, offset + from, Math.min(perPiece, count - from));
         const { buffer, byteOffset, byteLength } = await part.read();
         yield new Uint8Array(buffer, byteOffset, byteLength);
       }
+    },
+  };
+}
+
+/** The parameters as safetensors entries in Hugging Face's order. */
+export function parameterEntries(parameters: Parameters, flat: FlatElements): SafetensorsEntry[] {
+  return parameterTable(parameters.config).map(({ name, shape }) => ({
+    name,
+    shape,
+    dtype: flat.dtype === "bf16" ? "BF16" : "F32",
+    data: () => {
+      const { offset, size } = parameters.slot(name);
+      return flat.pieces(offset, size);
     },
   }));
 }

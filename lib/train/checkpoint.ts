@@ -12,6 +12,7 @@ import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { AdamW } from "../optim/adamw.js";
 import { DATA_COPY } from "./run_data.js";
+import type { CheckpointSource } from "./snapshot.js";
 import { STATE_FILE, type TrainerState } from "./trainer_state.js";
 
 /** The flat tensors that a checkpoint is written from, each of `parameters.layout`. */
@@ -38,14 +39,14 @@ export const namePattern = /^step-\d{8}$/;
 
 /**
  * Writes the checkpoint `folder/<name>`.
- * @param tensors of `parameters.layout`; nothing changes them meanwhile
+ * @param source nothing changes it meanwhile
  * @param data the record of the run's data; null: there is none
  * @throws Error of the file system, which names the file; then nothing of it is left
  */
 export async function writeCheckpoint(
   folder: string,
   parameters: Parameters,
-  { compute, trainer }: FlatTensors,
+  { compute, trainer }: CheckpointSource,
   state: TrainerState,
   extras: ModelFolderExtras,
   data: string | null,

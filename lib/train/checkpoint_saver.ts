@@ -9,7 +9,7 @@ import type { AdamW } from "../optim/adamw.js";
 import type { MetricsLine } from "../report/metrics.js";
 import { checkpointName, type FlatTensors, flatTensors, writeCheckpoint } from "./checkpoint.js";
 import type { RunCheckpoints } from "./run_checkpoints.js";
-import { Snapshot, snapshotBytes } from "./snapshot.js";
+import { Snapshot, snapshotBytes, uncopied } from "./snapshot.js";
 import type { TrainerState } from "./trainer_state.js";
 
 type Best = TrainerState["best"];
@@ -47,7 +47,7 @@ export class CheckpointSaver {
   /** Takes the memory for the copy; if there is none, says so. */
   static async open(saved: Saved, log: (message: string) => void): Promise<CheckpointSaver> {
     const tensors = flatTensors(saved.parameters, saved.optimizer);
-    const snapshot = await Snapshot.allocate(tensors);
+    const snapshot = Snapshot.allocate(tensors);
     if (snapshot === null) {
       const size = `${(snapshotBytes(tensors) / 2 ** 30).toFixed(1)} GiB`;
       log(`training waits while a checkpoint is written: the host has no memory to spare for a copy of ${size}`);
@@ -80,16 +80,23 @@ export class CheckpointSaver {
   async save(state: Omit<TrainerState, "best">, sparedBefore: number | null): Promise<void> {
     await this.settle();
     this.#begun = performance.now();
-    const tensors = (await this.snapshot?.copy(this.#tensors)) ?? this.#tensors;
-    this.#writing = this.#write(tensors, { ...state, best: this.#best }, sparedBefore).catch((error: unknown) => {
+    await this.snapshot?.copy();
+    this.#writing = this.#write({ ...state, best: this.#best }, sparedBefore).catch((error: unknown) => {
       this.#failure = { error };
     });
     if (this.snapshot === null) await this.settle();
   }
 
-  async #write(tensors: FlatTensors, state: TrainerState, sparedBefore: number | null): Promise<void> {
+  async #write(state: TrainerState, sparedBefore: number | null): Promise<void> {
     const { checkpoints, parameters, extras, data, config } = this.saved;
-    await writeCheckpoint(checkpoints.folder, parameters, tensors, state, extras, data);
+    await writeCheckpoint(
+      checkpoints.folder,
+      parameters,
+      this.snapshot?.source ?? uncopied(this.#tensors),
+      state,
+      extras,
+      data,
+    );
     await checkpoints.point(checkpointName(state.step));
     const best = state.best && checkpointName(state.best.step);
     if (state.best?.step === state.step) await checkpoints.pointToBest(best);
@@ -112,9 +119,8 @@ export class CheckpointSaver {
     this.check();
   }
 
-  /** Waits for the last checkpoint, whether it succeeds, and frees the memory of the copy. */
+  /** Waits for the last checkpoint, whether it succeeds. */
   async close(): Promise<void> {
     await this.#writing;
-    this.snapshot?.dispose();
   }
 }

@@ -40,7 +40,7 @@ async function killAtRandom(place: Place, kills: number, flags: readonly string[
 
 const kills: Fault[] = [
   {
-    name: "kills",
+    name: "random-kills",
     fault: "the process is killed (SIGKILL, out of memory, a machine that goes off)",
     tried: `a run that saves every third step is killed at ${KILLS} random moments (NEXTPATCH_KILLS=500: as many)`,
     happens: "at most the steps since the last checkpoint are lost; the weights are those of a run left alone",
@@ -48,7 +48,7 @@ const kills: Fault[] = [
       killAtRandom(place, KILLS, ["--set", `train.steps=${12 * KILLS}`, "--set", "checkpoint.everySteps=3"], 2500),
   },
   {
-    name: "kills-simt",
+    name: "random-kills-simt",
     fault: "the same on the kernels for CUDA, run by the host",
     tried: "a run on `simt` is killed at 20 random moments",
     happens: "the same",
