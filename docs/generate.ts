@@ -1,7 +1,7 @@
 /**
  * Writes docs/config.md and schema.json from the schema in lib/config/schema.ts, and the tables of docs/results.md, of the
- * seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in docs/install.md and of
- * oneDNN's versions in docs/onednn.md:
+ * seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in docs/install.md, of
+ * oneDNN's versions in docs/onednn.md and of faults in docs/reliability.md:
  * `npm run docs`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -10,6 +10,7 @@ import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
 import { withEnvironments } from "./environments_table.js";
+import { withFaults } from "./faults_table.js";
 import { withMutants } from "./mutants_table.js";
 import { withVersions } from "./onednn_table.js";
 import { withTables } from "./results_tables.js";
@@ -146,8 +147,10 @@ function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node):
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const pages = ["config.md", "results.md", "testing.md", "cuda.md", "install.md", "onednn.md"];
-  const [config, results, testing, cuda, install, onednn] = pages.map((name) => new URL(name, import.meta.url));
+  const pages = ["config.md", "results.md", "testing.md", "cuda.md", "install.md", "onednn.md", "reliability.md"];
+  const [config, results, testing, cuda, install, onednn, reliability] = pages.map(
+    (name) => new URL(name, import.meta.url),
+  );
   writeFileSync(config!, configPage());
   writeFileSync(new URL("../schema.json", import.meta.url), schemaFile());
   writeFileSync(results!, withTables(readFileSync(results!, "utf8")));
@@ -155,4 +158,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(cuda!, withWarps(readFileSync(cuda!, "utf8")));
   writeFileSync(install!, withEnvironments(readFileSync(install!, "utf8")));
   writeFileSync(onednn!, withVersions(readFileSync(onednn!, "utf8")));
+  writeFileSync(reliability!, withFaults(readFileSync(reliability!, "utf8")));
 }

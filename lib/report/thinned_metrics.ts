@@ -4,8 +4,8 @@
  */
 import { type MetricsLine, metricsFrom } from "./metrics.js";
 
-/** The most lines; more points than the screen has pixels make a page slower and no clearer. */
-const MOST = 2000;
+/** The most lines: more points than a chart has pixels make a page slower and no clearer. */
+const MOST = 1000;
 
 type Evaluated = MetricsLine & { readonly valLoss: number };
 const isEvaluated = (line: MetricsLine): line is Evaluated => line.valLoss !== undefined;

@@ -3,8 +3,13 @@
  *
  *     npm run test:faults [-- NAME…]      (the faults whose names begin with one of these)
  */
+
+import { setTimeout } from "node:timers/promises";
 import { faults } from "./faults.js";
 import { build, Place } from "./place.js";
+
+/** Milliseconds after which a fault counts as one that never ends. */
+const LONGEST = 600_000;
 
 const names = process.argv.slice(2);
 const wanted = faults.filter(({ name }) => names.length === 0 || names.some((each) => name.startsWith(each)));
@@ -18,7 +23,10 @@ const failures: string[] = [];
 for (const { name, run } of wanted) {
   const start = performance.now();
   const place = await Place.make(built);
-  const outcome = await run(place).then(
+  const late = setTimeout(LONGEST, null, { ref: false }).then(() => {
+    throw new Error(`no end after ${LONGEST / 60_000} minutes`);
+  });
+  const outcome = await Promise.race([run(place), late]).then(
     (said) => `ok    ${name}${said === undefined ? "" : `: ${said}`}`,
     (error: Error) => {
       failures.push(name);

@@ -40,12 +40,12 @@ export const owners: readonly Fault[] = [
   {
     name: "dead-owner",
     fault: "the owner was killed",
-    tried: "twelve processes that resume at once what was killed by SIGKILL, eight times",
+    tried: "twelve processes that resume at once what was killed by SIGKILL, four times",
     happens: "one of them takes the folder over at once, the others are refused",
     run: async (place) => {
       let owner = place.train("run", ...long);
       await place.steps("run", 1);
-      for (let round = 0; round < 8; round++) {
+      for (let round = 0; round < 4; round++) {
         owner.child.kill("SIGKILL");
         await owner.ended;
         const all = Array.from({ length: 12 }, () => place.train("run", ...long, "--resume"));

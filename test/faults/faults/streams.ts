@@ -88,10 +88,12 @@ export const streams: readonly Fault[] = [
     tried: "training with a log on a full file system in memory, from which something is deleted later",
     happens: "training goes on; the log goes on too, with the number of missing messages",
     run: async (place) => {
+      // A namespace of its own may mount one.
       const { child, ended } = place.bash(
         "exec unshare -rm bash -c 'mount -t tmpfs -o size=64k none /mnt && head -c 64k /dev/zero >/mnt/filler && " +
-          "{ nextpatch train config.json --set out=run --json 2>/mnt/log & pid=$!; until [ -s run/latest ]; do sleep 0.02; done; " +
-          "cat /mnt/log; rm /mnt/filler; kill -USR1 $pid; wait $pid; echo $?; cat /mnt/log; }'",
+          `{ "${process.execPath}" "${place.built.main}" train config.json --set out=run --json 2>/mnt/log & pid=$!; ` +
+          "until [ -s run/latest ]; do sleep 0.02; done; cat /mnt/log; rm /mnt/filler; kill -USR1 $pid; wait $pid; " +
+          "echo $?; cat /mnt/log; }'",
       );
       const { stdout, stderr } = await ended;
       ok(child.exitCode === 0, stderr);
