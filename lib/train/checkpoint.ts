@@ -5,29 +5,14 @@ import { writeFolder } from "../disk/durable.js";
 import { ManifestWriter } from "../disk/manifest.js";
 import { CheckpointError } from "../errors.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
-import type { Tensor } from "../native.js";
 import { checkFinite } from "../nn/finite.js";
 import { type ModelFolderExtras, writeModelFiles } from "../nn/model_folder.js";
 import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { AdamW } from "../optim/adamw.js";
+import { type CheckpointSource, flatTensors } from "./flat_tensors.js";
 import { DATA_COPY } from "./run_data.js";
-import type { CheckpointSource } from "./snapshot.js";
 import { STATE_FILE, type TrainerState } from "./trainer_state.js";
-
-/** The flat tensors that a checkpoint is written from, each of `parameters.layout`. */
-export interface FlatTensors {
-  /** The model's weights, in the run's precision; may be the master weights themselves. */
-  readonly compute: Tensor;
-  /** What training goes on from, by the name of its file in `trainer/`. */
-  readonly trainer: Readonly<Record<string, Tensor<"f32">>>;
-}
-
-/** Those of a run, on its device. */
-export function flatTensors(parameters: Parameters, optimizer: AdamW): FlatTensors {
-  const { master, compute } = parameters;
-  return { compute, trainer: { master, exp_avg: optimizer.firstMoment, exp_avg_sq: optimizer.secondMoment } };
-}
 
 /** The folder name of a step's checkpoint. */
 export function checkpointName(step: number): string {

@@ -7,9 +7,10 @@ import type { ModelFolderExtras } from "../nn/model_folder.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { AdamW } from "../optim/adamw.js";
 import type { MetricsLine } from "../report/metrics.js";
-import { checkpointName, type FlatTensors, flatTensors, writeCheckpoint } from "./checkpoint.js";
+import { checkpointName, writeCheckpoint } from "./checkpoint.js";
+import { type FlatTensors, flatTensors, uncopied } from "./flat_tensors.js";
 import type { RunCheckpoints } from "./run_checkpoints.js";
-import { Snapshot, snapshotBytes, uncopied } from "./snapshot.js";
+import { Snapshot, snapshotBytes } from "./snapshot.js";
 import type { TrainerState } from "./trainer_state.js";
 
 type Best = TrainerState["best"];

@@ -2,8 +2,8 @@
 import { bytesOf } from "../device.js";
 import { PIECE_BYTES } from "../hf/tensor_pieces.js";
 import { NativeDevice, type Tensor } from "../native.js";
-import { deviceElements, type FlatElements } from "../nn/parameter_transfer.js";
-import type { FlatTensors } from "./checkpoint.js";
+import type { FlatElements } from "../nn/parameter_transfer.js";
+import type { CheckpointSource, FlatTensors } from "./flat_tensors.js";
 
 /** The share of the host's memory that must stay free beside a copy. */
 const SPARE = 0.1;
@@ -14,20 +14,6 @@ const AHEAD = 4;
 /** Elements of a block of memory, and of what is copied at once. */
 const BLOCK = 2 ** 28;
 const PIECE = PIECE_BYTES / 4;
-
-/** What a checkpoint is written from: a copy, or the tensors themselves. */
-export interface CheckpointSource {
-  /** The model's weights, in the run's precision. */
-  readonly compute: FlatElements;
-  /** What training goes on from, by the name of its file in `trainer/`. */
-  readonly trainer: Readonly<Record<string, FlatElements>>;
-}
-
-/** The tensors themselves, which must not change before they are written. */
-export function uncopied({ compute, trainer }: FlatTensors): CheckpointSource {
-  const all = Object.entries(trainer).map(([name, tensor]) => [name, deviceElements(tensor)] as const);
-  return { compute: deviceElements(compute), trainer: Object.fromEntries(all) };
-}
 
 export class Snapshot {
   private constructor(

@@ -35,6 +35,7 @@ const withoutArguments = [
   "Tensor.read",
   "TokenDataset.close",
   "Trainer.close",
+  "Trainer.requestCheckpoint",
   "Trainer.run",
   "TrainingPass.dispose",
   "backends",

@@ -14,8 +14,8 @@ import { finishAuto, SHORT, sameWeights } from "../short_run.js";
 
 const random = (below: number): number => Math.floor(Math.random() * below);
 
-/** How often a run is killed at random: 500 by hand, NEXTPATCH_KILLS=500. */
-const KILLS = Number(process.env.NEXTPATCH_KILLS ?? 60);
+/** How often a run is killed at random. */
+const KILLS = Number(process.env.NEXTPATCH_FAULTS_KILLS ?? 60);
 
 /** Kills runs at random moments of their lives until `kills` is reached; each of them ends in the same weights. */
 async function killAtRandom(place: Place, kills: number, flags: readonly string[], longest: number): Promise<string> {
@@ -42,7 +42,7 @@ const kills: Fault[] = [
   {
     name: "random-kills",
     fault: "the process is killed (SIGKILL, out of memory, a machine that goes off)",
-    tried: `a run that saves every third step is killed at ${KILLS} random moments (NEXTPATCH_KILLS=500: as many)`,
+    tried: "SIGKILL at 60 random moments of a run that saves every third step, its start included",
     happens: "at most the steps since the last checkpoint are lost; the weights are those of a run left alone",
     run: (place) =>
       killAtRandom(place, KILLS, ["--set", `train.steps=${12 * KILLS}`, "--set", "checkpoint.everySteps=3"], 2500),
@@ -50,7 +50,7 @@ const kills: Fault[] = [
   {
     name: "random-kills-simt",
     fault: "the same on the kernels for CUDA, run by the host",
-    tried: "a run on `simt` is killed at 20 random moments",
+    tried: "SIGKILL at 20 random moments of runs on `simt`",
     happens: "the same",
     run: (place) => {
       const flags = ["--device", "simt", "--set", "train.steps=40", "--set", "checkpoint.everySteps=2"];
@@ -61,7 +61,7 @@ const kills: Fault[] = [
     name: "kill-at-call",
     fault: "the process is killed at the worst moment",
     tried:
-      "before each call that changes a file of the run, in the middle of each write, and at writes that end halfway (a sample; NEXTPATCH_FAULTS=all: every one)",
+      "before each call that changes a file of the run, in the middle of each write, and at writes that end halfway (a sample; with `NEXTPATCH_FAULTS=all` every one)",
     happens: "the same",
     run: async (place) => {
       const injection = await Injection.build(place);
@@ -86,7 +86,7 @@ const errors: Fault[] = [
     name: "disk-errors",
     fault: "a disk that is full, read-only, over its quota or broken",
     tried:
-      "each call that changes a file of the run, and all later ones, fail with ENOSPC, EROFS, EDQUOT and EIO (a sample; NEXTPATCH_FAULTS=all: every one)",
+      "each call that changes a file of the run, and all later ones, fail with ENOSPC, EROFS, EDQUOT and EIO (a sample; with `NEXTPATCH_FAULTS=all` every one)",
     happens: "exit code 1, and one line with the error and the file; resumed, the weights of a run left alone",
     run: async (place) => {
       const injection = await Injection.build(place);
@@ -110,7 +110,7 @@ const errors: Fault[] = [
   {
     name: "full-disk",
     fault: "the disk fills up while a checkpoint is written",
-    tried: "a run on a file system of 3 MB in memory, which keeps more checkpoints than fit (needs `unshare`)",
+    tried: "a run on a file system of 3 MB in memory, which keeps more checkpoints than fit",
     happens:
       "exit code 1, ENOSPC with the file's name; the checkpoints that are there are whole, and it goes on elsewhere",
     run: async (place) => {
