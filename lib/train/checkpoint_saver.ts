@@ -33,6 +33,8 @@ export class CheckpointSaver {
   /** The checkpoint that is being written; never rejects. */
   #writing: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | null = null;
+  /** Whether it has been thrown. */
+  #told = false;
   /** When the last one was begun, in milliseconds. */
   #begun = performance.now();
   #best: Best;
@@ -111,7 +113,9 @@ export class CheckpointSaver {
 
   /** @throws what failed in writing a checkpoint */
   check(): void {
-    if (this.#failure !== null) throw this.#failure.error;
+    if (this.#failure === null) return;
+    this.#told = true;
+    throw this.#failure.error;
   }
 
   /** Waits until the last checkpoint is on the disk. @throws what failed in writing it */
@@ -120,8 +124,9 @@ export class CheckpointSaver {
     this.check();
   }
 
-  /** Waits for the last checkpoint, whether it succeeds. */
+  /** Waits until the last checkpoint is on the disk. @throws what failed in writing it, unless that has been thrown */
   async close(): Promise<void> {
     await this.#writing;
+    if (!this.#told) this.check();
   }
 }

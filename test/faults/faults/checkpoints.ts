@@ -1,6 +1,6 @@
 /** Checkpoints: kills, system calls that fail, damage on the disk. */
 import { deepStrictEqual, match, ok } from "node:assert/strict";
-import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { CheckpointError } from "../../../lib/errors.js";
@@ -80,6 +80,50 @@ const kills: Fault[] = [
     },
   },
 ];
+
+const goingBack: Fault = {
+  name: "kill-going-back",
+  fault: "the process is killed while a run goes back to an earlier checkpoint",
+  tried:
+    "before a sample of the calls that change a file of the run, from the first on, with `--from` and another learning rate",
+  happens:
+    "the same command again, and the weights are those of a run that went back undisturbed; nothing is lost of what the run did before",
+  run: async (place) => {
+    const injection = await Injection.build(place);
+    const kept = [...SHORT, "--set", "checkpoint.keep=9"];
+    const back = [...kept, "--resume", "--from", "step-4", "--set", "optimizer.lr=1e-3"];
+    const begin = (out: string): void => cpSync(place.path("begun"), place.path(out), { recursive: true });
+    const { code, stderr } = await place.train("begun", ...kept).ended;
+    deepStrictEqual(code, 0, stderr);
+    const before = readFileSync(place.path("begun/model/model.safetensors"));
+    begin("undisturbed");
+    await again(place, "undisturbed", back);
+    const weights = readFileSync(place.path("undisturbed/model/model.safetensors"));
+    begin("run");
+    // Most of the calls are those of training from there on.
+    const calls = Math.min(60, await injection.count("run", back));
+    const tried = await everyCall(calls, ["kill"], async (action, call) => {
+      begin("run");
+      await injection.run("run", action, call, back);
+      await again(place, "run", back);
+      ok(readFileSync(place.path("run/model/model.safetensors")).equals(weights), `other weights after ${call}`);
+      const abandoned = (readdirSync(place.path("run/abandoned"), { recursive: true }) as string[]).filter((file) =>
+        file.endsWith("model/model.safetensors"),
+      );
+      ok(
+        abandoned.some((file) => readFileSync(place.path(`run/abandoned/${file}`)).equals(before)),
+        `lost at ${call}`,
+      );
+      rmSync(place.path("run"), { recursive: true });
+    });
+    return `${tried} kills`;
+  },
+};
+
+async function again(place: Place, out: string, flags: readonly string[]): Promise<void> {
+  const { code, stderr } = await place.train(out, ...flags).ended;
+  deepStrictEqual(code, 0, stderr);
+}
 
 const errors: Fault[] = [
   {
@@ -186,4 +230,4 @@ const damage: Fault[] = [
   },
 ];
 
-export const checkpoints: readonly Fault[] = [...kills, ...errors, ...damage];
+export const checkpoints: readonly Fault[] = [...kills, goingBack, ...errors, ...damage];
