@@ -168,10 +168,10 @@ export class Tensor<D extends DType = DType> {
   /** Waits for the operations before it and copies to the host; contiguous tensors only. */
   read(): Promise<ArrayOf[D]>;
   /**
-   * As `read`, into a contiguous tensor with as many elements on a `cpu` device, whose operations do not use it meanwhile:
-   * memory of the host that was taken before.
+   * As `read`, into memory that was taken before: a typed array of as many elements on a `SharedArrayBuffer`, which,
+   * unlike an `ArrayBuffer`, stays where it is until the promise is settled.
    */
-  readInto(target: Tensor<D>): Promise<void>;
+  readInto(target: ArrayOf[D]): Promise<void>;
   /** Releases this handle; the memory is freed with its last view and after the last operation that uses it. */
   dispose(): void;
   /** Frees the memory after the last operation that uses it: disposes of this tensor and of all views of its memory. */

@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
+import { fixedKeys, freeSections, tunableKeys } from "../lib/train/config_hash.js";
 import { withEnvironments } from "./environments_table.js";
 import { withFaults } from "./faults_table.js";
 import { withMutants } from "./mutants_table.js";
@@ -76,6 +77,17 @@ export function configPage(): string {
     "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys that differ in the stage. What a `recipe`",
     "stands for is in [method.md](method.md#recipes).",
     "",
+    "## What may change when a run goes on",
+    "",
+    "| keys | may differ from the run's |",
+    "|---|---|",
+    `| ${list(freeSections)} | with \`--resume\`: they say where and how often, not what is computed; of \`productTable\` the place, not the content |`,
+    `| ${list(tunableKeys)} | with \`--resume --from step-N\`: how it learns from there on |`,
+    "| all others | with `--resume --from step-N --force`: what the run's steps mean changes |",
+    `| ${list(fixedKeys)} | never: the checkpoint's tensors are those of its model and optimizer |`,
+    "",
+    "[checkpoints.md](checkpoints.md#going-back) says what happens then.",
+    "",
     "## The model",
     "",
     "The keys are those of a Hugging Face `LlamaConfig`, so a checkpoint's `config.json` can be pasted as it stands.",
@@ -95,6 +107,8 @@ export function configPage(): string {
     "",
   ].join("\n");
 }
+
+const list = (keys: readonly string[]): string => keys.map((key) => `\`${key}\``).join(", ");
 
 /** The JSON Schema of run configs, as it stands in schema.json. */
 export function schemaFile(): string {

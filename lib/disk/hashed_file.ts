@@ -17,10 +17,15 @@ const MAX_CALL = 2 ** 30;
 /** Bytes that are hashed without a break: other work of the thread waits no longer than a millisecond or two. */
 const CHUNK = 2 ** 20;
 
+/** Pieces below this size are gathered: a write for each takes longer than their bytes do. */
+const SMALL = 2 ** 18;
+
 /** A new file, written from its beginning to its end. */
 export class HashedFile {
   readonly #hash = createHash("sha256");
   #bytes = 0;
+  readonly #gathered = new Uint8Array(SMALL);
+  #waiting = 0;
 
   private constructor(
     readonly path: string,
@@ -34,6 +39,21 @@ export class HashedFile {
 
   /** Appends bytes, which must not change until this resolves. @throws Error of the file system, which names the file */
   async write(bytes: Uint8Array): Promise<void> {
+    if (this.#waiting + bytes.byteLength > SMALL) await this.#flush();
+    if (bytes.byteLength > SMALL) {
+      await this.#write(bytes);
+    } else {
+      this.#gathered.set(bytes, this.#waiting);
+      this.#waiting += bytes.byteLength;
+    }
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#waiting > 0) await this.#write(this.#gathered.subarray(0, this.#waiting));
+    this.#waiting = 0;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
     await naming(this.path, () => Promise.all([writeAll(this.handle, bytes), this.#add(bytes)]));
   }
 
@@ -47,6 +67,7 @@ export class HashedFile {
 
   /** Syncs the file to the disk and closes it. @throws Error of the file system, which names the file */
   async finish(): Promise<FileDigest> {
+    await this.#flush();
     await naming(this.path, () => this.handle.sync());
     await naming(this.path, () => this.handle.close());
     return { bytes: this.#bytes, sha256: this.#hash.digest("hex") };

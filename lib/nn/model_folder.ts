@@ -17,7 +17,7 @@ import { checkUnasked } from "../hf/unasked_tensors.js";
 import { verifyModel } from "../hf/verify_model.js";
 import { writeWeights } from "../hf/weight_files.js";
 import { checkFinite } from "./finite.js";
-import { parameterEntries, Upload } from "./parameter_transfer.js";
+import { deviceElements, parameterEntries, Upload } from "./parameter_transfer.js";
 import type { Parameters } from "./parameters.js";
 
 /** An opened model folder, whose weights have not been read yet. */
@@ -122,7 +122,7 @@ export async function writeModelFolder(
   const { config, dtype, compute } = parameters;
   await writeModelFiles(
     manifest,
-    { config, dtype, weights: parameterEntries(parameters, (slot) => parameters.flatView(compute, slot)) },
+    { config, dtype, weights: parameterEntries(parameters, deviceElements(compute)) },
     extras,
   );
   await manifest.finish();

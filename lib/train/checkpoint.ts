@@ -5,35 +5,14 @@ import { writeFolder } from "../disk/durable.js";
 import { ManifestWriter } from "../disk/manifest.js";
 import { CheckpointError } from "../errors.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
-import type { Tensor } from "../native.js";
 import { checkFinite } from "../nn/finite.js";
 import { type ModelFolderExtras, writeModelFiles } from "../nn/model_folder.js";
 import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
-import type { Parameters, Slot } from "../nn/parameters.js";
-import { type Optimizer, type OptimizerState, optimizerStates } from "../optim/optimizer.js";
+import type { Parameters } from "../nn/parameters.js";
+import type { Optimizer } from "../optim/optimizer.js";
+import { type CheckpointSource, flatTensors } from "./flat_tensors.js";
 import { DATA_COPY } from "./run_data.js";
 import { STATE_FILE, type TrainerState } from "./trainer_state.js";
-
-/** The flat tensors that a checkpoint is written from. */
-export interface FlatTensors {
-  /** The model's weights, in the run's precision, as `parameters.layout` has them; may be the master weights themselves. */
-  readonly compute: Tensor;
-  /** What training goes on from, by the name of its file in `trainer/`. */
-  readonly trainer: Readonly<Record<string, FlatState>>;
-}
-
-/** A flat tensor with the elements of some parameters. */
-export type FlatState = Pick<OptimizerState, "flat" | "offset">;
-
-/** Those of a run, on its device. */
-export function flatTensors(parameters: Parameters, optimizer: Optimizer): FlatTensors {
-  const { master, compute, layout } = parameters;
-  const states = optimizerStates(optimizer, layout).map(({ name, ...state }) => [name, state] as const);
-  return {
-    compute,
-    trainer: { master: { flat: master, offset: (slot) => slot.offset }, ...Object.fromEntries(states) },
-  };
-}
 
 /** The folder name of a step's checkpoint. */
 export function checkpointName(step: number): string {
@@ -45,14 +24,14 @@ export const namePattern = /^step-\d{8}$/;
 
 /**
  * Writes the checkpoint `folder/<name>`.
- * @param tensors of `parameters.layout`; nothing changes them meanwhile
+ * @param source nothing changes it meanwhile
  * @param data the record of the run's data; null: there is none
  * @throws Error of the file system, which names the file; then nothing of it is left
  */
 export async function writeCheckpoint(
   folder: string,
   parameters: Parameters,
-  { compute, trainer }: FlatTensors,
+  { compute, trainer }: CheckpointSource,
   state: TrainerState,
   extras: ModelFolderExtras,
   data: string | null,
@@ -61,31 +40,15 @@ export async function writeCheckpoint(
     await mkdir(join(aside, "trainer"), { recursive: true });
     const manifest = new ManifestWriter(aside);
     const { config, dtype } = parameters;
-    await writeModelFiles(
-      manifest,
-      { config, dtype, weights: parameterEntries(parameters, (slot) => parameters.flatView(compute, slot)) },
-      extras,
-    );
-    for (const [name, state] of Object.entries(trainer)) {
+    await writeModelFiles(manifest, { config, dtype, weights: parameterEntries(parameters, compute) }, extras);
+    for (const [name, { flat, offset }] of Object.entries(trainer)) {
       const file = `trainer/${name}.safetensors`;
-      manifest.note(
-        file,
-        await writeSafetensors(
-          join(aside, file),
-          parameterEntries(parameters, (slot) => partOf(state, slot)),
-        ),
-      );
+      manifest.note(file, await writeSafetensors(join(aside, file), parameterEntries(parameters, flat, offset)));
     }
     if (data !== null) await manifest.write(DATA_COPY, data);
     await manifest.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
     await manifest.finish();
   });
-}
-
-/** A parameter's elements, flat; null: it has none there. */
-function partOf({ flat, offset }: FlatState, slot: Slot): Tensor<"f32"> | null {
-  const begin = offset(slot);
-  return begin === null ? null : flat.narrow(0, begin, slot.size);
 }
 
 /** Reads what training goes on from back into a run's tensors, bit for bit. @throws CheckpointError */
@@ -95,12 +58,12 @@ export async function loadTrainerTensors(
   optimizer: Optimizer,
 ): Promise<void> {
   const upload = new Upload(parameters);
-  for (const [name, state] of Object.entries(flatTensors(parameters, optimizer).trainer)) {
+  for (const [name, { flat, offset }] of Object.entries(flatTensors(parameters, optimizer).trainer)) {
     const file = await SafetensorsFile.open(join(checkpoint, "trainer", `${name}.safetensors`));
     try {
       for (const slot of parameters.layout.slots) {
-        const place = partOf(state, slot);
-        if (place === null) continue;
+        const begin = offset(slot);
+        if (begin === null) continue;
         const info = file.info(slot.name);
         if (info.dtype !== "F32" || info.shape.join() !== slot.shape.join()) {
           throw new CheckpointError(
@@ -108,7 +71,7 @@ export async function loadTrainerTensors(
               `but received ${info.dtype} [${info.shape.join(", ")}]`,
           );
         }
-        await upload.tensor(file, slot, "F32", place);
+        await upload.tensor(file, slot, "F32", flat.narrow(0, begin, slot.size));
       }
     } finally {
       await file.close();

@@ -7,7 +7,8 @@ import type { ModelFolderExtras } from "../nn/model_folder.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { Optimizer } from "../optim/optimizer.js";
 import type { MetricsLine } from "../report/metrics.js";
-import { checkpointName, type FlatTensors, flatTensors, writeCheckpoint } from "./checkpoint.js";
+import { checkpointName, writeCheckpoint } from "./checkpoint.js";
+import { type FlatTensors, flatTensors, uncopied } from "./flat_tensors.js";
 import type { RunCheckpoints } from "./run_checkpoints.js";
 import { Snapshot, snapshotBytes } from "./snapshot.js";
 import type { TrainerState } from "./trainer_state.js";
@@ -32,6 +33,8 @@ export class CheckpointSaver {
   /** The checkpoint that is being written; never rejects. */
   #writing: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | null = null;
+  /** Whether it has been thrown. */
+  #told = false;
   /** When the last one was begun, in milliseconds. */
   #begun = performance.now();
   #best: Best;
@@ -47,7 +50,7 @@ export class CheckpointSaver {
   /** Takes the memory for the copy; if there is none, says so. */
   static async open(saved: Saved, log: (message: string) => void): Promise<CheckpointSaver> {
     const tensors = flatTensors(saved.parameters, saved.optimizer);
-    const snapshot = await Snapshot.allocate(tensors);
+    const snapshot = Snapshot.allocate(tensors);
     if (snapshot === null) {
       const size = `${(snapshotBytes(tensors) / 2 ** 30).toFixed(1)} GiB`;
       log(`training waits while a checkpoint is written: the host has no memory to spare for a copy of ${size}`);
@@ -80,16 +83,23 @@ export class CheckpointSaver {
   async save(state: Omit<TrainerState, "best">, sparedBefore: number | null): Promise<void> {
     await this.settle();
     this.#begun = performance.now();
-    const tensors = (await this.snapshot?.copy(this.#tensors)) ?? this.#tensors;
-    this.#writing = this.#write(tensors, { ...state, best: this.#best }, sparedBefore).catch((error: unknown) => {
+    await this.snapshot?.copy();
+    this.#writing = this.#write({ ...state, best: this.#best }, sparedBefore).catch((error: unknown) => {
       this.#failure = { error };
     });
     if (this.snapshot === null) await this.settle();
   }
 
-  async #write(tensors: FlatTensors, state: TrainerState, sparedBefore: number | null): Promise<void> {
+  async #write(state: TrainerState, sparedBefore: number | null): Promise<void> {
     const { checkpoints, parameters, extras, data, config } = this.saved;
-    await writeCheckpoint(checkpoints.folder, parameters, tensors, state, extras, data);
+    await writeCheckpoint(
+      checkpoints.folder,
+      parameters,
+      this.snapshot?.source ?? uncopied(this.#tensors),
+      state,
+      extras,
+      data,
+    );
     await checkpoints.point(checkpointName(state.step));
     const best = state.best && checkpointName(state.best.step);
     if (state.best?.step === state.step) await checkpoints.pointToBest(best);
@@ -103,7 +113,9 @@ export class CheckpointSaver {
 
   /** @throws what failed in writing a checkpoint */
   check(): void {
-    if (this.#failure !== null) throw this.#failure.error;
+    if (this.#failure === null) return;
+    this.#told = true;
+    throw this.#failure.error;
   }
 
   /** Waits until the last checkpoint is on the disk. @throws what failed in writing it */
@@ -112,9 +124,9 @@ export class CheckpointSaver {
     this.check();
   }
 
-  /** Waits for the last checkpoint, whether it succeeds, and frees the memory of the copy. */
+  /** Waits until the last checkpoint is on the disk. @throws what failed in writing it, unless that has been thrown */
   async close(): Promise<void> {
     await this.#writing;
-    this.snapshot?.dispose();
+    if (!this.#told) this.check();
   }
 }

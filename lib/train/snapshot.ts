@@ -1,9 +1,9 @@
 /** A copy of what a checkpoint is written from, in memory of the host that is taken once: training goes on meanwhile. */
-import { OutOfMemoryError } from "../errors.js";
+import { bytesOf } from "../device.js";
 import { PIECE_BYTES } from "../hf/tensor_pieces.js";
-import { type Device, type DType, NativeDevice, native, Tensor } from "../native.js";
-import { disposeAll } from "../nn/buffers.js";
-import type { FlatTensors } from "./checkpoint.js";
+import { NativeDevice, type Tensor } from "../native.js";
+import type { FlatElements } from "../nn/parameter_transfer.js";
+import { type CheckpointSource, type FlatTensors, sourceOf } from "./flat_tensors.js";
 
 /** The share of the host's memory that must stay free beside a copy. */
 const SPARE = 0.1;
@@ -11,74 +11,89 @@ const SPARE = 0.1;
 /** Copies that are under way at once: the next one begins while the last is put away. */
 const AHEAD = 4;
 
-/** Elements that are copied at once. */
+/** Elements of a block of memory, and of what is copied at once. */
+const BLOCK = 2 ** 28;
 const PIECE = PIECE_BYTES / 4;
 
 export class Snapshot {
-  private constructor(private readonly tensors: FlatTensors) {}
+  private constructor(
+    private readonly pairs: readonly { readonly from: Tensor; readonly to: HostCopy }[],
+    readonly source: CheckpointSource,
+  ) {}
 
-  /** Takes the memory for copies of these tensors; null: it does not fit. */
-  static async allocate(like: FlatTensors): Promise<Snapshot | null> {
-    const device = hostOf(like.compute.device);
-    const taken: Tensor[] = [];
-    const take = <D extends DType>({ dtype, size }: Tensor<D>): Tensor<D> => {
-      const tensor = new Tensor(device, dtype, [size]);
-      taken.push(tensor);
-      native.fill(tensor, 0); // so that the system has really given it
-      return tensor;
-    };
-    const { freeBytes, totalBytes } = device.memory();
-    if (snapshotBytes(like) > freeBytes - SPARE * totalBytes) return null;
+  /** Takes the memory for copies of tensors; null: it does not fit. */
+  static allocate(tensors: FlatTensors): Snapshot | null {
+    const { device } = tensors.compute;
+    const host = device.backend === "cpu" ? device : new NativeDevice("cpu", 0, 1);
+    const { freeBytes, totalBytes } = host.memory();
+    if (snapshotBytes(tensors) > freeBytes - SPARE * totalBytes) return null;
     try {
-      const trainer = Object.fromEntries(
-        Object.entries(like.trainer).map(([name, { flat, offset }]) => [name, { flat: take(flat), offset }]),
+      const copies = new Map<Tensor, HostCopy>();
+      for (const tensor of distinct(tensors)) copies.set(tensor, new HostCopy(tensor));
+      const pairs = [...copies].map(([from, to]) => ({ from, to }));
+      return new Snapshot(
+        pairs,
+        sourceOf(tensors, (flat) => copies.get(flat)!),
       );
-      const compute = isMaster(like) ? trainer.master!.flat : take(like.compute);
-      await device.synchronize();
-      return new Snapshot({ compute, trainer });
     } catch (error) {
-      disposeAll(taken);
-      if (error instanceof OutOfMemoryError) return null;
+      if (error instanceof RangeError) return null; // the engine's, for an array that cannot be had
       throw error;
     }
   }
 
-  /** Copies the tensors as they are after the operations so far, and returns the copies. */
-  async copy(from: FlatTensors): Promise<FlatTensors> {
-    const pairs = Object.entries(from.trainer).map(
-      ([name, { flat }]) => [flat, this.tensors.trainer[name]!.flat] as const,
-    );
-    if (!isMaster(from)) pairs.push([from.compute as Tensor<"f32">, this.tensors.compute as Tensor<"f32">]);
+  /** Copies the tensors as they are after the operations so far. */
+  async copy(): Promise<void> {
     const running: Promise<void>[] = [];
-    for (const [source, target] of pairs) {
-      for (let begin = 0; begin < source.size; begin += PIECE) {
-        const count = Math.min(PIECE, source.size - begin);
+    for (const { from, to } of this.pairs) {
+      for (let begin = 0; begin < from.size; begin += PIECE) {
+        const count = Math.min(PIECE, from.size - begin);
         if (running.length === AHEAD) await running.shift();
-        const piece = source.narrow(0, begin, count).readInto(target.narrow(0, begin, count));
+        const piece = from.narrow(0, begin, count).readInto(to.elements(begin, count));
         piece.catch(() => undefined); // awaited below, unless one before it fails
         running.push(piece);
       }
     }
     await Promise.all(running);
-    return this.tensors;
+  }
+}
+
+/** Memory of a flat tensor's size: blocks, as an array cannot have more elements than 2^32. */
+class HostCopy implements FlatElements {
+  readonly dtype: "f32" | "bf16";
+  readonly #blocks: readonly (Float32Array | Uint16Array)[];
+
+  constructor({ dtype, size }: Tensor) {
+    this.dtype = dtype as "f32" | "bf16";
+    this.#blocks = Array.from({ length: Math.ceil(size / BLOCK) }, (_, index) => {
+      const count = Math.min(BLOCK, size - index * BLOCK);
+      const memory = new SharedArrayBuffer(count * bytesOf(dtype));
+      // Filled, so that the system has really given it.
+      return dtype === "bf16" ? new Uint16Array(memory).fill(0) : new Float32Array(memory).fill(0);
+    });
   }
 
-  dispose(): void {
-    const { compute, trainer } = this.tensors;
-    disposeAll([compute, ...Object.values(trainer).map(({ flat }) => flat)]);
+  /** So many elements within a block. */
+  elements(offset: number, count: number): Float32Array | Uint16Array {
+    const within = offset % BLOCK;
+    return this.#blocks[Math.floor(offset / BLOCK)]!.subarray(within, within + count);
+  }
+
+  *pieces(offset: number, count: number): Iterable<Uint8Array> {
+    for (let begin = offset; begin < offset + count; ) {
+      const most = Math.min(offset + count - begin, BLOCK - (begin % BLOCK), PIECE);
+      const { buffer, byteOffset, byteLength } = this.elements(begin, most);
+      yield new Uint8Array(buffer, byteOffset, byteLength);
+      begin += most;
+    }
   }
 }
 
 /** The size of a copy. */
 export function snapshotBytes(tensors: FlatTensors): number {
-  const trainer = Object.values(tensors.trainer).reduce((sum, { flat }) => sum + flat.byteLength, 0);
-  return trainer + (isMaster(tensors) ? 0 : tensors.compute.byteLength);
+  return distinct(tensors).reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 /** In fp32 the weights are the master weights. */
-const isMaster = ({ compute, trainer }: FlatTensors): boolean => compute === trainer.master!.flat;
-
-/** The host's memory, with a queue of its own: reading a copy does not wait for the run's steps. */
-function hostOf(device: Device): Device {
-  return new NativeDevice("cpu", 0, device.backend === "cpu" && device.threads === 1 ? 2 : 1);
+function distinct({ compute, trainer }: FlatTensors): Tensor[] {
+  return [...new Set<Tensor>([...Object.values(trainer).map(({ flat }) => flat), compute])];
 }

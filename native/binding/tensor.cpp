@@ -275,27 +275,29 @@ Napi::Value Tensor::read_into(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     require_alive("readInto");
     require_contiguous("readInto");
-    const std::string where = "readInto: target: expected ";
-    Tensor* const target = from(info[0]);
-    if (!target) throw Error(ErrorKind::type, where + "a Tensor but received " + describe(info[0]));
-    if (target->disposed()) throw Error(ErrorKind::type, where + "a live tensor but received a disposed one");
-    const View& to = target->view_;
-    if (to.dtype != view_.dtype)
-      throw Error(ErrorKind::type, where + "dtype " + name_of(view_.dtype) + " but received " + name_of(to.dtype));
-    if (!to.contiguous() || to.size() != view_.size()) {
-      throw Error(ErrorKind::range, where + "a contiguous tensor of " + std::to_string(view_.size()) +
-                                        " elements but received " + (to.contiguous() ? "" : "a strided view of ") +
-                                        "shape " + shape_text(to));
+    const ArrayKind kind = array_kind(view_.dtype);
+    const std::string where = std::string("readInto: target: expected a ") + kind.name;
+    if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != kind.type)
+      throw Error(ErrorKind::type, where + " for dtype " + name_of(view_.dtype) + " but received " + describe(info[0]));
+    void* data = nullptr;
+    size_t length = 0;
+    napi_value buffer = nullptr;
+    napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &data, &buffer, nullptr);
+    // Only shared memory is sure to stay where it is while a device thread fills it: any other can be transferred.
+    bool transferable = true;
+    napi_is_arraybuffer(info.Env(), buffer, &transferable);
+    if (transferable)
+      throw Error(ErrorKind::type, where + " on a SharedArrayBuffer but received one on an ArrayBuffer");
+    if (int64_t(length) != view_.size()) {
+      throw Error(ErrorKind::range, where + " of " + std::to_string(view_.size()) + " elements, as in shape " +
+                                        shape_text(view_) + ", but received " + std::to_string(length));
     }
-    const std::shared_ptr<Storage> source = storage(), sink = target->storage();
-    if (sink->device()->backend() != "cpu")
-      throw Error(ErrorKind::type,
-                  where + "a tensor in host memory (cpu) but received one on " + sink->device()->backend());
-    if (sink == source) throw Error(ErrorKind::range, where + "other memory but received a view of the same");
-    source->device()->require_no_capture("readInto");
-    auto settlement = Environment::of(info.Env()).promise([](Napi::Env env) { return env.Undefined(); });
-    source->device()->read(source, view_.data, to.data, size_t(to.size()) * size_of(to.dtype),
-                           [sink, done = settlement.done](std::exception_ptr failure) { done(failure); });
+    const std::shared_ptr<Storage> owner = storage();
+    owner->device()->require_no_capture("readInto");
+    // Keeps the memory alive meanwhile.
+    auto held = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info[0].As<Napi::Object>()));
+    auto settlement = Environment::of(info.Env()).promise([held](Napi::Env env) { return env.Undefined(); });
+    owner->device()->read(owner, view_.data, data, length * size_of(view_.dtype), settlement.done);
     return settlement.promise;
   });
 }

@@ -64,6 +64,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const [logits, labels] = [tensor("f32", 3, 11), tensor("i32", 3, 2)];
   const wrongShape = [tensor("f32", 7, 5)];
   const ids = new Int32Array(4);
+  const shared = (size: number) => new Float32Array(new SharedArrayBuffer(4 * size));
   const schedule = { type: "cosine", warmupSteps: 2, minLrRatio: 0, decayFraction: 0.1 };
 
   const targets: Record<string, Spec>[] = [
@@ -500,8 +501,8 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "Tensor.readInto",
       operation: "readInto",
-      arguments: { target: { ...made(tensor("f32", 4), [...wrongShape, flat]), kinds: [tensor("i32", 4)] } },
-      call: (target: api.Tensor<"f32">) => flat.readInto(target),
+      arguments: { target: { ...made(shared(4), [shared(3)]), kinds: [new Float32Array(4)] } },
+      call: (target: Float32Array) => flat.readInto(target),
     },
     {
       name: "Decoder",

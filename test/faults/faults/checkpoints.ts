@@ -1,6 +1,6 @@
 /** Checkpoints: kills, system calls that fail, damage on the disk. */
 import { deepStrictEqual, match, ok } from "node:assert/strict";
-import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { CheckpointError } from "../../../lib/errors.js";
@@ -14,8 +14,8 @@ import { finishAuto, SHORT, sameWeights } from "../short_run.js";
 
 const random = (below: number): number => Math.floor(Math.random() * below);
 
-/** How often a run is killed at random: 500 by hand, NEXTPATCH_KILLS=500. */
-const KILLS = Number(process.env.NEXTPATCH_KILLS ?? 60);
+/** How often a run is killed at random. */
+const KILLS = Number(process.env.NEXTPATCH_FAULTS_KILLS ?? 60);
 
 /** Kills runs at random moments of their lives until `kills` is reached; each of them ends in the same weights. */
 async function killAtRandom(place: Place, kills: number, flags: readonly string[], longest: number): Promise<string> {
@@ -40,17 +40,17 @@ async function killAtRandom(place: Place, kills: number, flags: readonly string[
 
 const kills: Fault[] = [
   {
-    name: "kills",
+    name: "random-kills",
     fault: "the process is killed (SIGKILL, out of memory, a machine that goes off)",
-    tried: `a run that saves every third step is killed at ${KILLS} random moments (NEXTPATCH_KILLS=500: as many)`,
+    tried: "SIGKILL at 60 random moments of a run that saves every third step, its start included",
     happens: "at most the steps since the last checkpoint are lost; the weights are those of a run left alone",
     run: (place) =>
       killAtRandom(place, KILLS, ["--set", `train.steps=${12 * KILLS}`, "--set", "checkpoint.everySteps=3"], 2500),
   },
   {
-    name: "kills-simt",
+    name: "random-kills-simt",
     fault: "the same on the kernels for CUDA, run by the host",
-    tried: "a run on `simt` is killed at 20 random moments",
+    tried: "SIGKILL at 20 random moments of runs on `simt`",
     happens: "the same",
     run: (place) => {
       const flags = ["--device", "simt", "--set", "train.steps=40", "--set", "checkpoint.everySteps=2"];
@@ -61,7 +61,7 @@ const kills: Fault[] = [
     name: "kill-at-call",
     fault: "the process is killed at the worst moment",
     tried:
-      "before each call that changes a file of the run, in the middle of each write, and at writes that end halfway (a sample; NEXTPATCH_FAULTS=all: every one)",
+      "before each call that changes a file of the run, in the middle of each write, and at writes that end halfway (a sample; with `NEXTPATCH_FAULTS=all` every one)",
     happens: "the same",
     run: async (place) => {
       const injection = await Injection.build(place);
@@ -81,12 +81,56 @@ const kills: Fault[] = [
   },
 ];
 
+const goingBack: Fault = {
+  name: "kill-going-back",
+  fault: "the process is killed while a run goes back to an earlier checkpoint",
+  tried:
+    "before a sample of the calls that change a file of the run, from the first on, with `--from` and another learning rate",
+  happens:
+    "the same command again, and the weights are those of a run that went back undisturbed; nothing is lost of what the run did before",
+  run: async (place) => {
+    const injection = await Injection.build(place);
+    const kept = [...SHORT, "--set", "checkpoint.keep=9"];
+    const back = [...kept, "--resume", "--from", "step-4", "--set", "optimizer.lr=1e-3"];
+    const begin = (out: string): void => cpSync(place.path("begun"), place.path(out), { recursive: true });
+    const { code, stderr } = await place.train("begun", ...kept).ended;
+    deepStrictEqual(code, 0, stderr);
+    const before = readFileSync(place.path("begun/model/model.safetensors"));
+    begin("undisturbed");
+    await again(place, "undisturbed", back);
+    const weights = readFileSync(place.path("undisturbed/model/model.safetensors"));
+    begin("run");
+    // Most of the calls are those of training from there on.
+    const calls = Math.min(60, await injection.count("run", back));
+    const tried = await everyCall(calls, ["kill"], async (action, call) => {
+      begin("run");
+      await injection.run("run", action, call, back);
+      await again(place, "run", back);
+      ok(readFileSync(place.path("run/model/model.safetensors")).equals(weights), `other weights after ${call}`);
+      const abandoned = (readdirSync(place.path("run/abandoned"), { recursive: true }) as string[]).filter((file) =>
+        file.endsWith("model/model.safetensors"),
+      );
+      ok(
+        abandoned.some((file) => readFileSync(place.path(`run/abandoned/${file}`)).equals(before)),
+        `lost at ${call}`,
+      );
+      rmSync(place.path("run"), { recursive: true });
+    });
+    return `${tried} kills`;
+  },
+};
+
+async function again(place: Place, out: string, flags: readonly string[]): Promise<void> {
+  const { code, stderr } = await place.train(out, ...flags).ended;
+  deepStrictEqual(code, 0, stderr);
+}
+
 const errors: Fault[] = [
   {
     name: "disk-errors",
     fault: "a disk that is full, read-only, over its quota or broken",
     tried:
-      "each call that changes a file of the run, and all later ones, fail with ENOSPC, EROFS, EDQUOT and EIO (a sample; NEXTPATCH_FAULTS=all: every one)",
+      "each call that changes a file of the run, and all later ones, fail with ENOSPC, EROFS, EDQUOT and EIO (a sample; with `NEXTPATCH_FAULTS=all` every one)",
     happens: "exit code 1, and one line with the error and the file; resumed, the weights of a run left alone",
     run: async (place) => {
       const injection = await Injection.build(place);
@@ -110,7 +154,7 @@ const errors: Fault[] = [
   {
     name: "full-disk",
     fault: "the disk fills up while a checkpoint is written",
-    tried: "a run on a file system of 3 MB in memory, which keeps more checkpoints than fit (needs `unshare`)",
+    tried: "a run on a file system of 3 MB in memory, which keeps more checkpoints than fit",
     happens:
       "exit code 1, ENOSPC with the file's name; the checkpoints that are there are whole, and it goes on elsewhere",
     run: async (place) => {
@@ -186,4 +230,4 @@ const damage: Fault[] = [
   },
 ];
 
-export const checkpoints: readonly Fault[] = [...kills, ...errors, ...damage];
+export const checkpoints: readonly Fault[] = [...kills, goingBack, ...errors, ...damage];
