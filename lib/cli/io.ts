@@ -32,6 +32,8 @@ export interface ProcessIo extends CliIo {
   output(text: string): void;
   /** Waits until the result is written. @throws Error if it could not be */
   finish(): Promise<void>;
+  /** Waits a little for who reads the messages. */
+  close(): Promise<void>;
 }
 
 /** @param json whether --json was given; called when needed, since flags are parsed later */
@@ -53,10 +55,8 @@ export function createIo(json: () => boolean): ProcessIo {
     progress: (label) => (isatty(process.stderr.fd) ? bar(label) : lines(label, message)),
     message,
     output,
-    finish: async () => {
-      messages.finish();
-      await results.finish();
-    },
+    finish: () => results.finish(),
+    close: () => messages.finish(),
   };
 }
 

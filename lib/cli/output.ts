@@ -1,8 +1,8 @@
 /**
  * Standard output and standard error, whatever becomes of them: a pipe whose reader has ended or stands still, a full
- * disk, a terminal that was closed. Messages that cannot be printed are dropped and counted, and the work goes on. A
- * result that cannot be printed is a failure. Both are written by `writeSync`, whose count is heeded: Node's streams for
- * files take a half-written text for a whole one.
+ * disk, a terminal that was closed. Messages that cannot be printed are kept for a while, then dropped and counted, and
+ * the work goes on. A result that cannot be printed is a failure. Both are written by `writeSync`, whose count is heeded:
+ * Node's streams for files take a half-written text for a whole one.
  */
 import { writeSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
@@ -10,60 +10,65 @@ import { setTimeout } from "node:timers/promises";
 /** Milliseconds until a pipe whose reader is slow is tried again. */
 const PAUSE = 20;
 
+/** Bytes of messages that are kept for a stream that does not take them now. */
+const KEPT = 2 ** 16;
+
+/** Milliseconds for which the end of the process waits for the reader of the last messages. */
+const PATIENCE = 1000;
+
 const nothing: Uint8Array = new Uint8Array();
 
 /** Messages on standard error. */
 export class Messages {
-  /** What is left of a message of which a part was written. */
-  #rest = nothing;
+  #waiting = nothing;
   #dropped = 0;
-  #reason = "";
+  #reason: NodeJS.ErrnoException | null = null;
 
   /** @param fd a descriptor whose writes do not block: Node makes one of a pipe when `process.stderr` is asked for */
   constructor(private readonly fd: number) {}
 
-  /** Prints a text, or drops it. The first after a gap says before it how many are missing. */
+  /** Prints a text, or keeps it for later, or drops it. The first after a gap says before it how many are missing. */
   print(text: string): void {
-    if (!this.#isClear() || !this.#begin(this.#gap() + text)) this.#dropped++;
-    else this.#dropped = 0;
+    if (!this.#take(text)) this.#dropped++;
   }
 
   /** Counts a message that could not be printed by other means. */
-  dropped(error: Error): void {
+  dropped(error: NodeJS.ErrnoException): void {
     this.#dropped++;
-    this.#reason = error.message;
+    this.#reason = error;
   }
 
-  /** Prints what is left, as far as that can be done. */
-  finish(): void {
-    if (this.#isClear() && this.#begin(this.#gap())) this.#dropped = 0;
+  /** Prints what is left, as far as that can be done in a second. */
+  async finish(): Promise<void> {
+    const end = performance.now() + PATIENCE;
+    for (this.#take(""); this.#isHeldUp() && performance.now() < end; this.#take("")) await setTimeout(PAUSE);
+  }
+
+  /** Whether the reader may still take what is waiting. */
+  #isHeldUp(): boolean {
+    return this.#waiting.length > 0 && this.#reason?.code === "EAGAIN";
+  }
+
+  #take(text: string): boolean {
+    this.#write();
+    const bytes = Buffer.from(this.#gap() + text);
+    if (this.#waiting.length > 0 && this.#waiting.length + bytes.length > KEPT) return false;
+    this.#dropped = 0;
+    this.#waiting = Buffer.concat([this.#waiting, bytes]);
+    this.#write();
+    return true;
   }
 
   #gap(): string {
     if (this.#dropped === 0) return "";
     const messages = this.#dropped === 1 ? "1 message" : `${this.#dropped} messages`;
-    return `nextpatch: ${messages} could not be printed here (${this.#reason})\n`;
+    return `nextpatch: ${messages} could not be printed here (${this.#reason?.message})\n`;
   }
 
-  /** Whether all of the last message is written. */
-  #isClear(): boolean {
-    this.#write(this.#rest);
-    return this.#rest.length === 0;
-  }
-
-  /** Writes a text, or the beginning of it and keeps the rest. Returns false if nothing of it could be written. */
-  #begin(text: string): boolean {
-    const bytes = Buffer.from(text);
-    this.#write(bytes);
-    if (this.#rest.length < bytes.length) return true;
-    this.#rest = nothing;
-    return bytes.length === 0;
-  }
-
-  #write(bytes: Uint8Array): void {
-    const left = writeWhatFits(this.fd, bytes);
-    this.#rest = left.bytes;
-    if (left.error !== null) this.#reason = left.error.message;
+  #write(): void {
+    const { bytes, error } = writeWhatFits(this.fd, this.#waiting);
+    this.#waiting = bytes;
+    this.#reason = error ?? this.#reason;
   }
 }
 

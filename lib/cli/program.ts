@@ -61,6 +61,7 @@ try {
 } catch (error) {
   process.exitCode ||= report(error);
 }
+await io.close();
 
 function report(error: unknown): number {
   // Commander has printed its message; help and version exit with its code 0.

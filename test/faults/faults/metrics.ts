@@ -36,21 +36,25 @@ export const metrics: readonly Fault[] = [
       "SIGKILL at 40 random moments of one run, after most of them half a line, zeros or other lines at the end of its metrics",
     happens: "each step has its line once, and the weights are the bits of an undisturbed run",
     run: async (place) => {
-      let kills = 0;
-      for (; kills < KILLS; kills++) {
-        const { child, ended } = place.train("run", ...(place.size("run/config.json") > 0 ? ["--resume"] : []));
-        await place.until(
-          "its beginning",
-          () => place.text("run/run.lock").includes(`"pid":${child.pid},`) || child.exitCode !== null,
-        );
+      let runs = 1;
+      for (let kills = 0; kills < KILLS; ) {
+        const out = `run${runs}`;
+        const { child, ended } = place.train(out, ...(place.size(`${out}/config.json`) > 0 ? ["--resume"] : []));
+        const owned = (): boolean => place.text(`${out}/run.lock`).includes(`"pid":${child.pid},`);
+        await place.until("its beginning", () => owned() || child.exitCode !== null);
         await setTimeout(Math.random() * 900);
         child.kill("SIGKILL");
-        if ((await ended).code !== null) break;
-        if (place.size("run/metrics.jsonl") > 0)
-          appendFileSync(place.path("run/metrics.jsonl"), tails[kills % tails.length]!);
+        if ((await ended).code !== null) {
+          await place.finish(out);
+          runs++;
+          continue;
+        }
+        const metrics = `${out}/metrics.jsonl`;
+        if (place.size(metrics) > 0) appendFileSync(place.path(metrics), tails[kills % tails.length]!);
+        kills++;
       }
-      await place.finish("run");
-      return `${kills} kills`;
+      await place.finish(`run${runs}`);
+      return `${KILLS} kills of ${runs} run${runs > 1 ? "s" : ""}`;
     },
   },
   {

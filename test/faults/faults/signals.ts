@@ -179,4 +179,28 @@ export const signals: readonly Fault[] = [
       return undefined;
     },
   },
+  {
+    name: "compare-signals",
+    fault: "the same signals to a comparison",
+    tried: "SIGUSR1, then SIGHUP, to a `compare` in its first run",
+    happens: "a checkpoint of that run; then it is saved, exit code 1, and the same command goes on from there",
+    run: async (place) => {
+      const compare = () => place.start(["compare", "config.json", "--set", "out=compared"]);
+      const { child, ended } = compare();
+      await place.steps("compared/baseline", 3);
+      child.kill("SIGUSR1");
+      await place.until("a checkpoint", () => place.text("compared/baseline/latest") !== "");
+      child.kill("SIGHUP");
+      const { code, stderr } = await ended;
+      ok(code === 1, stderr);
+      match(
+        stderr,
+        /\nnextpatch: interrupted in the run token-level at step \d+ of \d+; the same command goes on from there\n$/,
+      );
+      const again = await compare().ended;
+      ok(again.code === 0, again.stderr);
+      match(again.stderr, /going on from compared\/baseline\/checkpoints\/step-/);
+      return undefined;
+    },
+  },
 ];
