@@ -167,6 +167,11 @@ export class Tensor<D extends DType = DType> {
   prefetch(data: ArrayOf[D]): void;
   /** Waits for the operations before it and copies to the host; contiguous tensors only. */
   read(): Promise<ArrayOf[D]>;
+  /**
+   * As `read`, into memory that was taken before: a typed array of as many elements on a `SharedArrayBuffer`, which,
+   * unlike an `ArrayBuffer`, stays where it is until the promise is settled.
+   */
+  readInto(target: ArrayOf[D]): Promise<void>;
   /** Releases this handle; the memory is freed with its last view and after the last operation that uses it. */
   dispose(): void;
   /** Frees the memory after the last operation that uses it: disposes of this tensor and of all views of its memory. */
@@ -251,6 +256,7 @@ export function fill(out: Tensor, value: number): void;
 export function copy(out: Tensor, source: Tensor): void;
 export function normal(out: Tensor, std: number, seed: number, offset: number): void;
 export function rotaryTable(table: Tensor, inverseFrequencies: Tensor, scale: number): void;
+export function firstNonFinite(out: Tensor, values: Tensor): void;
 export function matmul(
   c: Tensor,
   a: Tensor,
@@ -386,6 +392,7 @@ export function crossEntropy(
 ): void;
 export function gradNorm(norm: Tensor, grad: Tensor, workspace: Tensor): void;
 export function gradNormWorkspace(device: Device, size: number): number;
+export function guardNorm(measured: Tensor, norm: Tensor, loss: Tensor, limits: Tensor): void;
 export function adamw(
   param: Tensor,
   master: Tensor,

@@ -1,7 +1,7 @@
 /**
  * Writes docs/config.md and schema.json from the schema in lib/config/schema.ts, and the tables of docs/results.md, of the
- * seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in docs/install.md and of
- * oneDNN's versions in docs/onednn.md:
+ * seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in docs/install.md, of
+ * oneDNN's versions in docs/onednn.md and of faults in docs/reliability.md:
  * `npm run docs`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -9,7 +9,9 @@ import { fileURLToPath } from "node:url";
 import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
+import { fixedKeys, freeSections, tunableKeys } from "../lib/train/config_hash.js";
 import { withEnvironments } from "./environments_table.js";
+import { withFaults } from "./faults_table.js";
 import { withMutants } from "./mutants_table.js";
 import { withVersions } from "./onednn_table.js";
 import { withTables } from "./results_tables.js";
@@ -75,6 +77,17 @@ export function configPage(): string {
     "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys that differ in the stage. What a `recipe`",
     "stands for is in [method.md](method.md#recipes).",
     "",
+    "## What may change when a run goes on",
+    "",
+    "| keys | may differ from the run's |",
+    "|---|---|",
+    `| ${list(freeSections)} | with \`--resume\`: they say where and how often, not what is computed; of \`productTable\` the place, not the content |`,
+    `| ${list(tunableKeys)} | with \`--resume --from step-N\`: how it learns from there on |`,
+    "| all others | with `--resume --from step-N --force`: what the run's steps mean changes |",
+    `| ${list(fixedKeys)} | never: the checkpoint's tensors are those of its model and optimizer |`,
+    "",
+    "[checkpoints.md](checkpoints.md#going-back) says what happens then.",
+    "",
     "## The model",
     "",
     "The keys are those of a Hugging Face `LlamaConfig`, so a checkpoint's `config.json` can be pasted as it stands.",
@@ -94,6 +107,8 @@ export function configPage(): string {
     "",
   ].join("\n");
 }
+
+const list = (keys: readonly string[]): string => keys.map((key) => `\`${key}\``).join(", ");
 
 /** The JSON Schema of run configs, as it stands in schema.json. */
 export function schemaFile(): string {
@@ -155,8 +170,10 @@ function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node):
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const pages = ["config.md", "results.md", "testing.md", "cuda.md", "install.md", "onednn.md"];
-  const [config, results, testing, cuda, install, onednn] = pages.map((name) => new URL(name, import.meta.url));
+  const pages = ["config.md", "results.md", "testing.md", "cuda.md", "install.md", "onednn.md", "reliability.md"];
+  const [config, results, testing, cuda, install, onednn, reliability] = pages.map(
+    (name) => new URL(name, import.meta.url),
+  );
   writeFileSync(config!, configPage());
   writeFileSync(new URL("../schema.json", import.meta.url), schemaFile());
   writeFileSync(results!, withTables(readFileSync(results!, "utf8")));
@@ -164,4 +181,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(cuda!, withWarps(readFileSync(cuda!, "utf8")));
   writeFileSync(install!, withEnvironments(readFileSync(install!, "utf8")));
   writeFileSync(onednn!, withVersions(readFileSync(onednn!, "utf8")));
+  writeFileSync(reliability!, withFaults(readFileSync(reliability!, "utf8")));
 }

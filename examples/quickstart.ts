@@ -156,7 +156,12 @@ async function main(): Promise<void> {
   const start = performance.now();
   const log = (message: string): void => void process.stderr.write(`${message}\n`);
   const interrupt = new AbortController();
-  process.once("SIGINT", () => interrupt.abort(new Error("interrupted; run it again to go on")));
+  const onSignal = (): void => interrupt.abort(new Error("interrupted; run it again to go on"));
+  process.once("SIGINT", onSignal);
+  // A terminal or connection that was closed, or a scheduler; either may be sent twice.
+  for (const signal of ["SIGHUP", "SIGTERM"]) process.on(signal, onSignal);
+  // Nor does training end because nobody reads its messages any more.
+  process.stderr.on("error", () => undefined);
   const progress = progressLine();
   let validation = "";
 

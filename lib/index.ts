@@ -31,6 +31,7 @@ export {
   parseRunConfig,
   type RunConfig,
 } from "./config/config.js";
+export type { RecipeName } from "./config/recipes.js";
 export { learningRate, type Schedule, type ScheduleType } from "./config/schedule.js";
 export { type CountFlops, type ResolvedStage, resolveStages } from "./config/stages.js";
 export type { TokenizerTraining } from "./data/bpe.js";

@@ -89,6 +89,10 @@ class Kernels {
   // table[T, D/2, 2] f32 = scale * (cos, sin)(t * inverse_frequencies[i]); inverse_frequencies[D/2] f32.
   virtual void rotary_table(const View& table, const View& inverse_frequencies, float scale) = 0;
 
+  // out[1] i32 = the index of the first element of in[n], f32 or bf16, that is NaN or infinite; n, which is below 2^31,
+  // if none is.
+  virtual void first_non_finite(const View& out, const View& in) = 0;
+
   // ---- Matrix product -----------------------------------------------------------------------------
 
   // c[M,N] (+)= op(a)[M,K] op(b)[K,N]; op transposes if the flag is set. a, b dt; c dt or f32.
@@ -220,6 +224,10 @@ class Kernels {
   // norm[1] f32 = sqrt(sum of squares of grad[n] f32), in a fixed order. workspace f32.
   virtual void grad_norm(const View& norm, const View& grad, const View& workspace) = 0;
   virtual int64_t grad_norm_workspace(int64_t size) const = 0;
+
+  // measured[1] f32 = norm[1] f32. Then, if loss[1] f32 is above limits[0] f32, or norm above limits[1], norm = NaN: an
+  // optimizer changes nothing.
+  virtual void guard_norm(const View& measured, const View& norm, const View& loss, const View& limits) = 0;
 
   // One AdamW step over all parameters at once: master, m, v, grad [n] f32; param[n] dt receives the
   // rounded master (f32: param is master itself). hyper f32 as AdamWHyper. Clips by norm[1] f32 (of the

@@ -7,8 +7,10 @@ import { parseSweep } from "../compare/sweep.js";
 import { parseTune } from "../compare/tune_grid.js";
 import { loadRunConfig } from "../config/config.js";
 import { type RecipeName, recipeNames } from "../config/recipes.js";
+import type { Trainer } from "../train/trainer.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { RunSignals } from "./run_signals.js";
 import { fromFlags } from "./usage.js";
 
 interface Flags extends OverrideFlags {
@@ -59,14 +61,8 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
   const axes = flags.tune;
   const tune = axes && (await fromFlags("parseTune", { texts: "--tune" }, () => parseTune(axes)));
 
-  const interrupt = new AbortController();
-  const onInterrupt = (): void => {
-    io.log("interrupted: finishing the step and saving a checkpoint (interrupt again to stop at once)");
-    interrupt.abort();
-  };
-  // SIGINT from a terminal, SIGTERM from a scheduler: either way the work so far is kept.
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.once(signal, onInterrupt);
+  let current: Trainer | undefined;
+  const signals = new RunSignals(config, io, () => current?.requestCheckpoint());
   const progress = io.progress("compare");
   try {
     const { comparison, files, report } = await compare(config, {
@@ -77,7 +73,10 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
       ...(tune && { tune }),
       ...(sweep && { sweep }),
       ...(flags.tasks && { tasks: flags.tasks }),
-      signal: interrupt.signal,
+      signal: signals.signal,
+      onRun: (trainer) => {
+        current = trainer;
+      },
       log: io.log,
       onProgress: ({ done, total, note }) => progress.update(done, total, note),
     });
@@ -89,7 +88,7 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
     throw new Error(`${error.message}; the same command goes on from there`, { cause: error });
   } finally {
     progress.stop();
-    for (const signal of signals) process.removeListener(signal, onInterrupt);
+    signals.stop();
   }
 }
 

@@ -1,8 +1,9 @@
 /** What `nextpatch eval` computes besides the loss: scores of tasks, perplexities of texts, active neurons. */
-import { access, constants, writeFile } from "node:fs/promises";
+import { access, constants, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { Tokenizer } from "../data/tokenizer.js";
+import { naming } from "../disk/named_error.js";
 import { ConfigError, unusable } from "../errors.js";
 import type { TaskScores } from "../evaluate/accuracy.js";
 import { activations } from "../evaluate/activations.js";
@@ -97,8 +98,10 @@ async function runTasks(flags: EvalFlags, files: readonly string[], io: CliIo): 
     score(model, tokenizer, items, { ...(shots && { shots }), nameOf, onProgress }),
   );
   if (out !== undefined) {
-    const lines = result.items.map((item) => `${JSON.stringify(item)}\n`);
-    await writeFile(out, lines.join(""));
+    await writeLines(
+      out,
+      result.items.map((item) => JSON.stringify(item)),
+    );
   }
   const rows = Object.entries(result.tasks).map(([name, scores]) => `${name}: ${inWords(scores)}`);
   io.result(rows.join("\n"), { tasks: result.tasks });
@@ -110,6 +113,19 @@ async function checkOut(out: string): Promise<void> {
   await access(folder, constants.W_OK).catch((cause: unknown) => {
     const message = `--out: expected a file in a folder that can be written to but received ${out}: ${folder} is`;
     throw new ConfigError(`${message} ${unusable(cause, "folder")}`, { cause });
+  });
+}
+
+/** Writes a file that is on the disk then, or a pipe. @throws Error of the file system that names it */
+async function writeLines(out: string, lines: readonly string[]): Promise<void> {
+  await naming(out, async () => {
+    const file = await open(out, "w");
+    try {
+      await file.writeFile(lines.map((line) => `${line}\n`).join(""));
+      if ((await file.stat()).isFile()) await file.sync();
+    } finally {
+      await file.close();
+    }
   });
 }
 

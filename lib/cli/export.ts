@@ -6,6 +6,7 @@ import { exportGguf, type GgufDtype, ggufDtypes } from "../gguf/export.js";
 import { exportHf, type HfDtype, hfDtypes } from "../hf/export.js";
 import { listNames } from "../hf/unasked_tensors.js";
 import type { CliIo } from "./io.js";
+import { onSignals } from "./signals.js";
 import { checkModelFolder } from "./usage.js";
 
 interface Flags {
@@ -36,14 +37,13 @@ export function registerExport(program: Command, io: CliIo): void {
     .action(async (flags: Flags) => {
       checkFlags(flags);
       const interrupt = new AbortController();
-      const onInterrupt = (): void => interrupt.abort(new Error("interrupted"));
-      process.once("SIGINT", onInterrupt);
+      const stop = onSignals({ end: () => interrupt.abort(new Error("interrupted: nothing was written")) });
       const progress = io.progress("export");
       const onProgress = (bytes: number, total: number) => progress.update(bytes, total, size(bytes));
       const run = flags.format === "gguf" ? runGguf : runHf;
       const [text, result] = await run(flags, { onProgress, signal: interrupt.signal }, io).finally(() => {
         progress.stop();
-        process.removeListener("SIGINT", onInterrupt);
+        stop();
       });
       io.result(text, result);
     });

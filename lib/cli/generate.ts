@@ -89,12 +89,12 @@ export function registerGenerate(program: Command, io: CliIo): void {
 }
 
 async function continueOne(model: Llama, tokenizer: Tokenizer, prompt: string, flags: Flags, io: CliIo): Promise<void> {
-  const stream = !io.json && process.stdout.isTTY;
-  if (stream) process.stdout.write(prompt);
-  const onText = stream ? { onText: (text: string) => void process.stdout.write(text) } : {};
+  const { stream } = io;
+  stream?.(prompt);
+  const onText = stream === null ? {} : { onText: stream };
   const call = () => generate(model, tokenizer, prompt, { ...flags, ...onText });
   const { text, ...rest } = await fromFlags("generate", flagOf, call);
-  io.result(stream ? "" : prompt + text, { prompt, text, ...rest });
+  io.result(stream === null ? prompt + text : "", { prompt, text, ...rest });
 }
 
 async function continueAll(

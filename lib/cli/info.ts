@@ -13,7 +13,7 @@ import {
   passedOverLibraries,
   thisPackage,
 } from "../native.js";
-import { type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
+import { copyBytes, type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
 import { closeRunData, openRunData } from "../train/run_data.js";
 import { planConfig } from "../train/run_plan.js";
 import { type StageCost, stageCosts } from "../train/stage_costs.js";
@@ -60,7 +60,8 @@ export function registerInfo(program: Command, io: CliIo): void {
     const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
     const human = [`${system}, Node ${node}`, ...addonText(addon, found), ...passedOverLibraries()];
     if (plan) human.push(`stages of ${config}:`, stagesText(plan.stages));
-    if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
+    if (plan)
+      human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.copyBytes, plan.freeBytes));
     const held = data === undefined ? null : await dataReport(data);
     if (held) human.push(dataText(held));
     const checks = toCheck && (await checkDevices(toCheck, io));
@@ -97,6 +98,8 @@ interface Plan {
   readonly stages: StageCost[];
   readonly items: PlanItem[];
   readonly plannedBytes: number;
+  /** Host memory of the copy that checkpoints are written from, where it fits. */
+  readonly copyBytes: number;
   readonly freeBytes: number;
 }
 
@@ -110,6 +113,7 @@ async function planOf(path: string, set: string[], io: CliIo): Promise<Plan> {
     stages: stageCosts(stages, shape),
     items: planItems(device, plan),
     plannedBytes: plannedBytes(device, plan),
+    copyBytes: copyBytes(device, plan),
     freeBytes: device.memory().freeBytes,
   };
 }

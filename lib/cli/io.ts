@@ -1,11 +1,15 @@
+import { isatty } from "node:tty";
 import cliProgress from "cli-progress";
+import { Messages, Results } from "./output.js";
 
-/** A command's output: the result on stdout, everything else on stderr. */
+/** A command's output: the result on stdout, everything else on stderr. Nothing of it throws. */
 export interface CliIo {
-  /** A line on stderr. */
+  /** A line on stderr; dropped if it cannot be written. */
   log(message: string): void;
   /** The result: with --json the object on stdout, else the text. */
   result(human: string, json: object): void;
+  /** A part of the result as it comes, for people at a terminal; null if it is for others. */
+  readonly stream: ((text: string) => void) | null;
   /** A bar if stderr is a terminal, else a plain line now and then. */
   progress(label: string): Progress;
   /** Whether --json was given. */
@@ -20,15 +24,39 @@ export interface Progress {
 /** Seconds between plain progress lines. */
 const lineInterval = 5;
 
+/** The output of a process. */
+export interface ProcessIo extends CliIo {
+  /** Text on stderr. */
+  message(text: string): void;
+  /** Text on stdout. */
+  output(text: string): void;
+  /** Waits until the result is written. @throws Error if it could not be */
+  finish(): Promise<void>;
+  /** Waits a little for who reads the messages. */
+  close(): Promise<void>;
+}
+
 /** @param json whether --json was given; called when needed, since flags are parsed later */
-export function createIo(json: () => boolean): CliIo {
+export function createIo(json: () => boolean): ProcessIo {
+  const messages = new Messages(process.stderr.fd);
+  process.stderr.on("error", (error) => messages.dropped(error)); // of a bar, on a terminal that was closed
+  const results = new Results(process.stdout.fd);
+  const output = (text: string): void => results.print(text);
+  const message = (text: string): void => messages.print(text);
   return {
     get json() {
       return json();
     },
-    log: (message) => void process.stderr.write(`${message}\n`),
-    result: (human, object) => void process.stdout.write(`${json() ? JSON.stringify(object) : human}\n`),
-    progress: (label) => (process.stderr.isTTY ? bar(label) : lines(label)),
+    log: (text) => message(`${text}\n`),
+    result: (human, object) => output(`${json() ? JSON.stringify(object) : human}\n`),
+    get stream() {
+      return json() || !isatty(process.stdout.fd) ? null : output;
+    },
+    progress: (label) => (isatty(process.stderr.fd) ? bar(label) : lines(label, message)),
+    message,
+    output,
+    finish: () => results.finish(),
+    close: () => messages.finish(),
   };
 }
 
@@ -58,12 +86,12 @@ function bar(label: string): Progress {
   };
 }
 
-function lines(label: string): Progress {
+function lines(label: string, print: (text: string) => void): Progress {
   let last = performance.now();
   let latest = "";
   let shown = "";
   const show = (): void => {
-    if (latest !== shown) process.stderr.write(`${latest}\n`);
+    if (latest !== shown) print(`${latest}\n`);
     shown = latest;
   };
   return {

@@ -11,5 +11,7 @@ if (isTooOld(machine.node)) {
   process.stderr.write(`${nodeProblem(machine)}\n`);
   process.exitCode = 1;
 } else {
+  const { holdUserSignals } = await import("./user_signals.js");
+  await holdUserSignals();
   await import("./program.js");
 }

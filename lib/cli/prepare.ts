@@ -9,6 +9,7 @@ import { ConfigError } from "../errors.js";
 import { formatDuration } from "../report/format.js";
 import { collect } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { onSignals } from "./signals.js";
 import { flagName, fromFlags } from "./usage.js";
 
 /** Vocabulary to train if the command names no tokenizer. */
@@ -77,13 +78,13 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
   const work = flags.merge === undefined ? preparation(files, flags, io) : merging(flags.merge, flags.out);
   const start = performance.now();
   const interrupt = new AbortController();
-  const onInterrupt = (): void => {
-    interrupt.abort(new Error("interrupted: nothing was written"));
-    // It may give nothing for a long time.
-    if (files.includes("-")) process.stdin.on("error", () => undefined).destroy(interrupt.signal.reason as Error);
-  };
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const signal of signals) process.once(signal, onInterrupt);
+  const stop = onSignals({
+    end: () => {
+      interrupt.abort(new Error("interrupted: nothing was written"));
+      // It may give nothing for a long time.
+      if (files.includes("-")) process.stdin.on("error", () => undefined).destroy(interrupt.signal.reason as Error);
+    },
+  });
   const progress = phaseProgress(io, flags.trainTokenizer ?? DEFAULT_VOCAB);
   try {
     const info = await work({ onProgress: progress.update, signal: interrupt.signal });
@@ -93,7 +94,7 @@ async function prepare(files: string[], flags: Flags, io: CliIo): Promise<void> 
     io.result(`${words}\n${seconds.toFixed(1)} s`, { out: flags.out, ...info, seconds });
   } finally {
     progress.stop();
-    for (const signal of signals) process.removeListener(signal, onInterrupt);
+    stop();
   }
 }
 

@@ -19,6 +19,9 @@ const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.me
   description: string;
 };
 
+const flags = () => program.opts<{ json?: boolean; verbose?: boolean }>();
+const io = createIo(() => flags().json === true);
+
 const program = new Command("nextpatch")
   .description(manifest.description)
   .version(manifest.version)
@@ -28,11 +31,11 @@ const program = new Command("nextpatch")
   .exitOverride()
   // One line, like every other error: commander puts its suggestion on a second.
   .configureOutput({
+    writeOut: (text) => io.output(text),
+    writeErr: (text) => io.message(text),
     outputError: (text, write) => write(text.replace(/^error: /, "nextpatch: ").replace(/\n\((?=Did you mean)/, " (")),
   });
 
-const flags = () => program.opts<{ json?: boolean; verbose?: boolean }>();
-const io = createIo(() => flags().json === true);
 for (const register of [
   registerPrepare,
   registerTrain,
@@ -48,22 +51,23 @@ for (const register of [
   register(program, io);
 }
 
-// A reader that closes the pipe early (`| head`) is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0);
-});
-
 try {
   await program.parseAsync();
 } catch (error) {
   process.exitCode = report(error);
 }
+try {
+  await io.finish();
+} catch (error) {
+  process.exitCode ||= report(error);
+}
+await io.close();
 
 function report(error: unknown): number {
   // Commander has printed its message; help and version exit with its code 0.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const { message, stack } = error as Error;
   const text = flags().verbose ? (stack ?? message) : message;
-  process.stderr.write(`${text.startsWith("nextpatch") ? "" : "nextpatch: "}${text}\n`);
+  io.log(`${text.startsWith("nextpatch") ? "" : "nextpatch: "}${text}`);
   return error instanceof ConfigError ? 2 : 1;
 }

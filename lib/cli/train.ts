@@ -3,16 +3,18 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { formatDuration } from "../report/format.js";
-import { type MetricsLine, readMetrics } from "../report/metrics.js";
+import { lastMetrics, type MetricsLine } from "../report/metrics.js";
 import { stageCosts } from "../train/stage_costs.js";
 import { Trainer } from "../train/trainer.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { manualPage } from "./manual.js";
 import { planText, stageText } from "./plan_text.js";
+import { type ResumeFlags, resumeOptions, withResume } from "./resume_flags.js";
+import { RunSignals } from "./run_signals.js";
+import { fromFlags } from "./usage.js";
 
-interface Flags extends OverrideFlags {
-  readonly resume?: boolean;
+interface Flags extends OverrideFlags, ResumeFlags {
   readonly verifyData?: boolean;
 }
 
@@ -21,49 +23,44 @@ export function registerTrain(program: Command, io: CliIo): void {
     .command("train")
     .description("run the stages of a config (YAML or JSON) and write a run folder")
     .argument("<config>", `config file; ${manualPage("config.md")} lists its keys`)
-    .option("--resume", "continue from the run's latest checkpoint")
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
-  withOverrides(command).action(async (path: string, flags: Flags) => train(path, flags, io));
+  withOverrides(withResume(command)).action(async (path: string, flags: Flags) => train(path, flags, io));
 }
 
 async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
   const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
-  const { resume = false, verifyData = false } = flags;
-  const trainer = await Trainer.open(config, { resume, verifyData, log: io.log });
+  const options = { ...resumeOptions(flags), verifyData: flags.verifyData ?? false, log: io.log };
+  const trainer = await fromFlags("Trainer.open", { from: "--from" }, () => Trainer.open(config, options));
   io.log(describe(trainer));
-  io.log(planText(trainer.memoryPlan, trainer.model.device.memory().freeBytes));
+  io.log(planText(trainer.memoryPlan, trainer.copyBytes, trainer.model.device.memory().freeBytes));
 
-  let interrupted = false;
-  const onInterrupt = (): void => {
-    interrupted = true;
-    io.log("interrupted: finishing the step and saving a checkpoint (interrupt again to stop at once)");
-  };
-  // SIGINT from a terminal, SIGTERM from a scheduler: either way the work so far is kept.
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  for (const signal of signals) process.once(signal, onInterrupt);
+  const signals = new RunSignals(config, io, () => trainer.requestCheckpoint());
   const progress = io.progress("train");
   try {
     const pace = new Pace(trainer);
-    for await (const line of trainer.run()) {
-      progress.update(line.step, trainer.totalSteps, pace.note(line));
-      if (interrupted) break;
+    if (!signals.signal.aborted) {
+      for await (const line of trainer.run()) {
+        progress.update(line.step, trainer.totalSteps, pace.note(line));
+        if (signals.signal.aborted) break;
+      }
     }
   } finally {
     progress.stop();
-    for (const signal of signals) process.removeListener(signal, onInterrupt);
+    signals.stop();
     await trainer.close();
   }
-  if (interrupted && trainer.step < trainer.totalSteps) {
+  if (signals.signal.aborted && trainer.step < trainer.totalSteps) {
     throw new Error(`interrupted at step ${trainer.step} of ${trainer.totalSteps}; go on with --resume`);
   }
   io.result(...(await summary(trainer)));
 }
 
 /** The result of the whole run, as text and as `--json` prints it, whichever part of it this process trained. */
-async function summary({ folder, totalSteps, progress }: Trainer): Promise<[string, object]> {
-  const metrics = await readMetrics(join(folder, "metrics.jsonl"));
+async function summary({ folder, totalSteps, progress, skippedUpdates }: Trainer): Promise<[string, object]> {
+  // A run that is evaluated is so after its last step.
+  const last = await lastMetrics(join(folder, "metrics.jsonl"));
   const { tokens, flops, optimizerFlops, seconds } = progress;
-  const { valLoss = null, valBitsPerByte } = metrics.findLast((line) => line.valLoss !== undefined) ?? {};
+  const { loss = null, valLoss = null, valBitsPerByte } = last ?? {};
   const result = {
     run: folder,
     model: join(folder, "model"),
@@ -71,16 +68,18 @@ async function summary({ folder, totalSteps, progress }: Trainer): Promise<[stri
     steps: totalSteps,
     tokens,
     flops,
-    optimizerFlops,
+    ...(optimizerFlops > 0 && { optimizerFlops }),
     seconds,
-    loss: metrics.at(-1)?.loss ?? null,
+    loss,
     valLoss,
+    skippedUpdates,
     ...(valBitsPerByte !== undefined && { valBitsPerByte }),
   };
   const bits = valBitsPerByte === undefined ? "" : ` (${valBitsPerByte.toFixed(4)} bits per byte)`;
   const validation = valLoss === null ? "" : `, validation loss ${valLoss.toFixed(4)}${bits}`;
   const words =
     `${tokens} tokens in ${formatDuration(seconds)} of training${validation}\n` +
+    (skippedUpdates === 0 ? "" : `${skippedUpdates} updates were skipped\n`) +
     `model:  ${result.model}\nreport: ${result.report}`;
   return [words, result];
 }

@@ -1,8 +1,8 @@
 /** Trains a run of a comparison, or the rest of it. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { ConfigError } from "../errors.js";
-import { type MetricsLine, readMetrics } from "../report/metrics.js";
+import { ConfigError, DataError } from "../errors.js";
+import { lastMetrics, type MetricsLine, readMetrics } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
 import type { ArmRun } from "./arm.js";
 import { differences } from "./derive.js";
@@ -37,13 +37,20 @@ export async function runState(run: ArmRun): Promise<RunState> {
         `${changed.join("; ")} (go on with the old ones, or compare in another folder: --set out=...)`,
     );
   }
-  const trained = existsSync(metricsOf(run)) && (await runMetrics(run)).at(-1)?.step === run.steps;
+  const trained = existsSync(metricsOf(run)) && (await lastMetrics(metricsOf(run)))?.step === run.steps;
   return { begun: true, trained, saved: trained && existsSync(join(out, "model")) };
 }
 
-/** The metrics lines of a run. @throws DataError */
-export async function runMetrics(run: ArmRun): Promise<MetricsLine[]> {
-  return readMetrics(metricsOf(run));
+/** The metrics lines of a finished run's evaluations. @throws DataError if they are damaged or gone */
+export async function runEvaluations(run: ArmRun): Promise<MetricsLine[]> {
+  const path = metricsOf(run);
+  const lines = await readMetrics(path, ({ valLoss }) => valLoss !== undefined);
+  if (lines.at(-1)?.step === run.steps) return lines;
+  throw new DataError(
+    `${path}: expected the evaluations of a finished run but received ` +
+      `${lines.length === 0 ? "none" : `those up to step ${lines.at(-1)!.step} of ${run.steps}`} ` +
+      `(delete ${run.config.out} to train it again)`,
+  );
 }
 
 export interface TrainRunOptions {
@@ -52,8 +59,8 @@ export interface TrainRunOptions {
   readonly log: (message: string) => void;
   /** Stops after the current step, with a checkpoint. */
   readonly signal: AbortSignal | undefined;
-  /** Called once the run is open, with the step it resumes after (0: a new run). */
-  readonly onOpen: (step: number) => void;
+  /** Called once the run is open. */
+  readonly onOpen: (trainer: Trainer) => void;
   readonly onStep: (line: MetricsLine) => void;
 }
 
@@ -66,7 +73,7 @@ export async function trainRun(run: ArmRun, options: TrainRunOptions): Promise<b
   const trainer = await Trainer.open(run.config, { resume, log });
   const { device } = trainer.model;
   try {
-    onOpen(trainer.step);
+    onOpen(trainer);
     for await (const line of trainer.run()) {
       onStep(line);
       if (signal?.aborted && trainer.step < trainer.totalSteps) break;

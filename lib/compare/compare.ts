@@ -1,13 +1,13 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { recipeText } from "../config/recipes.js";
 import { writeText } from "../disk/durable.js";
+import { ownFolder } from "../disk/owned_folder.js";
 import { ConfigError } from "../errors.js";
 import { type ReadItems, readTasks } from "../evaluate/read_items.js";
 import { findTokenizer } from "../train/run_tokenizer.js";
 import type { Arm, ArmRun } from "./arm.js";
-import { runMetrics } from "./arm_run.js";
+import { runEvaluations } from "./arm_run.js";
 import { checkArguments } from "./compare_arguments.js";
 import { withRecipe } from "./derive.js";
 import { readEnvironment, recordedEnvironments } from "./environment.js";
@@ -15,7 +15,7 @@ import { renderMarkdown } from "./markdown.js";
 import type { StagedArm } from "./methods.js";
 import type { CompareOptions } from "./options.js";
 import { renderComparison } from "./page.js";
-import { type ComparisonPlan, makePlan, readFacts } from "./plan.js";
+import { type ComparisonPlan, type Facts, makePlan, readFacts } from "./plan.js";
 import { type Comparison, compareRuns, type Results, type StagedResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
 import { evaluateRun } from "./run_evaluation.js";
@@ -38,24 +38,41 @@ export interface CompareFiles {
  * added.
  * @throws TypeError or RangeError for an argument that is wrong
  * @throws ConfigError if the config does not end token by token, or the folder holds runs of another config, of other
- *   data or of another precision; ComparisonInterrupted; and what `Trainer` throws
+ *   data or of another precision, or another process compares in it; ComparisonInterrupted; and what `Trainer` throws
  */
 export async function compare(
   config: RunConfig,
   options: CompareOptions = {},
 ): Promise<{ comparison: Comparison; files: CompareFiles; report: CompareReport }> {
   checkArguments(config, options);
-  const { log = () => undefined, onProgress = () => undefined, signal } = options;
+  const { log = () => undefined } = options;
   for (const name of options.recipes ?? []) log(recipeText(name, withRecipe(config, name)));
   const facts = await readFacts(config, options);
-  let plan = makePlan(config, facts, options);
+  const plan = makePlan(config, facts, options);
   const tasks = options.tasks === undefined ? null : await readTasks(options.tasks);
   if (tasks !== null && findTokenizer(config, false) === null) {
     throw new ConfigError("tasks: expected data with its tokenizer.json beside it, to score tasks, but received none");
   }
+  const owned = await ownFolder(config.out, "compare.lock", "a comparison");
+  try {
+    return await comparePlanned(config, options, facts, plan, tasks);
+  } finally {
+    await owned.release();
+  }
+}
+
+async function comparePlanned(
+  config: RunConfig,
+  options: CompareOptions,
+  facts: Facts,
+  planned: ComparisonPlan,
+  tasks: ReadItems | null,
+): ReturnType<typeof compare> {
+  const { log = () => undefined, onProgress = () => undefined, onRun = () => undefined, signal } = options;
   const { availableTokens: trainTokens, heldOutTokens: valTokens } = facts;
+  let plan = planned;
   const environment = await readEnvironment(config, { trainTokens, valTokens });
-  const runner = new Runner({ environment, log, onProgress, signal });
+  const runner = new Runner({ environment, log, onProgress, onRun, signal });
   let tune: TuneResults | undefined;
   if (options.tune === undefined) {
     runner.expect(plan.runs);
@@ -69,7 +86,7 @@ export async function compare(
     runner.replace(untuned.runs, plan.runs);
   }
   for (const run of plan.runs) await runner.check(run);
-  const comparison = compareRuns(await results(plan, options, tune, await finishRuns(plan, runner, tasks)));
+  const comparison = compareRuns(results(plan, options, tune, await finishRuns(plan, runner, tasks)));
   const report = { comparison, plan, config };
   return { comparison, files: await writeFiles(report), report };
 }
@@ -85,7 +102,8 @@ async function finishRuns(
     await runner.train(run);
     const evaluation = await evaluateRun(run, { tasks, onProgress: runner.testing(run) });
     const environments = await recordedEnvironments(run.config.out);
-    records.set(run, { seed: run.seed, lines: await runMetrics(run), evaluation, environments });
+    const lines = await runEvaluations(run);
+    records.set(run, { seed: run.seed, lines, evaluation, environments });
   }
   return records;
 }
@@ -130,7 +148,6 @@ function results(
 /** Writes the pages and the raw numbers. */
 async function writeFiles(report: CompareReport): Promise<CompareFiles> {
   const { out } = report.config;
-  await mkdir(out, { recursive: true });
   const files = {
     html: join(out, "comparison.html"),
     markdown: join(out, "comparison.md"),

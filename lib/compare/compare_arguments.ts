@@ -12,7 +12,7 @@ export function checkArguments(config: RunConfig, options: CompareOptions): void
   const check = new Arguments("compare");
   check.object("config", config);
   const { equalCost = false, recipes, seeds, tune, sweep, tasks, ...callbacks } = check.object("options", options);
-  const { verifyData = false, log, onProgress, signal } = callbacks;
+  const { verifyData = false, log, onProgress, onRun, signal } = callbacks;
   check.boolean("equalCost", equalCost);
   check.boolean("verifyData", verifyData);
   if (recipes !== undefined) {
@@ -30,6 +30,7 @@ export function checkArguments(config: RunConfig, options: CompareOptions): void
   if (tasks !== undefined) check.strings("tasks", tasks, 1);
   check.callback("log", log);
   check.callback("onProgress", onProgress);
+  check.callback("onRun", onRun);
   check.signal("signal", signal);
   deriveConfig(config, {}, "config");
 }

@@ -27,8 +27,8 @@ function asGiven(config: RunConfig) {
   return { ...rest, ...(model && { model }), ...(evaluation && { eval: evaluation }) };
 }
 
-/** Keys that a run's losses do not depend on; its environment has the device that it ran on. */
-const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint", "device"]);
+/** Keys that losses do not depend on but by rounding; a run's environment has the device and the table it ran with. */
+const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint", "device", "productTable"]);
 
 /**
  * The keys, with both values, in which a run config differs from the one read back from its folder in a way that

@@ -109,9 +109,7 @@ function planMethod(
     const { lr } = settings.get(baselineKey)!;
     const draft = withSetting(common, longer ?? own, { ...setting, lr });
     const same = draft.config.optimizer.lr === run.config.optimizer.lr;
-    atBaselineRate = same
-      ? (equalCost ?? run)
-      : makeStagedArm(common, { ...draft, label: `${draft.label}, baseline's rate` });
+    atBaselineRate = same ? (equalCost ?? run) : makeStagedArm(common, { ...draft, label: `${draft.label}, lr ${lr}` });
   }
   return { key, label: own.label, run, equalCost, atBaselineRate };
 }

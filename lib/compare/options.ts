@@ -1,4 +1,5 @@
 /** The options of `compare`. */
+import type { Trainer } from "../train/trainer.js";
 import type { PlanOptions } from "./plan.js";
 import type { CompareProgress } from "./progress.js";
 
@@ -8,6 +9,8 @@ export interface CompareOptions extends PlanOptions {
   readonly tasks?: readonly string[];
   /** Called after every step, and while a model is tested. */
   readonly onProgress?: (progress: CompareProgress) => void;
+  /** Called with the trainer of each run before its first step, to ask it for a checkpoint or for where it is. */
+  readonly onRun?: (trainer: Trainer) => void;
   /** Stops the work after the current step; the next call resumes there. */
   readonly signal?: AbortSignal;
 }

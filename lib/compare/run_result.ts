@@ -44,6 +44,7 @@ export interface RunResult extends FinalLoss, ArmEvaluation {
 /** What a finished run of one seed has left. */
 export interface SeedRecord {
   readonly seed: number;
+  /** Those of the evaluated steps: the last step is one. */
   readonly lines: readonly MetricsLine[];
   readonly evaluation: FinalLoss & ArmEvaluation;
   readonly environments: readonly Environment[];
@@ -68,7 +69,8 @@ export class Environments {
 
   /** Whether the seconds of a run can be compared with those of the baseline. */
   isTimed(run: SeedRecord): boolean {
-    return this.indices(run).every((index) => index === this.#main);
+    const [index, ...others] = this.indices(run);
+    return index === this.#main && others.length === 0;
   }
 
   #indexOf(environment: Environment): number {
@@ -82,12 +84,12 @@ export function armResult(records: readonly SeedRecord[], environments: Environm
   const timed = records.filter((record) => environments.isTimed(record)).map(({ lines }) => lines);
   const { tokens, flops, optimizerFlops = 0 } = records[0]!.lines.at(-1)!;
   const { valLoss, bitsPerByte, ...evaluation } = average(records.map((record) => record.evaluation));
-  const seconds = evaluated(timed, ({ seconds }) => seconds);
-  const losses = evaluated(
+  const seconds = meansOf(timed, ({ seconds }) => seconds);
+  const losses = meansOf(
     records.map(({ lines }) => lines),
     ({ valLoss }) => valLoss!,
   );
-  const curve = evaluatedLines(records[0]!.lines).map(({ tokens, flops }, index) => {
+  const curve = records[0]!.lines.map(({ tokens, flops }, index) => {
     return { tokens, flops, seconds: seconds?.[index] ?? null, valLoss: losses![index]! };
   });
   // A run ends with an evaluation, so its last line has its totals.
@@ -114,11 +116,7 @@ function seedResult(record: SeedRecord, environments: Environments): SeedResult 
   return { seed: record.seed, valLoss, ...bits, seconds, energy, environments: environments.indices(record) };
 }
 
-function evaluatedLines(lines: readonly MetricsLine[]): MetricsLine[] {
-  return lines.filter(({ valLoss }) => valLoss !== undefined);
-}
-
-/** The mean over runs of a number of each evaluated step; null if there are no runs. */
-function evaluated(runs: readonly (readonly MetricsLine[])[], value: (line: MetricsLine) => number): number[] | null {
-  return runs.length === 0 ? null : average(runs.map((lines) => evaluatedLines(lines).map(value)));
+/** The mean over runs of a number of each line; null if there are no runs. */
+function meansOf(runs: readonly (readonly MetricsLine[])[], value: (line: MetricsLine) => number): number[] | null {
+  return runs.length === 0 ? null : average(runs.map((lines) => lines.map(value)));
 }

@@ -1,5 +1,6 @@
 /** Brings the runs of a comparison to their ends, from wherever earlier calls have left them. */
 
+import type { Trainer } from "../train/trainer.js";
 import type { ArmRun } from "./arm.js";
 import { type RunState, runState, trainRun } from "./arm_run.js";
 import { checkSameConditions, type Environment, recordEnvironment, recordedEnvironments } from "./environment.js";
@@ -16,6 +17,8 @@ export interface RunnerOptions {
   readonly environment: Environment;
   readonly log: (message: string) => void;
   readonly onProgress: (progress: CompareProgress) => void;
+  /** Called with the trainer of each run before its first step. */
+  readonly onRun: (trainer: Trainer) => void;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -59,7 +62,7 @@ export class Runner {
 
   /** Trains a run to its end. @throws ComparisonInterrupted; ConfigError as `check`; what `Trainer` throws */
   async train(run: ArmRun): Promise<void> {
-    const { environment, log, onProgress, signal } = this.options;
+    const { environment, log, onProgress, onRun, signal } = this.options;
     const { begun, saved } = await this.check(run);
     if (saved) return this.skip(run);
     if (signal?.aborted) throw new ComparisonInterrupted(`interrupted before the run ${run.label}`);
@@ -71,7 +74,10 @@ export class Runner {
       resume: begun,
       log,
       signal,
-      onOpen: (step) => this.#counter.open(run, step),
+      onOpen: (trainer) => {
+        this.#counter.open(run, trainer.step);
+        onRun(trainer);
+      },
       onStep: (line) => {
         last = line.step;
         onProgress(this.#counter.step(run, line));

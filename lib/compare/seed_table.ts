@@ -1,6 +1,8 @@
 /** The final losses seed by seed. */
 import { formatLoss } from "../report/format.js";
-import { formatDifference, intervalText } from "./format.js";
+import { formatDelta } from "./format.js";
+import { showsNone } from "./paired.js";
+import type { LossDifference } from "./readings.js";
 import type { CompareReport } from "./report.js";
 import { reportArms } from "./report_arms.js";
 
@@ -14,19 +16,27 @@ export function seedTable(report: CompareReport): Table | null {
   const { seeds } = report.comparison;
   if (seeds.length === 1) return null;
   return {
-    headings: ["Run", ...seeds.map((seed) => `Seed ${seed}`), "Spread", "Against token-level", "What the seeds show"],
+    headings: ["Run", ...seeds.map((seed) => `Seed ${seed}`), "Spread", "Difference", "95% interval", "What is seen"],
     rows: reportArms(report).map(({ label, run, difference }) => [
       label,
       ...run.runs.map(({ valLoss }) => formatLoss(valLoss)),
       formatLoss(spread(run.runs.map(({ valLoss }) => valLoss))),
-      ...(difference === null ? ["–", "–"] : [formatDifference(difference), intervalText(difference)]),
+      ...(difference === null ? ["–", "–", "–"] : seen(difference)),
     ]),
   };
 }
 
+function seen({ valLossDelta, paired }: LossDifference): string[] {
+  const mean = formatDelta(valLossDelta);
+  if (paired === null || !Number.isFinite(valLossDelta)) return [mean, "–", "–"];
+  const { low, high } = paired;
+  const words = showsNone(paired) ? "no difference seen" : high < 0 ? "lower" : "higher";
+  return [mean, `${formatDelta(low)} to ${formatDelta(high)}`, words];
+}
+
 export const seedNote =
   "Final loss on all held-out tokens, in nats per token. Spread is the standard deviation over the seeds. Differences " +
-  "are taken seed by seed.";
+  "from token-level training are taken seed by seed.";
 
 function spread(values: readonly number[]): number {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;

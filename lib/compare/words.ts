@@ -9,19 +9,15 @@ import { formatDifference, formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
 import { type ReportArm, reportArms } from "./report_arms.js";
 
-/**
- * A row for every arm; with its rate if rates were tuned, bits per byte and energy if they are known, and Muon's FLOPs if
- * there are any.
- */
+/** A row for every arm; with bits per byte and energy if they are known, and Muon's FLOPs if there are any. */
 export function runTable(report: CompareReport): { headings: string[]; rows: string[][] } {
-  const { baseline, tune } = report.comparison;
+  const { baseline } = report.comparison;
   const arms = reportArms(report);
   const bits = arms.some(({ run }) => run.bitsPerByte !== undefined);
   const energy = arms.some(({ run }) => run.energy !== null);
   const optimizer = arms.some(({ run }) => run.optimizerFlops > 0);
-  const row = ({ label, arm: { config }, run, difference }: ReportArm): string[] => [
+  const row = ({ label, run, difference }: ReportArm): string[] => [
     label,
-    ...(tune ? [`${config.optimizer.lr}, ${config.schedule.type}`] : []),
     formatCount(run.tokens),
     (run.tokens / report.plan.availableTokens).toFixed(2),
     formatCount(run.flops),
@@ -37,7 +33,6 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
   ];
   const headings = [
     "Run",
-    ...(tune ? ["Rate, schedule"] : []),
     "Tokens",
     "Passes",
     "FLOP",

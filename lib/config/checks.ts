@@ -19,6 +19,12 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
   if (config.eval !== undefined && config.data.val === undefined) {
     report("eval: expected held-out data in data.val but received nothing");
   }
+  if (config.checkpoint.keepBest && config.data.val === undefined) {
+    report("checkpoint.keepBest: expected held-out data in data.val but received nothing");
+  }
+  if (config.guard !== undefined && config.guard.loss === undefined && config.guard.gradNorm === undefined) {
+    report("guard: expected loss, gradNorm or both but received neither");
+  }
   checkEntries(config.data, report);
   checkLength(config.train, report);
   checkFractions(config.stages, report);

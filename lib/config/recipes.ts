@@ -2,6 +2,7 @@
 import { stringify } from "yaml";
 
 export const recipeNames = ["paper", "superposition"] as const;
+/** The name of a recipe. */
 export type RecipeName = (typeof recipeNames)[number];
 
 /** K of superposition's patch stage. */

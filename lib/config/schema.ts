@@ -234,10 +234,38 @@ export const runConfigSchema = z.strictObject({
   keepOptimizer: keepOptimizer.default(false),
   labelWeights: labelWeights.default("uniform"),
   eval: evalSchema.optional().describe("Token-level loss on data.val; needs data.val, and is on if that is set."),
+  guard: z
+    .strictObject({
+      loss: positive.optional().describe("Standard deviations above the mean of the last losses."),
+      gradNorm: positive.optional().describe("Standard deviations above the mean of the last norms of the gradient."),
+      window: z
+        .int()
+        .min(2)
+        .default(128)
+        .describe("How many steps of the stage the mean is over; before them, none is skipped."),
+    })
+    .optional()
+    .describe("Steps that lie too far above the last ones do not change the model, and are counted. Without it: none."),
   checkpoint: z
     .strictObject({
       everySteps: positiveInteger.default(500).describe("Steps between checkpoints. The last step is always saved."),
-      keep: positiveInteger.default(2).describe("Checkpoints to keep; older ones are deleted."),
+      everyMinutes: positive
+        .optional()
+        .describe("Also saves one when so many minutes have passed since the last: steps may be long."),
+      keep: positiveInteger.default(2).describe("Intact checkpoints to keep; older ones are deleted."),
+      keepBest: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Also saves and keeps the checkpoint of the lowest validation loss; the run's file `best` has its name. Needs data.val.",
+        ),
+      onSignal: z
+        .enum(["continue", "end"])
+        .default("continue")
+        .describe(
+          "What SIGUSR1 and SIGUSR2, by which a scheduler warns of a job's end, do after the checkpoint that they ask for: " +
+            "continue training, or end it.",
+        ),
     })
     .prefault({})
     .describe("When to save the state that --resume continues from."),

@@ -12,7 +12,7 @@
 import { readdir, realpath, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { makeFolder, syncFolder, syncFolders } from "../disk/durable.js";
-import { describeOwner, isOwner, type Ownership, takeOwnership } from "../disk/owner.js";
+import { own } from "../disk/owner.js";
 import { ConfigError, unusable } from "../errors.js";
 import { TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "./tokenizer_files.js";
 
@@ -64,7 +64,7 @@ export async function writeFolderAside<T>(out: string, fill: (folder: string) =>
   const staging =
     existing === undefined ? join(dirname(target), `.${basename(target)}.part`) : join(target, UNFINISHED);
   await makeFolder(staging);
-  const ownership = await own(out, staging);
+  const ownership = await own(join(staging, LOCK), out, "a prepare");
   let replacing = false;
   try {
     await clear(staging);
@@ -85,15 +85,6 @@ export async function writeFolderAside<T>(out: string, fill: (folder: string) =>
     } else await ownership.release();
     throw error;
   }
-}
-
-async function own(out: string, staging: string): Promise<Ownership> {
-  const taken = await takeOwnership(join(staging, LOCK));
-  if (!isOwner(taken)) return taken;
-  throw new ConfigError(
-    `${out}: expected a folder that nothing else is writing but received one that a prepare is writing ` +
-      `(${describeOwner(taken)})`,
-  );
 }
 
 /** Removes what an earlier process left. */

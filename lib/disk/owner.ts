@@ -1,26 +1,28 @@
 /**
  * Ownership of a folder: a file that names the process which works in it.
  *
- * The owner is recognised by its number and the time it started, which Linux counts since a boot, in its namespace of
- * process numbers: where all of these can be compared, a dead owner is told from a living one at once, whatever process
- * has its number by now. Where they cannot (another machine on a shared disk, another container, another system than
- * Linux), the owner counts as alive for as long as it has touched its file in the last minute; a living one touches it
- * every ten seconds.
+ * Where the owner can be looked up (process_identity.ts), a dead one is told from a living one at once. Where it cannot
+ * (another machine on a shared disk, another container, another system than Linux), it counts as alive for as long as it
+ * has written its file in the last minute; a living one writes it every ten seconds. All these times are the file
+ * system's own, never those of two machines' clocks.
  *
  * The file of a dead owner is deleted by one process alone: the one that makes a second file, whose name follows from the
  * content of the first. It looks again before it deletes, so that a latecomer, who read the old content, deletes nothing.
  * Every file's content is its own.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync, readlinkSync } from "node:fs";
-import { constants, copyFile, link, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { constants, copyFile, type FileHandle, link, open, readdir, readFile, rm } from "node:fs/promises";
 import { hostname } from "node:os";
+import { basename, dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { ConfigError } from "../errors.js";
+import { naming } from "./named_error.js";
+import { lives, type ProcessIdentity, thisProcess } from "./process_identity.js";
 
-/** Milliseconds between touches of the file. */
-const TOUCH = 10_000;
+/** Milliseconds between two times that an owner writes its file. */
+const BEAT = 10_000;
 
-/** Milliseconds after which an owner that cannot be looked up, and has not touched its file, counts as dead. */
+/** Milliseconds after which an owner that cannot be looked up, and has not written its file, counts as dead. */
 const SILENCE = 60_000;
 
 /** Milliseconds after which a file that names no process is a damaged one. */
@@ -30,21 +32,33 @@ const WRITING = 1000;
 const ATTEMPTS = 100;
 const WAIT = 20;
 
-/** A process, as its file describes it. */
-export interface Owner {
-  readonly pid: number;
-  readonly host: string;
-  /** Identifies the boot and the namespace of process numbers; null: unknown. */
-  readonly space: string | null;
-  /** When the process started, in ticks since the boot; null: unknown. */
-  readonly started: string | null;
+/** The owner, as its file describes it. */
+export interface Owner extends ProcessIdentity {
   readonly since: string;
+  /** Milliseconds since it wrote its file, where it cannot be looked up. */
+  readonly silence?: number;
 }
 
 /** A held file. */
 export interface Ownership {
+  /** Whether the file is still this process's: one that stood still for a minute may have been taken for dead. */
+  isHeld(): Promise<boolean>;
   /** Deletes the file. A second call does nothing. */
   release(): Promise<void>;
+}
+
+/**
+ * Takes the file `path` for a process that writes in `folder`.
+ * @param writer what the process is: `a run`
+ * @throws ConfigError naming the living process that has it; Error of the file system
+ */
+export async function own(path: string, folder: string, writer: string): Promise<Ownership> {
+  const taken = await takeOwnership(path);
+  if (!isOwner(taken)) return taken;
+  throw new ConfigError(
+    `${folder}: expected a folder that nothing else is writing but received one that ${writer} is writing ` +
+      `(${describeOwner(taken)})`,
+  );
 }
 
 /**
@@ -53,22 +67,27 @@ export interface Ownership {
  */
 export async function takeOwnership(path: string): Promise<Ownership | Owner> {
   const nonce = randomBytes(8).toString("hex");
-  const own = `${JSON.stringify({ ...thisProcess(), nonce })}\n`;
+  const text = `${JSON.stringify({ ...thisProcess(), since: new Date().toISOString(), nonce })}\n`;
   const aside = `${path}.${nonce}`;
-  await writeFile(aside, own);
+  const file = await open(aside, "wx");
   try {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (await linked(aside, path)) return held(path, own);
-      const found = await readFile(path, "utf8").catch(() => null);
+      await naming(aside, () => beat(file, text));
+      if (await linked(aside, path)) {
+        await sweep(path, file);
+        return ownership(path, await open(path, "r+"), text);
+      }
+      const found = await look(path, file);
       if (found === null) continue; // it was given back meanwhile
-      const owner = parse(found);
-      if (owner !== null && (await isAlive(owner, path))) return owner;
+      const { owner } = found;
+      if (owner !== null && isAlive(found)) return lives(owner) === null ? { ...owner, silence: found.silence } : owner;
       // A file without an owner may be about to be written.
-      const mayBeRemoved = owner !== null || (await silentFor(path, WRITING));
-      if (!mayBeRemoved || !(await removeDead(path, found, aside))) await setTimeout(WAIT);
+      const mayBeRemoved = owner !== null || found.silence >= WRITING;
+      if (!mayBeRemoved || !(await removeDead(path, found.text, aside, file))) await setTimeout(WAIT);
     }
   } finally {
     await rm(aside, { force: true });
+    await file.close();
   }
   throw new Error(`${path}: could not be taken: other processes keep taking it`);
 }
@@ -79,22 +98,72 @@ export function isOwner(result: Ownership | Owner): result is Owner {
 }
 
 /** A process, in words. */
-export function describeOwner({ pid, host, since }: Owner): string {
-  return `process ${pid}${host === hostname() ? "" : ` on ${host}`}, since ${since}`;
+export function describeOwner({ pid, host, since, silence }: Owner): string {
+  const words = `process ${pid}${host === hostname() ? "" : ` on ${host}`}, since ${since}`;
+  if (silence === undefined) return words;
+  return (
+    `${words}, last heard of ${Math.round(silence / 1000)} s ago; it cannot be looked up from here, and counts as dead ` +
+    `after ${SILENCE / 1000} s of silence`
+  );
 }
 
-function held(path: string, own: string): Ownership {
-  const touch = setInterval(() => {
-    const now = new Date();
-    void utimes(path, now, now).catch(() => undefined); // whoever needs the folder will find that it is gone
-  }, TOUCH);
-  touch.unref();
+function ownership(path: string, file: FileHandle, text: string): Ownership {
+  // Whoever needs the folder will find that it is gone.
+  const timer = setInterval(() => void beat(file, text).catch(() => undefined), BEAT).unref();
+  let released = false;
   return {
+    isHeld: () => holds(path, text),
     release: async () => {
-      clearInterval(touch);
-      await removeIf(path, own);
+      if (released) return;
+      released = true;
+      clearInterval(timer);
+      await removeIf(path, text);
+      await file.close();
     },
   };
+}
+
+/** Writes the file's content, again: its time is then the file system's present. */
+async function beat(file: FileHandle, text: string): Promise<void> {
+  await file.write(text, 0);
+  await file.datasync(); // a network file system keeps it on this machine until then
+}
+
+interface Found {
+  readonly text: string;
+  /** The process that it names; null: none. */
+  readonly owner: Owner | null;
+  /** Milliseconds between its time and that of this process's own file. */
+  readonly silence: number;
+}
+
+/** Opens and reads a file: a network file system looks for changes where a file is opened. Null: there is none. */
+async function look(path: string, own: FileHandle): Promise<Found | null> {
+  const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return null;
+    throw error;
+  });
+  if (file === null) return null;
+  try {
+    const text = await file.readFile("utf8");
+    const [written, now] = [await file.stat(), await own.stat()];
+    return { text, owner: parse(text), silence: Math.abs(now.mtimeMs - written.mtimeMs) };
+  } finally {
+    await file.close();
+  }
+}
+
+function isAlive({ owner, silence }: Found): boolean {
+  return owner !== null && (lives(owner) ?? silence < SILENCE);
+}
+
+function parse(text: string): Owner | null {
+  try {
+    const owner = JSON.parse(text) as Owner;
+    return Number.isSafeInteger(owner.pid) ? owner : null;
+  } catch {
+    return null;
+  }
 }
 
 async function linked(from: string, to: string): Promise<boolean> {
@@ -118,19 +187,19 @@ async function linked(from: string, to: string): Promise<boolean> {
 
 /**
  * Deletes the file of a dead owner, unless another process is doing that.
- * @param found its content
+ * @param text its content
  * @param aside a file that names this process
  */
-async function removeDead(path: string, found: string, aside: string): Promise<boolean> {
-  const taking = `${path}.${createHash("sha256").update(found).digest("hex").slice(0, 16)}`;
+async function removeDead(path: string, text: string, aside: string, own: FileHandle): Promise<boolean> {
+  const taking = `${path}.${createHash("sha256").update(text).digest("hex").slice(0, 16)}`;
   if (!(await linked(aside, taking))) {
     // Whoever made it may have been killed since.
-    const taker = parse(await readFile(taking, "utf8").catch(() => ""));
-    if (taker !== null && !(await isAlive(taker, taking))) await rm(taking, { force: true });
+    const found = await look(taking, own);
+    if (found !== null && found.owner !== null && !isAlive(found)) await rm(taking, { force: true });
     return false;
   }
   try {
-    await removeIf(path, found);
+    await removeIf(path, text);
   } finally {
     await rm(taking, { force: true });
   }
@@ -139,59 +208,22 @@ async function removeDead(path: string, found: string, aside: string): Promise<b
 
 /** Deletes the file if its content is `expected`. */
 async function removeIf(path: string, expected: string): Promise<void> {
-  if ((await readFile(path, "utf8").catch(() => "")) === expected) await rm(path, { force: true });
+  if (await holds(path, expected)) await rm(path, { force: true });
 }
 
-function parse(text: string): Owner | null {
-  try {
-    const owner = JSON.parse(text) as Owner;
-    return Number.isSafeInteger(owner.pid) ? owner : null;
-  } catch {
-    return null;
-  }
+async function holds(path: string, text: string): Promise<boolean> {
+  return (await readFile(path, "utf8").catch(() => "")) === text;
 }
 
-async function isAlive(owner: Owner, path: string): Promise<boolean> {
-  const { space, started } = thisProcess();
-  if (space !== null && owner.space === space && started !== null && owner.started !== null) {
-    return startOf(owner.pid) === owner.started;
-  }
-  return !(await silentFor(path, SILENCE));
-}
-
-/** Whether a file was not touched for some milliseconds, or is gone. */
-async function silentFor(path: string, milliseconds: number): Promise<boolean> {
-  const touched = await stat(path).catch(() => undefined);
-  return touched === undefined || Date.now() - touched.mtimeMs >= milliseconds;
-}
-
-function thisProcess(): Owner {
-  return {
-    pid: process.pid,
-    host: hostname(),
-    space: spaceOfProcesses(),
-    started: startOf(process.pid),
-    since: new Date().toISOString(),
-  };
-}
-
-function spaceOfProcesses(): string | null {
-  try {
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    return `${boot} ${readlinkSync("/proc/self/ns/pid")}`;
-  } catch {
-    return null;
-  }
-}
-
-/** Field 22 of Linux's /proc/PID/stat; null: no such process, or no such file. */
-function startOf(pid: number): string | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name, field 2, may hold blanks and parentheses.
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" ? null : fields[22 - 3]!; // a zombie is dead
-  } catch {
-    return null;
+/** Deletes what processes left that were killed while they took the file. */
+async function sweep(path: string, own: FileHandle): Promise<void> {
+  const name = basename(path);
+  for (const entry of await readdir(dirname(path))) {
+    if (!entry.startsWith(`${name}.`) || !/^[0-9a-f]{16}$/.test(entry.slice(name.length + 1))) continue;
+    const left = join(dirname(path), entry);
+    const found = await look(left, own);
+    if (found !== null && !isAlive(found) && (found.owner !== null || found.silence >= WRITING)) {
+      await rm(left, { force: true });
+    }
   }
 }

@@ -26,9 +26,10 @@ const variable = "NEXTPATCH_TRIAL";
 /**
  * Runs in the trial, as CommonJS in the process's own JavaScript engine: it cannot import TypeScript. Before it touches
  * a file it says so, so that the last one named is at fault. A product is computed, since the instructions of the
- * processor's best set are in loops.
+ * processor's best set are in loops. Signals that warn a job are not meant for it.
  */
 const script = `
+for (const signal of ["SIGUSR1", "SIGUSR2"]) process.on(signal, () => {});
 const { writeSync } = require("node:fs");
 const { addon, folders, passedOver } = JSON.parse(process.env.${variable});
 const say = (word, file) => writeSync(1, word + " " + file + "\\n");

@@ -47,23 +47,42 @@ export class Upload {
   }
 }
 
-/**
- * The parameters as safetensors entries in Hugging Face's order, read from the device when they are written.
- * @param of a parameter's elements, flat; null leaves it out
- */
-export function parameterEntries(parameters: Parameters, of: (slot: Slot) => Tensor | null): SafetensorsEntry[] {
-  return parameterTable(parameters.config).flatMap(({ name, shape }) => {
-    const elements = of(parameters.slot(name));
-    if (elements === null) return [];
-    const isHalf = elements.dtype === "bf16";
-    const perPiece = PIECE_BYTES / (isHalf ? 2 : 4);
-    async function* data() {
-      for (let from = 0; from < elements!.size; from += perPiece) {
-        const part = elements!.narrow(0, from, Math.min(perPiece, elements!.size - from));
+/** The elements of a flat tensor, wherever they are. */
+export interface FlatElements {
+  readonly dtype: "f32" | "bf16";
+  /** The bytes of `count` elements, in pieces; one is used before the next is asked for. */
+  pieces(offset: number, count: number): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+}
+
+/** Those of a tensor, read from its device when they are asked for. */
+export function deviceElements(flat: Tensor): FlatElements {
+  const dtype = flat.dtype as "f32" | "bf16";
+  const perPiece = PIECE_BYTES / (dtype === "bf16" ? 2 : 4);
+  return {
+    dtype,
+    async *pieces(offset, count) {
+      for (let from = 0; from < count; from += perPiece) {
+        const part = flat.narrow(0, offset + from, Math.min(perPiece, count - from));
         const { buffer, byteOffset, byteLength } = await part.read();
         yield new Uint8Array(buffer, byteOffset, byteLength);
       }
-    }
-    return [{ name, shape, dtype: isHalf ? "BF16" : "F32", data }];
+    },
+  };
+}
+
+/**
+ * The parameters as safetensors entries in Hugging Face's order.
+ * @param place where a parameter's elements begin; null leaves it out
+ */
+export function parameterEntries(
+  parameters: Parameters,
+  flat: FlatElements,
+  place: (parameter: Slot) => number | null = ({ offset }) => offset,
+): SafetensorsEntry[] {
+  return parameterTable(parameters.config).flatMap(({ name, shape }) => {
+    const slot = parameters.slot(name);
+    const begin = place(slot);
+    if (begin === null) return [];
+    return [{ name, shape, dtype: flat.dtype === "bf16" ? "BF16" : "F32", data: () => flat.pieces(begin, slot.size) }];
   });
 }

@@ -113,11 +113,17 @@ export class AdamW {
     if (this.gradient.disposed) check.fail(TypeError, "this", "a live optimizer", "a disposed one");
     this.#tensors.hyper.write(adamwHyper(check, "learningRate", learningRate, settings));
   }
-  /** The part of `step` that is the same every time and can be captured. */
-  applyStep(): void {
+
+  /**
+   * The part of `step` that is the same every time and can be captured.
+   * @param onNorm enqueues what happens between the norm's computation and its use; a NaN there skips the step
+   */
+  applyStep(onNorm?: (norm: Tensor<"f32">) => void): void {
+    new Arguments("AdamW.applyStep").callback("onNorm", onNorm);
     const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, hyper, normWorkspace } = this.#tensors;
     const { compute, master, layout } = this.parameters;
     native.gradNorm(norm, gradient, normWorkspace);
+    onNorm?.(norm);
     native.adamw(
       compute,
       master,

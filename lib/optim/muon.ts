@@ -138,15 +138,18 @@ export class Muon {
   /**
    * The part of `step` that is the same every time and can be captured, as long as `nesterov`, `nsSteps` and `adjustLr`
    * of the settings stay the same.
+   * @param onNorm as of `AdamW.applyStep`
    * @throws TypeError if no step was prepared before
    */
-  applyStep(): void {
+  applyStep(onNorm?: (norm: Tensor<"f32">) => void): void {
+    new Arguments("Muon.applyStep").callback("onNorm", onNorm);
     const settings = this.#settings;
     if (settings === null) {
       throw new TypeError("Muon.applyStep: this: expected a prepared step but received none (call prepareStep)");
     }
     const { gradient, norm, normWorkspace } = this.#tensors;
     native.gradNorm(norm, gradient, normWorkspace);
+    onNorm?.(norm);
     this.#applyAdamW();
     for (const stack of this.#stacks) stack.apply(settings);
   }

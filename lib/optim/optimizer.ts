@@ -49,33 +49,34 @@ export function prepareStep(optimizer: Optimizer, learningRate: number, settings
   }
 }
 
-/** A tensor that an optimizer keeps for each of some parameters. */
+/** A tensor that an optimizer keeps, with the elements of some or all parameters. */
 export interface OptimizerState {
   /** PyTorch's name for it. */
   readonly name: "exp_avg" | "exp_avg_sq" | "momentum_buffer";
-  readonly has: (parameter: Slot) => boolean;
-  /** f32, flat: a parameter's. */
-  readonly of: (parameter: Slot) => Tensor<"f32">;
+  readonly flat: Tensor<"f32">;
+  /** Where a parameter's elements begin in it; null: it has none there. */
+  readonly offset: (parameter: Slot) => number | null;
 }
 
 /** All that an optimizer keeps from step to step, but for the number of its steps. */
 export function optimizerStates(optimizer: Optimizer, layout: ParameterLayout): OptimizerState[] {
   const { firstMoment, secondMoment } = optimizer;
-  const all = () => true;
   if (optimizer instanceof AdamW) {
-    const of = (flat: Tensor<"f32">) => (slot: Slot) => flat.narrow(0, slot.offset, slot.size);
+    const offset = (slot: Slot) => slot.offset;
     return [
-      { name: "exp_avg", has: all, of: of(firstMoment) },
-      { name: "exp_avg_sq", has: all, of: of(secondMoment) },
+      { name: "exp_avg", flat: firstMoment, offset },
+      { name: "exp_avg_sq", flat: secondMoment, offset },
     ];
   }
   const hidden = hiddenRange(layout);
-  const { momentum } = optimizer;
-  const others = (flat: Tensor<"f32">) => (slot: Slot) =>
-    flat.narrow(0, slot.offset < hidden.begin ? slot.offset : slot.offset - hidden.size, slot.size);
+  const ofMatrices = (slot: Slot) => (isHidden(slot) ? slot.offset - hidden.begin : null);
+  const ofOthers = (slot: Slot) => {
+    if (isHidden(slot)) return null;
+    return slot.offset < hidden.begin ? slot.offset : slot.offset - hidden.size;
+  };
   return [
-    { name: "momentum_buffer", has: isHidden, of: (slot) => momentum.narrow(0, slot.offset - hidden.begin, slot.size) },
-    { name: "exp_avg", has: (slot) => !isHidden(slot), of: others(firstMoment) },
-    { name: "exp_avg_sq", has: (slot) => !isHidden(slot), of: others(secondMoment) },
+    { name: "momentum_buffer", flat: optimizer.momentum, offset: ofMatrices },
+    { name: "exp_avg", flat: firstMoment, offset: ofOthers },
+    { name: "exp_avg_sq", flat: secondMoment, offset: ofOthers },
   ];
 }

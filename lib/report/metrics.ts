@@ -1,8 +1,8 @@
 /** `metrics.jsonl`: one JSON object per training step, one per line. */
-import { existsSync } from "node:fs";
-import { type FileHandle, open, readFile, rename, writeFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { show } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
+import { lastLine, readLines } from "./metrics_file.js";
 
 /**
  * Seconds of training by part: waiting for data; the parts of the model, forward and backward (embedding; layers and
@@ -41,12 +41,14 @@ export interface MetricsLine {
   readonly tokensPerSecond: number;
   /** Floating-point operations of the model so far. */
   readonly flops: number;
-  /** Those of the optimizer's matrix products, which `flops` and `mfu` leave out; 0 with AdamW. */
+  /** Those of the optimizer's matrix products, which `flops` and `mfu` leave out; absent with AdamW, which has none. */
   readonly optimizerFlops?: number;
   /** FLOP/s of this step as a fraction of the device's peak; null if the peak is unknown. */
   readonly mfu: number | null;
   /** Joules of training so far, if the device counts them. */
   readonly energy?: number;
+  /** Updates that were skipped so far, if any was. */
+  readonly skipped?: number;
   /** Where the seconds went so far. */
   readonly time?: TimeByPart;
   /** Token-level loss on held-out data after the step, nats per token, if it was evaluated. */
@@ -55,54 +57,44 @@ export interface MetricsLine {
   readonly valBitsPerByte?: number;
 }
 
-/** Appends lines to a metrics file. Each has been passed to the operating system when `append` resolves. */
-export class MetricsWriter {
-  private constructor(private readonly handle: FileHandle) {}
-
-  /**
-   * Opens `path` to append to it, or creates it.
-   * @param options.resumeAfter keep only the lines up to this step: a run resumed from its checkpoint writes the later
-   *   ones again; 0 for a new run
-   */
-  static async open(path: string, options: { resumeAfter: number }): Promise<MetricsWriter> {
-    await truncateMetrics(path, options.resumeAfter);
-    return new MetricsWriter(await open(path, "a"));
-  }
-
-  /** Writes one complete line. */
-  async append(line: MetricsLine): Promise<void> {
-    await this.handle.appendFile(`${JSON.stringify(line)}\n`);
-  }
-
-  /** Syncs the file to the disk and closes it. */
-  async close(): Promise<void> {
-    await this.handle.sync();
-    await this.handle.close();
-  }
-}
-
 /**
- * Reads a metrics file. A half-written last line is left out; null for a loss or a norm (JSON has no NaN) becomes NaN
- * again.
+ * Reads a metrics file, or the lines of it that are wanted. A half-written last line is left out; null for a loss or a
+ * norm (JSON has no NaN) becomes NaN again.
  * @throws DataError naming the file if it cannot be read, and the line if any other is not a metrics line
  */
-export async function readMetrics(path: string): Promise<MetricsLine[]> {
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+export async function readMetrics(
+  path: string,
+  wanted: (line: MetricsLine) => boolean = () => true,
+): Promise<MetricsLine[]> {
+  const found: MetricsLine[] = [];
+  let number = 0;
+  try {
+    for await (const lines of readLines(path, 0, Number.POSITIVE_INFINITY)) {
+      for (const { text } of lines) {
+        const line = parseLine(text, `${path}:${++number}`);
+        if (wanted(line)) found.push(line);
+      }
+    }
+  } catch (cause) {
+    if (cause instanceof DataError) throw cause;
     throw new DataError(`${path}: expected a metrics file but received ${unusable(cause)}`, { cause });
-  });
-  const lines = text.split("\n");
-  // After the last line break there is a half-written line, or nothing.
-  return lines.slice(0, -1).map((text, index) => parseLine(text, `${path}:${index + 1}`));
+  }
+  return found;
 }
 
-/** Drops the lines after `lastStep`, and a half-written one. A missing file counts as empty. */
-async function truncateMetrics(path: string, lastStep: number): Promise<void> {
-  const lines = existsSync(path) ? await readMetrics(path) : [];
-  const kept = lines.filter(({ step }) => step <= lastStep).map((line) => `${JSON.stringify(line)}\n`);
-  // Written under a temporary name and renamed, so that a crash here loses no line.
-  const aside = `${path}.part`;
-  await writeFile(aside, kept.join(""), { flush: true });
-  await rename(aside, path);
+/** The last complete line of a metrics file; null: it has none, or that is damaged. @throws DataError as `readMetrics` */
+export async function lastMetrics(path: string): Promise<MetricsLine | null> {
+  try {
+    const file = await open(path, "r");
+    try {
+      const last = await lastLine(file, (await file.stat()).size);
+      return last && tryParse(last.text);
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    throw new DataError(`${path}: expected a metrics file but received ${unusable(cause)}`, { cause });
+  }
 }
 
 const keys = [
@@ -120,21 +112,35 @@ const keys = [
 ] as const satisfies readonly (keyof MetricsLine)[];
 const mayDiverge: readonly string[] = ["loss", "gradNorm"];
 
-function parseLine(text: string, where: string): MetricsLine {
-  let value: Record<string, unknown> | null;
+/** A line, if it is a metrics line. */
+export function tryParse(text: string): MetricsLine | null {
   try {
-    value = JSON.parse(text) as Record<string, unknown> | null;
+    return parseLine(text, "");
+  } catch {
+    return null;
+  }
+}
+
+function parseLine(text: string, where: string): MetricsLine {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
   } catch (cause) {
     throw new DataError(`${where}: expected a JSON object but received ${show(text)}`, {
       cause,
     });
   }
+  return metricsFrom(value, where);
+}
+
+/** @throws DataError for a value that `JSON.stringify` does not make of a metrics line */
+export function metricsFrom(value: unknown, where: string): MetricsLine {
   for (const key of keys) {
-    const found = value?.[key];
+    const found = (value as Record<string, unknown> | null)?.[key];
     if (typeof found === "number" || (found === null && mayDiverge.includes(key))) continue;
     throw new DataError(`${where}: ${key}: expected a number but received ${show(found)}`);
   }
-  const line = value as unknown as MetricsLine;
+  const line = value as MetricsLine;
   const valLoss = line.valLoss === null ? { valLoss: Number.NaN } : {};
   const valBitsPerByte = line.valBitsPerByte === null ? { valBitsPerByte: Number.NaN } : {};
   const { loss, gradNorm } = line;

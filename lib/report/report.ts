@@ -10,8 +10,14 @@ import { type Chart, type ChartSeries, renderPage } from "./page.js";
 export interface Report {
   readonly config: Pick<RunConfig, "name">;
   readonly stages: readonly ResolvedStage[];
-  /** All lines so far, in order; the run need not be over. */
+  /** What else there is to know of the run, in sentences, such as a change of its config. */
+  readonly notes?: readonly string[];
+  /** Lines so far, in order, at most a few thousand; the run need not be over. */
   readonly metrics: readonly MetricsLine[];
+  /** One step in so many is among `metrics`. */
+  readonly every: number;
+  /** What is wrong with the run's metrics, in sentences. */
+  readonly damage: readonly string[];
   /** The model's number of parameters. */
   readonly parameters: number;
   /** Device and precision as text, such as `cpu (AMD EPYC 9654), fp32`. */
@@ -20,18 +26,13 @@ export interface Report {
   readonly sample?: { readonly prompt: string; readonly text: string };
 }
 
-/** More points than the screen has pixels make the page slower and no clearer. */
-const maxPoints = 4000;
-
 /** The report as one self-contained HTML document. */
 export function renderReport(report: Report): string {
-  const { config, metrics, sample } = report;
-  const every = Math.ceil(metrics.length / maxPoints);
-  const shown = metrics.filter((line, index) => index % every === 0 || line.valLoss !== undefined);
+  const { config, metrics: shown, every, sample } = report;
   const thinned = every === 1 ? "" : ` One step in ${every} is drawn.`;
   return renderPage({
     title: `${config.name}: training report`,
-    before: header(report),
+    before: header(report) + damageSection(report),
     charts: [
       { chart: lossChart(report, shown), note: lossNote(report.stages) + thinned },
       { chart: smallChart(report, shown, "Learning rate", "learning rate", ({ lr }) => lr), small: true },
@@ -48,7 +49,7 @@ export function renderReport(report: Report): string {
   });
 }
 
-function header({ config, stages, metrics, parameters, device }: Report): string {
+function header({ config, notes = [], stages, metrics, parameters, device }: Report): string {
   const last = metrics.at(-1);
   const evaluated = metrics.findLast(({ valLoss }) => valLoss !== undefined);
   const planned = stages.reduce((sum, { steps }) => sum + steps, 0);
@@ -81,15 +82,28 @@ function header({ config, stages, metrics, parameters, device }: Report): string
         ]),
   ];
   return `<header><h1>${escapeHtml(config.name)}</h1>
-<p class="subtitle">Llama of ${formatCount(parameters)} parameters, trained on ${escapeHtml(device)}</p></header>
+<p class="subtitle">Llama of ${formatCount(parameters)} parameters, trained on ${escapeHtml(device)}</p>
+${[...notes, ...skippedNote(last)].map((note) => `<p class="subtitle">${escapeHtml(note)}</p>`).join("\n")}</header>
 ${figureList(figures)}`;
+}
+
+function skippedNote(last: MetricsLine | undefined): string[] {
+  const { skipped = 0 } = last ?? {};
+  return skipped === 0 ? [] : [`${skipped} ${skipped === 1 ? "update was" : "updates were"} skipped.`];
+}
+
+function damageSection({ damage }: Report): string {
+  if (damage.length === 0) return "";
+  const items = damage.map((sentence) => `<li>${escapeHtml(sentence)}</li>`);
+  return `<section><h2>Damaged metrics</h2><ul>${items.join("")}</ul>
+<p class="note">The lines are left as they are. Charts and figures lack what could not be read.</p></section>`;
 }
 
 function bitsDetail({ valBitsPerByte: bits }: MetricsLine): string {
   return bits === undefined ? "" : `, ${formatLoss(bits)} bits per byte`;
 }
 
-/** Weighted by time: all FLOPs over what the peak allows in all seconds. */
+/** Weighted by time: FLOPs over what the peak allows in the same seconds; a step stands for those that are left out. */
 function mfuDetail(metrics: readonly MetricsLine[]): string {
   let before = 0;
   let seconds = 0;
@@ -203,12 +217,13 @@ function stageTable({ stages, metrics }: Report): string {
     if (last === undefined) return [stage.index + 1, stage.patchSize, `0 of ${stage.steps}`, 0, rate];
     const tokens = last.tokens - before.tokens;
     const seconds = last.seconds - before.seconds;
+    const steps = last.step - stage.firstStep;
     before = last;
     const evaluated = lines.findLast(({ valLoss }) => valLoss !== undefined);
     return [
       stage.index + 1,
       stage.patchSize,
-      lines.length < stage.steps ? `${lines.length} of ${stage.steps}` : stage.steps,
+      steps < stage.steps ? `${steps} of ${stage.steps}` : stage.steps,
       formatCount(tokens),
       rate,
       formatLoss(last.loss),

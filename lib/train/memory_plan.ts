@@ -29,7 +29,12 @@ export interface RunPlan {
   readonly optimizer: OptimizerConfig["type"];
   readonly passes: PassSpecs;
   readonly tokens: ReturnType<typeof tokenSpecs>;
+  /** Of a run with a guard; else null. */
+  readonly guard: typeof guardSpecs | null;
 }
+
+/** What a guard has on the device: the gradient's norm as it was, and the limits of loss and norm. */
+export const guardSpecs = { measured: new Spec("f32", [1]), limits: new Spec("f32", [2]) };
 
 /** A line of the printed plan. */
 export interface PlanItem {
@@ -81,7 +86,8 @@ function planPasses(
   const all = [...batches, ...(heldOut ? blockBatches(heldOut.blocks, heldOut.perPass) : [])];
   const passes = passSpecs(device, shape, all, true);
   const optimizer = stages[0]!.optimizer.type;
-  return { shape, batches, evaluation: heldOut, optimizer, passes, tokens: tokenSpecs(stages, evaluation) };
+  const tokens = tokenSpecs(stages, evaluation);
+  return { shape, batches, evaluation: heldOut, optimizer, passes, tokens, guard: null };
 }
 
 function tokenSpecs(stages: readonly ResolvedStage[], evaluation: EvaluationSize | null) {
@@ -96,7 +102,14 @@ export function plannedBytes(device: Device, plan: RunPlan): number {
   return planItems(device, plan).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** All bytes of a run, by group. */
+/** Bytes of the host's memory that a copy takes of what a checkpoint is written from: snapshot.ts. */
+export function copyBytes(device: Device, { shape: { config, dtype }, optimizer }: RunPlan): number {
+  const layout = parameterLayout(config);
+  const { master, compute } = parameterSpecs(layout, dtype);
+  return planBytes([master, compute, optimizerMemory(device, layout, dtype, optimizer).state]);
+}
+
+/** All bytes of a run on its device, by group. */
 export function planItems(device: Device, plan: RunPlan): PlanItem[] {
   const { config, dtype } = plan.shape;
   const layout = parameterLayout(config);
@@ -113,7 +126,7 @@ export function planItems(device: Device, plan: RunPlan): PlanItem[] {
     { name: "activations around the layers", bytes: planBytes(stream) },
     { name: "head: logits of a chunk, labels, losses", bytes: planBytes([head, labelWeights]) },
     { name: "backward scratch", bytes: planBytes([scratch, embeddingWorkspace]) },
-    { name: "optimizer scratch", bytes: planBytes(rest) },
+    { name: "optimizer scratch", bytes: planBytes([rest, plan.guard]) },
     { name: "tokens of a step, held-out tokens", bytes: planBytes(plan.tokens) },
     ...(workspaceBytes > 0 ? [{ name: "matrix products: workspace", bytes: workspaceBytes }] : []),
     // The CPU needs no transfer buffer.

@@ -94,6 +94,7 @@ function addTime(before: TimeByPart, { seconds, dataSeconds: data, parts }: Step
  * The metrics line of a step.
  * @param progress after the step
  * @param peak FLOP/s that MFU is a fraction of, or null
+ * @param skipped updates that were skipped so far
  * @param validation what was evaluated after the step
  */
 export function metricsLine(
@@ -101,6 +102,7 @@ export function metricsLine(
   stage: ResolvedStage,
   record: StepRecord,
   peak: number | null,
+  skipped: number,
   validation: Pick<MetricsLine, "valLoss" | "valBitsPerByte">,
 ): MetricsLine {
   const { step, tokens, positions, seconds, flops, optimizerFlops, time, energy } = progress;
@@ -116,10 +118,11 @@ export function metricsLine(
     seconds,
     tokensPerSecond: stage.tokensPerStep / record.seconds,
     flops,
-    optimizerFlops,
+    ...(optimizerFlops > 0 && { optimizerFlops }),
     mfu: peak && record.flops / record.seconds / peak,
     time,
     ...(energy === null ? {} : { energy }),
+    ...(skipped === 0 ? {} : { skipped }),
     ...validation,
   };
 }

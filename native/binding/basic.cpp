@@ -1,9 +1,13 @@
+#include <limits>
+#include <string>
+
 #include "operations.h"
 
 namespace nextpatch::binding {
 namespace {
 
 constexpr double kMax = 1e38;
+constexpr int64_t kMostIndexed = std::numeric_limits<int>::max();
 
 void fill(Call& call) {
   const Argument out = call.any_rank("out");
@@ -36,6 +40,15 @@ void rotary_table(Call& call) {
   call.dtype(frequencies, {DType::f32});
   call.shape(table, {table.dim(0), frequencies.dim(0), 2});
   call.run([=](Kernels& k) { k.rotary_table(table.view, frequencies.view, float(scale)); });
+}
+
+void first_non_finite(Call& call) {
+  const Argument out = call.vector("out"), in = call.any_rank("values");
+  call.dtype(out, {DType::i32});
+  call.dtype(in, kFloats);
+  call.shape(out, {1});
+  call.require(in.view.size() <= kMostIndexed, in, "at most " + std::to_string(kMostIndexed) + " elements");
+  call.run([=](Kernels& k) { k.first_non_finite(out.view, in.view); });
 }
 
 void matmul(Call& call) {
@@ -89,9 +102,13 @@ void sum(Call& call) {
 
 const std::vector<Operation>& basic_operations() {
   static const std::vector<Operation> operations{
-      {"fill", fill},     {"copy", copy},
-      {"normal", normal}, {"rotaryTable", rotary_table},
-      {"matmul", matmul}, {"batchedMatmul", batched_matmul},
+      {"fill", fill},
+      {"copy", copy},
+      {"normal", normal},
+      {"rotaryTable", rotary_table},
+      {"firstNonFinite", first_non_finite},
+      {"matmul", matmul},
+      {"batchedMatmul", batched_matmul},
       {"sum", sum},
   };
   return operations;

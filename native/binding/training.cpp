@@ -52,6 +52,15 @@ int64_t grad_norm_workspace(Call& call) {
   return call.ask([&](const Kernels& kernels) { return kernels.grad_norm_workspace(size); });
 }
 
+void guard_norm(Call& call) {
+  const Argument measured = call.vector("measured"), norm = call.vector("norm"), loss = call.vector("loss");
+  const Argument limits = call.vector("limits");
+  for (const Argument& other : {measured, norm, loss, limits}) call.dtype(other, {DType::f32});
+  for (const Argument& other : {measured, norm, loss}) call.shape(other, {1});
+  call.shape(limits, {2});
+  call.run([=](Kernels& k) { k.guard_norm(measured.view, norm.view, loss.view, limits.view); });
+}
+
 void adamw(Call& call) {
   const Argument param = call.vector("param"), master = call.vector("master"), m = call.vector("m");
   const Argument v = call.vector("v"), steps = call.vector("steps"), corrections = call.vector("corrections");
@@ -151,6 +160,7 @@ const std::vector<Operation>& training_operations() {
       {"crossEntropy", cross_entropy},
       {"gradNorm", grad_norm},
       {"gradNormWorkspace", grad_norm_workspace},
+      {"guardNorm", guard_norm},
       {"adamw", adamw},
       {"muonMomentum", muon_momentum},
       {"muonMomentumWorkspace", muon_momentum_workspace},

@@ -17,7 +17,6 @@ const calls = await publicCalls(folder);
 
 /** Public functions that take no arguments. */
 const withoutArguments = [
-  "AdamW.applyStep",
   "AdamW.dispose",
   "AdamW.reset",
   "AdamW.zeroGradient",
@@ -40,6 +39,7 @@ const withoutArguments = [
   "Tensor.read",
   "TokenDataset.close",
   "Trainer.close",
+  "Trainer.requestCheckpoint",
   "Trainer.run",
   "TrainingPass.dispose",
   "backends",

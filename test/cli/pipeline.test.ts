@@ -88,11 +88,12 @@ describe("the commands in turn", () => {
   });
 
   it("info plans the memory of a run", async () => {
-    type Plan = { plan: { plannedBytes: number; items: { name: string; bytes: number }[] } };
+    type Plan = { plan: { plannedBytes: number; copyBytes: number; items: { name: string; bytes: number }[] } };
     const { plan } = await json<Plan>("info", "--config", "config.yaml");
     expect(plan.items.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(plan.plannedBytes);
     const { plan: larger } = await json<Plan>("info", "--config", "config.yaml", "--set", "model.vocab_size=3000");
     expect(larger.plannedBytes).toBeGreaterThan(plan.plannedBytes);
+    expect(larger.copyBytes).toBeGreaterThan(plan.copyBytes);
     const half = ["--device", "cpu", "--precision", "bf16"];
     const { plan: in16 } = await json<Plan>("info", "--config", "config.yaml", ...half);
     expect(in16.items.map(({ name }) => name)).toContain("weights (bf16)");
@@ -224,7 +225,7 @@ describe("the commands in turn", () => {
     expect(Object.keys(found)).toEqual(["device", "backend", "dtype", "ceilings", "kernels"]);
     expect(found).toMatchObject({ backend: device, dtype: "f32" });
     expect(Object.keys(found.ceilings)).toEqual(["bytesPerSecond", "flopsPerSecond"]);
-    expect(new Set(found.kernels.map(({ name }) => name)).size).toBe(22);
+    expect(new Set(found.kernels.map(({ name }) => name)).size).toBe(25);
     for (const kernel of found.kernels) {
       const { name, bytes, seconds, bound } = kernel;
       expect(Object.keys(kernel)).toEqual([
@@ -243,32 +244,35 @@ describe("the commands in turn", () => {
     }
   });
 
-  it.each(["SIGINT", "SIGTERM"] as const)("%s ends training after the step, and --resume goes on", async (signal) => {
-    const flags = ["--set", `out=runs/${signal}`, "--set", "train.steps=4000", "--set", "eval.everySteps=4000"];
-    const { process: child, finished } = nextpatch.start("train", "config.yaml", ...flags, "--json");
-    const metrics = path(`runs/${signal}/metrics.jsonl`);
-    while (!existsSync(metrics) || readFileSync(metrics, "utf8").split("\n").length < 3) {
-      if (child.exitCode !== null) break;
-      await new Promise((resolve) => setTimeout(resolve, 20));
+  it("train goes back to a checkpoint with other keys, and says what is wrong with its flags", async () => {
+    const train = (...flags: string[]) => nextpatch("train", "config.yaml", "--set", "out=runs/back", ...flags);
+    const often = ["--set", "checkpoint={everySteps: 4, keep: 9}"];
+    expect(await train("--resume=auto", ...often)).toMatchObject({ code: 0 });
+    const auto = await train("--resume=auto", ...often);
+    expect(auto).toMatchObject({ code: 0 });
+    expect(auto.stderr).toMatch(/going on from .*step-00000012: step 12 of 12/);
+    const slower = ["--resume", "--from", "step-8", "--set", "optimizer.lr=1e-4"];
+    const back = await train(...slower, ...often, "--json");
+    expect(back.stderr).toMatch(/optimizer\.lr: \S+ up to step 8, then 0\.0001\n/);
+    expect(JSON.parse(back.stdout)).toMatchObject({ steps: 12, skippedUpdates: 0 });
+    expect(readdirSync(path("runs/back/abandoned/0001")).sort()).toEqual([
+      "checkpoints",
+      "metrics.jsonl",
+      "model",
+      "note.json",
+    ]);
+    for (const [flags, says] of [
+      [["--from", "step-8"], /--from: expected --resume with it but received none/],
+      [["--resume=auto", "--from", "step-8"], /--from: expected --resume with it but received none/],
+      [["--resume", "--force"], /--force: expected --from with it but received none/],
+      [["--resume", "--from", "8"], /--from: expected a checkpoint's name, such as step-400, but received "8"/],
+      [["--resume", "--from", "step-8", "--set", "seed=5"], /--from: seed, init\.seed: expected .* --force goes on/],
+      [["--resume=perhaps"], /unknown option '--resume=perhaps'/],
+    ] as const) {
+      const { code, stdout, stderr } = await train(...flags);
+      expect(complaint(stderr)).toMatch(says);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     }
-    child.kill(signal);
-    const { code, stdout, stderr } = await finished;
-    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    const [, step] = /interrupted at step (\d+) of 4000; go on with --resume\n$/.exec(stderr)!;
-    const name = readFileSync(path(`runs/${signal}/latest`), "utf8").trim();
-    expect(name).toBe(`step-${step!.padStart(8, "0")}`);
-    const next = nextpatch.start("train", "config.yaml", ...flags, "--resume");
-    let said = "";
-    await new Promise<void>((resolve) => {
-      next.process.stderr!.on("data", (text: string) => {
-        said += text;
-        if (said.includes("parameters;")) resolve();
-      });
-      void next.finished.then(() => resolve());
-    });
-    next.process.kill("SIGINT");
-    const resumed = (await next.finished).stderr;
-    expect(resumed).toContain(`going on from runs/${signal}/checkpoints/${name}: step ${step} of 4000`);
   });
 
   it("files that are cut short end in one line", async () => {

@@ -23,6 +23,7 @@ async function run(...args: string[]): Promise<{ result: unknown[]; logs: string
   const seen = { result: [] as unknown[], logs: [] as string[], bars: [] as string[], open: 0 };
   const io: CliIo = {
     json: true,
+    stream: null,
     log: (message) => void seen.logs.push(message),
     result: (human, json) => void seen.result.push(human, json),
     progress: (label) => {

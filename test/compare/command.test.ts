@@ -49,7 +49,7 @@ describe("nextpatch compare", () => {
   });
 
   it("compares recipes over seeds at rates of their own, and answers in the last line before the files", async () => {
-    const flags = ["--recipe", "superposition", "--seeds", "1,2", "--tune", "lr=0.01,0.02,0.04", "share=0.5"];
+    const flags = ["--recipe", "superposition", "--seeds", "1,2", "--tune", "lr=0.01", "share=0.5"];
     const { code, stdout, stderr } = await nextpatch("compare", "config.json", ...flags, "--set", "out=runs/recipes");
     expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
     expect(stderr).toContain("recipe superposition:\n  stages: ");
@@ -92,7 +92,6 @@ describe("nextpatch compare", () => {
       says: /'--recipe <names>' argument 'papr' is invalid\. expected one or several of paper, /,
     },
     { args: ["--seeds", "1,1"], says: /argument '1,1' is invalid\. expected different whole numbers of at least 0/ },
-    { args: ["--seeds", "1,x"], says: /expected different whole numbers of at least 0, separated by commas/ },
     { args: ["--tune", "lr=-1"], says: /--tune: expected numbers above 0.* but received the string "-1"/ },
     { args: ["--equal-cots"], says: /unknown option '--equal-cots' \(Did you mean --equal-cost\?\)/ },
   ])("ends with 2 and one line before anything runs: $args", async ({ args, says }) => {

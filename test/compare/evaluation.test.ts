@@ -88,10 +88,15 @@ describe("a comparison's final models", () => {
     writeItems("quiz.jsonl", quiz.slice(1));
     expect((await made({ tasks, onProgress })).comparison.patch.tasks!.quiz!.items).toBe(3);
     expect([...new Set(scored.splice(0))]).toEqual(both);
-    rmSync(path("run/patch/seed-1/metrics.jsonl"));
-    rmSync(path("run/patch/seed-1/latest"));
+    for (const name of ["metrics.jsonl", "metrics.thinned.json", "latest", "checkpoints"]) {
+      rmSync(path(`run/patch/seed-1/${name}`), { recursive: true, force: true });
+    }
     await made({ tasks, onProgress });
     expect([...new Set(scored)]).toEqual(both.slice(1));
+    rmSync(path("run/patch/seed-1/metrics.jsonl"));
+    await expect(made()).rejects.toThrow(
+      /patch\/seed-1\/metrics\.jsonl: expected the evaluations of a finished run but received none/,
+    );
   });
 
   it("go on to be scored where that was broken off", async () => {

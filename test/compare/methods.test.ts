@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { makePlan, type PlanOptions, planComparison, readFacts } from "../../lib/compare/plan.js";
 import { planTuning } from "../../lib/compare/tune_runs.js";
+import { loadRunConfig } from "../../lib/config/config.js";
 import { ConfigError } from "../../lib/errors.js";
 import { tinyConfig, tinyModel, writeTinyData } from "../support/made_comparison.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -79,6 +80,16 @@ describe("recipes", () => {
     expect(plan.sweep[0]!.config.out).toBe(path("run/sweep/superposition-k2-fraction0.25/seed-1"));
   });
 
+  it("are compared by the example config, which has no stages of its own", async () => {
+    const own = await loadRunConfig("examples/compare-mine.yaml");
+    expect(own.stages).toEqual([{ patchSize: 1 }]);
+    const facts = { ...(await readFacts(config())), shape: own.model!, availableTokens: 1_500_000 };
+    const { baseline, methods, parameters } = makePlan(own, facts, { recipes: ["superposition"], seeds: [1, 2, 3] });
+    expect(methods[0]!.run.runs).toHaveLength(3);
+    expect(Math.abs(methods[0]!.run.flops / baseline.flops - 1)).toBeLessThan(1e-3);
+    expect(Math.round(baseline.tokens / parameters)).toBe(46);
+  });
+
   it("are what a config without patches needs", async () => {
     const planned = planComparison(config());
     await expect(planned).rejects.toThrow(ConfigError);
@@ -140,7 +151,7 @@ describe("tuned settings", () => {
     expect(keys(paper!.run)).toEqual(["paper/seed-1", 0.02, "cosine"]);
     expect(keys(paper!.equalCost!)).toEqual(["paper-equal-cost/seed-1", 0.02, "cosine"]);
     expect(keys(paper!.atBaselineRate!)).toEqual(["paper-equal-cost-lr0.04/seed-1", 0.04, "cosine"]);
-    expect(paper!.atBaselineRate!.label).toBe("paper, equal cost, baseline's rate");
+    expect(paper!.atBaselineRate!.label).toBe("paper, equal cost, lr 0.04");
     expect(keys(superposition!.run)).toEqual(["superposition-lr0.04/seed-1", 0.04, "cosine"]);
     expect(superposition!.atBaselineRate).toBe(superposition!.run);
     expect(arms).toHaveLength(5);

@@ -2,9 +2,10 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
-import { describeOwner, isOwner, type Owner, type Ownership, takeOwnership } from "../../lib/disk/owner.js";
+import { describeOwner, isOwner, type Owner, type Ownership, own, takeOwnership } from "../../lib/disk/owner.js";
+import { ConfigError } from "../../lib/errors.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -41,14 +42,56 @@ describe("ownership", () => {
     await held.release();
   });
 
-  it("of a process that cannot be looked up ends a minute after its last touch", async () => {
+  it("is refused in words that name the owner", async () => {
+    const held = await take();
+    const refused = own(lock(), "runs/a", "a run");
+    await expect(refused).rejects.toBeInstanceOf(ConfigError);
+    await expect(refused).rejects.toThrow(
+      /^runs\/a: expected a folder that nothing else is writing but received one that a run is writing \(process \d+, since [^,]*\)$/,
+    );
+    await held.release();
+    await (await own(lock(), "runs/a", "a run")).release();
+  });
+
+  it.each(["past", "future"])(
+    "of a process that cannot be looked up ends after a minute's silence: %s",
+    async (when) => {
+      await take();
+      write({ space: "another machine", host: "elsewhere", pid: 1 });
+      const setBack = (seconds: number): void => {
+        const time = new Date(Date.now() + (when === "past" ? -1000 : 1000) * seconds);
+        utimesSync(lock(), time, time);
+      };
+      setBack(41);
+      const other = await takeOwnership(lock());
+      expect(describeOwner(other as Owner)).toMatch(
+        /^process 1 on elsewhere, since .*, last heard of 4[01] s ago; it cannot be looked up from here, and counts as dead after 60 s of silence$/,
+      );
+      setBack(62);
+      await (await take()).release();
+      expect(readdirSync(path())).toEqual([]);
+    },
+  );
+
+  it("is noticed by the one who lost it, and left to its new owner", async () => {
+    const first = await take();
+    expect(await first.isHeld()).toBe(true);
+    write({ started: "12" });
+    expect(await first.isHeld()).toBe(false);
+    const second = await take();
+    await first.release();
+    expect([await first.isHeld(), await second.isHeld()]).toEqual([false, true]);
+    await second.release();
+  });
+
+  it("leaves no files of processes that were killed while they took it", async () => {
     await take();
-    write({ space: "another machine", host: "elsewhere", pid: 1 });
-    const other = await takeOwnership(lock());
-    expect(describeOwner(other as Owner)).toMatch(/^process 1 on elsewhere, since /);
-    const long = new Date(Date.now() - 61_000);
-    utimesSync(lock(), long, long);
+    const dead = { ...read(), started: "12" };
+    rmSync(lock());
+    writeFileSync(path("lock.0123456789abcdef"), JSON.stringify(dead));
+    writeFileSync(path("lock.txt"), "something else");
     await (await take()).release();
+    expect(readdirSync(path())).toEqual(["lock.txt"]);
   });
 
   it("is taken over from a process that was killed, by one of many", async () => {
@@ -60,7 +103,7 @@ describe("ownership", () => {
     child.kill("SIGKILL");
     await once(child, "exit");
     const dead = readFileSync(lock());
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 8; round++) {
       writeFileSync(lock(), dead);
       const all = await Promise.all(Array.from({ length: 20 }, () => takeOwnership(lock())));
       const owners = all.filter((result): result is Ownership => !isOwner(result));

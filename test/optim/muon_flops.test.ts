@@ -61,7 +61,7 @@ describe("Muon's FLOPs", () => {
       [1, 2, 2.4, 2.8].map((n) => expect.closeTo(n * first!, 3)),
     );
     const adamw = await runTo(madeConfig(path(), { ...changes, stages: [{ patchSize: 1 }], out: path("adamw") }));
-    expect(adamw.map((line) => line.optimizerFlops)).toEqual([0, 0, 0, 0]);
+    expect(adamw.some((line) => "optimizerFlops" in line)).toBe(false);
   });
 });
 

@@ -43,6 +43,8 @@ const report: Report = {
     line(5, 1, { valLoss: 3.25 }),
     line(6, 1),
   ],
+  every: 1,
+  damage: [],
   parameters: 3_344_064,
   device: "cpu, fp32",
 };
@@ -142,15 +144,16 @@ describe("renderReport", () => {
     expect(JSON.parse(scriptJson({ evil }))).toEqual({ evil });
   });
 
-  it("thins a long run but keeps every evaluation", () => {
-    const metrics = Array.from({ length: 10_000 }, (_, index) =>
-      line(index + 1, 0, index % 1000 === 500 ? { valLoss: index } : {}),
-    );
-    const html = renderReport({ ...report, metrics });
-    const loss = chartsOf(html)[0]!;
-    expect(loss.x.length).toBeLessThanOrEqual(4010);
-    expect(loss.series.at(-1)!.values.filter((value) => value !== null)).toHaveLength(10);
-    expect(textOf(html)).toContain("One step in 3 is drawn.");
+  it("says how many steps are left out, and what is wrong with the metrics", () => {
+    expect(textOf(renderReport(report))).not.toMatch(/is drawn|Damaged/);
+    const text = textOf(renderReport({ ...report, every: 4, damage: ["metrics.jsonl: byte 7: <b>"] }));
+    expect(text).toContain("One step in 4 is drawn.");
+    expect(text).toMatch(/Damaged metrics +metrics.jsonl: byte 7: &lt;b&gt; /);
+  });
+
+  it("counts the steps of a stage by its last, as lines are left out", () => {
+    const metrics = [line(1, 0), line(4, 0, { tokens: 4096 }), line(7, 1)];
+    expect(textOf(renderReport({ ...report, every: 2, metrics }))).toMatch(/ 1 {2}4 {2}4 {2}[\s\S]* 2 {2}1 {2}3 of 4 /);
   });
 
   it("loads nothing: everything is inside, and the page's policy says so", () => {

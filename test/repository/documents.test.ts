@@ -8,6 +8,7 @@ import { describe, expect, it } from "@jest/globals";
 import { parse } from "yaml";
 import { cudaModelPage } from "../../docs/cuda_model.js";
 import { withEnvironments } from "../../docs/environments_table.js";
+import { withFaults } from "../../docs/faults_table.js";
 import { configPage, schemaFile } from "../../docs/generate.js";
 import { withMutants } from "../../docs/mutants_table.js";
 import { withVersions } from "../../docs/onednn_table.js";
@@ -84,6 +85,15 @@ describe("docs/onednn.md", () => {
     const emptied = page.replace(/(<!-- versions -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
     expect(emptied.length).toBeLessThan(page.length);
     expect(withVersions(emptied)).toBe(page);
+  });
+});
+
+describe("docs/reliability.md", () => {
+  it("has the table of faults that `npm run docs` writes", () => {
+    const page = readFileSync(root("docs/reliability.md"), "utf8");
+    const emptied = page.replace(/(<!-- faults -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
+    expect(emptied.length).toBeLessThan(page.length);
+    expect(withFaults(emptied)).toBe(page);
   });
 });
 

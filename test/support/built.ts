@@ -17,6 +17,8 @@ export interface Command {
   (...args: string[]): Promise<Finished>;
   /** Starts it; `finished` resolves at its end. */
   start(...args: string[]): { process: ChildProcess; finished: Promise<Finished> };
+  /** Runs a line of bash in that folder, in which `nextpatch` is the command. */
+  shell(line: string): Promise<Finished>;
   /** A path in the folder that all tests of a file share, gone after them. */
   path(name: string): string;
 }
@@ -43,10 +45,11 @@ export function builtCommand({ addon = true } = {}): Command {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  const start = (...args: string[]) => {
+  const main = () => join(folder, "dist/cli/main.js");
+  const started = (file: string, args: readonly string[]) => {
     // As a user's shell has it: nothing of jest's.
     const { NODE_OPTIONS: _, ...env } = process.env;
-    const child = spawn(process.execPath, [join(folder, "dist/cli/main.js"), ...args], { cwd: folder, env });
+    const child = spawn(file, args, { cwd: folder, env, stdio: ["pipe", "pipe", "pipe"] });
     const output = { stdout: "", stderr: "" };
     for (const stream of ["stdout", "stderr"] as const) {
       child[stream].setEncoding("utf8").on("data", (text: string) => (output[stream] += text));
@@ -57,6 +60,9 @@ export function builtCommand({ addon = true } = {}): Command {
     });
     return { process: child, finished };
   };
+  const start = (...args: string[]) => started(process.execPath, [main(), ...args]);
+  const shell = (line: string) =>
+    started("bash", ["-c", `nextpatch() { '${process.execPath}' '${main()}' "$@"; }; ${line}`]).finished;
   const command = (...args: string[]) => start(...args).finished;
-  return Object.assign(command, { start, path: (name: string) => join(folder, name) });
+  return Object.assign(command, { start, shell, path: (name: string) => join(folder, name) });
 }

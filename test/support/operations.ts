@@ -46,6 +46,7 @@ export function operations(device: Device): Operation[] {
     ["copy", [tensor("out", [N, C], "f32", true), tensor("source", [N, C], "f32", true)]],
     ["normal", [tensor("out", [N, C]), number("std"), whole("seed"), whole("offset")]],
     ["rotaryTable", [tensor("table", [T, D / 2, 2]), tensor("inverseFrequencies", [D / 2]), number("scale", 1, true)]],
+    ["firstNonFinite", [i32("out", [1]), tensor("values", [N])]],
     [
       "matmul",
       [
@@ -223,6 +224,7 @@ export function operations(device: Device): Operation[] {
       ],
     ],
     ["gradNormWorkspace", [owner, whole("size")]],
+    ["guardNorm", [tensor("measured", [1]), tensor("norm", [1]), tensor("loss", [1]), tensor("limits", [2])]],
     [
       "adamw",
       [

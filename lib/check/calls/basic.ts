@@ -1,4 +1,4 @@
-/** Filling, copying, random numbers, matrix products and sums. */
+/** Filling, copying, random numbers, what is not finite, matrix products and sums. */
 import { type DType, native, type Tensor } from "../../native.js";
 import type { CallMemory } from "../memory.js";
 import { rounded, sumOf } from "../tolerance.js";
@@ -12,6 +12,7 @@ export function basicCalls(size: Size): Call[] {
     normal(10_001),
     ...[80, 128].map((D) => rotaryTable(size === "small" ? 33 : 513, D)),
     ...computeDTypes.flatMap((dt) => [...products(dt, size), ...batchedProducts(dt, size)]),
+    ...computeDTypes.flatMap((dt) => searches(dt, size === "small" ? 4_097 : 1_000_003)),
     ...(["", "add"] as const).map((mode) => sum(size === "small" ? 4_097 : 100_003, mode)),
   ];
 }
@@ -83,6 +84,22 @@ function rotaryTable(T: number, D: number): Call {
       native.rotaryTable(table, frequencies, 1.25);
     },
   };
+}
+
+/** Searches for the first NaN of n elements, of which the first, the last or none is one. */
+function searches(dt: ComputeDType, n: number): Call[] {
+  return (["first", "last", "none"] as const).map((at) => ({
+    operation: "firstNonFinite",
+    dtype: dt,
+    shape: { n, NaN: at },
+    run(memory) {
+      const values = memory.workspace(dt, n);
+      native.fill(values, 1);
+      const one = values.narrow(0, at === "first" ? 0 : n - 1, 1);
+      if (at !== "none") native.copy(one, memory.values([NaN]));
+      native.firstNonFinite(memory.output("out", "i32", [1], "equal"), values);
+    },
+  }));
 }
 
 function products(dt: ComputeDType, size: Size): Call[] {

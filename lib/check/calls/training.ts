@@ -21,6 +21,7 @@ export function trainingCalls(size: Size): Call[] {
     patchLabels(2, 123, 3),
     labelCoefficients(123, 8),
     gradNorm(small ? 4_097 : 1_100_003),
+    ...[1, 3].flatMap((loss) => [1, 3].map((limit) => guardNorm(loss, limit))),
     ...computeDTypes.flatMap((dt) => [
       ...losses.flatMap((shape) => [crossEntropy(dt, shape, false), crossEntropy(dt, shape, true)]),
       adamw(dt, parameters),
@@ -77,6 +78,20 @@ function gradNorm(n: number): Call {
     run(memory) {
       const workspace = memory.workspace("f32", native.gradNormWorkspace(memory.device, n));
       native.gradNorm(memory.output("norm", "f32", [1], rounded), memory.random("f32", [n]), workspace);
+    },
+  };
+}
+
+/** A norm of 2, whose limit is `limit`, and a loss whose limit is 2. */
+function guardNorm(loss: number, limit: number): Call {
+  return {
+    operation: "guardNorm",
+    dtype: "f32",
+    shape: { loss, limit },
+    run(memory) {
+      const measured = memory.output("measured", "f32", [1], "equal");
+      const norm = memory.changed("norm", "f32", [1], "equal", [2, 2]);
+      native.guardNorm(measured, norm, memory.values([loss]), memory.values([2, limit]));
     },
   };
 }

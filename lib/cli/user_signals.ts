@@ -1,0 +1,27 @@
+/**
+ * SIGUSR1 and SIGUSR2, by which schedulers warn a job. Without a listener the first opens Node's debugger and the second
+ * ends the process, so `hold` gives them one for as long as the process lives; who wants to hear of them adds another.
+ */
+export const userSignals = ["SIGUSR1", "SIGUSR2"] as const;
+export type UserSignal = (typeof userSignals)[number];
+
+const seen = new Set<UserSignal>();
+
+/** The signals that came so far. */
+export const seenUserSignals: ReadonlySet<UserSignal> = seen;
+
+/** To be called once, first of all. */
+export async function holdUserSignals(): Promise<void> {
+  for (const signal of userSignals) process.on(signal, () => seen.add(signal));
+  if (mayHaveOpenedDebugger()) return;
+  // A signal may have come while Node itself was starting.
+  const inspector = await import("node:inspector").catch(() => null); // Node may be built without it
+  if (inspector?.url() !== undefined) inspector.close();
+}
+
+/** Whether the user's options, or a module that they load first, may have opened it. */
+function mayHaveOpenedDebugger(): boolean {
+  if (!process.features.inspector) return true;
+  const options = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? "").split(/\s+/)];
+  return options.some((option) => /^(--inspect|--require|-r|--import)/.test(option));
+}
