@@ -51,7 +51,10 @@ async function runTrial(cell: Cell, arm: string, seed: number): Promise<TrialRec
     await trainer.close();
   }
   const metrics = await readMetrics(join(config.out, "metrics.jsonl"));
-  using model = await Llama.load(join(config.out, "model"), { device: config.device as DeviceSpec, precision: config.precision });
+  using model = await Llama.load(join(config.out, "model"), {
+    device: config.device as DeviceSpec,
+    precision: config.precision,
+  });
   const files = [config.data.val!].flat().map((each) => (typeof each === "string" ? each : each.path));
   const { loss } = await evaluate(model, { data: files, patchSize: 1, sequenceLength: config.batch.sequenceLength });
   const { seconds, tokens } = trainer.progress;

@@ -1,7 +1,7 @@
 /**
  * Writes docs/config.md and schema.json from the schema in lib/config/schema.ts, and the tables of docs/results.md, of the
  * seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in docs/install.md, of
- * oneDNN's versions in docs/onednn.md and of faults in docs/reliability.md:
+ * oneDNN's versions in docs/onednn.md, of faults in docs/reliability.md and of trials in docs/trials.md:
  * `npm run docs`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -15,6 +15,7 @@ import { withFaults } from "./faults_table.js";
 import { withMutants } from "./mutants_table.js";
 import { withVersions } from "./onednn_table.js";
 import { withTables } from "./results_tables.js";
+import { withTrials } from "./trials_table.js";
 import { withWarps } from "./warps_table.js";
 
 interface Node {
@@ -170,16 +171,19 @@ function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node):
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const pages = ["config.md", "results.md", "testing.md", "cuda.md", "install.md", "onednn.md", "reliability.md"];
-  const [config, results, testing, cuda, install, onednn, reliability] = pages.map(
-    (name) => new URL(name, import.meta.url),
-  );
-  writeFileSync(config!, configPage());
+  writeFileSync(new URL("config.md", import.meta.url), configPage());
   writeFileSync(new URL("../schema.json", import.meta.url), schemaFile());
-  writeFileSync(results!, withTables(readFileSync(results!, "utf8")));
-  writeFileSync(testing!, withMutants(readFileSync(testing!, "utf8")));
-  writeFileSync(cuda!, withWarps(readFileSync(cuda!, "utf8")));
-  writeFileSync(install!, withEnvironments(readFileSync(install!, "utf8")));
-  writeFileSync(onednn!, withVersions(readFileSync(onednn!, "utf8")));
-  writeFileSync(reliability!, withFaults(readFileSync(reliability!, "utf8")));
+  const tables = {
+    results: withTables,
+    testing: withMutants,
+    cuda: withWarps,
+    install: withEnvironments,
+    onednn: withVersions,
+    reliability: withFaults,
+    trials: withTrials,
+  };
+  for (const [name, withThem] of Object.entries(tables)) {
+    const page = new URL(`${name}.md`, import.meta.url);
+    writeFileSync(page, withThem(readFileSync(page, "utf8")));
+  }
 }

@@ -13,6 +13,7 @@ import { configPage, schemaFile } from "../../docs/generate.js";
 import { withMutants } from "../../docs/mutants_table.js";
 import { withVersions } from "../../docs/onednn_table.js";
 import { withTables } from "../../docs/results_tables.js";
+import { withTrials } from "../../docs/trials_table.js";
 import { withWarps } from "../../docs/warps_table.js";
 import { parseRunConfig } from "../../lib/config/config.js";
 import { builtCommand } from "../support/built.js";
@@ -94,6 +95,15 @@ describe("docs/reliability.md", () => {
     const emptied = page.replace(/(<!-- faults -->\n)[\s\S]*?(<!-- end -->)/, "$1$2");
     expect(emptied.length).toBeLessThan(page.length);
     expect(withFaults(emptied)).toBe(page);
+  });
+});
+
+describe("docs/trials.md", () => {
+  it("has the tables of trials that `npm run docs` writes", () => {
+    const page = readFileSync(root("docs/trials.md"), "utf8");
+    const emptied = page.replace(/(<!-- linux-\S+ -->\n)[\s\S]*?(<!-- end -->)/g, "$1$2");
+    expect(emptied.length).toBeLessThan(page.length);
+    expect(withTrials(emptied)).toBe(page);
   });
 });
 
