@@ -46,10 +46,11 @@ export class Trainer {
    * @param config as `loadRunConfig` or `parseRunConfig` returns it
    * @throws TypeError for a wrong argument
    * @throws ConfigError if the config has not been parsed or cannot be run with this data, its product table is not one
-   *   for this device, the folder already holds a run, or, to resume, holds none or one whose config or product table
-   *   computes something else
+   *   for this device, another process trains in the folder, it already holds a run, or, to resume, holds none or one
+   *   whose config or product table computes something else
    * @throws DataError if the shards are missing, damaged, not those that the files beside them or the run's own record
-   *   describe, or of another tokenizer or a larger vocabulary than the model; if they hold no held-out sequence
+   *   describe, or of another tokenizer or a larger vocabulary than the model; if they hold no held-out sequence; if
+   *   metrics.jsonl is not the one that the checkpoint was made with
    * @throws CheckpointError if the checkpoint, or the model of `init.from`, is damaged or of another run
    * @throws DeviceError, OutOfMemoryError if the device is missing, or the plan does not fit its memory
    */
@@ -101,6 +102,7 @@ export class Trainer {
    * saved. A finished run yields nothing; its model and its report are written again.
    * @throws DataError if a shard cannot be read or holds a token outside the model's vocabulary
    * @throws DeviceError if the device fails, or ten updates in a row had no finite gradient
+   * @throws ConfigError if another process has taken the run's folder, as after a standstill of over a minute
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
