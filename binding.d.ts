@@ -167,6 +167,11 @@ export class Tensor<D extends DType = DType> {
   prefetch(data: ArrayOf[D]): void;
   /** Waits for the operations before it and copies to the host; contiguous tensors only. */
   read(): Promise<ArrayOf[D]>;
+  /**
+   * As `read`, into memory that was taken before: a typed array of as many elements on a `SharedArrayBuffer`, which,
+   * unlike an `ArrayBuffer`, stays where it is until the promise is settled.
+   */
+  readInto(target: ArrayOf[D]): Promise<void>;
   /** Releases this handle; the memory is freed with its last view and after the last operation that uses it. */
   dispose(): void;
   /** Frees the memory after the last operation that uses it: disposes of this tensor and of all views of its memory. */
@@ -209,6 +214,8 @@ export interface Limits {
   markSlots: number;
   /** The number of elements of `adamw`'s tensor `hyper`: `AdamWHyper` in `native/kernels.h`. */
   adamwHyperSize: number;
+  /** The number of elements of the tensor `hyper` of Muon's operations: `MuonHyper`. */
+  muonHyperSize: number;
 }
 
 /**
@@ -249,6 +256,7 @@ export function fill(out: Tensor, value: number): void;
 export function copy(out: Tensor, source: Tensor): void;
 export function normal(out: Tensor, std: number, seed: number, offset: number): void;
 export function rotaryTable(table: Tensor, inverseFrequencies: Tensor, scale: number): void;
+export function firstNonFinite(out: Tensor, values: Tensor): void;
 export function matmul(
   c: Tensor,
   a: Tensor,
@@ -256,6 +264,16 @@ export function matmul(
   transposeA: boolean,
   transposeB: boolean,
   accumulate: boolean,
+): void;
+export function batchedMatmul(
+  c: Tensor,
+  a: Tensor,
+  b: Tensor,
+  add: Tensor | null,
+  transposeA: boolean,
+  transposeB: boolean,
+  alpha: number,
+  beta: number,
 ): void;
 export function sum(out: Tensor, values: Tensor, accumulate: boolean): void;
 
@@ -374,6 +392,7 @@ export function crossEntropy(
 ): void;
 export function gradNorm(norm: Tensor, grad: Tensor, workspace: Tensor): void;
 export function gradNormWorkspace(device: Device, size: number): number;
+export function guardNorm(measured: Tensor, norm: Tensor, loss: Tensor, limits: Tensor): void;
 export function adamw(
   param: Tensor,
   master: Tensor,
@@ -385,6 +404,24 @@ export function adamw(
   norm: Tensor,
   hyper: Tensor,
   decayed: number,
+): void;
+export function muonMomentum(
+  out: Tensor,
+  momentum: Tensor,
+  grad: Tensor,
+  norm: Tensor,
+  hyper: Tensor,
+  workspace: Tensor,
+  nesterov: boolean,
+): void;
+export function muonMomentumWorkspace(device: Device, matrices: number, elements: number): number;
+export function muonUpdate(
+  param: Tensor,
+  master: Tensor,
+  update: Tensor,
+  norm: Tensor,
+  hyper: Tensor,
+  scale: number,
 ): void;
 export function sample(
   out: Tensor,

@@ -1,10 +1,32 @@
+/** Tests of more than ten seconds that seldom fail alone: `npm run test:slow`, and not `npm test`, which is short. */
+const slow = [
+  "test/bench/gpu_quick.test.ts",
+  "test/check/check.test.ts",
+  "test/cli/build.test.ts",
+  "test/cli/tune.test.ts",
+  "test/cli/without_addon.test.ts",
+  "test/data/bpe/references.test.ts",
+  "test/data/encode/exact.test.ts",
+  "test/train/memory.test.ts",
+].map((path) => `<rootDir>/${path}`);
+
+/** `quick` leaves the slow tests out, `slow` leaves the others out. Without it all run. */
+const wanted = process.env.NEXTPATCH_TESTS;
+if (![undefined, "quick", "slow"].includes(wanted)) {
+  throw new Error(`NEXTPATCH_TESTS: expected quick or slow but received ${wanted}`);
+}
+
 /** @type {import("jest").Config} */
 export default {
   testEnvironment: "node",
   roots: ["<rootDir>/test"],
-  testMatch: ["**/*.test.ts"],
-  // Projects that test:package installs the package in.
-  testPathIgnorePatterns: ["/node_modules/", "<rootDir>/test/package/environments/"],
+  testMatch: wanted === "slow" ? slow : ["**/*.test.ts"],
+  testPathIgnorePatterns: [
+    "/node_modules/",
+    // Projects that test:package installs the package in.
+    "<rootDir>/test/package/environments/",
+    ...(wanted === "quick" ? slow : []),
+  ],
   extensionsToTreatAsEsm: [".ts"],
   moduleNameMapper: {
     "^(\\.{1,2}/.*)\\.js$": "$1",

@@ -16,8 +16,8 @@ import { parseArgs } from "node:util";
 import { median } from "../lib/bench/kernels/timing.js";
 import { readCommit } from "../lib/compare/environment.js";
 import { trainTokenizer } from "../lib/data/bpe.js";
-import { hashFile } from "../lib/data/hash_file.js";
 import { readDocuments } from "../lib/data/sources.js";
+import { hashFile } from "../lib/disk/hash_file.js";
 import { lastJson } from "./peer.js";
 import { inRoot, writeAddresses } from "./texts.js";
 

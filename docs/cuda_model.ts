@@ -12,6 +12,7 @@ import { parameterCount } from "../lib/hf/names.js";
 import { type PresetName, presets } from "../lib/hf/presets.js";
 import { trainingFlops } from "../lib/nn/flops.js";
 import { widths } from "../lib/nn/shape.js";
+import { muonSection, muonStepPositions } from "./muon_model.js";
 
 /** What is assumed of the device: an H100 SXM5 (NVIDIA H100 data sheet). */
 const peakFlops = 989e12;
@@ -132,7 +133,7 @@ function rows(config: LlamaConfig, K: number, passes: number, without: readonly 
 }
 
 /** Seconds of one call. */
-function secondsOf(row: Row, preset: PresetName): number {
+function secondsOf(row: Pick<Row, "bytes" | "flops" | "rate" | "slower">, preset: PresetName): number {
   const byMemory = row.bytes / (peakBytes * bandwidthShare);
   const share = { memory: 1, gemm: gemmShare[preset]!, ...attentionShare }[row.rate];
   return Math.max(byMemory, ((row.slower ?? 1) * row.flops) / (peakFlops * share)) + launchSeconds;
@@ -383,6 +384,11 @@ export function cudaModelPage(): string {
     `- Micro-batches of ${positions} positions, sequences of ${T}.`,
     "",
     ...models.map(table),
+    muonSection(
+      modelled,
+      (preset) => stepModel(preset, 1, muonStepPositions).milliseconds / 1e3,
+      (cost, rate, preset) => secondsOf({ ...cost, rate }, preset),
+    ),
     changesTable(),
     measuredTable(),
   ].join("\n");

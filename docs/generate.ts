@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
+import { fixedKeys, freeSections, tunableKeys } from "../lib/train/config_hash.js";
 import { withEnvironments } from "./environments_table.js";
 import { withFaults } from "./faults_table.js";
 import { withMutants } from "./mutants_table.js";
@@ -48,10 +49,8 @@ export function configPage(): string {
     const required = schema.required?.includes(key) ?? false;
     const inside = node.type === "array" ? (node.items as Node) : node;
     const prefix = node.type === "array" ? `${key}[].` : `${key}.`;
-    const rows = Object.entries(inside.properties ?? {}).map(([name, child]) =>
-      row(prefix + name, child, inside.required?.includes(name) ?? false),
-    );
-    return [row(key, node, required), ...rows];
+    // A stage's sections have the keys of the run's.
+    return [row(key, node, required), ...rowsInside(inside, prefix, node.type === "array" ? 1 : 2)];
   });
   return [
     "# The run config",
@@ -75,7 +74,19 @@ export function configPage(): string {
     "# yaml-language-server: $schema=node_modules/nextpatch/schema.json",
     "```",
     "",
-    "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys that differ in the stage.",
+    "A section of a stage (`optimizer`, `schedule`, `batch`) holds only the keys that differ in the stage. What a `recipe`",
+    "stands for is in [method.md](method.md#recipes).",
+    "",
+    "## What may change when a run goes on",
+    "",
+    "| keys | may differ from the run's |",
+    "|---|---|",
+    `| ${list(freeSections)} | with \`--resume\`: they say where and how often, not what is computed; of \`productTable\` the place, not the content |`,
+    `| ${list(tunableKeys)} | with \`--resume --from step-N\`: how it learns from there on |`,
+    "| all others | with `--resume --from step-N --force`: what the run's steps mean changes |",
+    `| ${list(fixedKeys)} | never: the checkpoint's tensors are those of its model and optimizer |`,
+    "",
+    "[checkpoints.md](checkpoints.md#going-back) says what happens then.",
     "",
     "## The model",
     "",
@@ -97,9 +108,20 @@ export function configPage(): string {
   ].join("\n");
 }
 
+const list = (keys: readonly string[]): string => keys.map((key) => `\`${key}\``).join(", ");
+
 /** The JSON Schema of run configs, as it stands in schema.json. */
 export function schemaFile(): string {
   return `${JSON.stringify({ title: "nextpatch run config", ...runConfigJsonSchema() }, null, 2)}\n`;
+}
+
+/** The keys of a section, and of the sections in it down to a depth. */
+function rowsInside(section: Node, prefix: string, depth: number): Row[] {
+  if (depth === 0) return [];
+  return Object.entries(section.properties ?? {}).flatMap(([name, child]) => [
+    row(prefix + name, child, section.required?.includes(name) ?? false),
+    ...rowsInside(child, `${prefix}${name}.`, depth - 1),
+  ]);
 }
 
 /** What a stage takes from the run where it does not say. */
@@ -143,7 +165,8 @@ function values(node: Node): string {
 function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node): string {
   const low = exclusiveMinimum !== undefined ? ` > ${exclusiveMinimum}` : minimum !== undefined ? ` ≥ ${minimum}` : "";
   const most = maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? "" : ` ≤ ${maximum}`;
-  return `${low}${low && most ? "," : ""}${exclusiveMaximum === undefined ? most : ` < ${exclusiveMaximum}`}`;
+  const high = exclusiveMaximum === undefined ? most : ` < ${exclusiveMaximum}`;
+  return `${low}${low && high ? "," : ""}${high}`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

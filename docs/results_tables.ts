@@ -1,7 +1,7 @@
 /** The tables of docs/results.md, out of the comparisons in docs/results: `npm run docs` writes them. */
 import { readdirSync, readFileSync } from "node:fs";
+import { formatDelta, formatShare } from "../lib/compare/format.js";
 import type { Comparison } from "../lib/compare/readings.js";
-import { formatDelta, formatShare } from "../lib/compare/words.js";
 import { formatCount, formatLoss } from "../lib/report/format.js";
 
 /** The comparisons in the first table. */

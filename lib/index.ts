@@ -1,13 +1,29 @@
 /** The public API of `nextpatch`. */
 export { benchTrainStep, type TrainBenchOptions, type TrainBenchResult } from "./bench/train_step.js";
-export type { ArmEvaluation } from "./compare/arm_evaluation.js";
-export { type CompareFiles, type CompareOptions, ComparisonInterrupted, compare } from "./compare/compare.js";
+export type { Arm, ArmRun, PartFlops, RunLength } from "./compare/arm.js";
+export { type CompareFiles, compare } from "./compare/compare.js";
 export type { Environment } from "./compare/environment.js";
-export type { Arm, ComparisonPlan, PartFlops, PlanOptions, StagedArm } from "./compare/plan.js";
+export type { Method, StagedArm } from "./compare/methods.js";
+export type { CompareOptions } from "./compare/options.js";
+export type { Paired } from "./compare/paired.js";
+export type { ComparisonPlan, PlanOptions } from "./compare/plan.js";
 export type { CompareProgress } from "./compare/progress.js";
-export type { Comparison, CostRatio, CurvePoint, RunResult, StagedResult, SweepResult } from "./compare/readings.js";
+export type {
+  Comparison,
+  CostRatio,
+  LossDifference,
+  MethodResult,
+  StagedResult,
+  SweepResult,
+} from "./compare/readings.js";
 export type { CompareReport } from "./compare/report.js";
+export type { ArmEvaluation, FinalLoss } from "./compare/run_evaluation.js";
+export type { CurvePoint, RunResult, SeedResult } from "./compare/run_result.js";
+export { ComparisonInterrupted } from "./compare/runner.js";
 export { parseSweep, type Sweep } from "./compare/sweep.js";
+export type { TuneResult, TuneResults } from "./compare/tune.js";
+export { parseTune, type Tune } from "./compare/tune_grid.js";
+export type { TunePoint } from "./compare/tune_search.js";
 export {
   type BatchConfig,
   loadRunConfig,
@@ -15,8 +31,9 @@ export {
   parseRunConfig,
   type RunConfig,
 } from "./config/config.js";
-export { learningRate, type Schedule } from "./config/schedule.js";
-export { type ResolvedStage, resolveStages } from "./config/stages.js";
+export type { RecipeName } from "./config/recipes.js";
+export { learningRate, type Schedule, type ScheduleType } from "./config/schedule.js";
+export { type CountFlops, type ResolvedStage, resolveStages } from "./config/stages.js";
 export type { TokenizerTraining } from "./data/bpe.js";
 export { type ShardPattern, TokenDataset } from "./data/dataset.js";
 export type { ShardFormat } from "./data/format_names.js";
@@ -88,9 +105,12 @@ export type { SamplingSettings } from "./nn/sampling.js";
 export type { Batch } from "./nn/shape.js";
 export { type TrainingBatch, TrainingPass } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
+export { Muon } from "./optim/muon.js";
+export type { MuonRates, MuonSettings } from "./optim/muon_settings.js";
 export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";
 export type { TrainerProgress } from "./train/progress.js";
+export type { StageCost } from "./train/stage_costs.js";
 export { Trainer } from "./train/trainer.js";
 export type { TrainerOptions } from "./train/trainer_options.js";

@@ -13,6 +13,7 @@ export const limits = {
   maxThreads: 4_096,
   markSlots: 4_096,
   adamwHyperSize: 8,
+  muonHyperSize: 4,
 } as const satisfies { readonly [K in keyof Limits]: Limits[K] | readonly number[] };
 
 /** Whether attention has kernels for a head dimension. */

@@ -41,6 +41,18 @@ struct AdamWHyper {
 };
 constexpr int kAdamWHyperSize = sizeof(AdamWHyper) / sizeof(float);
 
+// The same for Muon.
+struct MuonHyper {
+  float learning_rate;
+  float momentum;
+  float weight_decay;  // as AdamW's
+  float max_norm;      // as AdamW's
+};
+constexpr int kMuonHyperSize = sizeof(MuonHyper) / sizeof(float);
+
+// The least norm that Muon divides a matrix by, as in torch.optim.Muon.
+constexpr float kMuonEpsilon = 1e-7f;
+
 // The most keys that a query of attention sees, of `keys`; window 0: all.
 constexpr int64_t seen_at_most(int64_t window, int64_t keys) { return window == 0 ? keys : std::min(window, keys); }
 
@@ -77,11 +89,20 @@ class Kernels {
   // table[T, D/2, 2] f32 = scale * (cos, sin)(t * inverse_frequencies[i]); inverse_frequencies[D/2] f32.
   virtual void rotary_table(const View& table, const View& inverse_frequencies, float scale) = 0;
 
+  // out[1] i32 = the index of the first element of in[n], f32 or bf16, that is NaN or infinite; n, which is below 2^31,
+  // if none is.
+  virtual void first_non_finite(const View& out, const View& in) = 0;
+
   // ---- Matrix product -----------------------------------------------------------------------------
 
   // c[M,N] (+)= op(a)[M,K] op(b)[K,N]; op transposes if the flag is set. a, b dt; c dt or f32.
   virtual void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                       bool accumulate) = 0;
+
+  // c[L,M,N] = alpha * op(a)[L,M,K] op(b)[L,K,N] + beta * add[L,M,N] for each of L matrices: one sum in f32, rounded
+  // once. All dt. Without `add`, only the product; add may be a or b.
+  virtual void batched_matmul(const View& c, const View& a, const View& b, const View& add, bool transpose_a,
+                              bool transpose_b, float alpha, float beta) = 0;
 
   // ---- Patch embedding ----------------------------------------------------------------------------
 
@@ -204,6 +225,10 @@ class Kernels {
   virtual void grad_norm(const View& norm, const View& grad, const View& workspace) = 0;
   virtual int64_t grad_norm_workspace(int64_t size) const = 0;
 
+  // measured[1] f32 = norm[1] f32. Then, if loss[1] f32 is above limits[0] f32, or norm above limits[1], norm = NaN: an
+  // optimizer changes nothing.
+  virtual void guard_norm(const View& measured, const View& norm, const View& loss, const View& limits) = 0;
+
   // One AdamW step over all parameters at once: master, m, v, grad [n] f32; param[n] dt receives the
   // rounded master (f32: param is master itself). hyper f32 as AdamWHyper. Clips by norm[1] f32 (of the
   // unclipped gradient). Weight decay applies to the first `decayed` elements. steps[1] i32, the number of
@@ -212,6 +237,23 @@ class Kernels {
   virtual void adamw(const View& param, const View& master, const View& m, const View& v, const View& steps,
                      const View& corrections, const View& grad, const View& norm, const View& hyper,
                      int64_t decayed) = 0;
+
+  // What a Muon step orthogonalizes, of L matrices of E elements each: with g the clipped grad[L,E] f32, strided,
+  //   momentum[L,E] f32, strided = mu * momentum + (1 - mu) * g
+  //   out[L,E] dt = u / max(the root of the sum of squares of u's row, kMuonEpsilon), u = the new momentum or, if
+  //   `nesterov`, mu * momentum + (1 - mu) * g once more
+  // u is rounded to dt before the norm is taken, as in torch.optim.Muon, and the quotient again. hyper f32 as
+  // MuonHyper. norm[1] f32 is that of the whole unclipped gradient: if it is not finite, nothing changes. workspace
+  // f32.
+  virtual void muon_momentum(const View& out, const View& momentum, const View& grad, const View& norm,
+                             const View& hyper, const View& workspace, bool nesterov) = 0;
+  virtual int64_t muon_momentum_workspace(int64_t matrices, int64_t elements) const = 0;
+
+  // master[L,E] f32 = master * (1 - learning_rate * weight_decay) - learning_rate * scale * update[L,E] dt;
+  // param[L,E] dt receives the rounded master (f32: param is master itself). master, param strided; hyper, norm as
+  // above.
+  virtual void muon_update(const View& param, const View& master, const View& update, const View& norm,
+                           const View& hyper, float scale) = 0;
 
   // ---- Sampling -----------------------------------------------------------------------------------
 

@@ -1,11 +1,12 @@
 /** `nextpatch compare`: measures what patch-level training costs and what it loses or gains. */
-import type { Command } from "commander";
-import { ComparisonInterrupted, compare } from "../compare/compare.js";
-import { taskTable } from "../compare/evaluation_tables.js";
-import { markdownTable, readingLines } from "../compare/markdown.js";
+import { type Command, InvalidArgumentError } from "commander";
+import { compare } from "../compare/compare.js";
+import { summary } from "../compare/markdown.js";
+import { ComparisonInterrupted } from "../compare/runner.js";
 import { parseSweep } from "../compare/sweep.js";
-import { runTable } from "../compare/words.js";
+import { parseTune } from "../compare/tune_grid.js";
 import { loadRunConfig } from "../config/config.js";
+import { type RecipeName, recipeNames } from "../config/recipes.js";
 import type { Trainer } from "../train/trainer.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
@@ -15,6 +16,9 @@ import { fromFlags } from "./usage.js";
 interface Flags extends OverrideFlags {
   readonly equalCost?: boolean;
   readonly verifyData?: boolean;
+  readonly recipe?: RecipeName[];
+  readonly seeds?: number[];
+  readonly tune?: string[];
   readonly sweep?: string[];
   readonly tasks?: string[];
 }
@@ -22,11 +26,27 @@ interface Flags extends OverrideFlags {
 export function registerCompare(program: Command, io: CliIo): void {
   const command = program
     .command("compare")
-    .description(
-      "train token by token and in the config's two stages, and compare cost and loss; run it again to continue",
+    .description("train token by token and in the config's stages, and compare cost and loss; run it again to continue")
+    .argument(
+      "<config>",
+      "a config with a recipe, or stages: patchSize above 1 first, patchSize 1 last; any with --recipe",
     )
-    .argument("<config>", "a config with two stages: patchSize above 1, then patchSize 1")
-    .option("--equal-cost", "also train in stages at the same FLOPs as the token-level run")
+    .option(
+      "--recipe <names>",
+      `compare recipes instead of the config's own stages, at equal cost: one or several of ${recipeNames.join(",")}`,
+      recipesOf,
+    )
+    .option(
+      "--seeds <numbers>",
+      "run every arm with each of these seeds and compare seed by seed, for example 1,2,3",
+      seedsOf,
+    )
+    .option(
+      "--tune <axis...>",
+      "first find each arm's best rate, or schedule, in shorter runs, for example --tune lr=2e-3,4e-3,8e-3 " +
+        "schedule=cosine,wsd; share=0.1 makes them a tenth as long as the arm's runs instead of a quarter",
+    )
+    .option("--equal-cost", "also train in stages at the same FLOPs as the token-level run; recipes always do")
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json")
     .option("--tasks <file.jsonl...>", "also score each run's final model on tasks, as eval --tasks does")
     .option("--sweep <axis...>", "also run every combination, for example --sweep patchSize=2,4,8 fraction=0.5,0.8");
@@ -34,9 +54,12 @@ export function registerCompare(program: Command, io: CliIo): void {
 }
 
 async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
-  const config = await loadRunConfig(path, { set: overridesOf(flags) });
+  const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
   const texts = flags.sweep;
   const sweep = texts && (await fromFlags("parseSweep", { texts: "--sweep" }, () => parseSweep(texts)));
+
+  const axes = flags.tune;
+  const tune = axes && (await fromFlags("parseTune", { texts: "--tune" }, () => parseTune(axes)));
 
   let current: Trainer | undefined;
   const signals = new RunSignals(config, io, () => current?.requestCheckpoint());
@@ -45,6 +68,9 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
     const { comparison, files, report } = await compare(config, {
       equalCost: flags.equalCost === true,
       verifyData: flags.verifyData === true,
+      ...(flags.recipe && { recipes: flags.recipe }),
+      ...(flags.seeds && { seeds: flags.seeds }),
+      ...(tune && { tune }),
       ...(sweep && { sweep }),
       ...(flags.tasks && { tasks: flags.tasks }),
       signal: signals.signal,
@@ -55,14 +81,8 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
       onProgress: ({ done, total, note }) => progress.update(done, total, note),
     });
     progress.stop();
-    const tables = [runTable(report), taskTable(report)].flatMap((table) =>
-      table === null ? [] : markdownTable(table.headings, table.rows),
-    );
-    io.result(
-      `${tables.join("\n\n")}\n\n${readingLines(report)}\n\npage: ${files.html}\ntext: ${files.markdown}\n` +
-        `data: ${files.json}`,
-      comparison,
-    );
+    const written = `page: ${files.html}\ntext: ${files.markdown}\ndata: ${files.json}`;
+    io.result(`${summary(report)}\n\n${written}`, comparison);
   } catch (error) {
     if (!(error instanceof ComparisonInterrupted)) throw error;
     throw new Error(`${error.message}; the same command goes on from there`, { cause: error });
@@ -70,4 +90,21 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
     progress.stop();
     signals.stop();
   }
+}
+
+/** Reads the names of recipes, separated by commas. */
+function recipesOf(text: string): RecipeName[] {
+  const names = text.split(",").map((name) => recipeNames.find((known) => known === name.trim()));
+  const known = names.filter((name) => name !== undefined);
+  if (known.length === names.length && new Set(known).size === known.length) return known;
+  throw new InvalidArgumentError(`expected one or several of ${recipeNames.join(", ")}, separated by commas`);
+}
+
+/** Reads whole numbers, separated by commas. */
+function seedsOf(text: string): number[] {
+  const items = text.split(",").map((item) => item.trim());
+  const seeds = items.map(Number);
+  const whole = items.every((item) => /^\d+$/.test(item)) && seeds.every(Number.isSafeInteger);
+  if (whole && new Set(seeds).size === seeds.length) return seeds;
+  throw new InvalidArgumentError("expected different whole numbers of at least 0, separated by commas");
 }

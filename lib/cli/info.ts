@@ -13,15 +13,16 @@ import {
   passedOverLibraries,
   thisPackage,
 } from "../native.js";
-import { type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
+import { copyBytes, type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
 import { closeRunData, openRunData } from "../train/run_data.js";
 import { planConfig } from "../train/run_plan.js";
+import { type StageCost, stageCosts } from "../train/stage_costs.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import { checkDevices, checkText, devicesToCheck, judge } from "./check.js";
 import { dataReport, dataText } from "./data_text.js";
 import type { CliIo } from "./io.js";
 import { measuredOn } from "./measured.js";
-import { planText } from "./plan_text.js";
+import { planText, stagesText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
   readonly config?: string;
@@ -53,12 +54,14 @@ export function registerInfo(program: Command, io: CliIo): void {
     const addon = addonReport();
     const found = addon.problem === null ? backends() : withoutAddon(addon.problem);
     const toCheck = check ? devicesToCheck(flags.device, found) : null;
-    const plan = config === undefined ? null : await planOf(config, overrides);
+    const plan = config === undefined ? null : await planOf(config, overrides, io);
     const { platform, arch, node, glibc } = thisMachine();
     const machine = { platform: `${platform}-${arch}`, node, glibc };
     const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
     const human = [`${system}, Node ${node}`, ...addonText(addon, found), ...passedOverLibraries()];
-    if (plan) human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.freeBytes));
+    if (plan) human.push(`stages of ${config}:`, stagesText(plan.stages));
+    if (plan)
+      human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.copyBytes, plan.freeBytes));
     const held = data === undefined ? null : await dataReport(data);
     if (held) human.push(dataText(held));
     const checks = toCheck && (await checkDevices(toCheck, io));
@@ -92,20 +95,25 @@ function addonText({ problem, path, package: from, version }: AddonReport, found
 
 interface Plan {
   readonly device: string;
+  readonly stages: StageCost[];
   readonly items: PlanItem[];
   readonly plannedBytes: number;
+  /** Host memory of the copy that checkpoints are written from, where it fits. */
+  readonly copyBytes: number;
   readonly freeBytes: number;
 }
 
-async function planOf(path: string, set: string[]): Promise<Plan> {
-  const config = await loadRunConfig(path, { set });
+async function planOf(path: string, set: string[], io: CliIo): Promise<Plan> {
+  const config = await loadRunConfig(path, { set, log: io.log });
   const device = Device.open(config.device as DeviceSpec);
   const data = await openRunData(config);
-  const { plan } = await planConfig(config, device, data).finally(() => closeRunData(data));
+  const { plan, stages, shape } = await planConfig(config, device, data).finally(() => closeRunData(data));
   return {
     device: `${device.backend} (${device.name})`,
+    stages: stageCosts(stages, shape),
     items: planItems(device, plan),
     plannedBytes: plannedBytes(device, plan),
+    copyBytes: copyBytes(device, plan),
     freeBytes: device.memory().freeBytes,
   };
 }

@@ -4,15 +4,17 @@ import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { formatDuration } from "../report/format.js";
 import { lastMetrics, type MetricsLine } from "../report/metrics.js";
+import { stageCosts } from "../train/stage_costs.js";
 import { Trainer } from "../train/trainer.js";
 import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { manualPage } from "./manual.js";
-import { planText } from "./plan_text.js";
+import { planText, stageText } from "./plan_text.js";
+import { type ResumeFlags, resumeOptions, withResume } from "./resume_flags.js";
 import { RunSignals } from "./run_signals.js";
+import { fromFlags } from "./usage.js";
 
-interface Flags extends OverrideFlags {
-  readonly resume?: boolean;
+interface Flags extends OverrideFlags, ResumeFlags {
   readonly verifyData?: boolean;
 }
 
@@ -21,17 +23,16 @@ export function registerTrain(program: Command, io: CliIo): void {
     .command("train")
     .description("run the stages of a config (YAML or JSON) and write a run folder")
     .argument("<config>", `config file; ${manualPage("config.md")} lists its keys`)
-    .option("--resume", "continue from the run's latest checkpoint")
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
-  withOverrides(command).action(async (path: string, flags: Flags) => train(path, flags, io));
+  withOverrides(withResume(command)).action(async (path: string, flags: Flags) => train(path, flags, io));
 }
 
 async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
-  const config = await loadRunConfig(path, { set: overridesOf(flags) });
-  const { resume = false, verifyData = false } = flags;
-  const trainer = await Trainer.open(config, { resume, verifyData, log: io.log });
+  const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
+  const options = { ...resumeOptions(flags), verifyData: flags.verifyData ?? false, log: io.log };
+  const trainer = await fromFlags("Trainer.open", { from: "--from" }, () => Trainer.open(config, options));
   io.log(describe(trainer));
-  io.log(planText(trainer.memoryPlan, trainer.model.device.memory().freeBytes));
+  io.log(planText(trainer.memoryPlan, trainer.copyBytes, trainer.model.device.memory().freeBytes));
 
   const signals = new RunSignals(config, io, () => trainer.requestCheckpoint());
   const progress = io.progress("train");
@@ -55,10 +56,10 @@ async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
 }
 
 /** The result of the whole run, as text and as `--json` prints it, whichever part of it this process trained. */
-async function summary({ folder, totalSteps, progress }: Trainer): Promise<[string, object]> {
+async function summary({ folder, totalSteps, progress, skippedUpdates }: Trainer): Promise<[string, object]> {
   // A run that is evaluated is so after its last step.
   const last = await lastMetrics(join(folder, "metrics.jsonl"));
-  const { tokens, flops, seconds } = progress;
+  const { tokens, flops, optimizerFlops, seconds } = progress;
   const { loss = null, valLoss = null, valBitsPerByte } = last ?? {};
   const result = {
     run: folder,
@@ -67,24 +68,25 @@ async function summary({ folder, totalSteps, progress }: Trainer): Promise<[stri
     steps: totalSteps,
     tokens,
     flops,
+    ...(optimizerFlops > 0 && { optimizerFlops }),
     seconds,
     loss,
     valLoss,
+    skippedUpdates,
     ...(valBitsPerByte !== undefined && { valBitsPerByte }),
   };
   const bits = valBitsPerByte === undefined ? "" : ` (${valBitsPerByte.toFixed(4)} bits per byte)`;
   const validation = valLoss === null ? "" : `, validation loss ${valLoss.toFixed(4)}${bits}`;
   const words =
     `${tokens} tokens in ${formatDuration(seconds)} of training${validation}\n` +
+    (skippedUpdates === 0 ? "" : `${skippedUpdates} updates were skipped\n`) +
     `model:  ${result.model}\nreport: ${result.report}`;
   return [words, result];
 }
 
 function describe({ model, stages }: Trainer): string {
-  const parts = stages.map(
-    ({ patchSize, steps, tokens }) => `K = ${patchSize} for ${steps} steps (${(tokens / 1e6).toFixed(2)} M tokens)`,
-  );
-  return `${(model.parameterCount / 1e6).toFixed(2)} M parameters; ${parts.join(", then ")}`;
+  const parts = stageCosts(stages, model.config).map(stageText);
+  return `${(model.parameterCount / 1e6).toFixed(2)} M parameters; ${parts.join("; then ")}`;
 }
 
 /** Estimates the time left: steps of this stage cost what its last ones did, other stages the same per position. */

@@ -27,7 +27,7 @@ export function registerTune(program: Command, io: CliIo): void {
 }
 
 async function tune(path: string, flags: Flags, io: CliIo): Promise<void> {
-  const config = await loadRunConfig(path, { set: overridesOf(flags) });
+  const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
   const device = Device.open(config.device as DeviceSpec);
   const { name, computeCapability, productLibrary } = device;
   const place = { device: name, computeCapability, library: productLibrary };

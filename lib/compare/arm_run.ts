@@ -1,51 +1,60 @@
-/** Runs an arm of a comparison, or the rest of it. */
+/** Trains a run of a comparison, or the rest of it. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { ConfigError } from "../errors.js";
+import { ConfigError, DataError } from "../errors.js";
 import { lastMetrics, type MetricsLine, readMetrics } from "../report/metrics.js";
 import { Trainer } from "../train/trainer.js";
+import type { ArmRun } from "./arm.js";
 import { differences } from "./derive.js";
-import type { Arm } from "./plan.js";
 import { readRunJson } from "./run_json.js";
 
-/** The state of an arm. */
-export interface ArmState {
+/** The state of a run. */
+export interface RunState {
   /** Whether its folder holds a run, even one without a checkpoint yet. */
   readonly begun: boolean;
-  /** Whether it is finished and the model is in its folder. */
-  readonly finished: boolean;
+  /** Whether it is trained to its end. */
+  readonly trained: boolean;
+  /** Whether its model is in its folder: the last thing that a run writes. */
+  readonly saved: boolean;
 }
 
-const configOf = (arm: Arm) => join(arm.config.out, "config.json");
-const metricsOf = (arm: Arm) => join(arm.config.out, "metrics.jsonl");
+const configOf = ({ config }: ArmRun) => join(config.out, "config.json");
+const metricsOf = ({ config }: ArmRun) => join(config.out, "metrics.jsonl");
 
 /**
- * Reads the state of an arm.
- * @throws ConfigError naming every key in which the run in its folder differs from the arm as planned, or the config
+ * Reads the state of a run.
+ * @throws ConfigError naming every key in which what is in its folder differs from the run as planned, or the config
  *   there if it is damaged
  */
-export async function armState(arm: Arm): Promise<ArmState> {
-  const written = await readRunJson(configOf(arm), "a run's config");
-  if (written === null) return { begun: false, finished: false };
-  const changed = differences(written, arm.config);
+export async function runState(run: ArmRun): Promise<RunState> {
+  const { out } = run.config;
+  const written = await readRunJson(configOf(run), "a run's config");
+  if (written === null) return { begun: false, trained: false, saved: false };
+  const changed = differences(written, run.config);
   if (changed.length > 0) {
     throw new ConfigError(
-      `${arm.config.out}: expected the config that the run there was begun with but received other values: ` +
+      `${out}: expected the config that the run there was begun with but received other values: ` +
         `${changed.join("; ")} (go on with the old ones, or compare in another folder: --set out=...)`,
     );
   }
-  // The model is the last thing that a run writes.
-  const whole = existsSync(metricsOf(arm)) && existsSync(join(arm.config.out, "model"));
-  return { begun: true, finished: whole && (await lastMetrics(metricsOf(arm)))?.step === arm.steps };
+  const trained = existsSync(metricsOf(run)) && (await lastMetrics(metricsOf(run)))?.step === run.steps;
+  return { begun: true, trained, saved: trained && existsSync(join(out, "model")) };
 }
 
-/** The metrics lines of an arm's evaluations. @throws DataError */
-export async function armEvaluations(arm: Arm): Promise<MetricsLine[]> {
-  return readMetrics(metricsOf(arm), ({ valLoss }) => valLoss !== undefined);
+/** The metrics lines of a finished run's evaluations. @throws DataError if they are damaged or gone */
+export async function runEvaluations(run: ArmRun): Promise<MetricsLine[]> {
+  const path = metricsOf(run);
+  const lines = await readMetrics(path, ({ valLoss }) => valLoss !== undefined);
+  if (lines.at(-1)?.step === run.steps) return lines;
+  throw new DataError(
+    `${path}: expected the evaluations of a finished run but received ` +
+      `${lines.length === 0 ? "none" : `those up to step ${lines.at(-1)!.step} of ${run.steps}`} ` +
+      `(delete ${run.config.out} to train it again)`,
+  );
 }
 
-export interface ArmRunOptions {
-  /** Resume the run in the arm's folder. */
+export interface TrainRunOptions {
+  /** Resume the run in the folder. */
   readonly resume: boolean;
   readonly log: (message: string) => void;
   /** Stops after the current step, with a checkpoint. */
@@ -56,12 +65,12 @@ export interface ArmRunOptions {
 }
 
 /**
- * Trains an arm to its end, or until `signal` aborts.
+ * Trains a run to its end, or until `signal` aborts.
  * @returns whether it is finished
  */
-export async function runArm(arm: Arm, options: ArmRunOptions): Promise<boolean> {
+export async function trainRun(run: ArmRun, options: TrainRunOptions): Promise<boolean> {
   const { resume, log, signal, onOpen, onStep } = options;
-  const trainer = await Trainer.open(arm.config, { resume, log });
+  const trainer = await Trainer.open(run.config, { resume, log });
   const { device } = trainer.model;
   try {
     onOpen(trainer);
@@ -72,6 +81,6 @@ export async function runArm(arm: Arm, options: ArmRunOptions): Promise<boolean>
     return trainer.step === trainer.totalSteps;
   } finally {
     await trainer.close();
-    device.trim(); // the next arm opens the device again
+    device.trim(); // the next run opens the device again
   }
 }

@@ -1,41 +1,28 @@
 import { join } from "node:path";
-import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
+import { recipeText } from "../config/recipes.js";
 import { writeText } from "../disk/durable.js";
 import { ownFolder } from "../disk/owned_folder.js";
 import { ConfigError } from "../errors.js";
 import { type ReadItems, readTasks } from "../evaluate/read_items.js";
 import { findTokenizer } from "../train/run_tokenizer.js";
-import type { Trainer } from "../train/trainer.js";
-import { type ArmEvaluation, evaluateArm, forgetEvaluation } from "./arm_evaluation.js";
-import { type ArmState, armEvaluations, armState, runArm } from "./arm_run.js";
-import { deriveConfig } from "./derive.js";
-import {
-  checkSameEnvironment,
-  type Environment,
-  readEnvironment,
-  recordEnvironment,
-  recordedEnvironment,
-} from "./environment.js";
+import type { Arm, ArmRun } from "./arm.js";
+import { runEvaluations } from "./arm_run.js";
+import { checkArguments } from "./compare_arguments.js";
+import { withRecipe } from "./derive.js";
+import { readEnvironment, recordedEnvironments } from "./environment.js";
 import { renderMarkdown } from "./markdown.js";
+import type { StagedArm } from "./methods.js";
+import type { CompareOptions } from "./options.js";
 import { renderComparison } from "./page.js";
-import { type Arm, type ComparisonPlan, type PlanOptions, planComparison, type StagedArm } from "./plan.js";
-import { type CompareProgress, ProgressCounter } from "./progress.js";
-import { type Comparison, compareRuns, type RunResult, runResult, type StagedResult } from "./readings.js";
+import { type ComparisonPlan, type Facts, makePlan, readFacts } from "./plan.js";
+import { type Comparison, compareRuns, type Results, type StagedResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
-import { checkSweep } from "./sweep.js";
-
-/** What is compared beyond the two runs, and callbacks. */
-export interface CompareOptions extends PlanOptions {
-  /** JSONL files of items to score each run's final model on, as `nextpatch eval --tasks` does. */
-  readonly tasks?: readonly string[];
-  /** Called after every step, and while a model is scored. */
-  readonly onProgress?: (progress: CompareProgress) => void;
-  /** Called with the trainer of each run before its first step, to ask it for a checkpoint or for where it is. */
-  readonly onRun?: (trainer: Trainer) => void;
-  /** Stops the work after the current step; the next call resumes there. */
-  readonly signal?: AbortSignal;
-}
+import { evaluateRun } from "./run_evaluation.js";
+import { armResult, Environments, type SeedRecord } from "./run_result.js";
+import { Runner } from "./runner.js";
+import { settingsOf, type TuneResults, tuneArms } from "./tune.js";
+import { planTuning } from "./tune_runs.js";
 
 /** The files that a comparison writes to `config.out`, beside the folders of its runs. */
 export interface CompareFiles {
@@ -44,33 +31,31 @@ export interface CompareFiles {
   readonly json: string;
 }
 
-/** A comparison that was stopped before its end. */
-export class ComparisonInterrupted extends Error {
-  override name = "ComparisonInterrupted";
-}
-
 /**
- * Trains the model of a config token by token and in its two stages, from the same seed on the same tokens, and
- * compares what the runs cost and what they learned. Every run is an ordinary one in a folder of `config.out`:
- * `baseline`, `patch`, `equal-cost`, `sweep/...`. Called again, it resumes where it was stopped and does not repeat
- * finished runs.
+ * Trains the model of a config token by token and in stages, with the same seeds, and compares what the runs cost and
+ * what they learned. Every run is an ordinary one in a folder of `config.out`, `ARM/seed-N`. Called again, also on
+ * another machine, it resumes where it was stopped and does not repeat finished runs: seeds, recipes and arms can be
+ * added.
  * @throws TypeError or RangeError for an argument that is wrong
- * @throws ConfigError if the config does not have two stages, or the folder holds runs of another config or machine, or
- *   another process compares in it; ComparisonInterrupted; and what `Trainer` throws
+ * @throws ConfigError if the config does not end token by token, or the folder holds runs of another config, of other
+ *   data or of another precision, or another process compares in it; ComparisonInterrupted; and what `Trainer` throws
  */
 export async function compare(
   config: RunConfig,
   options: CompareOptions = {},
 ): Promise<{ comparison: Comparison; files: CompareFiles; report: CompareReport }> {
   checkArguments(config, options);
-  const plan = await planComparison(config, options);
+  const { log = () => undefined } = options;
+  for (const name of options.recipes ?? []) log(recipeText(name, withRecipe(config, name)));
+  const facts = await readFacts(config, options);
+  const plan = makePlan(config, facts, options);
   const tasks = options.tasks === undefined ? null : await readTasks(options.tasks);
   if (tasks !== null && findTokenizer(config, false) === null) {
     throw new ConfigError("tasks: expected data with its tokenizer.json beside it, to score tasks, but received none");
   }
   const owned = await ownFolder(config.out, "compare.lock", "a comparison");
   try {
-    return await comparePlanned(config, plan, tasks, options);
+    return await comparePlanned(config, options, facts, plan, tasks);
   } finally {
     await owned.release();
   }
@@ -78,97 +63,86 @@ export async function compare(
 
 async function comparePlanned(
   config: RunConfig,
-  plan: ComparisonPlan,
-  tasks: ReadItems | null,
   options: CompareOptions,
+  facts: Facts,
+  planned: ComparisonPlan,
+  tasks: ReadItems | null,
 ): ReturnType<typeof compare> {
-  const { availableTokens: trainTokens, heldOutTokens: valTokens } = plan;
+  const { log = () => undefined, onProgress = () => undefined, onRun = () => undefined, signal } = options;
+  const { availableTokens: trainTokens, heldOutTokens: valTokens } = facts;
+  let plan = planned;
   const environment = await readEnvironment(config, { trainTokens, valTokens });
-  const states = new Map<Arm, ArmState>();
-  for (const arm of plan.arms) {
-    states.set(arm, await armState(arm));
-    const before = await recordedEnvironment(arm.config.out);
-    if (before) checkSameEnvironment(arm.config.out, before, environment);
+  const runner = new Runner({ environment, log, onProgress, onRun, signal });
+  let tune: TuneResults | undefined;
+  if (options.tune === undefined) {
+    runner.expect(plan.runs);
+  } else {
+    const untuned = plan;
+    const common = { config, ...facts, seeds: options.seeds ?? null };
+    const tuning = planTuning(common, plan, options.tune);
+    runner.expect([...tuning.flatMap(({ grid }) => grid), ...untuned.runs]);
+    tune = await tuneArms(tuning, runner, log);
+    plan = makePlan(config, facts, options, settingsOf(tune));
+    runner.replace(untuned.runs, plan.runs);
   }
-  const evaluations = await runArms(plan, states, environment, tasks, options);
-
-  const results = new Map<Arm, RunResult>();
-  for (const arm of plan.arms) results.set(arm, runResult(await armEvaluations(arm), evaluations.get(arm)!));
-  const staged = (arm: StagedArm): StagedResult => {
-    const { patchSize, fraction } = arm;
-    return { ...results.get(arm)!, patchSize, fraction };
-  };
-  const comparison = compareRuns({
-    baseline: results.get(plan.baseline)!,
-    patch: staged(plan.patch),
-    equalCost: plan.equalCost && staged(plan.equalCost),
-    ...(options.sweep && { sweep: plan.sweep.map(staged) }),
-  });
-  const environments = await Promise.all(plan.arms.map(async (arm) => (await recordedEnvironment(arm.config.out))!));
-  const report = { comparison, plan, config, environments };
+  for (const run of plan.runs) await runner.check(run);
+  const comparison = compareRuns(results(plan, options, tune, await finishRuns(plan, runner, tasks)));
+  const report = { comparison, plan, config };
   return { comparison, files: await writeFiles(report), report };
 }
 
-function checkArguments(config: RunConfig, options: CompareOptions): void {
-  const check = new Arguments("compare");
-  check.object("config", config);
-  const { equalCost = false, sweep, tasks, log, onProgress, onRun, signal } = check.object("options", options);
-  check.boolean("equalCost", equalCost);
-  if (sweep !== undefined) checkSweep(check, "sweep", sweep);
-  if (tasks !== undefined) check.strings("tasks", tasks, 1);
-  check.callback("log", log);
-  check.callback("onProgress", onProgress);
-  check.callback("onRun", onRun);
-  check.signal("signal", signal);
-  deriveConfig(config, {}, "config"); // reports every problem of an object that is not a RunConfig
+/** Trains and tests every run. */
+async function finishRuns(
+  plan: ComparisonPlan,
+  runner: Runner,
+  tasks: ReadItems | null,
+): Promise<ReadonlyMap<ArmRun, SeedRecord>> {
+  const records = new Map<ArmRun, SeedRecord>();
+  for (const run of plan.runs) {
+    await runner.train(run);
+    const evaluation = await evaluateRun(run, { tasks, onProgress: runner.testing(run) });
+    const environments = await recordedEnvironments(run.config.out);
+    const lines = await runEvaluations(run);
+    records.set(run, { seed: run.seed, lines, evaluation, environments });
+  }
+  return records;
 }
 
-async function runArms(
-  plan: ComparisonPlan,
-  states: ReadonlyMap<Arm, ArmState>,
-  environment: Environment,
-  tasks: ReadItems | null,
-  { log = () => undefined, onProgress = () => undefined, onRun = () => undefined, signal }: CompareOptions,
-): Promise<Map<Arm, ArmEvaluation>> {
-  const counter = new ProgressCounter(plan.arms);
-  const evaluations = new Map<Arm, ArmEvaluation>();
-  const evaluate = async (arm: Arm): Promise<void> => {
-    const scored = (done: number, of: number): void => {
-      if (signal?.aborted) throw new ComparisonInterrupted(`interrupted while the run ${arm.label} was scored`);
-      onProgress(counter.scored(arm, done, of));
-    };
-    evaluations.set(arm, await evaluateArm(arm, { tasks, onProgress: scored }));
+/** The results of all arms, each over its seeds. */
+function results(
+  { baseline, methods, sweep, seeds, parameters }: ComparisonPlan,
+  options: CompareOptions,
+  tune: TuneResults | undefined,
+  records: ReadonlyMap<ArmRun, SeedRecord>,
+): Results {
+  const of = (arm: Arm) => arm.runs.map((run) => records.get(run)!);
+  const environments = new Environments(of(baseline), [...records.values()]);
+  const cache = new Map<StagedArm, StagedResult>();
+  const staged = (arm: StagedArm): StagedResult => {
+    const { patchSize, fraction, stageCosts: stages } = arm;
+    const found = cache.get(arm) ?? { ...armResult(of(arm), environments), patchSize, fraction, stages };
+    cache.set(arm, found);
+    return found;
   };
-  for (const arm of plan.arms) {
-    const { begun, finished } = states.get(arm)!;
-    if (finished) {
-      log(`${arm.config.out} holds the finished run: ${arm.label}`);
-      counter.skip(arm);
-      await evaluate(arm);
-      continue;
-    }
-    if (signal?.aborted) throw new ComparisonInterrupted(`interrupted before the run ${arm.label}`);
-    if ((await recordedEnvironment(arm.config.out)) === null) await recordEnvironment(arm.config.out, environment);
-    await forgetEvaluation(arm);
-    log(`${arm.config.out}: ${arm.label}`);
-    let last = 0;
-    const done = await runArm(arm, {
-      resume: begun,
-      log,
-      signal,
-      onOpen: (trainer) => {
-        counter.open(arm, trainer.step);
-        onRun(trainer);
-      },
-      onStep: (line) => {
-        last = line.step;
-        onProgress(counter.step(arm, line));
-      },
-    });
-    if (!done) throw new ComparisonInterrupted(`interrupted in the run ${arm.label} at step ${last} of ${arm.steps}`);
-    await evaluate(arm);
-  }
-  return evaluations;
+  return {
+    seeds,
+    parameters,
+    baseline: armResult(of(baseline), environments),
+    methods: Object.fromEntries(
+      methods.map(({ key, run, equalCost, atBaselineRate }) => [
+        key,
+        {
+          run: staged(run),
+          equalCost: equalCost && staged(equalCost),
+          atBaselineRate: atBaselineRate && staged(atBaselineRate),
+        },
+      ]),
+    ),
+    recipes: options.recipes !== undefined,
+    ...(tune && { tune }),
+    ...(options.sweep && { sweep: sweep.map(staged) }),
+    environments: environments.list,
+  };
 }
 
 /** Writes the pages and the raw numbers. */

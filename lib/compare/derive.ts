@@ -1,5 +1,6 @@
 /** Configs derived from a config: the same run except for the named keys, checked as if read from a file. */
 import { parseRunConfig, type RunConfig } from "../config/config.js";
+import type { RecipeName } from "../config/recipes.js";
 
 /**
  * A copy of `config` with some sections replaced.
@@ -7,14 +8,27 @@ import { parseRunConfig, type RunConfig } from "../config/config.js";
  * @throws ConfigError with all problems, one per line
  */
 export function deriveConfig(config: RunConfig, changes: Readonly<Record<string, unknown>>, where: string): RunConfig {
-  // A config file omits what is null in a run config.
-  const { model, eval: evaluation, ...rest } = config;
-  const given = { ...rest, ...(model && { model }), ...(evaluation && { eval: evaluation }) };
-  return parseRunConfig({ ...given, ...changes }, where);
+  return parseRunConfig({ ...asGiven(config), ...changes }, where);
 }
 
-/** Keys that change neither what a run computes nor its measurements. */
-const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint"]);
+/**
+ * A copy of `config` that follows a recipe, whatever its own stages are: what the recipe stands for is the recipe's.
+ * @throws ConfigError with all problems, one per line
+ */
+export function withRecipe(config: RunConfig, recipe: RecipeName): RunConfig {
+  const { stages: _stages, keepOptimizer: _kept, schedule, ...rest } = asGiven(config);
+  const { perStage: _once, ...schedules } = schedule;
+  return parseRunConfig({ ...rest, schedule: schedules, recipe }, recipe);
+}
+
+/** A run config as its file would have it: what is null in the one is omitted in the other. */
+function asGiven(config: RunConfig) {
+  const { model, eval: evaluation, ...rest } = config;
+  return { ...rest, ...(model && { model }), ...(evaluation && { eval: evaluation }) };
+}
+
+/** Keys that losses do not depend on but by rounding; a run's environment has the device and the table it ran with. */
+const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint", "device", "productTable"]);
 
 /**
  * The keys, with both values, in which a run config differs from the one read back from its folder in a way that

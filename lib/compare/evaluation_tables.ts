@@ -1,9 +1,9 @@
 /** What the runs of a comparison score at tasks, and how many neurons they activate, as tables and a chart. */
 import type { ContinuationScores, TaskScores } from "../evaluate/accuracy.js";
 import type { Chart, ChartSeries } from "../report/page.js";
-import type { RunResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
-import { namedRuns } from "./words.js";
+import { reportArms } from "./report_arms.js";
+import type { RunResult } from "./run_result.js";
 
 interface Table {
   readonly headings: string[];
@@ -12,7 +12,7 @@ interface Table {
 
 /** A row for every run, with what `eval --tasks` prints of each task; null: nothing was scored. */
 export function taskTable(report: CompareReport): Table | null {
-  const runs = namedRuns(report);
+  const runs = reportArms(report);
   const { tasks } = report.comparison.baseline;
   if (tasks === undefined) return null;
   const columns = Object.entries(tasks).flatMap(([task, scores]) =>
@@ -49,7 +49,7 @@ const percent = (share: number) => 100 * share;
 
 /** A row for every layer, a column for every run. */
 export function activationTable(report: CompareReport): Table {
-  const runs = namedRuns(report);
+  const runs = reportArms(report);
   const layers = report.comparison.baseline.activations.layers;
   return {
     headings: ["Layer", ...runs.map(({ label }) => label)],

@@ -1,44 +1,36 @@
-/** `comparison.md`: the same numbers as the page, for places that cannot show HTML. */
-import { stringify } from "yaml";
-import { formatCount, formatDuration, formatLoss } from "../report/format.js";
-import { activationNote, activationTable, taskNote, taskTable } from "./evaluation_tables.js";
-import type { CurvePoint, RunResult } from "./readings.js";
+/** `comparison.md`: the same numbers as the page, for places that cannot show HTML; and the terminal's summary. */
+import { formatCount, formatLoss } from "../report/format.js";
+import { answer } from "./answer.js";
+import { activationNote, activationTable } from "./evaluation_tables.js";
+import { readings } from "./figures.js";
+import { formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
-import { timeFinding, timeNote, timeTable } from "./time_by_part.js";
-import { conditions, namedRuns, notes, readings, runTable } from "./words.js";
+import { drawnArms, reportMethods } from "./report_arms.js";
+import type { CurvePoint, RunResult } from "./run_result.js";
+import { type Section, sections } from "./sections.js";
+import { stageEnds } from "./stage_table.js";
+import { conditions, configText, notes } from "./words.js";
 
 /** The most points of a curve that a table shows; the page and the JSON have all. */
 const curvePoints = 16;
 
 export function renderMarkdown(report: CompareReport): string {
-  const { config, plan, comparison } = report;
-  const table = runTable(report);
+  const { config } = report;
   const active = activationTable(report);
-  const { baseline, patch, equalCost } = comparison;
-  const drawn = namedRuns(report).filter(({ run }) => run === baseline || run === patch || run === equalCost);
-  const curves = drawn.map(({ label, run }) => `### ${label}\n\n${curveTable(run)}`);
-  const boundary = plan.patch.stages[0]!;
-  const { seconds, flops } = patch.curve.find(({ tokens }) => tokens === boundary.tokens)!;
+  const curves = drawnArms(report).map(({ label, run }) => `### ${label}\n\n${curveTable(run)}`);
   return `# ${config.name}: patch-level against token-level training
+
+${answer(report)}
 
 ${figureLines(report)}
 
-${markdownTable(table.headings, table.rows)}
-
-Passes are over the training data; differences and × are against the token-level run.
-
-${notes.join("\n\n")}
-
-${taskLines(report)}## Where the time goes
-
-${timeLines(report)}
-
-${timeNote}
+${sections(report)
+  .map((each) => `## ${each.title}\n\n${sectionText(each)}`)
+  .join("\n\n")}
 
 ## Validation loss
 
-The patch stage of "${plan.patch.label}" ends at ${formatCount(boundary.tokens)} tokens, ${formatCount(flops)} FLOP, \
-${formatDuration(seconds)}. The curves drawn over each other are in \`comparison.html\`, all their points in \
+${stageLines(report)} The curves drawn over each other are in \`comparison.html\`, all their points in \
 \`comparison.json\`.
 
 ${curves.join("\n\n")}
@@ -49,6 +41,10 @@ ${markdownTable(active.headings, active.rows)}
 
 ${activationNote(report)}
 
+## How to read this
+
+${notes(report).join("\n\n")}
+
 ## Measured on
 
 ${markdownTable(["What", "Value"], conditions(report))}
@@ -56,31 +52,46 @@ ${markdownTable(["What", "Value"], conditions(report))}
 ## Config
 
 \`\`\`yaml
-${stringify(config)}\`\`\`
+${configText(report)}\`\`\`
 `;
 }
 
-/** The section of the tasks, if any were scored. */
-function taskLines(report: CompareReport): string {
-  const table = taskTable(report);
-  return table === null ? "" : `## Tasks\n\n${markdownTable(table.headings, table.rows)}\n\n${taskNote}\n\n`;
+/** The summary for the terminal: tables and what they show, then the readings, and last what they come to. */
+export function summary(report: CompareReport): string {
+  const tables = sections(report).filter(({ detail }) => !detail);
+  return [...tables.map((each) => sectionText({ ...each, note: null })), figureLines(report), answer(report)].join(
+    "\n\n",
+  );
 }
 
-/** The summary for the terminal: the readings, and where the time goes. */
-export function readingLines(report: CompareReport): string {
-  return `${figureLines(report)}\n\n${timeLines(report)}`;
+function sectionText({ headings, rows, findings, note }: Section): string {
+  return [markdownTable(headings, rows), ...findings, ...(note === null ? [] : [note])].join("\n\n");
 }
 
-function timeLines(report: CompareReport): string {
-  const { headings, rows } = timeTable(report);
-  return `${markdownTable(headings, rows)}\n\n${timeFinding(report)}`;
+/** Where the stages of the staged runs end. */
+function stageLines(report: CompareReport): string {
+  return reportMethods(report)
+    .flatMap(({ method: { run: arm }, result }) =>
+      stageEnds(arm, result).map(
+        ({ patchSize, point: { tokens, flops, seconds } }) =>
+          `The stage with K = ${patchSize} of "${arm.label}" ends at ${formatCount(tokens)} tokens, ` +
+          `${formatCount(flops)} FLOP${seconds === null ? "" : `, ${formatSeconds(seconds)}`}.`,
+      ),
+    )
+    .join(" ");
 }
 
-/** A line for every reading: name, value, and the numbers it is based on. */
+/** A line for every reading: name, value, and the numbers it is based on; under each method's name if there are several. */
 function figureLines(report: CompareReport): string {
-  return readings(report)
-    .map(({ name, value, detail }) => `- ${name}: ${value} (${detail})`)
-    .join("\n");
+  const methods = reportMethods(report);
+  return methods
+    .map((each) => {
+      const lines = readings(report, each).map(({ name, value, detail }) => `- ${name}: ${value} (${detail})`);
+      return [...(methods.length > 1 || report.comparison.recipes ? [`${each.method.label}:\n`] : []), ...lines].join(
+        "\n",
+      );
+    })
+    .join("\n\n");
 }
 
 function curveTable({ curve }: RunResult): string {
@@ -90,7 +101,7 @@ function curveTable({ curve }: RunResult): string {
   const row = ({ tokens, flops, seconds, valLoss }: CurvePoint) => [
     formatCount(tokens),
     formatCount(flops),
-    formatDuration(seconds),
+    formatSeconds(seconds),
     formatLoss(valLoss),
   ];
   return markdownTable(["Tokens", "FLOP", "Time", "Loss"], shown.map(row));

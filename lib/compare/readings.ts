@@ -1,121 +1,156 @@
-/** The three readings of a comparison: at equal data, at equal cost, at equal loss. Numbers only. */
-import type { MetricsLine, TimeByPart } from "../report/metrics.js";
-import type { ArmEvaluation } from "./arm_evaluation.js";
+/** The readings of a comparison: at equal data, at equal cost, at equal loss, each over all seeds. Numbers only. */
+import type { StageCost } from "../train/stage_costs.js";
+import type { Environment } from "./environment.js";
+import { type Paired, pairedDifferences } from "./paired.js";
+import type { RunResult } from "./run_result.js";
+import type { TuneResults } from "./tune.js";
 
-/** A point of a validation curve: the cost so far, and the loss. */
-export interface CurvePoint {
-  /** Tokens of text trained on. */
-  readonly tokens: number;
-  readonly flops: number;
-  /** Seconds of training, without evaluation and checkpoints. */
-  readonly seconds: number;
-  /** Token-level loss on the held-out data, in nats per token. */
-  readonly valLoss: number;
-}
-
-/** A whole run: its totals, its validation loss at the end and over the run, and what its final model is and can do. */
-export interface RunResult extends CurvePoint, ArmEvaluation {
-  /** Joules if the device counts them, else null. */
-  readonly energy: number | null;
-  /** Where the seconds went. */
-  readonly time: TimeByPart;
-  readonly curve: readonly CurvePoint[];
-  /** `valLoss` in bits per byte of text; absent where the number of bytes is not known. */
-  readonly bitsPerByte?: number;
-}
-
-/** A run whose first stage trains on patches of `patchSize` tokens for `fraction` of the tokens. */
+/** An arm whose first stage trains on patches of `patchSize` tokens for `fraction` of the run, as the config counts it. */
 export interface StagedResult extends RunResult {
   readonly patchSize: number;
   readonly fraction: number;
+  /** What each of its stages comes to, in order. */
+  readonly stages: readonly StageCost[];
 }
 
-/** Shares of the baseline's totals. */
+/** Shares of the baseline's totals. Seconds and joules are null where they were not measured in the same environment. */
 export interface CostRatio {
   readonly flops: number;
-  readonly seconds: number;
+  readonly seconds: number | null;
   readonly energy: number | null;
 }
 
+/** An arm's final loss against the baseline's. */
+export interface LossDifference {
+  /** Mean over the seeds of its validation loss minus the baseline's, nats per token; above 0 it is worse. */
+  readonly valLossDelta: number;
+  /** The same with its 95 per cent interval; null for a single seed. */
+  readonly paired: Paired | null;
+}
+
+/** A way of training in stages, with its readings against the baseline. */
+export interface MethodResult extends StagedResult, LossDifference {
+  /** Its cost as a share of the baseline's. */
+  readonly ratio: CostRatio;
+  /** Equal cost: on as many tokens as the baseline's FLOPs pay for; null unless asked for. */
+  readonly equalCost: (StagedResult & LossDifference) | null;
+  /** Equal loss: the share of the baseline's cost at which it reaches the baseline's final loss; null: never. */
+  readonly equalLoss: { readonly flops: number; readonly seconds: number | null } | null;
+  /** If rates were tuned: the same, at equal cost if that was asked for, with the baseline's rate. */
+  readonly atBaselineRate?: StagedResult & LossDifference;
+}
+
 /** What `nextpatch compare --json` prints. A loss that is not finite is NaN here and null there. */
-export interface Comparison {
+export interface Comparison
+  extends LossDifference,
+    Pick<MethodResult, "ratio" | "equalCost" | "equalLoss" | "atBaselineRate"> {
+  readonly seeds: readonly number[];
+  /** Of the model. */
+  readonly parameters: number;
   /** Token-level training. */
   readonly baseline: RunResult;
-  /** Two stages, on the same tokens. */
+  /** The first method: the config's stages on the same tokens, or the first recipe. The readings are its. */
   readonly patch: StagedResult;
-  /** Cost of `patch` as a share of the baseline's. */
-  readonly ratio: CostRatio;
-  /** Equal data: validation loss of `patch` minus the baseline's, nats per token; above 0 the staged run is worse. */
-  readonly valLossDelta: number;
-  /** Equal cost: two stages on as many tokens as the baseline's FLOPs pay for; null unless asked for. */
-  readonly equalCost: (StagedResult & { readonly valLossDelta: number }) | null;
-  /** Equal loss: the share of the baseline's cost at which a staged run reaches its final loss; null: never. */
-  readonly equalLoss: { readonly flops: number; readonly seconds: number } | null;
-  /** With `--sweep`: staged runs on the same tokens at other patch sizes and fractions. */
+  /** With recipes: all of them by their names. */
+  readonly recipes?: Readonly<Record<string, MethodResult>>;
+  /** With `--tune`: what was tried for each arm. */
+  readonly tune?: TuneResults;
+  /** With `--sweep`: staged runs at other patch sizes and fractions. */
   readonly sweep?: readonly SweepResult[];
+  /** Where the runs were trained; the seconds of the one with most of the baseline's runs are compared. */
+  readonly environments: readonly Environment[];
 }
 
 /** A staged run of a sweep, with its readings against the baseline. */
-export interface SweepResult extends StagedResult {
+export interface SweepResult extends StagedResult, LossDifference {
   readonly ratio: CostRatio;
-  readonly valLossDelta: number;
 }
 
-/** The result of a finished run from the lines of its evaluations, or all its lines. */
-export function runResult(lines: readonly MetricsLine[], evaluation: ArmEvaluation): RunResult {
-  const curve = lines.flatMap(({ tokens, flops, seconds, valLoss }) =>
-    valLoss === undefined ? [] : [{ tokens, flops, seconds, valLoss }],
-  );
-  // A run ends with an evaluation, so its last point has its totals.
-  const { energy = null, time, valBitsPerByte } = lines.at(-1)!;
-  const bits = valBitsPerByte === undefined ? {} : { bitsPerByte: valBitsPerByte };
-  return { ...curve.at(-1)!, energy, time: time!, curve, ...bits, ...evaluation };
-}
-
-export interface Results {
-  readonly baseline: RunResult;
-  readonly patch: StagedResult;
+/** The arms of a method. */
+export interface MethodArms {
+  readonly run: StagedResult;
   readonly equalCost: StagedResult | null;
+  /** Null: nothing was tuned. */
+  readonly atBaselineRate: StagedResult | null;
+}
+
+export interface Results extends Pick<Comparison, "seeds" | "parameters" | "baseline" | "tune" | "environments"> {
+  /** By recipe, or the config's own stages alone. */
+  readonly methods: Readonly<Record<string, MethodArms>>;
+  /** Whether the methods are recipes. */
+  readonly recipes: boolean;
   /** Absent unless asked for. */
   readonly sweep?: readonly StagedResult[];
 }
 
-export function compareRuns({ baseline, patch, equalCost, sweep }: Results): Comparison {
-  const valLossDelta = (run: RunResult) => run.valLoss - baseline.valLoss;
+export function compareRuns(results: Results): Comparison {
+  const { baseline, methods, recipes, sweep, tune, seeds, parameters, environments } = results;
+  const byName = Object.entries(methods).map(([name, arms]) => [name, methodResult(arms, baseline)] as const);
+  const { ratio, valLossDelta, paired, equalCost, equalLoss, atBaselineRate } = byName[0]![1];
   return {
     baseline,
-    patch,
-    ratio: costRatio(patch, baseline),
-    valLossDelta: valLossDelta(patch),
-    equalCost: equalCost && { ...equalCost, valLossDelta: valLossDelta(equalCost) },
-    equalLoss: costOfLoss(patch, baseline) ?? (equalCost && costOfLoss(equalCost, baseline)),
-    ...(sweep && {
-      sweep: sweep.map((run) => ({ ...run, ratio: costRatio(run, baseline), valLossDelta: valLossDelta(run) })),
-    }),
+    patch: Object.values(methods)[0]!.run,
+    ratio,
+    valLossDelta,
+    paired,
+    equalCost,
+    equalLoss,
+    ...(atBaselineRate && { atBaselineRate }),
+    ...(recipes && { recipes: Object.fromEntries(byName) }),
+    ...(tune && { tune }),
+    ...(sweep && { sweep: sweep.map((run) => ({ ...against(run, baseline), ratio: costRatio(run, baseline) })) }),
+    seeds,
+    parameters,
+    environments,
   };
+}
+
+function methodResult({ run, equalCost, atBaselineRate }: MethodArms, baseline: RunResult): MethodResult {
+  return {
+    ...against(run, baseline),
+    ratio: costRatio(run, baseline),
+    equalCost: equalCost && against(equalCost, baseline),
+    equalLoss: costOfLoss(run, baseline) ?? (equalCost && costOfLoss(equalCost, baseline)),
+    ...(atBaselineRate && { atBaselineRate: against(atBaselineRate, baseline) }),
+  };
+}
+
+/** A run with its loss against the baseline's, paired by seed. */
+function against<Run extends RunResult>(run: Run, baseline: RunResult): Run & LossDifference {
+  const differences = run.runs.map(({ valLoss }, index) => valLoss - baseline.runs[index]!.valLoss);
+  const paired = pairedDifferences(differences);
+  return { ...run, valLossDelta: paired?.mean ?? differences[0]!, paired };
 }
 
 function costRatio(run: RunResult, baseline: RunResult): CostRatio {
   return {
     flops: run.flops / baseline.flops,
-    seconds: run.seconds / baseline.seconds,
-    energy: run.energy === null || baseline.energy === null ? null : run.energy / baseline.energy,
+    seconds: share(run.seconds, baseline.seconds),
+    energy: share(run.energy, baseline.energy),
   };
 }
 
+function share(of: number | null, whole: number | null): number | null {
+  return of === null || whole === null ? null : of / whole;
+}
+
 /**
- * The share of the baseline's cost at which `run` first reaches the baseline's final loss, linearly interpolated
- * between the evaluations before and after; null if it never does. No point is assumed before the first evaluation.
+ * The share of the baseline's cost at which `run` first reaches the loss at the end of the baseline's curve, linearly
+ * interpolated between the evaluations before and after; null if it never does. No point is assumed before the first
+ * evaluation.
  */
-export function costOfLoss(run: RunResult, baseline: RunResult): { flops: number; seconds: number } | null {
-  const target = baseline.valLoss;
+export function costOfLoss(
+  run: Pick<RunResult, "curve">,
+  baseline: Pick<RunResult, "curve" | "flops" | "seconds">,
+): { flops: number; seconds: number | null } | null {
+  const target = baseline.curve.at(-1)!.valLoss;
   const index = run.curve.findIndex(({ valLoss }) => valLoss <= target);
   if (index < 0) return null;
   const after = run.curve[index]!;
   const before = run.curve[index - 1] ?? after;
   // Where between `before` and `after` the loss is reached; an evaluation may have been NaN.
-  const share = (before.valLoss - target) / (before.valLoss - after.valLoss);
-  const at = (key: "flops" | "seconds") =>
-    Number.isFinite(share) ? before[key] + share * (after[key] - before[key]) : after[key];
-  return { flops: at("flops") / baseline.flops, seconds: at("seconds") / baseline.seconds };
+  const part = (before.valLoss - target) / (before.valLoss - after.valLoss);
+  const between = (from: number, to: number) => (Number.isFinite(part) ? from + part * (to - from) : to);
+  const seconds = before.seconds === null || after.seconds === null ? null : between(before.seconds, after.seconds);
+  return { flops: between(before.flops, after.flops) / baseline.flops, seconds: share(seconds, baseline.seconds) };
 }

@@ -1,6 +1,5 @@
 /** The input of a comparison's pages. */
 import type { RunConfig } from "../config/config.js";
-import type { Environment } from "./environment.js";
 import type { ComparisonPlan } from "./plan.js";
 import type { Comparison } from "./readings.js";
 
@@ -9,6 +8,4 @@ export interface CompareReport {
   readonly comparison: Comparison;
   readonly plan: ComparisonPlan;
   readonly config: RunConfig;
-  /** For every arm, in the plan's order, as it was when the arm began. */
-  readonly environments: readonly Environment[];
 }

@@ -1,5 +1,6 @@
 /** What `--sweep` varies: every patch size with every fraction. */
-import { Arguments, describe } from "../arguments.js";
+import { Arguments } from "../arguments.js";
+import { numbers, parseAxes } from "./axes.js";
 
 /** The values to vary; an axis that is absent keeps the config's own value. */
 export interface Sweep {
@@ -8,8 +9,8 @@ export interface Sweep {
 }
 
 const axes = {
-  patchSize: { holds: (value: number) => Number.isSafeInteger(value) && value >= 2, expected: "whole numbers from 2" },
-  fraction: { holds: (value: number) => value > 0 && value < 1, expected: "numbers between 0 and 1" },
+  patchSize: numbers("whole numbers from 2", (value) => Number.isSafeInteger(value) && value >= 2),
+  fraction: numbers("numbers between 0 and 1", (value) => value > 0 && value < 1),
 } as const;
 
 /**
@@ -17,21 +18,7 @@ const axes = {
  * @throws TypeError or RangeError for another argument
  */
 export function parseSweep(texts: readonly string[]): Sweep {
-  const check = new Arguments("parseSweep");
-  const sweep: { patchSize?: number[]; fraction?: number[] } = {};
-  for (const [index, text] of check.strings("texts", texts, 1).entries()) {
-    const refuse = (expected: string, received = text): never =>
-      check.fail(RangeError, `texts[${index}]`, expected, describe(received));
-    const [, name = "", list = ""] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
-    if (name !== "patchSize" && name !== "fraction") return refuse("patchSize=K,... or fraction=F,...");
-    if (sweep[name] !== undefined) return refuse(`each axis once, all values of ${name} in one text,`);
-    const { holds, expected } = axes[name];
-    sweep[name] = list.split(",").map((item) => {
-      const value = item.trim() === "" ? Number.NaN : Number(item);
-      return holds(value) ? value : refuse(`${expected}, separated by commas, after ${name}=`, item);
-    });
-  }
-  return sweep;
+  return parseAxes(new Arguments("parseSweep"), texts, axes, "patchSize=K,... or fraction=F,...") as Sweep;
 }
 
 /** Checks a sweep argument. */

@@ -1,8 +1,9 @@
 /** The training time of both runs by part, and which parts keep its ratio above that of the FLOPs. */
 import { formatDuration } from "../report/format.js";
 import type { TimeByPart } from "../report/metrics.js";
+import { formatShare } from "./format.js";
 import type { CompareReport } from "./report.js";
-import { formatShare } from "./words.js";
+import type { RunResult } from "./run_result.js";
 
 /** A part of the training step in the token-level and in the staged run. */
 export interface PartCost {
@@ -34,9 +35,24 @@ const names: Readonly<Record<Part, string>> = {
   idle: "idle",
 };
 
-/** The cost of every part. */
-export function partCosts({ comparison, plan }: Pick<CompareReport, "comparison" | "plan">): PartCost[] {
-  const { baseline, patch, ratio } = comparison;
+/** Of the two runs whose parts are compared, what must have been measured on one machine. */
+interface Timed {
+  readonly time: TimeByPart;
+  readonly seconds: number;
+}
+
+/** The runs with their times; null if one of them was not measured where the other was. */
+function timedRuns({ comparison: { baseline, patch } }: Pick<CompareReport, "comparison">): [Timed, Timed] | null {
+  const isTimed = (run: RunResult): run is RunResult & Timed => run.time !== null && run.seconds !== null;
+  return isTimed(baseline) && isTimed(patch) ? [baseline, patch] : null;
+}
+
+/** The cost of every part; null if the runs were not measured on one machine. */
+export function partCosts(report: Pick<CompareReport, "comparison" | "plan">): PartCost[] | null {
+  const runs = timedRuns(report);
+  if (runs === null) return null;
+  const [baseline, patch] = runs;
+  const { comparison, plan } = report;
   const flopsBefore: Partial<Record<Part, number>> = plan.baseline.partFlops;
   const flopsNow: Partial<Record<Part, number>> = plan.patch.partFlops;
   return (Object.keys(names) as Part[]).map((part) => {
@@ -49,16 +65,21 @@ export function partCosts({ comparison, plan }: Pick<CompareReport, "comparison"
       staged: now,
       ratio: before > 0 ? now / before : null,
       flopRatio: flops === undefined ? null : flopsNow[part]! / flops,
-      gap: (now - ratio.flops * before) / baseline.seconds,
+      gap: (now - comparison.ratio.flops * before) / baseline.seconds,
     };
   });
 }
 
-/** A row for every part, and one for the total. */
-export function timeTable(report: CompareReport): { headings: string[]; rows: string[][] } {
-  const { baseline, patch, ratio } = report.comparison;
+/** A row for every part, one for the total, and what they show; null if the runs were not measured on one machine. */
+export function timeTable(report: CompareReport): { headings: string[]; rows: string[][]; finding: string } | null {
+  const runs = timedRuns(report);
+  const costs = partCosts(report);
+  if (runs === null || costs === null) return null;
+  const { ratio } = report.comparison;
+  const [before, now] = runs.map(({ seconds }) => seconds) as [number, number];
+  const ofSeconds = now / before;
   const share = (value: number | null) => (value === null ? "–" : value.toFixed(4));
-  const rows = partCosts(report).map((cost) => [
+  const rows = costs.map((cost) => [
     names[cost.part],
     formatDuration(cost.baseline),
     formatDuration(cost.staged),
@@ -66,28 +87,28 @@ export function timeTable(report: CompareReport): { headings: string[]; rows: st
     share(cost.flopRatio),
     formatGap(cost.gap),
   ]);
-  const whole = [formatDuration(baseline.seconds), formatDuration(patch.seconds), share(ratio.seconds)];
+  const whole = [formatDuration(before), formatDuration(now), share(ofSeconds)];
   return {
     headings: ["Part", report.plan.baseline.label, report.plan.patch.label, "Time ×", "FLOP ×", "Gap"],
-    rows: [...rows, ["whole step", ...whole, share(ratio.flops), formatGap(ratio.seconds - ratio.flops)]],
+    rows: [...rows, ["whole step", ...whole, share(ratio.flops), formatGap(ofSeconds - ratio.flops)]],
+    finding: timeFinding(costs, ofSeconds, ratio.flops),
   };
 }
 
 /** The parts that keep the ratio in seconds above the ratio in FLOPs, the largest first, and those that lower it. */
-export function timeFinding(report: CompareReport): string {
-  const { ratio } = report.comparison;
-  const costs = partCosts(report).filter(({ gap }) => formatGap(gap) !== formatGap(0));
+function timeFinding(all: readonly PartCost[], ofSeconds: number, ofFlops: number): string {
+  const costs = all.filter(({ gap }) => formatGap(gap) !== formatGap(0));
   const list = (parts: readonly PartCost[]) =>
     [...parts]
       .sort((a, b) => Math.abs(b.gap) - Math.abs(a.gap))
       .map(({ part, gap }) => `${names[part]} (${formatGap(gap)})`)
       .join(", ");
-  const flops = formatShare(ratio.flops);
+  const flops = formatShare(ofFlops);
   const more = list(costs.filter(({ gap }) => gap > 0));
   const less = list(costs.filter(({ gap }) => gap < 0));
   return [
-    `Training takes ${formatShare(ratio.seconds)} of the time for ${flops} of the FLOPs, ` +
-      `a gap of ${formatGap(ratio.seconds - ratio.flops)}.`,
+    `Training takes ${formatShare(ofSeconds)} of the time for ${flops} of the FLOPs, ` +
+      `a gap of ${formatGap(ofSeconds - ofFlops)}.`,
     more
       ? `Parts that take more than ${flops} of their token-level time: ${more}.`
       : `No part takes more than ${flops} of its token-level time.`,

@@ -1,128 +1,65 @@
 /** A comparison as sentences and rows, shared by the page, the Markdown and the terminal. */
-
+import { stringify } from "yaml";
 import { type DataSection, entriesOf } from "../config/data_entries.js";
-import { formatCount, formatDuration, formatLoss } from "../report/format.js";
-import type { Figure } from "../report/html.js";
-import type { Comparison, RunResult } from "./readings.js";
+import { type RecipeName, recipeText } from "../config/recipes.js";
+import { formatCount, formatLoss } from "../report/format.js";
+import { withRecipe } from "./derive.js";
+import type { Environment } from "./environment.js";
+import { formatDifference, formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
+import { type ReportArm, reportArms } from "./report_arms.js";
 
-/** `0.502×`: a share of the baseline. */
-export function formatShare(share: number): string {
-  return `${share.toFixed(3)}×`;
-}
-
-/** `+0.0123`: a difference of losses. */
-export function formatDelta(delta: number): string {
-  return Number.isFinite(delta) ? `${delta < 0 ? "−" : "+"}${Math.abs(delta).toFixed(4)}` : "diverged";
-}
-
-/** The readings, each with the numbers it is based on. */
-export function readings({ comparison }: CompareReport): Figure[] {
-  const { baseline, patch, ratio, valLossDelta, equalCost } = comparison;
-  const target = formatLoss(baseline.valLoss);
-  const losses = (run: RunResult) => `${formatLoss(run.valLoss)} against ${target} nats per token`;
-  const figures: Figure[] = [
-    {
-      name: "Cost in FLOPs",
-      value: formatShare(ratio.flops),
-      detail: `${formatCount(patch.flops)} of ${formatCount(baseline.flops)} FLOP`,
-    },
-    {
-      name: "Cost in training time",
-      value: formatShare(ratio.seconds),
-      detail: `${formatDuration(patch.seconds)} of ${formatDuration(baseline.seconds)}`,
-    },
-  ];
-  if (ratio.energy !== null) {
-    figures.push({
-      name: "Cost in energy",
-      value: formatShare(ratio.energy),
-      detail: `${formatCount(patch.energy!)} of ${formatCount(baseline.energy!)} joules`,
-    });
-  }
-  figures.push({
-    name: "Loss at equal data",
-    value: formatDelta(valLossDelta),
-    detail: `${losses(patch)}, after ${formatCount(patch.tokens)} and ${formatCount(baseline.tokens)} tokens`,
-  });
-  if (equalCost !== null) {
-    figures.push({
-      name: "Loss at equal cost",
-      value: formatDelta(equalCost.valLossDelta),
-      detail: `${losses(equalCost)}, for ${formatCount(equalCost.flops)} and ${formatCount(baseline.flops)} FLOP`,
-    });
-  }
-  figures.push(equalLossFigure(comparison));
-  return figures;
-}
-
-function equalLossFigure({ baseline, patch, equalCost, equalLoss }: Comparison): Figure {
-  const name = "Cost at equal loss";
-  const target = formatLoss(baseline.valLoss);
-  if (equalLoss === null) {
-    const points = [...patch.curve, ...(equalCost?.curve ?? [])];
-    const lowest = Math.min(...points.map(({ valLoss }) => valLoss).filter((loss) => Number.isFinite(loss)));
-    const detail = `the lowest loss was ${formatLoss(lowest)}, the baseline's is ${target}`;
-    return { name, value: "not reached", detail };
-  }
-  const { flops, seconds } = equalLoss;
-  const spent = `${formatCount(flops * baseline.flops)} FLOP, ${formatDuration(seconds * baseline.seconds)}`;
-  const detail = `the baseline's ${target} was reached after ${spent} (${formatShare(seconds)} of the time)`;
-  return { name, value: formatShare(flops), detail };
-}
-
-const tableHeadings = [
-  "Run",
-  "Tokens",
-  "Passes",
-  "FLOP",
-  "Time",
-  "Validation loss",
-  "Perplexity",
-  "Loss difference",
-  "FLOP ×",
-  "Time ×",
-];
-
-/** A row for every run; with bits per byte and energy if they are known. */
+/** A row for every arm; with bits per byte and energy if they are known, and Muon's FLOPs if there are any. */
 export function runTable(report: CompareReport): { headings: string[]; rows: string[][] } {
   const { baseline } = report.comparison;
-  const runs = namedRuns(report);
-  const bits = runs.some(({ run }) => run.bitsPerByte !== undefined);
-  const energy = runs.some(({ run }) => run.energy !== null);
-  const rows = runs.map(({ label, run }) => [
+  const arms = reportArms(report);
+  const bits = arms.some(({ run }) => run.bitsPerByte !== undefined);
+  const energy = arms.some(({ run }) => run.energy !== null);
+  const optimizer = arms.some(({ run }) => run.optimizerFlops > 0);
+  const row = ({ label, run, difference }: ReportArm): string[] => [
     label,
     formatCount(run.tokens),
     (run.tokens / report.plan.availableTokens).toFixed(2),
     formatCount(run.flops),
-    formatDuration(run.seconds),
+    formatSeconds(run.seconds),
     formatLoss(run.valLoss),
     Math.exp(run.valLoss).toPrecision(4),
-    run === baseline ? "–" : formatDelta(run.valLoss - baseline.valLoss),
+    difference === null ? "–" : formatDifference(difference),
     (run.flops / baseline.flops).toFixed(4),
-    (run.seconds / baseline.seconds).toFixed(4),
+    run.seconds === null || baseline.seconds === null ? "–" : (run.seconds / baseline.seconds).toFixed(4),
     ...(bits ? [formatLoss(run.bitsPerByte)] : []),
     ...(energy ? [run.energy === null ? "–" : formatCount(run.energy)] : []),
-  ]);
-  const headings = [...tableHeadings, ...(bits ? ["Bits per byte"] : []), ...(energy ? ["Joules"] : [])];
-  return { headings, rows };
+    ...(optimizer ? [formatCount(run.optimizerFlops)] : []),
+  ];
+  const headings = [
+    "Run",
+    "Tokens",
+    "Passes",
+    "FLOP",
+    "Time",
+    "Validation loss",
+    "Perplexity",
+    "Loss difference",
+    "FLOP ×",
+    "Time ×",
+    ...(bits ? ["Bits per byte"] : []),
+    ...(energy ? ["Joules"] : []),
+    ...(optimizer ? ["FLOP of the optimizer, besides"] : []),
+  ];
+  return { headings, rows: arms.map(row) };
 }
 
-/** The runs of a comparison with their labels, each once, the sweep's last. */
-export function namedRuns({ comparison, plan }: CompareReport): { label: string; run: RunResult }[] {
-  const { baseline, patch, equalCost, sweep = [] } = comparison;
-  return [
-    { label: plan.baseline.label, run: baseline },
-    { label: plan.patch.label, run: patch },
-    ...(equalCost ? [{ label: plan.equalCost!.label, run: equalCost }] : []),
-    ...plan.sweep.flatMap((arm, index) => (arm === plan.patch ? [] : [{ label: arm.label, run: sweep[index]! }])),
-  ];
+/** What the table shows. */
+export function runNote({ comparison: { seeds } }: CompareReport): string {
+  const means = "Losses and times are means over the seeds; after ± is half of the 95% interval of the difference.";
+  const note = "Passes are over the training data; differences and × are against the token-level run.";
+  return seeds.length > 1 ? `${note} ${means}` : note;
 }
 
 /** The environment of the measurements; values that differ between runs are listed side by side. */
-export function conditions({ environments, config, plan }: CompareReport): [string, string][] {
-  const each = (value: (environment: CompareReport["environments"][number]) => string) =>
-    [...new Set(environments.map(value))].join("; ");
+export function conditions({ comparison, config, plan }: CompareReport): [string, string][] {
+  const { environments, seeds } = comparison;
+  const each = (value: (environment: Environment) => string) => [...new Set(environments.map(value))].join("; ");
   const length = config.batch.sequenceLength;
   const evaluated = Math.min(config.eval!.sequences, Math.floor(plan.heldOutTokens / length));
   const text = (section: DataSection) =>
@@ -148,19 +85,40 @@ export function conditions({ environments, config, plan }: CompareReport): [stri
     ["Training data", `${text(config.data.train)}: ${plan.availableTokens} tokens`],
     [
       "Held-out data",
-      `${text(config.data.val!)}: ${evaluated} sequences of ${length}, of ${plan.heldOutTokens} tokens`,
+      `${text(config.data.val!)}: ${plan.heldOutTokens} tokens; curves on ${evaluated} sequences of ${length}`,
     ],
+    ["Seeds", seeds.join(", ")],
   ];
 }
 
 /** What the measurements mean, in sentences that are true of every comparison. */
-export const notes = [
-  "All runs have the same model, the same first weights, the same seed and the same held-out data. " +
-    "Validation loss is always that of predicting the next token.",
+const alwaysTrue = [
+  "All runs of a seed have the same model, the same first weights and the same held-out data. Validation loss is always " +
+    "that of predicting the next token: at the end of a run on all held-out tokens, in its curve on the first of them.",
   "FLOPs are counted from the operations of the model's forward and backward; a multiply-add is two. Time is that of " +
     "training steps: evaluation and checkpoints are left out in every run. Other work on the machine makes it longer.",
-  "Cost at equal loss is the first point at which the staged run, or else the run at equal cost, has the baseline's " +
-    "final loss, on the straight line between two evaluations.",
+  "Cost at equal loss is the first point at which the curve of the staged run, or else of the run at equal cost, has " +
+    "the loss at the end of the baseline's curve, on the straight line between two evaluations.",
   "A model that has seen patches only is yet to learn single tokens: its validation loss is high until the " +
     "token-level stage begins.",
 ] as const;
+
+const overSeeds =
+  "Runs are compared seed by seed: a seed decides the order of the data and the first weights. The interval of the " +
+  "mean difference is Student's t at 95 per cent; where it has 0 in it, the seeds show no difference.";
+
+const overMachines =
+  "The runs were trained on several machines or settings. Losses are compared across them, seconds only among the runs " +
+  "that were trained where most token-level runs were.";
+
+/** What the measurements mean, in sentences. */
+export function notes({ comparison: { seeds, environments } }: CompareReport): string[] {
+  return [...alwaysTrue, ...(seeds.length > 1 ? [overSeeds] : []), ...(environments.length > 1 ? [overMachines] : [])];
+}
+
+/** The config, and what the recipes that are compared come to, as YAML. */
+export function configText({ config, comparison }: CompareReport): string {
+  const names = Object.keys(comparison.recipes ?? {}) as RecipeName[];
+  const recipes = names.map((name) => `\n# ${recipeText(name, withRecipe(config, name)).replaceAll("\n", "\n# ")}\n`);
+  return `${stringify(config)}${recipes.join("")}`;
+}

@@ -1,6 +1,7 @@
 /** Checks between the fields of a run config. */
 import type { z } from "zod";
 import type { LlamaConfig } from "../hf/llama_config.js";
+import { checkBatches } from "./batch_checks.js";
 import { entriesOf, isMix } from "./data_entries.js";
 import type { runConfigSchema } from "./schema.js";
 
@@ -18,12 +19,19 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
   if (config.eval !== undefined && config.data.val === undefined) {
     report("eval: expected held-out data in data.val but received nothing");
   }
+  if (config.checkpoint.keepBest && config.data.val === undefined) {
+    report("checkpoint.keepBest: expected held-out data in data.val but received nothing");
+  }
+  if (config.guard !== undefined && config.guard.loss === undefined && config.guard.gradNorm === undefined) {
+    report("guard: expected loss, gradNorm or both but received neither");
+  }
   checkEntries(config.data, report);
   checkLength(config.train, report);
   checkFractions(config.stages, report);
   checkSchedules(config, report);
+  checkMuon(config, report);
   if (model !== null) checkContext(config, "model.max_position_embeddings", model.max_position_embeddings, report);
-  config.stages.forEach((_, index) => checkBatch(config, index, report));
+  checkBatches(config, report);
 }
 
 /** Reports weights that do not make a mix. */
@@ -64,11 +72,11 @@ export function checkContext(
 }
 
 function checkLength(train: Parsed["train"], report: Report): void {
-  const given = (["tokens", "epochs", "steps"] as const).filter((key) => train[key] !== undefined);
+  const given = (["tokens", "epochs", "steps", "flops"] as const).filter((key) => train[key] !== undefined);
   if (given.length !== 1) {
     const got = given.length === 0 ? "nothing" : given.join(" and ");
     const hint = "--set 'train={steps: 10}' replaces the section";
-    report(`train: expected exactly one of tokens, epochs or steps but received ${got} (${hint})`);
+    report(`train: expected exactly one of tokens, epochs, steps or flops but received ${got} (${hint})`);
   }
 }
 
@@ -85,7 +93,29 @@ function checkFractions(stages: Parsed["stages"], report: Report): void {
     report(`stages: expected fractions that sum to at most 1 but received ${sum}`);
   } else if (open.length === 1 && sum > 1 - slack && stages.length > 1) {
     const expected = "other stages whose fractions sum to less than 1";
-    report(`stages.${open[0]}: expected ${expected} but received ${sum}: no tokens are left for it`);
+    report(`stages.${open[0]}: expected ${expected} but received ${sum}: nothing is left for it`);
+  }
+  stages.forEach(({ fraction, of }, index) => {
+    if (of === undefined || fraction !== undefined) return;
+    report(`stages.${index}.of: expected a fraction beside it, to be a share of ${of}, but received none`);
+  });
+  const units = [...new Set(stages.flatMap(({ fraction, of = "tokens" }) => (fraction === undefined ? [] : [of])))];
+  if (units.length > 1) {
+    report(
+      `stages: expected fractions of one kind, all of tokens, steps or flops, but received ${units.join(" and ")}`,
+    );
+  }
+}
+
+function checkMuon({ optimizer, stages }: Parsed, report: Report): void {
+  if (optimizer.type === "muon") return;
+  const sections = [
+    ["", optimizer],
+    ...stages.map((stage, index) => [`stages.${index}.`, stage.optimizer] as const),
+  ] as const;
+  for (const [at, section] of sections) {
+    if (section?.muon === undefined) continue;
+    report(`${at}optimizer.muon: expected it for optimizer.type muon only but received it for type ${optimizer.type}`);
   }
 }
 
@@ -102,58 +132,4 @@ function checkSchedules({ schedule, stages }: Parsed, report: Report): void {
       report(`stages.${index}.schedule: expected none, since schedule.perStage is false, but received one`);
     }
   });
-}
-
-function checkBatch(config: Parsed, index: number, report: Report): void {
-  const stage = config.stages[index]!;
-  const { tokensPerStep, sequenceLength, microBatch } = { ...config.batch, ...stage.batch };
-  const at = (key: keyof Parsed["batch"]) =>
-    `${stage.batch?.[key] === undefined ? "" : `stages.${index}.`}batch.${key}`;
-
-  const tokensPerSequence = stage.patchSize * sequenceLength;
-  const unit = config.data.shuffleTokens;
-  if (unit !== undefined && unit % tokensPerSequence !== 0) {
-    const product = `patchSize ${stage.patchSize} * sequenceLength ${sequenceLength} = ${tokensPerSequence}`;
-    report(`data.shuffleTokens: expected a multiple of ${product} for stages.${index} but received ${unit}`);
-  }
-  if (tokensPerStep % tokensPerSequence !== 0) {
-    const product = `patchSize ${stage.patchSize} * sequenceLength ${sequenceLength} = ${tokensPerSequence}`;
-    const nearest = nearestMultiple(tokensPerStep, workableMultiple(config, index));
-    const expected = `expected a multiple of ${product} for stages.${index}`;
-    report(`${at("tokensPerStep")}: ${expected} but received ${tokensPerStep}; nearest that works: ${nearest}`);
-    return;
-  }
-  const longest = Math.max(...config.stages.map((each) => tokensPerSequenceOf(config, each)));
-  if (unit === undefined && longest % tokensPerSequence !== 0) {
-    const expected = `patchSize * sequenceLength to divide that of the longest stage, ${longest},`;
-    report(`stages.${index}: expected ${expected} but received ${tokensPerSequence}`);
-  }
-  const sequences = tokensPerStep / tokensPerSequence;
-  if (microBatch !== "auto" && sequences % microBatch !== 0) {
-    const expected = `expected a divisor of the ${sequences} sequences per step of stages.${index}`;
-    report(`${at("microBatch")}: ${expected} but received ${microBatch}`);
-  }
-}
-
-/** What tokensPerStep must be a multiple of, for this stage and all others that share its tokensPerStep. */
-function workableMultiple(config: Parsed, index: number): number {
-  const own = config.stages[index]!;
-  if (own.batch?.tokensPerStep !== undefined) return tokensPerSequenceOf(config, own);
-  const sharing = config.stages.filter((stage) => stage.batch?.tokensPerStep === undefined);
-  return sharing
-    .map((stage) => tokensPerSequenceOf(config, stage))
-    .reduce((a, b) => (a / greatestCommonDivisor(a, b)) * b, 1);
-}
-
-/** Tokens of a sequence of a stage: patchSize * sequenceLength. */
-function tokensPerSequenceOf({ batch }: Parsed, stage: Parsed["stages"][number]): number {
-  return stage.patchSize * (stage.batch?.sequenceLength ?? batch.sequenceLength);
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
-}
-
-function nearestMultiple(value: number, step: number): number {
-  return Math.max(1, Math.round(value / step)) * step;
 }

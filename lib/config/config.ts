@@ -12,12 +12,13 @@ import { checkConfig } from "./checks.js";
 import { readModelSection } from "./model.js";
 import { applyOverrides } from "./overrides.js";
 import { describeIssues } from "./problems.js";
-import { evalSchema, runConfigSchema } from "./schema.js";
+import { expandRecipe, recipeHint, recipeOf, recipeText, withStages } from "./recipes.js";
+import { evalSchema, muonSchema, runConfigSchema } from "./schema.js";
 
 type Parsed = z.output<typeof runConfigSchema>;
 
 /** A run config with every default filled in; the fields are documented in schema.ts. */
-export interface RunConfig extends Omit<Parsed, "model" | "init" | "out" | "eval" | "$schema"> {
+export interface RunConfig extends Omit<Parsed, "recipe" | "model" | "init" | "out" | "eval" | "$schema"> {
   /** The model's shape; null if it comes from the checkpoint at `init.from`. */
   readonly model: LlamaConfig | null;
   /** A seed for random weights, or the folder of a checkpoint. */
@@ -27,41 +28,51 @@ export interface RunConfig extends Omit<Parsed, "model" | "init" | "out" | "eval
   readonly eval: NonNullable<Parsed["eval"]> | null;
 }
 
-/** The batch section: tokens per step, positions per sequence, sequences per pass. */
+/** The batch section: tokens or positions per step, positions per sequence, sequences per pass. */
 export type BatchConfig = RunConfig["batch"];
-/** The optimizer section: AdamW's settings. */
+/** The optimizer section: AdamW's settings and, if the type is muon, Muon's. */
 export type OptimizerConfig = RunConfig["optimizer"];
 
 /**
  * Reads a config file (JSON or YAML, under any name) and applies `--set` overrides to it.
  * @param options.set overrides such as `batch.tokensPerStep=65536`; see overrides.ts
+ * @param options.log called with the keys that the config's recipe comes to, if it names one
  * @throws ConfigError with all problems, one per line
  */
-export async function loadRunConfig(path: string, options: { set?: readonly string[] } = {}): Promise<RunConfig> {
+export async function loadRunConfig(
+  path: string,
+  options: { set?: readonly string[]; log?: (message: string) => void } = {},
+): Promise<RunConfig> {
   const check = new Arguments("loadRunConfig");
   check.string("path", path);
-  const { set = [] } = check.object("options", options);
+  const { set = [], log } = check.object("options", options);
   check.strings("set", set, 0);
+  check.callback("log", log);
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
     throw new ConfigError(`${path}: expected a run config but received ${unusable(cause)}`, { cause });
   }
-  return parseRunConfig(applyOverrides(parseText(text, path), set), path);
+  const recipes = set.filter((override) => override.startsWith("recipe="));
+  const value = applyOverrides(withStages(applyOverrides(parseText(text, path), recipes)), set);
+  const config = parseRunConfig(value, path);
+  const recipe = recipeOf(value);
+  if (recipe !== null) log?.(recipeText(recipe, config));
+  return config;
 }
 
 /**
- * Checks a config given as a plain value and fills in its defaults.
+ * Checks a config given as a plain value, expands its recipe and fills in its defaults.
  * @param where prefix of the keys in messages, such as the file's name
  * @throws ConfigError with all problems, one per line
  */
 export function parseRunConfig(value: unknown, where: string): RunConfig {
   new Arguments("parseRunConfig").string("where", where);
   const problems: string[] = [];
-  const report = (problem: string) => problems.push(`${where}: ${problem}`);
+  const report = (problem: string) => problems.push(`${where}: ${problem}${recipeHint(value, problem)}`);
 
-  const result = runConfigSchema.safeParse(value, { reportInput: true });
+  const result = runConfigSchema.safeParse(expandRecipe(value), { reportInput: true });
   // The model is read even if the rest is wrong, so that its problems are reported with the others.
   const section = (value as { model?: unknown } | null | undefined)?.model;
   const model = isSection(section)
@@ -74,10 +85,12 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
   checkConfig(result.data, model, report);
   if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
 
-  const { init, out, eval: evaluation, $schema: _, ...rest } = result.data;
+  const { init, out, eval: evaluation, recipe: _recipe, $schema: _schema, ...rest } = result.data;
+  const { optimizer } = rest;
   return {
     ...rest,
     model,
+    optimizer: optimizer.type === "muon" ? { ...optimizer, muon: optimizer.muon ?? muonSchema.parse({}) } : optimizer,
     init: init.from === undefined ? { seed: init.seed ?? rest.seed } : { from: init.from },
     out: out ?? `runs/${rest.name}`,
     eval: rest.data.val === undefined ? null : (evaluation ?? evalSchema.parse({})),

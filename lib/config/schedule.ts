@@ -1,14 +1,18 @@
 /** Learning-rate schedules: a linear warm-up, then a decay. */
 import { Arguments } from "../arguments.js";
 
-const types = ["cosine", "wsd", "constant"] as const;
+/** The types of schedules. */
+export const scheduleTypes = ["cosine", "wsd", "constant"] as const;
 
 /** The default part of a `wsd` schedule that decays. */
 export const defaultDecayFraction = 0.1;
 
+/** How the rate goes on after the warm-up. */
+export type ScheduleType = (typeof scheduleTypes)[number];
+
 /** A schedule with every default filled in. */
 export interface Schedule {
-  readonly type: "cosine" | "wsd" | "constant";
+  readonly type: ScheduleType;
   /** Steps of linear warm-up from 0; cut to the length of the schedule if that is shorter. */
   readonly warmupSteps: number;
   /** The last step's rate as a fraction of the base rate (`cosine` and `wsd`). */
@@ -46,7 +50,7 @@ export function learningRate(schedule: Schedule, baseLr: number, step: number, s
 
 function checkSchedule(check: Arguments, schedule: Schedule): void {
   const { type, warmupSteps, minLrRatio, decayFraction } = check.object("schedule", schedule);
-  check.oneOf("schedule.type", type, types);
+  check.oneOf("schedule.type", type, scheduleTypes);
   check.wholeNumber("schedule.warmupSteps", warmupSteps, 0);
   for (const [name, share] of Object.entries({ minLrRatio, decayFraction })) {
     check.number(`schedule.${name}`, share, "a number from 0 to 1", (value) => value >= 0 && value <= 1);

@@ -5,9 +5,14 @@
 import { z } from "zod";
 import { shardFormats } from "../data/format_names.js";
 import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
+import { adjustLrKinds } from "./adjust_lr.js";
 import { labelWeightKinds } from "./label_weights.js";
+import { recipeNames } from "./recipes.js";
 import { recomputeKinds } from "./recompute.js";
-import { defaultDecayFraction } from "./schedule.js";
+import { defaultDecayFraction, scheduleTypes } from "./schedule.js";
+
+/** What the shares of stages are counted in. */
+export const shareUnits = ["tokens", "steps", "flops"] as const;
 
 const positiveInteger = z.int().min(1);
 const positive = z.number().gt(0);
@@ -50,7 +55,26 @@ function overrides<Shape extends z.core.$ZodShape>(section: z.ZodObject<Shape>) 
   return z.strictObject(Object.fromEntries(fields) as { [Key in keyof Shape]: Override<Shape[Key]> });
 }
 
+/** The muon section of the optimizer; defaults as torch.optim.Muon's. */
+export const muonSchema = z.strictObject({
+  lr: positive.describe("Base learning rate of Muon; the schedule scales it as it scales optimizer.lr.").default(1e-3),
+  momentum: z.number().min(0).lt(1).describe("Decay rate of the average of the gradient.").default(0.95),
+  nesterov: z.boolean().describe("Nesterov momentum: the gradient is averaged in once more.").default(true),
+  nsSteps: z.int().min(1).max(99).describe("Steps of the Newton-Schulz iteration.").default(5),
+  adjustLr: z
+    .enum(adjustLrKinds)
+    .describe(
+      "What the rate is multiplied by for a matrix [A, B]. original: sqrt(max(1, A / B)). matchRmsAdamw: " +
+        "0.2 * sqrt(max(A, B)), which gives updates the size of AdamW's, so that its learning rate fits.",
+    )
+    .default("original"),
+});
+
 const optimizer = z.strictObject({
+  type: z
+    .enum(["adamw", "muon"])
+    .describe("adamw: AdamW for all parameters. muon: Muon for the matrices of the layers, AdamW for the others.")
+    .default("adamw"),
   lr: positive.describe("Base learning rate of AdamW; the schedule scales it.").default(3e-4),
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
@@ -62,11 +86,18 @@ const optimizer = z.strictObject({
     .nullable()
     .describe("Largest global norm of the gradients: a larger norm is scaled down to it. null: no limit.")
     .default(1),
+  // No default: if it is given, the type must be muon.
+  muon: muonSchema.optional().describe("muon only: settings of Muon."),
+});
+
+/** All of a run has one optimizer, so a stage changes its settings only. */
+const stageOptimizer = overrides(optimizer.omit({ type: true, muon: true })).extend({
+  muon: overrides(muonSchema).optional().describe("Settings of Muon that differ in this stage."),
 });
 
 const schedule = z.strictObject({
   type: z
-    .enum(["cosine", "wsd", "constant"])
+    .enum(scheduleTypes)
     .describe("After the linear warm-up: cosine decay, a stable rate then linear decay, or a constant rate.")
     .default("cosine"),
   warmupSteps: z.int().min(0).describe("Steps of linear warm-up; at most the schedule's length.").default(100),
@@ -78,9 +109,16 @@ const schedule = z.strictObject({
 });
 
 const batch = z.strictObject({
-  tokensPerStep: positiveInteger.describe(
-    "Tokens of text per optimizer step; a multiple of patchSize * sequenceLength in every stage.",
-  ),
+  // Exactly one of the two.
+  tokensPerStep: positiveInteger
+    .optional()
+    .describe("Tokens of text per optimizer step; a multiple of patchSize * sequenceLength in every stage."),
+  positionsPerStep: positiveInteger
+    .optional()
+    .describe(
+      "Instead of tokensPerStep: positions per optimizer step, a multiple of sequenceLength. A step reads patchSize " +
+        "times as many tokens and costs the same in every stage.",
+    ),
   sequenceLength: z
     .int()
     .min(2)
@@ -94,7 +132,9 @@ const batch = z.strictObject({
     .default("auto"),
 });
 
-const keepOptimizer = z.boolean().describe("Keep AdamW's moments at the start of a stage instead of resetting them.");
+const keepOptimizer = z
+  .boolean()
+  .describe("Keep the optimizer's state (moments, momentum) at the start of a stage instead of resetting it.");
 
 const labelWeights = z
   .enum(labelWeightKinds)
@@ -107,8 +147,14 @@ const stage = z.strictObject({
     .gt(0)
     .max(1)
     .optional()
-    .describe("The stage's share of all training tokens. One stage may leave it out: it gets the rest."),
-  optimizer: overrides(optimizer).optional().describe("Optimizer keys that differ in this stage."),
+    .describe("The stage's share of the run, 0.3 for 30 per cent. One stage may leave it out: it gets the rest."),
+  of: z
+    .enum(shareUnits)
+    .optional()
+    .describe(
+      "What `fraction` is a share of: the run's tokens, its steps or its FLOPs; the same in all stages. Default tokens.",
+    ),
+  optimizer: stageOptimizer.optional().describe("Optimizer keys that differ in this stage."),
   schedule: overrides(schedule).optional().describe("Schedule keys that differ in this stage."),
   batch: overrides(batch).optional().describe("Batch keys that differ in this stage."),
   keepOptimizer: keepOptimizer.optional(),
@@ -124,6 +170,13 @@ export const evalSchema = z.strictObject({
 /** The schema of a run config file. The model section is read by lib/config/model.ts. */
 export const runConfigSchema = z.strictObject({
   name: text.describe("The run's name, used in its report and, unless `out` is set, for its folder."),
+  recipe: z
+    .enum(recipeNames)
+    .optional()
+    .describe(
+      "A published way of training in patches: stands for `stages`, `schedule` and `keepOptimizer`, and says whether the " +
+        "batch's step counts tokens or positions. Keys beside it win.",
+    ),
   model: z
     .record(z.string(), z.unknown())
     .optional()
@@ -157,15 +210,18 @@ export const runConfigSchema = z.strictObject({
     .min(1)
     .describe("The stages, in order. Default: one, token-level.")
     .default([{ patchSize: 1 }]),
-  batch: batch.describe("The size of a step."),
+  batch: batch.describe("The size of a step: exactly one of tokensPerStep and positionsPerStep."),
   train: z
     .strictObject({
       tokens: positiveInteger.optional().describe("Tokens to train on."),
       epochs: positive.optional().describe("Passes over the training shards; may be a fraction."),
       steps: positiveInteger.optional().describe("Optimizer steps of all stages together."),
+      flops: positive
+        .optional()
+        .describe("FLOPs of the model's forward and backward in all stages together, as metrics.jsonl counts them."),
     })
-    .describe("How long to train: exactly one of tokens, epochs and steps."),
-  optimizer: optimizer.prefault({}).describe("Settings of AdamW."),
+    .describe("How long to train: exactly one of tokens, epochs, steps and flops."),
+  optimizer: optimizer.prefault({}).describe("The optimizer and its settings."),
   schedule: schedule
     .extend({
       perStage: z
@@ -178,10 +234,31 @@ export const runConfigSchema = z.strictObject({
   keepOptimizer: keepOptimizer.default(false),
   labelWeights: labelWeights.default("uniform"),
   eval: evalSchema.optional().describe("Token-level loss on data.val; needs data.val, and is on if that is set."),
+  guard: z
+    .strictObject({
+      loss: positive.optional().describe("Standard deviations above the mean of the last losses."),
+      gradNorm: positive.optional().describe("Standard deviations above the mean of the last norms of the gradient."),
+      window: z
+        .int()
+        .min(2)
+        .default(128)
+        .describe("How many steps of the stage the mean is over; before them, none is skipped."),
+    })
+    .optional()
+    .describe("Steps that lie too far above the last ones do not change the model, and are counted. Without it: none."),
   checkpoint: z
     .strictObject({
       everySteps: positiveInteger.default(500).describe("Steps between checkpoints. The last step is always saved."),
-      keep: positiveInteger.default(2).describe("Checkpoints to keep; older ones are deleted."),
+      everyMinutes: positive
+        .optional()
+        .describe("Also saves one when so many minutes have passed since the last: steps may be long."),
+      keep: positiveInteger.default(2).describe("Intact checkpoints to keep; older ones are deleted."),
+      keepBest: z
+        .boolean()
+        .default(false)
+        .describe(
+          "Also saves and keeps the checkpoint of the lowest validation loss; the run's file `best` has its name. Needs data.val.",
+        ),
       onSignal: z
         .enum(["continue", "end"])
         .default("continue")

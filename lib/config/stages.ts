@@ -1,10 +1,11 @@
-/** Resolves the stages of a run config: from shares of tokens to steps. */
+/** Resolves the stages of a run config: overrides applied, lengths in steps. */
 import { Arguments } from "../arguments.js";
-import { ConfigError } from "../errors.js";
 import type { BatchConfig, OptimizerConfig, RunConfig } from "./config.js";
 import { labelWeightValues } from "./label_weights.js";
 import { checkParsed } from "./parsed.js";
 import { defaultDecayFraction, type Schedule } from "./schedule.js";
+import { countSteps, countsFlops } from "./stage_steps.js";
+import { batchOf, tokensPerStep } from "./step_size.js";
 
 /** A stage with its overrides applied and its length in steps. */
 export interface ResolvedStage {
@@ -38,37 +39,59 @@ export interface ResolvedStage {
 
 type Stage = RunConfig["stages"][number];
 
+/** Floating-point operations of a step, such as `stepFlops` counts them for a model. */
+export type CountFlops = (step: Pick<ResolvedStage, "patchSize" | "sequenceLength" | "positionsPerStep">) => number;
+
 /**
- * The stages of a run. A stage's share is counted in tokens and rounded to whole steps; a stage without a fraction
- * takes what the others leave after rounding. If the run's length is given in steps and the stages take up the whole
- * run, their steps sum to it exactly.
+ * The stages of a run. A stage's share is rounded to whole steps; a stage without a fraction takes what the others leave
+ * after rounding. If the stages take up the whole run, and its length or their shares are in steps or FLOPs, the last of
+ * them takes what the others leave: their steps sum to `train.steps` exactly, and their FLOPs come as near to
+ * `train.flops` as whole steps allow.
  * @param trainTokensAvailable tokens in the training shards: one epoch
+ * @param countFlops FLOPs of a step: needed if the run's length or its stages' shares are in FLOPs
+ * @throws TypeError if `countFlops` is needed but missing
  * @throws ConfigError if a stage's share is less than half a step
  */
-export function resolveStages(config: RunConfig, trainTokensAvailable: number): ResolvedStage[] {
+export function resolveStages(
+  config: RunConfig,
+  trainTokensAvailable: number,
+  countFlops?: CountFlops,
+): ResolvedStage[] {
   const check = new Arguments("resolveStages");
   checkParsed(check, "resolveStages", config);
   check.wholeNumber("trainTokensAvailable", trainTokensAvailable, 0);
-  const batches = config.stages.map((stage) => ({ ...config.batch, ...stage.batch }));
-  const tokensPerStep = batches.map((batch) => batch.tokensPerStep);
-  const steps = countSteps(config, tokensPerStep, trainTokensAvailable);
+  check.callback("countFlops", countFlops);
+  if (countFlops === undefined && countsFlops(config)) {
+    check.fail(TypeError, "countFlops", "a function, as the config counts in FLOPs,", "nothing");
+  }
+  const batches = config.stages.map((stage) => batchOf(config.batch, stage));
+  const sizes = config.stages.map(({ patchSize }, index) => {
+    const { sequenceLength } = batches[index]!;
+    const tokens = tokensPerStep(batches[index]!, patchSize);
+    return { patchSize, sequenceLength, tokensPerStep: tokens, positionsPerStep: tokens / patchSize };
+  });
+  const costs = sizes.map((size) => ({
+    tokens: size.tokensPerStep,
+    steps: 1,
+    flops: countFlops?.(size) ?? Number.NaN,
+  }));
+  const steps = countSteps(config, costs, trainTokensAvailable);
   const totalSteps = steps.reduce((a, b) => a + b, 0);
   let firstStep = 0;
   return config.stages.map((stage, index) => {
-    const batch = batches[index]!;
+    const size = sizes[index]!;
     const count = steps[index]!;
     const begin = firstStep;
     firstStep += count;
     return {
       index,
-      patchSize: stage.patchSize,
+      ...size,
       firstStep: begin,
       steps: count,
-      tokens: count * batch.tokensPerStep,
-      ...batch,
-      sequencesPerStep: batch.tokensPerStep / (stage.patchSize * batch.sequenceLength),
-      positionsPerStep: batch.tokensPerStep / stage.patchSize,
-      optimizer: { ...config.optimizer, ...stage.optimizer },
+      tokens: count * size.tokensPerStep,
+      sequencesPerStep: size.positionsPerStep / size.sequenceLength,
+      microBatch: batches[index]!.microBatch,
+      optimizer: resolveOptimizer(config, stage),
       schedule: resolveSchedule(config, stage),
       scheduleFirstStep: config.schedule.perStage ? begin : 0,
       scheduleSteps: config.schedule.perStage ? count : totalSteps,
@@ -78,49 +101,9 @@ export function resolveStages(config: RunConfig, trainTokensAvailable: number): 
   });
 }
 
-function countSteps(config: RunConfig, tokensPerStep: readonly number[], available: number): number[] {
-  const shares = shareOfEach(config.stages);
-  const target = totalTokens(config.train, shares, tokensPerStep, available);
-  const steps = shares.map((share, index) => Math.round((share * target) / tokensPerStep[index]!));
-  const openIndex = config.stages.findIndex((stage) => stage.fraction === undefined);
-  const coversAll = Math.abs(shares.reduce((a, b) => a + b, 0) - 1) < 1e-9;
-  const filler = openIndex >= 0 ? openIndex : steps.length - 1;
-  if (openIndex >= 0 || (coversAll && config.train.steps !== undefined)) {
-    const others = (count: (index: number) => number) =>
-      steps.reduce((sum, _, index) => sum + (index === filler ? 0 : count(index)), 0);
-    steps[filler] =
-      config.train.steps !== undefined
-        ? config.train.steps - others((index) => steps[index]!)
-        : Math.round((target - others((index) => steps[index]! * tokensPerStep[index]!)) / tokensPerStep[filler]!);
-  }
-  steps.forEach((count, index) => {
-    if (count >= 1) return;
-    const share = Math.round(shares[index]! * target);
-    throw new ConfigError(
-      `stages.${index}: expected a share of at least one step of ${tokensPerStep[index]} tokens ` +
-        `but received ${share} tokens of ${Math.round(target)}`,
-    );
-  });
-  return steps;
-}
-
-function shareOfEach(stages: readonly Stage[]): number[] {
-  const given = stages.reduce((sum, { fraction }) => sum + (fraction ?? 0), 0);
-  return stages.map(({ fraction }) => fraction ?? 1 - given);
-}
-
-function totalTokens(
-  train: RunConfig["train"],
-  shares: readonly number[],
-  tokensPerStep: readonly number[],
-  available: number,
-): number {
-  if (train.tokens !== undefined) return train.tokens;
-  if (train.epochs !== undefined) return Math.round(train.epochs * available);
-  // Shares are of tokens: if step sizes differ, find the tokens for which the stages' steps sum to train.steps.
-  const stepsPerToken = shares.reduce((sum, share, index) => sum + share / tokensPerStep[index]!, 0);
-  const covered = shares.reduce((a, b) => a + b, 0);
-  return (train.steps! * covered) / stepsPerToken;
+function resolveOptimizer({ optimizer }: RunConfig, stage: Stage): OptimizerConfig {
+  const { muon, ...rest } = stage.optimizer ?? {};
+  return { ...optimizer, ...rest, ...(optimizer.muon && { muon: { ...optimizer.muon, ...muon } }) };
 }
 
 function resolveSchedule({ schedule }: RunConfig, stage: Stage): Schedule {

@@ -1,8 +1,8 @@
 /** One split of a dataset on its way to disk: `train_000000.bin`, `train_000001.bin`, ... */
 import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { hashFile } from "../disk/hash_file.js";
 import { TokenDataset } from "./dataset.js";
-import { hashFile } from "./hash_file.js";
 import type { BytesPerToken, WrittenShard } from "./shard.js";
 import { ShardWriter } from "./shard.js";
 

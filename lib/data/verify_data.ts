@@ -1,7 +1,8 @@
 /** Reads every byte of token shards, and compares them with what is known of them. */
+
+import { hashFile } from "../disk/hash_file.js";
 import { DataError } from "../errors.js";
 import type { TokenDataset } from "./dataset.js";
-import { hashFile } from "./hash_file.js";
 import type { IdentifiedData, ShardIdentity } from "./identity.js";
 
 /** Milliseconds between two lines. */

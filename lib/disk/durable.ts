@@ -9,6 +9,7 @@
 import { existsSync, renameSync } from "node:fs";
 import { mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { naming } from "./named_error.js";
 
 const asideOf = (target: string, state: "part" | "old" | "gone") =>
   join(dirname(target), `.${basename(target)}.${state}`);
@@ -26,7 +27,7 @@ export async function makeFolder(path: string): Promise<void> {
 
 /** Replaces a small text file. */
 export async function writeText(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.part`, text, { flush: true });
+  await naming(path, () => writeFile(`${path}.part`, text, { flush: true }));
   await rename(`${path}.part`, path);
   await syncFolder(dirname(path));
 }

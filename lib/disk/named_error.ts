@@ -1,4 +1,5 @@
 /** Errors of the file system say what failed; of an open file they do not say which. */
+import { types } from "node:util";
 
 /**
  * Runs an action on a file or folder. An error of the file system that names no path, such as that of a write to a full
@@ -17,5 +18,5 @@ export async function naming<T>(path: string, action: () => Promise<T>): Promise
 }
 
 function isUnnamed(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "syscall" in error && "code" in error && !("path" in error);
+  return types.isNativeError(error) && "syscall" in error && "code" in error && !("path" in error);
 }

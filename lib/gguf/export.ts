@@ -5,6 +5,7 @@ import { modelFolder } from "../hf/hub_cache.js";
 import { readModelConfig } from "../hf/model_config.js";
 import { parameterCount } from "../hf/names.js";
 import { checkUnasked } from "../hf/unasked_tensors.js";
+import { verifyModel } from "../hf/verify_model.js";
 import { checkGgufModel } from "./architectures.js";
 import { type GgmlType, ggufTensorBytes } from "./format.js";
 import { generalMetadata, modelMetadata } from "./metadata.js";
@@ -52,8 +53,8 @@ export interface GgufExport {
  * @param file the file to write; its name without `.gguf` becomes the model's. An earlier GGUF file is replaced
  * @throws TypeError for a wrong argument; ConfigError if `file` exists and is not a GGUF file, or llama.cpp computes
  *   something else for such a model
- * @throws CheckpointError if the folder is missing or not a complete model with its tokenizer, or llama.cpp has no
- *   tokenizer that gives the same ids; DataError if the tokenizer's file is damaged
+ * @throws CheckpointError if the folder is missing, damaged or not a complete model with its tokenizer, a weight is NaN or
+ *   infinite, or llama.cpp has no tokenizer that gives the same ids; DataError if the tokenizer's file is damaged
  */
 export async function exportGguf(folder: string, file: string, options: ExportGgufOptions = {}): Promise<GgufExport> {
   const check = new Arguments("exportGguf");
@@ -66,11 +67,12 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
   const path = modelFolder(folder);
+  await verifyModel(path);
   const config = await readModelConfig(path);
   checkGgufModel(config, path);
   await checkGgufTarget(file);
   const tokenizer = await tokenizerMetadata(path, config);
-  const source = await CheckpointTensors.open(path);
+  const source = (await CheckpointTensors.open(path)).onlyFinite();
   try {
     await checkUnasked(source, config);
     const tensors = ggufTensors(config, source, wanted === undefined ? null : (wanted.toUpperCase() as GgmlType));

@@ -11,6 +11,7 @@ import type { FloatDtype } from "./float_types.js";
 import { foreignFolder } from "./foreign_folder.js";
 import { parseCheckpointJson } from "./model_config.js";
 import type { Parameter } from "./names.js";
+import { checkPart } from "./not_finite.js";
 import { SafetensorsFile, type TensorInfo } from "./safetensors.js";
 import { indexFile, singleFile } from "./weight_files.js";
 
@@ -20,7 +21,13 @@ export class CheckpointTensors {
     readonly folder: string,
     private readonly fileOf: ReadonlyMap<string, SafetensorsFile>,
     private readonly files: readonly SafetensorsFile[],
+    private readonly finite = false,
   ) {}
+
+  /** The same tensors, of which only finite elements can be read. */
+  onlyFinite(): CheckpointTensors {
+    return new CheckpointTensors(this.folder, this.fileOf, this.files, true);
+  }
 
   /**
    * Opens a folder's `model.safetensors`, or else the files of its index.
@@ -76,9 +83,13 @@ export class CheckpointTensors {
     return this.file(name).info(name);
   }
 
-  /** As `SafetensorsFile.readInto`, from the file that holds the tensor. */
+  /**
+   * As `SafetensorsFile.readInto`, from the file that holds the tensor.
+   * @throws CheckpointError also, of `onlyFinite`, for an element that is NaN or infinite
+   */
   async readInto(name: string, offset: number, out: Uint8Array): Promise<void> {
     await this.file(name).readInto(name, offset, out);
+    if (this.finite) checkPart(this.folder, name, this.info(name), offset, out);
   }
 
   /** Closes all files. */

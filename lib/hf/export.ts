@@ -5,6 +5,7 @@ import { dirname, join, resolve } from "node:path";
 import { Arguments, either, show } from "../arguments.js";
 import { TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { makeFolder, writeFolder } from "../disk/durable.js";
+import { MANIFEST } from "../disk/manifest.js";
 import { ConfigError, unusable } from "../errors.js";
 import { CheckpointTensors, parameterDtype } from "./checkpoint_tensors.js";
 import { bitsPerElement, byteSize } from "./dtypes.js";
@@ -15,6 +16,7 @@ import { parameterCount, parameterTable } from "./names.js";
 import type { SafetensorsEntry } from "./safetensors.js";
 import { tensorPieces } from "./tensor_pieces.js";
 import { checkUnasked } from "./unasked_tensors.js";
+import { verifyModel } from "./verify_model.js";
 import { isWeightFile, SHARD_BYTES, writeWeights } from "./weight_files.js";
 
 const names = { f32: "float32", f16: "float16", bf16: "bfloat16" } as const;
@@ -51,6 +53,7 @@ export interface HfExport {
 
 const GENERATION_CONFIG = "generation_config.json";
 const copied = [GENERATION_CONFIG, TOKENIZER_JSON, ...TOKENIZER_COMPANIONS];
+const replaced = ["config.json", MANIFEST, ...copied];
 
 /**
  * Writes a model folder's copy: its weights, its `config.json` with their element type, and its tokenizer, chat template
@@ -61,7 +64,7 @@ const copied = [GENERATION_CONFIG, TOKENIZER_JSON, ...TOKENIZER_COMPANIONS];
  * @param out the folder to write; an earlier export is replaced
  * @throws TypeError or RangeError for a wrong argument; ConfigError if `out` is the model's own folder, or holds
  *   something else than a model
- * @throws CheckpointError if the model's folder is missing or not a complete Llama
+ * @throws CheckpointError if the model's folder is missing, damaged or not a complete Llama, or a weight is NaN or infinite
  */
 export async function exportHf(folder: string, out: string, options: ExportHfOptions = {}): Promise<HfExport> {
   const check = new Arguments("exportHf");
@@ -75,9 +78,10 @@ export async function exportHf(folder: string, out: string, options: ExportHfOpt
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
   const path = modelFolder(folder);
+  await verifyModel(path);
   const config = await readModelConfig(path);
   await checkTarget(path, out);
-  const source = await CheckpointTensors.open(path);
+  const source = (await CheckpointTensors.open(path)).onlyFinite();
   try {
     const unasked = await checkUnasked(source, config);
     const table = parameterTable(config);
@@ -99,7 +103,8 @@ export async function exportHf(folder: string, out: string, options: ExportHfOpt
       await writeConfig(path, aside, dtype);
       await copyFiles(path, aside);
       const counted = entries.map((entry) => ({ ...entry, data: () => counting(entry.data(), told) }));
-      bytes = await writeWeights(aside, counted, maxShardBytes);
+      const files = await writeWeights(aside, counted, maxShardBytes);
+      bytes = [...files.values()].reduce((sum, file) => sum + file.bytes, 0);
     });
     return { folder: out, bytes, tensors: entries.length, parameters: parameterCount(config), unasked };
   } finally {
@@ -160,9 +165,7 @@ async function checkTarget(model: string, out: string): Promise<void> {
   if ((await realpath(out)) === (await realpath(model))) {
     throw new ConfigError(`${out}: expected ${expected} but received the folder of the model itself`);
   }
-  const other = (await readdir(out)).find(
-    (name) => name !== "config.json" && !copied.includes(name) && !isWeightFile(name),
-  );
+  const other = (await readdir(out)).find((name) => !replaced.includes(name) && !isWeightFile(name));
   if (other === undefined) return;
   throw new ConfigError(`${out}: expected ${expected} but received a folder that holds ${other}`);
 }

@@ -2,8 +2,9 @@
  * Reads and writes safetensors files in pieces: a tensor is never in memory as a whole.
  * The format's rules are in safetensors_header.ts.
  */
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { isLfsPointer } from "../data/sources/magic.js";
+import { type FileDigest, HashedFile } from "../disk/hashed_file.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { bitsPerElement, byteSize, type SafetensorsDtype } from "./dtypes.js";
 import { maxHeaderBytes, metadataKey, parseHeader, type TensorEntry } from "./safetensors_header.js";
@@ -129,22 +130,23 @@ export class SafetensorsFile {
  * as in the reference writer, so that every tensor is aligned to its elements; otherwise the order is kept.
  * On failure nothing is left at `path`.
  * @param metadata free text for the header; readers of PyTorch checkpoints expect `format: "pt"`
+ * @returns the file's size and hash
  * @throws CheckpointError if a name occurs twice or a tensor's bytes do not match its dtype and shape
  */
 export async function writeSafetensors(
   path: string,
   entries: Iterable<SafetensorsEntry>,
   metadata: Readonly<Record<string, string>> = { format: "pt" },
-): Promise<void> {
+): Promise<FileDigest> {
   const sorted = [...entries].sort((a, b) => bitsPerElement[b.dtype] - bitsPerElement[a.dtype]);
   const header = encodeHeader(path, sorted, metadata);
-  const handle = await open(path, "w");
+  const file = await HashedFile.create(path);
   try {
-    await writeAll(handle, header);
+    await file.write(header);
     for (const entry of sorted) {
       let written = 0;
       for await (const piece of entry.data()) {
-        await writeAll(handle, piece);
+        await file.write(piece);
         written += piece.byteLength;
       }
       const expected = byteSize(entry.dtype, entry.shape);
@@ -155,11 +157,9 @@ export async function writeSafetensors(
         );
       }
     }
-    await handle.sync();
-    await handle.close();
+    return await file.finish();
   } catch (error) {
-    await handle.close();
-    await rm(path, { force: true });
+    await file.abandon();
     throw error;
   }
 }
@@ -207,14 +207,6 @@ async function fill(handle: FileHandle, position: number, out: Uint8Array, path:
       throw new CheckpointError(`${path}: expected ${out.byteLength} bytes at byte ${position} but received ${done}`);
     }
     done += bytesRead;
-  }
-}
-
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  let done = 0;
-  while (done < bytes.byteLength) {
-    const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.byteLength - done, maxCallBytes));
-    done += bytesWritten;
   }
 }
 

@@ -2,8 +2,9 @@
  * The files of a model's weights, as transformers writes them: `model.safetensors`, or if that would be too large,
  * `model-00001-of-0000N.safetensors` and `model.safetensors.index.json`, which says what is where.
  */
-import { readdir, rm, stat, writeFile } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { type FileDigest, writeHashed } from "../disk/hashed_file.js";
 import { byteSize } from "./dtypes.js";
 import { type SafetensorsEntry, writeSafetensors } from "./safetensors.js";
 
@@ -50,22 +51,24 @@ export function shardsOf(entries: readonly SafetensorsEntry[], most: number): Sa
 
 /**
  * Writes a model's weights into a folder, and removes those that were there before. Every file is synced.
- * @returns the bytes of all files
+ * @returns the size and hash of each file, by its name
  * @throws CheckpointError as `writeSafetensors`
  */
 export async function writeWeights(
   folder: string,
   entries: readonly SafetensorsEntry[],
   most: number = SHARD_BYTES,
-): Promise<number> {
+): Promise<ReadonlyMap<string, FileDigest>> {
   const shards = shardsOf(entries, most);
   const number = (index: number) => String(index).padStart(5, "0");
   const names =
     shards.length === 1
       ? [singleFile]
       : shards.map((_, index) => `model-${number(index + 1)}-of-${number(shards.length)}.safetensors`);
+  const written = new Map<string, FileDigest>();
   for (const [index, shard] of shards.entries()) {
-    await writeSafetensors(join(folder, names[index]!), shard, { format: "pt" });
+    const name = names[index]!;
+    written.set(name, await writeSafetensors(join(folder, name), shard, { format: "pt" }));
   }
   if (shards.length > 1) {
     const total = entries.reduce((sum, entry) => sum + sizeOf(entry), 0);
@@ -74,13 +77,11 @@ export async function writeWeights(
       metadata: { total_size: total },
       weight_map: Object.fromEntries(placed.sort(([a], [b]) => (a < b ? -1 : 1))),
     };
-    await writeFile(join(folder, indexFile), `${JSON.stringify(index, null, 2)}\n`, { flush: true });
-    names.push(indexFile);
+    written.set(indexFile, await writeHashed(join(folder, indexFile), `${JSON.stringify(index, null, 2)}\n`));
   }
   // A reader takes the single file first: one that stayed would hide the new ones.
   for (const name of await readdir(folder)) {
-    if (isWeightFile(name) && !names.includes(name)) await rm(join(folder, name));
+    if (isWeightFile(name) && !written.has(name)) await rm(join(folder, name));
   }
-  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
-  return sizes.reduce((sum, size) => sum + size, 0);
+  return written;
 }

@@ -49,8 +49,9 @@ export class Llama {
   /**
    * A model from a Hugging Face folder: `config.json` and `model.safetensors` (one file or an index of several).
    * @param folder the folder, or `org/name` of a model in Hugging Face's cache; nothing is fetched
-   * @throws TypeError or RangeError for a wrong argument; CheckpointError if the folder is missing, damaged, holds
-   *   another architecture, or a tensor that would change what the model computes; DeviceError, OutOfMemoryError
+   * @throws TypeError or RangeError for a wrong argument; CheckpointError if the folder is missing, is not what its
+   *   `manifest.json` says, if there is one, holds another architecture, a tensor that would change what the model
+   *   computes, or a weight that is NaN or infinite; DeviceError, OutOfMemoryError
    */
   static async load(folder: string, options: Placement = {}): Promise<Llama> {
     const check = new Arguments("Llama.load");
@@ -95,7 +96,8 @@ export class Llama {
   }
 
   /**
-   * Writes a Hugging Face model folder, in the model's precision (bench/peers/check_hf_load.py loads it in transformers).
+   * Writes a Hugging Face model folder, in the model's precision (bench/peers/check_hf_load.py loads it in transformers),
+   * with a `manifest.json` of its files.
    * @param extras a tokenizer to write beside the model, with the files that lie beside it
    * @throws TypeError or RangeError for a wrong argument; DeviceError if the weights cannot be read; errors of the file
    *   system

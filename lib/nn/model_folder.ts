@@ -2,18 +2,22 @@
  * A model as a Hugging Face folder: `config.json`, the weights in one file or several, `generation_config.json` and the
  * tokenizer, if there is one.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
+import { MANIFEST, ManifestWriter } from "../disk/manifest.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
 import { generationConfig, toHuggingFaceConfig } from "../hf/config.js";
 import { readEnds } from "../hf/generation_config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parseCheckpointJson, readModelConfig } from "../hf/model_config.js";
+import type { SafetensorsEntry } from "../hf/safetensors.js";
 import { checkUnasked } from "../hf/unasked_tensors.js";
+import { verifyModel } from "../hf/verify_model.js";
 import { writeWeights } from "../hf/weight_files.js";
-import { parameterEntries, Upload } from "./parameter_transfer.js";
+import { checkFinite } from "./finite.js";
+import { deviceElements, parameterEntries, Upload } from "./parameter_transfer.js";
 import type { Parameters } from "./parameters.js";
 
 /** An opened model folder, whose weights have not been read yet. */
@@ -23,7 +27,10 @@ export interface ModelSource {
   readonly ends: readonly number[];
   /** Tensors in the folder that are none of the model's, and change nothing. */
   readonly unasked: readonly string[];
-  /** Reads all weights into a model's parameters. @throws CheckpointError naming a tensor that is missing or wrong */
+  /**
+   * Reads all weights into a model's parameters.
+   * @throws CheckpointError naming a tensor that is missing or wrong, or an element that is NaN or infinite
+   */
   load(parameters: Parameters): Promise<void>;
   close(): Promise<void>;
 }
@@ -48,8 +55,12 @@ export interface ModelFolderExtras {
   };
 }
 
-/** Opens a folder: its configuration, and the weights to load. @throws CheckpointError, ConfigError */
+/**
+ * Opens a folder: its configuration, and the weights to load. Where it has a manifest, every byte is compared first.
+ * @throws CheckpointError, ConfigError
+ */
 export async function readModelFolder(folder: string): Promise<ModelSource> {
+  await verifyModel(folder);
   const config = await readModelConfig(folder);
   const ends = await readEnds(folder, config);
   const tensors = await CheckpointTensors.open(folder);
@@ -69,8 +80,10 @@ export async function readModelFolder(folder: string): Promise<ModelSource> {
 async function loadParameters(tensors: CheckpointTensors, parameters: Parameters): Promise<void> {
   const upload = new Upload(parameters);
   for (const slot of parameters.layout.slots) {
-    await upload.tensor(tensors, slot, parameterDtype(tensors, slot), parameters.master);
+    const place = parameters.flatView(parameters.master, slot);
+    await upload.tensor(tensors, slot, parameterDtype(tensors, slot), place);
   }
+  await checkFinite(parameters, tensors.folder);
   parameters.refreshCompute();
   await parameters.device.synchronize();
 }
@@ -87,28 +100,54 @@ async function readBase(base: string): Promise<{ config: object; generation: Buf
   return { config: parseCheckpointJson(text, path) as object, generation };
 }
 
-/** Writes a model's folder, creating it if needed; when it resolves, every file in it is on the disk. */
+/** What a model's folder is written from. */
+export interface ModelContent {
+  readonly config: LlamaConfig;
+  /** Of the weights. */
+  readonly dtype: "f32" | "bf16";
+  readonly weights: readonly SafetensorsEntry[];
+}
+
+/**
+ * Writes a model's folder, creating it if needed, with its manifest; when it resolves, every file in it is on the disk.
+ */
 export async function writeModelFolder(
   folder: string,
   parameters: Parameters,
-  { tokenizer, base }: ModelFolderExtras,
+  extras: ModelFolderExtras,
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const json = (name: string, value: unknown) =>
-    writeFile(join(folder, name), `${JSON.stringify(value, null, 2)}\n`, { flush: true });
-  const dtype = parameters.dtype === "bf16" ? "bfloat16" : "float32";
+  await rm(join(folder, MANIFEST), { force: true }); // an earlier model's: until the last file is there, it has none
+  const manifest = new ManifestWriter(folder);
+  const { config, dtype, compute } = parameters;
+  await writeModelFiles(
+    manifest,
+    { config, dtype, weights: parameterEntries(parameters, deviceElements(compute)) },
+    extras,
+  );
+  await manifest.finish();
+}
+
+/** Writes the files of a model into a manifest's folder, which exists. */
+export async function writeModelFiles(
+  manifest: ManifestWriter,
+  { config, dtype, weights }: ModelContent,
+  { tokenizer, base }: ModelFolderExtras,
+): Promise<void> {
+  const json = (name: string, value: unknown) => manifest.write(name, `${JSON.stringify(value, null, 2)}\n`);
   const kept = base === undefined ? null : await readBase(base);
-  await json("config.json", { ...kept?.config, ...toHuggingFaceConfig(parameters.config, dtype) });
-  if (kept?.generation) await writeFile(join(folder, GENERATION_CONFIG), kept.generation, { flush: true });
-  else await json(GENERATION_CONFIG, generationConfig(parameters.config));
-  await writeWeights(folder, parameterEntries(parameters, parameters.compute));
+  const type = dtype === "bf16" ? "bfloat16" : "float32";
+  await json("config.json", { ...kept?.config, ...toHuggingFaceConfig(config, type) });
+  if (kept?.generation) await manifest.write(GENERATION_CONFIG, kept.generation);
+  else await json(GENERATION_CONFIG, generationConfig(config));
+  for (const [name, digest] of await writeWeights(manifest.folder, weights)) manifest.note(name, digest);
   if (tokenizer === undefined) return;
-  await writeFile(join(folder, TOKENIZER_JSON), await readFile(tokenizer.path), { flush: true });
+  await manifest.write(TOKENIZER_JSON, await readFile(tokenizer.path));
   let configured = false;
   for (const name of TOKENIZER_COMPANIONS) {
     const content = await readCompanion(tokenizer.path, name);
     if (content === null) continue;
-    await writeFile(join(folder, name), content, { flush: true });
+    await manifest.write(name, content);
     configured ||= name === "tokenizer_config.json";
   }
   if (configured) return;

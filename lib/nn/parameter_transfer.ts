@@ -19,13 +19,13 @@ export class Upload {
   /**
    * Reads a parameter's tensor into its place; when it resolves, the last of it may still be on its way.
    * @param dtype the element type that the tensor has in the checkpoint
-   * @param flat fp32, of `parameters.layout`
+   * @param place fp32, flat: the parameter's
    */
-  async tensor(source: TensorSource, slot: Slot, dtype: FloatDtype, flat: Tensor<"f32">): Promise<void> {
+  async tensor(source: TensorSource, slot: Slot, dtype: FloatDtype, place: Tensor<"f32">): Promise<void> {
     const elementBytes = bitsPerElement[dtype] / 8;
     for await (const { offset, bytes } of tensorPieces(source, slot.name, elementBytes)) {
       const count = bytes.byteLength / elementBytes;
-      const target = flat.narrow(0, slot.offset + offset / elementBytes, count);
+      const target = place.narrow(0, offset / elementBytes, count);
       // The device widens bf16, where that takes no time; no device knows fp16.
       if (dtype === "BF16") this.#widen(target, new Uint16Array(bytes.buffer, bytes.byteOffset, count));
       else target.write(toFloats(bytes, dtype));
@@ -47,24 +47,42 @@ export class Upload {
   }
 }
 
-/**
- * The parameters as safetensors entries in Hugging Face's order, read from the device when they are written.
- * @param flat of `parameters.layout`
- */
-export function parameterEntries(parameters: Parameters, flat: Tensor): SafetensorsEntry[] {
-  const isHalf = flat.dtype === "bf16";
-  const perPiece = PIECE_BYTES / (isHalf ? 2 : 4);
-  return parameterTable(parameters.config).map(({ name, shape }) => ({
-    name,
-    shape,
-    dtype: isHalf ? "BF16" : "F32",
-    data: async function* () {
-      const { offset, size } = parameters.slot(name);
-      for (let from = 0; from < size; from += perPiece) {
-        const part = flat.narrow(0, offset + from, Math.min(perPiece, size - from));
+/** The elements of a flat tensor, wherever they are. */
+export interface FlatElements {
+  readonly dtype: "f32" | "bf16";
+  /** The bytes of `count` elements, in pieces; one is used before the next is asked for. */
+  pieces(offset: number, count: number): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+}
+
+/** Those of a tensor, read from its device when they are asked for. */
+export function deviceElements(flat: Tensor): FlatElements {
+  const dtype = flat.dtype as "f32" | "bf16";
+  const perPiece = PIECE_BYTES / (dtype === "bf16" ? 2 : 4);
+  return {
+    dtype,
+    async *pieces(offset, count) {
+      for (let from = 0; from < count; from += perPiece) {
+        const part = flat.narrow(0, offset + from, Math.min(perPiece, count - from));
         const { buffer, byteOffset, byteLength } = await part.read();
         yield new Uint8Array(buffer, byteOffset, byteLength);
       }
     },
-  }));
+  };
+}
+
+/**
+ * The parameters as safetensors entries in Hugging Face's order.
+ * @param place where a parameter's elements begin; null leaves it out
+ */
+export function parameterEntries(
+  parameters: Parameters,
+  flat: FlatElements,
+  place: (parameter: Slot) => number | null = ({ offset }) => offset,
+): SafetensorsEntry[] {
+  return parameterTable(parameters.config).flatMap(({ name, shape }) => {
+    const slot = parameters.slot(name);
+    const begin = place(slot);
+    if (begin === null) return [];
+    return [{ name, shape, dtype: flat.dtype === "bf16" ? "BF16" : "F32", data: () => flat.pieces(begin, slot.size) }];
+  });
 }

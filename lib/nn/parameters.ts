@@ -111,6 +111,11 @@ export class Parameters {
     return flat.narrow(0, first.offset, size).reshape([rows, ...rest]) as T;
   }
 
+  /** The part of a flat tensor that belongs to a parameter, flat. */
+  flatView<T extends Tensor>(flat: T, { offset, size }: Slot): T {
+    return flat.narrow(0, offset, size) as T;
+  }
+
   /** Frees the memory and all views of it. */
   dispose(): void {
     disposeAll(this.#owned);

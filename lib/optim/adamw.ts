@@ -111,28 +111,19 @@ export class AdamW {
 
   #prepare(check: Arguments, learningRate: number, settings: AdamWSettings): void {
     if (this.gradient.disposed) check.fail(TypeError, "this", "a live optimizer", "a disposed one");
-    check.number("learningRate", learningRate, "a finite number", Number.isFinite);
-    const { betas, eps, weightDecay, gradClip } = check.object("settings", settings);
-    const rates = check.object("betas", betas);
-    for (const i of [0, 1] as const) {
-      check.number(`betas[${i}]`, rates[i], "a number from 0 to below 1", (beta) => beta >= 0 && beta < 1);
-    }
-    check.number("eps", eps, "a number above 0", (value) => value > 0);
-    check.number("weightDecay", weightDecay, "a number of at least 0", (value) => value >= 0);
-    if (gradClip !== null) check.number("gradClip", gradClip, "a number above 0, or null", (value) => value > 0);
-    const [beta1, beta2] = betas;
-    // The rounding error of a beta: the bias correction is computed with more precision than f32.
-    const rest = (beta: number) => beta - Math.fround(beta);
-    this.#tensors.hyper.write(
-      Float32Array.of(learningRate, beta1, beta2, eps, weightDecay, rest(beta1), rest(beta2), gradClip ?? 0),
-    );
+    this.#tensors.hyper.write(adamwHyper(check, "learningRate", learningRate, settings));
   }
 
-  /** The part of `step` that is the same every time and can be captured. */
-  applyStep(): void {
+  /**
+   * The part of `step` that is the same every time and can be captured.
+   * @param onNorm enqueues what happens between the norm's computation and its use; a NaN there skips the step
+   */
+  applyStep(onNorm?: (norm: Tensor<"f32">) => void): void {
+    new Arguments("AdamW.applyStep").callback("onNorm", onNorm);
     const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, hyper, normWorkspace } = this.#tensors;
     const { compute, master, layout } = this.parameters;
     native.gradNorm(norm, gradient, normWorkspace);
+    onNorm?.(norm);
     native.adamw(
       compute,
       master,
@@ -156,4 +147,30 @@ export class AdamW {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/**
+ * The values of `AdamWHyper` in native/kernels.h.
+ * @param name the rate's, for messages
+ * @throws TypeError or RangeError for a wrong rate or setting
+ */
+export function adamwHyper(
+  check: Arguments,
+  name: string,
+  learningRate: number,
+  settings: AdamWSettings,
+): Float32Array {
+  check.number(name, learningRate, "a finite number", Number.isFinite);
+  const { betas, eps, weightDecay, gradClip } = check.object("settings", settings);
+  const rates = check.object("betas", betas);
+  for (const i of [0, 1] as const) {
+    check.number(`betas[${i}]`, rates[i], "a number from 0 to below 1", (beta) => beta >= 0 && beta < 1);
+  }
+  check.number("eps", eps, "a number above 0", (value) => value > 0);
+  check.number("weightDecay", weightDecay, "a number of at least 0", (value) => value >= 0);
+  if (gradClip !== null) check.number("gradClip", gradClip, "a number above 0, or null", (value) => value > 0);
+  const [beta1, beta2] = betas;
+  // The rounding error of a beta: the bias correction is computed with more precision than f32.
+  const rest = (beta: number) => beta - Math.fround(beta);
+  return Float32Array.of(learningRate, beta1, beta2, eps, weightDecay, rest(beta1), rest(beta2), gradClip ?? 0);
 }

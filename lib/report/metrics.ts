@@ -6,7 +6,7 @@ import { lastLine, readLines } from "./metrics_file.js";
 
 /**
  * Seconds of training by part: waiting for data; the parts of the model, forward and backward (embedding; layers and
- * norms; head and loss; AdamW with clipping and zeroing); and the rest, in which the device was idle.
+ * norms; head and loss; the optimizer with clipping and zeroing); and the rest, in which the device was idle.
  */
 export interface TimeByPart {
   readonly data: number;
@@ -39,12 +39,16 @@ export interface MetricsLine {
   readonly seconds: number;
   /** Tokens per second of this step. */
   readonly tokensPerSecond: number;
-  /** Floating-point operations so far. */
+  /** Floating-point operations of the model so far. */
   readonly flops: number;
+  /** Those of the optimizer's matrix products, which `flops` and `mfu` leave out; absent with AdamW, which has none. */
+  readonly optimizerFlops?: number;
   /** FLOP/s of this step as a fraction of the device's peak; null if the peak is unknown. */
   readonly mfu: number | null;
   /** Joules of training so far, if the device counts them. */
   readonly energy?: number;
+  /** Updates that were skipped so far, if any was. */
+  readonly skipped?: number;
   /** Where the seconds went so far. */
   readonly time?: TimeByPart;
   /** Token-level loss on held-out data after the step, nats per token, if it was evaluated. */

@@ -10,6 +10,8 @@ import { type Chart, type ChartSeries, renderPage } from "./page.js";
 export interface Report {
   readonly config: Pick<RunConfig, "name">;
   readonly stages: readonly ResolvedStage[];
+  /** What else there is to know of the run, in sentences, such as a change of its config. */
+  readonly notes?: readonly string[];
   /** Lines so far, in order, at most a few thousand; the run need not be over. */
   readonly metrics: readonly MetricsLine[];
   /** One step in so many is among `metrics`. */
@@ -47,7 +49,7 @@ export function renderReport(report: Report): string {
   });
 }
 
-function header({ config, stages, metrics, parameters, device }: Report): string {
+function header({ config, notes = [], stages, metrics, parameters, device }: Report): string {
   const last = metrics.at(-1);
   const evaluated = metrics.findLast(({ valLoss }) => valLoss !== undefined);
   const planned = stages.reduce((sum, { steps }) => sum + steps, 0);
@@ -74,11 +76,20 @@ function header({ config, stages, metrics, parameters, device }: Report): string
           figure("Training time", formatDuration(last.seconds), "evaluation left out"),
           figure("Throughput", formatCount(last.tokens / last.seconds), "tokens per second, mean"),
           figure("Compute", formatCount(last.flops), `FLOP, ${mfuDetail(metrics)}`),
+          ...(last.optimizerFlops
+            ? [figure("Compute of the optimizer", formatCount(last.optimizerFlops), "FLOP of Newton-Schulz, besides")]
+            : []),
         ]),
   ];
   return `<header><h1>${escapeHtml(config.name)}</h1>
-<p class="subtitle">Llama of ${formatCount(parameters)} parameters, trained on ${escapeHtml(device)}</p></header>
+<p class="subtitle">Llama of ${formatCount(parameters)} parameters, trained on ${escapeHtml(device)}</p>
+${[...notes, ...skippedNote(last)].map((note) => `<p class="subtitle">${escapeHtml(note)}</p>`).join("\n")}</header>
 ${figureList(figures)}`;
+}
+
+function skippedNote(last: MetricsLine | undefined): string[] {
+  const { skipped = 0 } = last ?? {};
+  return skipped === 0 ? [] : [`${skipped} ${skipped === 1 ? "update was" : "updates were"} skipped.`];
 }
 
 function damageSection({ damage }: Report): string {
@@ -121,7 +132,7 @@ function marks({ stages }: Report): Chart["marks"] {
 
 /** One line per stage, because losses at two patch sizes are different quantities, and one for validation. */
 function lossChart(report: Report, shown: readonly MetricsLine[]): Chart {
-  const colors = ["blue", "orange", "purple"] as const;
+  const colors = ["blue", "orange", "purple", "grey"] as const;
   const training = report.stages.map(
     ({ index, patchSize }): ChartSeries => ({
       label: `Training, stage ${index + 1} (${patchSize === 1 ? "next token" : `next patch of ${patchSize}`})`,
@@ -201,7 +212,9 @@ function stageTable({ stages, metrics }: Report): string {
   const rows = stages.map((stage) => {
     const lines = metrics.filter((line) => line.stage === stage.index);
     const last = lines.at(-1);
-    if (last === undefined) return [stage.index + 1, stage.patchSize, `0 of ${stage.steps}`, 0, stage.optimizer.lr];
+    const { lr, muon } = stage.optimizer;
+    const rate = muon === undefined ? lr : `${lr}, Muon ${muon.lr}`;
+    if (last === undefined) return [stage.index + 1, stage.patchSize, `0 of ${stage.steps}`, 0, rate];
     const tokens = last.tokens - before.tokens;
     const seconds = last.seconds - before.seconds;
     const steps = last.step - stage.firstStep;
@@ -212,7 +225,7 @@ function stageTable({ stages, metrics }: Report): string {
       stage.patchSize,
       steps < stage.steps ? `${steps} of ${stage.steps}` : stage.steps,
       formatCount(tokens),
-      stage.optimizer.lr,
+      rate,
       formatLoss(last.loss),
       formatLoss(evaluated?.valLoss),
       ...(bitsKnown ? [formatLoss(evaluated?.valBitsPerByte)] : []),

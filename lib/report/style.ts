@@ -16,6 +16,7 @@ main { max-width: 1080px; margin: 0 auto; padding: 32px 24px 48px; }
 h1 { margin: 0; font-size: 28px; line-height: 1.2; overflow-wrap: anywhere; }
 h2 { margin: 0 0 8px; font-size: 16px; font-weight: 600; }
 .subtitle { margin: 4px 0 24px; color: var(--muted); overflow-wrap: anywhere; }
+.answer { margin: 10px 0 24px; font-size: 18px; max-width: 76ch; overflow-wrap: anywhere; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 0 0 28px; }
 .figures div { background: var(--surface); border: 1px solid var(--border); border-radius: 8px; padding: 10px 14px; }
 .figures dt { color: var(--muted); font-size: 13px; }

@@ -1,86 +1,69 @@
-/** Checkpoints: a Hugging Face folder with the trainer's state in `trainer/`. */
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+/** Checkpoints: a Hugging Face folder with the trainer's state in `trainer/`, and a manifest of all files. */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { recoverFolder, removeFolder, removeLeftovers, writeFolder, writeText } from "../disk/durable.js";
+import { writeFolder } from "../disk/durable.js";
+import { ManifestWriter } from "../disk/manifest.js";
 import { CheckpointError } from "../errors.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
-import type { Tensor } from "../native.js";
-import { type ModelFolderExtras, writeModelFolder } from "../nn/model_folder.js";
+import { checkFinite } from "../nn/finite.js";
+import { type ModelFolderExtras, writeModelFiles } from "../nn/model_folder.js";
 import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
 import type { Parameters } from "../nn/parameters.js";
-import type { AdamW } from "../optim/adamw.js";
-import { statePath, type TrainerState } from "./trainer_state.js";
-
-const flatFiles = ["master", "exp_avg", "exp_avg_sq"] as const;
-
-function flatTensors(parameters: Parameters, optimizer: AdamW): Record<(typeof flatFiles)[number], Tensor<"f32">> {
-  return { master: parameters.master, exp_avg: optimizer.firstMoment, exp_avg_sq: optimizer.secondMoment };
-}
+import type { Optimizer } from "../optim/optimizer.js";
+import { type CheckpointSource, flatTensors } from "./flat_tensors.js";
+import { DATA_COPY } from "./run_data.js";
+import { STATE_FILE, type TrainerState } from "./trainer_state.js";
 
 /** The folder name of a step's checkpoint. */
 export function checkpointName(step: number): string {
   return `step-${String(step).padStart(8, "0")}`;
 }
 
-const namePattern = /^step-\d{8}$/;
+/** The names of checkpoints. */
+export const namePattern = /^step-\d{8}$/;
 
 /**
- * Writes `folder/<name>` and points `latest` (beside `folder`) to it. When both are on the disk, deletes all but the
- * newest `keep`.
+ * Writes the checkpoint `folder/<name>`.
+ * @param source nothing changes it meanwhile
+ * @param data the record of the run's data; null: there is none
+ * @throws Error of the file system, which names the file; then nothing of it is left
  */
 export async function writeCheckpoint(
   folder: string,
   parameters: Parameters,
-  optimizer: AdamW,
+  { compute, trainer }: CheckpointSource,
   state: TrainerState,
   extras: ModelFolderExtras,
-  keep: number,
+  data: string | null,
 ): Promise<void> {
-  const name = checkpointName(state.step);
-  await writeFolder(join(folder, name), async (aside) => {
-    await writeModelFolder(aside, parameters, extras);
-    await mkdir(join(aside, "trainer"));
-    for (const [file, flat] of Object.entries(flatTensors(parameters, optimizer))) {
-      await writeSafetensors(join(aside, "trainer", `${file}.safetensors`), parameterEntries(parameters, flat));
+  await writeFolder(join(folder, checkpointName(state.step)), async (aside) => {
+    await mkdir(join(aside, "trainer"), { recursive: true });
+    const manifest = new ManifestWriter(aside);
+    const { config, dtype } = parameters;
+    await writeModelFiles(manifest, { config, dtype, weights: parameterEntries(parameters, compute) }, extras);
+    for (const [name, { flat, offset }] of Object.entries(trainer)) {
+      const file = `trainer/${name}.safetensors`;
+      manifest.note(file, await writeSafetensors(join(aside, file), parameterEntries(parameters, flat, offset)));
     }
-    await writeFile(statePath(aside), `${JSON.stringify(state, null, 2)}\n`, { flush: true });
+    if (data !== null) await manifest.write(DATA_COPY, data);
+    await manifest.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
+    await manifest.finish();
   });
-  await writeText(join(folder, "..", "latest"), `${name}\n`);
-  const old = (await readdir(folder))
-    .filter((entry) => namePattern.test(entry))
-    .sort()
-    .slice(0, -keep);
-  for (const entry of old) await removeFolder(join(folder, entry));
-  await removeLeftovers(folder, namePattern);
 }
 
-/**
- * The folder of a run's newest checkpoint, or null if it has none.
- * @throws CheckpointError if `latest` does not name a checkpoint, or names a missing one
- */
-export async function latestCheckpoint(runFolder: string): Promise<string | null> {
-  const pointer = join(runFolder, "latest");
-  if (!existsSync(pointer)) return null;
-  const name = (await readFile(pointer, "utf8")).trim();
-  if (!namePattern.test(name)) {
-    throw new CheckpointError(
-      `${pointer}: expected a checkpoint's name, as ${checkpointName(500)} but received "${name}"`,
-    );
-  }
-  const folder = join(runFolder, "checkpoints", name);
-  await recoverFolder(folder);
-  if (!existsSync(folder)) throw new CheckpointError(`${pointer}: names ${name}, but there is no folder ${folder}`);
-  return folder;
-}
-
-/** Reads master weights and moments back, bit for bit. @throws CheckpointError */
-export async function loadTrainerTensors(checkpoint: string, parameters: Parameters, optimizer: AdamW): Promise<void> {
+/** Reads what training goes on from back into a run's tensors, bit for bit. @throws CheckpointError */
+export async function loadTrainerTensors(
+  checkpoint: string,
+  parameters: Parameters,
+  optimizer: Optimizer,
+): Promise<void> {
   const upload = new Upload(parameters);
-  for (const [name, flat] of Object.entries(flatTensors(parameters, optimizer))) {
+  for (const [name, { flat, offset }] of Object.entries(flatTensors(parameters, optimizer).trainer)) {
     const file = await SafetensorsFile.open(join(checkpoint, "trainer", `${name}.safetensors`));
     try {
       for (const slot of parameters.layout.slots) {
+        const begin = offset(slot);
+        if (begin === null) continue;
         const info = file.info(slot.name);
         if (info.dtype !== "F32" || info.shape.join() !== slot.shape.join()) {
           throw new CheckpointError(
@@ -88,12 +71,13 @@ export async function loadTrainerTensors(checkpoint: string, parameters: Paramet
               `but received ${info.dtype} [${info.shape.join(", ")}]`,
           );
         }
-        await upload.tensor(file, slot, "F32", flat);
+        await upload.tensor(file, slot, "F32", flat.narrow(0, begin, slot.size));
       }
     } finally {
       await file.close();
     }
   }
+  await checkFinite(parameters, checkpoint);
   parameters.refreshCompute();
   await parameters.device.synchronize();
 }

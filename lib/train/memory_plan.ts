@@ -1,3 +1,4 @@
+import type { OptimizerConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
 import type { Device } from "../native.js";
 import { blockBatches, blocksPerPass } from "../nn/block_loss.js";
@@ -5,7 +6,7 @@ import { planBytes, Spec } from "../nn/buffers.js";
 import { parameterLayout, parameterSpecs } from "../nn/parameters.js";
 import { type PassSpecs, passSpecs } from "../nn/pass_memory.js";
 import type { Batch, PassShape } from "../nn/shape.js";
-import { adamwSpecs } from "../optim/adamw.js";
+import { optimizerMemory } from "../optim/optimizer.js";
 import { microBatch, positionsPerPass } from "./micro_batch.js";
 
 /** What is planned for: the model's config, the dtype of its activations, and what the backward computes again. */
@@ -24,15 +25,24 @@ export interface RunPlan {
   readonly batches: readonly Batch[];
   /** The held-out blocks, and how many per pass; null if nothing is held out. */
   readonly evaluation: { readonly blocks: Batch; readonly perPass: number } | null;
+  /** Of all stages. */
+  readonly optimizer: OptimizerConfig["type"];
   readonly passes: PassSpecs;
   readonly tokens: ReturnType<typeof tokenSpecs>;
+  /** Of a run with a guard; else null. */
+  readonly guard: typeof guardSpecs | null;
 }
+
+/** What a guard has on the device: the gradient's norm as it was, and the limits of loss and norm. */
+export const guardSpecs = { measured: new Spec("f32", [1]), limits: new Spec("f32", [2]) };
 
 /** A line of the printed plan. */
 export interface PlanItem {
   readonly name: string;
   readonly bytes: number;
 }
+
+const stateNames = { adamw: "AdamW moments (fp32)", muon: "Muon momentum, AdamW moments (fp32)" } as const;
 
 /** The share of a device's memory that a plan may take; the rest is for libraries and other programs. */
 const usableShare = 0.9;
@@ -75,7 +85,9 @@ function planPasses(
   };
   const all = [...batches, ...(heldOut ? blockBatches(heldOut.blocks, heldOut.perPass) : [])];
   const passes = passSpecs(device, shape, all, true);
-  return { shape, batches, evaluation: heldOut, passes, tokens: tokenSpecs(stages, evaluation) };
+  const optimizer = stages[0]!.optimizer.type;
+  const tokens = tokenSpecs(stages, evaluation);
+  return { shape, batches, evaluation: heldOut, optimizer, passes, tokens, guard: null };
 }
 
 function tokenSpecs(stages: readonly ResolvedStage[], evaluation: EvaluationSize | null) {
@@ -90,24 +102,31 @@ export function plannedBytes(device: Device, plan: RunPlan): number {
   return planItems(device, plan).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** All bytes of a run, by group. */
+/** Bytes of the host's memory that a copy takes of what a checkpoint is written from: snapshot.ts. */
+export function copyBytes(device: Device, { shape: { config, dtype }, optimizer }: RunPlan): number {
+  const layout = parameterLayout(config);
+  const { master, compute } = parameterSpecs(layout, dtype);
+  return planBytes([master, compute, optimizerMemory(device, layout, dtype, optimizer).state]);
+}
+
+/** All bytes of a run on its device, by group. */
 export function planItems(device: Device, plan: RunPlan): PlanItem[] {
   const { config, dtype } = plan.shape;
   const layout = parameterLayout(config);
   const weights = parameterSpecs(layout, dtype);
-  const { gradient, firstMoment, secondMoment, ...rest } = adamwSpecs(device, layout);
+  const { gradient, state, rest } = optimizerMemory(device, layout, dtype, plan.optimizer);
   const { layers, shared, head, labelWeights, scratch, embeddingWorkspace, ...stream } = plan.passes;
   const { workspaceBytes } = device.memory();
   return [
     { name: "master weights (fp32)", bytes: planBytes(weights.master) },
     ...(weights.compute ? [{ name: "weights (bf16)", bytes: planBytes(weights.compute) }] : []),
     { name: "gradients (fp32)", bytes: planBytes(gradient) },
-    { name: "AdamW moments (fp32)", bytes: planBytes([firstMoment, secondMoment]) },
+    { name: stateNames[plan.optimizer], bytes: planBytes(state) },
     { name: `activations of ${layers.length} layers`, bytes: planBytes([layers, shared]) },
     { name: "activations around the layers", bytes: planBytes(stream) },
     { name: "head: logits of a chunk, labels, losses", bytes: planBytes([head, labelWeights]) },
     { name: "backward scratch", bytes: planBytes([scratch, embeddingWorkspace]) },
-    { name: "optimizer scratch", bytes: planBytes(rest) },
+    { name: "optimizer scratch", bytes: planBytes([rest, plan.guard]) },
     { name: "tokens of a step, held-out tokens", bytes: planBytes(plan.tokens) },
     ...(workspaceBytes > 0 ? [{ name: "matrix products: workspace", bytes: workspaceBytes }] : []),
     // The CPU needs no transfer buffer.

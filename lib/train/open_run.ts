@@ -9,21 +9,24 @@ import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
 import { loadTrainerTensors } from "./checkpoint.js";
+import { CheckpointSaver } from "./checkpoint_saver.js";
 import { Cleanup } from "./cleanup.js";
 import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
 import { checkPlace } from "./product_table.js";
 import { noProgress, type TrainerProgress } from "./progress.js";
+import { holdsRun, prepareResumption } from "./resumption.js";
 import { keepBase } from "./run_base.js";
-import { checkRunData, closeRunData, openRunData, recordRunData } from "./run_data.js";
+import { checkRunData, closeRunData, openRunData, readRunData, recordRunData, restoreRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
+import { RunHealth } from "./run_health.js";
 import { RunMetrics } from "./run_metrics.js";
 import { planConfig } from "./run_plan.js";
 import { RunProducts } from "./run_products.js";
 import { checkRecorded, keepTable, tableToBegin, tableToResume } from "./run_table.js";
 import { keepTokenizer } from "./run_tokenizer.js";
 import { Stepper } from "./stepper.js";
-import type { TrainerOptions } from "./trainer_options.js";
+import type { CheckedOptions } from "./trainer_options.js";
 import { readTrainerState } from "./trainer_state.js";
 
 /** An opened run. */
@@ -41,6 +44,10 @@ export interface OpenRun {
   /** SHA-256 of the table that the products' algorithms are from; null: the library's choice. */
   readonly productTable: string | null;
   readonly extras: ModelFolderExtras;
+  readonly saver: CheckpointSaver;
+  /** Changes of the run's config, in words. */
+  readonly notes: readonly string[];
+  readonly health: RunHealth;
   /** FLOP/s that MFU is a fraction of; null if unknown. */
   readonly peak: number | null;
   /** The run's progress: at its beginning, or at the loaded checkpoint. */
@@ -57,7 +64,7 @@ export interface OpenRun {
  * that fails, nothing stays open.
  * @throws ConfigError, DataError, CheckpointError, DeviceError, OutOfMemoryError
  */
-export async function openRun(config: RunConfig, options: Required<TrainerOptions>): Promise<OpenRun> {
+export async function openRun(config: RunConfig, options: CheckedOptions): Promise<OpenRun> {
   const cleanup = new Cleanup();
   try {
     return await open(config, options, cleanup);
@@ -69,9 +76,10 @@ export async function openRun(config: RunConfig, options: Required<TrainerOption
 
 async function open(
   config: RunConfig,
-  { resume, verifyData: verifies, log }: Required<TrainerOptions>,
+  { resume: wanted, from, force, verifyData: verifies, log }: CheckedOptions,
   cleanup: Cleanup,
 ): Promise<OpenRun> {
+  const resume = wanted === "auto" ? holdsRun(config.out) : wanted;
   const owned = await RunFolder.own(config, resume);
   cleanup.add(owned.release);
   const device = Device.open(config.device as DeviceSpec);
@@ -84,16 +92,18 @@ async function open(
   const { stages, tokenizer, shape, heldOut, plan } = await planConfig(config, device, data, { resume });
   if (verifies) await verifyData(data.datasets, data.identity, shape.vocab_size, log);
 
-  const begun = resume ? await RunFolder.reopen(config) : null;
+  const begun = resume ? await prepareResumption(config, { from, force, log }) : null;
   const table = await (begun ? tableToResume(config) : tableToBegin(config));
   if (table !== null) checkPlace(table, device);
   const { folder, checkpoint } = begun ?? { folder: await RunFolder.create(config), checkpoint: null };
   if (begun === null) await keepTable(folder.path, table);
-  if (begun === null) await recordRunData(folder.path, data);
+  if (checkpoint !== null && !force) await restoreRunData(folder.path, checkpoint, log);
+  if (begun === null || force) await recordRunData(folder.path, data);
   else await checkRunData(folder.path, data, log);
   const kept = tokenizer && (await keepTokenizer(config, tokenizer));
   const base = await keepBase(config);
-  const state = checkpoint === null ? null : await readTrainerState(checkpoint, config, stages);
+  const state =
+    begun === null || checkpoint === null ? null : await readTrainerState(checkpoint, begun.expected, stages);
   if (state !== null) checkRecorded(folder.path, table, state.productTable);
   const metrics = await RunMetrics.open(folder, state && { step: state.step, bytes: state.metricsBytes }, log);
 
@@ -115,10 +125,11 @@ async function open(
 
   let progress = noProgress;
   if (checkpoint !== null && state !== null) {
-    const { step, tokens, positions, flops, seconds, time, energy, data } = state;
-    progress = { step, tokens, positions, flops, seconds, time, energy, data };
+    const { step, tokens, positions, flops, optimizerFlops, seconds, time, energy, data } = state;
+    progress = { step, tokens, positions, flops, optimizerFlops, seconds, time, energy, data };
     await loadTrainerTensors(checkpoint, model.parameters, stepper.optimizer);
-    stepper.optimizer.stepsTaken.write(Int32Array.of(state.optimizerSteps));
+    const { stepsTaken } = stepper.optimizer;
+    stepsTaken.write(new Int32Array(stepsTaken.size).fill(state.optimizerSteps));
     const total = stages.reduce((sum, { steps }) => sum + steps, 0);
     log(`going on from ${checkpoint}: step ${step} of ${total}`);
   } else if (resume) {
@@ -128,6 +139,21 @@ async function open(
     ...(kept && { tokenizer: { ...kept, maxLength: shape.max_position_embeddings } }),
     ...(base !== null && { base }),
   };
+  const { parameters } = model;
+  const { checkpoints } = folder;
+  const dataRecord = await readRunData(folder.path);
+  const saved = {
+    checkpoints,
+    data: dataRecord,
+    parameters,
+    optimizer: stepper.optimizer,
+    extras,
+    best: state?.best ?? null,
+  };
+  const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint }, log);
+  cleanup.add(() => saver.close());
+  await begun?.commit(state);
+  const health = new RunHealth(config, state, checkpoints, log);
   const close = () => cleanup.run();
   const productTable = table?.sha256 ?? null;
   return {
@@ -142,6 +168,9 @@ async function open(
     products,
     productTable,
     extras,
+    saver,
+    notes: begun?.notes ?? [],
+    health,
     peak,
     progress,
     metrics,

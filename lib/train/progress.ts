@@ -14,6 +14,8 @@ export interface TrainerProgress {
   readonly positions: number;
   /** Floating-point operations of the model. */
   readonly flops: number;
+  /** Floating-point operations of the optimizer's matrix products, which `flops` leaves out; 0 with AdamW. */
+  readonly optimizerFlops: number;
   /** Seconds of training. */
   readonly seconds: number;
   /** The seconds by part. */
@@ -32,6 +34,7 @@ export interface StepRecord {
   /** Before clipping. */
   readonly gradNorm: number;
   readonly flops: number;
+  readonly optimizerFlops: number;
   readonly seconds: number;
   /** Part of `seconds`: waiting for the batch. */
   readonly dataSeconds: number;
@@ -51,6 +54,7 @@ export const noProgress: TrainerProgress = {
   tokens: 0,
   positions: 0,
   flops: 0,
+  optimizerFlops: 0,
   seconds: 0,
   time: noTime,
   energy: null,
@@ -64,6 +68,7 @@ export function advance(before: TrainerProgress, stage: ResolvedStage, record: S
     tokens: before.tokens + stage.tokensPerStep,
     positions: before.positions + stage.positionsPerStep,
     flops: before.flops + record.flops,
+    optimizerFlops: before.optimizerFlops + record.optimizerFlops,
     seconds: before.seconds + record.seconds,
     time: addTime(before.time, record),
     energy: record.energy === null ? before.energy : (before.energy ?? 0) + record.energy,
@@ -89,6 +94,7 @@ function addTime(before: TimeByPart, { seconds, dataSeconds: data, parts }: Step
  * The metrics line of a step.
  * @param progress after the step
  * @param peak FLOP/s that MFU is a fraction of, or null
+ * @param skipped updates that were skipped so far
  * @param validation what was evaluated after the step
  */
 export function metricsLine(
@@ -96,9 +102,10 @@ export function metricsLine(
   stage: ResolvedStage,
   record: StepRecord,
   peak: number | null,
+  skipped: number,
   validation: Pick<MetricsLine, "valLoss" | "valBitsPerByte">,
 ): MetricsLine {
-  const { step, tokens, positions, seconds, flops, time, energy } = progress;
+  const { step, tokens, positions, seconds, flops, optimizerFlops, time, energy } = progress;
   return {
     step,
     stage: stage.index,
@@ -111,9 +118,11 @@ export function metricsLine(
     seconds,
     tokensPerSecond: stage.tokensPerStep / record.seconds,
     flops,
+    ...(optimizerFlops > 0 && { optimizerFlops }),
     mfu: peak && record.flops / record.seconds / peak,
     time,
     ...(energy === null ? {} : { energy }),
+    ...(skipped === 0 ? {} : { skipped }),
     ...validation,
   };
 }

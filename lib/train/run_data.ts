@@ -1,8 +1,10 @@
 /** The data of a run: opened, checked against the files beside it, and recorded in the run's folder. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import type { RunConfig } from "../config/config.js";
 import { entriesOf, isMix } from "../config/data_entries.js";
+import { describeIssues } from "../config/problems.js";
 import { TokenDataset } from "../data/dataset.js";
 import { type IdentifiedData, identifyData, type ShardIdentity } from "../data/identity.js";
 import type { BlockLoaderOptions } from "../data/loader.js";
@@ -21,13 +23,16 @@ export interface RunData {
   readonly identity: IdentifiedData;
 }
 
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 in hexadecimal" });
+const shards = z.array(z.strictObject({ file: z.string(), tokens: z.int().min(0), sha256: sha256.nullable() }));
+
 /** What a run's `data.json` has: the data that it began with. */
-interface RecordedData {
-  /** SHA-256 of the tokenizer.json, in hex; null: unknown. */
-  readonly tokenizer: string | null;
-  readonly train: readonly ShardIdentity[];
-  readonly val: readonly ShardIdentity[];
-}
+const recordSchema = z.strictObject({
+  /** SHA-256 of the tokenizer.json; null: unknown. */
+  tokenizer: sha256.nullable(),
+  train: shards,
+  val: shards,
+});
 
 /**
  * Opens the shards of a config.
@@ -68,7 +73,10 @@ const recordPath = (folder: string): string => join(folder, "data.json");
 
 /** Records the data that a run begins with. */
 export async function recordRunData(folder: string, data: RunData): Promise<void> {
-  const recorded: RecordedData = { tokenizer: data.identity.tokenizer?.sha256 ?? null, ...shardsOf(data) };
+  const recorded: z.input<typeof recordSchema> = {
+    tokenizer: data.identity.tokenizer?.sha256 ?? null,
+    ...shardsOf(data),
+  };
   await writeText(recordPath(folder), `${JSON.stringify(recorded, null, 2)}\n`);
 }
 
@@ -84,20 +92,12 @@ function shardsOf({ identity, val }: RunData): { train: ShardIdentity[]; val: Sh
  */
 export async function checkRunData(folder: string, data: RunData, log: (message: string) => void): Promise<void> {
   const path = recordPath(folder);
-  const text = await readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === "ENOENT") return null;
-    throw new DataError(`${path}: expected the run's data but received ${unusable(cause)}`, { cause });
-  });
+  const text = await readRecord(path);
   if (text === null) {
     log(`${path} is not there: the data is not compared with that which the run began with`);
     return;
   }
-  let recorded: RecordedData;
-  try {
-    recorded = JSON.parse(text) as RecordedData;
-  } catch (cause) {
-    throw new DataError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
-  }
+  const recorded = parseRecord(text, path);
   const { tokenizer } = data.identity;
   const now = shardsOf(data);
   if (recorded.tokenizer !== null && tokenizer !== null && recorded.tokenizer !== tokenizer.sha256) {
@@ -109,6 +109,46 @@ export async function checkRunData(folder: string, data: RunData, log: (message:
   const trained = data.val === null ? data.datasets : data.datasets.slice(0, -1);
   compareShards(trained, recorded.train, now.train, path);
   if (data.val !== null && recorded.val.length > 0) compareShards([data.val], recorded.val, now.val, path);
+}
+
+async function readRecord(path: string): Promise<string | null> {
+  return readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return null;
+    throw new DataError(`${path}: expected the run's data but received ${unusable(cause)}`, { cause });
+  });
+}
+
+function parseRecord(text: string, path: string): z.output<typeof recordSchema> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new DataError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
+  }
+  const result = recordSchema.safeParse(json, { reportInput: true });
+  if (result.success) return result.data;
+  throw new DataError(`${path}: ${describeIssues(result.error.issues, recordSchema).join("; ")}`);
+}
+
+/** The record of a run's data, which its checkpoints keep a copy of; null: it has none. */
+export async function readRunData(folder: string): Promise<string | null> {
+  return readRecord(recordPath(folder));
+}
+
+/** Where a checkpoint has its copy. */
+export const DATA_COPY = "trainer/data.json";
+
+/** Restores the record of a run's data from a checkpoint's copy, if it is another, or gone. */
+export async function restoreRunData(
+  folder: string,
+  checkpoint: string,
+  log: (message: string) => void,
+): Promise<void> {
+  const copy = await readRecord(join(checkpoint, DATA_COPY));
+  const path = recordPath(folder);
+  if (copy === null || copy === (await readRecord(path))) return;
+  log(`${path} is not what the checkpoint has: restoring it from ${join(checkpoint, DATA_COPY)}`);
+  await writeText(path, copy);
 }
 
 function compareShards(

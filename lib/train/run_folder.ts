@@ -3,19 +3,26 @@
  * checkpoints/, latest, model/.
  */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
-import { makeFolder, recoverFolder, writeFolder, writeText } from "../disk/durable.js";
+import { makeFolder, recoverFolder, removeLeftovers, writeFolder, writeText } from "../disk/durable.js";
 import { type OwnedFolder, ownFolder } from "../disk/owned_folder.js";
 import { ConfigError } from "../errors.js";
-import { latestCheckpoint } from "./checkpoint.js";
-import { changedKeys } from "./config_hash.js";
+import { RunCheckpoints } from "./run_checkpoints.js";
+
+/** What is replaced as a whole, each by a temporary name. */
+const folders = ["model", "tokenizer", "base"];
+const files = ["config.json", "data.json", "metrics.thinned.json", "report.html", "changes.json", "latest", "best"];
 
 const configIn = (folder: string) => join(folder, "config.json");
 
 export class RunFolder {
-  private constructor(readonly path: string) {}
+  readonly checkpoints: RunCheckpoints;
+
+  private constructor(readonly path: string) {
+    this.checkpoints = new RunCheckpoints(join(path, "checkpoints"));
+  }
 
   get metrics(): string {
     return join(this.path, "metrics.jsonl");
@@ -25,9 +32,6 @@ export class RunFolder {
   }
   get report(): string {
     return join(this.path, "report.html");
-  }
-  get checkpoints(): string {
-    return join(this.path, "checkpoints");
   }
   get model(): string {
     return join(this.path, "model");
@@ -53,35 +57,32 @@ export class RunFolder {
         `${config.out}: already holds a run; go on with it (--resume), name another folder (--set out=...) or delete it`,
       );
     }
-    await makeFolder(folder.checkpoints);
+    await makeFolder(folder.checkpoints.folder);
     await folder.writeConfig(config);
     return folder;
   }
 
   /**
-   * The folder of a run to resume, and its newest checkpoint. If a process was killed while it replaced a folder, the
-   * old folder is restored.
-   * @throws ConfigError if its config computes something else
-   * @throws CheckpointError if `latest` does not name an existing checkpoint
+   * The folder of a run to resume. If a process was killed while it replaced a folder, the old folder is restored; what
+   * else it left is deleted.
    */
-  static async reopen(config: RunConfig): Promise<{ folder: RunFolder; checkpoint: string | null }> {
-    const path = configIn(config.out);
-    const changed = changedKeys(await readWritten(path), config);
-    if (changed.length > 0) {
-      throw new ConfigError(
-        `--resume: the config differs from the run's in ${changed.join(", ")}; ` +
-          `go on with ${path} as it is, or start a new run in another folder`,
-      );
-    }
+  static async reopen(config: RunConfig): Promise<RunFolder> {
     const folder = new RunFolder(config.out);
-    await makeFolder(folder.checkpoints);
-    await recoverFolder(folder.model);
-    const checkpoint = await latestCheckpoint(config.out);
-    await folder.writeConfig(config);
-    return { folder, checkpoint };
+    await makeFolder(folder.checkpoints.folder);
+    await folder.sweep();
+    return folder;
   }
 
-  private async writeConfig(config: RunConfig): Promise<void> {
+  /** Restores the folders that a killed process was about to replace, and deletes what it left behind. */
+  private async sweep(): Promise<void> {
+    await this.checkpoints.sweep();
+    for (const name of folders) await recoverFolder(join(this.path, name));
+    await removeLeftovers(this.path, new RegExp(`^(${folders.join("|")})$`));
+    for (const name of files) await rm(join(this.path, `${name}.part`), { force: true });
+  }
+
+  /** Writes the run's `config.json`. */
+  async writeConfig(config: RunConfig): Promise<void> {
     await writeText(configIn(this.path), `${JSON.stringify(config, null, 2)}\n`);
   }
 
@@ -89,16 +90,4 @@ export class RunFolder {
   async replaceModel(write: (folder: string) => Promise<void>): Promise<void> {
     await writeFolder(this.model, write);
   }
-}
-
-/** Reads the config that a run wrote. */
-async function readWritten(path: string): Promise<object> {
-  let config: unknown;
-  try {
-    config = JSON.parse(await readFile(path, "utf8"));
-  } catch (cause) {
-    throw new ConfigError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
-  }
-  if (typeof config === "object" && config !== null) return config;
-  throw new ConfigError(`${path}: expected a run's config but received ${JSON.stringify(config)}`);
 }

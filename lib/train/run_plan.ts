@@ -5,8 +5,9 @@ import { checkData, checkTokenizer } from "../data/identity.js";
 import { knownTokenizer } from "../data/known_tokenizer.js";
 import type { Device } from "../device.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
+import { stepFlops } from "../nn/flops.js";
 import type { HeldOut } from "./held_out.js";
-import { planRun, type RunPlan } from "./memory_plan.js";
+import { guardSpecs, planRun, type RunPlan } from "./memory_plan.js";
 import type { RunData } from "./run_data.js";
 import { findTokenizer, type RunTokenizer, readTokenizer } from "./run_tokenizer.js";
 import { modelShape, readHeldOut } from "./setup.js";
@@ -33,12 +34,13 @@ export async function planConfig(
   data: RunData,
   { resume = false } = {},
 ): Promise<PlannedRun> {
-  const stages = resolveStages(config, data.trainingTokens);
   const { tokenizer, shape } = await modelOf(config, data, resume);
+  const stages = resolveStages(config, data.trainingTokens, (step) => stepFlops(shape, step));
   const heldOut = await readHeldOut(config, data.val, shape.vocab_size);
   const dtype = device.computeDType(config.precision);
   const plan = planRun(device, { config: shape, dtype, recompute: config.recompute }, stages, heldOut);
-  return { stages, tokenizer, shape, heldOut, dtype, plan };
+  const guard = config.guard === undefined ? null : guardSpecs;
+  return { stages, tokenizer, shape, heldOut, dtype, plan: { ...plan, guard } };
 }
 
 /**

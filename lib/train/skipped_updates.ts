@@ -1,27 +1,53 @@
+/** Updates that the optimizer skipped, and the trouble that several of them are. */
+import { z } from "zod";
 import { DeviceError } from "../errors.js";
-import type { MetricsLine } from "../report/metrics.js";
 
-/** Updates in a row without a finite gradient after which a run fails. */
-const mostInARow = 10;
+/** Updates in a row that are skipped after which a run fails; as many in a row that are not end the trouble. */
+const MOST_IN_A_ROW = 10;
 
-/** Counts the updates that the optimizer skipped, and ends a run that never recovers. */
+/** A run that never recovers: its loss has no gradient any more, or its guard lets nothing pass. */
+export class TrainingDiverged extends DeviceError {}
+
+const count = z.int().min(0);
+
+export const skippedSchema = z.object({
+  /** All skipped updates of the run. */
+  total: count,
+  /** The first step of the trouble that the run is in; null: it is in none. */
+  first: count.min(1).nullable(),
+  /** Updates that were skipped in a row, up to the last step. */
+  inARow: count,
+  /** Updates that were not, since the last one that was. */
+  since: count,
+});
+
+/** What a checkpoint keeps of the count. */
+export type SkippedState = Readonly<z.output<typeof skippedSchema>>;
+
+export const noneSkipped: SkippedState = { total: 0, first: null, inARow: 0, since: 0 };
+
+/** Counts the updates that the optimizer skipped. */
 export class SkippedUpdates {
-  #inARow = 0;
+  constructor(private current: SkippedState) {}
 
-  constructor(private readonly log: (message: string) => void) {}
+  get state(): SkippedState {
+    return this.current;
+  }
 
-  /** @throws DeviceError for the last of too many skipped updates in a row */
-  check({ step, loss, gradNorm }: MetricsLine): void {
-    if (Number.isFinite(gradNorm)) {
-      this.#inARow = 0;
-      return;
+  /** Notes a step. */
+  note(step: number, skipped: boolean): void {
+    const { total, first, inARow, since } = this.current;
+    if (skipped) {
+      this.current = { total: total + 1, first: first ?? step, inARow: inARow + 1, since: 0 };
+    } else if (since + 1 < MOST_IN_A_ROW && first !== null) {
+      this.current = { total, first, inARow: 0, since: since + 1 };
+    } else {
+      this.current = { total, first: null, inARow: 0, since: 0 };
     }
-    this.#inARow++;
-    this.log(`step ${step}: loss ${loss}, gradient norm ${gradNorm}: the update was skipped`);
-    if (this.#inARow < mostInARow) return;
-    throw new DeviceError(
-      `training diverged: ${mostInARow} updates in a row had no finite gradient (last at step ${step}); ` +
-        "go back to an earlier checkpoint with a lower learning rate",
-    );
+  }
+
+  /** Whether the run never recovers. */
+  get diverged(): boolean {
+    return this.current.inARow >= MOST_IN_A_ROW;
   }
 }

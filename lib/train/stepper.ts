@@ -1,3 +1,4 @@
+import type { OptimizerConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { native, type Tensor } from "../native.js";
 import { BlockLoss } from "../nn/block_loss.js";
@@ -7,7 +8,8 @@ import type { Llama } from "../nn/llama.js";
 import { Pass } from "../nn/pass.js";
 import { PassMemory } from "../nn/pass_memory.js";
 import { addedGradients, modelWeights } from "../nn/weights.js";
-import { AdamW, type AdamWSettings } from "../optim/adamw.js";
+import { createOptimizer, type Optimizer, optimizerFlops, prepareStep } from "../optim/optimizer.js";
+import type { GuardLimits } from "./guard.js";
 import type { HeldOut } from "./held_out.js";
 import type { RunPlan } from "./memory_plan.js";
 import type { PartSeconds } from "./step_clock.js";
@@ -16,7 +18,7 @@ import { StepTokens } from "./step_tokens.js";
 
 /** The objects of one stage's steps. */
 interface StageStep {
-  readonly optimizer: AdamWSettings;
+  readonly optimizer: OptimizerConfig;
   readonly pass: Pass;
   /** The step's tokens on the device, a view for each micro-batch. */
   readonly microBatches: readonly Tensor<"i32">[];
@@ -29,13 +31,15 @@ export interface StepResult {
   readonly loss: number;
   /** Before clipping. */
   readonly gradNorm: number;
+  /** Whether the parameters are as before: the gradient was not finite, or a limit was exceeded. */
+  readonly skipped: boolean;
   /** The device's time by part. */
   readonly seconds: PartSeconds | null;
 }
 
 /** Complete training steps of every stage of a plan, over memory that the constructor allocates once. */
 export class Stepper {
-  readonly optimizer: AdamW;
+  readonly optimizer: Optimizer;
   readonly #memory: PassMemory;
   readonly #buffers: Allocated<RunPlan["tokens"]>;
   readonly #tokens: StepTokens;
@@ -43,6 +47,7 @@ export class Stepper {
   /** What of the gradient a step's first micro-batch adds to; the rest it writes. */
   readonly #added: readonly Tensor<"f32">[];
   readonly #evaluation: BlockLoss | null = null;
+  readonly #guard: Allocated<RunPlan["guard"]>;
 
   /** @throws OutOfMemoryError */
   constructor(
@@ -52,11 +57,12 @@ export class Stepper {
     heldOut: HeldOut | null,
   ) {
     const { device, parameters } = model;
-    this.optimizer = new AdamW(parameters);
+    this.optimizer = createOptimizer(parameters, plan.optimizer);
     this.#added = addedGradients(parameters, this.optimizer.gradient);
     try {
       this.#memory = new PassMemory(device, plan.shape, plan.passes);
       this.#buffers = allocate(device, plan.tokens);
+      this.#guard = allocate(device, plan.guard);
       this.#tokens = new StepTokens(this.#buffers.step);
       const weights = modelWeights(parameters, this.optimizer.gradient);
       this.#stages = stages.map(({ sequencesPerStep, labelWeights, optimizer }, index) => {
@@ -85,21 +91,32 @@ export class Stepper {
     return stepFlops(this.model.config, stage);
   }
 
+  /** Those of its optimizer's matrix products. */
+  optimizerFlopsPerStep({ optimizer }: ResolvedStage): number {
+    return optimizerFlops(this.model.config, optimizer);
+  }
+
   /**
-   * One training step. If the gradient is not finite, the parameters are unchanged.
+   * One training step. If the gradient is not finite, or a limit is exceeded, the parameters are unchanged.
    * @param tokens the step's tokens, sequence by sequence
+   * @param learningRate optimizer.lr as the schedule has scaled it
    * @param next the next step's tokens, if known: they are transferred to the device while this step runs. A hint only:
    *   the next step may use other tokens, or the promise may reject.
+   * @param limits of a plan with a guard; null: there are none
    */
   async step(
     stageIndex: number,
     tokens: Int32Array,
     learningRate: number,
     next: Promise<Int32Array> | null = null,
+    limits: GuardLimits | null = null,
   ): Promise<StepResult> {
     const stage = this.#stages[stageIndex]!;
+    const guard = this.#guard;
+    const { loss: mostLoss, norm: mostNorm } = limits ?? { loss: Infinity, norm: Infinity };
+    guard?.limits.write(Float32Array.of(mostLoss, mostNorm));
     this.#tokens.send(tokens);
-    this.optimizer.prepareStep(learningRate, stage.optimizer);
+    prepareStep(this.optimizer, learningRate, stage.optimizer);
     const clock = stage.graph.run((lap) => {
       for (const gradient of this.#added) native.fill(gradient, 0);
       lap("optimizer");
@@ -108,13 +125,20 @@ export class Stepper {
         stage.pass.forward(microBatch, adds, lap);
         stage.pass.backward(adds, lap);
       });
-      this.optimizer.applyStep();
+      this.optimizer.applyStep((norm) => {
+        if (guard !== null) native.guardNorm(guard.measured, norm, stage.pass.loss, guard.limits);
+      });
       lap("optimizer");
     });
     this.#tokens.sendAhead(next);
-    const readings = [stage.pass.loss.read(), this.optimizer.norm.read(), clock.read()] as const;
-    const [[loss], [gradNorm], seconds] = await Promise.all(readings);
-    return { loss: loss!, gradNorm: gradNorm!, seconds };
+    const norm = guard?.measured ?? this.optimizer.norm;
+    const [[loss], [gradNorm], seconds] = await Promise.all([
+      stage.pass.loss.read(),
+      norm.read(),
+      clock.read(),
+    ] as const);
+    const skipped = !Number.isFinite(gradNorm) || loss! > mostLoss || gradNorm! > mostNorm;
+    return { loss: loss!, gradNorm: gradNorm!, skipped, seconds };
   }
 
   /** The token-level loss on the held-out sequences, in nats per token; null if there are none. */
@@ -127,6 +151,7 @@ export class Stepper {
     for (const { graph } of this.#stages) graph.dispose();
     this.#memory?.dispose();
     disposeAll(this.#buffers);
+    disposeAll(this.#guard);
     this.optimizer.dispose();
   }
 

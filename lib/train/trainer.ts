@@ -9,12 +9,10 @@ import { writeText } from "../disk/durable.js";
 import type { Llama } from "../nn/llama.js";
 import type { MetricsLine } from "../report/metrics.js";
 import { type Report, renderReport } from "../report/report.js";
-import { writeCheckpoint } from "./checkpoint.js";
 import { configHash } from "./config_hash.js";
 import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
 import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
-import { SkippedUpdates } from "./skipped_updates.js";
 import { checkOptions, type TrainerOptions } from "./trainer_options.js";
 
 /**
@@ -27,7 +25,7 @@ import { checkOptions, type TrainerOptions } from "./trainer_options.js";
  */
 export class Trainer {
   readonly #run: OpenRun;
-  readonly #skipped: SkippedUpdates;
+  readonly #log: (message: string) => void;
   #progress: TrainerProgress;
   /** The step of the last checkpoint. */
   #saved: number;
@@ -35,7 +33,7 @@ export class Trainer {
 
   private constructor(run: OpenRun, log: (message: string) => void) {
     this.#run = run;
-    this.#skipped = new SkippedUpdates(log);
+    this.#log = log;
     this.#progress = run.progress;
     this.#saved = run.progress.step;
   }
@@ -44,14 +42,15 @@ export class Trainer {
    * Opens device, data and model, allocates all memory, and creates (or reopens) the run's folder. If it fails, nothing
    * stays open.
    * @param config as `loadRunConfig` or `parseRunConfig` returns it
-   * @throws TypeError for a wrong argument
+   * @throws TypeError or RangeError for a wrong argument
    * @throws ConfigError if the config has not been parsed or cannot be run with this data, its product table is not one
-   *   for this device, another process trains in the folder, it already holds a run, or, to resume, holds none or one
-   *   whose config or product table computes something else
+   *   for this device, another process trains in the folder, it already holds a run, or, to resume, holds none, or one
+   *   whose config differs in keys that may not change so, or whose product table computes something else
    * @throws DataError if the shards are missing, damaged, not those that the files beside them or the run's own record
    *   describe, or of another tokenizer or a larger vocabulary than the model; if they hold no held-out sequence; if
    *   metrics.jsonl is not the one that the checkpoint was made with
-   * @throws CheckpointError if the checkpoint, or the model of `init.from`, is damaged or of another run
+   * @throws CheckpointError if no checkpoint of the run is intact, or that of `from`; if it is of another run; if the model
+   *   of `init.from` is damaged
    * @throws DeviceError, OutOfMemoryError if the device is missing, or the plan does not fit its memory
    */
   static async open(config: RunConfig, options: TrainerOptions = {}): Promise<Trainer> {
@@ -91,7 +90,17 @@ export class Trainer {
     return this.#progress;
   }
 
-  /** Where every planned byte goes. */
+  /** Updates of the run that were skipped: their gradient was not finite, or the guard held them back. */
+  get skippedUpdates(): number {
+    return this.#run.health.skipped;
+  }
+
+  /** Bytes of the host's memory for the copy that checkpoints are written from; 0: training waits for each instead. */
+  get copyBytes(): number {
+    return this.#run.saver.copyBytes;
+  }
+
+  /** Where every planned byte of the device goes. */
   get memoryPlan(): PlanItem[] {
     return planItems(this.model.device, this.#run.plan);
   }
@@ -101,12 +110,12 @@ export class Trainer {
    * written before the last line is yielded. If the caller leaves the loop early, a checkpoint of the last step is
    * saved. A finished run yields nothing; its model and its report are written again.
    * @throws DataError if a shard cannot be read or holds a token outside the model's vocabulary
-   * @throws DeviceError if the device fails, or ten updates in a row had no finite gradient
+   * @throws DeviceError if the device fails, or ten updates in a row were skipped
    * @throws ConfigError if another process has taken the run's folder, as after a standstill of over a minute
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
-    const { config, products, metrics } = this.#run;
+    const { products, metrics, saver, health } = this.#run;
     await metrics.begin();
     try {
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
@@ -116,23 +125,28 @@ export class Trainer {
         if (this.step >= end) continue;
         const loader = this.#beginStage(stage);
         let first = true;
+        let failed = false;
         try {
           while (this.step < end) {
             const line = await this.#trainStep(stage, loader);
             if (first) await products.report();
             first = false;
             await metrics.append(line);
-            this.#skipped.check(line);
+            await health.check(line.step, stage);
+            saver.check();
+            const due = saver.note(line);
             const last = this.step === this.totalSteps;
-            if (this.step % config.checkpoint.everySteps === 0 || this.#checkpointAsked || last)
-              await this.#save(stage.index);
+            if (last || due || this.#checkpointAsked) await this.#save(stage.index);
             // Before the line is yielded, so that a caller that stops there has everything.
             if (last) await this.#finish();
             yield line;
           }
+        } catch (error) {
+          failed = true;
+          throw error;
         } finally {
-          if (this.#saved < this.step) await this.#save(stage.index);
           await loader.close();
+          await this.#leave(stage.index, failed);
         }
       }
     } finally {
@@ -159,10 +173,11 @@ export class Trainer {
       check.string("sample.prompt", check.object("sample", sample).prompt);
       check.string("sample.text", sample.text);
     }
-    const { folder, config, metrics } = this.#run;
+    const { folder, config, notes, metrics } = this.#run;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
       config,
+      notes,
       stages: this.stages,
       metrics: metrics.thinned.lines,
       every: metrics.thinned.every,
@@ -186,15 +201,20 @@ export class Trainer {
 
   /**
    * Everything that happens at a stage boundary, and when a run resumes inside a stage:
-   * - Moments: set to zeros at the stage's first step, unless it keeps the previous stage's optimizer.
+   * - Guard: begins anew, as another objective has other losses.
+   * - The optimizer's moments and momentum: set to zeros at the stage's first step, unless it keeps the previous
+   *   stage's optimizer.
    * - Schedule: nothing. The learning rate follows from the step and the beginning of the stage's schedule.
    * - Data: continues where the previous stage stopped, in blocks of this stage's size. Returns their loader.
    * - Graph: nothing. The stage's operations are recorded at its second step and kept beside those of other stages.
    * - Memory: nothing. The passes of all stages share the same buffers, planned for the largest.
    */
   #beginStage(stage: ResolvedStage): BlockLoader {
-    const { config, stepper } = this.#run;
-    if (this.step === stage.firstStep && !stage.keepOptimizer) stepper.optimizer.reset();
+    const { config, stepper, health } = this.#run;
+    if (this.step === stage.firstStep) {
+      if (!stage.keepOptimizer) stepper.optimizer.reset();
+      health.beginStage();
+    }
     const blockTokens = (s: ResolvedStage) => s.patchSize * s.sequenceLength;
     return new BlockLoader({
       dataset: this.#run.dataset,
@@ -207,7 +227,7 @@ export class Trainer {
   }
 
   async #trainStep(stage: ResolvedStage, loader: BlockLoader): Promise<MetricsLine> {
-    const { stepper, peak } = this.#run;
+    const { stepper, peak, health } = this.#run;
     const { device } = this.model;
     const energyBefore = device.energy();
     const start = performance.now();
@@ -219,16 +239,20 @@ export class Trainer {
     );
     const tokens = await loader.next(stage.sequencesPerStep);
     const dataSeconds = (performance.now() - start) / 1000;
-    const { loss, gradNorm, seconds: parts } = await stepper.step(stage.index, tokens, lr, loader.ahead);
+    const { limits } = health;
+    const result = await stepper.step(stage.index, tokens, lr, loader.ahead, limits);
+    const { loss, gradNorm, seconds: parts } = result;
     const seconds = (performance.now() - start) / 1000;
     const energyAfter = device.energy();
     const energy = energyBefore === null || energyAfter === null ? null : energyAfter - energyBefore;
     const flops = stepper.flopsPerStep(stage);
+    const optimizerFlops = stepper.optimizerFlopsPerStep(stage);
     const record: StepRecord = {
       lr,
       loss,
       gradNorm,
       flops,
+      optimizerFlops,
       seconds,
       dataSeconds,
       parts,
@@ -236,8 +260,9 @@ export class Trainer {
       data: loader.position,
     };
     this.#progress = advance(this.#progress, stage, record);
+    health.note(this.step, result, limits);
     const validation = this.#evaluationDue(stage) ? await this.#evaluate() : {};
-    return metricsLine(this.#progress, stage, record, peak, validation);
+    return metricsLine(this.#progress, stage, record, peak, health.skipped, validation);
   }
 
   async #evaluate(): Promise<Pick<MetricsLine, "valLoss" | "valBitsPerByte">> {
@@ -253,12 +278,13 @@ export class Trainer {
   }
 
   async #save(stage: number): Promise<void> {
-    const { config, folder, stepper, extras } = this.#run;
+    const { config, stepper, saver, health } = this.#run;
     await this.#run.checkOwned();
     this.#checkpointAsked = false;
     const [optimizerSteps] = await stepper.optimizer.stepsTaken.read();
     const state = {
       ...this.#progress,
+      ...health.state,
       stage,
       optimizerSteps: optimizerSteps!,
       seed: config.seed,
@@ -266,19 +292,25 @@ export class Trainer {
       metricsBytes: await this.#run.metrics.mark(),
       configHash: configHash(config),
     };
-    await writeCheckpoint(
-      folder.checkpoints,
-      this.model.parameters,
-      stepper.optimizer,
-      state,
-      extras,
-      config.checkpoint.keep,
-    );
+    await saver.save(state, health.firstOfTrouble);
     await this.writeReport();
     this.#saved = this.step;
   }
 
+  /** Saves the last step where the loop is left; an error that it is left by counts more than one of saving. */
+  async #leave(stage: number, failed: boolean): Promise<void> {
+    const { saver } = this.#run;
+    try {
+      if (this.#saved < this.step && !saver.failed) await this.#save(stage);
+      await saver.settle();
+    } catch (error) {
+      if (!failed) throw error;
+      this.#log(`the checkpoint of step ${this.step} could not be saved: ${(error as Error).message}`);
+    }
+  }
+
   async #finish(): Promise<void> {
+    await this.#run.saver.settle();
     await this.#run.checkOwned();
     await this.#run.folder.replaceModel((path) => this.model.save(path, this.#run.extras));
     await this.#run.metrics.check();

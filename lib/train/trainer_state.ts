@@ -2,11 +2,12 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { RunConfig } from "../config/config.js";
 import { describeIssues } from "../config/problems.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { CheckpointError } from "../errors.js";
-import { configHash } from "./config_hash.js";
+import { guardSchema } from "./guard.js";
+import type { CountedFrom } from "./run_changes.js";
+import { noneSkipped, skippedSchema } from "./skipped_updates.js";
 
 const count = z.int().min(0);
 const amount = z.number().min(0);
@@ -20,6 +21,7 @@ const stateSchema = z.object({
   tokens: count,
   positions: count,
   flops: amount,
+  optimizerFlops: amount.default(0),
   seconds: amount,
   time: z.object({
     data: amount,
@@ -37,6 +39,15 @@ const stateSchema = z.object({
   optimizerSteps: count,
   /** The seed that, with the data position, is all the random state there is. */
   seed: count,
+  /** Updates that were skipped. */
+  skipped: skippedSchema.default(noneSkipped),
+  /** What the guard has seen; null: the run has none. */
+  guard: guardSchema.nullable().default(null),
+  /** The lowest validation loss so far, of a run that keeps its checkpoint; null: it keeps none, or has none yet. */
+  best: z
+    .object({ step: z.int().min(1), valLoss: z.number() })
+    .nullable()
+    .default(null),
   /** SHA-256 of the run's product table; null: it has none. */
   productTable: sha256.nullable().default(null),
   /** Length of metrics.jsonl with the line of `step`, all of it on the disk; null: not noted. */
@@ -48,8 +59,20 @@ const stateSchema = z.object({
 /** The content of `trainer/state.json`. */
 export type TrainerState = Readonly<z.output<typeof stateSchema>>;
 
+/** Where a checkpoint has its state. */
+export const STATE_FILE = "trainer/state.json";
+
 /** The path of a checkpoint's state. */
-export const statePath = (checkpoint: string): string => join(checkpoint, "trainer", "state.json");
+export const statePath = (checkpoint: string): string => join(checkpoint, STATE_FILE);
+
+/** What the state of a run's checkpoint has, as far as it is known before it is read. */
+export interface ExpectedState {
+  /** Of the config that it was written with. */
+  readonly configHash: string;
+  readonly seed: number;
+  /** Where the config's stages begin to count; null: later, so that they do not tell this checkpoint's tokens. */
+  readonly countedFrom: CountedFrom | null;
+}
 
 /**
  * Reads a checkpoint's state and checks that it belongs to this run.
@@ -57,7 +80,7 @@ export const statePath = (checkpoint: string): string => join(checkpoint, "train
  */
 export async function readTrainerState(
   checkpoint: string,
-  config: RunConfig,
+  { configHash, seed, countedFrom }: ExpectedState,
   stages: readonly ResolvedStage[],
 ): Promise<TrainerState> {
   const path = statePath(checkpoint);
@@ -71,7 +94,9 @@ export async function readTrainerState(
   if (!result.success) {
     throw new CheckpointError(`${path}: ${describeIssues(result.error.issues, stateSchema).join("; ")}`);
   }
-  const expected = { ...reached(stages, result.data.step), seed: config.seed, configHash: configHash(config) };
+  const { step } = result.data;
+  const counted = countedFrom === null ? { step: Math.min(step, stepsOf(stages)) } : reached(stages, step, countedFrom);
+  const expected = { ...counted, seed, configHash };
   for (const key of Object.keys(expected) as (keyof typeof expected)[]) {
     if (result.data[key] === expected[key]) continue;
     throw new CheckpointError(
@@ -81,12 +106,15 @@ export async function readTrainerState(
   return result.data;
 }
 
+const stepsOf = (stages: readonly ResolvedStage[]): number => stages.reduce((sum, { steps }) => sum + steps, 0);
+
 /** Where a run is after `step` steps, or at its end if it has fewer. */
-function reached(stages: readonly ResolvedStage[], step: number) {
-  const at = { step: 0, stage: 0, tokens: 0, positions: 0 };
+function reached(stages: readonly ResolvedStage[], step: number, from: CountedFrom) {
+  const at = { ...from, stage: 0 };
   for (const stage of stages) {
-    const steps = Math.min(stage.steps, step - at.step);
-    if (steps === 0) break;
+    const begin = Math.max(at.step, stage.firstStep);
+    const steps = Math.min(stage.firstStep + stage.steps, step) - begin;
+    if (steps <= 0) continue;
     at.step += steps;
     at.stage = stage.index;
     at.tokens += steps * stage.tokensPerStep;

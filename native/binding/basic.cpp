@@ -1,9 +1,13 @@
+#include <limits>
+#include <string>
+
 #include "operations.h"
 
 namespace nextpatch::binding {
 namespace {
 
 constexpr double kMax = 1e38;
+constexpr int64_t kMostIndexed = std::numeric_limits<int>::max();
 
 void fill(Call& call) {
   const Argument out = call.any_rank("out");
@@ -38,6 +42,15 @@ void rotary_table(Call& call) {
   call.run([=](Kernels& k) { k.rotary_table(table.view, frequencies.view, float(scale)); });
 }
 
+void first_non_finite(Call& call) {
+  const Argument out = call.vector("out"), in = call.any_rank("values");
+  call.dtype(out, {DType::i32});
+  call.dtype(in, kFloats);
+  call.shape(out, {1});
+  call.require(in.view.size() <= kMostIndexed, in, "at most " + std::to_string(kMostIndexed) + " elements");
+  call.run([=](Kernels& k) { k.first_non_finite(out.view, in.view); });
+}
+
 void matmul(Call& call) {
   const Argument c = call.tensor("c", 2), a = call.tensor("a", 2), b = call.tensor("b", 2);
   const bool transpose_a = call.boolean("transposeA"), transpose_b = call.boolean("transposeB");
@@ -57,6 +70,25 @@ void matmul(Call& call) {
   call.run([=](Kernels& kernels) { kernels.matmul(c.view, a.view, b.view, transpose_a, transpose_b, accumulate); });
 }
 
+void batched_matmul(Call& call) {
+  const Argument c = call.tensor("c", 3), a = call.tensor("a", 3), b = call.tensor("b", 3);
+  const Argument add = call.optional("add", 3);
+  const bool transpose_a = call.boolean("transposeA"), transpose_b = call.boolean("transposeB");
+  const double alpha = call.number("alpha", -kMax, kMax), beta = call.number("beta", -kMax, kMax);
+  call.dtype(c, kFloats);
+  for (const Argument& other : {a, b, add}) call.same_dtype(other, c);
+  const int64_t m = a.dim(transpose_a ? 2 : 1), k = a.dim(transpose_a ? 1 : 2), n = b.dim(transpose_b ? 1 : 2);
+  if (transpose_b) {
+    call.shape(b, {a.dim(0), n, k});
+  } else {
+    call.shape(b, {a.dim(0), k, n});
+  }
+  for (const Argument& other : {c, add}) call.shape(other, {a.dim(0), m, n});
+  call.run([=](Kernels& kernels) {
+    kernels.batched_matmul(c.view, a.view, b.view, add.view, transpose_a, transpose_b, float(alpha), float(beta));
+  });
+}
+
 void sum(Call& call) {
   const Argument out = call.vector("out"), in = call.any_rank("values");
   const bool accumulate = call.boolean("accumulate");
@@ -70,8 +102,14 @@ void sum(Call& call) {
 
 const std::vector<Operation>& basic_operations() {
   static const std::vector<Operation> operations{
-      {"fill", fill},     {"copy", copy}, {"normal", normal}, {"rotaryTable", rotary_table},
-      {"matmul", matmul}, {"sum", sum},
+      {"fill", fill},
+      {"copy", copy},
+      {"normal", normal},
+      {"rotaryTable", rotary_table},
+      {"firstNonFinite", first_non_finite},
+      {"matmul", matmul},
+      {"batchedMatmul", batched_matmul},
+      {"sum", sum},
   };
   return operations;
 }

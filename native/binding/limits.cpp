@@ -24,6 +24,7 @@ Napi::Object limits(Napi::Env env) {
   out.Set("maxThreads", double(kMaxThreads));
   out.Set("markSlots", double(kMarks));
   out.Set("adamwHyperSize", double(kAdamWHyperSize));
+  out.Set("muonHyperSize", double(kMuonHyperSize));
   return out;
 }
 

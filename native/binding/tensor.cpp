@@ -114,14 +114,15 @@ std::string shape_text(const View& view) {
 }
 
 Napi::Function Tensor::define(Napi::Env env) {
-  return DefineClass(env, "Tensor",
-                     {accessor<Tensor, &Tensor::shape>("shape"), accessor<Tensor, &Tensor::dtype>("dtype"),
-                      accessor<Tensor, &Tensor::size>("size"), accessor<Tensor, &Tensor::byte_length>("byteLength"),
-                      accessor<Tensor, &Tensor::is_contiguous>("contiguous"),
-                      accessor<Tensor, &Tensor::is_disposed>("disposed"), method<Tensor, &Tensor::reshape>("reshape"),
-                      method<Tensor, &Tensor::narrow>("narrow"), method<Tensor, &Tensor::write>("write"),
-                      method<Tensor, &Tensor::prefetch>("prefetch"), method<Tensor, &Tensor::read>("read"),
-                      method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
+  return DefineClass(
+      env, "Tensor",
+      {accessor<Tensor, &Tensor::shape>("shape"), accessor<Tensor, &Tensor::dtype>("dtype"),
+       accessor<Tensor, &Tensor::size>("size"), accessor<Tensor, &Tensor::byte_length>("byteLength"),
+       accessor<Tensor, &Tensor::is_contiguous>("contiguous"), accessor<Tensor, &Tensor::is_disposed>("disposed"),
+       method<Tensor, &Tensor::reshape>("reshape"), method<Tensor, &Tensor::narrow>("narrow"),
+       method<Tensor, &Tensor::write>("write"), method<Tensor, &Tensor::prefetch>("prefetch"),
+       method<Tensor, &Tensor::read>("read"), method<Tensor, &Tensor::read_into>("readInto"),
+       method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
 }
 
 // new Tensor(device, dtype, shape); from native code, (device) with `constructing_from` set.
@@ -266,6 +267,37 @@ Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
       return Napi::Float32Array::New(env, count, held->Value(), 0);
     });
     owner->device()->read(owner, view.data, buffer.Data(), bytes, settlement.done);
+    return settlement.promise;
+  });
+}
+
+Napi::Value Tensor::read_into(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    require_alive("readInto");
+    require_contiguous("readInto");
+    const ArrayKind kind = array_kind(view_.dtype);
+    const std::string where = std::string("readInto: target: expected a ") + kind.name;
+    if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != kind.type)
+      throw Error(ErrorKind::type, where + " for dtype " + name_of(view_.dtype) + " but received " + describe(info[0]));
+    void* data = nullptr;
+    size_t length = 0;
+    napi_value buffer = nullptr;
+    napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &data, &buffer, nullptr);
+    // Only shared memory is sure to stay where it is while a device thread fills it: any other can be transferred.
+    bool transferable = true;
+    napi_is_arraybuffer(info.Env(), buffer, &transferable);
+    if (transferable)
+      throw Error(ErrorKind::type, where + " on a SharedArrayBuffer but received one on an ArrayBuffer");
+    if (int64_t(length) != view_.size()) {
+      throw Error(ErrorKind::range, where + " of " + std::to_string(view_.size()) + " elements, as in shape " +
+                                        shape_text(view_) + ", but received " + std::to_string(length));
+    }
+    const std::shared_ptr<Storage> owner = storage();
+    owner->device()->require_no_capture("readInto");
+    // Keeps the memory alive meanwhile.
+    auto held = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info[0].As<Napi::Object>()));
+    auto settlement = Environment::of(info.Env()).promise([held](Napi::Env env) { return env.Undefined(); });
+    owner->device()->read(owner, view_.data, data, length * size_of(view_.dtype), settlement.done);
     return settlement.promise;
   });
 }

@@ -53,6 +53,7 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   Napi::Value write(const Napi::CallbackInfo& info);
   Napi::Value prefetch(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value read_into(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
   Napi::Value free(const Napi::CallbackInfo& info);
 

@@ -52,6 +52,15 @@ int64_t grad_norm_workspace(Call& call) {
   return call.ask([&](const Kernels& kernels) { return kernels.grad_norm_workspace(size); });
 }
 
+void guard_norm(Call& call) {
+  const Argument measured = call.vector("measured"), norm = call.vector("norm"), loss = call.vector("loss");
+  const Argument limits = call.vector("limits");
+  for (const Argument& other : {measured, norm, loss, limits}) call.dtype(other, {DType::f32});
+  for (const Argument& other : {measured, norm, loss}) call.shape(other, {1});
+  call.shape(limits, {2});
+  call.run([=](Kernels& k) { k.guard_norm(measured.view, norm.view, loss.view, limits.view); });
+}
+
 void adamw(Call& call) {
   const Argument param = call.vector("param"), master = call.vector("master"), m = call.vector("m");
   const Argument v = call.vector("v"), steps = call.vector("steps"), corrections = call.vector("corrections");
@@ -70,6 +79,48 @@ void adamw(Call& call) {
     k.adamw(param.view, master.view, m.view, v.view, steps.view, corrections.view, grad.view, norm.view, hyper.view,
             decayed);
   });
+}
+
+// The optimizer's tensors that every operation of Muon reads, and `matrices`, of one shape.
+void check_muon(Call& call, const Argument& norm, const Argument& hyper, std::initializer_list<Argument> matrices) {
+  const Argument& first = *matrices.begin();
+  for (const Argument& other : {norm, hyper}) call.dtype(other, {DType::f32});
+  call.shape(norm, {1});
+  call.shape(hyper, {kMuonHyperSize});
+  call.require(first.dim(0) <= kMaxStack, first, "at most " + std::to_string(kMaxStack) + " rows");
+  for (const Argument& other : matrices) call.shape(other, {first.dim(0), first.dim(1)});
+}
+
+void muon_momentum(Call& call) {
+  const Argument out = call.tensor("out", 2), momentum = call.strided("momentum", 2), grad = call.strided("grad", 2);
+  const Argument norm = call.vector("norm"), hyper = call.vector("hyper"), workspace = call.vector("workspace");
+  const bool nesterov = call.boolean("nesterov");
+  call.dtype(out, kFloats);
+  for (const Argument& other : {momentum, grad, workspace}) call.dtype(other, {DType::f32});
+  check_muon(call, norm, hyper, {out, momentum, grad});
+  call.at_least(workspace,
+                [&](const Kernels& kernels) { return kernels.muon_momentum_workspace(out.dim(0), out.dim(1)); });
+  call.run([=](Kernels& k) {
+    k.muon_momentum(out.view, momentum.view, grad.view, norm.view, hyper.view, workspace.view, nesterov);
+  });
+}
+
+int64_t muon_momentum_workspace(Call& call) {
+  const int64_t matrices = call.whole_number("matrices", 1, kMaxElements);
+  const int64_t elements = call.whole_number("elements", 1, kMaxElements);
+  return call.ask([&](const Kernels& kernels) { return kernels.muon_momentum_workspace(matrices, elements); });
+}
+
+void muon_update(Call& call) {
+  const Argument param = call.strided("param", 2), master = call.strided("master", 2);
+  const Argument update = call.tensor("update", 2), norm = call.vector("norm"), hyper = call.vector("hyper");
+  const double scale = call.number("scale", 0, 1e6);
+  call.dtype(param, kFloats);
+  call.same_dtype(update, param);
+  call.dtype(master, {DType::f32});
+  check_muon(call, norm, hyper, {param, master, update});
+  call.run(
+      [=](Kernels& k) { k.muon_update(param.view, master.view, update.view, norm.view, hyper.view, float(scale)); });
 }
 
 void sample(Call& call) {
@@ -109,7 +160,11 @@ const std::vector<Operation>& training_operations() {
       {"crossEntropy", cross_entropy},
       {"gradNorm", grad_norm},
       {"gradNormWorkspace", grad_norm_workspace},
+      {"guardNorm", guard_norm},
       {"adamw", adamw},
+      {"muonMomentum", muon_momentum},
+      {"muonMomentumWorkspace", muon_momentum_workspace},
+      {"muonUpdate", muon_update},
       {"sample", sample},
       {"sampleWorkspace", sample_workspace},
   };

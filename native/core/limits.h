@@ -30,6 +30,9 @@ constexpr int kMaxRank = 4;
 // The most elements of a tensor, and the largest size of a dimension.
 constexpr int64_t kMaxElements = int64_t(1) << 44;
 
+// The most matrices of a stack that an operation of Muon takes at once.
+constexpr int64_t kMaxStack = 65535;
+
 // The largest seed, offset and counter: whole numbers up to it are exact as JavaScript numbers.
 constexpr int64_t kMaxWholeNumber = (int64_t(1) << 53) - 1;
 

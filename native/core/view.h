@@ -43,4 +43,14 @@ struct View {
   }
 };
 
+// Matrix i of a contiguous stack [L, rows, cols].
+inline View matrix_of(const View& stack, int64_t i) {
+  View matrix = stack;
+  matrix.data = static_cast<char*>(stack.data) + i * stack.dim(1) * stack.dim(2) * int64_t(size_of(stack.dtype));
+  matrix.rank = 2;
+  matrix.shape = {stack.dim(1), stack.dim(2)};
+  matrix.stride = {stack.dim(2), 1};
+  return matrix;
+}
+
 }  // namespace nextpatch

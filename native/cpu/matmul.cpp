@@ -26,27 +26,45 @@ dnnl::memory::data_type type_of(DType dtype) {
   return dtype == DType::bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
 }
 
-// A row-major matrix, or its transpose, as a [rows, cols] operand.
-dnnl::memory::desc operand(int64_t rows, int64_t cols, DType dtype, bool transposed) {
-  const dnnl::memory::dims strides = transposed ? dnnl::memory::dims{1, rows} : dnnl::memory::dims{cols, 1};
-  return {{rows, cols}, type_of(dtype), strides};
+// A row-major matrix, or its transpose, as a [rows, cols] operand; a stack of them if `count` is above 1.
+dnnl::memory::desc operand(int64_t count, int64_t rows, int64_t cols, DType dtype, bool transposed) {
+  dnnl::memory::dims shape{rows, cols},
+      strides = transposed ? dnnl::memory::dims{1, rows} : dnnl::memory::dims{cols, 1};
+  if (count > 1) {
+    shape.insert(shape.begin(), count);
+    strides.insert(strides.begin(), rows * cols);
+  }
+  return {shape, type_of(dtype), strides};
 }
 
 // The key of a cached primitive.
 struct Problem {
-  int64_t m, n, k;
+  int64_t count, m, n, k;  // `count` products, of matrices or of stacks
   DType in, out;
-  bool transpose_a, transpose_b, accumulate;
+  bool transpose_a, transpose_b;
+  float alpha, beta;  // c = alpha * op(a) op(b) + beta * c
+
+  Problem(const View& c, const View& a, bool transpose_a, bool transpose_b, float alpha, float beta)
+      : count(c.rank == 3 ? c.dim(0) : 1),
+        m(c.dim(-2)),
+        n(c.dim(-1)),
+        k(a.dim(transpose_a ? -2 : -1)),
+        in(a.dtype),
+        out(c.dtype),
+        transpose_a(transpose_a),
+        transpose_b(transpose_b),
+        alpha(alpha),
+        beta(beta) {}
 
   bool operator<(const Problem& other) const { return tie() < other.tie(); }
-  std::tuple<int64_t, int64_t, int64_t, DType, DType, bool, bool, bool> tie() const {
-    return {m, n, k, in, out, transpose_a, transpose_b, accumulate};
+  std::tuple<int64_t, int64_t, int64_t, int64_t, DType, DType, bool, bool, float, float> tie() const {
+    return {count, m, n, k, in, out, transpose_a, transpose_b, alpha, beta};
   }
 
   // Whether converting b to blocks pays: its cost is spread over the rows of c. Measured on Zen 5; oneDNN is slow
   // if the columns do not fill its blocks of 64, and in f32 a transposed `a` dominates the time.
   bool blocks_b() const {
-    if (transpose_a && in == DType::f32) return false;
+    if (count > 1 || (transpose_a && in == DType::f32)) return false;
     return m >= (n % 64 == 0 ? 256 : 1024);
   }
 };
@@ -100,14 +118,17 @@ struct CpuKernels::Products {
   size_t blocks_bytes = 0;
 
   Product make(const Problem& p) {
+    dnnl::post_ops operations;
+#if DNNL_VERSION_MAJOR >= 3
+    if (p.alpha != 1) operations.append_eltwise(dnnl::algorithm::eltwise_linear, p.alpha, 0);
+#else
+    if (p.alpha != 1) operations.append_eltwise(1, dnnl::algorithm::eltwise_linear, p.alpha, 0);
+#endif
+    if (p.beta != 0) operations.append_sum(p.beta);
     dnnl::primitive_attr attributes;
-    if (p.accumulate) {
-      dnnl::post_ops operations;
-      operations.append_sum();
-      attributes.set_post_ops(operations);
-    }
-    const auto a = operand(p.m, p.k, p.in, p.transpose_a), b = operand(p.k, p.n, p.in, p.transpose_b);
-    const auto c = operand(p.m, p.n, p.out, false);
+    attributes.set_post_ops(operations);
+    const auto a = operand(p.count, p.m, p.k, p.in, p.transpose_a), b = operand(p.count, p.k, p.n, p.in, p.transpose_b);
+    const auto c = operand(p.count, p.m, p.n, p.out, false);
     const dnnl::memory::desc any({p.k, p.n}, type_of(p.in), dnnl::memory::format_tag::any);
     const auto& read_b = p.blocks_b() ? any : b;
     const auto describe = [&] {
@@ -182,7 +203,7 @@ struct CpuKernels::Products {
   }
 
   void run_wide(Problem p, const View& c, const View& a, const View& b) {
-    float* result = c.dtype == DType::f32 ? c.as<float>() : widen(0, c, p.accumulate);
+    float* result = c.dtype == DType::f32 ? c.as<float>() : widen(0, c, p.beta != 0);
     p.in = p.out = DType::f32;
     run(p, result, widen(1, a, true), widen(2, b, true));
     if (c.dtype == DType::f32) return;
@@ -204,6 +225,17 @@ struct CpuKernels::Products {
     if (p.in == DType::bf16) return run_wide(p, c, a, b);
     run(p, c.data, a.data, b.data);
   }
+
+  void run_checked(const Problem& p, const View& c, const View& a, const View& b) {
+    try {
+      run_any(p, c, a, b);
+    } catch (const dnnl::error& error) {
+      // oneDNN ran out of memory. It does not report how much it requested; it needs at most the size of its operands.
+      if (error.status == dnnl_out_of_memory)
+        out_of_memory(size_t(a.size()) * size_of(a.dtype) + size_t(b.size()) * size_of(b.dtype));
+      throw Error(ErrorKind::device, std::string("oneDNN: ") + error.what());
+    }
+  }
 };
 
 CpuKernels::CpuKernels(int threads) : products_(new Products), threads_(threads) {}
@@ -211,22 +243,20 @@ CpuKernels::~CpuKernels() { delete products_; }
 
 void CpuKernels::matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                         bool accumulate) {
-  const Problem problem{c.shape[0],  c.shape[1], transpose_a ? a.shape[0] : a.shape[1], a.dtype, c.dtype, transpose_a,
-                        transpose_b, accumulate};
+  const Problem problem(c, a, transpose_a, transpose_b, 1, accumulate ? 1 : 0);
   if (c.size() == 0) return;
   if (problem.k == 0) {
     if (!accumulate) fill(c, 0);
     return;
   }
   if (problem.m == 1 && transpose_b) return gemv(c, a, b, accumulate);
-  try {
-    products_->run_any(problem, c, a, b);
-  } catch (const dnnl::error& error) {
-    // oneDNN ran out of memory. It does not report how much it requested; it needs at most the size of its operands.
-    if (error.status == dnnl_out_of_memory)
-      out_of_memory(size_t(a.size()) * size_of(a.dtype) + size_t(b.size()) * size_of(b.dtype));
-    throw Error(ErrorKind::device, std::string("oneDNN: ") + error.what());
-  }
+  products_->run_checked(problem, c, a, b);
+}
+
+void CpuKernels::batched_matmul(const View& c, const View& a, const View& b, const View& add, bool transpose_a,
+                                bool transpose_b, float alpha, float beta) {
+  if (add) copy(c, add);  // oneDNN adds to its result in place
+  products_->run_checked(Problem(c, a, transpose_a, transpose_b, alpha, add ? beta : 0), c, a, b);
 }
 
 }  // namespace nextpatch::cpu

@@ -102,6 +102,7 @@ CublasLt load() {
   NEXTPATCH_FIND(Destroy);
   NEXTPATCH_FIND(MatrixLayoutCreate);
   NEXTPATCH_FIND(MatrixLayoutDestroy);
+  NEXTPATCH_FIND(MatrixLayoutSetAttribute);
   NEXTPATCH_FIND(MatmulDescCreate);
   NEXTPATCH_FIND(MatmulDescDestroy);
   NEXTPATCH_FIND(MatmulDescSetAttribute);

@@ -17,6 +17,7 @@ enum DataType : int { kF32 = 0, kBf16 = 14 };
 enum ComputeType : int { kCompute32F = 68 };
 enum Operation : int { kN = 0, kT = 1 };
 enum DescriptionAttribute : int { kTransposeA = 3, kTransposeB = 4 };
+enum LayoutAttribute : int { kBatchCount = 5 /* int32 */, kBatchOffset = 6 /* int64, elements */ };
 enum PreferenceAttribute : int {
   kMaxWorkspaceBytes = 1,   // uint64
   kReductionSchemes = 3,    // uint32, a mask
@@ -57,6 +58,7 @@ struct CublasLt {
   lt::Status (*Destroy)(lt::Handle);
   lt::Status (*MatrixLayoutCreate)(lt::Layout*, lt::DataType, uint64_t rows, uint64_t cols, int64_t leading);
   lt::Status (*MatrixLayoutDestroy)(lt::Layout);
+  lt::Status (*MatrixLayoutSetAttribute)(lt::Layout, lt::LayoutAttribute, const void*, size_t);
   lt::Status (*MatmulDescCreate)(lt::Description*, lt::ComputeType, lt::DataType scale);
   lt::Status (*MatmulDescDestroy)(lt::Description);
   lt::Status (*MatmulDescSetAttribute)(lt::Description, lt::DescriptionAttribute, const void*, size_t);

@@ -19,4 +19,9 @@ void CudaKernels::matmul(const View& c, const View& a, const View& b, bool trans
   gemm_->matmul(c, a, b, transpose_a, transpose_b, accumulate);
 }
 
+void CudaKernels::batched_matmul(const View& c, const View& a, const View& b, const View& add, bool transpose_a,
+                                 bool transpose_b, float alpha, float beta) {
+  gemm_->batched_matmul(c, a, b, add, transpose_a, transpose_b, alpha, beta);
+}
+
 }  // namespace nextpatch::cuda

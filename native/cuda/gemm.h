@@ -21,6 +21,10 @@ class Gemm {
   virtual void matmul(const View& c, const View& a, const View& b, bool transpose_a, bool transpose_b,
                       bool accumulate) = 0;
 
+  // As Kernels::batched_matmul. The table of algorithms has none of these products.
+  virtual void batched_matmul(const View& c, const View& a, const View& b, const View& add, bool transpose_a,
+                              bool transpose_b, float alpha, float beta) = 0;
+
   // As Context's.
   virtual size_t workspace_bytes() const = 0;
   virtual void use_workspace(void* data) = 0;

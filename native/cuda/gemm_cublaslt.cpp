@@ -26,12 +26,23 @@ lt::DataType data_type(DType dtype) { return dtype == DType::bf16 ? lt::kBf16 : 
 // RAII owners of cuBLASLt's descriptors.
 struct Layout {
   lt::Layout value = nullptr;
-  Layout(DType dtype, int64_t rows, int64_t cols) {
+  // Of each of `batch` matrices, one behind the other.
+  Layout(DType dtype, int64_t rows, int64_t cols, int64_t batch) {
     check_blas(cublaslt().MatrixLayoutCreate(&value, data_type(dtype), uint64_t(rows), uint64_t(cols), rows),
                "cublasLtMatrixLayoutCreate");
+    if (batch == 1) return;
+    set(lt::kBatchCount, int32_t(batch));
+    set(lt::kBatchOffset, rows * cols);
   }
   ~Layout() { cublaslt().MatrixLayoutDestroy(value); }
   Layout(const Layout&) = delete;
+
+ private:
+  template <typename T>
+  void set(lt::LayoutAttribute attribute, T to) {
+    check_blas(cublaslt().MatrixLayoutSetAttribute(value, attribute, &to, sizeof to),
+               "cublasLtMatrixLayoutSetAttribute");
+  }
 };
 
 struct Preference {
@@ -56,10 +67,10 @@ struct Plan {
   bool in_table = false;
   int64_t writes = 0, adds = 0;  // how often it was enqueued
 
-  explicit Plan(const Product& p)
-      : first(p.inputs, p.transpose_b ? p.k : p.n, p.transpose_b ? p.n : p.k),
-        second(p.inputs, p.transpose_a ? p.m : p.k, p.transpose_a ? p.k : p.m),
-        result(p.output, p.n, p.m) {
+  explicit Plan(const Product& p, int64_t batch = 1)
+      : first(p.inputs, p.transpose_b ? p.k : p.n, p.transpose_b ? p.n : p.k, batch),
+        second(p.inputs, p.transpose_a ? p.m : p.k, p.transpose_a ? p.k : p.m, batch),
+        result(p.output, p.n, p.m, batch) {
     check_blas(cublaslt().MatmulDescCreate(&description, lt::kCompute32F, lt::kF32), "cublasLtMatmulDescCreate");
     const lt::Operation of_first = p.transpose_b ? lt::kT : lt::kN;
     const lt::Operation of_second = p.transpose_a ? lt::kT : lt::kN;
@@ -85,6 +96,7 @@ class CublasLtGemm final : public Gemm, public Products {
   explicit CublasLtGemm(const Device& device) : stream_(device.stream), created_(cublaslt().Create(&handle_)) {}
   ~CublasLtGemm() override {
     plans_.clear();
+    batched_plans_.clear();
     if (created_ == lt::kSuccess) cublaslt().Destroy(handle_);
   }
 
@@ -95,13 +107,17 @@ class CublasLtGemm final : public Gemm, public Products {
       if (!accumulate) check(cudaMemsetAsync(c.data, 0, size_t(c.size()) * size_of(c.dtype), stream_), "matmul");
       return;
     }
-    const float alpha = 1, beta = accumulate ? 1 : 0;
     Plan& plan = find(product_of(c, a, b, transpose_a, transpose_b));
     ++(accumulate ? plan.adds : plan.writes);
-    check_blas(cublaslt().Matmul(handle(), plan.description, &alpha, b.data, plan.first.value, a.data,
-                                 plan.second.value, &beta, c.data, plan.result.value, c.data, plan.result.value,
-                                 &plan.algorithm, workspace_, kWorkspaceBytes, stream_),
-               "cublasLtMatmul");
+    enqueue(plan, c, a, b, c, 1, accumulate ? 1 : 0);
+  }
+
+  void batched_matmul(const View& c, const View& a, const View& b, const View& add, bool transpose_a, bool transpose_b,
+                      float alpha, float beta) override {
+    const Product product = product_of_each(c, a, b, add, transpose_a, transpose_b);
+    std::unique_ptr<Plan>& plan = batched_plans_[{product, c.dim(0)}];
+    if (!plan) plan = first_choice(product, c.dim(0));
+    enqueue(*plan, c, a, b, add ? add : c, alpha, add ? beta : 0);
   }
 
   size_t workspace_bytes() const override { return kWorkspaceBytes; }
@@ -153,11 +169,24 @@ class CublasLtGemm final : public Gemm, public Products {
   Plan& find(const Product& product) {
     const auto known = plans_.find(product);
     if (known != plans_.end()) return *known->second;
-    auto plan = std::make_unique<Plan>(product);
+    return *plans_.emplace(product, first_choice(product, 1)).first->second;
+  }
+
+  std::unique_ptr<Plan> first_choice(const Product& product, int64_t batch) const {
+    auto plan = std::make_unique<Plan>(product, batch);
     const std::vector<lt::Algorithm> algorithms = suggest(product, *plan);
     if (algorithms.empty()) throw Error(ErrorKind::device, "matmul: cuBLASLt has no algorithm for this shape");
     plan->algorithm = algorithms.front();
-    return *plans_.emplace(product, std::move(plan)).first->second;
+    return plan;
+  }
+
+  // c = alpha * op(a) op(b) + beta * add
+  void enqueue(const Plan& plan, const View& c, const View& a, const View& b, const View& add, float alpha,
+               float beta) {
+    check_blas(cublaslt().Matmul(handle(), plan.description, &alpha, b.data, plan.first.value, a.data,
+                                 plan.second.value, &beta, add.data, plan.result.value, c.data, plan.result.value,
+                                 &plan.algorithm, workspace_, kWorkspaceBytes, stream_),
+               "cublasLtMatmul");
   }
 
   // The heuristic's algorithms that run, the one that it expects to be the fastest first.
@@ -210,6 +239,7 @@ class CublasLtGemm final : public Gemm, public Products {
   lt::Handle handle_ = nullptr;
   lt::Status created_;
   std::map<Product, std::unique_ptr<Plan>> plans_;
+  std::map<std::pair<Product, int64_t>, std::unique_ptr<Plan>> batched_plans_;  // by the number of matrices, too
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Products of views: what they are to the table of algorithms, and how messages call them.
 #pragma once
 
+#include <algorithm>
 #include <string>
 
 #include "../core/products.h"
@@ -26,6 +27,20 @@ inline Product product_of(const View& c, const View& a, const View& b, bool tran
   product.align_a = alignment_of(a.data);
   product.align_b = alignment_of(b.data);
   product.align_c = alignment_of(c.data);
+  return product;
+}
+
+// The product of each matrix of a stack: all of them are aligned alike. `add` and c have to be, too.
+inline Product product_of_each(const View& c, const View& a, const View& b, const View& add, bool transpose_a,
+                               bool transpose_b) {
+  const auto stack_alignment = [](const View& stack) {
+    const View second = matrix_of(stack, 1);
+    return std::min(alignment_of(stack.data), alignment_of(second.data));
+  };
+  Product product = product_of(matrix_of(c, 0), matrix_of(a, 0), matrix_of(b, 0), transpose_a, transpose_b);
+  product.align_a = stack_alignment(a);
+  product.align_b = stack_alignment(b);
+  product.align_c = add ? std::min(stack_alignment(c), stack_alignment(add)) : stack_alignment(c);
   return product;
 }
 

@@ -56,14 +56,14 @@ std::vector<float> multiply(const std::vector<float>& left, const std::vector<fl
   return sums;
 }
 
-void store(const View& c, const std::vector<float>& sums, bool accumulate) {
+// c = alpha * sums + beta * add
+void store(const View& c, const std::vector<float>& sums, const View& add, float alpha, float beta) {
   for (int64_t i = 0; i < c.size(); ++i) {
     if (c.dtype == DType::f32) {
-      float& to = c.as<float>()[i];
-      to = (accumulate ? to : 0) + sums[size_t(i)];
+      c.as<float>()[i] = (beta != 0 ? beta * add.as<float>()[i] : 0) + alpha * sums[size_t(i)];
     } else {
-      __nv_bfloat16& to = c.as<__nv_bfloat16>()[i];
-      to = __nv_bfloat16((accumulate ? float(to) : 0) + sums[size_t(i)]);
+      const float before = beta != 0 ? beta * float(add.as<__nv_bfloat16>()[i]) : 0;
+      c.as<__nv_bfloat16>()[i] = __nv_bfloat16(before + alpha * sums[size_t(i)]);
     }
   }
 }
@@ -76,7 +76,7 @@ void compute(const View& c, const View& a, const View& b, bool transpose_a, bool
   const int64_t inner = transpose_a ? a.dim(0) : a.dim(1);
   std::vector<float> sums;
   for (int i = 0; i < way.times; ++i) sums = multiply(left, right, c.dim(0), c.dim(1), inner, shuffled);
-  store(c, sums, accumulate);
+  store(c, sums, c, 1, accumulate ? 1 : 0);
 }
 
 class HostGemm final : public Gemm {
@@ -93,6 +93,22 @@ class HostGemm final : public Gemm {
                           return cudaSuccess;
                         }),
           "matmul");
+  }
+
+  void batched_matmul(const View& c, const View& a, const View& b, const View& add, bool transpose_a, bool transpose_b,
+                      float alpha, float beta) override {
+    const auto matrix = [=] {
+      for (int64_t i = 0; i < c.dim(0); ++i) {
+        const View to = matrix_of(c, i);
+        const int64_t inner = a.dim(transpose_a ? 1 : 2);
+        const std::vector<float> sums =
+            multiply(widened(matrix_of(a, i), transpose_a), widened(matrix_of(b, i), transpose_b), to.dim(0), to.dim(1),
+                     inner, simt::hardware_math());
+        store(to, sums, add ? matrix_of(add, i) : to, alpha, add ? beta : 0);
+      }
+      return cudaSuccess;
+    };
+    check(simt::enqueue(stream_, matrix), "batched_matmul");
   }
 
   size_t workspace_bytes() const override { return 0; }

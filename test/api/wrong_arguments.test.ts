@@ -17,7 +17,6 @@ const calls = await publicCalls(folder);
 
 /** Public functions that take no arguments. */
 const withoutArguments = [
-  "AdamW.applyStep",
   "AdamW.dispose",
   "AdamW.reset",
   "AdamW.zeroGradient",
@@ -31,6 +30,10 @@ const withoutArguments = [
   "Device.synchronize",
   "Device.trim",
   "Llama.dispose",
+  "Muon.applyStep",
+  "Muon.dispose",
+  "Muon.reset",
+  "Muon.zeroGradient",
   "Tensor.dispose",
   "Tensor.free",
   "Tensor.read",

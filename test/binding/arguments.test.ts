@@ -111,7 +111,7 @@ describe.each(backends)("arguments on %s", (backend) => {
   it.each(tensorLike.filter(({ title }) => title !== "copy: out" && title !== "copy: source"))(
     "$title: another number of dimensions",
     ({ operation, argument, i, title }) => {
-      if (title === "fill: out" || title === "normal: out" || title === "sum: values") return; // of any rank
+      if (ofAnyShape.includes(title)) return;
       const tensor = argument.value as Tensor;
       const shape = tensor.shape.length === 1 ? [1, tensor.size] : [tensor.size];
       const error = replaced(operation, i, tensor.reshape(shape));
@@ -121,7 +121,7 @@ describe.each(backends)("arguments on %s", (backend) => {
   );
 
   it.each(tensorLike)("$title: a size that fits no other argument", ({ operation, argument, i, title }) => {
-    if (["fill: out", "normal: out", "sum: values"].includes(title)) return; // any size will do
+    if (ofAnyShape.includes(title)) return;
     if (operation.name === "gradNorm" && argument.name === "grad") return;
     const { dtype, shape } = argument.value as Tensor;
     for (const [dimension, size] of shape.entries()) {
@@ -187,6 +187,9 @@ describe.each(backends)("arguments on %s", (backend) => {
     }
   });
 });
+
+/** Tensors of any rank, and of a size that no other argument has. */
+const ofAnyShape = ["fill: out", "normal: out", "firstNonFinite: values", "sum: values"];
 
 /** Dimensions that no other argument is checked against. */
 const free = new Set([

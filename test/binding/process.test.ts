@@ -158,7 +158,7 @@ const simt = native.backends().some(({ name, available }) => name === "simt" && 
     const child = run("large", ["simt"], [], { NEXTPATCH_SIMT_SPARSE: "1" });
     expect(child).toMatchObject({ signal: null, errors: "" });
     const results = Object.entries(JSON.parse(child.output) as Record<string, boolean>);
-    expect(results).toHaveLength(10);
+    expect(results).toHaveLength(12);
     expect(results.filter(([, right]) => !right)).toEqual([]);
   });
 

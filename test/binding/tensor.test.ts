@@ -95,6 +95,41 @@ describe.each(backends)("Tensor on %s", (backend) => {
     expect((await data).every((x) => x === 7)).toBe(true);
   });
 
+  it("is read into shared memory, after the operations before, and whatever is disposed of meanwhile", async () => {
+    const memory = new Float32Array(new SharedArrayBuffer(16_000)).fill(1);
+    const source = new Tensor(device, "f32", [3, 1000]);
+    native.fill(source, 7);
+    const copied = source.readInto(memory.subarray(500, 3500));
+    native.fill(source, 8);
+    source.dispose();
+    expect(await copied).toBeUndefined();
+    expect(memory.subarray(500, 3500).every((x) => x === 7)).toBe(true);
+    expect([...memory.subarray(498, 500), ...memory.subarray(3500, 3502)]).toEqual([1, 1, 1, 1]);
+    const bits = new Uint16Array(new SharedArrayBuffer(4));
+    const half = new Tensor(device, "bf16", [2]);
+    native.fill(half, 1);
+    await half.readInto(bits);
+    expect([...bits]).toEqual([0x3f80, 0x3f80]);
+  });
+
+  it("is read into no memory that may be taken away, and into none while operations are recorded", async () => {
+    const source = new Tensor(device, "f32", [2, 3]);
+    const into = (target: unknown) => failure(() => void source.readInto(target as Float32Array)).message;
+    const shared = (bytes: number) => new SharedArrayBuffer(bytes);
+    const expected = "readInto: target: expected a Float32Array";
+    expect(into(new Float32Array(6))).toBe(`${expected} on a SharedArrayBuffer but received one on an ArrayBuffer`);
+    expect(into(new Float32Array(shared(28)))).toBe(`${expected} of 6 elements, as in shape [2, 3], but received 7`);
+    expect(into(new Int32Array(shared(24)))).toMatch(/^readInto: target: expected a Float32Array for dtype f32 but/);
+    expect(into(shared(24))).toMatch(/^readInto: target: expected a Float32Array for dtype f32 but/);
+    const view = failure(() => void source.narrow(1, 0, 2).readInto(new Float32Array(shared(16))));
+    expect(view.message).toMatch(/^readInto: tensor: expected a contiguous tensor/);
+    const target = new Float32Array(shared(24));
+    device.beginCapture();
+    expect(into(target)).toBe("readInto: not possible while operations are captured");
+    device.endCapture().dispose();
+    await source.readInto(target);
+  });
+
   it.each<[string, unknown[], string]>([
     ["no arguments", [], "TypeError"],
     ["no device", [{}, "f32", [1]], "TypeError"],

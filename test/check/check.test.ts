@@ -21,7 +21,9 @@ const results: Record<Operation, readonly string[]> = {
   copy: ["out"],
   normal: ["out"],
   rotaryTable: ["table"],
+  firstNonFinite: ["out"],
   matmul: ["c"],
+  batchedMatmul: ["c"],
   sum: ["out"],
   patchEmbeddingForward: ["out"],
   patchEmbeddingBackward: ["dtable"],
@@ -43,7 +45,10 @@ const results: Record<Operation, readonly string[]> = {
   labelCoefficients: ["coefficients"],
   crossEntropy: ["losses", "logits"],
   gradNorm: ["norm"],
+  guardNorm: ["measured", "norm"],
   adamw: ["param", "master", "m", "v", "steps", "corrections"],
+  muonMomentum: ["out", "momentum"],
+  muonUpdate: ["param", "master"],
   sample: ["out"],
 };
 
@@ -80,7 +85,7 @@ describe("the calls", () => {
   it.each(["full", "small"] as const)("have both dtypes of whatever computes in both, %s", (size) => {
     const dtypesOf = (name: Operation) =>
       new Set(allCalls(size).flatMap(({ operation, dtype }) => (operation === name ? [dtype] : [])));
-    const single = ["normal", "rotaryTable", "sum", "patchLabels", "labelCoefficients", "gradNorm"];
+    const single = ["normal", "rotaryTable", "sum", "patchLabels", "labelCoefficients", "gradNorm", "guardNorm"];
     for (const name of computing.filter((operation) => !single.includes(operation))) {
       expect({ name, dtypes: [...dtypesOf(name)] }).toEqual({ name, dtypes: expect.arrayContaining(["f32", "bf16"]) });
     }

@@ -77,7 +77,7 @@ describe("the commands in turn", () => {
     const { code, stdout, stderr } = await nextpatch("train", "config.yaml", ...flags);
     expect(code).toBe(0);
     expect(stderr).toMatch(/^device: auto chose (cpu|cuda): /);
-    expect(stderr).toMatch(/M parameters; K = 4 for 6 steps .*, then K = 1 for 6 steps/);
+    expect(stderr).toMatch(/M parameters; K = 4 for 6 steps: 6.14 k tokens, .* FLOPs; then K = 1 for 6 steps: /);
     expect(stderr).toMatch(/planned in all +\d/);
     expect(stderr).toMatch(
       /train: 100%, step 12\/12 \| K 1 \| loss \d.* \| val \d.* \(\d.* bits\/byte\) \| .* tokens\/s \| ETA /,
@@ -88,16 +88,36 @@ describe("the commands in turn", () => {
   });
 
   it("info plans the memory of a run", async () => {
-    type Plan = { plan: { plannedBytes: number; items: { name: string; bytes: number }[] } };
+    type Plan = { plan: { plannedBytes: number; copyBytes: number; items: { name: string; bytes: number }[] } };
     const { plan } = await json<Plan>("info", "--config", "config.yaml");
     expect(plan.items.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(plan.plannedBytes);
     const { plan: larger } = await json<Plan>("info", "--config", "config.yaml", "--set", "model.vocab_size=3000");
     expect(larger.plannedBytes).toBeGreaterThan(plan.plannedBytes);
+    expect(larger.copyBytes).toBeGreaterThan(plan.copyBytes);
     const half = ["--device", "cpu", "--precision", "bf16"];
     const { plan: in16 } = await json<Plan>("info", "--config", "config.yaml", ...half);
     expect(in16.items.map(({ name }) => name)).toContain("weights (bf16)");
     const { plan: in32 } = await json<Plan>("info", "--config", "config.yaml", "--precision", "fp32");
     expect(in32.items.map(({ name }) => name)).not.toContain("weights (bf16)");
+  });
+
+  it("info prints what a recipe comes to, and the stages", async () => {
+    const stages = "stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }]";
+    writeFileSync(path("recipe.yaml"), config.replace(stages, "recipe: superposition"));
+    const { code, stdout, stderr } = await nextpatch("info", "--config", "recipe.yaml");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^recipe superposition:\n {2}stages: .*of: steps.*\n {2}batch: { positionsPerStep: 1024, /);
+    expect(stdout).toMatch(
+      /\nstages of recipe.yaml:\n {2}K = 4 for 4 steps: 16.4 k tokens, .* FLOPs\n {2}K = 1 for 8 steps: 8.19 k tokens, /,
+    );
+    type Stage = { patchSize: number; steps: number; tokens: number; flops: number };
+    const { plan } = await json<{ plan: { stages: Stage[] } }>("info", "--config", "recipe.yaml");
+    expect(plan.stages.map(({ patchSize, steps, tokens }) => [patchSize, steps, tokens])).toEqual([
+      [4, 4, 16384],
+      [1, 8, 8192],
+    ]);
+    const [patches, single] = plan.stages.map(({ steps, flops }) => flops / steps);
+    expect(patches! / single! - 1).toBeLessThan(0.005);
   });
 
   it("eval prints the agreed keys, alike at every call", async () => {
@@ -205,7 +225,7 @@ describe("the commands in turn", () => {
     expect(Object.keys(found)).toEqual(["device", "backend", "dtype", "ceilings", "kernels"]);
     expect(found).toMatchObject({ backend: device, dtype: "f32" });
     expect(Object.keys(found.ceilings)).toEqual(["bytesPerSecond", "flopsPerSecond"]);
-    expect(new Set(found.kernels.map(({ name }) => name)).size).toBe(22);
+    expect(new Set(found.kernels.map(({ name }) => name)).size).toBe(25);
     for (const kernel of found.kernels) {
       const { name, bytes, seconds, bound } = kernel;
       expect(Object.keys(kernel)).toEqual([
@@ -221,6 +241,37 @@ describe("the commands in turn", () => {
       ]);
       expect([name, bytes > 0, kernel.bytesPerSecond * seconds]).toEqual([name, true, expect.closeTo(bytes, 3)]);
       expect(["memory", "compute"]).toContain(bound);
+    }
+  });
+
+  it("train goes back to a checkpoint with other keys, and says what is wrong with its flags", async () => {
+    const train = (...flags: string[]) => nextpatch("train", "config.yaml", "--set", "out=runs/back", ...flags);
+    const often = ["--set", "checkpoint={everySteps: 4, keep: 9}"];
+    expect(await train("--resume=auto", ...often)).toMatchObject({ code: 0 });
+    const auto = await train("--resume=auto", ...often);
+    expect(auto).toMatchObject({ code: 0 });
+    expect(auto.stderr).toMatch(/going on from .*step-00000012: step 12 of 12/);
+    const slower = ["--resume", "--from", "step-8", "--set", "optimizer.lr=1e-4"];
+    const back = await train(...slower, ...often, "--json");
+    expect(back.stderr).toMatch(/optimizer\.lr: \S+ up to step 8, then 0\.0001\n/);
+    expect(JSON.parse(back.stdout)).toMatchObject({ steps: 12, skippedUpdates: 0 });
+    expect(readdirSync(path("runs/back/abandoned/0001")).sort()).toEqual([
+      "checkpoints",
+      "metrics.jsonl",
+      "model",
+      "note.json",
+    ]);
+    for (const [flags, says] of [
+      [["--from", "step-8"], /--from: expected --resume with it but received none/],
+      [["--resume=auto", "--from", "step-8"], /--from: expected --resume with it but received none/],
+      [["--resume", "--force"], /--force: expected --from with it but received none/],
+      [["--resume", "--from", "8"], /--from: expected a checkpoint's name, such as step-400, but received "8"/],
+      [["--resume", "--from", "step-8", "--set", "seed=5"], /--from: seed, init\.seed: expected .* --force goes on/],
+      [["--resume=perhaps"], /unknown option '--resume=perhaps'/],
+    ] as const) {
+      const { code, stdout, stderr } = await train(...flags);
+      expect(complaint(stderr)).toMatch(says);
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     }
   });
 

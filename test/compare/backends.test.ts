@@ -20,16 +20,34 @@ describe.each(backends)("a comparison on %s", (device) => {
       equalCost: true,
       onProgress: ({ done, total, note }) => {
         expect(done).toBeLessThanOrEqual(total);
-        notes.push(note);
+        if (note.includes("| step ")) notes.push(note);
       },
     });
     const { baseline, patch, ratio, valLossDelta, equalCost, equalLoss } = comparison;
-    expect(Object.keys(comparison)).toEqual(["baseline", "patch", "ratio", "valLossDelta", "equalCost", "equalLoss"]);
-    const ofRun = ["tokens", "flops", "seconds", "valLoss", "energy", "time", "curve", "activations"];
+    const readings = ["ratio", "valLossDelta", "paired", "equalCost", "equalLoss"];
+    const rest = ["seeds", "parameters", "environments"];
+    expect(Object.keys(comparison)).toEqual(["baseline", "patch", ...readings, ...rest]);
+    const ofRun = [
+      "tokens",
+      "flops",
+      "seconds",
+      "valLoss",
+      "optimizerFlops",
+      "energy",
+      "time",
+      "curve",
+      "activations",
+      "runs",
+    ];
     expect(Object.keys(baseline)).toEqual(ofRun);
-    expect(Object.keys(patch)).toEqual([...ofRun, "patchSize", "fraction"]);
-    expect(Object.keys(equalCost!)).toEqual([...ofRun, "patchSize", "fraction", "valLossDelta"]);
+    expect(Object.keys(patch)).toEqual([...ofRun, "patchSize", "fraction", "stages"]);
+    expect(Object.keys(equalCost!)).toEqual([...ofRun, "patchSize", "fraction", "stages", "valLossDelta", "paired"]);
     expect(patch).toMatchObject({ patchSize: 4, fraction: 0.6667, tokens: 768 });
+    expect(patch.stages.map(({ patchSize, steps, tokens }) => [patchSize, steps, tokens])).toEqual([
+      [4, 8, 512],
+      [1, 4, 256],
+    ]);
+    expect(patch.stages.reduce((sum, { flops }) => sum + flops, 0)).toBe(patch.flops);
     expect(baseline.tokens).toBe(768);
 
     for (const [name, run, steps] of [
@@ -37,27 +55,30 @@ describe.each(backends)("a comparison on %s", (device) => {
       ["patch", patch, [2, 4, 6, 8, 10, 12]],
       ["equal-cost", equalCost!, null],
     ] as const) {
-      const lines = await readMetrics(path(`run/${name}/metrics.jsonl`));
+      const lines = await readMetrics(path(`run/${name}/seed-1/metrics.jsonl`));
       const evaluated = lines.filter(({ valLoss }) => valLoss !== undefined);
       if (steps) expect(evaluated.map(({ step }) => step)).toEqual(steps);
       const points = evaluated.map(({ tokens, flops, seconds, valLoss }) => ({ tokens, flops, seconds, valLoss }));
       expect(run.curve).toEqual(points);
-      expect(run).toMatchObject(points.at(-1)!);
+      expect(run).toMatchObject(points.at(-1)!); // all held-out data is in four sequences
+      expect(run.runs).toEqual([
+        { seed: 1, valLoss: run.valLoss, seconds: run.seconds, energy: null, environments: [0] },
+      ]);
       expect(run.energy).toBeNull();
       expect(run.time).toEqual(lines.at(-1)!.time);
-      expect(Object.keys(run.time)).toEqual(["data", "embedding", "transformer", "head", "optimizer", "idle"]);
-      const total = Object.values(run.time).reduce((sum, seconds) => sum + seconds, 0);
-      expect(total / run.seconds).toBeCloseTo(1, 2);
+      expect(Object.keys(run.time!)).toEqual(["data", "embedding", "transformer", "head", "optimizer", "idle"]);
+      const total = Object.values(run.time!).reduce((sum, seconds) => sum + seconds, 0);
+      expect(total / run.seconds!).toBeCloseTo(1, 2);
       expect(run.activations).toEqual({ layers: [{ active: expect.any(Number) }], threshold: 0.5, patchSize: 1 });
       expect(run.valLoss).toBeGreaterThan(0);
       expect(run.valLoss).toBeLessThan(2 * Math.log(32));
-      expect(existsSync(path(`run/${name}/model/model.safetensors`))).toBe(true);
-      expect(existsSync(path(`run/${name}/report.html`))).toBe(true);
+      expect(existsSync(path(`run/${name}/seed-1/model/model.safetensors`))).toBe(true);
+      expect(existsSync(path(`run/${name}/seed-1/report.html`))).toBe(true);
     }
     expect(Math.abs(ratio.flops - (0.6667 / 4 + 1 - 0.6667))).toBeLessThan(0.005);
     expect(ratio).toEqual({
       flops: patch.flops / baseline.flops,
-      seconds: patch.seconds / baseline.seconds,
+      seconds: patch.seconds! / baseline.seconds!,
       energy: null,
     });
     expect(valLossDelta).toBe(patch.valLoss - baseline.valLoss);

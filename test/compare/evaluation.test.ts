@@ -1,7 +1,8 @@
 /** What a comparison tests its final models for: active neurons, and tasks. */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { type CompareOptions, compare } from "../../lib/compare/compare.js";
+import { compare } from "../../lib/compare/compare.js";
+import type { CompareOptions } from "../../lib/compare/options.js";
 import { prepareDataset } from "../../lib/data/prepare.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
 import { ConfigError, DataError } from "../../lib/errors.js";
@@ -57,7 +58,7 @@ describe("a comparison's final models", () => {
       ["baseline", comparison.baseline],
       ["patch", comparison.patch],
     ] as const) {
-      using model = await Llama.load(path(`run/${name}/model`), { device: "cpu", precision: "fp32" });
+      using model = await Llama.load(path(`run/${name}/seed-1/model`), { device: "cpu", precision: "fp32" });
       expect(run.tasks).toEqual((await score(model, tokenizer, items)).tasks);
       expect(run.activations).toEqual(await activations(model, { data: data().val, sequenceLength: 8 }));
       expect(run.bitsPerByte).toBeGreaterThan(0);
@@ -87,10 +88,15 @@ describe("a comparison's final models", () => {
     writeItems("quiz.jsonl", quiz.slice(1));
     expect((await made({ tasks, onProgress })).comparison.patch.tasks!.quiz!.items).toBe(3);
     expect([...new Set(scored.splice(0))]).toEqual(both);
-    rmSync(path("run/patch/metrics.jsonl"));
-    rmSync(path("run/patch/latest"));
+    for (const name of ["metrics.jsonl", "metrics.thinned.json", "latest", "checkpoints"]) {
+      rmSync(path(`run/patch/seed-1/${name}`), { recursive: true, force: true });
+    }
     await made({ tasks, onProgress });
     expect([...new Set(scored)]).toEqual(both.slice(1));
+    rmSync(path("run/patch/seed-1/metrics.jsonl"));
+    await expect(made()).rejects.toThrow(
+      /patch\/seed-1\/metrics\.jsonl: expected the evaluations of a finished run but received none/,
+    );
   });
 
   it("go on to be scored where that was broken off", async () => {
@@ -100,9 +106,9 @@ describe("a comparison's final models", () => {
       if (note.includes("step 12/12")) abort.abort();
     };
     await expect(made({ tasks, onProgress, signal: abort.signal })).rejects.toThrow(
-      "interrupted while the run token-level was scored",
+      "interrupted while the run token-level was tested",
     );
-    expect(existsSync(path("run/patch"))).toBe(false);
+    expect(existsSync(path("run/patch/seed-1"))).toBe(false);
     expect((await made({ tasks })).comparison.baseline.tasks!.quiz!.items).toBe(4);
   });
 });

@@ -1,47 +1,27 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import type { Environment } from "../../lib/compare/environment.js";
+import { readings } from "../../lib/compare/figures.js";
 import { markdownTable, renderMarkdown } from "../../lib/compare/markdown.js";
 import { renderComparison } from "../../lib/compare/page.js";
 import { planComparison } from "../../lib/compare/plan.js";
-import { compareRuns, type RunResult, type StagedResult } from "../../lib/compare/readings.js";
 import type { CompareReport } from "../../lib/compare/report.js";
-import { readings } from "../../lib/compare/words.js";
+import type { RunResult } from "../../lib/compare/run_result.js";
+import { runTable } from "../../lib/compare/words.js";
 import type { Chart } from "../../lib/report/page.js";
 import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
+import { type Made, madeComparison, madeRun, madeStaged } from "../support/made_results.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
 beforeEach(async () => writeTinyData(path()));
 
-const environment: Environment = {
-  device: "cpu: A <fast> one",
-  precision: "bf16",
-  threads: null,
-  processor: "P, 2 cores",
-  memory: 2 ** 34,
-  system: "Linux 6",
-  node: "v20",
-  nextpatch: "1.2.3",
-  libraries: { oneDNN: "2.6" },
-  commit: "abc123",
-  trainTokens: 700,
-  valTokens: 32,
-  productTable: null,
-  date: "2026-01-01T00:00:00.000Z",
-};
-
-/** A run of 768 tokens, evaluated every 256, that costs so many FLOPs and half as many seconds. */
-function made(flops: number, losses: readonly number[], energy: number | null = null): RunResult {
+/** An arm of 768 tokens, evaluated three times, that costs so many FLOPs and half as many seconds. */
+function made(flops: number, losses: readonly number[], more: Made = {}): RunResult {
   const curve = losses.map((valLoss, index) => {
     const share = (index + 1) / losses.length;
     return { tokens: 768 * share, flops: flops * share, seconds: (flops * share) / 2, valLoss };
   });
-  // Whatever the run, five seconds of it are the embedding's.
-  const time = { data: 0, embedding: 5, transformer: flops / 2 - 5, head: 0, optimizer: 0, idle: 0 };
-  const activations = { layers: [{ active: flops / 1000 }], threshold: 0.5, patchSize: 1 };
-  return { ...curve.at(-1)!, energy, time, curve, activations };
+  return madeRun(curve, more);
 }
-const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.6667 });
 
 /** Scores of a task of each form, the second of a single item. */
 const tasks = (acc: number, perplexity: number) => ({
@@ -55,15 +35,15 @@ async function report(
   const { losses = [6, 5, 3.5], energy = null, equal = false, bits, scored = false } = changes;
   const config = tinyConfig(path(), "cpu", { name: "a <b>" });
   const plan = await planComparison(config, { equalCost: equal });
-  const patch = { ...staged(made(50, losses, energy)), ...(bits !== undefined && { bitsPerByte: bits }) };
-  const baseline = made(100, [5, 4, 3], energy === null ? null : 4 * energy);
+  const patch = { ...madeStaged(made(50, losses, { energy })), ...(bits !== undefined && { bitsPerByte: bits }) };
+  const baseline = made(100, [5, 4, 3], { energy: energy === null ? null : 4 * energy });
   if (scored) {
     Object.assign(baseline, { tasks: tasks(0.5, 12.5) });
     Object.assign(patch, { tasks: tasks(0.25, Number.NaN) });
   }
-  const equalCost = equal ? staged(made(101, [6, 5, 2.5])) : null;
-  const comparison = compareRuns({ baseline, patch, equalCost });
-  return { comparison, plan, config, environments: plan.arms.map(() => environment) } satisfies CompareReport;
+  const equalCost = equal ? madeStaged(made(101, [6, 5, 2.5])) : null;
+  const comparison = madeComparison(baseline, { patch: { run: patch, equalCost } });
+  return { comparison, plan, config } satisfies CompareReport;
 }
 
 function chartsOf(html: string): Chart[] {
@@ -107,6 +87,15 @@ describe("the page", () => {
     expect(html).not.toContain("<h2>Tasks</h2>");
   });
 
+  it("has the optimizer's FLOPs beside the model's if it is Muon", async () => {
+    const given = await report();
+    expect(runTable(given).headings.join()).not.toContain("optimizer");
+    const patch = { ...given.comparison.patch, optimizerFlops: 3e9 };
+    const { headings, rows } = runTable({ ...given, comparison: { ...given.comparison, patch } });
+    expect(headings.at(-1)).toBe("FLOP of the optimizer, besides");
+    expect(rows.map((row) => row.at(-1))).toEqual(["0", "3.00 G"]);
+  });
+
   it("has a table of the tasks that were scored, with their errors", async () => {
     const html = renderComparison(await report({ scored: true }));
     const row = (tag: string, cells: readonly string[]) =>
@@ -117,6 +106,28 @@ describe("the page", () => {
     expect(html).toContain(
       row("td", ["K = 4, fraction 0.6667", "0.2500 ± 0.1000", "0.7500 ± 0.0500", "1.0000", "diverged"]),
     );
+  });
+
+  it("has a row for every stage of the staged runs, and marks where each but the last ends", async () => {
+    const html = renderComparison(await report());
+    const row = (cells: readonly string[]) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
+    expect(html).toContain(row(["K = 4, fraction 0.6667", "4", "8", "512", "20", "0.2000"]));
+    expect(html).toContain(row(["K = 4, fraction 0.6667", "1", "4", "256", "30", "0.3000"]));
+
+    const made = await report();
+    const stages = [
+      { ...made.plan.patch.stages[0]!, patchSize: 8, tokens: 256 },
+      { ...made.plan.patch.stages[0]!, patchSize: 2, tokens: 256 },
+      { ...made.plan.patch.stages[1]!, tokens: 256 },
+    ];
+    const arm = { ...made.plan.patch, stages };
+    const methods = [{ ...made.plan.methods[0]!, run: arm }];
+    const falling = { ...made, plan: { ...made.plan, patch: arm, methods } };
+    expect(chartsOf(renderComparison(falling))[2]!.marks).toEqual([
+      { x: 256, label: "K = 2", color: "orange" },
+      { x: 512, label: "K = 1", color: "orange" },
+    ]);
+    expect(renderMarkdown(falling)).toMatch(/K = 8 of ".*" ends at 256 tokens.*K = 2 of ".*" ends at 512 tokens/);
   });
 
   it("shows where the time goes, and which part keeps its ratio up", async () => {
@@ -137,7 +148,7 @@ describe("the page", () => {
       "oneDNN 2.6",
       "abc123",
       "700 tokens",
-      "4 sequences of 8, of 32 tokens",
+      "32 tokens; curves on 4 sequences of 8",
       "tokensPerStep: 64",
       "patchSize: 4",
     ]) {
@@ -158,12 +169,12 @@ describe("readings", () => {
       {
         name: "Loss at equal data",
         value: "+0.5000",
-        detail: "3.5000 against 3.0000 nats per token, after 768 and 768 tokens",
+        detail: "one seed; 3.5000 against 3.0000 nats per token, after 768 and 768 tokens",
       },
       {
         name: "Loss at equal cost",
         value: "−0.5000",
-        detail: "2.5000 against 3.0000 nats per token, for 101 and 100 FLOP",
+        detail: "one seed; 2.5000 against 3.0000 nats per token, for 101 and 100 FLOP",
       },
       {
         name: "Cost at equal loss",
@@ -181,14 +192,14 @@ describe("readings", () => {
     });
     const diverged = readings(await report({ losses: [6, Number.NaN] }));
     expect(diverged[2]!.value).toBe("diverged");
-    expect(diverged[2]!.detail).toMatch(/^diverged against 3\.0000 nats per token/);
+    expect(diverged[2]!.detail).toMatch(/^a run diverged; diverged against 3\.0000 nats per token/);
   });
 });
 
 describe("the Markdown", () => {
   it("has the readings, a row for every run, the curves, the conditions and the config", async () => {
     const text = renderMarkdown(await report({ equal: true }));
-    expect(text).toContain("- Loss at equal data: +0.5000 (3.5000 against 3.0000 nats per token");
+    expect(text).toContain("- Loss at equal data: +0.5000 (one seed; 3.5000 against 3.0000 nats per token");
     expect(text).toMatch(/\n\| token-level +\| +768 \| +1\.10 \| +100 \| +50\.0 s \| +3\.0000 \| +20\.09 \|/);
     expect(text).toMatch(/ends at 512 tokens, 33 FLOP, 16\.7 s\./);
     expect(text).toMatch(/\n\| embedding +\| +5\.00 s \| +5\.00 s \| 1\.0000 \| 1\.0000 \| \+0\.050 \|\n/);

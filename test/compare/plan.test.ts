@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
+import { flopsAt } from "../../lib/compare/arm.js";
 import { differences } from "../../lib/compare/derive.js";
-import { flopsAt, planComparison } from "../../lib/compare/plan.js";
+import { planComparison } from "../../lib/compare/plan.js";
 import { combinations, parseSweep } from "../../lib/compare/sweep.js";
 import { ConfigError } from "../../lib/errors.js";
-import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
+import { tinyConfig, tinyModel, writeTinyData } from "../support/made_comparison.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -18,12 +19,12 @@ describe("planComparison", () => {
     expect(baseline.config).toEqual({
       ...patch.config,
       name: "tiny: token-level",
-      out: path("run/baseline"),
+      out: path("run/baseline/seed-1"),
       stages: [{ patchSize: 1 }],
       train: { tokens: 768 },
       data: { ...patch.config.data, shuffleTokens: 32 },
     });
-    expect(patch.config).toEqual({ ...config(), name: patch.config.name, out: path("run/patch") });
+    expect(patch.config).toEqual({ ...config(), name: patch.config.name, out: path("run/patch/seed-1") });
     expect(patch).toMatchObject({ patchSize: 4, fraction: 0.6667, steps: 12, tokens: 768 });
     expect(patch.stages.map(({ steps }) => steps)).toEqual([8, 4]);
   });
@@ -101,7 +102,7 @@ describe("planComparison", () => {
     expect(equalCost!.config).toEqual({
       ...patch.config,
       name: equalCost!.config.name,
-      out: path("run/equal-cost"),
+      out: path("run/equal-cost/seed-1"),
       train: equalCost!.config.train,
     });
   });
@@ -121,11 +122,49 @@ describe("planComparison", () => {
     expect(new Set(plan.arms.map((arm) => arm.config.out)).size).toBe(7);
     for (const arm of plan.arms) expect(arm.tokens).toBe(768);
     expect(plan.sweep[0]!.config).toMatchObject({
-      out: path("run/sweep/k2-fraction0.5"),
+      out: path("run/sweep/k2-fraction0.5/seed-1"),
       stages: [{ patchSize: 2, fraction: 0.5 }, { patchSize: 1 }],
     });
     // Shuffled like the baseline wherever a longer block does not forbid it.
     expect(plan.sweep.map((arm) => arm.config.data.shuffleTokens ?? "own")).toEqual([32, 32, 32, "own", 64, 64]);
+  });
+
+  it("takes any number of stages, the last one token-level", async () => {
+    const stages = [
+      { patchSize: 8, fraction: 0.25 },
+      { patchSize: 4, fraction: 0.25 },
+      { patchSize: 2, fraction: 0.25 },
+      { patchSize: 1 },
+    ];
+    const plan = await planComparison(config({ stages, train: { tokens: 1280 } }), { equalCost: true });
+    const { baseline, patch, equalCost } = plan;
+    expect(patch).toMatchObject({ label: "K = 8, 4, 2, fractions 0.25, 0.25, 0.25", patchSize: 8, fraction: 0.25 });
+    expect(patch.stageCosts.map(({ steps, tokens }) => [steps, tokens])).toEqual([5, 5, 5, 5].map((n) => [n, 64 * n]));
+    expect(baseline.tokens).toBe(patch.tokens);
+    expect(baseline.config.data.shuffleTokens).toBe(64);
+    expect(Math.abs(patch.flops / baseline.flops - (1 / 8 + 1 / 4 + 1 / 2 + 1) / 4)).toBeLessThan(0.005);
+    expect(Math.abs(equalCost!.flops - baseline.flops)).toBeLessThanOrEqual(patch.stepFlops[0]!);
+    const sweep = { fraction: [0.5] };
+    await expect(planComparison(config({ stages }), { sweep })).rejects.toThrow(
+      /stages: expected two for a sweep but received patchSize 8, then 4, then 2, then 1$/,
+    );
+  });
+
+  it("of the recipe superposition has runs whose steps all cost the same, on more text", async () => {
+    const changes = { recipe: "superposition", stages: undefined, schedule: {}, train: { steps: 1000 } };
+    // Averaging embeddings is a smaller part of a model that is a little larger.
+    const model = { ...tinyModel, hidden_size: 64, intermediate_size: 176, num_hidden_layers: 3, vocab_size: 1024 };
+    const { baseline, patch, equalCost } = await planComparison(config({ ...changes, model }), { equalCost: true });
+    expect(patch).toMatchObject({ label: "K = 4, fraction 0.3 of steps", steps: 1000, tokens: (300 * 4 + 700) * 64 });
+    expect([baseline.tokens, baseline.steps]).toEqual([patch.tokens, 1900]);
+    expect(equalCost!.stages.map(({ steps, scheduleSteps }) => [steps, scheduleSteps])).toEqual([
+      [570, 1900],
+      [1330, 1900],
+    ]);
+    expect(Math.abs(equalCost!.flops / baseline.flops - 1)).toBeLessThan(1e-3);
+    for (const flops of equalCost!.stepFlops) {
+      expect(Math.abs(flops / baseline.stepFlops[0]! - 1)).toBeLessThan(1e-3);
+    }
   });
 
   it.each([
@@ -133,6 +172,10 @@ describe("planComparison", () => {
     {
       changes: { stages: [{ patchSize: 1, fraction: 0.5 }, { patchSize: 4 }] },
       says: /stages: expected two.*but received patchSize 1, then 4$/,
+    },
+    {
+      changes: { stages: [{ patchSize: 8, fraction: 0.5 }, { patchSize: 4 }] },
+      says: /stages: expected two or more, the first with .* the last with patchSize 1, .* but received patchSize 8, then 4$/,
     },
     {
       changes: { data: { train: "TRAIN" }, eval: undefined },

@@ -1,89 +1,110 @@
 import { describe, expect, it } from "@jest/globals";
-import { compareRuns, costOfLoss, type RunResult, runResult, type StagedResult } from "../../lib/compare/readings.js";
-import type { MetricsLine, TimeByPart } from "../../lib/report/metrics.js";
-
-const time: TimeByPart = { data: 1, embedding: 2, transformer: 3, head: 4, optimizer: 5, idle: 6 };
-
-const activations = { layers: [{ active: 0.1 }], threshold: 0.5, patchSize: 1 };
+import { costOfLoss } from "../../lib/compare/readings.js";
+import type { RunResult } from "../../lib/compare/run_result.js";
+import { type Made, madeComparison, madeRun, madeStaged } from "../support/made_results.js";
 
 /** A run whose curve has these points of [FLOPs, loss]; a FLOP takes two seconds and a token. */
-function made(points: readonly (readonly [number, number])[], energy: number | null = null): RunResult {
-  const curve = points.map(([flops, valLoss]) => ({ tokens: flops, flops, seconds: 2 * flops, valLoss }));
-  return { ...curve.at(-1)!, energy, time, curve, activations };
+function made(points: readonly (readonly [number, number])[], more: Made = {}): RunResult {
+  return madeRun(
+    points.map(([flops, valLoss]) => ({ tokens: flops, flops, seconds: 2 * flops, valLoss })),
+    more,
+  );
 }
-const staged = (run: RunResult): StagedResult => ({ ...run, patchSize: 4, fraction: 0.5 });
+const staged = (points: readonly (readonly [number, number])[], more: Made = {}) => madeStaged(made(points, more));
 
-const baseline = made(
-  [
-    [50, 5],
-    [100, 3],
-  ],
-  400,
-);
+const points = [
+  [50, 5],
+  [100, 3],
+] as const;
+const baseline = made(points, { energy: 400 });
 
 describe("compareRuns", () => {
   it("gives differences of losses and shares of the cost", () => {
-    const patch = staged(
-      made(
-        [
-          [25, 6],
-          [60, 3.5],
-        ],
-        100,
-      ),
-    );
-    const equalCost = staged(
-      made(
-        [
-          [50, 6],
-          [100, 2.75],
-        ],
-        390,
-      ),
-    );
-    const result = compareRuns({ baseline, patch, equalCost });
-    expect(result).toMatchObject({ ratio: { flops: 0.6, seconds: 0.6, energy: 0.25 }, valLossDelta: 0.5 });
-    expect(result.equalCost).toEqual({ ...equalCost, valLossDelta: -0.25 });
-    expect(result).not.toHaveProperty("sweep");
+    const run = staged([[60, 3.5]], { energy: 100 });
+    const equalCost = staged([[100, 2.75]], { energy: 390 });
+    const result = madeComparison(baseline, { patch: { run, equalCost } });
+    expect(result).toMatchObject({
+      ratio: { flops: 0.6, seconds: 0.6, energy: 0.25 },
+      valLossDelta: 0.5,
+      paired: null,
+    });
+    expect(result.equalCost).toEqual({ ...equalCost, valLossDelta: -0.25, paired: null });
+    for (const key of ["sweep", "recipes", "tune", "atBaselineRate"]) expect(result).not.toHaveProperty(key);
   });
 
   it("has no energy where one of the runs counted none, and no equal cost where none was run", () => {
-    const result = compareRuns({ baseline, patch: staged(made([[60, 3.5]])), equalCost: null });
+    const result = madeComparison(baseline, { patch: { run: staged([[60, 3.5]]) } });
     expect(result).toMatchObject({ ratio: { energy: null }, equalCost: null, equalLoss: null });
   });
 
   it("takes the cost at equal loss from the staged run, and only else from that at equal cost", () => {
-    const wins = staged(
-      made([
-        [30, 5],
-        [60, 2.5],
-      ]),
-    );
-    const loses = staged(
-      made([
-        [30, 5],
-        [60, 4],
-      ]),
-    );
-    const longer = staged(
-      made([
-        [60, 5],
-        [100, 1],
-      ]),
-    );
-    expect(compareRuns({ baseline, patch: wins, equalCost: longer }).equalLoss).toEqual(costOfLoss(wins, baseline));
-    expect(compareRuns({ baseline, patch: loses, equalCost: longer }).equalLoss).toEqual({ flops: 0.8, seconds: 0.8 });
-    expect(compareRuns({ baseline, patch: loses, equalCost: null }).equalLoss).toBeNull();
-    expect(compareRuns({ baseline, patch: loses, equalCost: loses }).equalLoss).toBeNull();
+    const of = (run: ReturnType<typeof staged>, equalCost: typeof run | null) =>
+      madeComparison(baseline, { patch: { run, equalCost } }).equalLoss;
+    const wins = staged([
+      [30, 5],
+      [60, 2.5],
+    ]);
+    const loses = staged([
+      [30, 5],
+      [60, 4],
+    ]);
+    const longer = staged([
+      [60, 5],
+      [100, 1],
+    ]);
+    expect(of(wins, longer)).toEqual(costOfLoss(wins, baseline));
+    expect(of(loses, longer)).toEqual({ flops: 0.8, seconds: 0.8 });
+    expect(of(loses, null)).toBeNull();
+    expect(of(loses, loses)).toBeNull();
   });
 
   it("measures each run of a sweep against the baseline", () => {
-    const patch = staged(made([[60, 3.5]]));
-    const { sweep } = compareRuns({ baseline, patch, equalCost: null, sweep: [patch, staged(made([[40, 2]], 100))] });
+    const run = staged([[60, 3.5]]);
+    const { sweep } = madeComparison(
+      baseline,
+      { patch: { run } },
+      { sweep: [run, staged([[40, 2]], { energy: 100 })] },
+    );
     expect(sweep).toMatchObject([
       { valLossDelta: 0.5, ratio: { flops: 0.6, energy: null } },
       { valLossDelta: -1, ratio: { flops: 0.4, seconds: 0.4, energy: 0.25 } },
     ]);
+  });
+
+  it("pairs the runs by seed, whatever the seeds have in common", () => {
+    // The seeds are 1 apart, the arms 0.1 to 0.12.
+    const seeds = made(points, { finals: [2, 3, 4] });
+    const run = staged(points, { finals: [2.1, 3.11, 4.12] });
+    const { valLossDelta, paired } = madeComparison(seeds, { patch: { run } });
+    expect(valLossDelta).toBeCloseTo(0.11, 12);
+    expect(paired).toMatchObject({ n: 3, mean: valLossDelta });
+    expect(paired!.se).toBeCloseTo(0.01 / Math.sqrt(3), 12);
+    expect(paired!.high - paired!.mean).toBeCloseTo((4.30265 * 0.01) / Math.sqrt(3), 6);
+  });
+
+  it("has the readings of every recipe, the first one's again at the top", () => {
+    const seeds = made(points, { finals: [3, 3.2] });
+    const paper = staged([[60, 3.5]], { finals: [3.5, 3.5] });
+    const longer = staged([[100, 2.9]], { finals: [2.9, 3] });
+    const other = staged(points, { finals: [2.5, 2.6] });
+    const methods = { paper: { run: paper, equalCost: longer }, superposition: { run: other, equalCost: other } };
+    const { recipes, ...rest } = madeComparison(seeds, methods);
+    expect(Object.keys(recipes!)).toEqual(["paper", "superposition"]);
+    const { valLossDelta, paired, equalCost, equalLoss, ratio, ...run } = recipes!.paper!;
+    expect(run).toEqual(paper);
+    expect(rest).toMatchObject({ patch: paper, valLossDelta, paired, equalCost, equalLoss, ratio });
+    expect(equalCost!.valLossDelta).toBeCloseTo(-0.15, 12);
+    expect(recipes!.superposition!.valLossDelta).toBe(recipes!.superposition!.equalCost!.valLossDelta);
+    expect(recipes!.superposition).toMatchObject({ ratio: { flops: 1 }, equalLoss: { flops: 1 } });
+  });
+
+  it("compares no seconds that were measured elsewhere", () => {
+    const elsewhere = { ...staged(points), seconds: null, time: null, energy: null };
+    const run = { ...elsewhere, curve: elsewhere.curve.map((point) => ({ ...point, seconds: null })) };
+    expect(madeComparison(baseline, { patch: { run } })).toMatchObject({
+      ratio: { flops: 1, seconds: null, energy: null },
+      equalLoss: { flops: 1, seconds: null },
+    });
   });
 });
 
@@ -128,50 +149,11 @@ describe("costOfLoss", () => {
   ] as const)("finds the loss $name", ({ points, at }) => {
     const found = costOfLoss(made(points), baseline)!;
     expect(found.flops).toBeCloseTo(at, 12);
-    expect(found.seconds).toBeCloseTo(at, 12);
+    expect(found.seconds!).toBeCloseTo(at, 12);
   });
 
   it("finds nothing where the loss stays above, or the baseline diverged", () => {
     expect(costOfLoss(made([[30, 3.01]]), baseline)).toBeNull();
     expect(costOfLoss(made([[30, 3]]), made([[100, Number.NaN]]))).toBeNull();
-  });
-});
-
-describe("runResult", () => {
-  const line = (step: number, extra: Partial<MetricsLine> = {}): MetricsLine => ({
-    step,
-    stage: 0,
-    patchSize: 1,
-    tokens: 10 * step,
-    positions: 10 * step,
-    loss: 3,
-    lr: 1,
-    gradNorm: 1,
-    seconds: step / 4,
-    tokensPerSecond: 40,
-    flops: 100 * step,
-    mfu: null,
-    ...extra,
-  });
-
-  it("keeps the evaluated steps, the last as the run's totals", () => {
-    const before = { ...time, idle: 1 };
-    const lines = [
-      line(1, { time: before }),
-      line(2, { valLoss: 2.5, time: before }),
-      line(3, { time: before }),
-      line(4, { valLoss: 2.25, valBitsPerByte: 1.5, energy: 7, time }),
-    ];
-    const tasks = { cloze: { items: 1, acc: 1, acc_stderr: null, perplexity: 2 } };
-    const last = { tokens: 40, flops: 400, seconds: 1, valLoss: 2.25 };
-    expect(runResult(lines, { activations, tasks })).toEqual({
-      ...last,
-      energy: 7,
-      time,
-      curve: [{ tokens: 20, flops: 200, seconds: 0.5, valLoss: 2.5 }, last],
-      bitsPerByte: 1.5,
-      activations,
-      tasks,
-    });
   });
 });

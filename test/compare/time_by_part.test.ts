@@ -1,25 +1,25 @@
 /** Time by part, from made-up seconds that can be checked by hand. */
 import { describe, expect, it } from "@jest/globals";
-import { compareRuns, type RunResult } from "../../lib/compare/readings.js";
 import type { CompareReport } from "../../lib/compare/report.js";
-import { partCosts, timeFinding, timeTable } from "../../lib/compare/time_by_part.js";
+import type { RunResult } from "../../lib/compare/run_result.js";
+import { partCosts, timeTable } from "../../lib/compare/time_by_part.js";
 import type { TimeByPart } from "../../lib/report/metrics.js";
+import { madeComparison, madeRun, madeStaged } from "../support/made_results.js";
 
 type Input = Pick<CompareReport, "comparison" | "plan">;
 
 function made(flops: number, time: TimeByPart): RunResult {
   const seconds = Object.values(time).reduce((sum, part) => sum + part, 0);
-  const point = { tokens: 1000, flops, seconds, valLoss: 3 };
-  return { ...point, energy: null, time, curve: [point], activations: { layers: [], threshold: 0.5, patchSize: 1 } };
+  return madeRun([{ tokens: 1000, flops, seconds, valLoss: 3 }], { time });
 }
 
 /** A hundred seconds of token-level training, and those of a staged run at half the FLOPs. */
 const baseline: TimeByPart = { data: 2, embedding: 4, transformer: 70, head: 16, optimizer: 8, idle: 0 };
 
 function report(staged: Partial<TimeByPart>): CompareReport {
-  const patch = { ...made(500, { ...baseline, transformer: 35, head: 8, ...staged }), patchSize: 4, fraction: 0.6667 };
+  const patch = madeStaged(made(500, { ...baseline, transformer: 35, head: 8, ...staged }));
   const input = {
-    comparison: compareRuns({ baseline: made(1000, baseline), patch, equalCost: null }),
+    comparison: madeComparison(made(1000, baseline), { patch: { run: patch } }),
     plan: {
       baseline: { label: "token-level", partFlops: { embedding: 40, transformer: 700, head: 300 } },
       patch: { label: "K = 4", partFlops: { embedding: 40, transformer: 343, head: 150 } },
@@ -30,7 +30,7 @@ function report(staged: Partial<TimeByPart>): CompareReport {
 
 describe("the time by part", () => {
   it("stands beside the part's FLOPs where it has any", () => {
-    expect(timeTable(report({ head: 9, idle: 1 }))).toEqual({
+    expect(timeTable(report({ head: 9, idle: 1 }))).toMatchObject({
       headings: ["Part", "token-level", "K = 4", "Time ×", "FLOP ×", "Gap"],
       rows: [
         ["data", "2.00 s", "2.00 s", "1.0000", "–", "+0.010"],
@@ -48,15 +48,22 @@ describe("the time by part", () => {
     for (const staged of [{}, { head: 9, idle: 1 }, { transformer: 20 }]) {
       const input = report(staged);
       const { ratio } = input.comparison;
-      const sum = partCosts(input).reduce((total, { gap }) => total + gap, 0);
-      expect(sum).toBeCloseTo(ratio.seconds - ratio.flops, 12);
+      const sum = partCosts(input)!.reduce((total, { gap }) => total + gap, 0);
+      expect(sum).toBeCloseTo(ratio.seconds! - ratio.flops, 12);
     }
   });
 });
 
+it("has no time by part where a run's was measured elsewhere", () => {
+  const { comparison, plan } = report({});
+  const elsewhere = { comparison: { ...comparison, patch: { ...comparison.patch, seconds: null, time: null } }, plan };
+  expect(partCosts(elsewhere)).toBeNull();
+  expect(timeTable(elsewhere as CompareReport)).toBeNull();
+});
+
 describe("the finding", () => {
   it("names the parts that keep the ratio up, the largest first, and those that lower it", () => {
-    expect(timeFinding(report({ transformer: 34 }))).toBe(
+    expect(timeTable(report({ transformer: 34 }))!.finding).toBe(
       "Training takes 0.560× of the time for 0.500× of the FLOPs, a gap of +0.060. Parts that take more than 0.500× " +
         "of their token-level time: optimizer (+0.040), embedding (+0.020), data (+0.010). Parts that take less: " +
         "transformer (−0.010).",
@@ -65,11 +72,13 @@ describe("the finding", () => {
 
   it("names none where the numbers show none", () => {
     const halved = { data: 1, embedding: 2, optimizer: 4 };
-    expect(timeFinding(report(halved))).toBe(
+    expect(timeTable(report(halved))!.finding).toBe(
       "Training takes 0.500× of the time for 0.500× of the FLOPs, a gap of 0.000. No part takes more than 0.500× " +
         "of its token-level time.",
     );
     // What rounds to nothing is not named.
-    expect(timeFinding(report({ ...halved, embedding: 2.04 }))).toMatch(/No part takes more than 0\.500× of its /);
+    expect(timeTable(report({ ...halved, embedding: 2.04 }))!.finding).toMatch(
+      /No part takes more than 0\.500× of its /,
+    );
   });
 });

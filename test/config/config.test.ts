@@ -68,7 +68,14 @@ function file(text: string, name = "config.yaml"): string {
 describe("a run config", () => {
   it("is read from YAML, and from JSON whatever the file is called", async () => {
     const config = await loadRunConfig(file(example));
-    expect(config.optimizer).toEqual({ lr: 3e-4, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 });
+    expect(config.optimizer).toEqual({
+      type: "adamw",
+      lr: 3e-4,
+      betas: [0.9, 0.95],
+      eps: 1e-8,
+      weightDecay: 0.1,
+      gradClip: 1,
+    });
     expect(config.stages).toEqual([{ patchSize: 4, fraction: 0.6667 }, { patchSize: 1 }]);
     expect(config.model).toMatchObject({ hidden_size: 192, head_dim: 32, max_position_embeddings: 2048 });
     expect(config.init).toEqual({ seed: 1 });
@@ -82,7 +89,7 @@ describe("a run config", () => {
       init: { seed: 7 },
       stages: [{ patchSize: 1 }],
       batch: { tokensPerStep: 1024, sequenceLength: 128, microBatch: "auto" },
-      optimizer: { lr: 3e-4, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 },
+      optimizer: { type: "adamw", lr: 3e-4, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 },
       schedule: { type: "cosine", warmupSteps: 100, minLrRatio: 0, perStage: true },
       keepOptimizer: false,
       labelWeights: "uniform",
@@ -94,6 +101,14 @@ describe("a run config", () => {
       out: "runs/r",
     });
     expect(parseRunConfig(minimal, "c").eval).toBeNull();
+  });
+
+  it("fills in Muon's defaults, which are PyTorch's, if it is the optimizer", () => {
+    const defaults = { lr: 1e-3, momentum: 0.95, nesterov: true, nsSteps: 5, adjustLr: "original" };
+    const muonOf = (optimizer: object) => parseRunConfig({ ...minimal, optimizer }, "c").optimizer.muon;
+    expect(muonOf({ type: "muon" })).toEqual(defaults);
+    expect(muonOf({ type: "muon", muon: { lr: 0.02 } })).toEqual({ ...defaults, lr: 0.02 });
+    expect(muonOf({})).toBeUndefined();
   });
 
   it("does not fill a stage's overrides with defaults", () => {
@@ -226,13 +241,13 @@ describe("problems", () => {
     [
       "two lengths",
       { train: { steps: 3, epochs: 1 } },
-      "train: expected exactly one of tokens, epochs or steps but received epochs and steps " +
+      "train: expected exactly one of tokens, epochs, steps or flops but received epochs and steps " +
         "(--set 'train={steps: 10}' replaces the section)",
     ],
     [
       "no length",
       { train: {} },
-      "train: expected exactly one of tokens, epochs or steps but received nothing " +
+      "train: expected exactly one of tokens, epochs, steps or flops but received nothing " +
         "(--set 'train={steps: 10}' replaces the section)",
     ],
     [
@@ -246,6 +261,55 @@ describe("problems", () => {
       "stages: expected fractions that sum to at most 1 but received 1.2",
     ],
     [
+      "shares of two kinds",
+      {
+        stages: [
+          { patchSize: 4, fraction: 0.3, of: "steps" },
+          { patchSize: 2, fraction: 0.3 },
+        ],
+      },
+      "stages: expected fractions of one kind, all of tokens, steps or flops, but received steps and tokens",
+    ],
+    [
+      "a kind of share without a share",
+      {
+        stages: [
+          { patchSize: 4, fraction: 0.3 },
+          { patchSize: 1, of: "steps" },
+        ],
+      },
+      "stages.1.of: expected a fraction beside it, to be a share of steps, but received none",
+    ],
+    [
+      "a step of two sizes",
+      { batch: { tokensPerStep: 1024, positionsPerStep: 1024, sequenceLength: 128 } },
+      "batch: expected exactly one of tokensPerStep or positionsPerStep but received both",
+    ],
+    [
+      "a step of no size",
+      { batch: { sequenceLength: 128 } },
+      "batch: expected exactly one of tokensPerStep or positionsPerStep but received nothing",
+    ],
+    [
+      "a stage's step of two sizes",
+      { stages: [{ patchSize: 4, batch: { tokensPerStep: 1024, positionsPerStep: 1024 } }] },
+      "stages.0.batch: expected exactly one of tokensPerStep or positionsPerStep but received both",
+    ],
+    [
+      "positions of broken sequences, told once",
+      {
+        stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
+        batch: { positionsPerStep: 1000, sequenceLength: 128 },
+      },
+      "batch.positionsPerStep: expected a multiple of sequenceLength 128 but received 1000; nearest that works: 1024",
+    ],
+    [
+      "a stage's own positions",
+      { stages: [{ patchSize: 4, batch: { positionsPerStep: 100, sequenceLength: 64 } }] },
+      "stages.0.batch.positionsPerStep: expected a multiple of sequenceLength 64 but received 100; " +
+        "nearest that works: 128",
+    ],
+    [
       "two rests",
       { stages: [{ patchSize: 2 }, { patchSize: 1 }] },
       "stages: expected at most one without a fraction but received 2: stages.0, stages.1",
@@ -253,13 +317,33 @@ describe("problems", () => {
     [
       "no rest left",
       { stages: [{ patchSize: 2, fraction: 1 }, { patchSize: 1 }] },
-      "stages.1: expected other stages whose fractions sum to less than 1 but received 1: no tokens are left for it",
+      "stages.1: expected other stages whose fractions sum to less than 1 but received 1: nothing is left for it",
     ],
     ["two beginnings", { init: { seed: 1, from: "m" } }, "init: expected seed or from but received both"],
     [
       "nothing to evaluate on",
       { eval: { everySteps: 5 } },
       "eval: expected held-out data in data.val but received nothing",
+    ],
+    [
+      "settings of Muon without it",
+      { optimizer: { muon: { lr: 0.02 } } },
+      "optimizer.muon: expected it for optimizer.type muon only but received it for type adamw",
+    ],
+    [
+      "settings of Muon without it in a stage",
+      { stages: [{ patchSize: 1, optimizer: { muon: { lr: 0.02 } } }] },
+      "stages.0.optimizer.muon: expected it for optimizer.type muon only but received it for type adamw",
+    ],
+    [
+      "another optimizer in a stage",
+      { stages: [{ patchSize: 1, optimizer: { type: "muon" } }] },
+      "stages.0.optimizer.type: unknown key; expected one of lr, betas, eps, weightDecay, gradClip, muon",
+    ],
+    [
+      "too many steps of Newton-Schulz",
+      { optimizer: { type: "muon", muon: { nsSteps: 100 } } },
+      "optimizer.muon.nsSteps: expected a number of at most 99 but received 100",
     ],
     [
       "a decay of another schedule",

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import { parseRunConfig } from "../../lib/config/config.js";
 import { labelWeightValues } from "../../lib/config/label_weights.js";
-import { resolveStages } from "../../lib/config/stages.js";
+import { type CountFlops, resolveStages } from "../../lib/config/stages.js";
 import { ConfigError } from "../../lib/errors.js";
 
 const base = {
@@ -12,8 +12,10 @@ const base = {
   batch: { tokensPerStep: 16384, sequenceLength: 256 },
   train: { tokens: 8_000_000 } as object,
 };
-const resolve = (change: object = {}, available = 0) =>
-  resolveStages(parseRunConfig({ ...base, ...change }, "c"), available);
+const resolve = (change: object = {}, available = 0, countFlops?: CountFlops) =>
+  resolveStages(parseRunConfig({ ...base, ...change }, "c"), available, countFlops);
+/** A FLOP a position, and a tenth of one a token. */
+const made: CountFlops = ({ positionsPerStep, patchSize }) => positionsPerStep * (1 + patchSize / 10);
 
 describe("resolveStages", () => {
   it("counts shares in tokens, in whole steps", () => {
@@ -86,6 +88,14 @@ describe("resolveStages", () => {
     expect(() => resolve({ train: { epochs: 1 } }, 100)).toThrow(/stages.0: .*but received 67 tokens of 100/);
   });
 
+  it("merges a stage's settings of Muon over the run's", () => {
+    const stages = [{ patchSize: 4, fraction: 0.5, optimizer: { muon: { lr: 0.05 } } }, { patchSize: 1 }];
+    const resolved = resolve({ train: { steps: 30 }, stages, optimizer: { type: "muon", muon: { nsSteps: 4 } } });
+    const [first, second] = resolved.map(({ optimizer }) => optimizer.muon);
+    expect(first).toEqual({ lr: 0.05, momentum: 0.95, nesterov: true, nsSteps: 4, adjustLr: "original" });
+    expect(second).toEqual({ ...first, lr: 1e-3 });
+  });
+
   it("merges a stage's overrides over the run's", () => {
     const stages = [
       { patchSize: 4, fraction: 0.5, optimizer: { lr: 1e-3 }, schedule: { type: "wsd", decayFraction: 0.2 } },
@@ -97,7 +107,14 @@ describe("resolveStages", () => {
       labelWeights: "1/i",
       schedule: { warmupSteps: 7 },
     });
-    expect(first!.optimizer).toEqual({ lr: 1e-3, betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 });
+    expect(first!.optimizer).toEqual({
+      type: "adamw",
+      lr: 1e-3,
+      betas: [0.9, 0.95],
+      eps: 1e-8,
+      weightDecay: 0.1,
+      gradClip: 1,
+    });
     expect(first!.schedule).toEqual({ type: "wsd", warmupSteps: 7, minLrRatio: 0, decayFraction: 0.2 });
     expect(second!.optimizer.lr).toBe(3e-4);
     expect(second!.schedule).toEqual({ type: "cosine", warmupSteps: 7, minLrRatio: 0, decayFraction: 0.1 });
@@ -127,6 +144,97 @@ describe("resolveStages", () => {
       [0, 300],
       [0, 300],
     ]);
+  });
+});
+
+describe("shares of steps and of FLOPs", () => {
+  const falling = (of: string) => [
+    { patchSize: 8, fraction: 0.1, of },
+    { patchSize: 4, fraction: 0.2, of },
+    { patchSize: 2, fraction: 0.3, of },
+    { patchSize: 1 },
+  ];
+  const stepsOf = (change: object) => resolve(change, 0, made).map(({ steps }) => steps);
+
+  it("of steps are what they say, in steps of any size", () => {
+    expect(stepsOf({ train: { steps: 100 }, stages: falling("steps") })).toEqual([10, 20, 30, 40]);
+    const stages = [
+      { patchSize: 4, fraction: 0.5, of: "steps", batch: { tokensPerStep: 32768 } },
+      { patchSize: 1, fraction: 0.5, of: "steps" },
+    ];
+    expect(stepsOf({ train: { steps: 31 }, stages })).toEqual([16, 15]);
+    // 10 steps of 32768 tokens, and as many of 16384.
+    expect(stepsOf({ train: { tokens: 491_520 }, stages })).toEqual([10, 10]);
+  });
+
+  it("of FLOPs cost what they say", () => {
+    for (const train of [{ steps: 4000 }, { tokens: 4000 * 16384 }, { flops: 4000 * 16384 }]) {
+      const stages = resolve({ train, stages: falling("flops") }, 0, made);
+      const costs = stages.map((stage) => stage.steps * made(stage));
+      const total = costs.reduce((a, b) => a + b, 0);
+      [0.1, 0.2, 0.3, 0.4].forEach((share, index) => expect(costs[index]! / total).toBeCloseTo(share, 3));
+    }
+  });
+
+  it("a length in FLOPs is met as nearly as whole steps allow, whatever the shares are of", () => {
+    const [least, most] = [made({ patchSize: 8, sequenceLength: 256, positionsPerStep: 2048 }), 16384 * 1.1];
+    for (const flops of [30, 100, 317.7, 1000].map((count) => count * most)) {
+      for (const unit of ["tokens", "steps", "flops"]) {
+        const stages = resolve({ train: { flops }, stages: falling(unit) }, 0, made);
+        const total = stages.reduce((sum, stage) => sum + stage.steps * made(stage), 0);
+        expect(Math.abs(total - flops)).toBeLessThanOrEqual(least / 2);
+      }
+    }
+  });
+
+  it("FLOPs need a count of them", () => {
+    for (const change of [{ train: { flops: 1e9 } }, { stages: falling("flops") }]) {
+      expect(() => resolve(change)).toThrow(TypeError);
+      expect(() => resolve(change)).toThrow(
+        "resolveStages: countFlops: expected a function, as the config counts in FLOPs, but received nothing",
+      );
+    }
+  });
+
+  it("below half a step are told in their unit", () => {
+    const stages = (of: string) => [{ patchSize: 4, fraction: 0.001, of }, { patchSize: 1 }];
+    expect(() => resolve({ train: { steps: 100 }, stages: stages("steps") })).toThrow(
+      "stages.0: expected a share of at least one step but received 0.1 steps of 100",
+    );
+    expect(() => resolve({ train: { flops: 1e6 }, stages: stages("flops") }, 0, made)).toThrow(
+      "stages.0: expected a share of at least one step of 5734 FLOPs but received 1000 FLOPs of 1000000",
+    );
+  });
+});
+
+describe("positionsPerStep", () => {
+  const batch = { positionsPerStep: 16384, sequenceLength: 256 };
+
+  it("gives every stage as many positions, and K times as many tokens", () => {
+    const stages = resolve({
+      train: { steps: 30 },
+      batch,
+      stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
+    });
+    expect(
+      stages.map(({ tokensPerStep, positionsPerStep, sequencesPerStep }) => [
+        tokensPerStep,
+        positionsPerStep,
+        sequencesPerStep,
+      ]),
+    ).toEqual([
+      [65536, 16384, 64],
+      [16384, 16384, 64],
+    ]);
+    expect(stages.map(({ steps }) => steps)).toEqual([6, 24]); // half of the tokens each
+  });
+
+  it("of a stage replaces the run's step, and is replaced by the stage's", () => {
+    const sizes = (change: object) => resolve({ train: { steps: 30 }, ...change }).map((stage) => stage.tokensPerStep);
+    const own = (size: object) => [{ patchSize: 4, fraction: 0.5, batch: size }, { patchSize: 1 }];
+    expect(sizes({ stages: own({ positionsPerStep: 1024 }) })).toEqual([4096, 16384]);
+    expect(sizes({ batch, stages: own({ tokensPerStep: 2048 }) })).toEqual([2048, 16384]);
+    expect(sizes({ batch, stages: own({ sequenceLength: 128 }) })).toEqual([65536, 16384]);
   });
 });
 

@@ -80,11 +80,13 @@ async function main(): Promise<number> {
   try {
     browser = await chromium.launch({ executablePath });
     await writeTinyData(folder);
-    const options = { equalCost: true, sweep: { patchSize: [2, 4], fraction: [0.5, 0.6667] } };
+    const sweep = { patchSize: [2, 4], fraction: [0.5, 0.6667] };
+    const recipes = ["paper", "superposition"] as const;
+    const options = { recipes, seeds: [1, 2], tune: { lr: [0.05, 0.1] }, sweep };
     // Layers enough for a line, and steps long enough that some neurons are active and the runs' lines lie apart.
     const changes = { model: { ...tinyModel, num_hidden_layers: 3 }, optimizer: { lr: 0.1 } };
-    const { files } = await compare(tinyConfig(folder, "cpu", changes), options);
-    for (const file of [files.html, join(folder, "run/patch/report.html")]) {
+    const { files, report } = await compare(tinyConfig(folder, "cpu", changes), options);
+    for (const file of [files.html, join(report.plan.patch.config.out, "report.html")]) {
       for (const view of views) {
         const problems = await look(browser, file, view);
         if (problems.length > 0) failed++;

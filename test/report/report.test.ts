@@ -8,17 +8,15 @@ import type { MetricsLine } from "../../lib/report/metrics.js";
 import type { Chart } from "../../lib/report/page.js";
 import { type Report, renderReport } from "../../lib/report/report.js";
 
-const config = parseRunConfig(
-  {
-    name: "run",
-    model: { preset: "tiny" },
-    data: { train: "t" },
-    stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
-    batch: { tokensPerStep: 1024, sequenceLength: 128 },
-    train: { steps: 8 },
-  },
-  "c",
-);
+const given = {
+  name: "run",
+  model: { preset: "tiny" },
+  data: { train: "t" },
+  stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
+  batch: { tokensPerStep: 1024, sequenceLength: 128 },
+  train: { steps: 8 },
+};
+const config = parseRunConfig(given, "c");
 const line = (step: number, stage: number, extra: Partial<MetricsLine> = {}): MetricsLine => ({
   step,
   stage,
@@ -62,6 +60,15 @@ const textOf = (html: string) =>
     .replace(/<[^>]*>/g, " ");
 
 describe("renderReport", () => {
+  it("has Muon's rate, and its FLOPs beside the model's", () => {
+    const muon = parseRunConfig({ ...given, optimizer: { type: "muon", muon: { lr: 0.02 } } }, "c");
+    const metrics = [line(1, 0, { optimizerFlops: 5e6 })];
+    const text = textOf(renderReport({ ...report, config: muon, stages: resolveStages(muon, 0), metrics }));
+    expect(text).toMatch(/Compute of the optimizer\s+5\.00 M\s+FLOP of Newton-Schulz, besides/);
+    expect(text).toContain("0.0003, Muon 0.02");
+    expect(textOf(renderReport(report))).not.toMatch(/optimizer/i);
+  });
+
   it("draws each stage's loss as a line of its own, and validation beside them", () => {
     const [loss] = chartsOf(renderReport(report));
     expect(loss!.x).toEqual([1024, 2048, 3072, 4096, 5120, 6144]);

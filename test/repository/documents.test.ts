@@ -129,7 +129,7 @@ describe("README.md", () => {
     const { batch, model, stages, train } = parseRunConfig(parse(config), "README.md");
     expect(model).toMatchObject({ head_dim: 48 });
     expect(stages.map(({ patchSize }) => patchSize)).toEqual([4, 1]);
-    expect(train.tokens).toBeGreaterThan(batch.tokensPerStep);
+    expect(train.tokens).toBeGreaterThan(batch.tokensPerStep!);
     mkdirSync(path("data/sotu"), { recursive: true });
     const tokens = Array.from({ length: 30_000 }, (_, index) => (index * index) % 4096);
     await writeShard(path("data/sotu/train_000000.bin"), tokens);

@@ -31,7 +31,7 @@ function configKeys(schema: Schema, at = ""): string[] {
 }
 
 /** Objects whose keys are names of something and no contract: libraries, tasks. */
-const open = new Set(["versions", "libraries", "tasks"]);
+const open = new Set(["versions", "libraries", "tasks", "recipes", "tune"]);
 
 /** The fields of a JSON value, `curve[].tokens`; of a list those of all its items. */
 function fields(value: unknown, at = ""): string[] {
@@ -80,6 +80,13 @@ const runs: readonly { name: string; args: readonly string[] }[] = [
   {
     name: "compare",
     args: ["compare", "config.yaml", "--set", "out=runs/compared", "--equal-cost", "--tasks", "task.jsonl"],
+  },
+  {
+    name: "compare",
+    args: [
+      ...["compare", "config.yaml", "--set", "out=runs/recipes", "--recipe", "superposition", "--seeds", "1,2"],
+      ...["--tune", "lr=1e-3", "share=1"],
+    ],
   },
   {
     name: "export",
@@ -141,7 +148,7 @@ beforeAll(async () => {
     ...timings.map((line) => `bench kernels: ${line}`),
     ...tuned.map((line) => `tune: ${line}`),
   ];
-  section("--json", [...json, ...described]);
+  section("--json", [...new Set(json), ...described]);
   const written = files.flatMap(({ name, file }) => {
     const text = readFileSync(path(file), "utf8");
     const items: unknown[] = file.endsWith(".jsonl")

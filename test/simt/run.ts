@@ -33,7 +33,10 @@ const operations = testsIn("test/operations").filter((file) => !file.endsWith("/
 const uses = [
   "test/train/backends.test.ts",
   "test/compare/backends.test.ts",
-  ...["parity", "decoder", "batch_decoder", "accumulation", "folder"].map((name) => `test/nn/${name}.test.ts`),
+  "test/train/stages.test.ts",
+  ...["parity", "architectures", "decoder", "batch_decoder", "accumulation", "folder"].map(
+    (name) => `test/nn/${name}.test.ts`,
+  ),
   "test/api/kernels_entry.test.ts",
   "test/evaluate/score.test.ts",
   "test/bench/bench_kernels.test.ts",

@@ -1,6 +1,7 @@
 /** Small comparisons on synthetic tokens, for tests. */
 import { join } from "node:path";
-import type { Comparison, RunResult } from "../../lib/compare/readings.js";
+import type { Comparison } from "../../lib/compare/readings.js";
+import type { RunResult } from "../../lib/compare/run_result.js";
 import type { RunConfig } from "../../lib/config/config.js";
 import type { BackendName } from "../../lib/native.js";
 import { madeConfig, madeTokens, writeShard } from "./made_run.js";
@@ -42,18 +43,20 @@ export function tinyConfig(folder: string, device: BackendName, changes: Record<
 }
 
 /** What must be the same bits whenever a comparison is made again: all but the times. */
-export function computed({ baseline, patch, equalCost, valLossDelta, ratio, equalLoss }: Comparison) {
-  const run = ({ curve, tokens, flops, valLoss }: RunResult) => ({
+export function computed({ baseline, patch, equalCost, valLossDelta, paired, ratio, equalLoss }: Comparison) {
+  const run = ({ curve, tokens, flops, valLoss, runs }: RunResult) => ({
     tokens,
     flops,
     valLoss,
     curve: curve.map(({ seconds: _, ...point }) => point),
+    runs: runs.map(({ seconds: _, ...each }) => each),
   });
   return {
     baseline: run(baseline),
     patch: run(patch),
     equalCost: equalCost && run(equalCost),
     valLossDelta,
+    paired,
     ratio: ratio.flops,
     equalLoss: equalLoss?.flops,
   };

@@ -46,6 +46,7 @@ export function operations(device: Device): Operation[] {
     ["copy", [tensor("out", [N, C], "f32", true), tensor("source", [N, C], "f32", true)]],
     ["normal", [tensor("out", [N, C]), number("std"), whole("seed"), whole("offset")]],
     ["rotaryTable", [tensor("table", [T, D / 2, 2]), tensor("inverseFrequencies", [D / 2]), number("scale", 1, true)]],
+    ["firstNonFinite", [i32("out", [1]), tensor("values", [N])]],
     [
       "matmul",
       [
@@ -55,6 +56,19 @@ export function operations(device: Device): Operation[] {
         boolean("transposeA"),
         boolean("transposeB"),
         boolean("accumulate"),
+      ],
+    ],
+    [
+      "batchedMatmul",
+      [
+        tensor("c", [B, N, C]),
+        tensor("a", [B, N, I]),
+        tensor("b", [B, I, C]),
+        optional("add", [B, N, C]),
+        boolean("transposeA"),
+        boolean("transposeB"),
+        number("alpha", 1, true),
+        number("beta", 1, true),
       ],
     ],
     ["sum", [tensor("out", [1]), tensor("values", [N]), boolean("accumulate")]],
@@ -210,6 +224,7 @@ export function operations(device: Device): Operation[] {
       ],
     ],
     ["gradNormWorkspace", [owner, whole("size")]],
+    ["guardNorm", [tensor("measured", [1]), tensor("norm", [1]), tensor("loss", [1]), tensor("limits", [2])]],
     [
       "adamw",
       [
@@ -223,6 +238,30 @@ export function operations(device: Device): Operation[] {
         tensor("norm", [1]),
         tensor("hyper", [8]),
         whole("decayed"),
+      ],
+    ],
+    [
+      "muonMomentum",
+      [
+        tensor("out", [B, C]),
+        tensor("momentum", [B, C], "f32", true),
+        tensor("grad", [B, C], "f32", true),
+        tensor("norm", [1]),
+        tensor("hyper", [4]),
+        tensor("workspace", [native.muonMomentumWorkspace(device, B, C)]),
+        boolean("nesterov"),
+      ],
+    ],
+    ["muonMomentumWorkspace", [owner, whole("matrices"), whole("elements")]],
+    [
+      "muonUpdate",
+      [
+        tensor("param", [B, C], "f32", true),
+        tensor("master", [B, C], "f32", true),
+        tensor("update", [B, C]),
+        tensor("norm", [1]),
+        tensor("hyper", [4]),
+        number("scale"),
       ],
     ],
     [

@@ -47,6 +47,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const blocks = { dataset, blockTokens: 16, unitTokens: 64, vocabSize: 96, seed: 1 };
   const loader = new api.BlockLoader(blocks);
   const adamw = new api.AdamW(model.parameters);
+  const muon = new api.Muon(model.parameters);
   const batch = { sequences: 2, positions: 8, patchSize: 2 };
   const pass = new api.TrainingPass(model, adamw.gradient, batch);
   const decoder = new api.Decoder(model, 32);
@@ -63,6 +64,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const [logits, labels] = [tensor("f32", 3, 11), tensor("i32", 3, 2)];
   const wrongShape = [tensor("f32", 7, 5)];
   const ids = new Int32Array(4);
+  const shared = (size: number) => new Float32Array(new SharedArrayBuffer(4 * size));
   const schedule = { type: "cosine", warmupSteps: 2, minLrRatio: 0, decayFraction: 0.1 };
 
   const targets: Record<string, Spec>[] = [
@@ -90,6 +92,20 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     eps: number(1e-8, 0, Number.NaN),
     weightDecay: number(0.1, -1, Number.NaN),
     gradClip: { ...number(1, 0, Number.NaN), takes: ["number", "null"] },
+  } as const;
+  const sections = ["object", "array", "proxy", "disposed tensor"] as const;
+  const matrices = { momentum: 0.95, nesterov: true, nsSteps: 5, adjustLr: "original" };
+  const muonSettings = {
+    ...adamwSettings,
+    muon: {
+      ...made(matrices, [
+        { ...matrices, momentum: 1 },
+        { ...matrices, nsSteps: 0 },
+        { ...matrices, adjustLr: "other" },
+      ]),
+      kinds: [{ ...matrices, nesterov: 1 }],
+      takes: sections,
+    },
   } as const;
   const prepared = (folderName: string): Record<string, Spec> => ({
     files: { ...made([path("text/a.txt")], [[]]), takes: ["array"], kinds: [[3], [path("text/a.txt"), null], "x"] },
@@ -124,6 +140,25 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       arguments: { config: config({ ...runConfig, out: path("compare") }) },
       options: options({
         equalCost: optional(flag(false)),
+        recipes: {
+          value: undefined,
+          takes: ["array", "undefined"],
+          kinds: [[3], "paper"],
+          range: [[], ["papr"], ["paper", "paper"]],
+        },
+        seeds: {
+          value: undefined,
+          takes: ["array", "undefined"],
+          kinds: [["1"], "1"],
+          range: [[], [-1], [0.5], [1, 1]],
+        },
+        tune: {
+          ...optional(object({})),
+          value: undefined,
+          kinds: [{ lr: 1 }, { schedule: [1] }, { lr: [1], share: "1" }],
+          range: [{}, { lr: [0] }, { schedule: ["linear"] }, { lr: [1], share: 0 }],
+        },
+        verifyData: optional(flag(false)),
         sweep: {
           ...optional(object({})),
           kinds: [{ patchSize: 2 }, { fraction: [null] }],
@@ -142,6 +177,17 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         texts: { ...made(["patchSize=2,4"], [[], ["lr=1"], ["patchSize=1"]]), kinds: [[3], [null]], takes: ["array"] },
       },
       call: api.parseSweep,
+    },
+    {
+      name: "parseTune",
+      arguments: {
+        texts: {
+          ...made(["lr=0.1,0.2"], [[], ["patchSize=1"], ["lr=0"], ["share=1"]]),
+          kinds: [[3], [null]],
+          takes: ["array"],
+        },
+      },
+      call: api.parseTune,
     },
     {
       name: "loadRunConfig",
@@ -453,6 +499,12 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: (data: Float32Array) => flat[operation](data),
     })),
     {
+      name: "Tensor.readInto",
+      operation: "readInto",
+      arguments: { target: { ...made(shared(4), [shared(3)]), kinds: [new Float32Array(4)] } },
+      call: (target: Float32Array) => flat.readInto(target),
+    },
+    {
       name: "Decoder",
       arguments: { model: made(model), capacity: whole(4, 1, 65) },
       call: (...args: [api.Llama, number]) => new api.Decoder(...args).dispose(),
@@ -539,9 +591,39 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: (...args: [number, api.AdamWSettings]) => adamw[method](...args),
     })),
     {
+      name: "Muon",
+      arguments: { parameters: made(model.parameters) },
+      call: (parameters: api.Parameters) => new api.Muon(parameters).dispose(),
+    },
+    ...(["step", "prepareStep"] as const).map((method) => ({
+      name: `Muon.${method}`,
+      arguments: {
+        learningRates: {
+          ...made({ adamw: 1e-3, muon: 0.02 }, [
+            { adamw: Number.NaN, muon: 0.02 },
+            { adamw: 1e-3, muon: Number.NaN },
+          ]),
+          kinds: [{ adamw: 1e-3 }],
+          takes: sections,
+        },
+      },
+      options: required("settings", muonSettings),
+      call: (...args: [api.MuonRates, api.MuonSettings]) => muon[method](...args),
+    })),
+    {
+      name: "AdamW.applyStep",
+      arguments: { onNorm: callback },
+      call: (onNorm?: () => void) => adamw.applyStep(onNorm),
+    },
+    {
+      name: "Muon.applyStep",
+      arguments: { onNorm: callback },
+      call: (onNorm?: () => void) => muon.applyStep(onNorm),
+    },
+    {
       name: "Trainer.open",
       arguments: { config: config({ ...runConfig, out: path("opened") }) },
-      options: options({ resume: optional(flag(false)), log: callback }),
+      options: options({ resume: optional(flag(false)), force: optional(flag(false)), log: callback }),
       call: async (...args: [api.RunConfig, object]) => (await api.Trainer.open(...args)).close(),
     },
     {

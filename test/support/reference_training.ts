@@ -79,6 +79,38 @@ export function adamw(state: AdamWState, grad: Values, hyper: Hyper, t: number, 
   }
 }
 
+export interface MuonHyper {
+  learningRate: number;
+  momentum: number;
+  weightDecay: number;
+  maxNorm: number;
+}
+
+/**
+ * What a Muon step orthogonalizes, of a matrix: its clipped gradient's average (changed in place), or with `nesterov`
+ * what one more averaging gives, rounded and divided by its norm.
+ * @param gradNorm of all gradients
+ */
+export function muonMomentum(
+  momentum: Float64Array,
+  grad: Values,
+  gradNorm: number,
+  { momentum: mu, maxNorm }: MuonHyper,
+  nesterov: boolean,
+  round: (x: number) => number,
+): Float64Array {
+  const clip = maxNorm > 0 ? min(1, maxNorm / gradNorm) : 1;
+  const update = new Float64Array(grad.length);
+  for (let i = 0; i < grad.length; ++i) {
+    const g = clip * grad[i]!;
+    const m = mu * momentum[i]! + (1 - mu) * g;
+    momentum[i] = m;
+    update[i] = round(nesterov ? mu * m + (1 - mu) * g : m);
+  }
+  const length = max(norm(update), 1e-7);
+  return update.map((x) => round(x / length));
+}
+
 export function norm(x: Values): number {
   let squares = 0;
   for (let i = 0; i < x.length; ++i) squares += x[i]! ** 2;

@@ -1,6 +1,7 @@
 /**
  * Run as a separate process by memory.test.ts: trains a model so large that its plan outweighs the program, and prints
- * the planned bytes, the bytes that the device counted and the growth of the process.
+ * the planned bytes, those of the copy that checkpoints are written from, the bytes that the device counted and the growth
+ * of the process.
  * Argument: a folder with train.bin and val.bin.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -37,7 +38,8 @@ const allocations: number[] = [];
 for await (const _ of trainer.run()) {
   allocations.push(trainer.model.device.memory().systemAllocations);
 }
+const { copyBytes } = trainer;
 const { peakUsedBytes, reservedBytes } = trainer.model.device.memory();
 await trainer.close();
 const grown = peakResident() - before;
-process.stdout.write(JSON.stringify({ planned, grown, peakUsedBytes, reservedBytes, allocations }));
+process.stdout.write(JSON.stringify({ planned, copyBytes, grown, peakUsedBytes, reservedBytes, allocations }));

@@ -21,12 +21,14 @@ interface Trained {
 /**
  * The losses of 30 steps of 4 sequences of 16 patches, and the weights they leave.
  * @param ahead whether steps are told the tokens of the next
+ * @param optimizer keys of its section that differ
  */
 async function train(
   backend: BackendName,
   precision: "fp32" | "bf16",
   patchSize: number,
   ahead = false,
+  optimizer: object = {},
 ): Promise<Trained> {
   const device = open(backend);
   const tokensPerStep = sequences * positions * patchSize;
@@ -36,7 +38,7 @@ async function train(
       data: { train: "none" },
       stages: [{ patchSize }],
       train: { steps },
-      optimizer: { lr: 3e-3 },
+      optimizer: { lr: 3e-3, ...optimizer },
       model: {
         hidden_size: 64,
         intermediate_size: 96,
@@ -115,5 +117,16 @@ describeOthers("30 training steps on %s", (backend) => {
     const [found, expected] = [await train(backend, "fp32", 4), await train("cpu", "fp32", 4)];
     expect(distance(found.losses, expected.losses)).toBeLessThan(1e-4);
     expect(distance(found.gradNorms, expected.gradNorms)).toBeLessThan(1e-3);
+  });
+
+  it("follow the CPU's losses in fp32 with Muon", async () => {
+    const muon = { type: "muon", muon: { lr: 0.02 } };
+    const [found, expected] = [
+      await train(backend, "fp32", 4, false, muon),
+      await train("cpu", "fp32", 4, false, muon),
+    ];
+    expect(expected.losses.at(-1)).toBeLessThan(expected.losses[0]! - 0.1);
+    expect(distance(found.losses, expected.losses)).toBeLessThan(1e-3);
+    expect(distance(found.gradNorms, expected.gradNorms)).toBeLessThan(1e-2);
   });
 });

@@ -12,6 +12,7 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import { CheckpointError, ConfigError } from "../../lib/errors.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { madeConfig, runTo, writeMadeData } from "../support/made_run.js";
+import { sign } from "../support/manifest.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -34,10 +35,12 @@ describe("checkpoints", () => {
     expect(readdirSync(folder).sort()).toEqual([
       "config.json",
       "generation_config.json",
+      "manifest.json",
       "model.safetensors",
       "trainer",
     ]);
     expect(readdirSync(`${folder}/trainer`).sort()).toEqual([
+      "data.json",
       "exp_avg.safetensors",
       "exp_avg_sq.safetensors",
       "master.safetensors",
@@ -71,14 +74,20 @@ describe("checkpoints", () => {
   });
 
   it.each([
-    { file: "trainer/master.safetensors", bytes: 5000, problem: /master\.safetensors: .*(expected|header)/ },
-    { file: "trainer/exp_avg.safetensors", bytes: 4, problem: /exp_avg\.safetensors: / },
+    { file: "trainer/master.safetensors", bytes: 5000, problem: /master\.safetensors: expected .*(expected|header)/ },
+    { file: "trainer/exp_avg.safetensors", bytes: 4, problem: /exp_avg\.safetensors: expected / },
     { file: "trainer/state.json", bytes: 30, problem: /state\.json: cannot be read: / },
     { file: "trainer/state.json", bytes: 0, problem: /state\.json: cannot be read: / },
   ])("cut short are told by their file: $file at $bytes bytes", async ({ file, bytes, problem }) => {
     const config = madeConfig(path());
     await runTo(config, { until: 3 });
-    truncateSync(path(`run/checkpoints/step-00000003/${file}`), bytes);
+    const folder = path("run/checkpoints/step-00000003");
+    truncateSync(`${folder}/${file}`, bytes);
+    await expect(runTo(config, { resume: true })).rejects.toThrow(CheckpointError);
+    const size = new RegExp(`${file}: expected the \\d+ bytes that manifest.json says but received ${bytes}; .*\n`);
+    await expect(runTo(config, { resume: true })).rejects.toThrow(size);
+    // Where there is no manifest to say so, the file itself does.
+    await sign(folder);
     const resumed = runTo(config, { resume: true });
     await expect(resumed).rejects.toThrow(CheckpointError);
     await expect(resumed).rejects.toThrow(problem);
@@ -118,6 +127,7 @@ describe("checkpoints", () => {
     await runTo(config, { until: 3 });
     const file = path("run/checkpoints/step-00000003/trainer/state.json");
     writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...change }));
+    await sign(path("run/checkpoints/step-00000003"));
     const resumed = runTo(config, { resume: true });
     await expect(resumed).rejects.toThrow(CheckpointError);
     await expect(resumed).rejects.toThrow(problem);

@@ -7,6 +7,7 @@ import { DataError } from "../../lib/errors.js";
 import { evaluate } from "../../lib/evaluate.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { madeConfig, runTo, writeMadeData } from "../support/made_run.js";
+import { sign } from "../support/manifest.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -137,6 +138,7 @@ describe("a new run", () => {
       path("run/model/tokenizer.json"),
       JSON.stringify({ ...tokenizer, padding: null, version: "1.0" }, null, 2),
     );
+    await sign(path("run/model"));
     await runTo(config(from), { until: 1 });
     expect(readFileSync(path("two/tokenizer/tokenizer.json"))).toEqual(readFileSync(path("run/model/tokenizer.json")));
   });
@@ -183,6 +185,8 @@ describe("a resumed run", () => {
   it("of an earlier version is not compared, and that is said", async () => {
     await runTo(config(), { until: 3 });
     rmSync(path("run/data.json"));
+    rmSync(path("run/checkpoints/step-00000003/trainer/data.json"));
+    await sign(path("run/checkpoints/step-00000003"));
     const said: string[] = [];
     await runTo(config(), { resume: true, log: (message) => said.push(message) });
     expect(said.join("\n")).toMatch(
@@ -226,6 +230,7 @@ describe("a continued model", () => {
     const own = json("run/model/config.json");
     writeFileSync(path("run/model/config.json"), JSON.stringify({ ...own, eos_token_id: [0, 1], other: { x: 1 } }));
     for (const [name, content] of Object.entries(files)) writeFileSync(path(`run/model/${name}`), content);
+    await sign(path("run/model"));
     await runTo(config({ init: { from: path("run/model") }, out: path("two"), train: { steps: 2 } }));
     for (const [name, content] of Object.entries(files))
       expect(readFileSync(path(`two/model/${name}`), "utf8")).toBe(content);

@@ -10,6 +10,7 @@ import { readMetrics } from "../../lib/report/metrics.js";
 import { Stepper } from "../../lib/train/stepper.js";
 import { Trainer } from "../../lib/train/trainer.js";
 import { madeConfig, runTo, writeMadeData, writeShard } from "../support/made_run.js";
+import { sign } from "../support/manifest.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -82,6 +83,7 @@ describe("a run that cannot be", () => {
     const closed = jest.spyOn(TokenDataset.prototype, "close");
     const counts = () => [...disposals, closed].map(({ mock }) => mock.calls.length);
     truncateSync(path("run/checkpoints/step-00000003/trainer/exp_avg_sq.safetensors"), 5000);
+    await sign(path("run/checkpoints/step-00000003"));
     await expect(Trainer.open(config, { resume: true })).rejects.toThrow(/exp_avg_sq/);
     expect(counts()).toEqual([1, 1, 2]); // of the datasets one is held out, and closed when it is read
     const from = path("run/checkpoints/step-00000003");
@@ -112,8 +114,15 @@ describe("a run that cannot be", () => {
     await expect(open(config, null)).rejects.toThrow("Trainer.open: options: expected an object but received null");
     await expect(open(config, { log: 1 })).rejects.toThrow("Trainer.open: log: expected a function but received 1");
     await expect(open(config, { resume: 1 })).rejects.toThrow(
-      "Trainer.open: resume: expected a boolean but received 1",
+      'Trainer.open: resume: expected a boolean or "auto" but received 1',
     );
+    const from = "Trainer.open: from: expected";
+    await expect(open(config, { resume: true, from: 3 })).rejects.toThrow(
+      `${from} a checkpoint's name, such as step-400,`,
+    );
+    await expect(open(config, { resume: true, from: "3" })).rejects.toThrow(/from: expected .* but received "3"$/);
+    await expect(open(config, { resume: "auto", from: "step-3" })).rejects.toThrow(`${from} it with resume: true`);
+    await expect(open(config, { resume: true, force: true })).rejects.toThrow(/force: expected it with from but/);
   });
 
   const cuda = backends().find(({ name }) => name === "cuda");

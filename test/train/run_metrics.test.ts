@@ -5,6 +5,7 @@ import { DataError } from "../../lib/errors.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { Trainer } from "../../lib/train/trainer.js";
 import { madeConfig, runTo, writeMadeData } from "../support/made_run.js";
+import { sign } from "../support/manifest.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -91,6 +92,7 @@ describe("the metrics of a resumed run", () => {
     const state = path("run/checkpoints/step-00000004/trainer/state.json");
     const { metricsBytes: _, ...before } = JSON.parse(readFileSync(state, "utf8"));
     writeFileSync(state, JSON.stringify(before));
+    await sign(path("run/checkpoints/step-00000004"));
     expect(await resume()).toEqual([]);
     expect(await steps()).toEqual(upTo(8));
   });

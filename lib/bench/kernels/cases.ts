@@ -5,6 +5,7 @@ import { native, type Tensor } from "../../native.js";
 import { architectureCases } from "./architecture_cases.js";
 import type { ComputeDType, KernelCase } from "./case.js";
 import { costs } from "./cost.js";
+import { muonCases } from "./muon_cases.js";
 import type { AttentionShape, BenchShapes, LayerShape } from "./shapes.js";
 import type { RandomTensors } from "./tensors.js";
 
@@ -25,6 +26,7 @@ export function kernelCases(shapes: BenchShapes, dt: ComputeDType): KernelCase[]
     ...patchSizes.map((K) => crossEntropyCase(N, K, shapes.model)),
     ...architectureCases(shapes.B, shapes.T, shapes.model, dt),
     ...optimizerCases(shapes.parameters),
+    ...muonCases(shapes.model, dt),
   ];
 
   function embeddingCases(N: number, K: number, { C, V }: LayerShape): KernelCase[] {

@@ -31,6 +31,11 @@ export function costs(dt: number) {
       bytes: dt * (M * K + K * N) + (c.accumulate ? 2 : 1) * c.bytes * M * N,
       flops: 2 * M * N * K,
     }),
+    /** L times c = op(a) op(b) + add: a, b and add read, c written. 2 L M N K. */
+    batchedMatmul: (L: number, M: number, N: number, K: number, adds: boolean): Cost => ({
+      bytes: dt * L * (M * K + K * N + (adds ? 2 : 1) * M * N),
+      flops: 2 * L * M * N * K,
+    }),
     /** The tokens and the touched rows of the table read, out written. */
     patchEmbeddingForward: (N: number, K: number, C: number, V: number): Cost =>
       memory(i32 * N * K + dt * C * touchedRows(N * K, V) + dt * N * C),
@@ -75,6 +80,13 @@ export function costs(dt: number) {
     gradNorm: (n: number): Cost => memory(f32 * n),
     /** The gradient read; master and both moments read and written; the parameter (if it is not master) written. */
     adamw: (n: number): Cost => memory((7 * f32 + (dt === f32 ? 0 : dt)) * n),
+    /**
+     * The gradient read, the momentum read and written; out written, and once more read and written when its norm is
+     * known.
+     */
+    muonMomentum: (n: number): Cost => memory((3 * f32 + 3 * dt) * n),
+    /** The update read, master read and written; the parameter (if it is not master) written. */
+    muonUpdate: (n: number): Cost => memory((2 * f32 + dt + (dt === f32 ? 0 : dt)) * n),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Filling, copying, random numbers, matrix products and sums. */
+/** Filling, copying, random numbers, what is not finite, matrix products and sums. */
 import { type DType, native, type Tensor } from "../../native.js";
 import type { CallMemory } from "../memory.js";
 import { rounded, sumOf } from "../tolerance.js";
@@ -11,7 +11,8 @@ export function basicCalls(size: Size): Call[] {
     ...copies(),
     normal(10_001),
     ...[80, 128].map((D) => rotaryTable(size === "small" ? 33 : 513, D)),
-    ...computeDTypes.flatMap((dt) => products(dt, size)),
+    ...computeDTypes.flatMap((dt) => [...products(dt, size), ...batchedProducts(dt, size)]),
+    ...computeDTypes.flatMap((dt) => searches(dt, size === "small" ? 4_097 : 1_000_003)),
     ...(["", "add"] as const).map((mode) => sum(size === "small" ? 4_097 : 100_003, mode)),
   ];
 }
@@ -85,6 +86,22 @@ function rotaryTable(T: number, D: number): Call {
   };
 }
 
+/** Searches for the first NaN of n elements, of which the first, the last or none is one. */
+function searches(dt: ComputeDType, n: number): Call[] {
+  return (["first", "last", "none"] as const).map((at) => ({
+    operation: "firstNonFinite",
+    dtype: dt,
+    shape: { n, NaN: at },
+    run(memory) {
+      const values = memory.workspace(dt, n);
+      native.fill(values, 1);
+      const one = values.narrow(0, at === "first" ? 0 : n - 1, 1);
+      if (at !== "none") native.copy(one, memory.values([NaN]));
+      native.firstNonFinite(memory.output("out", "i32", [1], "equal"), values);
+    },
+  }));
+}
+
 function products(dt: ComputeDType, size: Size): Call[] {
   const shapes: readonly (readonly [number, number, number])[] =
     size === "small"
@@ -127,6 +144,39 @@ function product(
       const tolerance = sumOf(K, { factors: accumulate });
       const c = accumulate ? memory.changed("c", to, [M, N], tolerance) : memory.output("c", to, [M, N], tolerance);
       native.matmul(c, a, b, transposeA, transposeB, accumulate);
+    },
+  };
+}
+
+/** The three products of a step of Newton-Schulz, and one of two transposed operands. */
+function batchedProducts(dt: ComputeDType, size: Size): Call[] {
+  const [M, K] = size === "small" ? [31, 40] : [192, 328];
+  return [
+    batchedProduct({ M, N: M, K }, "NT", dt, false),
+    batchedProduct({ M, N: M, K: M }, "NN", dt, true),
+    batchedProduct({ M, N: K, K: M }, "NN", dt, true),
+    batchedProduct({ M, N: K, K: 19 }, "TT", dt, true),
+  ];
+}
+
+function batchedProduct(
+  { M, N, K }: { M: number; N: number; K: number },
+  op: "NT" | "NN" | "TT",
+  dt: ComputeDType,
+  adds: boolean,
+): Call {
+  const [transposeA, transposeB] = [op[0] === "T", op[1] === "T"];
+  return {
+    operation: "batchedMatmul",
+    dtype: dt,
+    shape: { L: 3, M, N, K, op, ...(adds && { add: "added" }) },
+    run(memory) {
+      const a = memory.random(dt, transposeA ? [3, K, M] : [3, M, K]);
+      const b = memory.random(dt, transposeB ? [3, N, K] : [3, K, N]);
+      const add = adds ? memory.random(dt, [3, M, N]) : null;
+      // As with `matmul`: the product may be rounded before the sum.
+      const c = memory.output("c", dt, [3, M, N], sumOf(K, { factors: adds }));
+      native.batchedMatmul(c, a, b, add, transposeA, transposeB, 2.0315, -4.775);
     },
   };
 }

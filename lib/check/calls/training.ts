@@ -21,9 +21,11 @@ export function trainingCalls(size: Size): Call[] {
     patchLabels(2, 123, 3),
     labelCoefficients(123, 8),
     gradNorm(small ? 4_097 : 1_100_003),
+    ...[1, 3].flatMap((loss) => [1, 3].map((limit) => guardNorm(loss, limit))),
     ...computeDTypes.flatMap((dt) => [
       ...losses.flatMap((shape) => [crossEntropy(dt, shape, false), crossEntropy(dt, shape, true)]),
       adamw(dt, parameters),
+      ...[parameters, 4 * 131].flatMap((elements) => [muonMomentum(dt, elements), muonUpdate(dt, elements)]),
       ...draws(dt, small ? 2 : 64),
     ]),
   ];
@@ -80,6 +82,20 @@ function gradNorm(n: number): Call {
   };
 }
 
+/** A norm of 2, whose limit is `limit`, and a loss whose limit is 2. */
+function guardNorm(loss: number, limit: number): Call {
+  return {
+    operation: "guardNorm",
+    dtype: "f32",
+    shape: { loss, limit },
+    run(memory) {
+      const measured = memory.output("measured", "f32", [1], "equal");
+      const norm = memory.changed("norm", "f32", [1], "equal", [2, 2]);
+      native.guardNorm(measured, norm, memory.values([loss]), memory.values([2, limit]));
+    },
+  };
+}
+
 function adamw(dt: ComputeDType, n: number): Call {
   return {
     operation: "adamw",
@@ -96,6 +112,40 @@ function adamw(dt: ComputeDType, n: number): Call {
       // As AdamWHyper in kernels.h: the gradient is clipped, and the first elements only are decayed.
       const hyper = memory.values([0.01, 0.9, 0.95, 1e-8, 0.1, 0, 0, 1]);
       native.adamw(param, master, m, v, steps, corrections, grad, norm, hyper, 123);
+    },
+  };
+}
+
+/** As MuonHyper in kernels.h: the gradient is clipped. */
+const muonHyper = [0.02, 0.95, 0.1, 1] as const;
+
+/** Two matrices, with or without room for accesses of several elements. */
+function muonMomentum(dt: ComputeDType, E: number): Call {
+  return {
+    operation: "muonMomentum",
+    dtype: dt,
+    shape: { L: 2, E },
+    run(memory) {
+      // It is rounded twice: to be normed, and behind that.
+      const out = memory.output("out", dt, [2, E], sumOf(E, { factors: true }));
+      const momentum = memory.changed("momentum", "f32", [2, E], rounded);
+      const [grad, norm, hyper] = [memory.random("f32", [2, E]), memory.values([2]), memory.values([...muonHyper])];
+      const workspace = memory.workspace("f32", native.muonMomentumWorkspace(memory.device, 2, E));
+      native.muonMomentum(out, momentum, grad, norm, hyper, workspace, true);
+    },
+  };
+}
+
+function muonUpdate(dt: ComputeDType, E: number): Call {
+  return {
+    operation: "muonUpdate",
+    dtype: dt,
+    shape: { L: 2, E },
+    run(memory) {
+      const master = memory.changed("master", "f32", [2, E], rounded);
+      const param = dt === "f32" ? master : memory.output("param", dt, [2, E], rounded);
+      const [update, norm, hyper] = [memory.random(dt, [2, E]), memory.values([2]), memory.values([...muonHyper])];
+      native.muonUpdate(param, master, update, norm, hyper, 1.5);
     },
   };
 }

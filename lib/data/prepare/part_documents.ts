@@ -2,10 +2,10 @@
 import { createHash } from "node:crypto";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { hashFile } from "../../disk/hash_file.js";
 import { readFully } from "../../disk/read_fully.js";
 import { DataError, unusable } from "../../errors.js";
 import { bytesPerToken } from "../dataset_info.js";
-import { hashFile } from "../hash_file.js";
 import { DATASET_JSON, PART_LENGTHS } from "../outfolder.js";
 import { SHARD_HEADER_BYTES } from "../shard_formats.js";
 import type { ShardInfo, SplitName } from "../split.js";

@@ -111,6 +111,34 @@ for (const [name, dimension] of [
   fused.free();
   device.trim();
 }
+// Matrices of a stack that lie more than 2^31 elements apart: once as the momentum, once as the weights.
+{
+  const E = 2048;
+  const numbers = (seed) => Float32Array.from({ length: 2 * E }, (_, i) => (((i + seed) * 37) % 17) / 8 - 1);
+  const far = new Tensor(device, "f32", [2, 2 ** 31 + 4]).narrow(1, 0, E);
+  const near = new Tensor(device, "f32", [2, E]);
+  const fill = (seed) => {
+    near.write(numbers(seed));
+    native.copy(far, near);
+  };
+  const grad = new Tensor(device, "f32", [2, E]);
+  grad.write(numbers(1));
+  const [norm, hyper] = [new Tensor(device, "f32", [1]), new Tensor(device, "f32", [4])];
+  norm.write(Float32Array.of(1));
+  hyper.write(Float32Array.of(0.02, 0.95, 0.1, 0));
+  const workspace = new Tensor(device, "f32", [native.muonMomentumWorkspace(device, 2, E)]);
+  const [update, expected] = [0, 1].map(() => new Tensor(device, "f32", [2, E]));
+  fill(2);
+  native.muonMomentum(update, far, grad, norm, hyper, workspace, true);
+  native.muonMomentum(expected, near, grad, norm, hyper, workspace, true);
+  results.muonMomentum = (await same(update, expected)) && (await same(contiguous(far), near));
+  fill(3);
+  native.muonUpdate(far, far, update, norm, hyper, 1);
+  native.muonUpdate(near, near, update, norm, hyper, 1);
+  results.muonUpdate = await same(contiguous(far), near);
+  far.free();
+  device.trim();
+}
 await device.synchronize();
 console.log(JSON.stringify(results));
 if (!Object.values(results).every((right) => right)) process.exitCode = 1;

@@ -30,7 +30,7 @@ const LINES = 2_000_000;
 
 export const metrics: readonly Fault[] = [
   {
-    name: "kills",
+    name: "kills-metrics",
     fault: "SIGKILL, or a machine that loses power",
     tried:
       "SIGKILL at 40 random moments of one run, after most of them half a line, zeros or other lines at the end of its metrics",

@@ -63,6 +63,22 @@ export const kernels: readonly Mutant[] = [
     says: wrong,
   },
   {
+    fault: "The norm of a matrix leaves out its last slice.",
+    file: "native/cuda/muon.cu",
+    find: "threadIdx.x < count ?",
+    replace: "threadIdx.x + 1 < count ?",
+    check: simt("operations/muon"),
+    says: wrong,
+  },
+  {
+    fault: "A matrix's weights are found where they were if nothing lay between the matrices.",
+    file: "native/cuda/muon.cu",
+    find: "master += int64_t(blockIdx.y) * master_stride + i;",
+    replace: "master += int64_t(blockIdx.y) * cols + i;",
+    check: simt("operations/muon"),
+    says: wrong,
+  },
+  {
     fault: "A block's shared memory is one element short.",
     file: "native/cuda/labels.cu",
     find: "kCountThreads / 32 * sizeof(int)",

@@ -41,8 +41,8 @@ export const products: readonly Mutant[] = [
   {
     fault: "A product is not added to the result but replaces it.",
     file,
-    find: "beta = accumulate ? 1 : 0;",
-    replace: "beta = 0;",
+    find: "enqueue(plan, c, a, b, c, 1, accumulate ? 1 : 0);",
+    replace: "enqueue(plan, c, a, b, c, 1, 0);",
     check: cublaslt,
     says: "element ",
   },
@@ -61,6 +61,22 @@ export const products: readonly Mutant[] = [
     replace: "product.align_c = 256;",
     check: cublaslt,
     says: misaligned,
+  },
+  {
+    fault: "All matrices of a stack are expected to be aligned as the first one is.",
+    file: "native/cuda/product_key.h",
+    find: "return std::min(alignment_of(stack.data), alignment_of(second.data));",
+    replace: "return std::max(alignment_of(stack.data), alignment_of(second.data));",
+    check: cublaslt,
+    says: misaligned,
+  },
+  {
+    fault: "The matrices of a stack lie a row apart.",
+    file,
+    find: "set(lt::kBatchOffset, rows * cols);",
+    replace: "set(lt::kBatchOffset, rows);",
+    check: cublaslt,
+    says: "element ",
   },
   {
     fault: "A plan is used for sums of another length.",

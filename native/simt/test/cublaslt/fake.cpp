@@ -1,8 +1,8 @@
 // A cuBLASLt that multiplies on the host and believes nothing: sizes that do not fit, a leading dimension below the
-// rows, a pointer that is less aligned than was promised to the heuristic, an algorithm of another shape, a result that
-// is not added to in place, or a workspace that is missing are each an error. It has several algorithms for each
-// product, which add in different orders. Built as a library and opened through NEXTPATCH_CUBLAS, so that the code that
-// looks for the real one is tested too.
+// rows, stacks of different heights, a pointer that is less aligned than was promised to the heuristic, an algorithm of
+// another shape, another matrix than the result where none is added, or a workspace that is missing are each an error.
+// It has several algorithms for each product, which add in different orders. Built as a library and opened through
+// NEXTPATCH_CUBLAS, so that the code that looks for the real one is tested too.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +19,8 @@ struct DescriptionOpaque {
 struct LayoutOpaque {
   DataType type;
   int64_t rows, cols, leading;
+  int32_t batch = 1;
+  int64_t offset = 0;  // elements from one matrix to the next
 };
 struct PreferenceOpaque {
   uint64_t workspace_bytes = 0;
@@ -39,12 +41,17 @@ Status refuse(const char* why) {
 struct Promise {
   int32_t m, n, k;
   uint32_t alignment[4];
-  uint32_t split;  // the sum is made of two parts
+  int32_t batch;
   uint64_t workspace_bytes;
   uint32_t order;  // in which the terms are added: which of the algorithms it is
 };
 constexpr uint32_t kOrders = 4;
 static_assert(sizeof(Promise) <= sizeof(Algorithm));
+
+bool same(const LayoutOpaque& a, const LayoutOpaque& b) {
+  return a.type == b.type && a.rows == b.rows && a.cols == b.cols && a.leading == b.leading && a.batch == b.batch &&
+         a.offset == b.offset;
+}
 
 double read(const void* data, DataType type, int64_t i) {
   if (type == kF32) return static_cast<const float*>(data)[i];
@@ -71,9 +78,11 @@ const char* mismatch(const DescriptionOpaque& of, const LayoutOpaque& a, const L
   if (k != inner) return "the inner dimensions differ";
   if (c.rows != m || c.cols != n) return "the result has another shape";
   if (a.type != b.type) return "the operands have two types";
+  if (a.batch != b.batch || a.batch != c.batch) return "stacks of different heights";
   promise->m = int32_t(m);
   promise->n = int32_t(n);
   promise->k = int32_t(k);
+  promise->batch = a.batch;
   return nullptr;
 }
 
@@ -115,11 +124,20 @@ Status cublasLtDestroy(Handle handle) {
 
 Status cublasLtMatrixLayoutCreate(Layout* layout, DataType type, uint64_t rows, uint64_t cols, int64_t leading) {
   if (leading < int64_t(rows)) return refuse("the leading dimension is below the rows");
-  *layout = new LayoutOpaque{type, int64_t(rows), int64_t(cols), leading};
+  *layout = new LayoutOpaque();
+  (*layout)->type = type;
+  (*layout)->rows = int64_t(rows);
+  (*layout)->cols = int64_t(cols);
+  (*layout)->leading = leading;
   return kSuccess;
 }
 Status cublasLtMatrixLayoutDestroy(Layout layout) {
   delete layout;
+  return kSuccess;
+}
+Status cublasLtMatrixLayoutSetAttribute(Layout layout, LayoutAttribute attribute, const void* value, size_t bytes) {
+  if (bytes != (attribute == kBatchCount ? 4 : 8)) return refuse("an attribute of the layout has another size");
+  std::memcpy(attribute == kBatchCount ? static_cast<void*>(&layout->batch) : &layout->offset, value, bytes);
   return kSuccess;
 }
 
@@ -164,7 +182,7 @@ Status cublasLtMatmulAlgoGetHeuristic(Handle, Description description, Layout a,
   *returned = 0;
   Promise promise{};
   if (const char* why = mismatch(*description, *a, *b, *c, &promise)) return refuse(why);
-  if (std::memcmp(c, d, sizeof *c) != 0) return refuse("c and d are laid out differently");
+  if (!same(*c, *d)) return refuse("c and d are laid out differently");
   if (needs_any_reduction() && preference->reduction_schemes != kReduceInAnyWay) return kNotSupported;
   std::memcpy(promise.alignment, preference->alignment, sizeof promise.alignment);
   promise.workspace_bytes = preference->workspace_bytes;
@@ -183,8 +201,9 @@ Status cublasLtMatmulAlgoCheck(Handle, Description description, Layout a, Layout
   Promise found{}, promise;
   std::memcpy(&promise, algorithm, sizeof promise);
   if (const char* why = mismatch(*description, *a, *b, *c, &found)) return refuse(why);
-  if (std::memcmp(c, d, sizeof *c) != 0) return refuse("c and d are laid out differently");
-  if (found.m != promise.m || found.n != promise.n || found.k != promise.k) return kInvalid;
+  if (!same(*c, *d)) return refuse("c and d are laid out differently");
+  if (found.m != promise.m || found.n != promise.n || found.k != promise.k || found.batch != promise.batch)
+    return kInvalid;
   if (promise.order >= kOrders) return kNotSupported;
   result->workspace_bytes = promise.workspace_bytes;
   result->state = kSuccess;
@@ -192,34 +211,40 @@ Status cublasLtMatmulAlgoCheck(Handle, Description description, Layout a, Layout
 }
 
 Status cublasLtMatmul(Handle, Description description, const void* alpha, const void* a, Layout a_layout, const void* b,
-                      Layout b_layout, const void* beta, const void* c, Layout c_layout, void* d, Layout,
+                      Layout b_layout, const void* beta, const void* c, Layout c_layout, void* d, Layout d_layout,
                       const Algorithm* algorithm, void* workspace, size_t workspace_bytes, cudaStream_t) {
   Promise found{}, promise;
   std::memcpy(&promise, algorithm, sizeof promise);
   if (const char* why = mismatch(*description, *a_layout, *b_layout, *c_layout, &found)) return refuse(why);
-  if (found.m != promise.m || found.n != promise.n || found.k != promise.k)
+  if (found.m != promise.m || found.n != promise.n || found.k != promise.k || found.batch != promise.batch)
     return refuse("an algorithm of another shape");
-  if (c != d) return refuse("the result is not added to in place");
+  if (!same(*c_layout, *d_layout)) return refuse("c and d are laid out differently");
   if (!workspace || workspace_bytes < promise.workspace_bytes) return refuse("less workspace than was promised");
-  const void* const data[] = {a, b, c, d};
-  for (int i = 0; i < 4; ++i)
-    if (reinterpret_cast<uintptr_t>(data[i]) % promise.alignment[i] != 0)
-      return refuse("less aligned than was promised");
-  std::memset(workspace, 0xff, 64);  // it holds nothing between calls
   const float by = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
-  for (int64_t j = 0; j < found.n; ++j)
-    for (int64_t i = 0; i < found.m; ++i) {
-      float sum = 0;
-      for (int64_t place = 0; place < found.k; ++place) {
-        const int64_t k = term(promise.order, place, found.k);
-        const int64_t of_a = description->a == kN ? i + k * a_layout->leading : k + i * a_layout->leading;
-        const int64_t of_b = description->b == kN ? k + j * b_layout->leading : j + k * b_layout->leading;
-        sum += float(read(a, a_layout->type, of_a) * read(b, b_layout->type, of_b));
+  if (c != d && keep == 0) return refuse("c is another matrix than the result, and is not added");
+  const void* const data[] = {a, b, c, d};
+  const Layout layouts[] = {a_layout, b_layout, c_layout, d_layout};
+  for (int i = 0; i < 4; ++i) {
+    const int64_t step = layouts[i]->batch > 1 ? layouts[i]->offset * (layouts[i]->type == kF32 ? 4 : 2) : 0;
+    if (reinterpret_cast<uintptr_t>(data[i]) % promise.alignment[i] != 0 || step % promise.alignment[i] != 0)
+      return refuse("less aligned than was promised");
+  }
+  std::memset(workspace, 0xff, 64);  // it holds nothing between calls
+  for (int64_t matrix = 0; matrix < found.batch; ++matrix)
+    for (int64_t j = 0; j < found.n; ++j)
+      for (int64_t i = 0; i < found.m; ++i) {
+        float sum = 0;
+        for (int64_t place = 0; place < found.k; ++place) {
+          const int64_t k = term(promise.order, place, found.k);
+          const int64_t of_a = description->a == kN ? i + k * a_layout->leading : k + i * a_layout->leading;
+          const int64_t of_b = description->b == kN ? k + j * b_layout->leading : j + k * b_layout->leading;
+          sum += float(read(a, a_layout->type, matrix * a_layout->offset + of_a) *
+                       read(b, b_layout->type, matrix * b_layout->offset + of_b));
+        }
+        const int64_t at = matrix * c_layout->offset + i + j * c_layout->leading;
+        const double before = keep != 0 ? keep * read(c, c_layout->type, at) : 0;
+        write(d, c_layout->type, at, float(by * sum + before));
       }
-      const int64_t at = i + j * c_layout->leading;
-      const double before = keep != 0 ? keep * read(c, c_layout->type, at) : 0;
-      write(d, c_layout->type, at, float(by * sum + before));
-    }
   return kSuccess;
 }
 

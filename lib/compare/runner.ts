@@ -1,0 +1,97 @@
+/** Brings the runs of a comparison to their ends, from wherever earlier calls have left them. */
+
+import type { Trainer } from "../train/trainer.js";
+import type { ArmRun } from "./arm.js";
+import { type RunState, runState, trainRun } from "./arm_run.js";
+import { checkSameConditions, type Environment, recordEnvironment, recordedEnvironments } from "./environment.js";
+import { type CompareProgress, ProgressCounter } from "./progress.js";
+import { forgetEvaluation } from "./run_evaluation.js";
+
+/** A comparison that was stopped before its end. */
+export class ComparisonInterrupted extends Error {
+  override name = "ComparisonInterrupted";
+}
+
+export interface RunnerOptions {
+  /** That of this process. */
+  readonly environment: Environment;
+  readonly log: (message: string) => void;
+  readonly onProgress: (progress: CompareProgress) => void;
+  /** Called with the trainer of each run before its first step. */
+  readonly onRun: (trainer: Trainer) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+export class Runner {
+  #counter = new ProgressCounter([]);
+
+  constructor(private readonly options: RunnerOptions) {}
+
+  /** Says which runs there are, in their order: progress is counted in them. */
+  expect(runs: readonly ArmRun[]): void {
+    this.#counter = new ProgressCounter(runs);
+  }
+
+  /** Says that there is one more, which is next. */
+  insert(run: ArmRun): void {
+    this.#counter.insert(run);
+  }
+
+  /** Says that other runs are to come than was expected. */
+  replace(expected: readonly ArmRun[], runs: readonly ArmRun[]): void {
+    this.#counter.replace(expected, runs);
+  }
+
+  /**
+   * The state of a run.
+   * @throws ConfigError if what is in its folder cannot be compared with what is run now
+   */
+  async check(run: ArmRun): Promise<RunState> {
+    const state = await runState(run);
+    for (const before of await recordedEnvironments(run.config.out)) {
+      checkSameConditions(run.config.out, before, this.options.environment);
+    }
+    return state;
+  }
+
+  /** Counts a run that needs no training, and says so. */
+  skip(run: ArmRun): void {
+    this.options.log(`${run.config.out} holds the finished run: ${run.label}`);
+    this.#counter.skip(run);
+  }
+
+  /** Trains a run to its end. @throws ComparisonInterrupted; ConfigError as `check`; what `Trainer` throws */
+  async train(run: ArmRun): Promise<void> {
+    const { environment, log, onProgress, onRun, signal } = this.options;
+    const { begun, saved } = await this.check(run);
+    if (saved) return this.skip(run);
+    if (signal?.aborted) throw new ComparisonInterrupted(`interrupted before the run ${run.label}`);
+    await recordEnvironment(run.config.out, environment);
+    await forgetEvaluation(run);
+    log(`${run.config.out}: ${run.label}`);
+    let last = 0;
+    const done = await trainRun(run, {
+      resume: begun,
+      log,
+      signal,
+      onOpen: (trainer) => {
+        this.#counter.open(run, trainer.step);
+        onRun(trainer);
+      },
+      onStep: (line) => {
+        last = line.step;
+        onProgress(this.#counter.step(run, line));
+      },
+    });
+    if (!done) throw new ComparisonInterrupted(`interrupted in the run ${run.label} at step ${last} of ${run.steps}`);
+  }
+
+  /** A callback for tests of a run's model, which tells of them, and ends them when the signal aborts. */
+  testing(run: ArmRun) {
+    return (what: string, done: number, of: number): void => {
+      const { signal, onProgress } = this.options;
+      if (signal?.aborted) throw new ComparisonInterrupted(`interrupted while the run ${run.label} was tested`);
+      onProgress(this.#counter.tested(run, what, done, of));
+    };
+  }
+}

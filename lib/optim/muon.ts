@@ -1,0 +1,194 @@
+import { Arguments } from "../arguments.js";
+import { limits } from "../limits.js";
+import { type Device, native, type Tensor } from "../native.js";
+import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
+import { type ParameterLayout, Parameters } from "../nn/parameters.js";
+import { adamwHyper } from "./adamw.js";
+import { hiddenRange, matrixStacks, stackView } from "./muon_layout.js";
+import { checkedSettings, type MuonRates, type MuonSettings } from "./muon_settings.js";
+import { MuonStack, muonStackSpecs, stackSizes } from "./muon_stack.js";
+
+export function muonSpecs(device: Device, layout: ParameterLayout, dtype: "f32" | "bf16") {
+  const hidden = hiddenRange(layout);
+  const others = new Spec("f32", [layout.size - hidden.size]);
+  return {
+    gradient: new Spec("f32", [layout.size]),
+    /** Exponential average of the gradient of the layers' matrices. */
+    momentum: new Spec("f32", [hidden.size]),
+    /** Exponential averages of the gradient of the others and of its square. */
+    firstMoment: others,
+    secondMoment: others,
+    // The others lie before and behind the matrices: AdamW takes two calls, each with a count of its own.
+    stepsTaken: new Spec("i32", [2]),
+    corrections: new Spec("f32", [4]),
+    norm: new Spec("f32", [1]),
+    adamwHyper: new Spec("f32", [limits.adamwHyperSize]),
+    muonHyper: new Spec("f32", [limits.muonHyperSize]),
+    normWorkspace: new Spec("f32", [native.gradNormWorkspace(device, layout.size)]),
+    stack: muonStackSpecs(device, layout, dtype),
+  };
+}
+
+/**
+ * Muon, as torch.optim.Muon defines it, for the matrices of the layers, each as Hugging Face has it; AdamW for
+ * embedding, head and vectors. Used as `AdamW` is, which documents what they have in common: clipping by the global norm
+ * of all gradients, and the skipping of steps whose gradient is not finite.
+ */
+export class Muon {
+  readonly #tensors: Allocated<ReturnType<typeof muonSpecs>>;
+  readonly #stacks: readonly MuonStack[];
+  #settings: MuonSettings["muon"] | null = null;
+
+  /**
+   * Allocates a gradient, the momentum of the matrices, two moments of the others, all in f32 and zeros, and what the
+   * iteration needs.
+   * @param parameters a model's `parameters`, which `step` updates
+   * @throws TypeError for a wrong argument, OutOfMemoryError
+   */
+  constructor(private readonly parameters: Parameters) {
+    const check = new Arguments("Muon");
+    check.instance("parameters", parameters, Parameters);
+    check.tensor("parameters", parameters.master, { dtypes: ["f32"] });
+    const { device, layout, dtype, master, compute } = parameters;
+    this.#tensors = allocate(device, muonSpecs(device, layout, dtype));
+    const { gradient, momentum, norm, muonHyper, stack: memory } = this.#tensors;
+    const { begin, size } = hiddenRange(layout);
+    const hidden = <T extends Tensor>(flat: T) => flat.narrow(0, begin, size) as T;
+    this.#stacks = matrixStacks(layout).flatMap((stack) =>
+      stackSizes(device.backend, stack).map(({ first, count }) => {
+        const view = <T extends Tensor>(of: T) => stackView(of, stack, first, count);
+        const tensors = {
+          param: view(hidden(compute)),
+          master: view(hidden(master)),
+          momentum: view(momentum),
+          gradient: view(hidden(gradient)),
+          norm,
+          hyper: muonHyper,
+        };
+        return new MuonStack(tensors, stack, memory);
+      }),
+    );
+    this.zeroGradient(); // padding too, which takes part in the norm and which no backward writes
+    this.reset();
+  }
+
+  /** f32 [P], flat: where the backward sums the gradient. */
+  get gradient(): Tensor<"f32"> {
+    return this.#tensors.gradient;
+  }
+  /** f32, flat: of the layers' matrices, in the order of the flat parameters. */
+  get momentum(): Tensor<"f32"> {
+    return this.#tensors.momentum;
+  }
+  /** f32, flat: AdamW's, of the other parameters, in the order of the flat parameters. */
+  get firstMoment(): Tensor<"f32"> {
+    return this.#tensors.firstMoment;
+  }
+  /** f32, flat, as `firstMoment`. */
+  get secondMoment(): Tensor<"f32"> {
+    return this.#tensors.secondMoment;
+  }
+  /** i32 [2]: twice the number of updates since the state was fresh, as `AdamW.stepsTaken`. */
+  get stepsTaken(): Tensor<"i32"> {
+    return this.#tensors.stepsTaken;
+  }
+  /** f32 [1]: the gradient's global norm before clipping, of the last step. */
+  get norm(): Tensor<"f32"> {
+    return this.#tensors.norm;
+  }
+
+  /** Resets momentum and moments: a fresh optimizer. */
+  reset(): void {
+    for (const state of [this.momentum, this.firstMoment, this.secondMoment, this.stepsTaken]) native.fill(state, 0);
+  }
+
+  /** Sets the gradient to zeros, before the first backward of a step. */
+  zeroGradient(): void {
+    native.fill(this.gradient, 0);
+  }
+
+  /**
+   * Enqueues an update of the parameters by the gradient.
+   * @throws TypeError or RangeError for a wrong rate or setting
+   */
+  step(learningRates: MuonRates, settings: MuonSettings): void {
+    this.#prepare(new Arguments("Muon.step"), learningRates, settings);
+    this.applyStep();
+  }
+
+  /**
+   * The part of `step` that differs from one step to the next: writes its values to the device.
+   * @throws TypeError or RangeError for a wrong rate or setting
+   */
+  prepareStep(learningRates: MuonRates, settings: MuonSettings): void {
+    this.#prepare(new Arguments("Muon.prepareStep"), learningRates, settings);
+  }
+
+  #prepare(check: Arguments, learningRates: MuonRates, settings: MuonSettings): void {
+    if (this.gradient.disposed) check.fail(TypeError, "this", "a live optimizer", "a disposed one");
+    const rates = check.object("learningRates", learningRates);
+    const hyper = adamwHyper(check, "learningRates.adamw", rates.adamw, settings);
+    check.number("learningRates.muon", rates.muon, "a finite number", Number.isFinite);
+    this.#settings = checkedSettings(check, settings.muon);
+    this.#tensors.adamwHyper.write(hyper);
+    const { momentum } = this.#settings;
+    this.#tensors.muonHyper.write(Float32Array.of(rates.muon, momentum, settings.weightDecay, settings.gradClip ?? 0));
+  }
+
+  /**
+   * The part of `step` that is the same every time and can be captured, as long as `nesterov`, `nsSteps` and `adjustLr`
+   * of the settings stay the same.
+   * @param onNorm as of `AdamW.applyStep`
+   * @throws TypeError if no step was prepared before
+   */
+  applyStep(onNorm?: (norm: Tensor<"f32">) => void): void {
+    new Arguments("Muon.applyStep").callback("onNorm", onNorm);
+    const settings = this.#settings;
+    if (settings === null) {
+      throw new TypeError("Muon.applyStep: this: expected a prepared step but received none (call prepareStep)");
+    }
+    const { gradient, norm, normWorkspace } = this.#tensors;
+    native.gradNorm(norm, gradient, normWorkspace);
+    onNorm?.(norm);
+    this.#applyAdamW();
+    for (const stack of this.#stacks) stack.apply(settings);
+  }
+
+  /** AdamW of what lies before the matrices (the embedding) and behind them (the head and the vectors). */
+  #applyAdamW(): void {
+    const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, adamwHyper } = this.#tensors;
+    const { compute, master, layout } = this.parameters;
+    const { begin, size } = hiddenRange(layout);
+    const end = begin + size;
+    const ranges = [
+      { from: 0, length: begin, state: 0, decayed: begin },
+      { from: end, length: layout.size - end, state: begin, decayed: Math.max(0, layout.decayed - end) },
+    ];
+    ranges.forEach(({ from, length, state, decayed }, index) => {
+      const parameter = <T extends Tensor>(flat: T) => flat.narrow(0, from, length);
+      const moment = (flat: Tensor<"f32">) => flat.narrow(0, state, length);
+      native.adamw(
+        parameter(compute),
+        parameter(master),
+        moment(firstMoment),
+        moment(secondMoment),
+        stepsTaken.narrow(0, index, 1),
+        corrections.narrow(0, 2 * index, 2),
+        parameter(gradient),
+        norm,
+        adamwHyper,
+        decayed,
+      );
+    });
+  }
+
+  /** Frees gradient, momentum and moments; the parameters stay. */
+  dispose(): void {
+    disposeAll(this.#tensors);
+  }
+
+  /** `dispose()`, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

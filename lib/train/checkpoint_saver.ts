@@ -1,0 +1,132 @@
+/**
+ * Saves the checkpoints of a run: decides when, takes a copy, and writes it while training goes on, one at a time. Where
+ * the host has no memory for a copy, training waits while a checkpoint is written.
+ */
+import type { RunConfig } from "../config/config.js";
+import type { ModelFolderExtras } from "../nn/model_folder.js";
+import type { Parameters } from "../nn/parameters.js";
+import type { Optimizer } from "../optim/optimizer.js";
+import type { MetricsLine } from "../report/metrics.js";
+import { checkpointName, writeCheckpoint } from "./checkpoint.js";
+import { type FlatTensors, flatTensors, uncopied } from "./flat_tensors.js";
+import type { RunCheckpoints } from "./run_checkpoints.js";
+import { Snapshot, snapshotBytes } from "./snapshot.js";
+import type { TrainerState } from "./trainer_state.js";
+
+type Best = TrainerState["best"];
+
+/** What a saver saves, and where. */
+export interface Saved {
+  readonly checkpoints: RunCheckpoints;
+  readonly parameters: Parameters;
+  readonly optimizer: Optimizer;
+  readonly extras: ModelFolderExtras;
+  /** The record of the run's data; null: there is none. */
+  readonly data: string | null;
+  readonly config: RunConfig["checkpoint"];
+  /** The best checkpoint so far; null: there is none. */
+  readonly best: Best;
+}
+
+export class CheckpointSaver {
+  readonly #tensors: FlatTensors;
+  /** The checkpoint that is being written; never rejects. */
+  #writing: Promise<void> = Promise.resolve();
+  #failure: { readonly error: unknown } | null = null;
+  /** Whether it has been thrown. */
+  #told = false;
+  /** When the last one was begun, in milliseconds. */
+  #begun = performance.now();
+  #best: Best;
+
+  private constructor(
+    private readonly saved: Saved,
+    private readonly snapshot: Snapshot | null,
+  ) {
+    this.#tensors = flatTensors(saved.parameters, saved.optimizer);
+    this.#best = saved.best;
+  }
+
+  /** Takes the memory for the copy; if there is none, says so. */
+  static async open(saved: Saved, log: (message: string) => void): Promise<CheckpointSaver> {
+    const tensors = flatTensors(saved.parameters, saved.optimizer);
+    const snapshot = Snapshot.allocate(tensors);
+    if (snapshot === null) {
+      const size = `${(snapshotBytes(tensors) / 2 ** 30).toFixed(1)} GiB`;
+      log(`training waits while a checkpoint is written: the host has no memory to spare for a copy of ${size}`);
+    }
+    const { checkpoints, config, best } = saved;
+    const known = config.keepBest && best !== null && (await checkpoints.names()).includes(checkpointName(best.step));
+    await checkpoints.pointToBest(known ? checkpointName(best.step) : null);
+    return new CheckpointSaver({ ...saved, best: known ? best : null }, snapshot);
+  }
+
+  /** Bytes of the host's memory that the copy takes; 0: there is none. */
+  get copyBytes(): number {
+    return this.snapshot === null ? 0 : snapshotBytes(this.#tensors);
+  }
+
+  /** Notes a step, and returns whether a checkpoint is due after it. */
+  note({ step, valLoss }: MetricsLine): boolean {
+    const { everySteps, everyMinutes, keepBest } = this.saved.config;
+    const isBest = keepBest && valLoss !== undefined && valLoss < (this.#best?.valLoss ?? Number.POSITIVE_INFINITY);
+    if (isBest) this.#best = { step, valLoss };
+    const late = everyMinutes !== undefined && performance.now() - this.#begun >= everyMinutes * 60_000;
+    return isBest || late || step % everySteps === 0;
+  }
+
+  /**
+   * Saves the run's state as it is now: when this resolves, training may go on. Waits for the checkpoint before.
+   * @param sparedBefore checkpoints from before this step are not deleted; null: the old ones are
+   * @throws what failed in writing that
+   */
+  async save(state: Omit<TrainerState, "best">, sparedBefore: number | null): Promise<void> {
+    await this.settle();
+    this.#begun = performance.now();
+    await this.snapshot?.copy();
+    this.#writing = this.#write({ ...state, best: this.#best }, sparedBefore).catch((error: unknown) => {
+      this.#failure = { error };
+    });
+    if (this.snapshot === null) await this.settle();
+  }
+
+  async #write(state: TrainerState, sparedBefore: number | null): Promise<void> {
+    const { checkpoints, parameters, extras, data, config } = this.saved;
+    await writeCheckpoint(
+      checkpoints.folder,
+      parameters,
+      this.snapshot?.source ?? uncopied(this.#tensors),
+      state,
+      extras,
+      data,
+    );
+    await checkpoints.point(checkpointName(state.step));
+    const best = state.best && checkpointName(state.best.step);
+    if (state.best?.step === state.step) await checkpoints.pointToBest(best);
+    await checkpoints.prune(state.step, config.keep, { names: best === null ? [] : [best], before: sparedBefore });
+  }
+
+  /** Whether writing a checkpoint has failed: then there is no use in another. */
+  get failed(): boolean {
+    return this.#failure !== null;
+  }
+
+  /** @throws what failed in writing a checkpoint */
+  check(): void {
+    if (this.#failure === null) return;
+    this.#told = true;
+    throw this.#failure.error;
+  }
+
+  /** Waits until the last checkpoint is on the disk. @throws what failed in writing it */
+  async settle(): Promise<void> {
+    await this.#writing;
+    this.check();
+  }
+
+  /** Waits until the last checkpoint is on the disk. @throws what failed in writing it, unless that has been thrown */
+  async close(): Promise<void> {
+    await this.#writing;
+    if (!this.#told) this.check();
+  }
+}
