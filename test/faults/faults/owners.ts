@@ -31,7 +31,7 @@ export const owners: readonly Fault[] = [
       }
       const compare = () => place.start(["compare", "config.json", "--set", "out=compared", ...long]);
       compare();
-      await place.until("a comparison", () => place.size("compared/baseline/metrics.jsonl") > 0);
+      await place.until("a comparison", () => place.size("compared/baseline/seed-1/metrics.jsonl") > 0);
       const { code, stderr } = await compare().ended;
       ok(code === 2 && stderr.includes("received one that a comparison is writing"), stderr);
       return `after ${(Math.max(...times) / 1000).toFixed(1)} s`;

@@ -187,9 +187,9 @@ export const signals: readonly Fault[] = [
     run: async (place) => {
       const compare = () => place.start(["compare", "config.json", "--set", "out=compared"]);
       const { child, ended } = compare();
-      await place.steps("compared/baseline", 3);
+      await place.steps("compared/baseline/seed-1", 3);
       child.kill("SIGUSR1");
-      await place.until("a checkpoint", () => place.text("compared/baseline/latest") !== "");
+      await place.until("a checkpoint", () => place.text("compared/baseline/seed-1/latest") !== "");
       child.kill("SIGHUP");
       const { code, stderr } = await ended;
       ok(code === 1, stderr);
@@ -199,7 +199,7 @@ export const signals: readonly Fault[] = [
       );
       const again = await compare().ended;
       ok(again.code === 0, again.stderr);
-      match(again.stderr, /going on from compared\/baseline\/checkpoints\/step-/);
+      match(again.stderr, /going on from compared\/baseline\/seed-1\/checkpoints\/step-/);
       return undefined;
     },
   },
