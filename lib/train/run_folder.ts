@@ -1,4 +1,7 @@
-/** The folder of a run: config.json, data.json, tokenizer/, metrics.jsonl and its thinned copy, report.html, checkpoints/, latest, model/. */
+/**
+ * The folder of a run: run.lock, config.json, data.json, tokenizer/, metrics.jsonl and its thinned copy, report.html,
+ * checkpoints/, latest, model/.
+ */
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";

@@ -44,10 +44,11 @@ export class Trainer {
    * @param config as `loadRunConfig` or `parseRunConfig` returns it
    * @throws TypeError or RangeError for a wrong argument
    * @throws ConfigError if the config has not been parsed or cannot be run with this data, its product table is not one
-   *   for this device, the folder already holds a run, or, to resume, holds none, or one whose config differs in keys that
-   *   may not change so, or whose product table computes something else
+   *   for this device, another process trains in the folder, it already holds a run, or, to resume, holds none, or one
+   *   whose config differs in keys that may not change so, or whose product table computes something else
    * @throws DataError if the shards are missing, damaged, not those that the files beside them or the run's own record
-   *   describe, or of another tokenizer or a larger vocabulary than the model; if they hold no held-out sequence
+   *   describe, or of another tokenizer or a larger vocabulary than the model; if they hold no held-out sequence; if
+   *   metrics.jsonl is not the one that the checkpoint was made with
    * @throws CheckpointError if no checkpoint of the run is intact, or that of `from`; if it is of another run; if the model
    *   of `init.from` is damaged
    * @throws DeviceError, OutOfMemoryError if the device is missing, or the plan does not fit its memory
@@ -110,6 +111,7 @@ export class Trainer {
    * saved. A finished run yields nothing; its model and its report are written again.
    * @throws DataError if a shard cannot be read or holds a token outside the model's vocabulary
    * @throws DeviceError if the device fails, or ten updates in a row were skipped
+   * @throws ConfigError if another process has taken the run's folder, as after a standstill of over a minute
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {

@@ -189,7 +189,9 @@ async function lengthen(place: Place, out: string, firstStage: number): Promise<
   fsyncSync(file); // or the checkpoints' files wait for it
   closeSync(file);
   writeFileSync(`${out}/metrics.thinned.json`, JSON.stringify(thinned));
-  const state = `${out}/checkpoints/${place.text("run/latest").trim()}/trainer/state.json`;
+  const checkpoint = `${out}/checkpoints/${place.text("run/latest").trim()}`;
+  const state = `${checkpoint}/trainer/state.json`;
+  rmSync(`${checkpoint}/manifest.json`); // of the state that is changed here
   const before = JSON.parse(readFileSync(state, "utf8")) as object;
   writeFileSync(
     state,
