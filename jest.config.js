@@ -1,13 +1,22 @@
-/** Tests of more than ten seconds that seldom fail alone: `npm run test:slow`, and not `npm test`, which is short. */
+/** Tests of about ten seconds and more that seldom fail alone: `npm run test:slow`, and not `npm test`, which is short. */
 const slow = [
   "test/bench/gpu_quick.test.ts",
   "test/check/check.test.ts",
   "test/cli/build.test.ts",
+  "test/cli/check.test.ts",
+  "test/cli/prepare.test.ts",
+  "test/cli/signals.test.ts",
   "test/cli/tune.test.ts",
+  "test/cli/usage.test.ts",
   "test/cli/without_addon.test.ts",
+  "test/compare/command.test.ts",
+  "test/compare/recipes.test.ts",
+  "test/compare/tune.test.ts",
   "test/data/bpe/references.test.ts",
   "test/data/encode/exact.test.ts",
+  "test/train/going_back.test.ts",
   "test/train/memory.test.ts",
+  "test/train/run_metrics.test.ts",
 ].map((path) => `<rootDir>/${path}`);
 
 /** `quick` leaves the slow tests out, `slow` leaves the others out. Without it all run. */
