@@ -15,7 +15,7 @@ import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
 import { checkPlace } from "./product_table.js";
 import { noProgress, type TrainerProgress } from "./progress.js";
-import { holdsRun, prepareResumption } from "./resumption.js";
+import { prepareResumption } from "./resumption.js";
 import { keepBase } from "./run_base.js";
 import { checkRunData, closeRunData, openRunData, readRunData, recordRunData, restoreRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
@@ -79,7 +79,7 @@ async function open(
   { resume: wanted, from, force, verifyData: verifies, log }: CheckedOptions,
   cleanup: Cleanup,
 ): Promise<OpenRun> {
-  const resume = wanted === "auto" ? holdsRun(config.out) : wanted;
+  const resume = wanted === "auto" ? await RunFolder.holdsRun(config.out) : wanted;
   const owned = await RunFolder.own(config, resume);
   cleanup.add(owned.release);
   const device = Device.open(config.device as DeviceSpec);

@@ -1,5 +1,4 @@
 /** Where a run goes on: from its newest intact checkpoint, or from an earlier one with another config. */
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
@@ -137,11 +136,6 @@ function unchangeable(out: string, changed: readonly string[]): ConfigError {
       `go on with ${path} as it is, from one of its checkpoints with the changes (--from step-N), ` +
       "or start a new run in another folder",
   );
-}
-
-/** Whether a folder holds a run that has begun: one that failed before its first step may simply be started again. */
-export function holdsRun(out: string): boolean {
-  return existsSync(join(out, "metrics.jsonl"));
 }
 
 /** Reads the config that a run wrote. */

@@ -48,11 +48,16 @@ export class RunFolder {
     return ownFolder(out, "run.lock", "a run");
   }
 
+  /** Whether a folder holds a run that has begun: one that failed before its first step may simply be started again. */
+  static async holdsRun(path: string): Promise<boolean> {
+    const { metrics, checkpoints } = new RunFolder(path);
+    return existsSync(metrics) || (existsSync(checkpoints.folder) && (await checkpoints.names()).length > 0);
+  }
+
   /** @throws ConfigError if the folder already holds a run */
   static async create(config: RunConfig): Promise<RunFolder> {
     const folder = new RunFolder(config.out);
-    // Only a run that has begun counts: one that failed before its first step may simply be started again.
-    if (existsSync(folder.metrics)) {
+    if (await RunFolder.holdsRun(config.out)) {
       throw new ConfigError(
         `${config.out}: already holds a run; go on with it (--resume), name another folder (--set out=...) or delete it`,
       );

@@ -29,6 +29,8 @@ export class Trainer {
   #progress: TrainerProgress;
   /** The step of the last checkpoint. */
   #saved: number;
+  /** The step of the last line in the metrics. */
+  #noted: number;
   #checkpointAsked = false;
 
   private constructor(run: OpenRun, log: (message: string) => void) {
@@ -36,6 +38,7 @@ export class Trainer {
     this.#log = log;
     this.#progress = run.progress;
     this.#saved = run.progress.step;
+    this.#noted = run.progress.step;
   }
 
   /**
@@ -132,6 +135,7 @@ export class Trainer {
             if (first) await products.report();
             first = false;
             await metrics.append(line);
+            this.#noted = line.step;
             await health.check(line.step, stage);
             saver.check();
             const due = saver.note(line);
@@ -297,11 +301,14 @@ export class Trainer {
     this.#saved = this.step;
   }
 
-  /** Saves the last step where the loop is left; an error that it is left by counts more than one of saving. */
+  /**
+   * Saves the last step where the loop is left, if its line is in the metrics; an error that it is left by counts more than
+   * one of saving.
+   */
   async #leave(stage: number, failed: boolean): Promise<void> {
     const { saver } = this.#run;
     try {
-      if (this.#saved < this.step && !saver.failed) await this.#save(stage);
+      if (this.#saved < this.step && this.#noted === this.step && !saver.failed) await this.#save(stage);
       await saver.settle();
     } catch (error) {
       if (!failed) throw error;

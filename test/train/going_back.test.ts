@@ -1,5 +1,5 @@
 /** A run that goes on from an earlier checkpoint, with another config. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { ConfigError } from "../../lib/errors.js";
 import { readMetrics } from "../../lib/report/metrics.js";
@@ -118,6 +118,11 @@ describe("a run that goes back", () => {
     expect(await runTo(config(), { resume: "auto", until: 3 })).toHaveLength(3);
     expect((await runTo(config(), { resume: "auto", until: 5 })).map(({ step }) => step)).toEqual([4, 5]);
     await expect(Trainer.open(config(lower), { resume: "auto" })).rejects.toThrow(/differs from the run's/);
+    // Its checkpoints are a run, too.
+    rmSync(path("run/metrics.jsonl"));
+    expect((await runTo(config(), { resume: "auto", until: 6 })).map(({ step }) => step)).toEqual([6]);
+    rmSync(path("run/metrics.jsonl"));
+    await expect(Trainer.open(config())).rejects.toThrow(/already holds a run/);
   });
 
   it("says what is wrong with its changes", async () => {

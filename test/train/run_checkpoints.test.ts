@@ -9,9 +9,10 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { beforeEach, describe, expect, it } from "@jest/globals";
+import { beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { CheckpointError, ConfigError } from "../../lib/errors.js";
 import { readMetrics } from "../../lib/report/metrics.js";
+import { RunMetrics } from "../../lib/train/run_metrics.js";
 import { Trainer } from "../../lib/train/trainer.js";
 import { flipBit } from "../support/bits.js";
 import { madeConfig, runTo, writeMadeData } from "../support/made_run.js";
@@ -165,6 +166,19 @@ describe("a run keeps", () => {
     await runTo(every(100, 20, { everyMinutes: 1e-6 }), { until: 4 });
     expect(kept()).toEqual([1, 2, 3, 4].map(name));
     expect(() => every(100, 1, { everyMinutes: 0 })).toThrow(ConfigError);
+  });
+
+  it("none of a step whose line is not in the metrics", async () => {
+    const append = jest.spyOn(RunMetrics.prototype, "append");
+    const trainer = await Trainer.open(every(2, 2));
+    const run = (async () => {
+      for await (const { step } of trainer.run()) if (step === 3) append.mockRejectedValueOnce(new Error("no space"));
+    })();
+    await expect(run).rejects.toThrow("no space");
+    await trainer.close();
+    append.mockRestore();
+    expect(kept()).toEqual([name(2)]);
+    expect((await runTo(every(2, 2), { resume: true, until: 4 })).map(({ step }) => step)).toEqual([3, 4]);
   });
 
   it("its error, where a checkpoint cannot be written, and none of its parts", async () => {
