@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: kernels and training steps; `npm run bench -- prepare`: text to token shards; `npm run bench -- loader`:
- * reading them; `npm run bench -- eval`: scores of tasks.
+ * reading them; `npm run bench -- eval`: scores of tasks; `npm run bench -- trials`: short runs of many settings.
  */
 const others: Readonly<Record<string, string>> = {
   prepare: "./prepare.js",

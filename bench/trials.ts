@@ -11,8 +11,8 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import { entriesOf } from "../lib/config/data_entries.js";
 import { type DeviceSpec, evaluate, Llama } from "../lib/index.js";
-import { stepFlops } from "../lib/nn/flops.js";
 import { readMetrics } from "../lib/report/metrics.js";
 import { Trainer } from "../lib/train/trainer.js";
 import { type Cell, readCell, trialConfig } from "./trials/cell.js";
@@ -42,9 +42,8 @@ const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding:
 
 async function runTrial(cell: Cell, arm: string, seed: number): Promise<TrialRecord> {
   const config = trialConfig(cell, arm, seed);
-  const trainer = await Trainer.open(config, { resume: existsSync(join(config.out, "latest")) });
-  const { stages } = trainer;
-  const { config: shape, parameterCount: parameters } = trainer.model;
+  const trainer = await Trainer.open(config, { resume: "auto" });
+  const { parameterCount: parameters } = trainer.model;
   try {
     for await (const _ of trainer.run());
   } finally {
@@ -55,9 +54,9 @@ async function runTrial(cell: Cell, arm: string, seed: number): Promise<TrialRec
     device: config.device as DeviceSpec,
     precision: config.precision,
   });
-  const files = [config.data.val!].flat().map((each) => (typeof each === "string" ? each : each.path));
-  const { loss } = await evaluate(model, { data: files, patchSize: 1, sequenceLength: config.batch.sequenceLength });
-  const { seconds, tokens } = trainer.progress;
+  const data = entriesOf(config.data.val!).map(({ path }) => path);
+  const { loss } = await evaluate(model, { data, patchSize: 1, sequenceLength: config.batch.sequenceLength });
+  const { seconds, tokens, flops } = trainer.progress;
   rmSync(config.out, { recursive: true });
   return {
     arm,
@@ -65,7 +64,7 @@ async function runTrial(cell: Cell, arm: string, seed: number): Promise<TrialRec
     valLoss: loss,
     steps: metrics.length,
     tokens,
-    flops: stages.reduce((sum, stage) => sum + stage.steps * stepFlops(shape, stage), 0),
+    flops,
     parameters,
     seconds: Math.round(seconds),
     curve: metrics.flatMap(({ step, valLoss }) => (valLoss === undefined ? [] : [[step, valLoss] as const])),

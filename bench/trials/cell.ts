@@ -5,15 +5,11 @@ import { parseRunConfig, type RunConfig } from "../../lib/config/config.js";
 
 type Section = Readonly<Record<string, unknown>>;
 
-/** What an arm changes: `phases` and any key of the run config. */
-interface ArmChanges extends Section {
-  /** [K, share of the steps] of each stage; every step has the same number of positions. */
-  readonly phases?: readonly (readonly [number, number])[];
-}
-
 export interface Cell {
+  /** A run config. */
   readonly base: Section;
-  readonly arms: Readonly<Record<string, ArmChanges>>;
+  /** What each arm changes in it, section by section. */
+  readonly arms: Readonly<Record<string, Section>>;
   readonly seeds: readonly number[];
 }
 
@@ -26,20 +22,8 @@ export function trialConfig(cell: Cell, arm: string, seed: number): RunConfig {
   const changes = cell.arms[arm];
   if (changes === undefined)
     throw new RangeError(`expected one of ${Object.keys(cell.arms).join(", ")}, received ${arm}`);
-  const { phases, ...keys } = changes;
   const name = `${String(cell.base.name)}-${arm}-seed${seed}`;
-  const merged = merge(cell.base, { ...keys, name, seed, out: `runs/trials/${name}` });
-  return parseRunConfig(phases === undefined ? merged : { ...merged, stages: stagesOf(merged, phases) }, name);
-}
-
-function stagesOf(config: Section, phases: NonNullable<ArmChanges["phases"]>): Section[] {
-  const { tokensPerStep } = config.batch as { tokensPerStep: number };
-  const tokens = phases.reduce((sum, [patchSize, share]) => sum + patchSize * share, 0);
-  return phases.map(([patchSize, share]) => ({
-    patchSize,
-    fraction: (patchSize * share) / tokens,
-    batch: { tokensPerStep: patchSize * tokensPerStep },
-  }));
+  return parseRunConfig(merge(cell.base, { ...changes, name, seed, out: `runs/trials/${name}` }), name);
 }
 
 function merge(base: Section, changes: Section): Section {
