@@ -62,6 +62,9 @@ try {
   process.exitCode ||= report(error);
 }
 await io.close();
+// Not left to the event loop: it takes the handlers of signals away before the process is gone, and a signal sent twice
+// would end by itself what has an exit code to give.
+process.exit();
 
 function report(error: unknown): number {
   // Commander has printed its message; help and version exit with its code 0.

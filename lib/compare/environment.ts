@@ -1,13 +1,12 @@
 /** The environment of a measured run: machine, versions and commit, so that a page is complete by itself. */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { cpus, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { RunConfig } from "../config/config.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
-import { writeText } from "../disk/durable.js";
+import { makeFolder, writeText } from "../disk/durable.js";
 import { ConfigError } from "../errors.js";
 import { tableToBegin } from "../train/run_table.js";
 import { readRunJson } from "./run_json.js";
@@ -105,7 +104,7 @@ export async function recordEnvironment(runFolder: string, environment: Environm
   const before = await recordedEnvironments(runFolder);
   const last = before.at(-1);
   if (last !== undefined && sameSeconds(last, environment)) return;
-  await mkdir(runFolder, { recursive: true });
+  await makeFolder(runFolder);
   await writeText(fileOf(runFolder), `${JSON.stringify([...before, environment], null, 2)}\n`);
 }
 

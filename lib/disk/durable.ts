@@ -7,22 +7,31 @@
  * leaves `.NAME.old` complete, which `recoverFolder` restores.
  */
 import { existsSync, renameSync } from "node:fs";
-import { mkdir, open, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { naming } from "./named_error.js";
 
 const asideOf = (target: string, state: "part" | "old" | "gone") =>
   join(dirname(target), `.${basename(target)}.${state}`);
 
-/** Creates a folder and its missing parents. */
+/**
+ * Creates a folder and its missing parents, each of them synced.
+ *
+ * Not with Node's `recursive`, which says ENOENT where a disk is full or cannot be written.
+ */
 export async function makeFolder(path: string): Promise<void> {
-  const topmost = await mkdir(path, { recursive: true });
-  if (topmost === undefined) return;
-  const last = dirname(resolve(topmost));
-  for (let above = dirname(resolve(path)); ; above = dirname(above)) {
-    await syncFolder(above);
-    if (above === last) return;
+  const parent = dirname(resolve(path));
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    if (code !== "ENOENT" || existsSync(parent)) throw error;
+    await makeFolder(parent);
+    await makeFolder(path);
+    return;
   }
+  await syncFolder(parent);
 }
 
 /** Replaces a small text file. */

@@ -1,7 +1,8 @@
 /** Writes a GGUF file under a temporary name, syncs and renames it: a reader finds the complete old or new file. */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { open, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { makeFolder } from "../disk/durable.js";
 import { CheckpointError, ConfigError, unusable } from "../errors.js";
 import { aligned, encodeGgufHead, type GgufMetadata, ggufTensorBytes } from "./format.js";
 import type { GgufTensor } from "./tensors.js";
@@ -36,7 +37,7 @@ export async function writeGguf(
   const aside = join(dirname(target), `.${basename(target)}.${randomBytes(4).toString("hex")}`);
   const head = encodeGgufHead(metadata, tensors);
   const total = tensors.reduce((sum, tensor) => sum + aligned(ggufTensorBytes(tensor)), head.byteLength);
-  await mkdir(dirname(target), { recursive: true });
+  await makeFolder(dirname(target));
   const handle = await open(aside, "wx");
   try {
     await handle.writeFile(head);

@@ -2,9 +2,10 @@
  * A model as a Hugging Face folder: `config.json`, the weights in one file or several, `generation_config.json` and the
  * tokenizer, if there is one.
  */
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
+import { makeFolder, syncFolder } from "../disk/durable.js";
 import { MANIFEST, ManifestWriter } from "../disk/manifest.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
@@ -116,7 +117,7 @@ export async function writeModelFolder(
   parameters: Parameters,
   extras: ModelFolderExtras,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await rm(join(folder, MANIFEST), { force: true }); // an earlier model's: until the last file is there, it has none
   const manifest = new ManifestWriter(folder);
   const { config, dtype, compute } = parameters;
@@ -126,6 +127,7 @@ export async function writeModelFolder(
     extras,
   );
   await manifest.finish();
+  await syncFolder(folder);
 }
 
 /** Writes the files of a model into a manifest's folder, which exists. */

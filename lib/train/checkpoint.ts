@@ -37,7 +37,7 @@ export async function writeCheckpoint(
   data: string | null,
 ): Promise<void> {
   await writeFolder(join(folder, checkpointName(state.step)), async (aside) => {
-    await mkdir(join(aside, "trainer"), { recursive: true });
+    for (const part of [aside, join(aside, "trainer")]) await mkdir(part);
     const manifest = new ManifestWriter(aside);
     const { config, dtype } = parameters;
     await writeModelFiles(manifest, { config, dtype, weights: parameterEntries(parameters, compute) }, extras);
