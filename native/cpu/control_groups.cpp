@@ -108,11 +108,9 @@ std::optional<std::string> find_group(const std::string& root, const std::string
 // by paths outside of it. Then the highest that it sees is the nearest group that is known to hold the process.
 std::string below(const Mount& mount, const std::string& group) {
   const std::string shown = mount.root == "/" ? "" : mount.root;
-  const bool inside = group.compare(0, shown.size(), shown) == 0 &&
-                      (group.size() == shown.size() || group[shown.size()] == '/') &&
-                      group.find("/..") == std::string::npos;
+  const bool inside = group.compare(0, shown.size(), shown) == 0 && group.find("/..") == std::string::npos;
   const std::string path = inside ? group.substr(shown.size()) : "";
-  return path == "/" || path[0] != '/' ? "" : path;
+  return path.size() > 1 && path[0] == '/' ? path : "";
 }
 
 void add_hierarchy(std::vector<GroupMemory>& out, const std::string& root, const std::string& type,
