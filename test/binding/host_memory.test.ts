@@ -43,14 +43,15 @@ const GiB = 2 ** 30;
   it("counts a page once, before it is written and afterwards", async () => {
     if (device.memory().limitedBy !== "MemAvailable in /proc/meminfo") return; // nobody else says what a group has free
     // What the kernel has free and the device has not, at one moment: other processes take and give back gigabytes.
+    const unit = GiB / 4;
     const promised = () => {
       const available = Number(/MemAvailable: +(\d+) kB/.exec(readFileSync("/proc/meminfo", "utf8"))![1]) * 1024;
-      return (available - device.memory().freeBytes) / GiB;
+      return (available - device.memory().freeBytes) / unit;
     };
     expect(promised()).toBeCloseTo(0, 0);
-    const tensor = new Tensor(device, "f32", [GiB / 2]);
+    const tensor = new Tensor(device, "f32", [unit / 2]);
     expect(promised()).toBeGreaterThan(1.5);
-    native.fill(tensor.narrow(0, 0, GiB / 4), 1);
+    native.fill(tensor.narrow(0, 0, unit / 4), 1);
     await device.synchronize();
     expect(promised()).toBeGreaterThan(0.5);
     expect(promised()).toBeLessThan(1.5);
