@@ -12,6 +12,7 @@ import { checkArguments } from "./compare_arguments.js";
 import { withRecipe } from "./derive.js";
 import { readEnvironment, recordedEnvironments } from "./environment.js";
 import { renderMarkdown } from "./markdown.js";
+import { checkMemory } from "./memory.js";
 import type { StagedArm } from "./methods.js";
 import type { CompareOptions } from "./options.js";
 import { renderComparison } from "./page.js";
@@ -55,6 +56,7 @@ export async function compare(
   }
   const owned = await ownFolder(config.out, "compare.lock", "a comparison");
   try {
+    await checkMemory(plan.arms);
     return await comparePlanned(config, options, facts, plan, tasks);
   } finally {
     await owned.release();
