@@ -230,7 +230,8 @@ export type ParameterKind = "tensor" | "optional" | "number" | "whole" | "boolea
 
 /** The parameters of an operation, in order, and what it returns. */
 export interface Signature {
-  parameters: { name: string; kind: ParameterKind }[];
+  /** `written`: a tensor that the operation writes to. It may overlap no other, but where native/kernels.h says so. */
+  parameters: { name: string; kind: ParameterKind; written: boolean }[];
   returns: "void" | "number";
 }
 
