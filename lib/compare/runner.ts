@@ -4,8 +4,8 @@ import type { Trainer } from "../train/trainer.js";
 import type { ArmRun } from "./arm.js";
 import { type RunState, runState, trainRun } from "./arm_run.js";
 import { checkSameConditions, type Environment, recordEnvironment, recordedEnvironments } from "./environment.js";
+import { forgetEvaluation } from "./evaluation_record.js";
 import { type CompareProgress, ProgressCounter } from "./progress.js";
-import { forgetEvaluation } from "./run_evaluation.js";
 
 /** A comparison that was stopped before its end. */
 export class ComparisonInterrupted extends Error {

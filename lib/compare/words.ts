@@ -8,12 +8,12 @@ import type { Environment } from "./environment.js";
 import { formatDifference, formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
 import { type ReportArm, reportArms } from "./report_arms.js";
+import type { RunResult } from "./run_result.js";
 
-/** A row for every arm; with bits per byte and energy if they are known, and Muon's FLOPs if there are any. */
+/** A row for every arm; with energy if it is known, and Muon's FLOPs if there are any. */
 export function runTable(report: CompareReport): { headings: string[]; rows: string[][] } {
   const { baseline } = report.comparison;
   const arms = reportArms(report);
-  const bits = arms.some(({ run }) => run.bitsPerByte !== undefined);
   const energy = arms.some(({ run }) => run.energy !== null);
   const optimizer = arms.some(({ run }) => run.optimizerFlops > 0);
   const row = ({ label, run, difference }: ReportArm): string[] => [
@@ -25,9 +25,7 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
     formatLoss(run.valLoss),
     Math.exp(run.valLoss).toPrecision(4),
     difference === null ? "–" : formatDifference(difference),
-    (run.flops / baseline.flops).toFixed(4),
-    run.seconds === null || baseline.seconds === null ? "–" : (run.seconds / baseline.seconds).toFixed(4),
-    ...(bits ? [formatLoss(run.bitsPerByte)] : []),
+    ...costShares(run, baseline),
     ...(energy ? [run.energy === null ? "–" : formatCount(run.energy)] : []),
     ...(optimizer ? [formatCount(run.optimizerFlops)] : []),
   ];
@@ -42,11 +40,16 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
     "Loss difference",
     "FLOP ×",
     "Time ×",
-    ...(bits ? ["Bits per byte"] : []),
     ...(energy ? ["Joules"] : []),
     ...(optimizer ? ["FLOP of the optimizer, besides"] : []),
   ];
   return { headings, rows: arms.map(row) };
+}
+
+/** A run's FLOPs and seconds as shares of the baseline's. */
+export function costShares(run: RunResult, baseline: RunResult): string[] {
+  const time = run.seconds === null || baseline.seconds === null ? "–" : (run.seconds / baseline.seconds).toFixed(4);
+  return [(run.flops / baseline.flops).toFixed(4), time];
 }
 
 /** What the table shows. */
