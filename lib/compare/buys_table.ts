@@ -1,8 +1,9 @@
 /** What each run's cost buys besides its loss per token: bits per byte, active neurons, and accuracy at cloze items. */
 import { formatLoss } from "../report/format.js";
-import type { Difference } from "./differences.js";
+import type { Difference, Differences } from "./differences.js";
 import type { CompareReport } from "./report.js";
 import { type ReportArm, reportArms } from "./report_arms.js";
+import type { StartResult } from "./start_model.js";
 import { costShares } from "./words.js";
 
 interface Table {
@@ -12,15 +13,15 @@ interface Table {
 
 /** A row for every arm; with bits per byte and cloze items where they are known. */
 export function buysTable(report: CompareReport): Table {
-  const { baseline } = report.comparison;
+  const { baseline, start } = report.comparison;
   const arms = reportArms(report);
   const bits = arms.some(({ run }) => run.bitsPerByte !== undefined);
   const cloze = arms.some(({ run }) => run.cloze !== undefined);
-  const row = ({ label, run, difference }: ReportArm): string[] => {
-    const of = difference?.differences;
+  const row = (label: string, cost: readonly string[], run: StartResult, of?: Differences): string[] => {
     return [
       label,
-      ...costShares(run, baseline),
+      ...cost,
+      formatLoss(run.valLoss),
       ...(bits ? [formatLoss(run.bitsPerByte), signed(of?.bitsPerByte, 1, 4)] : []),
       `${(100 * run.activeNeurons).toFixed(2)}%`,
       signed(of?.activeNeurons, 100, 2),
@@ -31,12 +32,15 @@ export function buysTable(report: CompareReport): Table {
     "Run",
     "FLOP ×",
     "Time ×",
+    "Nats per token",
     ...(bits ? ["Bits per byte", "Difference"] : []),
     "Active neurons",
     "Difference, points",
     ...(cloze ? ["Cloze accuracy", "Difference, points"] : []),
   ];
-  return { headings, rows: arms.map(row) };
+  const ofArm = ({ label, run, difference }: ReportArm) =>
+    row(label, costShares(run, baseline), run, difference?.differences);
+  return { headings, rows: [...(start ? [row("the model before", ["–", "–"], start)] : []), ...arms.map(ofArm)] };
 }
 
 /** `+0.0123 ± 0.0045`: the mean with half of its interval, if there are several seeds; a dash if there is none. */
@@ -48,7 +52,7 @@ function signed(difference: Difference | undefined, scale: number, digits: numbe
   return paired === null ? text : `${text} ± ${(scale * (paired.high - paired.mean)).toFixed(digits)}`;
 }
 
-function clozeText(cloze: ReportArm["run"]["cloze"]): string {
+function clozeText(cloze: StartResult["cloze"]): string {
   if (cloze === undefined) return "–";
   const { accuracy, standardError } = cloze;
   const error = standardError === null ? "" : ` (${(100 * standardError).toFixed(1)})`;
@@ -56,9 +60,10 @@ function clozeText(cloze: ReportArm["run"]["cloze"]): string {
 }
 
 /** What the columns are. */
-export function buysNote({ comparison: { baseline, seeds } }: CompareReport): string {
+export function buysNote({ comparison: { start, baseline, seeds } }: CompareReport): string {
   const { activations, bitsPerByte, cloze } = baseline;
   const sentences = [
+    ...(start ? ["The first row is the model that all runs continue, before any of them."] : []),
     ...(bitsPerByte === undefined
       ? []
       : ["Bits per byte is the final loss on all held-out tokens, per byte of their text: lower is better."]),

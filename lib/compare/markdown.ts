@@ -113,7 +113,7 @@ function curveTable({ curve }: RunResult): string {
 
 /** A text and its continuations, fenced: they may hold any characters. */
 function sampleText({ prompt, continuations }: SampleBlock, index: number): string {
-  const all = [{ label: "before", text: prompt }, ...continuations];
+  const all = [{ label: "prompt", text: prompt }, ...continuations];
   const runs = all.flatMap(({ text }) => text.match(/`+/g) ?? []);
   const fence = "`".repeat(Math.max(3, ...runs.map(({ length }) => length + 1)));
   const parts = all.map(({ label, text }) => `${label}:\n\n${fence}text\n${text}\n${fence}`);

@@ -4,6 +4,7 @@ import { type Differences, differencesOf } from "./differences.js";
 import type { Environment } from "./environment.js";
 import { type Paired, pairedDifferences } from "./paired.js";
 import type { RunResult } from "./run_result.js";
+import type { StartResult } from "./start_model.js";
 import type { TuneResults } from "./tune.js";
 
 /** An arm whose first stage trains on patches of `patchSize` tokens for `fraction` of the run, as the config counts it. */
@@ -54,6 +55,8 @@ export interface Comparison
   readonly seeds: readonly number[];
   /** Of the model. */
   readonly parameters: number;
+  /** With `init.from`: the model that all runs continue. */
+  readonly start?: StartResult;
   /** Token-level training. */
   readonly baseline: RunResult;
   /** The first method: the config's stages on the same tokens, or the first recipe. The readings are its. */
@@ -81,7 +84,8 @@ export interface MethodArms {
   readonly atBaselineRate: StagedResult | null;
 }
 
-export interface Results extends Pick<Comparison, "seeds" | "parameters" | "baseline" | "tune" | "environments"> {
+export interface Results
+  extends Pick<Comparison, "seeds" | "parameters" | "start" | "baseline" | "tune" | "environments"> {
   /** By recipe, or the config's own stages alone. */
   readonly methods: Readonly<Record<string, MethodArms>>;
   /** Whether the methods are recipes. */
@@ -91,10 +95,11 @@ export interface Results extends Pick<Comparison, "seeds" | "parameters" | "base
 }
 
 export function compareRuns(results: Results): Comparison {
-  const { baseline, methods, recipes, sweep, tune, seeds, parameters, environments } = results;
+  const { start, baseline, methods, recipes, sweep, tune, seeds, parameters, environments } = results;
   const byName = Object.entries(methods).map(([name, arms]) => [name, methodResult(arms, baseline)] as const);
   const { ratio, valLossDelta, paired, differences, equalCost, equalLoss, atBaselineRate } = byName[0]![1];
   return {
+    ...(start && { start }),
     baseline,
     patch: Object.values(methods)[0]!.run,
     ratio,

@@ -13,8 +13,7 @@ import type { ReadItems } from "../evaluate/read_items.js";
 import { score } from "../evaluate/score.js";
 import { evaluate } from "../evaluate.js";
 import { Llama } from "../nn/llama.js";
-import type { ArmRun } from "./arm.js";
-import { type EvaluationRecord, readRecord, writeRecord } from "./evaluation_record.js";
+import { type EvaluationRecord, readRecord, type Tested, writeRecord } from "./evaluation_record.js";
 import { type Sample, samplesOf } from "./samples.js";
 
 /** The loss of a final model. */
@@ -50,7 +49,7 @@ type OnProgress = EvaluateRunOptions["onProgress"];
  * Tests the model in a run's folder, as far as that has not been done.
  * @throws what `evaluate`, `activations`, `generateTexts` and `score` throw
  */
-export async function evaluateRun(run: ArmRun, options: EvaluateRunOptions): Promise<FinalLoss & ArmEvaluation> {
+export async function evaluateRun(run: Tested, options: EvaluateRunOptions): Promise<FinalLoss & ArmEvaluation> {
   const { tasks } = options;
   const before = await readRecord(run);
   const itemsSha256 = tasks && createHash("sha256").update(JSON.stringify(tasks.items)).digest("hex");
@@ -77,18 +76,18 @@ export async function evaluateRun(run: ArmRun, options: EvaluateRunOptions): Pro
 }
 
 /** The loss that is recorded of a run; null: none is. */
-export async function recordedLoss(run: ArmRun): Promise<FinalLoss | null> {
+export async function recordedLoss(run: Tested): Promise<FinalLoss | null> {
   const results = await readRecord(run);
   return results.valLoss === undefined ? null : finalLoss(results);
 }
 
 /** Computes and records the loss of the model in a run's folder, alone. @throws what `evaluate` throws */
-export async function recordLoss(run: ArmRun, onProgress: OnProgress): Promise<void> {
+export async function recordLoss(run: Tested, onProgress: OnProgress): Promise<void> {
   await writeRecord(run, await withModel(run, (model) => lossOf(run, model, onProgress)));
 }
 
 /** Records that a run has no model, since it diverged. */
-export async function recordDivergence(run: ArmRun): Promise<void> {
+export async function recordDivergence(run: Tested): Promise<void> {
   await writeRecord(run, { valLoss: null });
 }
 
@@ -99,9 +98,9 @@ function finalLoss({ valLoss, bitsPerByte }: EvaluationRecord): FinalLoss {
   };
 }
 
-async function withModel<T>({ config }: ArmRun, use: (model: Llama) => Promise<T>): Promise<T> {
-  const { device: spec, precision } = config;
-  const model = await Llama.load(join(config.out, "model"), { device: spec as DeviceSpec, precision });
+async function withModel<T>(run: Tested, use: (model: Llama) => Promise<T>): Promise<T> {
+  const { device: spec, precision } = run.config;
+  const model = await Llama.load(folderOf(run), { device: spec as DeviceSpec, precision });
   try {
     return await use(model);
   } finally {
@@ -112,29 +111,28 @@ async function withModel<T>({ config }: ArmRun, use: (model: Llama) => Promise<T
 
 /** Tests a model for what a record lacks; tasks are not part of it. */
 async function testModel(
-  run: ArmRun,
+  run: Tested,
   model: Llama,
   before: EvaluationRecord,
   onProgress: OnProgress,
 ): Promise<EvaluationRecord> {
   const file = tokenizerOf(run);
-  const found = existsSync(file) ? await Tokenizer.fromFile(file) : null;
-  const ends = new Set([...model.ends, ...(found ? [found.endOfTextId] : [])]);
+  const found = file === null ? null : await Tokenizer.fromFile(file);
   const tokenizer = found && found.vocabSize <= model.config.vocab_size ? found : null;
   const data = heldOut(run.config);
   const told = (what: string) => ({ onProgress: (done: number, of: number) => onProgress(what, done, of) });
-  const written = async () => (tokenizer ? samplesOf(model, tokenizer, { ...data, ends, ...told("sample") }) : []);
+  const written = async () => (tokenizer ? samplesOf(model, tokenizer, { ...data, ...told("sample") }) : []);
   const { patchSize: _, ...places } = data;
   return {
     ...before,
     ...(before.valLoss === undefined && (await lossOf(run, model, onProgress))),
     activations: before.activations ?? (await activations(model, data)),
-    cloze: before.cloze === undefined ? await cloze(model, { ...places, ends, ...told("cloze token") }) : before.cloze,
+    cloze: before.cloze === undefined ? await cloze(model, { ...places, ...told("cloze token") }) : before.cloze,
     samples: before.samples ?? (await written()),
   };
 }
 
-async function lossOf({ config }: ArmRun, model: Llama, onProgress: OnProgress): Promise<FinalLoss> {
+async function lossOf({ config }: Tested, model: Llama, onProgress: OnProgress): Promise<FinalLoss> {
   const { loss, bitsPerByte } = await evaluate(model, {
     ...heldOut(config),
     onProgress: (done, of) => onProgress("held-out sequence", done, of),
@@ -142,17 +140,22 @@ async function lossOf({ config }: ArmRun, model: Llama, onProgress: OnProgress):
   return { valLoss: loss, ...(bitsPerByte !== undefined && { bitsPerByte }) };
 }
 
-async function scores(run: ArmRun, model: Llama, { tasks, onProgress }: EvaluateRunOptions) {
-  const tokenizer = await Tokenizer.fromFile(tokenizerOf(run));
+async function scores(run: Tested, model: Llama, { tasks, onProgress }: EvaluateRunOptions) {
+  const tokenizer = await Tokenizer.fromFile(tokenizerOf(run)!);
   const { items, nameOf } = tasks!;
   const scored = (done: number, of: number) => onProgress("scoring token", done, of);
   return (await score(model, tokenizer, items, { nameOf, onProgress: scored })).tasks;
 }
 
-const tokenizerOf = ({ config }: ArmRun) => join(config.out, "model", TOKENIZER_JSON);
+const folderOf = ({ config, model = join(config.out, "model") }: Tested) => model;
+
+function tokenizerOf(run: Tested): string | null {
+  const beside = join(folderOf(run), TOKENIZER_JSON);
+  return run.tokenizer === undefined ? (existsSync(beside) ? beside : null) : run.tokenizer;
+}
 
 /** The held-out data of a run, token by token, as `evaluate` and `activations` take it. */
-function heldOut({ data, batch }: ArmRun["config"]) {
+function heldOut({ data, batch }: Tested["config"]) {
   const shards = entriesOf(data.val!).map(({ path, format }) => ({ path, ...(format && { format }) }));
   return { data: shards, patchSize: 1, sequenceLength: batch.sequenceLength };
 }

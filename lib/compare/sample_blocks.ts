@@ -13,10 +13,12 @@ export interface SampleBlock {
 /** A block for each text; none if there was no tokenizer. The sweep's arms would be too many. */
 export function sampleBlocks(report: CompareReport): SampleBlock[] {
   const arms = drawnArms(report).filter(({ run }) => run.samples !== undefined);
-  return (report.comparison.baseline.samples ?? []).map(({ prompt, heldOut }, index) => ({
+  const { start, baseline } = report.comparison;
+  return (baseline.samples ?? []).map(({ prompt, heldOut }, index) => ({
     prompt,
     continuations: [
       { label: "the text itself", text: heldOut },
+      ...(start?.samples ? [{ label: "the model before", text: start.samples[index]!.text }] : []),
       ...arms.map(({ label, run }) => ({ label, text: run.samples![index]!.text })),
     ],
   }));

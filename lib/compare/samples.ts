@@ -1,7 +1,7 @@
 /** What a final model writes: its continuations of held-out texts, beside how those texts go on. */
 import { Arguments } from "../arguments.js";
 import type { Tokenizer } from "../data/tokenizer.js";
-import { heldOutWindows, type WindowOptions } from "../evaluate/held_out_windows.js";
+import { heldOutWindows } from "../evaluate/held_out_windows.js";
 import { checkDataOptions, type DataOptions } from "../evaluate/open_data.js";
 import { generateTexts } from "../generate/texts.js";
 import type { Llama } from "../nn/llama.js";
@@ -28,16 +28,12 @@ const seed = 2;
 const mostTokens = 96;
 
 /** @returns none if the data is too short @throws as `generateTexts` and `evaluate` */
-export async function samplesOf(
-  model: Llama,
-  tokenizer: Tokenizer,
-  options: DataOptions & Pick<WindowOptions, "ends">,
-): Promise<Sample[]> {
+export async function samplesOf(model: Llama, tokenizer: Tokenizer, options: DataOptions): Promise<Sample[]> {
   const { onProgress, ...checked } = checkDataOptions(new Arguments("samples"), model, options, 2);
   const length = Math.min(mostTokens, checked.sequenceLength);
   const promptTokens = Math.floor(length / 3);
   const from = { ...checked, onProgress: undefined };
-  const windows = await heldOutWindows(model, from, { length, ends: options.ends, seed });
+  const windows = await heldOutWindows(model, from, { length, seed });
   const texts: Omit<Sample, "text">[] = [];
   for (const { tokens } of windows) {
     if (texts.length === count) break;

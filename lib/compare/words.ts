@@ -90,6 +90,7 @@ export function conditions({ comparison, config, plan }: CompareReport): [string
       "Held-out data",
       `${text(config.data.val!)}: ${plan.heldOutTokens} tokens; curves on ${evaluated} sequences of ${length}`,
     ],
+    ["First weights", "from" in config.init ? `those of ${config.init.from}` : "random"],
     ["Seeds", seeds.join(", ")],
   ];
 }
@@ -106,17 +107,27 @@ const alwaysTrue = [
     "token-level stage begins.",
 ] as const;
 
-const overSeeds =
-  "Runs are compared seed by seed: a seed decides the order of the data and the first weights. The interval of the " +
-  "mean difference is Student's t at 95 per cent; where it has 0 in it, the seeds show no difference.";
+const overSeeds = (decides: string) =>
+  `Runs are compared seed by seed: a seed decides ${decides}. The interval of the mean difference is Student's t at 95 ` +
+  "per cent; where it has 0 in it, the seeds show no difference.";
+
+const continued =
+  "All runs continue the same model, whatever their seed. Its optimizer is not continued: every run begins with a fresh " +
+  "one, and with the warm-up and the rate of its schedule.";
 
 const overMachines =
   "The runs were trained on several machines or settings. Losses are compared across them, seconds only among the runs " +
   "that were trained where most token-level runs were.";
 
 /** What the measurements mean, in sentences. */
-export function notes({ comparison: { seeds, environments } }: CompareReport): string[] {
-  return [...alwaysTrue, ...(seeds.length > 1 ? [overSeeds] : []), ...(environments.length > 1 ? [overMachines] : [])];
+export function notes({ comparison: { start, seeds, environments } }: CompareReport): string[] {
+  const decides = start ? "the order of the data" : "the order of the data and the first weights";
+  return [
+    ...alwaysTrue,
+    ...(start ? [continued] : []),
+    ...(seeds.length > 1 ? [overSeeds(decides)] : []),
+    ...(environments.length > 1 ? [overMachines] : []),
+  ];
 }
 
 /** The config, and what the recipes that are compared come to, as YAML. */

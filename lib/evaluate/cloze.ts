@@ -19,11 +19,6 @@ const seed = 1;
 /** The most tokens of a context, and of a continuation. */
 const lengths = { context: 48, continuation: 16 } as const;
 
-export interface ClozeOptions extends Omit<DataOptions, "patchSize"> {
-  /** What separates documents; none: nothing is known of them. */
-  readonly ends: ReadonlySet<number>;
-}
-
 /** The result of `cloze`. */
 export interface ClozeScores {
   readonly items: number;
@@ -47,13 +42,13 @@ export interface ClozeScores {
  * @returns null if the data is too short for an item
  * @throws TypeError or RangeError for a wrong argument; DataError as `evaluate`; DeviceError, OutOfMemoryError
  */
-export async function cloze(model: Llama, options: ClozeOptions): Promise<ClozeScores | null> {
+export async function cloze(model: Llama, options: Omit<DataOptions, "patchSize">): Promise<ClozeScores | null> {
   const checked = checkDataOptions(new Arguments("cloze"), model, options, 2);
   const { sequenceLength, onProgress } = checked;
   const continuation = Math.min(lengths.continuation, Math.ceil(sequenceLength / 4));
   const context = Math.min(lengths.context, sequenceLength - continuation);
   const length = context + continuation;
-  const windows = await heldOutWindows(model, checked, { length, ends: options.ends, seed });
+  const windows = await heldOutWindows(model, checked, { length, seed });
   const items = clozeItems(windows, { context, choices, most: mostItems });
   if (items.length === 0) return null;
   const accuracy = await accuracyOf(model, items, onProgress);
@@ -71,7 +66,7 @@ export async function cloze(model: Llama, options: ClozeOptions): Promise<ClozeS
 async function accuracyOf(
   model: Llama,
   items: readonly ClozeItem[],
-  onProgress: ClozeOptions["onProgress"],
+  onProgress: DataOptions["onProgress"],
 ): Promise<number> {
   const requests = items.flatMap(({ context, choices }) =>
     choices.map((choice) => request(context, choice, model.config.max_position_embeddings)),

@@ -16,13 +16,12 @@ const most = 2 ** 22;
 export interface WindowOptions {
   /** Tokens of a window. */
   readonly length: number;
-  /** What separates documents; none: nothing is known of them, and all is one. */
-  readonly ends: ReadonlySet<number>;
   readonly seed: number;
 }
 
 /**
- * Windows that do not overlap. None crosses the end of a document, unless no document is long enough for one.
+ * Windows that do not overlap. None crosses the end of a document, unless no document is long enough for one, or what ends a
+ * document is not known.
  * @param checked what `checkDataOptions` returns
  * @returns in an order that the seed decides; none if the data is shorter than a window
  * @throws DataError as `openData`, and for a token outside the vocabulary
@@ -30,10 +29,10 @@ export interface WindowOptions {
 export async function heldOutWindows(
   model: Llama,
   checked: ReturnType<typeof checkDataOptions>,
-  { length, ends, seed }: WindowOptions,
+  { length, seed }: WindowOptions,
 ): Promise<Window[]> {
-  const opened = await openData(model, checked);
-  await using dataset = opened.dataset;
+  const { dataset: opened, ends } = await openData(model, checked);
+  await using dataset = opened;
   const tokens = new Int32Array(Math.min(most, dataset.tokenCount));
   await dataset.read(0, tokens);
   dataset.checkVocabulary(tokens, 0, model.config.vocab_size);
