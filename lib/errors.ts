@@ -25,7 +25,35 @@
  *
  * If the operating system says why a path cannot be used, its reason ends the message, and its error is the `cause`.
  * Other file system errors, such as a full disk, are passed on unchanged.
+ *
+ * A message shows an input only in part: a line has at most 500 characters, of which the middle is left out, and of
+ * several problems as many are shown as fit 1000.
  */
+
+/** The most characters of a line of a message. */
+const LINE = 500;
+
+/** The most characters of a message of several lines, of which the first is always shown. */
+const MESSAGE = 1000;
+
+/** A message in its bounds. */
+function bounded(message: string): string {
+  if (message.length <= LINE) return message;
+  const lines = message.split("\n", MESSAGE).map(boundedLine);
+  let shown = 1;
+  for (let length = lines[0]!.length; shown < lines.length; shown++) {
+    length += lines[shown]!.length + 1;
+    if (length > MESSAGE) break;
+  }
+  const more = lines.length - shown;
+  const rest = more === 0 ? [] : [`… and ${lines.length === MESSAGE ? "many" : more} more`];
+  return [...lines.slice(0, shown), ...rest].join("\n");
+}
+
+/** The beginning and the end say most. */
+function boundedLine(line: string): string {
+  return line.length <= LINE ? line : `${line.slice(0, LINE / 2)} … ${line.slice(3 - LINE / 2)}`;
+}
 
 /** A configuration (file, flag or option) that cannot be run. */
 export class ConfigError extends Error {
@@ -33,19 +61,25 @@ export class ConfigError extends Error {
   /** All problems that were found, one line each. */
   readonly problems: readonly string[];
   constructor(message: string, options?: ErrorOptions & { problems?: readonly string[] }) {
-    super(message, options);
-    this.problems = options?.problems ?? [message];
+    super(bounded(message), options);
+    this.problems = (options?.problems ?? [message]).map(boundedLine);
   }
 }
 
 /** Training data that is not in the expected format. */
 export class DataError extends Error {
   override name = "DataError";
+  constructor(message: string, options?: ErrorOptions) {
+    super(bounded(message), options);
+  }
 }
 
 /** A model folder or checkpoint that is missing, damaged, incomplete or of another architecture. */
 export class CheckpointError extends Error {
   override name = "CheckpointError";
+  constructor(message: string, options?: ErrorOptions) {
+    super(bounded(message), options);
+  }
 }
 
 /** A device that is missing, could not be opened, or failed while it ran an operation. */
@@ -68,11 +102,25 @@ export class OutOfMemoryError extends Error {
 }
 
 /**
+ * What was found at a path, or in a text, is not to be read. Who knows what was expected makes a ConfigError, DataError or
+ * CheckpointError of it.
+ * @internal
+ */
+export class UnusableInput extends Error {
+  override name = "UnusableInput";
+  /** @param received what it is, for the end of a message */
+  constructor(readonly received: string) {
+    super(received);
+  }
+}
+
+/**
  * Describes an unusable path, for the end of a message: `a file that does not exist`.
  * @param cause the file system's error
  * @param kind what the path should have been
  */
 export function unusable(cause: unknown, kind: "file" | "folder" = "file"): string {
+  if (cause instanceof UnusableInput) return cause.received;
   const { code, message } = cause as NodeJS.ErrnoException;
   if (code === "ENOENT") return `a ${kind} that does not exist`;
   if (code === "EISDIR") return "a folder";

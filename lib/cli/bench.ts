@@ -1,5 +1,4 @@
 /** `nextpatch bench`: how fast this machine trains. */
-import { readFile } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { show } from "../arguments.js";
 import { benchKernels } from "../bench/kernels/run.js";
@@ -7,6 +6,9 @@ import { kernelTable } from "../bench/kernels/table.js";
 import { benchTrainStep, type TrainBenchOptions } from "../bench/train_step.js";
 import { type Recompute, recomputeKinds } from "../config/recompute.js";
 import { Device } from "../device.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { ConfigError } from "../errors.js";
 import { presetNames } from "../hf/presets.js";
 import { type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
@@ -112,14 +114,16 @@ function open({ device: spec, precision }: PlacementFlags, io: CliIo): Device {
 
 async function readModel(argument: string): Promise<Record<string, unknown>> {
   if ((presetNames as readonly string[]).includes(argument)) return { preset: argument };
-  const text = argument.trimStart().startsWith("{") ? argument : await readFile(argument, "utf8").catch(() => null);
+  const text = argument.trimStart().startsWith("{")
+    ? argument
+    : await readText(argument, inputLimits.smallJson).catch(() => null);
   if (text === null) {
     throw new ConfigError(
       `--model: expected ${presetNames.join(", ")}, a config.json or JSON but received ${show(argument)}`,
     );
   }
   try {
-    return JSON.parse(text) as Record<string, unknown>;
+    return parseJson(text) as Record<string, unknown>;
   } catch (cause) {
     throw new ConfigError(`--model: expected JSON but received other text: ${(cause as Error).message}`, { cause });
   }

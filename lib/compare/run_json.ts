@@ -1,6 +1,8 @@
 /** Reads the JSON files of a run's folder. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { ConfigError, unusable } from "../errors.js";
 
 /**
@@ -10,7 +12,7 @@ import { ConfigError, unusable } from "../errors.js";
  */
 export async function readRunJson(path: string, what: string): Promise<object | null> {
   if (!existsSync(path)) return null;
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+  const text = await readText(path, inputLimits.json).catch((cause: unknown) => {
     throw new ConfigError(`${path}: expected ${what} but received ${unusable(cause)}`, { cause });
   });
   const json = parse(text);
@@ -21,7 +23,7 @@ export async function readRunJson(path: string, what: string): Promise<object | 
 /** Undefined for invalid JSON. */
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch {
     return undefined;
   }

@@ -2,10 +2,11 @@
  * Reads a run config. Paths in it (`data`, `init.from`, `out`) are relative to the working directory, not to the
  * config file, so that one file works wherever the data is.
  */
-import { readFile } from "node:fs/promises";
-import { parse } from "yaml";
 import type { z } from "zod";
 import { Arguments } from "../arguments.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readTextOrPipe } from "../disk/read_text.js";
 import { ConfigError, unusable } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { checkConfig } from "./checks.js";
@@ -14,6 +15,8 @@ import { applyOverrides } from "./overrides.js";
 import { describeIssues } from "./problems.js";
 import { expandRecipe, recipeHint, recipeOf, recipeText, withStages } from "./recipes.js";
 import { evalSchema, muonSchema, runConfigSchema } from "./schema.js";
+import { checkValue } from "./value_limits.js";
+import { parseYaml } from "./yaml.js";
 
 type Parsed = z.output<typeof runConfigSchema>;
 
@@ -50,7 +53,7 @@ export async function loadRunConfig(
   check.callback("log", log);
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readTextOrPipe(path, inputLimits.config);
   } catch (cause) {
     throw new ConfigError(`${path}: expected a run config but received ${unusable(cause)}`, { cause });
   }
@@ -69,6 +72,11 @@ export async function loadRunConfig(
  */
 export function parseRunConfig(value: unknown, where: string): RunConfig {
   new Arguments("parseRunConfig").string("where", where);
+  try {
+    checkValue(value);
+  } catch (cause) {
+    throw new ConfigError(`${where}: expected a run config but received ${(cause as Error).message}`, { cause });
+  }
   const problems: string[] = [];
   const report = (problem: string) => problems.push(`${where}: ${problem}${recipeHint(value, problem)}`);
 
@@ -111,7 +119,10 @@ function isSection(value: unknown): value is Record<string, unknown> {
 function parseText(text: string, path: string): unknown {
   try {
     // JSON is YAML except for tabs, which YAML does not allow as indentation.
-    return text.trimStart().startsWith("{") && text.includes("\t") ? JSON.parse(text) : parse(text);
+    if (!text.trimStart().startsWith("{") || !text.includes("\t")) return parseYaml(text);
+    const value = parseJson(text);
+    checkValue(value);
+    return value;
   } catch (cause) {
     const reason = (cause as Error).message.split("\n")[0];
     throw new ConfigError(`${path}: expected YAML or JSON but received other text: ${reason}`, { cause });

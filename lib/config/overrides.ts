@@ -1,7 +1,7 @@
 /** `--set a.b=v`: changes to a config from the command line, made before it is checked. */
-import { parse } from "yaml";
 import { show } from "../arguments.js";
 import { ConfigError } from "../errors.js";
+import { parseYaml } from "./yaml.js";
 
 /**
  * A copy of `config` with each override applied in turn. An override is `path=value`: the path's keys are joined by
@@ -60,7 +60,7 @@ function setChild(parent: unknown, key: string, value: unknown): void {
 
 function parseValue(text: string, override: string): unknown {
   try {
-    return parse(text) as unknown;
+    return parseYaml(text);
   } catch (cause) {
     const reason = (cause as Error).message.split("\n")[0];
     throw new ConfigError(`--set ${override}: expected the value as YAML but received other text: ${reason}`, {

@@ -1,8 +1,10 @@
 /** What the folder of token shards says about them. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { show } from "../arguments.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import type { DatasetInfo } from "./dataset_info.js";
 import { type KnownTokenizer, knownTokenizer } from "./known_tokenizer.js";
@@ -41,14 +43,14 @@ export async function readDataFolder(folder: string): Promise<DataFolder> {
 async function readInfo(path: string): Promise<Partial<DatasetInfo> | null> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readText(path, inputLimits.json);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw new DataError(`${path}: expected a dataset's JSON but received ${unusable(cause)}`, { cause });
   }
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (cause) {
     throw new DataError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
   }

@@ -1,9 +1,11 @@
 /** Which tokenizer a tokenizer.json holds, without running it. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
-import { largestId, type TokenizerJson } from "./encode/tokenizer_json.js";
+import { largestId, type Model, type TokenizerJson } from "./encode/tokenizer_json.js";
 import { TOKENIZER_JSON } from "./tokenizer_files.js";
 
 /** A tokenizer, as far as it can be told from another. */
@@ -36,21 +38,41 @@ export async function knownTokenizer(folder: string): Promise<KnownTokenizer | n
   const path = join(folder, TOKENIZER_JSON);
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readText(path, inputLimits.tokenizer);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw new DataError(`${path}: expected a tokenizer.json but received ${unusable(cause)}`, { cause });
   }
   try {
-    const json = JSON.parse(text) as TokenizerJson;
+    const json = parseJson(text);
+    if (!isTokenizer(json)) throw new Error("it has no model with a vocabulary");
     const sha256 = createHash("sha256").update(text).digest("hex");
-    const added = (json.added_tokens ?? []).map(({ id = -1 }) => id);
-    const vocabSize = Math.max(largestId(json.model!), ...added) + 1;
+    const added = (json.added_tokens ?? []).reduce((most, { id = -1 }) => Math.max(most, id), -1);
+    const vocabSize = Math.max(largestId(json.model), added) + 1;
+    if (!Number.isSafeInteger(vocabSize)) throw new Error("its token ids are not whole numbers");
     return { path, sha256, content: () => contentHash(json), vocabSize };
   } catch (cause) {
     const reason = (cause as Error).message;
     throw new DataError(`${path}: expected a tokenizer.json but received other text: ${reason}`, { cause });
   }
+}
+
+/** Whether the parts that are read here are there. */
+function isTokenizer(value: unknown): value is TokenizerJson & { readonly model: Model } {
+  if (!isObject(value) || !isObject(value.model)) return false;
+  const { added_tokens: added = null, model } = value;
+  const { vocab, merges = [] } = model;
+  const isMerge = (merge: unknown) => typeof merge === "string" || Array.isArray(merge);
+  return (
+    (added === null || (Array.isArray(added) && added.every(isObject))) &&
+    (Array.isArray(vocab) || isObject(vocab)) &&
+    Array.isArray(merges) &&
+    merges.every(isMerge)
+  );
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Merges are written as pairs or as text; sorted keys make the rest one form. */

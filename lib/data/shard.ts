@@ -16,6 +16,7 @@ import { open, rename, rm } from "node:fs/promises";
 import { types } from "node:util";
 import { Arguments, describe } from "../arguments.js";
 import { readFully } from "../disk/read_fully.js";
+import { openFile } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import type { ShardFormat } from "./format_names.js";
 import { type FileFacts, ShardFiles } from "./shard_files.js";
@@ -221,12 +222,11 @@ export class Shard {
  * @throws DataError for anything that is not a whole shard of that format
  */
 export async function openShard(path: string, files = new ShardFiles(), format: ShardFormat = "llmc"): Promise<Shard> {
-  const file = await open(path, "r").catch((cause: unknown) => {
+  const file = await openFile(path).catch((cause: unknown) => {
     throw new DataError(`${path}: expected a token shard but received ${unusable(cause)}`, { cause });
   });
   try {
     const facts = await file.stat({ bigint: true });
-    if (!facts.isFile()) throw new DataError(`${path}: expected a token shard but received a folder or a device`);
     const layout = await readLayout(format, path, file, Number(facts.size));
     return new Shard(path, format, layout, facts, files);
   } finally {

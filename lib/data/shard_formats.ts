@@ -11,8 +11,9 @@
  * uint64 version 1; uint8 code of the tokens' type; uint64 number of sequences S; uint64 number of documents D; the
  * sequences' lengths, S of int32; their places in the .bin file in bytes, S of int64; D of int64.
  */
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { either } from "../arguments.js";
+import { openFile } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import type { ShardFormat } from "./format_names.js";
 
@@ -99,7 +100,7 @@ const INDEX_TYPES: Readonly<Record<number, TokenBytes>> = { 1: 1, 2: 1, 3: 2, 4:
 
 async function readMegatron(path: string, size: number): Promise<ShardLayout> {
   const index = path.replace(/\.bin$/, ".idx");
-  const file = await open(index, "r").catch((cause: unknown) => {
+  const file = await openFile(index).catch((cause: unknown) => {
     throw new DataError(`${index}: expected the index of ${path} but received ${unusable(cause)}`, { cause });
   });
   try {

@@ -1,8 +1,10 @@
 /** Runs a `tokenizer.json`: text to token ids and back, with Hugging Face's `tokenizers`. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
 import { Arguments } from "../arguments.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { checkJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import { optionalLine } from "../native/package_manager.js";
 import { thisPackage } from "../native.js";
@@ -53,6 +55,9 @@ export async function nativeTokenizers(): Promise<(json: string) => NativeTokeni
   };
 }
 
+/** The most rows that a tokenizer can ask an embedding to have: as many as a model can. */
+const MOST_ROWS = 2 ** 24;
+
 /** Text to token ids and back, as a `tokenizer.json` defines. */
 export class Tokenizer {
   /** One more than the largest token id: the rows an embedding needs. */
@@ -78,6 +83,9 @@ export class Tokenizer {
     this.#native = native;
     this.hash = createHash("sha256").update(json).digest("hex");
     this.vocabSize = rowsOf(JSON.parse(json) as TokenizerJson, native);
+    if (this.vocabSize > MOST_ROWS) {
+      throw new DataError(`${name}: expected token ids below ${MOST_ROWS} but received ${this.vocabSize - 1}`);
+    }
   }
 
   /**
@@ -90,7 +98,7 @@ export class Tokenizer {
     check.string("path", path);
     checkTokenizerOptions(check, options);
     const file = await tokenizerPath(path);
-    const json = await readFile(file, "utf8").catch(async (cause: unknown) => {
+    const json = await readText(file, inputLimits.tokenizer).catch(async (cause: unknown) => {
       const hint = (await sentencePieceBeside(file))
         ? "; beside it is a tokenizer.model, which transformers' AutoTokenizer saves as tokenizer.json"
         : "";
@@ -121,6 +129,7 @@ export class Tokenizer {
     const make = await nativeTokenizers();
     let native: NativeTokenizer;
     try {
+      checkJson(json);
       native = make(json);
     } catch (cause) {
       throw new DataError(`${name}: expected a tokenizer.json but received other text: ${firstLine(cause)}`, { cause });
@@ -206,8 +215,9 @@ export class Tokenizer {
  * character.
  */
 function rowsOf({ model, added_tokens }: TokenizerJson, native: NativeTokenizer): number {
-  const added = (added_tokens ?? []).map(({ content }) => native.tokenToId(content) ?? -1);
-  return Math.max(largestId(model!), ...added) + 1;
+  let largest = largestId(model!);
+  for (const { content } of added_tokens ?? []) largest = Math.max(largest, native.tokenToId(content) ?? -1);
+  return largest + 1;
 }
 
 function checkTokenizerOptions(check: Arguments, options: TokenizerOptions): void {

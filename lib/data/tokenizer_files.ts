@@ -1,7 +1,10 @@
 /** The files of a tokenizer in a Hugging Face folder. */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { show } from "../arguments.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readWhole } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 
 /** The file that holds the tokenizer itself. */
@@ -34,7 +37,7 @@ export async function tokenizerPath(path: string): Promise<string> {
 export async function readCompanion(path: string, name: string): Promise<Buffer | null> {
   if (basename(path) !== TOKENIZER_JSON) return null;
   const companion = join(dirname(path), name);
-  return readFile(companion).catch((cause: NodeJS.ErrnoException) => {
+  return readWhole(companion, inputLimits.tokenizer).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === "ENOENT") return null;
     throw new DataError(`${companion}: expected a tokenizer's file but received ${unusable(cause)}`, { cause });
   });
@@ -62,7 +65,7 @@ export async function configuredTokens(path: string): Promise<ConfiguredTokens> 
   const file = join(dirname(path), "tokenizer_config.json");
   let config: Record<string, unknown> | null;
   try {
-    config = JSON.parse(content.toString()) as typeof config;
+    config = parseJson(content.toString()) as typeof config;
   } catch (cause) {
     throw new DataError(`${file}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
   }

@@ -6,12 +6,14 @@
  *
  * Names are relative to the folder, with `/`. A file that the manifest does not name is none of its business.
  */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { show } from "../arguments.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { hashFile } from "./hash_file.js";
 import { type FileDigest, writeHashed } from "./hashed_file.js";
+import { parseJson } from "./json.js";
+import { readText } from "./read_text.js";
 
 export const MANIFEST = "manifest.json";
 
@@ -102,12 +104,12 @@ async function readManifest(folder: string): Promise<Files | null> {
   if (!found.isFile() || found.size > MOST_BYTES) {
     throw failed(found.isFile() ? `a file of ${found.size} bytes` : "something else than a file");
   }
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+  const text = await readText(path, MOST_BYTES).catch((cause: unknown) => {
     throw failed(unusable(cause), cause);
   });
   let files: unknown;
   try {
-    ({ files } = JSON.parse(text) as { files?: unknown });
+    ({ files } = parseJson(text) as { files?: unknown });
   } catch (cause) {
     throw failed(`other text: ${(cause as Error).message}`, cause);
   }

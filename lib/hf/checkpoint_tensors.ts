@@ -3,9 +3,10 @@
  * `model.safetensors.index.json` (`{"weight_map": {"TENSOR": "model-00001-of-00002.safetensors"}}`).
  */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { show } from "../arguments.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { readText } from "../disk/read_text.js";
 import { CheckpointError, unusable } from "../errors.js";
 import type { FloatDtype } from "./float_types.js";
 import { foreignFolder } from "./foreign_folder.js";
@@ -106,7 +107,7 @@ export class CheckpointTensors {
 }
 
 async function readWeightMap(index: string): Promise<ReadonlyMap<string, string>> {
-  const text = await readFile(index, "utf8").catch((cause: unknown) => {
+  const text = await readText(index, inputLimits.json).catch((cause: unknown) => {
     throw new CheckpointError(`${index}: expected JSON but received ${unusable(cause)}`, { cause });
   });
   const parsed = parseCheckpointJson(text, index);
@@ -120,7 +121,7 @@ async function readWeightMap(index: string): Promise<ReadonlyMap<string, string>
     // A path would let an index reach outside its folder.
     if (typeof file !== "string" || file !== basename(file)) {
       throw new CheckpointError(
-        `${index}: weight_map["${name}"]: expected the name of a file in the folder but received ${show(file)}`,
+        `${index}: weight_map[${show(name)}]: expected the name of a file in the folder but received ${show(file)}`,
       );
     }
   }

@@ -11,6 +11,9 @@ import { readLayers } from "./layer_types.js";
 import type { LlamaConfig, ModelType } from "./llama_config.js";
 import { readRope, ropeParameters } from "./rope.js";
 
+/** The most that a model's sizes may be: far above any model's, and low enough that no product of them overflows. */
+const MOST = { layers: 10_000, size: 2 ** 24, positions: 2 ** 31 - 1, parameters: 2 ** 44 } as const;
+
 /**
  * Reads a parsed `config.json` as written by transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
  * A key that is absent or null takes the default it has in transformers.
@@ -39,19 +42,23 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
   fields.mustBe("attention_dropout", 0);
   refuseQuantized(fields);
 
-  const hidden = fields.positiveInteger("hidden_size", defaults.hidden_size);
-  const heads = fields.positiveInteger("num_attention_heads", defaults.num_attention_heads);
-  const layers = fields.positiveInteger("num_hidden_layers", defaults.num_hidden_layers);
-  const maxPositions = fields.positiveInteger("max_position_embeddings", defaults.max_position_embeddings);
+  const hidden = fields.positiveInteger("hidden_size", defaults.hidden_size, MOST.size);
+  const heads = fields.positiveInteger("num_attention_heads", defaults.num_attention_heads, MOST.size);
+  const layers = fields.positiveInteger("num_hidden_layers", defaults.num_hidden_layers, MOST.layers);
+  const maxPositions = fields.positiveInteger(
+    "max_position_embeddings",
+    defaults.max_position_embeddings,
+    MOST.positions,
+  );
   const headDim = fields.positiveInteger("head_dim", defaults.head_dim ?? Math.max(1, Math.floor(hidden / heads)));
-  const vocabulary = fields.positiveInteger("vocab_size", defaults.vocab_size);
+  const vocabulary = fields.positiveInteger("vocab_size", defaults.vocab_size, MOST.size);
   // A smaller vocabulary than the published models' does not have their special tokens.
   const known = (id: number | null) => (id !== null && id >= vocabulary ? null : id);
   const config: LlamaConfig = {
     model_type: modelType,
     vocab_size: vocabulary,
     hidden_size: hidden,
-    intermediate_size: fields.positiveInteger("intermediate_size", defaults.intermediate_size),
+    intermediate_size: fields.positiveInteger("intermediate_size", defaults.intermediate_size, MOST.size),
     num_hidden_layers: layers,
     num_attention_heads: heads,
     num_key_value_heads: readKeyValueHeads(fields, defaults.num_key_value_heads, heads),
@@ -70,13 +77,14 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
     ...(architecture.gemma ? readGemma(fields) : {}),
   };
   checkHeads(config, fields);
+  checkSize(config, report);
   return config;
 }
 
 /** An absent or null key: the default of the architecture, and as many as there are query heads if it has none. */
 function readKeyValueHeads(fields: Fields, fallback: number | null, heads: number): number {
   const isNull = fields.get("num_key_value_heads") === undefined && fields.names("num_key_value_heads");
-  return fields.positiveInteger("num_key_value_heads", isNull ? heads : (fallback ?? heads));
+  return fields.positiveInteger("num_key_value_heads", isNull ? heads : (fallback ?? heads), MOST.size);
 }
 
 /** A bias that the architecture has no key for cannot be true. */
@@ -127,6 +135,15 @@ function refuseQuantized(fields: Fields): void {
   const { quant_method: method } = fields.get("quantization_config") as { quant_method?: unknown };
   const received = typeof method === "string" ? `those of ${method}` : "quantised ones";
   fields.report("quantization_config", `expected weights in fp32, bf16 or fp16 but received ${received}`);
+}
+
+/** Reports sizes that are each possible but together are no model's. */
+function checkSize(config: LlamaConfig, report: (key: string, problem: string) => void): void {
+  const { hidden_size: hidden, head_dim: headDim, num_attention_heads: heads, num_key_value_heads: kvHeads } = config;
+  const layer = hidden * (2 * headDim * (heads + kvHeads) + 3 * config.intermediate_size);
+  const parameters = config.num_hidden_layers * layer + config.vocab_size * hidden;
+  if (parameters <= MOST.parameters) return;
+  report("", `expected a model of at most ${MOST.parameters} parameters but received sizes that come to ${parameters}`);
 }
 
 function checkHeads(config: LlamaConfig, fields: Fields): void {

@@ -1,11 +1,13 @@
 /** Export of a model folder as another Hugging Face folder: in another element type, in files of another size. */
 import { existsSync } from "node:fs";
-import { readdir, readFile, realpath, stat, writeFile } from "node:fs/promises";
+import { readdir, realpath, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Arguments, either, show } from "../arguments.js";
 import { TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { makeFolder, writeFolder } from "../disk/durable.js";
+import { inputLimits } from "../disk/input_limits.js";
 import { MANIFEST } from "../disk/manifest.js";
+import { readText, readWhole } from "../disk/read_text.js";
 import { ConfigError, unusable } from "../errors.js";
 import { CheckpointTensors, parameterDtype } from "./checkpoint_tensors.js";
 import { bitsPerElement, byteSize } from "./dtypes.js";
@@ -140,7 +142,7 @@ async function* counting(
 /** transformers 5 reads `dtype`, transformers 4, vLLM and others `torch_dtype`. */
 async function writeConfig(from: string, to: string, dtype: HfDtype | undefined): Promise<void> {
   const path = join(from, "config.json");
-  const before = parseCheckpointJson(await readFile(path, "utf8"), path) as object;
+  const before = parseCheckpointJson(await readText(path, inputLimits.smallJson), path) as object;
   const types = dtype === undefined ? {} : { torch_dtype: names[dtype], dtype: names[dtype] };
   const text = `${JSON.stringify({ ...before, ...types }, null, 2)}\n`;
   await writeFile(join(to, "config.json"), text, { flush: true });
@@ -149,7 +151,8 @@ async function writeConfig(from: string, to: string, dtype: HfDtype | undefined)
 async function copyFiles(from: string, to: string): Promise<void> {
   for (const name of copied) {
     const path = join(from, name);
-    if (existsSync(path)) await writeFile(join(to, name), await readFile(path), { flush: true });
+    if (existsSync(path))
+      await writeFile(join(to, name), await readWhole(path, inputLimits.tokenizer), { flush: true });
   }
 }
 

@@ -36,8 +36,11 @@ export class Fields {
     this.read(key, supported, `${JSON.stringify(supported)}, the only one supported,`, (value) => value === supported);
   }
 
-  positiveInteger(key: string, fallback: number): number {
-    return this.read(key, fallback, "a positive integer", (value) => Number.isSafeInteger(value) && Number(value) > 0);
+  /** @param most the largest that is taken; default: any */
+  positiveInteger(key: string, fallback: number, most = Number.MAX_SAFE_INTEGER): number {
+    const expected = most === Number.MAX_SAFE_INTEGER ? "a positive integer" : `a positive integer of at most ${most}`;
+    const fits = (value: unknown) => Number.isSafeInteger(value) && Number(value) > 0 && Number(value) <= most;
+    return this.read(key, fallback, expected, fits);
   }
 
   wholeNumber(key: string, fallback: number): number {

@@ -1,7 +1,8 @@
 /** The `generation_config.json` of a model folder. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { inputLimits } from "../disk/input_limits.js";
+import { readText } from "../disk/read_text.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { Fields } from "./fields.js";
 import type { LlamaConfig } from "./llama_config.js";
@@ -17,7 +18,7 @@ export async function readEnds(folder: string, config: LlamaConfig): Promise<rea
   const problems: string[] = [];
   let ends: number | readonly number[] | null = null;
   if (existsSync(path)) {
-    const text = await readFile(path, "utf8").catch((cause: unknown) => {
+    const text = await readText(path, inputLimits.smallJson).catch((cause: unknown) => {
       throw new CheckpointError(`${path}: expected JSON but received ${unusable(cause)}`, { cause });
     });
     const json = (parseCheckpointJson(text, path) ?? {}) as Record<string, unknown>;

@@ -1,7 +1,9 @@
 /** The configuration in a model's folder. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { parseLlamaConfig } from "./config.js";
 import { foreignFolder, isAdapter } from "./foreign_folder.js";
@@ -19,7 +21,7 @@ export async function readModelConfig(folder: string): Promise<LlamaConfig> {
     throw new CheckpointError(`${folder}: expected a model's configuration but received ${foreignFolder(folder)}`);
   }
   const path = join(folder, "config.json");
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+  const text = await readText(path, inputLimits.smallJson).catch((cause: unknown) => {
     throw new CheckpointError(`${path}: expected a model's configuration but received ${unusable(cause)}`, { cause });
   });
   const json = parseCheckpointJson(text, path, "a model's configuration as JSON");
@@ -33,7 +35,7 @@ export async function readModelConfig(folder: string): Promise<LlamaConfig> {
 /** Parses a JSON file of a model folder. @throws CheckpointError naming the file */
 export function parseCheckpointJson(text: string, path: string, expected = "JSON"): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch (cause) {
     const reason = (cause as Error).message;
     throw new CheckpointError(`${path}: expected ${expected} but received other text: ${reason}`, { cause });

@@ -2,12 +2,14 @@
  * Reads and writes safetensors files in pieces: a tensor is never in memory as a whole.
  * The format's rules are in safetensors_header.ts.
  */
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { isLfsPointer } from "../data/sources/magic.js";
 import { type FileDigest, HashedFile } from "../disk/hashed_file.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { openFile } from "../disk/read_text.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { bitsPerElement, byteSize, type SafetensorsDtype } from "./dtypes.js";
-import { maxHeaderBytes, metadataKey, parseHeader, type TensorEntry } from "./safetensors_header.js";
+import { metadataKey, parseHeader, type TensorEntry } from "./safetensors_header.js";
 
 /** Element type and shape of a stored tensor. */
 export interface TensorInfo {
@@ -41,14 +43,12 @@ export class SafetensorsFile {
   static async open(path: string): Promise<SafetensorsFile> {
     let handle: FileHandle;
     try {
-      handle = await open(path, "r");
+      handle = await openFile(path);
     } catch (cause) {
       throw new CheckpointError(`${path}: expected a safetensors file but received ${unusable(cause)}`, { cause });
     }
     try {
-      const facts = await handle.stat();
-      if (!facts.isFile()) throw new CheckpointError(`${path}: expected a safetensors file but received a folder`);
-      const { size } = facts;
+      const { size } = await handle.stat();
       if (size < 8) {
         throw new CheckpointError(`${path}: expected at least the 8 bytes of the header's length but received ${size}`);
       }
@@ -58,9 +58,9 @@ export class SafetensorsFile {
         );
       }
       const headerBytes = new DataView((await readAt(handle, 0, 8, path)).buffer).getBigUint64(0, true);
-      if (headerBytes > BigInt(maxHeaderBytes)) {
+      if (headerBytes > BigInt(inputLimits.safetensorsHeader)) {
         throw new CheckpointError(
-          `${path}: expected a header of at most ${maxHeaderBytes} bytes but received ${headerBytes}`,
+          `${path}: expected a header of at most ${inputLimits.safetensorsHeader} bytes but received ${headerBytes}`,
         );
       }
       const dataBegin = 8 + Number(headerBytes);

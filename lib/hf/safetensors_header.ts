@@ -9,11 +9,11 @@
  * The tensors cover the rest of the file exactly: no holes, no overlap, nothing left over.
  */
 import { show } from "../arguments.js";
+import { duplicateKey } from "../disk/duplicate_key.js";
+import { inBytes, inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
 import { CheckpointError } from "../errors.js";
 import { byteSize, isSafetensorsDtype, type SafetensorsDtype } from "./dtypes.js";
-
-/** The largest header the format allows, in bytes: a bound on what a reader must hold and parse. */
-export const maxHeaderBytes = 100_000_000;
 
 /** The header's key for free text about the file; a tensor cannot have this name. */
 export const metadataKey = "__metadata__";
@@ -40,13 +40,13 @@ export function parseHeader(text: string, dataBytes: number, file: string): Read
     fail(`header: expected a JSON object, which begins with "{", but received ${show(text.slice(0, 20))}`);
   let parsed: Record<string, unknown>;
   try {
-    parsed = JSON.parse(text) as Record<string, unknown>;
+    parsed = parseJson(text) as Record<string, unknown>;
   } catch (cause) {
     throw new CheckpointError(`${file}: header: expected JSON but received other text: ${(cause as Error).message}`, {
       cause,
     });
   }
-  const duplicate = findDuplicateKey(text);
+  const duplicate = duplicateKey(text);
   if (duplicate !== undefined) fail(`header: expected each key once but received ${show(duplicate)} twice`);
 
   const entries: [string, TensorEntry][] = [];
@@ -76,6 +76,16 @@ function checkMetadata(value: unknown, file: string): void {
   if (!isMap || !Object.values(value).every((item) => typeof item === "string")) {
     throw new CheckpointError(`${file}: ${metadataKey}: expected an object of strings but received ${show(value)}`);
   }
+  const bytes = Object.entries(value as Record<string, string>).reduce(
+    (sum, [key, text]) => sum + Buffer.byteLength(key) + Buffer.byteLength(text),
+    0,
+  );
+  const most = inputLimits.safetensorsMetadata;
+  if (bytes > most) {
+    throw new CheckpointError(
+      `${file}: ${metadataKey}: expected at most ${inBytes(most)} of text about the file but received ${bytes} bytes`,
+    );
+  }
 }
 
 function checkEntry(name: string, value: unknown, file: string): TensorEntry {
@@ -96,32 +106,11 @@ function checkEntry(name: string, value: unknown, file: string): TensorEntry {
   const bytes = byteSize(dtype, shape);
   if (!Number.isSafeInteger(bytes)) return fail("shape", `a size in whole bytes for ${dtype}`, shape);
   if (end - begin !== bytes) {
-    return fail("data_offsets", `${bytes} bytes for ${dtype} [${shape.join(", ")}]`, end - begin);
+    return fail("data_offsets", `${bytes} bytes for ${dtype} ${show(shape)}`, end - begin);
   }
   return { dtype, shape, begin, end };
 }
 
 function isNaturalArray(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
-}
-
-/**
- * The first key that an object in `json` (valid JSON) has twice. `JSON.parse` silently keeps the last of them, and two
- * readers that keep different ones would load different models from one file.
- */
-function findDuplicateKey(json: string): string | undefined {
-  const open: Set<string>[] = [];
-  const tokens = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}]/g;
-  for (let match = tokens.exec(json); match !== null; match = tokens.exec(json)) {
-    const [token, colon] = match;
-    if (token === "{") open.push(new Set());
-    else if (token === "}") open.pop();
-    else if (colon !== undefined) {
-      const key = JSON.parse(token.slice(0, -colon.length)) as string;
-      const keys = open.at(-1);
-      if (keys?.has(key)) return key;
-      keys?.add(key);
-    }
-  }
-  return undefined;
 }

@@ -2,11 +2,13 @@
  * A model as a Hugging Face folder: `config.json`, the weights in one file or several, `generation_config.json` and the
  * tokenizer, if there is one.
  */
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { makeFolder, syncFolder } from "../disk/durable.js";
+import { inputLimits } from "../disk/input_limits.js";
 import { MANIFEST, ManifestWriter } from "../disk/manifest.js";
+import { readText, readWhole } from "../disk/read_text.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
 import { generationConfig, toHuggingFaceConfig } from "../hf/config.js";
@@ -94,10 +96,10 @@ const GENERATION_CONFIG = "generation_config.json";
 /** @throws CheckpointError if config.json is missing or damaged */
 async function readBase(base: string): Promise<{ config: object; generation: Buffer | null }> {
   const path = join(base, "config.json");
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+  const text = await readText(path, inputLimits.smallJson).catch((cause: unknown) => {
     throw new CheckpointError(`${path}: expected a model's configuration but received ${unusable(cause)}`, { cause });
   });
-  const generation = await readFile(join(base, GENERATION_CONFIG)).catch(() => null);
+  const generation = await readWhole(join(base, GENERATION_CONFIG), inputLimits.smallJson).catch(() => null);
   return { config: parseCheckpointJson(text, path) as object, generation };
 }
 
@@ -144,7 +146,7 @@ export async function writeModelFiles(
   else await json(GENERATION_CONFIG, generationConfig(config));
   for (const [name, digest] of await writeWeights(manifest.folder, weights)) manifest.note(name, digest);
   if (tokenizer === undefined) return;
-  await manifest.write(TOKENIZER_JSON, await readFile(tokenizer.path));
+  await manifest.write(TOKENIZER_JSON, await readWhole(tokenizer.path, inputLimits.tokenizer));
   let configured = false;
   for (const name of TOKENIZER_COMPANIONS) {
     const content = await readCompanion(tokenizer.path, name);

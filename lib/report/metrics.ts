@@ -1,6 +1,6 @@
 /** `metrics.jsonl`: one JSON object per training step, one per line. */
-import { open } from "node:fs/promises";
 import { show } from "../arguments.js";
+import { openFile } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import { lastLine, readLines } from "./metrics_file.js";
 
@@ -85,7 +85,7 @@ export async function readMetrics(
 /** The last complete line of a metrics file; null: it has none, or that is damaged. @throws DataError as `readMetrics` */
 export async function lastMetrics(path: string): Promise<MetricsLine | null> {
   try {
-    const file = await open(path, "r");
+    const file = await openFile(path);
     try {
       const last = await lastLine(file, (await file.stat()).size);
       return last && tryParse(last.text);

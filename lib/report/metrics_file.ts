@@ -2,8 +2,9 @@
  * The lines of a metrics file, read in pieces: a run may write gigabytes of them. Its bytes are taken for Latin-1, so that
  * a character is a byte; what is not ASCII is no metrics line.
  */
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { readFully } from "../disk/read_fully.js";
+import { openFile } from "../disk/read_text.js";
 
 /** A line of a file, without its line break. */
 export interface FileLine {
@@ -22,7 +23,7 @@ const LONGEST = 2 ** 16;
  * @returns some lines at a time, in order
  */
 export async function* readLines(path: string, from: number, to: number): AsyncGenerator<FileLine[]> {
-  const file = await open(path, "r");
+  const file = await openFile(path);
   try {
     const piece = Buffer.allocUnsafe(PIECE);
     let begun = "";

@@ -3,10 +3,12 @@
  * algorithms from. It holds for one kind of GPU and one version of the library.
  */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { show } from "../arguments.js";
 import { describeIssues } from "../config/problems.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { ConfigError, unusable } from "../errors.js";
 import type { Device, TableProduct } from "../native.js";
 
@@ -84,7 +86,7 @@ export function tableText(table: ProductTable): string {
 export async function readTable(path: string): Promise<LoadedTable> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    text = await readText(path, inputLimits.json);
   } catch (cause) {
     throw new ConfigError(`${path}: expected a product table but received ${unusable(cause)}`, { cause });
   }
@@ -94,7 +96,7 @@ export async function readTable(path: string): Promise<LoadedTable> {
 function parseTable(text: string, path: string): ProductTable {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (cause) {
     throw new ConfigError(`${path}: expected a product table but received other text: ${(cause as Error).message}`, {
       cause,

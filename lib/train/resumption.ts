@@ -1,7 +1,10 @@
 /** Where a run goes on: from its newest intact checkpoint, or from an earlier one with another config. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { show } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { ConfigError } from "../errors.js";
 import { abandonAfter } from "./abandon.js";
 import { checkpointName } from "./checkpoint.js";
@@ -142,10 +145,10 @@ function unchangeable(out: string, changed: readonly string[]): ConfigError {
 async function readWritten(path: string): Promise<object> {
   let config: unknown;
   try {
-    config = JSON.parse(await readFile(path, "utf8"));
+    config = parseJson(await readText(path, inputLimits.smallJson));
   } catch (cause) {
     throw new ConfigError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
   }
   if (typeof config === "object" && config !== null) return config;
-  throw new ConfigError(`${path}: expected a run's config but received ${JSON.stringify(config)}`);
+  throw new ConfigError(`${path}: expected a run's config but received ${show(config)}`);
 }

@@ -1,10 +1,12 @@
 /** `changes.json` of a run: from which steps on its config was another one. */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { describeIssues } from "../config/problems.js";
 import { writeText } from "../disk/durable.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { CheckpointError } from "../errors.js";
 import { type DecisiveValues, howToChange } from "./config_hash.js";
 
@@ -35,7 +37,7 @@ export async function readChanges(folder: string): Promise<readonly RunChange[]>
   if (!existsSync(path)) return [];
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(path, "utf8"));
+    json = parseJson(await readText(path, inputLimits.json));
   } catch (cause) {
     throw new CheckpointError(
       `${path}: expected the changes of the run's config but cannot read them: ${(cause as Error).message}`,

@@ -4,10 +4,12 @@
  * the run keeps it.
  */
 import { existsSync } from "node:fs";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { recoverFolder, removeFolder, removeLeftovers, writeText } from "../disk/durable.js";
+import { inputLimits } from "../disk/input_limits.js";
 import { MANIFEST, verifyManifest } from "../disk/manifest.js";
+import { readText } from "../disk/read_text.js";
 import { CheckpointError } from "../errors.js";
 import { checkpointName, namePattern } from "./checkpoint.js";
 
@@ -128,7 +130,7 @@ export class RunCheckpoints {
   /** What `latest` names; the problem, if that is no checkpoint of the run. */
   async #pointed(): Promise<{ name: string | null; problem: string | null }> {
     if (!existsSync(this.pointer)) return { name: null, problem: null };
-    const name = (await readFile(this.pointer, "utf8")).trim();
+    const name = (await readText(this.pointer, inputLimits.smallJson)).trim();
     if (!namePattern.test(name)) {
       const expected = `a checkpoint's name, as ${checkpointName(500)}`;
       return { name: null, problem: `${this.pointer}: expected ${expected} but received ${JSON.stringify(name)}` };

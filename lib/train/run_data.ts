@@ -1,5 +1,4 @@
 /** The data of a run: opened, checked against the files beside it, and recorded in the run's folder. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { RunConfig } from "../config/config.js";
@@ -9,6 +8,9 @@ import { TokenDataset } from "../data/dataset.js";
 import { type IdentifiedData, identifyData, type ShardIdentity } from "../data/identity.js";
 import type { BlockLoaderOptions } from "../data/loader.js";
 import { writeText } from "../disk/durable.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 
 /** The open data of a run. */
@@ -112,7 +114,7 @@ export async function checkRunData(folder: string, data: RunData, log: (message:
 }
 
 async function readRecord(path: string): Promise<string | null> {
-  return readFile(path, "utf8").catch((cause: NodeJS.ErrnoException) => {
+  return readText(path, inputLimits.json).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === "ENOENT") return null;
     throw new DataError(`${path}: expected the run's data but received ${unusable(cause)}`, { cause });
   });
@@ -121,7 +123,7 @@ async function readRecord(path: string): Promise<string | null> {
 function parseRecord(text: string, path: string): z.output<typeof recordSchema> {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (cause) {
     throw new DataError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
   }

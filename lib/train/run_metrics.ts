@@ -4,8 +4,11 @@
  * resumed run goes on from there, so that each step has its line once.
  */
 import { existsSync } from "node:fs";
-import { open, readFile, rename, stat, writeFile } from "node:fs/promises";
+import { open, rename, stat, writeFile } from "node:fs/promises";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
 import { naming } from "../disk/named_error.js";
+import { readText } from "../disk/read_text.js";
 import { DataError } from "../errors.js";
 import { type MetricsLine, tryParse } from "../report/metrics.js";
 import { checkMetrics, MetricsCheck } from "../report/metrics_check.js";
@@ -113,7 +116,7 @@ async function checkEnd(path: string, step: number, bytes: number): Promise<void
 /** The thinned copy up to a step; null: there is none, or it is damaged. */
 async function readCopy(path: string, step: number): Promise<ThinnedMetrics | null> {
   try {
-    return ThinnedMetrics.fromJson(JSON.parse(await readFile(path, "utf8")), step);
+    return ThinnedMetrics.fromJson(parseJson(await readText(path, inputLimits.json)), step);
   } catch {
     return null;
   }

@@ -1,12 +1,15 @@
 /** The tokenizer of a run: the run keeps a copy, from which its checkpoints and its model get theirs. */
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { entriesOf } from "../config/data_entries.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { writeFolder } from "../disk/durable.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readWhole } from "../disk/read_text.js";
 import { modelFolder } from "../hf/hub_cache.js";
 
 /** A run's tokenizer. */
@@ -59,7 +62,7 @@ export async function keepTokenizer(config: RunConfig, tokenizer: RunTokenizer):
   await writeFolder(dirname(path), async (folder) => {
     await mkdir(folder);
     const write = (name: string, content: string | Buffer) => writeFile(join(folder, name), content, { flush: true });
-    await write(TOKENIZER_JSON, await readFile(tokenizer.path));
+    await write(TOKENIZER_JSON, await readWhole(tokenizer.path, inputLimits.tokenizer));
     for (const name of TOKENIZER_COMPANIONS) {
       const content = await readCompanion(tokenizer.path, name);
       if (content === null) continue;
@@ -72,6 +75,6 @@ export async function keepTokenizer(config: RunConfig, tokenizer: RunTokenizer):
 
 /** A `tokenizer_config.json` with the tokens that begin and end a text. */
 function withEnds(text: string, { begin, endOfText }: RunTokenizer): string {
-  const config = JSON.parse(text) as Record<string, unknown>;
+  const config = parseJson(text) as Record<string, unknown>;
   return `${JSON.stringify({ ...config, bos_token: begin, eos_token: endOfText }, null, 2)}\n`;
 }

@@ -1,9 +1,11 @@
 /** `trainer/state.json` of a checkpoint: the progress of its run, and which run it is. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { describeIssues } from "../config/problems.js";
 import type { ResolvedStage } from "../config/stages.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
+import { readText } from "../disk/read_text.js";
 import { CheckpointError } from "../errors.js";
 import { guardSchema } from "./guard.js";
 import type { CountedFrom } from "./run_changes.js";
@@ -86,7 +88,7 @@ export async function readTrainerState(
   const path = statePath(checkpoint);
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(path, "utf8"));
+    json = parseJson(await readText(path, inputLimits.smallJson));
   } catch (cause) {
     throw new CheckpointError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
   }

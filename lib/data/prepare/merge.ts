@@ -1,7 +1,9 @@
 /** Joins the parts of a dataset (part.ts). */
-import { readFile, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { Arguments } from "../../arguments.js";
+import { inputLimits } from "../../disk/input_limits.js";
+import { readText } from "../../disk/read_text.js";
 import { ConfigError, DataError } from "../../errors.js";
 import { bytesPerToken, type DatasetInfo, writeInfo } from "../dataset_info.js";
 import { checkOutFolder, writeFolderAside } from "../outfolder.js";
@@ -78,7 +80,7 @@ export async function mergeParts(options: MergeOptions): Promise<DatasetInfo> {
       sources,
     };
     const tokenizer = join(folder, TOKENIZER_JSON);
-    await writeTokenizer(staging, await readFile(tokenizer, "utf8"), tokenizer);
+    await writeTokenizer(staging, await readText(tokenizer, inputLimits.tokenizer), tokenizer);
     await writeInfo(staging, whole);
     return whole;
   });

@@ -1,8 +1,10 @@
 /** The dataset.json of a part of a dataset. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { show } from "../../arguments.js";
+import { inputLimits } from "../../disk/input_limits.js";
+import { parseJson } from "../../disk/json.js";
+import { readText } from "../../disk/read_text.js";
 import { DataError, unusable } from "../../errors.js";
 import type { DatasetInfo, SourceInfo } from "../dataset_info.js";
 import { DATASET_JSON } from "../outfolder.js";
@@ -57,12 +59,12 @@ function hashOf(info: object): string {
 /** Reads a part's dataset.json. @throws DataError unless it is as `preparePart` wrote it */
 export async function readPart(folder: string): Promise<Part> {
   const path = join(folder, DATASET_JSON);
-  const text = await readFile(path, "utf8").catch((cause: unknown) => {
+  const text = await readText(path, inputLimits.json).catch((cause: unknown) => {
     throw new DataError(`${path}: expected a part of a dataset but received ${unusable(cause)}`, { cause });
   });
   let info: PartInfo | null;
   try {
-    info = JSON.parse(text) as PartInfo | null;
+    info = parseJson(text) as PartInfo | null;
   } catch (cause) {
     throw new DataError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
   }

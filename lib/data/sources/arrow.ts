@@ -6,10 +6,11 @@ import { isUtf8 } from "node:buffer";
 import { DataError } from "../../errors.js";
 import { Batch } from "./arrow/batch.js";
 import { Table } from "./arrow/flatbuffer.js";
-import { type Field, fieldPath, holdsText, layoutOf, readField, typeName } from "./arrow/schema.js";
+import { type Field, fieldPath, holdsText, layoutOf, readFields, typeName } from "./arrow/schema.js";
 import { indicesOf, isValid, isView, offsetsOf, viewAt } from "./arrow/strings.js";
 import { ByteReader } from "./byte_reader.js";
 import { checkSize, MAX_DOCUMENT } from "./document.js";
+import { checkExpansion } from "./expansion.js";
 import { kindOf } from "./magic.js";
 import { damaged } from "./position.js";
 import type { TextField } from "./text_field.js";
@@ -37,6 +38,8 @@ class ArrowReader {
   /** Where it is: a message's number, counted from 1 without the schema. */
   #message = 0;
   #row = 0;
+  /** Bytes of the texts so far. */
+  #given = 0;
   #fields: Field[] = [];
   #path: Field[] = [];
   #version = 0;
@@ -103,7 +106,7 @@ class ArrowReader {
 
   #schema(schema: Table, version: number): void {
     if (schema.short(0) !== 0) throw new DataError(`${this.file}: expected little-endian data but received big-endian`);
-    this.#fields = schema.tables(1).map(readField);
+    this.#fields = readFields(schema.tables(1));
     this.#version = version;
     const names = this.#fields.map(({ name }) => name);
     const wanted = this.textField.choose(names, this.file, "the columns");
@@ -139,6 +142,8 @@ class ArrowReader {
         continue;
       }
       const bytes = asBuffer(value);
+      this.#given += bytes.length;
+      checkExpansion(this.file, begin + batch.bodyLength, this.#given);
       if (!isUtf8(bytes)) throw notUtf8(this.file, bytes, { row: this.#row, byte: 0 });
       yield { text: bytes.toString("utf8"), where };
     }
@@ -158,6 +163,9 @@ class ArrowReader {
     for (let i = 0; i < views; i++) wanted.push(own + 2 + i);
     const buffers = await batch.read(this.reader, begin, wanted);
     const validities = buffers.slice(0, path.length);
+    if (validities.some(({ length }) => length > 0 && 8 * length < batch.length)) {
+      throw new Error("a validity that is cut short");
+    }
     const main = buffers[path.length]!;
     const value = hasData
       ? await this.#stringsOf(field, batch, begin, own + 2, main, streams ? undefined : buffers[path.length + 1]!)

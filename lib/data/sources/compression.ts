@@ -1,5 +1,6 @@
 /** Compressed files, as what they hold. */
 import { bunzip2 } from "./bzip2.js";
+import { checkExpansion } from "./expansion.js";
 import type { Compression } from "./formats.js";
 import { gunzip } from "./gzip.js";
 import { kindOf } from "./magic.js";
@@ -20,15 +21,22 @@ export async function* decompress(
     return;
   }
   let start: Uint8Array | undefined;
+  let taken = 0;
+  let given = 0;
   async function* watched(): AsyncGenerator<Uint8Array> {
     for await (const chunk of bytes) {
       start ??= chunk.subarray(0, 16);
+      taken += chunk.length;
       yield chunk;
     }
     if (start === undefined) throw new Error("an empty file");
   }
   try {
-    yield* DECODERS[compression](watched());
+    for await (const chunk of DECODERS[compression](watched())) {
+      given += chunk.length;
+      checkExpansion(file, taken, given);
+      yield chunk;
+    }
   } catch (cause) {
     throw damaged(file, `${compression} data`, cause, start && kindOf(start));
   }

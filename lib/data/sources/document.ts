@@ -1,4 +1,5 @@
 /** Documents, and what may not be one. */
+import { inputLimits } from "../../disk/input_limits.js";
 import { DataError } from "../../errors.js";
 import { type Position, place } from "./position.js";
 
@@ -17,8 +18,8 @@ export interface SourcePiece extends TextPiece {
 /** Bytes of a document that must be encoded as one string, as UTF-8: V8's hold less than 512 MiB. */
 export const MAX_DOCUMENT = 2 ** 28;
 
-/** Bytes of a JSON value or CSV record around a document: what one string holds. */
-export const MAX_RECORD = 2 ** 29 - 2 ** 12;
+/** Bytes of a JSON value or CSV record around a document. */
+export const MAX_RECORD: number = inputLimits.record;
 
 /** Why a record gave no document. */
 export type PassedOver = "null" | "empty";

@@ -1,4 +1,5 @@
 /** Cuts JSON into its outermost values. */
+import { inputLimits } from "../../disk/input_limits.js";
 import { DataError } from "../../errors.js";
 import { checkSize, MAX_RECORD } from "./document.js";
 import { type Position, place } from "./position.js";
@@ -105,8 +106,9 @@ export class ValueSplitter {
   /** Takes a character outside strings; returns where the value ends, or -1. */
   #advance(character: number, at: number): number {
     if (character === QUOTE) this.#inString = true;
-    else if (character === OPEN_OBJECT || character === OPEN_ARRAY) this.#depth++;
-    else if (this.#depth > 0) {
+    else if (character === OPEN_OBJECT || character === OPEN_ARRAY) {
+      if (++this.#depth > inputLimits.jsonDepth) throw this.#tooDeep();
+    } else if (this.#depth > 0) {
       if (character !== CLOSE_OBJECT && character !== CLOSE_ARRAY) return -1;
       this.#depth--;
       if (this.#depth === 0 && this.#mode === "sequence") return at + 1;
@@ -126,6 +128,13 @@ export class ValueSplitter {
     this.#length = 0;
     this.#inValue = false;
     return { bytes, where: this.#where, isElement: this.#mode !== "sequence" };
+  }
+
+  #tooDeep(): DataError {
+    const where = place(this.file, this.#where);
+    return new DataError(
+      `${where}: expected JSON but received objects and lists nested more than ${inputLimits.jsonDepth} deep`,
+    );
   }
 
   #unexpected(received: string): DataError {

@@ -1,6 +1,7 @@
 /** JSON as it is found: with the NaN and Infinity that Python's `json.dumps` writes. */
 
 import { isUtf8 } from "node:buffer";
+import { endOfString, parseJson } from "../../disk/json.js";
 import { DataError } from "../../errors.js";
 import { kindOf } from "./magic.js";
 import { type Position, place } from "./position.js";
@@ -13,8 +14,9 @@ export function parseValue(bytes: Buffer, where: Position, file: string): unknow
   if (!isUtf8(bytes)) throw notUtf8(file, bytes, where);
   const text = bytes.toString("utf8");
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw notJson(bytes, text, where, file, cause as Error);
     const finite = text.includes("NaN") || text.includes("Infinity") ? withoutNonFinite(text) : text;
     if (finite !== text) {
       try {
@@ -44,16 +46,6 @@ function withoutNonFinite(text: string): string {
     }
   }
   return parts.join("") + text.slice(from);
-}
-
-/** Index of the quote that ends the string that begins at `start`. */
-function endOfString(text: string, start: number): number {
-  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
-    let slashes = 0;
-    while (text[at - 1 - slashes] === "\\") slashes++;
-    if (slashes % 2 === 0) return at;
-  }
-  return text.length;
 }
 
 function notJson(bytes: Buffer, text: string, where: Position, file: string, cause: Error): DataError {

@@ -1,9 +1,10 @@
 import { isUtf8 } from "node:buffer";
-import { open } from "node:fs/promises";
 import type { FileMetaData, SchemaTree } from "hyparquet";
+import { openFile } from "../../disk/read_text.js";
 import { DataError, unusable } from "../../errors.js";
 import { refuseStandIn } from "./bytes.js";
 import { checkSize, MAX_DOCUMENT } from "./document.js";
+import { checkExpansion } from "./expansion.js";
 import { kindOf } from "./magic.js";
 import { pageCodecs } from "./parquet/codecs.js";
 import { textColumn } from "./parquet/column.js";
@@ -16,6 +17,9 @@ import { asBuffer, notUtf8 } from "./utf8.js";
 /** Bytes read from the file at least at a time. */
 const READ = 1 << 18;
 
+/** The most bytes of a footer, whose every byte can stand for a value in memory. */
+const MOST_FOOTER = 1 << 26;
+
 /**
  * The texts of a Parquet file, a row each, page by page. `onBytes` is called with the file's bytes in proportion to the
  * rows read.
@@ -26,7 +30,7 @@ export async function* readParquet(
   field: TextField,
   onBytes?: (bytes: number) => void,
 ): Texts {
-  const handle = await open(path).catch((cause: unknown) => {
+  const handle = await openFile(path).catch((cause: unknown) => {
     throw new DataError(`${file}: expected a Parquet file but received ${unusable(cause)}`, { cause });
   });
   let where = file;
@@ -47,6 +51,7 @@ export async function* readParquet(
     const codecs = await pageCodecs();
     const total = Number(metadata.num_rows);
     let row = 0;
+    let given = 0;
     for (const [index, group] of metadata.row_groups.entries()) {
       where = `${file}: row group ${index + 1} of ${metadata.row_groups.length}`;
       const chunk = group.columns.find(({ meta_data: meta }) => meta?.path_in_schema.join("\0") === name.join("\0"));
@@ -55,6 +60,8 @@ export async function* readParquet(
       for await (const { values, position } of readPages(chunk, column, readAt, codecs)) {
         for (const value of values) {
           row++;
+          given += value?.length ?? 0;
+          checkExpansion(file, size, given);
           yield { text: value === null ? null : textOf(value, row, file), where: { row, byte: position } };
         }
         onBytes?.((size * values.length) / total);
@@ -74,6 +81,7 @@ export async function* readParquet(
 async function readFooter(readAt: ReadAt, size: number): Promise<{ metadata: FileMetaData; root: SchemaTree }> {
   const { parquetMetadataAsync, parquetSchema } = await import("hyparquet");
   const slice = async (from: number, to = size): Promise<ArrayBuffer> => {
+    if (to - from > MOST_FOOTER) throw new Error(`a footer of ${to - from} bytes`);
     const bytes = await readAt(from, to - from);
     return bytes.slice().buffer as ArrayBuffer;
   };

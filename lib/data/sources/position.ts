@@ -21,7 +21,10 @@ export function place(file: string, { line, row }: Omit<Position, "byte">): stri
 export function damaged(where: string, expected: string, cause: unknown, start?: string): DataError {
   if (cause instanceof DataError) return cause;
   const received = start === undefined || expected.includes(start.replace(/^an? /, "")) ? "damaged data" : start;
-  return new DataError(`${where}: expected ${expected} but received ${received}: ${(cause as Error).message}`, {
+  // V8's own errors say what a reader stumbled over, not what is wrong.
+  const isOwn = !(cause instanceof RangeError || cause instanceof TypeError);
+  const reason = isOwn ? (cause as Error).message : "its parts do not fit together";
+  return new DataError(`${where}: expected ${expected} but received ${received}: ${reason}`, {
     cause,
   });
 }

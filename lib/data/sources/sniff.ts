@@ -1,5 +1,6 @@
 /** The format of data that has no name: standard input and pipes. */
 
+import { parseJson } from "../../disk/json.js";
 import type { Compression, Format } from "./formats.js";
 import { kindOf } from "./magic.js";
 import { asBuffer } from "./utf8.js";
@@ -65,7 +66,7 @@ export function sniffFormat(start: Buffer): Format {
 
 function isObject(line: string): boolean {
   try {
-    JSON.parse(line.replaceAll(/\b(?:NaN|-?Infinity)\b/g, "0"));
+    parseJson(line.replaceAll(/\b(?:NaN|-?Infinity)\b/g, "0"));
     return true;
   } catch {
     return false;

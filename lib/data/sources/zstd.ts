@@ -29,15 +29,18 @@ export async function* unzstd(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<
   }
 }
 
-/** A function that gives the content of zstd data that is in memory. */
-export async function zstdDecoder(): Promise<(data: Uint8Array) => Uint8Array> {
+/** A function that gives the content of zstd data that is in memory, of at most `most` bytes. */
+export async function zstdDecoder(): Promise<(data: Uint8Array, most: number) => Uint8Array> {
   const hashes = await xxhash();
-  return (data) => {
+  return (data, most) => {
     const steps = decodeFrames(hashes);
     const parts: Uint8Array[] = [];
     let at = 0;
+    let given = 0;
     for (let step = steps.next(); !step.done; ) {
       if (step.value instanceof Uint8Array) {
+        given += step.value.length;
+        if (given > most) throw new Error(`more than its ${most} bytes`);
         parts.push(step.value);
         step = steps.next();
         continue;

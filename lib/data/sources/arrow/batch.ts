@@ -1,6 +1,7 @@
 /** Record batches: which of their buffers the text needs, read in the order in which they lie. */
 import xxhash from "xxhash-wasm";
 import type { ByteReader } from "../byte_reader.js";
+import { checkBlock } from "../expansion.js";
 import { zstdDecoder } from "../zstd.js";
 import type { Table } from "./flatbuffer.js";
 import { decodeLz4Frame } from "./lz4.js";
@@ -14,7 +15,7 @@ export class Batch {
 
   constructor(
     table: Table,
-    private readonly bodyLength: number,
+    readonly bodyLength: number,
   ) {
     this.length = table.long(0);
     this.#ranges = table.longs(2, 2);
@@ -60,10 +61,10 @@ export class Batch {
     const size = Number(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigInt64(0, true));
     const data = bytes.subarray(8);
     if (size === -1) return data;
-    if (size < 0 || size > 2 ** 32) throw new Error(`a buffer of ${size} bytes`);
+    checkBlock(data.length, size);
     if (this.#codec === 0) return decodeLz4Frame(data, size, await xxhash());
     if (this.#codec !== 1) throw new Error(`a compression that is not known (${this.#codec})`);
-    const content = (await zstdDecoder())(data);
+    const content = (await zstdDecoder())(data, size);
     if (content.length !== size) throw new Error(`a buffer of ${size} bytes that holds ${content.length}`);
     return content;
   }

@@ -25,8 +25,20 @@ export interface Field {
   readonly dictionary: { readonly id: number; readonly indexBytes: number; readonly isSigned: boolean } | undefined;
 }
 
-/** Reads a Field table. */
-export function readField(table: Table): Field {
+/** The most fields of a schema, and how deep they may be in one another. */
+const MOST = { fields: 100_000, depth: 100 };
+
+/** Reads Field tables. Several may lie at one place, so that a short message can hold any number of them. */
+export function readFields(tables: readonly Table[]): Field[] {
+  let count = 0;
+  const read = (table: Table, depth: number): Field => {
+    if (++count > MOST.fields || depth > MOST.depth) throw new Error("a schema of too many fields");
+    return readField(table, (child) => read(child, depth + 1));
+  };
+  return tables.map((table) => read(table, 1));
+}
+
+function readField(table: Table, child: (table: Table) => Field): Field {
   const encoding = table.table(4);
   const index = encoding?.table(1);
   const type = table.byte(2);
@@ -34,7 +46,7 @@ export function readField(table: Table): Field {
     name: table.string(0),
     type,
     isDense: type === UNION && table.table(3)?.short(0) === 1,
-    children: table.tables(5).map(readField),
+    children: table.tables(5).map(child),
     dictionary: encoding && {
       id: encoding.long(0),
       indexBytes: index === undefined ? 4 : index.int(0) / 8,

@@ -3,13 +3,16 @@ import { brotliDecompressSync, unzipSync } from "node:zlib";
 import type { Compressors } from "hyparquet";
 import { zstdDecoder } from "../zstd.js";
 
+/** zlib takes no limit of 0, which is the size of an empty page. */
+const most = (size: number): number => Math.max(1, size);
+
 export async function pageCodecs(): Promise<Compressors> {
   const { compressors } = await import("hyparquet-compressors");
   const zstd = await zstdDecoder();
   return {
     ...compressors,
-    GZIP: (data) => unzipSync(data),
-    BROTLI: (data) => brotliDecompressSync(data),
-    ZSTD: (data) => zstd(data),
+    GZIP: (data, size) => unzipSync(data, { maxOutputLength: most(size) }),
+    BROTLI: (data, size) => brotliDecompressSync(data, { maxOutputLength: most(size) }),
+    ZSTD: (data, size) => zstd(data, size),
   };
 }

@@ -1,5 +1,6 @@
 /** The pages of one column in one row group. */
-import type { ColumnChunk, Compressors, SchemaTree } from "hyparquet";
+import type { ColumnChunk, Compressors, PageHeader, SchemaTree } from "hyparquet";
+import { mayExpand } from "../expansion.js";
 import { crc32 } from "./crc32.js";
 
 /** Bytes in which a page's header is looked for first; one with long statistics may take more. */
@@ -66,6 +67,7 @@ export async function* readPages(
     const { header, length } = await readHeader(readers, readAt, position, end);
     const size = header.compressed_page_size;
     if (!(size >= 0) || begin + length + size > end) throw new Error(`${at(begin)}: a damaged page header`);
+    if (bomb(header)) throw new Error(`${at(begin)}: a page that comes to more than its bytes can`);
     const bytes = (await readAt(begin + length, size)).slice();
     position = begin + length + size;
     try {
@@ -94,6 +96,18 @@ export async function* readPages(
       throw new Error(`${at(begin)}: ${(cause as Error).message}`, { cause });
     }
   }
+}
+
+/** The most values of a page: writers end one after some ten thousand rows. */
+const MOST_VALUES = 10_000_000;
+
+/** Whether a page's header asks for more memory than its bytes can be worth. */
+function bomb(header: PageHeader): boolean {
+  const { compressed_page_size: bytes, uncompressed_page_size: given } = header;
+  const { dictionary_page_header: dictionary, data_page_header: first, data_page_header_v2: second } = header;
+  const counts = [dictionary?.num_values, first?.num_values, second?.num_values, second?.num_nulls];
+  const isCount = (count: number | undefined) => count === undefined || (count >= 0 && count <= MOST_VALUES);
+  return !(given >= 0 && mayExpand(bytes, given) && counts.every(isCount));
 }
 
 /** The part of a header that its type calls for. */
