@@ -26,7 +26,7 @@ export function sampleBlocks(report: CompareReport): SampleBlock[] {
 
 /** How they were made. */
 export function sampleNote({ comparison: { seeds } }: CompareReport): string {
-  const first = seeds.length > 1 ? `, here those of seed ${seeds[0]}` : "";
+  const first = seeds.length > 1 ? ` (here those of seed ${seeds[0]})` : "";
   return (
     `The final models${first} continue places of the held-out text that no run was trained on. Every model draws with ` +
     `the same random numbers (temperature ${sampling.temperature}, top-p ${sampling.topP}, seed ${sampling.seed}). A ` +

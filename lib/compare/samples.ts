@@ -58,7 +58,7 @@ export async function samplesOf(model: Llama, tokenizer: Tokenizer, options: Dat
 function cutAtWords(whole: string, place: number): Omit<Sample, "text"> {
   const before = whole.slice(0, place);
   const end = Math.max(before.search(/\s+\S*$/), 0) || place;
-  const first = /^\S+\s+/.exec(whole.slice(0, end))?.[0].length ?? 0;
+  const first = /^\S*\s+/.exec(whole.slice(0, end))?.[0].length ?? 0;
   const start = first < end ? first : 0;
   return { prompt: whole.slice(start, end), heldOut: whole.slice(end) };
 }
