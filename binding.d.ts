@@ -21,9 +21,14 @@ export interface ArrayOf {
 
 /** The memory of a device, as returned by `device.memory()`. */
 export interface MemoryCounters {
-  /** Memory of the device, total and free, in bytes. */
+  /**
+   * Memory of the device, total and free, in bytes. On `cpu`, total is the machine's or the lowest limit on it, and free
+   * is what can be allocated beside all tensors, written or not, under every limit.
+   */
   totalBytes: number;
   freeBytes: number;
+  /** What sets `freeBytes` on `cpu`: the kernel's file, or the limit; null: the device's own memory. */
+  limitedBy: string | null;
   /** Bytes in use by live tensors and the workspace: now, and the peak so far. */
   usedBytes: number;
   peakUsedBytes: number;
@@ -225,7 +230,8 @@ export type ParameterKind = "tensor" | "optional" | "number" | "whole" | "boolea
 
 /** The parameters of an operation, in order, and what it returns. */
 export interface Signature {
-  parameters: { name: string; kind: ParameterKind }[];
+  /** `written`: a tensor that the operation writes to. It may overlap no other, but where native/kernels.h says so. */
+  parameters: { name: string; kind: ParameterKind; written: boolean }[];
   returns: "void" | "number";
 }
 

@@ -1,8 +1,8 @@
 /**
  * Writes docs/config.md and schema.json from the schema in lib/config/schema.ts, and the tables of docs/results.md, of the
  * seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in docs/install.md, of
- * oneDNN's versions in docs/onednn.md, of faults in docs/reliability.md and of trials in docs/trials.md:
- * `npm run docs`.
+ * oneDNN's versions in docs/onednn.md, of faults in docs/reliability.md and of trials in docs/trials.md, and the picture
+ * docs/images/map.svg: `npm run docs`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,7 @@ import { presets } from "../lib/hf/presets.js";
 import { fixedKeys, freeSections, tunableKeys } from "../lib/train/config_hash.js";
 import { withEnvironments } from "./environments_table.js";
 import { withFaults } from "./faults_table.js";
+import { mapFigure } from "./map_figure.js";
 import { withMutants } from "./mutants_table.js";
 import { withVersions } from "./onednn_table.js";
 import { withTables } from "./results_tables.js";
@@ -173,6 +174,7 @@ function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node):
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(new URL("config.md", import.meta.url), configPage());
   writeFileSync(new URL("../schema.json", import.meta.url), schemaFile());
+  writeFileSync(new URL("images/map.svg", import.meta.url), await mapFigure());
   const tables = {
     results: withTables,
     testing: withMutants,

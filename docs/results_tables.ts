@@ -1,8 +1,9 @@
-/** The tables of docs/results.md, out of the comparisons in docs/results: `npm run docs` writes them. */
+/** The tables of docs/results.md, out of the comparisons in docs/results and of the trials: `npm run docs` writes them. */
 import { readdirSync, readFileSync } from "node:fs";
 import { formatDelta, formatShare } from "../lib/compare/format.js";
 import type { Comparison } from "../lib/compare/readings.js";
 import { formatCount, formatLoss } from "../lib/report/format.js";
+import { mapTable } from "./map.js";
 
 /** The comparisons in the first table. */
 const runs = ["sotu-seed1", "sotu-seed2", "sotu-seed3", "linux-doc-seed1", "quickstart-size"];
@@ -66,6 +67,7 @@ function learningRateTable(): string[] {
 }
 
 const tables: Readonly<Record<string, () => string[]>> = {
+  map: mapTable,
   runs: runsTable,
   sweep: sweepTable,
   "learning-rate": learningRateTable,

@@ -27,7 +27,7 @@ export class Arguments {
   #first: { readonly name: string; readonly device: Device } | null = null;
 
   /** @param operation the public function that was called, as its caller knows it */
-  constructor(private readonly operation: string) {}
+  constructor(readonly operation: string) {}
 
   /** A live tensor, on the device of the tensors before it. Returns its shape. */
   tensor(name: string, value: unknown, { dtypes, shape: sizes, strided = false }: TensorPattern): number[] {

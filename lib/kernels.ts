@@ -50,7 +50,7 @@ export function patchEmbedding<D extends ComputeDType>(
   const shape = [tokens.size / patchSize, cols!];
   if (out !== undefined) check.tensor("out", out, { dtypes: [table.dtype], shape });
   const written = out ?? new Tensor(table.device, table.dtype, shape);
-  native.patchEmbeddingForward(written, flat(tokens), table, 1);
+  named(check, () => native.patchEmbeddingForward(written, flat(tokens), table, 1));
   return written;
 }
 
@@ -81,7 +81,7 @@ export namespace patchEmbedding {
     const [vocabulary] = check.tensor("dtable", dtable, { dtypes: ["f32"], shape: ["V", cols!] });
     const elements = native.patchEmbeddingBackwardWorkspace(dout.device, tokens.size, vocabulary!);
     const workspace = new Tensor(dout.device, "i32", [elements]);
-    native.patchEmbeddingBackward(dtable, dout, flat(tokens), workspace, 1);
+    named(check, () => native.patchEmbeddingBackward(dtable, dout, flat(tokens), workspace, 1));
     workspace.dispose();
     return dtable;
   }
@@ -281,6 +281,18 @@ function weightValues(check: Arguments, weights: ArrayLike<number> | undefined, 
 function vocabularySize(check: Arguments, vocabulary: number | undefined): number {
   const largest = 2 ** 31 - 1; // ids are i32
   return check.wholeNumber("vocabulary", vocabulary, 1, largest);
+}
+
+/** Errors of the addon's operation, such as of an `out` that overlaps an input, as those of the function called. */
+function named({ operation }: Arguments, run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof TypeError || error instanceof RangeError) {
+      error.message = error.message.replace(/^\w+(?=: )/, operation);
+    }
+    throw error;
+  }
 }
 
 function flat(tensor: Tensor<"i32">): Tensor<"i32"> {

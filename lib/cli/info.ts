@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
-import { ConfigError } from "../errors.js";
+import { ConfigError, type OutOfMemoryError } from "../errors.js";
 import { thisMachine } from "../native/machine.js";
 import {
   type AddonReport,
@@ -14,6 +14,7 @@ import {
   thisPackage,
 } from "../native.js";
 import { copyBytes, type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
+import { shortage } from "../train/plan_fit.js";
 import { closeRunData, openRunData } from "../train/run_data.js";
 import { planConfig } from "../train/run_plan.js";
 import { type StageCost, stageCosts } from "../train/stage_costs.js";
@@ -54,7 +55,7 @@ export function registerInfo(program: Command, io: CliIo): void {
     const addon = addonReport();
     const found = addon.problem === null ? backends() : withoutAddon(addon.problem);
     const toCheck = check ? devicesToCheck(flags.device, found) : null;
-    const plan = config === undefined ? null : await planOf(config, overrides, io);
+    const { plan, lack } = config === undefined ? { plan: null, lack: null } : await planOf(config, overrides, io);
     const { platform, arch, node, glibc } = thisMachine();
     const machine = { platform: `${platform}-${arch}`, node, glibc };
     const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
@@ -75,6 +76,7 @@ export function registerInfo(program: Command, io: CliIo): void {
       check: checks,
     });
     if (checks) judge(checks, found);
+    if (lack) throw lack;
   });
 }
 
@@ -101,21 +103,28 @@ interface Plan {
   /** Host memory of the copy that checkpoints are written from, where it fits. */
   readonly copyBytes: number;
   readonly freeBytes: number;
+  /** Why the plan does not fit, and what would; null: it fits. */
+  readonly problem: string | null;
 }
 
-async function planOf(path: string, set: string[], io: CliIo): Promise<Plan> {
+/** A run's plan, and the error of one that does not fit: it is printed all the same. */
+async function planOf(path: string, set: string[], io: CliIo): Promise<{ plan: Plan; lack: OutOfMemoryError | null }> {
   const config = await loadRunConfig(path, { set, log: io.log });
   const device = Device.open(config.device as DeviceSpec);
   const data = await openRunData(config);
-  const { plan, stages, shape } = await planConfig(config, device, data).finally(() => closeRunData(data));
-  return {
+  const planned = await planConfig(config, device, data).finally(() => closeRunData(data));
+  const { plan, stages, shape } = planned;
+  const lack = shortage(device, planned);
+  const printed = {
     device: `${device.backend} (${device.name})`,
     stages: stageCosts(stages, shape),
     items: planItems(device, plan),
     plannedBytes: plannedBytes(device, plan),
     copyBytes: copyBytes(device, plan),
     freeBytes: device.memory().freeBytes,
+    problem: lack === null ? null : lack.message,
   };
+  return { plan: printed, lack };
 }
 
 function withMeasured({ devices, ...backend }: BackendReport) {

@@ -1,4 +1,4 @@
-import { formatCount } from "../report/format.js";
+import { formatCount, formatMebibytes } from "../report/format.js";
 import type { PlanItem } from "../train/memory_plan.js";
 import type { StageCost } from "../train/stage_costs.js";
 
@@ -24,9 +24,5 @@ export function planText(items: readonly PlanItem[], copyBytes: number, freeByte
     ...(copyBytes > 0 ? [{ name: "beside it, on the host: a checkpoint's copy", bytes: copyBytes }] : []),
     { name: "free on the device", bytes: freeBytes },
   ];
-  return rows.map(({ name, bytes }) => `  ${name.padEnd(44)}${mebibytes(bytes).padStart(12)}`).join("\n");
-}
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  return rows.map(({ name, bytes }) => `  ${name.padEnd(44)}${formatMebibytes(bytes).padStart(12)}`).join("\n");
 }

@@ -1,4 +1,5 @@
 /** The first paragraph of a comparison: whether training in patches pays, by its numbers alone. */
+import { formatLoss } from "../report/format.js";
 import { formatDelta } from "./format.js";
 import { showsNone } from "./paired.js";
 import type { LossDifference } from "./readings.js";
@@ -12,7 +13,7 @@ interface Verdict extends LossDifference {
 
 /** Which arm is ahead at equal cost, by how much, with what interval over how many seeds, at how many tokens a parameter. */
 export function answer(report: CompareReport): string {
-  const { baseline, seeds, parameters, ratio } = report.comparison;
+  const { start, baseline, seeds, parameters, ratio } = report.comparison;
   const methods = reportMethods(report);
   const verdicts = methods
     .map(({ method, result }) => {
@@ -31,7 +32,17 @@ export function answer(report: CompareReport): string {
       ? [`Another seed may reverse this: --seeds ${nextSeeds(seeds[0]!)} gives an interval.`]
       : []),
     ...(seeds.length > 1 && verdicts.length > 1 ? [severalIntervals] : []),
+    ...(start ? [continuedFrom(start.valLoss, report)] : []),
   ].join(" ");
+}
+
+/** What all runs begin with, and where token-level training takes it. */
+function continuedFrom(before: number, { comparison: { baseline }, config: { init } }: CompareReport): string {
+  const from = "from" in init ? init.from : "";
+  return (
+    `All runs continue ${from}, whose loss on this text was ${formatLoss(before)} nats per token before and is ` +
+    `${formatLoss(baseline.valLoss)} after token-level training.`
+  );
 }
 
 const severalIntervals = "Each interval is for one recipe alone: the best of several looks better than it is.";

@@ -11,7 +11,9 @@ import { runEvaluations } from "./arm_run.js";
 import { checkArguments } from "./compare_arguments.js";
 import { withRecipe } from "./derive.js";
 import { readEnvironment, recordedEnvironments } from "./environment.js";
+import { forgetEvaluation } from "./evaluation_record.js";
 import { renderMarkdown } from "./markdown.js";
+import { checkMemory } from "./memory.js";
 import type { StagedArm } from "./methods.js";
 import type { CompareOptions } from "./options.js";
 import { renderComparison } from "./page.js";
@@ -21,6 +23,7 @@ import type { CompareReport } from "./report.js";
 import { evaluateRun } from "./run_evaluation.js";
 import { armResult, Environments, type SeedRecord } from "./run_result.js";
 import { Runner } from "./runner.js";
+import { type StartResult, startModel, testStart } from "./start_model.js";
 import { settingsOf, type TuneResults, tuneArms } from "./tune.js";
 import { planTuning } from "./tune_runs.js";
 
@@ -55,6 +58,7 @@ export async function compare(
   }
   const owned = await ownFolder(config.out, "compare.lock", "a comparison");
   try {
+    await checkMemory(plan.arms);
     return await comparePlanned(config, options, facts, plan, tasks);
   } finally {
     await owned.release();
@@ -86,9 +90,25 @@ async function comparePlanned(
     runner.replace(untuned.runs, plan.runs);
   }
   for (const run of plan.runs) await runner.check(run);
-  const comparison = compareRuns(results(plan, options, tune, await finishRuns(plan, runner, tasks)));
+  const start = await testedStart(plan, config, runner, tasks);
+  const records = await finishRuns(plan, runner, tasks);
+  const comparison = compareRuns({ ...results(plan, options, tune, records), ...(start && { start }) });
   const report = { comparison, plan, config };
   return { comparison, files: await writeFiles(report), report };
+}
+
+/** Tests the model that the runs continue; null: they begin with random weights. */
+async function testedStart(
+  { baseline }: ComparisonPlan,
+  config: RunConfig,
+  runner: Runner,
+  tasks: ReadItems | null,
+): Promise<StartResult | null> {
+  const start = startModel(config);
+  if (start === null) return null;
+  // What was measured before the first run began is of whatever model was there then.
+  if (!(await runner.check(baseline.runs[0]!)).begun) await forgetEvaluation(start);
+  return testStart(start, { tasks, onProgress: runner.testing(null) });
 }
 
 /** Trains and tests every run. */

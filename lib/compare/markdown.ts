@@ -7,6 +7,7 @@ import { formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
 import { drawnArms, reportMethods } from "./report_arms.js";
 import type { CurvePoint, RunResult } from "./run_result.js";
+import { type SampleBlock, sampleBlocks, sampleNote } from "./sample_blocks.js";
 import { type Section, sections } from "./sections.js";
 import { stageEnds } from "./stage_table.js";
 import { conditions, configText, notes } from "./words.js";
@@ -18,6 +19,9 @@ export function renderMarkdown(report: CompareReport): string {
   const { config } = report;
   const active = activationTable(report);
   const curves = drawnArms(report).map(({ label, run }) => `### ${label}\n\n${curveTable(run)}`);
+  const blocks = sampleBlocks(report);
+  const texts =
+    blocks.length === 0 ? "" : `## Texts\n\n${sampleNote(report)}\n\n${blocks.map(sampleText).join("\n\n")}\n\n`;
   return `# ${config.name}: patch-level against token-level training
 
 ${answer(report)}
@@ -41,7 +45,7 @@ ${markdownTable(active.headings, active.rows)}
 
 ${activationNote(report)}
 
-## How to read this
+${texts}## How to read this
 
 ${notes(report).join("\n\n")}
 
@@ -105,6 +109,15 @@ function curveTable({ curve }: RunResult): string {
     formatLoss(valLoss),
   ];
   return markdownTable(["Tokens", "FLOP", "Time", "Loss"], shown.map(row));
+}
+
+/** A text and its continuations, fenced: they may hold any characters. */
+function sampleText({ prompt, continuations }: SampleBlock, index: number): string {
+  const all = [{ label: "prompt", text: prompt }, ...continuations];
+  const runs = all.flatMap(({ text }) => text.match(/`+/g) ?? []);
+  const fence = "`".repeat(Math.max(3, ...runs.map(({ length }) => length + 1)));
+  const parts = all.map(({ label, text }) => `${label}:\n\n${fence}text\n${text}\n${fence}`);
+  return [`### Text ${index + 1}`, ...parts].join("\n\n");
 }
 
 /** A table whose columns are as wide as their longest cell, so that it is readable unrendered, too. */

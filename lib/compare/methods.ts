@@ -5,7 +5,7 @@ import { type StageCost, stageCosts } from "../train/stage_costs.js";
 import { type Arm, type ArmDraft, type Common, lengthOf, longestBlock, makeArm } from "./arm.js";
 import { deriveConfig, withRecipe } from "./derive.js";
 import { leastCommonMultiple } from "./least_common_multiple.js";
-import { type Setting, type Settings, settingChanges, settingSuffix } from "./setting.js";
+import { rateOf, type Setting, type Settings, settingChanges, settingSuffix } from "./setting.js";
 import { coveredShare, firstStage, stagesLabel } from "./stage_shares.js";
 
 /** An arm whose first stage trains on patches. */
@@ -108,7 +108,7 @@ function planMethod(
   if (settings !== null) {
     const { lr } = settings.get(baselineKey)!;
     const draft = withSetting(common, longer ?? own, { ...setting, lr });
-    const same = draft.config.optimizer.lr === run.config.optimizer.lr;
+    const same = rateOf(draft.config.optimizer) === rateOf(run.config.optimizer);
     atBaselineRate = same ? (equalCost ?? run) : makeStagedArm(common, { ...draft, label: `${draft.label}, lr ${lr}` });
   }
   return { key, label: own.label, run, equalCost, atBaselineRate };

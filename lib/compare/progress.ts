@@ -58,9 +58,9 @@ export class ProgressCounter {
     this.#valLoss = undefined;
   }
 
-  /** @param what is done with the run's model, and how much of it */
-  tested(run: ArmRun, what: string, done: number, of: number): CompareProgress {
-    const note = `${this.#name(run)} | ${what} ${done}/${of}`;
+  /** @param run null: the model that the runs continue @param what is done with the model, and how much of it */
+  tested(run: ArmRun | null, what: string, done: number, of: number): CompareProgress {
+    const note = `${run ? this.#name(run) : "the model that is continued"} | ${what} ${done}/${of}`;
     return { done: this.#before, total: this.#total, note };
   }
 

@@ -1,8 +1,10 @@
 /** The readings of a comparison: at equal data, at equal cost, at equal loss, each over all seeds. Numbers only. */
 import type { StageCost } from "../train/stage_costs.js";
+import { type Differences, differencesOf } from "./differences.js";
 import type { Environment } from "./environment.js";
 import { type Paired, pairedDifferences } from "./paired.js";
 import type { RunResult } from "./run_result.js";
+import type { StartResult } from "./start_model.js";
 import type { TuneResults } from "./tune.js";
 
 /** An arm whose first stage trains on patches of `patchSize` tokens for `fraction` of the run, as the config counts it. */
@@ -28,25 +30,33 @@ export interface LossDifference {
   readonly paired: Paired | null;
 }
 
+/** An arm against the baseline. */
+export interface ArmDifferences extends LossDifference {
+  /** Those of what its final models are and can do besides their loss. */
+  readonly differences: Differences;
+}
+
 /** A way of training in stages, with its readings against the baseline. */
-export interface MethodResult extends StagedResult, LossDifference {
+export interface MethodResult extends StagedResult, ArmDifferences {
   /** Its cost as a share of the baseline's. */
   readonly ratio: CostRatio;
   /** Equal cost: on as many tokens as the baseline's FLOPs pay for; null unless asked for. */
-  readonly equalCost: (StagedResult & LossDifference) | null;
+  readonly equalCost: (StagedResult & ArmDifferences) | null;
   /** Equal loss: the share of the baseline's cost at which it reaches the baseline's final loss; null: never. */
   readonly equalLoss: { readonly flops: number; readonly seconds: number | null } | null;
   /** If rates were tuned: the same, at equal cost if that was asked for, with the baseline's rate. */
-  readonly atBaselineRate?: StagedResult & LossDifference;
+  readonly atBaselineRate?: StagedResult & ArmDifferences;
 }
 
 /** What `nextpatch compare --json` prints. A loss that is not finite is NaN here and null there. */
 export interface Comparison
-  extends LossDifference,
+  extends ArmDifferences,
     Pick<MethodResult, "ratio" | "equalCost" | "equalLoss" | "atBaselineRate"> {
   readonly seeds: readonly number[];
   /** Of the model. */
   readonly parameters: number;
+  /** With `init.from`: the model that all runs continue. */
+  readonly start?: StartResult;
   /** Token-level training. */
   readonly baseline: RunResult;
   /** The first method: the config's stages on the same tokens, or the first recipe. The readings are its. */
@@ -62,7 +72,7 @@ export interface Comparison
 }
 
 /** A staged run of a sweep, with its readings against the baseline. */
-export interface SweepResult extends StagedResult, LossDifference {
+export interface SweepResult extends StagedResult, ArmDifferences {
   readonly ratio: CostRatio;
 }
 
@@ -74,7 +84,8 @@ export interface MethodArms {
   readonly atBaselineRate: StagedResult | null;
 }
 
-export interface Results extends Pick<Comparison, "seeds" | "parameters" | "baseline" | "tune" | "environments"> {
+export interface Results
+  extends Pick<Comparison, "seeds" | "parameters" | "start" | "baseline" | "tune" | "environments"> {
   /** By recipe, or the config's own stages alone. */
   readonly methods: Readonly<Record<string, MethodArms>>;
   /** Whether the methods are recipes. */
@@ -84,15 +95,17 @@ export interface Results extends Pick<Comparison, "seeds" | "parameters" | "base
 }
 
 export function compareRuns(results: Results): Comparison {
-  const { baseline, methods, recipes, sweep, tune, seeds, parameters, environments } = results;
+  const { start, baseline, methods, recipes, sweep, tune, seeds, parameters, environments } = results;
   const byName = Object.entries(methods).map(([name, arms]) => [name, methodResult(arms, baseline)] as const);
-  const { ratio, valLossDelta, paired, equalCost, equalLoss, atBaselineRate } = byName[0]![1];
+  const { ratio, valLossDelta, paired, differences, equalCost, equalLoss, atBaselineRate } = byName[0]![1];
   return {
+    ...(start && { start }),
     baseline,
     patch: Object.values(methods)[0]!.run,
     ratio,
     valLossDelta,
     paired,
+    differences,
     equalCost,
     equalLoss,
     ...(atBaselineRate && { atBaselineRate }),
@@ -116,10 +129,10 @@ function methodResult({ run, equalCost, atBaselineRate }: MethodArms, baseline: 
 }
 
 /** A run with its loss against the baseline's, paired by seed. */
-function against<Run extends RunResult>(run: Run, baseline: RunResult): Run & LossDifference {
-  const differences = run.runs.map(({ valLoss }, index) => valLoss - baseline.runs[index]!.valLoss);
-  const paired = pairedDifferences(differences);
-  return { ...run, valLossDelta: paired?.mean ?? differences[0]!, paired };
+function against<Run extends RunResult>(run: Run, baseline: RunResult): Run & ArmDifferences {
+  const losses = run.runs.map(({ valLoss }, index) => valLoss - baseline.runs[index]!.valLoss);
+  const paired = pairedDifferences(losses);
+  return { ...run, valLossDelta: paired?.mean ?? losses[0]!, paired, differences: differencesOf(run, baseline) };
 }
 
 function costRatio(run: RunResult, baseline: RunResult): CostRatio {

@@ -2,7 +2,7 @@
 import type { ChartSeries } from "../report/page.js";
 import type { Arm } from "./arm.js";
 import type { Method } from "./methods.js";
-import type { LossDifference, MethodResult } from "./readings.js";
+import type { ArmDifferences, MethodResult } from "./readings.js";
 import type { CompareReport } from "./report.js";
 import type { RunResult } from "./run_result.js";
 
@@ -12,7 +12,7 @@ export interface ReportArm {
   readonly arm: Arm;
   readonly run: RunResult;
   /** Against the baseline; null for the baseline. */
-  readonly difference: LossDifference | null;
+  readonly difference: ArmDifferences | null;
 }
 
 /** A method and its result. */
@@ -23,8 +23,8 @@ export interface ReportMethod {
 
 /** The methods of a comparison, with the readings of each. */
 export function reportMethods({ comparison, plan }: CompareReport): ReportMethod[] {
-  const { patch, ratio, valLossDelta, paired, equalCost, equalLoss, atBaselineRate, recipes } = comparison;
-  const readings = { ratio, valLossDelta, paired, equalCost, equalLoss };
+  const { patch, ratio, valLossDelta, paired, differences, equalCost, equalLoss, atBaselineRate, recipes } = comparison;
+  const readings = { ratio, valLossDelta, paired, differences, equalCost, equalLoss };
   const own = { ...patch, ...readings, ...(atBaselineRate && { atBaselineRate }) };
   return plan.methods.map((method) => ({ method, result: recipes === undefined ? own : recipes[method.key]! }));
 }
@@ -33,7 +33,7 @@ export function reportMethods({ comparison, plan }: CompareReport): ReportMethod
 export function reportArms(report: CompareReport): ReportArm[] {
   const { comparison, plan } = report;
   const found = new Map<Arm, ReportArm>();
-  const add = (arm: Arm | null, run: (RunResult & LossDifference) | null | undefined) => {
+  const add = (arm: Arm | null, run: (RunResult & ArmDifferences) | null | undefined) => {
     if (arm && run && !found.has(arm)) found.set(arm, { label: arm.label, arm, run, difference: run });
   };
   for (const { method, result } of reportMethods(report)) {

@@ -1,20 +1,20 @@
-/** What a finished run's model is tested for: its loss on all held-out data, the neurons that it activates, and tasks. */
+/** What a finished run's model is tested for: its loss on all held-out data, what it has learned besides, and tasks. */
 import { createHash } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { entriesOf } from "../config/data_entries.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import type { DeviceSpec } from "../device.js";
-import { writeText } from "../disk/durable.js";
 import type { TaskScores } from "../evaluate/accuracy.js";
 import { type Activations, activations } from "../evaluate/activations.js";
+import { type ClozeScores, cloze } from "../evaluate/cloze.js";
 import type { ReadItems } from "../evaluate/read_items.js";
 import { score } from "../evaluate/score.js";
 import { evaluate } from "../evaluate.js";
 import { Llama } from "../nn/llama.js";
-import type { ArmRun } from "./arm.js";
-import { readRunJson } from "./run_json.js";
+import { type EvaluationRecord, readRecord, type Tested, writeRecord } from "./evaluation_record.js";
+import { type Sample, samplesOf } from "./samples.js";
 
 /** The loss of a final model. */
 export interface FinalLoss {
@@ -28,31 +28,12 @@ export interface FinalLoss {
 export interface ArmEvaluation {
   /** Active neurons, token by token, on held-out data. */
   readonly activations: Activations;
+  /** How often it finds how a held-out text goes on; absent if that is too short for an item. */
+  readonly cloze?: ClozeScores;
+  /** Its continuations of held-out texts, those of the first seed; absent if there is no tokenizer. */
+  readonly samples?: readonly Sample[];
   /** Scores by task, as of `score`; with `tasks` only. */
   readonly tasks?: Readonly<Record<string, TaskScores>>;
-}
-
-/** A run's `evaluation.json`: a comparison that is made again tests no model again. A loss of null is NaN. */
-interface Recorded {
-  readonly valLoss?: number | null;
-  readonly bitsPerByte?: number | null;
-  readonly activations?: Activations;
-  readonly tasks?: { readonly itemsSha256: string; readonly scores: Readonly<Record<string, TaskScores>> };
-}
-
-const recordOf = ({ config }: ArmRun) => join(config.out, "evaluation.json");
-
-async function recorded(run: ArmRun): Promise<Recorded> {
-  return ((await readRunJson(recordOf(run), "a run's evaluation")) as Recorded | null) ?? {};
-}
-
-async function record(run: ArmRun, results: Recorded): Promise<void> {
-  await writeText(recordOf(run), `${JSON.stringify(results)}\n`);
-}
-
-/** Removes the results of a run that is about to be trained: they are another model's. */
-export async function forgetEvaluation(run: ArmRun): Promise<void> {
-  await rm(recordOf(run), { force: true });
 }
 
 export interface EvaluateRunOptions {
@@ -62,55 +43,64 @@ export interface EvaluateRunOptions {
   readonly onProgress: (what: string, done: number, of: number) => void;
 }
 
-/** Tests the model in a run's folder, as far as that has not been done. @throws what `evaluate`, `activations` and `score` throw */
-export async function evaluateRun(run: ArmRun, options: EvaluateRunOptions): Promise<FinalLoss & ArmEvaluation> {
-  const { tasks, onProgress } = options;
-  const before = await recorded(run);
+type OnProgress = EvaluateRunOptions["onProgress"];
+
+/**
+ * Tests the model in a run's folder, as far as that has not been done.
+ * @throws what `evaluate`, `activations`, `generateTexts` and `score` throw
+ */
+export async function evaluateRun(run: Tested, options: EvaluateRunOptions): Promise<FinalLoss & ArmEvaluation> {
+  const { tasks } = options;
+  const before = await readRecord(run);
   const itemsSha256 = tasks && createHash("sha256").update(JSON.stringify(tasks.items)).digest("hex");
   const isScored = tasks === null || before.tasks?.itemsSha256 === itemsSha256;
+  const { valLoss, activations, cloze, samples } = before;
+  const isTested = [valLoss, activations, cloze, samples].every((result) => result !== undefined);
   let results = before;
-  if (before.valLoss === undefined || before.activations === undefined || !isScored) {
+  if (!isTested || !isScored) {
     results = await withModel(run, async (model) => {
-      const loss = before.valLoss === undefined ? await lossOf(run, model, onProgress) : {};
-      const active = before.activations ?? (await activeNeurons(run, model));
-      const scored = isScored ? before.tasks : { itemsSha256: itemsSha256!, scores: await scores(run, model, options) };
-      return { ...before, ...loss, activations: active, ...(scored && { tasks: scored }) };
+      const tested = await testModel(run, model, before, options.onProgress);
+      return isScored
+        ? tested
+        : { ...tested, tasks: { itemsSha256: itemsSha256!, scores: await scores(run, model, options) } };
     });
-    await record(run, results);
+    await writeRecord(run, results);
   }
   return {
     ...finalLoss(results),
     activations: results.activations!,
+    ...(results.cloze && { cloze: results.cloze }),
+    ...(results.samples!.length > 0 && { samples: results.samples! }),
     ...(tasks !== null && { tasks: results.tasks!.scores }),
   };
 }
 
 /** The loss that is recorded of a run; null: none is. */
-export async function recordedLoss(run: ArmRun): Promise<FinalLoss | null> {
-  const results = await recorded(run);
+export async function recordedLoss(run: Tested): Promise<FinalLoss | null> {
+  const results = await readRecord(run);
   return results.valLoss === undefined ? null : finalLoss(results);
 }
 
 /** Computes and records the loss of the model in a run's folder, alone. @throws what `evaluate` throws */
-export async function recordLoss(run: ArmRun, onProgress: EvaluateRunOptions["onProgress"]): Promise<void> {
-  await record(run, await withModel(run, (model) => lossOf(run, model, onProgress)));
+export async function recordLoss(run: Tested, onProgress: OnProgress): Promise<void> {
+  await writeRecord(run, await withModel(run, (model) => lossOf(run, model, onProgress)));
 }
 
 /** Records that a run has no model, since it diverged. */
-export async function recordDivergence(run: ArmRun): Promise<void> {
-  await record(run, { valLoss: null });
+export async function recordDivergence(run: Tested): Promise<void> {
+  await writeRecord(run, { valLoss: null });
 }
 
-function finalLoss({ valLoss, bitsPerByte }: Recorded): FinalLoss {
+function finalLoss({ valLoss, bitsPerByte }: EvaluationRecord): FinalLoss {
   return {
     valLoss: valLoss ?? Number.NaN,
     ...(bitsPerByte !== undefined && { bitsPerByte: bitsPerByte ?? Number.NaN }),
   };
 }
 
-async function withModel<T>({ config }: ArmRun, use: (model: Llama) => Promise<T>): Promise<T> {
-  const { device: spec, precision } = config;
-  const model = await Llama.load(join(config.out, "model"), { device: spec as DeviceSpec, precision });
+async function withModel<T>(run: Tested, use: (model: Llama) => Promise<T>): Promise<T> {
+  const { device: spec, precision } = run.config;
+  const model = await Llama.load(folderOf(run), { device: spec as DeviceSpec, precision });
   try {
     return await use(model);
   } finally {
@@ -119,11 +109,30 @@ async function withModel<T>({ config }: ArmRun, use: (model: Llama) => Promise<T
   }
 }
 
-async function lossOf(
-  { config }: ArmRun,
+/** Tests a model for what a record lacks; tasks are not part of it. */
+async function testModel(
+  run: Tested,
   model: Llama,
-  onProgress: EvaluateRunOptions["onProgress"],
-): Promise<FinalLoss> {
+  before: EvaluationRecord,
+  onProgress: OnProgress,
+): Promise<EvaluationRecord> {
+  const file = tokenizerOf(run);
+  const found = file === null ? null : await Tokenizer.fromFile(file);
+  const tokenizer = found && found.vocabSize <= model.config.vocab_size ? found : null;
+  const data = heldOut(run.config);
+  const told = (what: string) => ({ onProgress: (done: number, of: number) => onProgress(what, done, of) });
+  const written = async () => (tokenizer ? samplesOf(model, tokenizer, { ...data, ...told("sample") }) : []);
+  const { patchSize: _, ...places } = data;
+  return {
+    ...before,
+    ...(before.valLoss === undefined && (await lossOf(run, model, onProgress))),
+    activations: before.activations ?? (await activations(model, data)),
+    cloze: before.cloze === undefined ? await cloze(model, { ...places, ...told("cloze token") }) : before.cloze,
+    samples: before.samples ?? (await written()),
+  };
+}
+
+async function lossOf({ config }: Tested, model: Llama, onProgress: OnProgress): Promise<FinalLoss> {
   const { loss, bitsPerByte } = await evaluate(model, {
     ...heldOut(config),
     onProgress: (done, of) => onProgress("held-out sequence", done, of),
@@ -131,19 +140,22 @@ async function lossOf(
   return { valLoss: loss, ...(bitsPerByte !== undefined && { bitsPerByte }) };
 }
 
-async function activeNeurons({ config }: ArmRun, model: Llama): Promise<Activations> {
-  return activations(model, heldOut(config));
-}
-
-async function scores({ config }: ArmRun, model: Llama, { tasks, onProgress }: EvaluateRunOptions) {
-  const tokenizer = await Tokenizer.fromFile(join(config.out, "model", TOKENIZER_JSON));
+async function scores(run: Tested, model: Llama, { tasks, onProgress }: EvaluateRunOptions) {
+  const tokenizer = await Tokenizer.fromFile(tokenizerOf(run)!);
   const { items, nameOf } = tasks!;
   const scored = (done: number, of: number) => onProgress("scoring token", done, of);
   return (await score(model, tokenizer, items, { nameOf, onProgress: scored })).tasks;
 }
 
+const folderOf = ({ config, model = join(config.out, "model") }: Tested) => model;
+
+function tokenizerOf(run: Tested): string | null {
+  const beside = join(folderOf(run), TOKENIZER_JSON);
+  return run.tokenizer === undefined ? (existsSync(beside) ? beside : null) : run.tokenizer;
+}
+
 /** The held-out data of a run, token by token, as `evaluate` and `activations` take it. */
-function heldOut({ data, batch }: ArmRun["config"]) {
+function heldOut({ data, batch }: Tested["config"]) {
   const shards = entriesOf(data.val!).map(({ path, format }) => ({ path, ...(format && { format }) }));
   return { data: shards, patchSize: 1, sequenceLength: batch.sequenceLength };
 }

@@ -1,5 +1,6 @@
 /** The numbers of the runs of an arm, one for each seed, and their means. */
 import type { MetricsLine, TimeByPart } from "../report/metrics.js";
+import { activeNeurons } from "./active_neurons.js";
 import { average } from "./average.js";
 import { type Environment, sameSeconds } from "./environment.js";
 import type { ArmEvaluation, FinalLoss } from "./run_evaluation.js";
@@ -18,6 +19,10 @@ export interface CurvePoint {
 /** The run of a seed. */
 export interface SeedResult extends FinalLoss {
   readonly seed: number;
+  /** As the arm's. */
+  readonly activeNeurons: number;
+  /** Accuracy at cloze items; absent if there are none. */
+  readonly clozeAccuracy?: number;
   readonly seconds: number;
   /** Joules if the device counts them, else null. */
   readonly energy: number | null;
@@ -31,6 +36,8 @@ export interface RunResult extends FinalLoss, ArmEvaluation {
   readonly flops: number;
   /** FLOPs of the optimizer's matrix products, which `flops` leaves out; 0 with AdamW. */
   readonly optimizerFlops: number;
+  /** The share of neurons that are active, over all layers. */
+  readonly activeNeurons: number;
   /** Of the runs in the comparison's main environment; null: there are none. So are `energy` and `time`. */
   readonly seconds: number | null;
   /** Joules if the device counts them, else null. */
@@ -105,15 +112,24 @@ export function armResult(records: readonly SeedRecord[], environments: Environm
     curve,
     ...(bitsPerByte !== undefined && bitsPerByte !== null && { bitsPerByte }),
     ...evaluation,
+    activeNeurons: activeNeurons(evaluation.activations),
     runs: records.map((record) => seedResult(record, environments)),
   };
 }
 
 function seedResult(record: SeedRecord, environments: Environments): SeedResult {
   const { seconds, energy = null } = record.lines.at(-1)!;
-  const { valLoss, bitsPerByte } = record.evaluation;
-  const bits = bitsPerByte === undefined ? {} : { bitsPerByte };
-  return { seed: record.seed, valLoss, ...bits, seconds, energy, environments: environments.indices(record) };
+  const { valLoss, bitsPerByte, activations, cloze } = record.evaluation;
+  return {
+    seed: record.seed,
+    valLoss,
+    ...(bitsPerByte !== undefined && { bitsPerByte }),
+    activeNeurons: activeNeurons(activations),
+    ...(cloze && { clozeAccuracy: cloze.accuracy }),
+    seconds,
+    energy,
+    environments: environments.indices(record),
+  };
 }
 
 /** The mean over runs of a number of each line; null if there are no runs. */

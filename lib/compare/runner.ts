@@ -4,8 +4,8 @@ import type { Trainer } from "../train/trainer.js";
 import type { ArmRun } from "./arm.js";
 import { type RunState, runState, trainRun } from "./arm_run.js";
 import { checkSameConditions, type Environment, recordEnvironment, recordedEnvironments } from "./environment.js";
+import { forgetEvaluation } from "./evaluation_record.js";
 import { type CompareProgress, ProgressCounter } from "./progress.js";
-import { forgetEvaluation } from "./run_evaluation.js";
 
 /** A comparison that was stopped before its end. */
 export class ComparisonInterrupted extends Error {
@@ -86,11 +86,15 @@ export class Runner {
     if (!done) throw new ComparisonInterrupted(`interrupted in the run ${run.label} at step ${last} of ${run.steps}`);
   }
 
-  /** A callback for tests of a run's model, which tells of them, and ends them when the signal aborts. */
-  testing(run: ArmRun) {
+  /**
+   * A callback for tests of a run's model, or of the one that is continued (null), which tells of them, and ends them when
+   * the signal aborts.
+   */
+  testing(run: ArmRun | null) {
     return (what: string, done: number, of: number): void => {
       const { signal, onProgress } = this.options;
-      if (signal?.aborted) throw new ComparisonInterrupted(`interrupted while the run ${run.label} was tested`);
+      const name = run ? `the run ${run.label}` : "the model that is continued";
+      if (signal?.aborted) throw new ComparisonInterrupted(`interrupted while ${name} was tested`);
       onProgress(this.#counter.tested(run, what, done, of));
     };
   }

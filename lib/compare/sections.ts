@@ -1,4 +1,5 @@
 /** The tables of a comparison with what they show, in the order in which the page and the Markdown have them. */
+import { buysNote, buysTable } from "./buys_table.js";
 import { taskNote, taskTable } from "./evaluation_tables.js";
 import type { CompareReport } from "./report.js";
 import { seedNote, seedTable } from "./seed_table.js";
@@ -26,6 +27,7 @@ export function sections(report: CompareReport): Section[] {
   const findings: readonly string[] = [];
   return [
     { title: "Runs", ...runTable(report), findings, note: runNote(report) },
+    { title: "What each run buys", ...buysTable(report), findings, note: buysNote(report) },
     ...(seeds ? [{ title: "Seed by seed", ...seeds, findings, note: seedNote }] : []),
     ...(tuning ? [{ title: "Learning rates", ...tuning, note: tuneNote(report) }] : []),
     { title: "Stages", ...stageTable(report), findings, note: null, detail: true },

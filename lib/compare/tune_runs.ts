@@ -3,7 +3,7 @@ import type { ScheduleType } from "../config/schedule.js";
 import { type Arm, type ArmRun, type Common, makeArm } from "./arm.js";
 import { deriveConfig } from "./derive.js";
 import { baselineKey, type Methods } from "./methods.js";
-import { checkTunable, type Setting, settingChanges } from "./setting.js";
+import { checkTunable, rateOf, type Setting, settingChanges } from "./setting.js";
 import { coveredShare } from "./stage_shares.js";
 import { defaultTuneShare, type Tune } from "./tune_grid.js";
 
@@ -27,7 +27,7 @@ export interface ArmTuning {
  */
 export function planTuning(common: Common, { baseline, methods }: Methods, tune: Tune): ArmTuning[] {
   const { config } = common;
-  const rates = [...new Set(tune.lr ?? [config.optimizer.lr])];
+  const rates = [...new Set(tune.lr ?? [rateOf(config.optimizer)])];
   const schedules = [...new Set(tune.schedule ?? [config.schedule.type])];
   const share = tune.share ?? defaultTuneShare;
   const tuning = (key: string, label: string, arm: Arm): ArmTuning => {

@@ -8,12 +8,12 @@ import type { Environment } from "./environment.js";
 import { formatDifference, formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
 import { type ReportArm, reportArms } from "./report_arms.js";
+import type { RunResult } from "./run_result.js";
 
-/** A row for every arm; with bits per byte and energy if they are known, and Muon's FLOPs if there are any. */
+/** A row for every arm; with energy if it is known, and Muon's FLOPs if there are any. */
 export function runTable(report: CompareReport): { headings: string[]; rows: string[][] } {
   const { baseline } = report.comparison;
   const arms = reportArms(report);
-  const bits = arms.some(({ run }) => run.bitsPerByte !== undefined);
   const energy = arms.some(({ run }) => run.energy !== null);
   const optimizer = arms.some(({ run }) => run.optimizerFlops > 0);
   const row = ({ label, run, difference }: ReportArm): string[] => [
@@ -25,9 +25,7 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
     formatLoss(run.valLoss),
     Math.exp(run.valLoss).toPrecision(4),
     difference === null ? "–" : formatDifference(difference),
-    (run.flops / baseline.flops).toFixed(4),
-    run.seconds === null || baseline.seconds === null ? "–" : (run.seconds / baseline.seconds).toFixed(4),
-    ...(bits ? [formatLoss(run.bitsPerByte)] : []),
+    ...costShares(run, baseline),
     ...(energy ? [run.energy === null ? "–" : formatCount(run.energy)] : []),
     ...(optimizer ? [formatCount(run.optimizerFlops)] : []),
   ];
@@ -42,11 +40,16 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
     "Loss difference",
     "FLOP ×",
     "Time ×",
-    ...(bits ? ["Bits per byte"] : []),
     ...(energy ? ["Joules"] : []),
     ...(optimizer ? ["FLOP of the optimizer, besides"] : []),
   ];
   return { headings, rows: arms.map(row) };
+}
+
+/** A run's FLOPs and seconds as shares of the baseline's. */
+export function costShares(run: RunResult, baseline: RunResult): string[] {
+  const time = run.seconds === null || baseline.seconds === null ? "–" : (run.seconds / baseline.seconds).toFixed(4);
+  return [(run.flops / baseline.flops).toFixed(4), time];
 }
 
 /** What the table shows. */
@@ -87,6 +90,7 @@ export function conditions({ comparison, config, plan }: CompareReport): [string
       "Held-out data",
       `${text(config.data.val!)}: ${plan.heldOutTokens} tokens; curves on ${evaluated} sequences of ${length}`,
     ],
+    ["First weights", "from" in config.init ? `those of ${config.init.from}` : "random"],
     ["Seeds", seeds.join(", ")],
   ];
 }
@@ -103,17 +107,27 @@ const alwaysTrue = [
     "token-level stage begins.",
 ] as const;
 
-const overSeeds =
-  "Runs are compared seed by seed: a seed decides the order of the data and the first weights. The interval of the " +
-  "mean difference is Student's t at 95 per cent; where it has 0 in it, the seeds show no difference.";
+const overSeeds = (decides: string) =>
+  `Runs are compared seed by seed: a seed decides ${decides}. The interval of the mean difference is Student's t at 95 ` +
+  "per cent; where it has 0 in it, the seeds show no difference.";
+
+const continued =
+  "All runs continue the same model, whatever their seed. Its optimizer is not continued: every run begins with a fresh " +
+  "one, and with the warm-up and the rate of its schedule.";
 
 const overMachines =
   "The runs were trained on several machines or settings. Losses are compared across them, seconds only among the runs " +
   "that were trained where most token-level runs were.";
 
 /** What the measurements mean, in sentences. */
-export function notes({ comparison: { seeds, environments } }: CompareReport): string[] {
-  return [...alwaysTrue, ...(seeds.length > 1 ? [overSeeds] : []), ...(environments.length > 1 ? [overMachines] : [])];
+export function notes({ comparison: { start, seeds, environments } }: CompareReport): string[] {
+  const decides = start ? "the order of the data" : "the order of the data and the first weights";
+  return [
+    ...alwaysTrue,
+    ...(start ? [continued] : []),
+    ...(seeds.length > 1 ? [overSeeds(decides)] : []),
+    ...(environments.length > 1 ? [overMachines] : []),
+  ];
 }
 
 /** The config, and what the recipes that are compared come to, as YAML. */

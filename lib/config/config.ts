@@ -80,7 +80,7 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
   const problems: string[] = [];
   const report = (problem: string) => problems.push(`${where}: ${problem}${recipeHint(value, problem)}`);
 
-  const result = runConfigSchema.safeParse(expandRecipe(value), { reportInput: true });
+  const result = runConfigSchema.safeParse(withoutAbsent(expandRecipe(value)), { reportInput: true });
   // The model is read even if the rest is wrong, so that its problems are reported with the others.
   const section = (value as { model?: unknown } | null | undefined)?.model;
   const model = isSection(section)
@@ -103,6 +103,13 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
     out: out ?? `runs/${rest.name}`,
     eval: rest.data.val === undefined ? null : (evaluation ?? evalSchema.parse({})),
   };
+}
+
+/** A config without the sections that a run's own `config.json` has as null, because the run has none. */
+function withoutAbsent(value: unknown): unknown {
+  if (!isSection(value)) return value;
+  const absent = (key: string) => (key === "model" || key === "eval") && value[key] === null;
+  return Object.fromEntries(Object.entries(value).filter(([key]) => !absent(key)));
 }
 
 function isSection(value: unknown): value is Record<string, unknown> {

@@ -69,6 +69,7 @@ export class TokenDataset {
   /**
    * Fills `out` with the tokens from stream position `position` on, across shards.
    * @throws TypeError or RangeError for a wrong argument, such as a range that is not fully within the tokens
+   * @throws TypeError if the dataset is closed, also if `close` is called before the last shard is read
    * @throws DataError if a file has become shorter
    */
   async read(position: number, out: Int32Array): Promise<void> {
@@ -114,7 +115,7 @@ export class TokenDataset {
     return { path: this.shards[index]!.path, position: position - this.#starts[index]! };
   }
 
-  /** Closes the files; nothing can be read after that. */
+  /** Closes the files, after the reads that have begun; nothing can be read after that. */
   async close(): Promise<void> {
     await this.#files.close();
   }

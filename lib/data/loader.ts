@@ -82,6 +82,9 @@ export class BlockLoader {
   readonly #vocabSize: number;
   #position: DataPosition;
   #prefetched: { count: number; batch: Promise<Batch> } | undefined;
+  /** What a call of `next` waits for. */
+  #reading: Promise<Batch> | null = null;
+  #closed = false;
 
   /**
    * @throws TypeError or RangeError for a wrong option; DataError for too few tokens, or for a position in other data
@@ -133,14 +136,21 @@ export class BlockLoader {
    * The next `count` blocks, one after another: count * blockTokens token ids. It may cross the end of an epoch.
    * Meanwhile the following batch, assumed to have the same count, is read in the background. One call at a time.
    * @throws TypeError or RangeError for a count that is not a whole number of at least 1
+   * @throws TypeError if the loader is closed, also if `close` is called meanwhile, or if another call has not ended
    * @throws DataError for a token id outside the vocabulary; the position then stays before the failed batch
    */
   async next(count: number): Promise<Int32Array> {
     const most = Math.max(1, Math.floor(largestBatch / this.blockTokens));
-    new Arguments("BlockLoader.next").wholeNumber("count", count, 1, most);
-    const ready = this.#prefetched?.count === count ? this.#prefetched.batch : this.#read(this.#position, count);
+    const check = new Arguments("BlockLoader.next");
+    check.wholeNumber("count", count, 1, most);
+    this.#checkOpen(check);
+    if (this.#reading !== null) check.fail(TypeError, "this", "a loader that is not reading", "one that is");
+    this.#reading = this.#prefetched?.count === count ? this.#prefetched.batch : this.#read(this.#position, count);
     this.#prefetched = undefined;
-    const { tokens, next } = await ready;
+    const { tokens, next } = await this.#reading.finally(() => {
+      this.#reading = null;
+    });
+    this.#checkOpen(check);
     this.#position = next;
     // Issuing the reads also takes time: let the caller start its step first.
     const batch = setImmediate().then(() => this.#read(next, count));
@@ -149,15 +159,21 @@ export class BlockLoader {
     return tokens;
   }
 
-  /** Ends the background read, so that the dataset may be closed. The loader must not be used afterwards. */
+  /** Waits for all reads, so that the dataset may be closed: later calls of `next`, and one that waits, fail. */
   async close(): Promise<void> {
-    await this.#prefetched?.batch.catch(() => undefined);
+    this.#closed = true;
+    const reads = [this.#reading, this.#prefetched?.batch];
     this.#prefetched = undefined;
+    await Promise.allSettled(reads);
   }
 
   /** `close()`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #checkOpen(check: Arguments): void {
+    if (this.#closed) check.fail(TypeError, "this", "an open loader", "a closed one");
   }
 
   #startAt({ epoch, tokens, taken: saved }: DataPosition): DataPosition {

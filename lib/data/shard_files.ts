@@ -1,6 +1,7 @@
 /** Opens many files as if all were open, with few descriptors. */
 import type { BigIntStats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { Arguments } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
 
 /** Files kept open at a time. */
@@ -20,6 +21,7 @@ export class ShardFiles {
   /** Least recently used first. */
   readonly #open = new Map<string, OpenFile>();
   #closed = false;
+  readonly #uses = new Set<Promise<unknown>>();
 
   constructor(most = MOST_OPEN) {
     this.#most = most;
@@ -27,10 +29,18 @@ export class ShardFiles {
 
   /**
    * Calls `read` with the open file.
-   * @throws DataError if the file is gone, or is not the one that `facts` describes; Error once closed
+   * @throws DataError if the file is gone, or is not the one that `facts` describes; TypeError once closed
    */
   async use<T>(path: string, facts: FileFacts, read: (file: FileHandle) => Promise<T>): Promise<T> {
-    if (this.#closed) throw new Error(`${path}: was closed`);
+    if (this.#closed) {
+      new Arguments("TokenDataset.read").fail(TypeError, "this", "an open dataset", "a closed one");
+    }
+    const use = this.#use(path, facts, read);
+    this.#uses.add(use);
+    return use.finally(() => this.#uses.delete(use));
+  }
+
+  async #use<T>(path: string, facts: FileFacts, read: (file: FileHandle) => Promise<T>): Promise<T> {
     let file = this.#open.get(path);
     if (file === undefined) {
       file = { handle: reopen(path, facts), users: 0 };
@@ -48,9 +58,10 @@ export class ShardFiles {
     }
   }
 
-  /** Closes all files; they must not be in use. */
+  /** Closes all files, after the reads that have begun. */
   async close(): Promise<void> {
     this.#closed = true;
+    await Promise.allSettled(this.#uses);
     const files = [...this.#open.values()];
     this.#open.clear();
     await Promise.all(files.map(async ({ handle }) => (await handle).close()));

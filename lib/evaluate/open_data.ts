@@ -58,6 +58,8 @@ export interface OpenData {
   readonly dataset: TokenDataset;
   /** Of their text; null: unknown. */
   readonly tokensPerByte: number | null;
+  /** The tokens that separate its documents; none: unknown. */
+  readonly ends: ReadonlySet<number>;
 }
 
 /**
@@ -75,7 +77,8 @@ export async function openData(
     if (model.folder !== null) checkTokenizer(identity, await knownTokenizer(model.folder));
     checkData(identity, model.config.vocab_size);
     if (verifies) await verifyData([dataset], identity, model.config.vocab_size, log);
-    return { dataset, tokensPerByte: tokensPerByte(dataset, identity.folders) };
+    const ends = new Set(identity.folders.flatMap(({ info }) => info?.endOfTextId ?? []));
+    return { dataset, tokensPerByte: tokensPerByte(dataset, identity.folders), ends };
   } catch (error) {
     await dataset.close();
     throw error;

@@ -35,3 +35,8 @@ export function formatLoss(loss: number | undefined): string {
   if (loss === undefined) return "–";
   return Number.isFinite(loss) ? loss.toFixed(4) : "diverged";
 }
+
+/** `1536.0 MiB`. */
+export function formatMebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

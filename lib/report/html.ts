@@ -24,6 +24,14 @@ export function numberTable(headings: readonly string[], rows: readonly (readonl
 <tbody>${rows.map((cells) => row("td", cells)).join("\n")}</tbody></table></div>`;
 }
 
+/** Texts under a heading, each with its name, as they stand. */
+export function textTable(heading: readonly [string, string], texts: readonly (readonly [string, string])[]): string {
+  const row = ([name, text]: readonly [string, string]) =>
+    `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(text)}</td></tr>`;
+  return `<table class="texts"><thead>${row(heading)}</thead>
+<tbody>${texts.map(row).join("\n")}</tbody></table>`;
+}
+
 /** A list of names and descriptions. */
 export function factTable(facts: readonly (readonly [string, string])[]): string {
   const rows = facts.map(([name, value]) => `<tr><th>${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`);

@@ -53,6 +53,12 @@ table.facts { border-collapse: collapse; font-size: 13px; overflow-wrap: anywher
 table.facts th { padding: 3px 20px 3px 0; color: var(--muted); font-weight: 500; text-align: left; vertical-align: top;
   white-space: nowrap; }
 table.facts td { padding: 3px 0; }
+table.texts { width: 100%; margin-top: 16px; border-collapse: collapse; break-inside: avoid; font-size: 13px; }
+table.texts th { width: 170px; padding: 6px 16px 6px 0; color: var(--muted); font-weight: 500; text-align: left;
+  vertical-align: top; overflow-wrap: anywhere; }
+table.texts td { padding: 6px 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+table.texts tr { border-bottom: 1px solid var(--border); }
+table.texts thead td { font-weight: 600; }
 pre { margin: 0; padding: 14px 16px; background: var(--surface); border: 1px solid var(--border); border-radius: 8px;
   font: 13px/1.55 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
   max-height: 480px; overflow: auto; }

@@ -61,20 +61,21 @@ export function planRun(
 ): RunPlan {
   const shortest = Math.min(...stages.map(({ sequenceLength }) => sequenceLength));
   for (let target = positionsPerPass[device.backend]; ; target /= 2) {
-    const plan = planPasses(device, model, stages, evaluation, target);
-    // With the smallest micro-batches, even a plan that does not fit is returned: allocating it reports the shortage.
+    const batches = stages.map((stage) => microBatch(stage, target));
+    const plan = planBatches(device, model, stages, evaluation, batches);
+    // With the smallest micro-batches, even a plan that does not fit is returned: plan_fit.ts reports the shortage.
     if (target <= shortest || plannedBytes(device, plan) <= usableBytes) return plan;
   }
 }
 
-function planPasses(
+/** Plans a run's memory with these micro-batches, one for each stage. */
+export function planBatches(
   device: Device,
   model: PlannedModel,
   stages: readonly ResolvedStage[],
   evaluation: EvaluationSize | null,
-  targetPositions: number,
+  batches: readonly Batch[],
 ): RunPlan {
-  const batches = stages.map((stage) => microBatch(stage, targetPositions));
   const ofTraining = Math.max(...batches.map(({ sequences, positions }) => sequences * positions));
   // One held-out sequence must fit a pass, independently of the stages' sequences.
   const positions = Math.max(ofTraining, evaluation?.positions ?? 0);

@@ -13,6 +13,7 @@ import { CheckpointSaver } from "./checkpoint_saver.js";
 import { Cleanup } from "./cleanup.js";
 import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
+import { shortage } from "./plan_fit.js";
 import { checkPlace } from "./product_table.js";
 import { noProgress, type TrainerProgress } from "./progress.js";
 import { prepareResumption } from "./resumption.js";
@@ -89,7 +90,10 @@ async function open(
 
   const data = await openRunData(config, log);
   cleanup.add(() => closeRunData(data));
-  const { stages, tokenizer, shape, heldOut, plan } = await planConfig(config, device, data, { resume });
+  const planned = await planConfig(config, device, data, { resume });
+  const lack = shortage(device, planned);
+  if (lack !== null) throw lack;
+  const { stages, tokenizer, shape, heldOut, plan } = planned;
   if (verifies) await verifyData(data.datasets, data.identity, shape.vocab_size, log);
 
   const begun = resume ? await prepareResumption(config, { from, force, log }) : null;

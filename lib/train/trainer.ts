@@ -32,6 +32,9 @@ export class Trainer {
   /** The step of the last line in the metrics. */
   #noted: number;
   #checkpointAsked = false;
+  /** The steps of the last `run()`, which `close` ends. */
+  #steps: AsyncGenerator<MetricsLine, void> | null = null;
+  #closed = false;
 
   private constructor(run: OpenRun, log: (message: string) => void) {
     this.#run = run;
@@ -112,12 +115,32 @@ export class Trainer {
    * Trains to the end and yields each step's metrics line after writing it to `metrics.jsonl`. Model and report are
    * written before the last line is yielded. If the caller leaves the loop early, a checkpoint of the last step is
    * saved. A finished run yields nothing; its model and its report are written again.
+   * @throws TypeError if the trainer is closed, or `close` was called since the last line
    * @throws DataError if a shard cannot be read or holds a token outside the model's vocabulary
    * @throws DeviceError if the device fails, or ten updates in a row were skipped
    * @throws ConfigError if another process has taken the run's folder, as after a standstill of over a minute
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
   async *run(): AsyncGenerator<MetricsLine, void> {
+    const open = () => {
+      if (this.#closed) new Arguments("Trainer.run").fail(TypeError, "this", "an open trainer", "a closed one");
+    };
+    open();
+    const steps = this.#train();
+    this.#steps = steps;
+    try {
+      for (;;) {
+        const { done, value } = await steps.next();
+        open();
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      await steps.return();
+    }
+  }
+
+  async *#train(): AsyncGenerator<MetricsLine, void> {
     const { products, metrics, saver, health } = this.#run;
     await metrics.begin();
     try {
@@ -193,9 +216,18 @@ export class Trainer {
     await writeText(folder.report, html);
   }
 
-  /** Frees all memory, the model's too, and closes the data. A second call does nothing. */
+  /**
+   * Frees all memory, the model's too, and closes the data. A step that is being trained is finished first, and its
+   * checkpoint saved as if the loop had been left; the loop then hears of it by a TypeError. A second call does nothing.
+   * @throws what saving that checkpoint throws; all is closed nevertheless
+   */
   async close(): Promise<void> {
-    await this.#run.close();
+    this.#closed = true;
+    try {
+      await this.#steps?.return();
+    } finally {
+      await this.#run.close();
+    }
   }
 
   /** The same as `close`, for `await using`. */

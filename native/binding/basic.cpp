@@ -1,4 +1,3 @@
-#include <limits>
 #include <string>
 
 #include "operations.h"
@@ -7,12 +6,14 @@ namespace nextpatch::binding {
 namespace {
 
 constexpr double kMax = 1e38;
-constexpr int64_t kMostIndexed = std::numeric_limits<int>::max();
+// The values of i32 that are exact as a float, which a kernel takes.
+constexpr double kLeastI32 = -2147483648.0, kMostI32 = 2147483520.0;
 
 void fill(Call& call) {
   const Argument out = call.any_rank("out");
-  const double value = call.number("value", -kMax, kMax);
-  call.run([=](Kernels& k) { k.fill(out.view, float(value)); });
+  const bool whole = out.view.dtype == DType::i32;
+  const double value = call.number("value", whole ? kLeastI32 : -kMax, whole ? kMostI32 : kMax);
+  call.run({out}, [=](Kernels& k) { k.fill(out.view, float(value)); });
 }
 
 void copy(Call& call) {
@@ -20,7 +21,7 @@ void copy(Call& call) {
   const Argument in = call.strided("source", 0);
   call.require(out.view.rank == in.view.rank && out.view.shape == in.view.shape, in, "the shape of out");
   if (out.view.dtype == DType::i32 || in.view.dtype == DType::i32) call.same_dtype(in, out);
-  call.run([=](Kernels& k) { k.copy(out.view, in.view); });
+  call.run({out}, [=](Kernels& k) { k.copy(out.view, in.view); });
 }
 
 void normal(Call& call) {
@@ -29,7 +30,7 @@ void normal(Call& call) {
   const double std = call.number("std", 0, kMax);
   const int64_t seed = call.whole_number("seed", 0, kMaxWholeNumber);
   const int64_t offset = call.whole_number("offset", 0, kMaxWholeNumber);
-  call.run([=](Kernels& k) { k.normal(out.view, float(std), uint64_t(seed), uint64_t(offset)); });
+  call.run({out}, [=](Kernels& k) { k.normal(out.view, float(std), uint64_t(seed), uint64_t(offset)); });
 }
 
 void rotary_table(Call& call) {
@@ -39,7 +40,8 @@ void rotary_table(Call& call) {
   call.dtype(table, {DType::f32});
   call.dtype(frequencies, {DType::f32});
   call.shape(table, {table.dim(0), frequencies.dim(0), 2});
-  call.run([=](Kernels& k) { k.rotary_table(table.view, frequencies.view, float(scale)); });
+  call.countable(table);
+  call.run({table}, [=](Kernels& k) { k.rotary_table(table.view, frequencies.view, float(scale)); });
 }
 
 void first_non_finite(Call& call) {
@@ -47,8 +49,8 @@ void first_non_finite(Call& call) {
   call.dtype(out, {DType::i32});
   call.dtype(in, kFloats);
   call.shape(out, {1});
-  call.require(in.view.size() <= kMostIndexed, in, "at most " + std::to_string(kMostIndexed) + " elements");
-  call.run([=](Kernels& k) { k.first_non_finite(out.view, in.view); });
+  call.require(in.view.size() <= kMaxCount, in, "at most " + std::to_string(kMaxCount) + " elements");
+  call.run({out}, [=](Kernels& k) { k.first_non_finite(out.view, in.view); });
 }
 
 void matmul(Call& call) {
@@ -67,7 +69,8 @@ void matmul(Call& call) {
     call.shape(b, {k, n});
   }
   call.shape(c, {m, n});
-  call.run([=](Kernels& kernels) { kernels.matmul(c.view, a.view, b.view, transpose_a, transpose_b, accumulate); });
+  call.run({c},
+           [=](Kernels& kernels) { kernels.matmul(c.view, a.view, b.view, transpose_a, transpose_b, accumulate); });
 }
 
 void batched_matmul(Call& call) {
@@ -84,7 +87,7 @@ void batched_matmul(Call& call) {
     call.shape(b, {a.dim(0), k, n});
   }
   for (const Argument& other : {c, add}) call.shape(other, {a.dim(0), m, n});
-  call.run([=](Kernels& kernels) {
+  call.run({c}, [=](Kernels& kernels) {
     kernels.batched_matmul(c.view, a.view, b.view, add.view, transpose_a, transpose_b, float(alpha), float(beta));
   });
 }
@@ -95,7 +98,7 @@ void sum(Call& call) {
   call.dtype(out, {DType::f32});
   call.dtype(in, {DType::f32});
   call.shape(out, {1});
-  call.run([=](Kernels& k) { k.sum(out.view, in.view, accumulate); });
+  call.run({out}, [=](Kernels& k) { k.sum(out.view, in.view, accumulate); });
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../core/overlap.h"
 #include "describe.h"
 #include "device.h"
 #include "tensor.h"
@@ -61,7 +62,8 @@ Argument Call::read_tensor(const char* name, int rank, bool strided) {
   }
   device_ = device;
   storages_.push_back(tensor->storage());
-  return {name, view};
+  tensors_.push_back({name, view});
+  return tensors_.back();
 }
 
 Argument Call::tensor(const char* name, int rank) {
@@ -157,12 +159,57 @@ void Call::require(bool holds, const Argument& argument, const std::string& expe
   if (!holds && !rehearsal()) fail(ErrorKind::range, argument.name, expected, shape_text(argument.view));
 }
 
-int64_t Call::ask(const std::function<int64_t(const Kernels&)>& question) const {
-  return rehearsal() ? 0 : question(device_->kernels());
+void Call::require(bool holds, const char* name, const std::string& expected, int64_t received) const {
+  if (!holds && !rehearsal()) fail(ErrorKind::range, name, expected, std::to_string(received));
 }
 
-void Call::run(std::function<void(Kernels&)> operation) {
-  if (!rehearsal()) device_->run(operation_, std::move(operation), std::move(storages_));
+void Call::countable(const Argument& argument) const {
+  if (rehearsal() || !argument) return;
+  for (int i = 0; i < argument.view.rank; ++i)
+    require(argument.dim(i) <= kMaxCount, argument, "dimensions of at most " + std::to_string(kMaxCount));
+}
+
+void Call::possible(const char* name, std::initializer_list<int64_t> sizes) const {
+  double elements = 1;
+  for (const int64_t size : sizes) elements *= double(size);
+  if (rehearsal() || elements <= double(kMaxElements)) return;
+  fail(ErrorKind::range, name, "a tensor of at most " + std::to_string(kMaxElements) + " elements",
+       "sizes with a product of " + plain(elements));
+}
+
+int64_t Call::ask(const std::function<int64_t(const Kernels&)>& question) const {
+  if (rehearsal()) return 0;
+  const int64_t elements = question(device_->kernels());
+  if (elements > kMaxElements)
+    fail(ErrorKind::range, "workspace", "at most " + std::to_string(kMaxElements) + " elements",
+         "sizes that need " + std::to_string(elements));
+  return elements;
+}
+
+void Call::in_place(const Argument& written, const Argument& read) { in_place_.emplace_back(written.name, read.name); }
+
+void Call::check_apart(const Argument& written) const {
+  for (const Argument& other : tensors_) {
+    if (other.name == written.name || !overlap(written.view, other.view)) continue;
+    const bool allowed =
+        std::find(in_place_.begin(), in_place_.end(), std::pair(written.name, other.name)) != in_place_.end() ||
+        std::find(in_place_.begin(), in_place_.end(), std::pair(other.name, written.name)) != in_place_.end();
+    if (allowed && identical(written.view, other.view)) continue;
+    fail(ErrorKind::range, written.name,
+         std::string("memory apart from that of ") + other.name + (allowed ? ", or the same tensor" : ""),
+         "a tensor of shape " + shape_text(written.view) + " that overlaps it");
+  }
+}
+
+void Call::run(std::initializer_list<Argument> written, std::function<void(Kernels&)> operation) {
+  if (rehearsal()) {
+    for (const Argument& argument : written)
+      for (Parameter& parameter : *parameters_) parameter.written |= parameter.name == argument.name;
+    return;
+  }
+  for (const Argument& argument : written)
+    if (argument) check_apart(argument);
+  device_->run(operation_, std::move(operation), std::move(storages_));
 }
 
 }  // namespace nextpatch::binding

@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../core/device.h"
@@ -27,6 +28,7 @@ struct Argument {
 struct Parameter {
   const char* name;
   const char* kind;
+  bool written = false;  // a tensor that the operation writes to
 };
 
 class Call {
@@ -56,14 +58,24 @@ class Call {
   void same_dtype(const Argument& argument, const Argument& other) const;
   void shape(const Argument& argument, std::initializer_list<int64_t> expected) const;
   void require(bool holds, const Argument& argument, const std::string& expected) const;
+  // The same for a number.
+  void require(bool holds, const char* name, const std::string& expected, int64_t received) const;
+  // Every dimension is one that kernels can count in 32 bits.
+  void countable(const Argument& argument) const;
+  // The product of dimensions that a caller names, the last of them `name`, is the size of a possible tensor.
+  void possible(const char* name, std::initializer_list<int64_t> sizes) const;
+  // The operation may write its result `written` in the place of `read`.
+  void in_place(const Argument& written, const Argument& read);
   // `elements` computes the least size, that of a workspace, from the device's kernels.
   void at_least(const Argument& argument, const std::function<int64_t(const Kernels&)>& elements) const;
 
-  // The answer of the device's kernels; 0 in a rehearsal.
+  // The size of a workspace, from the device's kernels; 0 in a rehearsal. Throws if no tensor could have it.
   int64_t ask(const std::function<int64_t(const Kernels&)>& question) const;
 
-  // Enqueues the operation; the storages of all tensor arguments live until it has been issued.
-  void run(std::function<void(Kernels&)> operation);
+  // Enqueues the operation, which writes to `written` and only reads the other tensors; absent ones are passed over.
+  // Throws if one that is written overlaps another argument, unless both are the same and that was allowed. The
+  // storages of all tensor arguments live until the operation has been issued.
+  void run(std::initializer_list<Argument> written, std::function<void(Kernels&)> operation);
 
  private:
   // In a rehearsal, appends the parameter and returns true.
@@ -71,6 +83,7 @@ class Call {
   bool rehearsal() const { return parameters_ != nullptr; }
   Napi::Value next() { return (*info_)[position_++]; }
   Argument read_tensor(const char* name, int rank, bool strided);
+  void check_apart(const Argument& written) const;
   [[noreturn]] void fail(ErrorKind kind, const char* argument, const std::string& expected,
                          const std::string& received) const;
 
@@ -80,6 +93,8 @@ class Call {
   size_t position_ = 0;
   std::shared_ptr<Device> device_;
   std::vector<std::shared_ptr<Storage>> storages_;
+  std::vector<Argument> tensors_;  // as they were read
+  std::vector<std::pair<const char*, const char*>> in_place_;
 };
 
 }  // namespace nextpatch::binding

@@ -98,6 +98,9 @@ Napi::Value DeviceHandle::memory(const Napi::CallbackInfo& info) {
     Napi::Object out = Napi::Object::New(info.Env());
     out.Set("totalBytes", double(status.total_bytes));
     out.Set("freeBytes", double(status.free_bytes));
+    const Napi::Value limited =
+        status.limited_by.empty() ? info.Env().Null() : Napi::Value(Napi::String::New(info.Env(), status.limited_by));
+    out.Set("limitedBy", limited);
     out.Set("usedBytes", double(counters.used_bytes));
     out.Set("peakUsedBytes", double(counters.peak_used_bytes));
     out.Set("workspaceBytes", double(device_->workspace_bytes()));

@@ -4,6 +4,7 @@
 
 #include <napi.h>
 
+#include <array>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -23,8 +24,11 @@ class Environment {
   Napi::FunctionReference device_class;
   Napi::FunctionReference tensor_class;
   Napi::FunctionReference graph_class;
-  // The error constructors passed to setErrorClasses, so that `instanceof` works in JavaScript.
-  Napi::ObjectReference error_classes;
+  // The error constructors passed to setErrorClasses, so that `instanceof` works in JavaScript, by ErrorKind; empty
+  // until then.
+  std::array<Napi::FunctionReference, 4> error_classes;
+  // The global of this name when the addon was loaded: later ones may be anything.
+  Napi::FunctionReference array_buffer;
   // The device, opened on first use: all handles on it share its queue and its memory. Throws an Error of kind
   // device if there is none.
   std::shared_ptr<Device> open(const std::string& backend, int index, int threads);

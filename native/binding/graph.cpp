@@ -24,7 +24,12 @@ Napi::Function GraphHandle::define(Napi::Env env) {
 
 Napi::Value GraphHandle::create(Napi::Env env, std::shared_ptr<Graph> graph) {
   constructing_from = &graph;
-  return Environment::of(env).graph_class.New({});
+  try {
+    return Environment::of(env).graph_class.New({});
+  } catch (...) {
+    constructing_from = nullptr;  // as in Tensor::sibling
+    throw;
+  }
 }
 
 GraphHandle::GraphHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {

@@ -11,9 +11,10 @@ void patch_embedding_forward(Call& call) {
   call.same_dtype(table, out);
   call.dtype(tokens, {DType::i32});
   call.shape(out, {out.dim(0), table.dim(1)});
+  for (const Argument& other : {table, tokens}) call.countable(other);
   call.require(tokens.dim(0) % out.dim(0) == 0, tokens,
                "a multiple of the " + std::to_string(out.dim(0)) + " rows of out");
-  call.run([=](Kernels& k) { k.patch_embedding_forward(out.view, tokens.view, table.view, float(scale)); });
+  call.run({out}, [=](Kernels& k) { k.patch_embedding_forward(out.view, tokens.view, table.view, float(scale)); });
 }
 
 void patch_embedding_backward(Call& call) {
@@ -25,12 +26,13 @@ void patch_embedding_backward(Call& call) {
   call.dtype(tokens, {DType::i32});
   call.dtype(workspace, {DType::i32});
   call.shape(dout, {dout.dim(0), dtable.dim(1)});
+  for (const Argument& other : {dtable, tokens}) call.countable(other);
   call.require(tokens.dim(0) % dout.dim(0) == 0, tokens,
                "a multiple of the " + std::to_string(dout.dim(0)) + " rows of dout");
   call.at_least(workspace, [&](const Kernels& kernels) {
     return kernels.patch_embedding_backward_workspace(tokens.dim(0), dtable.dim(0));
   });
-  call.run([=](Kernels& k) {
+  call.run({dtable, workspace}, [=](Kernels& k) {
     k.patch_embedding_backward(dtable.view, dout.view, tokens.view, workspace.view, float(scale));
   });
 }
@@ -53,7 +55,9 @@ void rmsnorm_forward(Call& call) {
   call.shape(rstd, {out.dim(0)});
   call.shape(weight, {out.dim(1)});
   call.require(bool(sum) == bool(add), sum, add ? "a tensor where add is given" : "nothing where add is left out");
-  call.run([=](Kernels& k) {
+  call.in_place(sum, x);
+  call.in_place(sum, add);
+  call.run({out, sum, rstd}, [=](Kernels& k) {
     k.rmsnorm_forward(out.view, sum.view, rstd.view, x.view, add.view, weight.view, float(epsilon),
                       float(weight_offset));
   });
@@ -69,7 +73,8 @@ void rmsnorm_residual_forward(Call& call) {
   for (const Argument& other : {residual, x}) call.shape(other, {out.dim(0), out.dim(1)});
   call.shape(rstd, {out.dim(0)});
   call.shape(weight, {out.dim(1)});
-  call.run([=](Kernels& k) {
+  call.in_place(out, residual);
+  call.run({out, rstd}, [=](Kernels& k) {
     k.rmsnorm_residual_forward(out.view, rstd.view, residual.view, x.view, weight.view, float(epsilon),
                                float(weight_offset));
   });
@@ -89,7 +94,7 @@ void rmsnorm_backward(Call& call) {
   call.shape(rstd, {dx.dim(0)});
   call.at_least(workspace,
                 [&](const Kernels& kernels) { return kernels.rmsnorm_backward_workspace(dx.dim(0), dx.dim(1)); });
-  call.run([=](Kernels& k) {
+  call.run({dx, dweight, workspace}, [=](Kernels& k) {
     k.rmsnorm_backward(dx.view, dweight.view, dout.view, sum.view, rstd.view, weight.view, workspace.view, accumulate,
                        float(weight_offset));
   });
@@ -97,6 +102,7 @@ void rmsnorm_backward(Call& call) {
 
 int64_t rmsnorm_backward_workspace(Call& call) {
   const int64_t rows = call.whole_number("rows", 1, kMaxElements), cols = call.whole_number("cols", 1, kMaxElements);
+  call.possible("cols", {rows, cols});
   return call.ask([&](const Kernels& kernels) { return kernels.rmsnorm_backward_workspace(rows, cols); });
 }
 
@@ -115,12 +121,13 @@ void rotary(Call& call) {
   call.require(x.dim(3) % 2 == 0 && x.dim(3) <= kMaxHeadDim, x,
                "an even head dimension up to " + std::to_string(kMaxHeadDim));
   check_rotary_table(call, table, x.dim(1) + offset, x.dim(3));
-  call.run([=](Kernels& k) { k.rotary(x.view, table.view, offset, inverse); });
+  call.run({x}, [=](Kernels& k) { k.rotary(x.view, table.view, offset, inverse); });
 }
 
 // Whether a norm's weight is for all heads of a position, and then the rows of a position.
 int64_t qk_norm_rows(Call& call, const Argument& x, const Argument& weight) {
   const int64_t heads = x.dim(2), dim = x.dim(3);
+  call.countable(x);
   call.require(dim % 2 == 0 && dim <= kMaxHeadDim, x, "an even head dimension up to " + std::to_string(kMaxHeadDim));
   call.require(weight.dim(0) == dim || weight.dim(0) == heads * dim, weight,
                std::to_string(dim) + " elements, or " + std::to_string(heads * dim) + " for all heads");
@@ -138,7 +145,7 @@ void qk_norm_forward(Call& call) {
   call.shape(x, {out.dim(0), out.dim(1), out.dim(2), out.dim(3)});
   call.shape(rstd, {x.dim(0), x.dim(1), qk_norm_rows(call, x, weight)});
   if (table) check_rotary_table(call, table, x.dim(1) + offset, x.dim(3));
-  call.run([=](Kernels& k) {
+  call.run({out, rstd}, [=](Kernels& k) {
     k.qk_norm_forward(out.view, rstd.view, x.view, weight.view, table.view, offset, float(epsilon),
                       float(weight_offset));
   });
@@ -158,7 +165,8 @@ void qk_norm_backward(Call& call) {
   call.at_least(workspace, [&](const Kernels& kernels) {
     return kernels.qk_norm_backward_workspace(x.dim(0) * x.dim(1), x.dim(2), x.dim(3));
   });
-  call.run([=](Kernels& k) {
+  call.in_place(dx, dout);
+  call.run({dx, dweight, workspace}, [=](Kernels& k) {
     k.qk_norm_backward(dx.view, dweight.view, dout.view, x.view, rstd.view, weight.view, workspace.view,
                        float(weight_offset));
   });
@@ -168,6 +176,7 @@ int64_t qk_norm_backward_workspace(Call& call) {
   const int64_t positions = call.whole_number("positions", 1, kMaxElements);
   const int64_t heads = call.whole_number("heads", 1, kMaxElements);
   const int64_t head_dim = call.whole_number("headDim", 1, kMaxHeadDim);
+  call.possible("headDim", {positions, heads, head_dim});
   return call.ask(
       [&](const Kernels& kernels) { return kernels.qk_norm_backward_workspace(positions, heads, head_dim); });
 }
@@ -177,7 +186,7 @@ void bias_forward(Call& call) {
   call.dtype(x, kFloats);
   call.same_dtype(bias, x);
   call.shape(bias, {x.dim(1)});
-  call.run([=](Kernels& k) { k.bias_forward(x.view, bias.view); });
+  call.run({x}, [=](Kernels& k) { k.bias_forward(x.view, bias.view); });
 }
 
 void bias_backward(Call& call) {
@@ -187,11 +196,12 @@ void bias_backward(Call& call) {
   call.shape(dbias, {dout.dim(1)});
   call.at_least(workspace,
                 [&](const Kernels& kernels) { return kernels.bias_backward_workspace(dout.dim(0), dout.dim(1)); });
-  call.run([=](Kernels& k) { k.bias_backward(dbias.view, dout.view, workspace.view); });
+  call.run({dbias, workspace}, [=](Kernels& k) { k.bias_backward(dbias.view, dout.view, workspace.view); });
 }
 
 int64_t bias_backward_workspace(Call& call) {
   const int64_t rows = call.whole_number("rows", 1, kMaxElements), cols = call.whole_number("cols", 1, kMaxElements);
+  call.possible("cols", {rows, cols});
   return call.ask([&](const Kernels& kernels) { return kernels.bias_backward_workspace(rows, cols); });
 }
 
@@ -201,6 +211,7 @@ void check_attention(Call& call, const Argument& out, const Argument& lse, const
   call.dtype(q, kFloats);
   for (const Argument& other : {k, v, out}) call.same_dtype(other, q);
   call.dtype(lse, {DType::f32});
+  for (const Argument& other : {q, k}) call.countable(other);
   call.require(is_one_of(HeadDims{}, q.dim(3)), q, "a head dimension of " + list_of(HeadDims{}));
   call.require(k.dim(0) == q.dim(0) && k.dim(3) == q.dim(3), k, "the batch and head dimension of q");
   call.require(q.dim(2) % k.dim(2) == 0, k, "a number of heads that divides the " + std::to_string(q.dim(2)) + " of q");
@@ -215,7 +226,7 @@ void attention_forward(Call& call) {
   const double scale = call.number("scale", -1e6, 1e6);
   const int64_t window = call.whole_number("window", 0, kMaxElements);
   check_attention(call, out, lse, q, k, v);
-  call.run([=](Kernels& kernels) {
+  call.run({out, lse}, [=](Kernels& kernels) {
     kernels.attention_forward(out.view, lse.view, q.view, k.view, v.view, float(scale), window);
   });
 }
@@ -240,7 +251,7 @@ void attention_backward(Call& call) {
     call.require(q.dim(1) <= k.dim(1), rotary_table, "nothing where q has more positions than k");
     check_rotary_table(call, rotary_table, k.dim(1), k.dim(3));
   }
-  call.run([=](Kernels& kernels) {
+  call.run({dq, dk, dv, workspace}, [=](Kernels& kernels) {
     kernels.attention_backward(dq.view, dk.view, dv.view, dout.view, q.view, k.view, v.view, out.view, lse.view,
                                workspace.view, rotary_table.view, float(scale), window);
   });
@@ -252,6 +263,13 @@ int64_t attention_backward_workspace(Call& call) {
   const int64_t keys = call.whole_number("keys", 1, kMaxElements), heads = call.whole_number("heads", 1, kMaxElements);
   const int64_t kv_heads = call.whole_number("kvHeads", 1, kMaxElements);
   const int64_t head_dim = call.whole_number("headDim", 1, kMaxHeadDim);
+  for (const auto& [name, count] : {std::pair("batch", batch), std::pair("queries", queries), std::pair("keys", keys)})
+    call.require(count <= kMaxCount, name, "at most " + std::to_string(kMaxCount), count);
+  call.require(heads % kv_heads == 0, "kvHeads", "a number that divides the " + std::to_string(heads) + " heads",
+               kv_heads);
+  call.require(is_one_of(HeadDims{}, head_dim), "headDim", list_of(HeadDims{}), head_dim);
+  call.possible("queries", {batch, queries, heads, head_dim});
+  call.possible("keys", {batch, keys, kv_heads, head_dim});
   return call.ask([&](const Kernels& kernels) {
     return kernels.attention_backward_workspace(batch, queries, keys, heads, kv_heads, head_dim);
   });
@@ -263,7 +281,7 @@ void glu_forward(Call& call) {
   call.dtype(out, kFloats);
   call.same_dtype(gate_up, out);
   call.shape(gate_up, {out.dim(0), 2 * out.dim(1)});
-  call.run([=](Kernels& k) { (k.*Forward)(out.view, gate_up.view); });
+  call.run({out}, [=](Kernels& k) { (k.*Forward)(out.view, gate_up.view); });
 }
 
 template <void (Kernels::*Backward)(const View&, const View&, const View&)>
@@ -275,7 +293,8 @@ void glu_backward(Call& call) {
     call.same_dtype(other, dout);
     call.shape(other, {dout.dim(0), 2 * dout.dim(1)});
   }
-  call.run([=](Kernels& k) { (k.*Backward)(dgate_up.view, dout.view, gate_up.view); });
+  call.in_place(dgate_up, gate_up);
+  call.run({dgate_up}, [=](Kernels& k) { (k.*Backward)(dgate_up.view, dout.view, gate_up.view); });
 }
 
 }  // namespace

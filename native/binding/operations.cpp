@@ -50,6 +50,7 @@ Napi::Value signatures(const Napi::CallbackInfo& info) {
       Napi::Object entry = Napi::Object::New(env);
       entry.Set("name", parameter.name);
       entry.Set("kind", parameter.kind);
+      entry.Set("written", parameter.written);
       list.Set(list.Length(), entry);
     }
     Napi::Object signature = Napi::Object::New(env);

@@ -41,14 +41,15 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
   if (!value.IsArray())
     throw Error(ErrorKind::type, where + "expected an array of whole numbers but received " + describe(value));
   const auto array = value.As<Napi::Array>();
-  if (array.Length() == 0 || array.Length() > kMaxRank) {
+  const uint32_t rank = array.Length();  // read once: an element may be a getter that makes the array longer
+  if (rank == 0 || rank > kMaxRank) {
     throw Error(ErrorKind::range, where + "expected 1 to " + std::to_string(kMaxRank) + " dimensions but received " +
-                                      std::to_string(array.Length()));
+                                      std::to_string(rank));
   }
   double elements = 1;
-  view->rank = int(array.Length());
+  view->rank = int(rank);
   view->shape = view->stride = {};  // in reshape, from a view of possibly more dimensions
-  for (uint32_t i = 0; i < array.Length(); ++i) {
+  for (uint32_t i = 0; i < rank; ++i) {
     const Napi::Value item = array[i];
     if (!item.IsNumber()) {
       throw Error(ErrorKind::type, where + "expected an array of whole numbers but received " + describe(item) +
@@ -76,6 +77,23 @@ int64_t parse_index(const Napi::Value& value, const char* what, int64_t low, int
                     std::to_string(high) + " but received " + describe(value));
   }
   return int64_t(number);
+}
+
+// The elements of a typed array. Its memory is there as long as no JavaScript runs.
+struct Elements {
+  void* data = nullptr;
+  size_t count = 0;
+  napi_value buffer = nullptr;
+};
+
+// Throws for an array whose buffer has been transferred away, which has no elements and no memory.
+Elements elements_of(const Napi::Value& array, const std::string& where) {
+  Elements of;
+  napi_get_typedarray_info(array.Env(), array, nullptr, &of.count, &of.data, &of.buffer, nullptr);
+  bool detached = false;
+  napi_is_detached_arraybuffer(array.Env(), of.buffer, &detached);
+  if (detached) throw Error(ErrorKind::type, where + " but received one whose buffer was transferred");
+  return of;
 }
 
 struct ArrayKind {
@@ -168,7 +186,13 @@ Napi::Object Tensor::sibling(Napi::Env env, const View& view) {
   const Origin origin{shared_, view};
   const Napi::Value device = Value().Get("device");
   constructing_from = &origin;
-  return Environment::of(env).tensor_class.New({device});
+  try {
+    return Environment::of(env).tensor_class.New({device});
+  } catch (...) {
+    // The constructor may not have run, as where the stack is full: the next one must not find what is gone by then.
+    constructing_from = nullptr;
+    throw;
+  }
 }
 
 Napi::Value Tensor::shape(const Napi::CallbackInfo& info) {
@@ -193,6 +217,7 @@ Napi::Value Tensor::reshape(const Napi::CallbackInfo& info) {
     require_alive("reshape");
     View view = view_;
     parse_shape(info[0], "reshape", &view);
+    require_alive("reshape");  // again: an element of the shape may be a getter that disposes of the tensor
     if (view.size() != view_.size()) {
       throw Error(ErrorKind::range, "reshape: shape: expected " + std::to_string(view_.size()) + " elements, as in " +
                                         shape_text(view_) + ", but received " + shape_text(view));
@@ -228,9 +253,7 @@ Napi::Value Tensor::fill_from(const Napi::CallbackInfo& info, const char* method
       throw Error(ErrorKind::type, where + "data: expected a " + kind.name + " for dtype " + name_of(view_.dtype) +
                                        " but received " + describe(info[0]));
     }
-    void* data = nullptr;
-    size_t length = 0;
-    napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &data, nullptr, nullptr);
+    const auto [data, length, buffer] = elements_of(info[0], where + "data: expected a " + kind.name);
     if (int64_t(length) != view_.size()) {
       throw Error(ErrorKind::range, where + "data: expected " + std::to_string(view_.size()) + " elements for shape " +
                                         shape_text(view_) + " but received " + std::to_string(length));
@@ -249,8 +272,12 @@ Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
     owner->device()->require_no_capture("read");
     const size_t bytes = size_t(view_.size()) * size_of(view_.dtype);
     // Uses the JavaScript constructor, which throws if there is no memory; the native one ends the process.
-    const auto constructor = info.Env().Global().Get("ArrayBuffer").As<Napi::Function>();
-    auto buffer = constructor.New({Napi::Number::New(info.Env(), double(bytes))}).As<Napi::ArrayBuffer>();
+    const Napi::Object made =
+        Environment::of(info.Env()).array_buffer.New({Napi::Number::New(info.Env(), double(bytes))});
+    if (!made.IsArrayBuffer() || made.As<Napi::ArrayBuffer>().ByteLength() != bytes)
+      throw Error(ErrorKind::type, "read: ArrayBuffer: expected the global of this name to make a buffer of " +
+                                       std::to_string(bytes) + " bytes but received " + describe(made));
+    auto buffer = made.As<Napi::ArrayBuffer>();
     // Keeps the memory alive while a device thread fills it.
     auto held = std::make_shared<Napi::Reference<Napi::ArrayBuffer>>(Napi::Persistent(buffer));
     const View view = view_;
@@ -279,10 +306,7 @@ Napi::Value Tensor::read_into(const Napi::CallbackInfo& info) {
     const std::string where = std::string("readInto: target: expected a ") + kind.name;
     if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != kind.type)
       throw Error(ErrorKind::type, where + " for dtype " + name_of(view_.dtype) + " but received " + describe(info[0]));
-    void* data = nullptr;
-    size_t length = 0;
-    napi_value buffer = nullptr;
-    napi_get_typedarray_info(info.Env(), info[0], nullptr, &length, &data, &buffer, nullptr);
+    const auto [data, length, buffer] = elements_of(info[0], where);
     // Only shared memory is sure to stay where it is while a device thread fills it: any other can be transferred.
     bool transferable = true;
     napi_is_arraybuffer(info.Env(), buffer, &transferable);

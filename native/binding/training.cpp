@@ -11,7 +11,7 @@ void patch_labels(Call& call) {
   call.shape(tokens, {labels.view.size()});
   call.require(labels.dim(0) % positions == 0, labels,
                "a number of rows that is a multiple of the " + std::to_string(positions) + " positions");
-  call.run([=](Kernels& k) { k.patch_labels(labels.view, tokens.view, positions); });
+  call.run({labels}, [=](Kernels& k) { k.patch_labels(labels.view, tokens.view, positions); });
 }
 
 void label_coefficients(Call& call) {
@@ -22,7 +22,7 @@ void label_coefficients(Call& call) {
     call.dtype(other, {DType::f32});
     call.shape(other, {labels.dim(1)});
   }
-  call.run([=](Kernels& k) { k.label_coefficients(coefficients.view, labels.view, weights.view); });
+  call.run({coefficients}, [=](Kernels& k) { k.label_coefficients(coefficients.view, labels.view, weights.view); });
 }
 
 void cross_entropy(Call& call) {
@@ -33,10 +33,13 @@ void cross_entropy(Call& call) {
   call.dtype(losses, {DType::f32});
   call.dtype(labels, {DType::i32});
   call.dtype(coefficients, {DType::f32});
+  call.countable(logits);
+  call.require(labels.dim(1) <= kMaxLabels, labels, "at most " + std::to_string(kMaxLabels) + " labels a row");
   call.shape(losses, {logits.dim(0)});
   call.shape(labels, {logits.dim(0), labels.dim(1)});
   call.shape(coefficients, {labels.dim(1)});
-  call.run([=](Kernels& k) { k.cross_entropy(losses.view, logits.view, labels.view, coefficients.view, gradient); });
+  call.run({losses, logits},
+           [=](Kernels& k) { k.cross_entropy(losses.view, logits.view, labels.view, coefficients.view, gradient); });
 }
 
 void grad_norm(Call& call) {
@@ -44,7 +47,7 @@ void grad_norm(Call& call) {
   for (const Argument& other : {norm, grad, workspace}) call.dtype(other, {DType::f32});
   call.shape(norm, {1});
   call.at_least(workspace, [&](const Kernels& kernels) { return kernels.grad_norm_workspace(grad.view.size()); });
-  call.run([=](Kernels& k) { k.grad_norm(norm.view, grad.view, workspace.view); });
+  call.run({norm, workspace}, [=](Kernels& k) { k.grad_norm(norm.view, grad.view, workspace.view); });
 }
 
 int64_t grad_norm_workspace(Call& call) {
@@ -58,7 +61,7 @@ void guard_norm(Call& call) {
   for (const Argument& other : {measured, norm, loss, limits}) call.dtype(other, {DType::f32});
   for (const Argument& other : {measured, norm, loss}) call.shape(other, {1});
   call.shape(limits, {2});
-  call.run([=](Kernels& k) { k.guard_norm(measured.view, norm.view, loss.view, limits.view); });
+  call.run({measured, norm}, [=](Kernels& k) { k.guard_norm(measured.view, norm.view, loss.view, limits.view); });
 }
 
 void adamw(Call& call) {
@@ -75,7 +78,8 @@ void adamw(Call& call) {
   call.shape(steps, {1});
   call.shape(corrections, {2});
   call.shape(hyper, {kAdamWHyperSize});
-  call.run([=](Kernels& k) {
+  call.in_place(param, master);
+  call.run({param, master, m, v, steps, corrections}, [=](Kernels& k) {
     k.adamw(param.view, master.view, m.view, v.view, steps.view, corrections.view, grad.view, norm.view, hyper.view,
             decayed);
   });
@@ -100,7 +104,7 @@ void muon_momentum(Call& call) {
   check_muon(call, norm, hyper, {out, momentum, grad});
   call.at_least(workspace,
                 [&](const Kernels& kernels) { return kernels.muon_momentum_workspace(out.dim(0), out.dim(1)); });
-  call.run([=](Kernels& k) {
+  call.run({out, momentum, workspace}, [=](Kernels& k) {
     k.muon_momentum(out.view, momentum.view, grad.view, norm.view, hyper.view, workspace.view, nesterov);
   });
 }
@@ -108,6 +112,7 @@ void muon_momentum(Call& call) {
 int64_t muon_momentum_workspace(Call& call) {
   const int64_t matrices = call.whole_number("matrices", 1, kMaxElements);
   const int64_t elements = call.whole_number("elements", 1, kMaxElements);
+  call.possible("elements", {matrices, elements});
   return call.ask([&](const Kernels& kernels) { return kernels.muon_momentum_workspace(matrices, elements); });
 }
 
@@ -119,8 +124,10 @@ void muon_update(Call& call) {
   call.same_dtype(update, param);
   call.dtype(master, {DType::f32});
   check_muon(call, norm, hyper, {param, master, update});
-  call.run(
-      [=](Kernels& k) { k.muon_update(param.view, master.view, update.view, norm.view, hyper.view, float(scale)); });
+  call.in_place(param, master);
+  call.run({param, master}, [=](Kernels& k) {
+    k.muon_update(param.view, master.view, update.view, norm.view, hyper.view, float(scale));
+  });
 }
 
 void sample(Call& call) {
@@ -137,17 +144,20 @@ void sample(Call& call) {
   for (const Argument& ids : {out, history, streams}) call.dtype(ids, {DType::i32});
   call.dtype(logits, kFloats);
   call.dtype(workspace, {DType::f32});
+  for (const Argument& counted : {logits, history}) call.countable(counted);
   call.shape(out, {logits.dim(0)});
   call.shape(history, {logits.dim(0), history.dim(1)});
   call.shape(streams, {logits.dim(0)});
   call.at_least(workspace,
                 [&](const Kernels& kernels) { return kernels.sample_workspace(logits.dim(0), logits.dim(1)); });
-  call.run([=](Kernels& k) { k.sample(out.view, logits.view, history.view, streams.view, workspace.view, sampling); });
+  call.run({out, workspace},
+           [=](Kernels& k) { k.sample(out.view, logits.view, history.view, streams.view, workspace.view, sampling); });
 }
 
 int64_t sample_workspace(Call& call) {
   const int64_t rows = call.whole_number("rows", 1, kMaxElements);
   const int64_t vocabulary = call.whole_number("vocabulary", 1, kMaxElements);
+  call.possible("vocabulary", {rows, vocabulary});
   return call.ask([&](const Kernels& kernels) { return kernels.sample_workspace(rows, vocabulary); });
 }
 

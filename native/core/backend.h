@@ -24,7 +24,14 @@ struct DeviceInfo {
 
 struct MemoryStatus {
   int64_t total_bytes = 0;
-  int64_t free_bytes = 0;
+  int64_t free_bytes = 0;  // that can be allocated
+  std::string limited_by;  // what sets free_bytes; empty: the device's own memory
+
+  // For messages: "12 of 34 are free, by ...".
+  std::string text() const {
+    return std::to_string(free_bytes) + " of " + std::to_string(total_bytes) + " are free" +
+           (limited_by.empty() ? "" : ", by " + limited_by);
+  }
 };
 
 // A point in a context's stream of work that can be waited for.

@@ -91,10 +91,9 @@ void* Device::allocate(size_t bytes) {
   void* const data = asked([&] { return memory_->allocate(bytes); });
   if (data) return data;
   const MemoryStatus status = memory_status();
-  throw Error::out_of_memory("out of memory on " + info_.name + ": asked for " + std::to_string(bytes) + " bytes, " +
-                                 std::to_string(status.free_bytes) + " of " + std::to_string(status.total_bytes) +
-                                 " are free",
-                             int64_t(bytes), status.free_bytes);
+  throw Error::out_of_memory(
+      "out of memory on " + info_.name + ": asked for " + std::to_string(bytes) + " bytes, " + status.text(),
+      int64_t(bytes), status.free_bytes);
 }
 
 void Device::close() {
@@ -205,7 +204,9 @@ double Device::seconds_between(int first, int second) {
 void* Device::staging(size_t bytes) {
   void* const block = asked([&] { return host_memory_->allocate(bytes); });
   if (block) return block;
-  const int64_t free_bytes = int64_t(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  // The cpu backend's own memory is the host's.
+  const int64_t free_bytes = context_->asynchronous() ? int64_t(sysconf(_SC_AVPHYS_PAGES)) * sysconf(_SC_PAGESIZE)
+                                                      : memory_status().free_bytes;
   throw Error::out_of_memory("out of host memory for a copy of " + std::to_string(bytes) +
                                  " bytes: " + std::to_string(free_bytes) + " are free",
                              int64_t(bytes), free_bytes);

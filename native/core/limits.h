@@ -30,6 +30,13 @@ constexpr int kMaxRank = 4;
 // The most elements of a tensor, and the largest size of a dimension.
 constexpr int64_t kMaxElements = int64_t(1) << 44;
 
+// The most of what kernels count in 32 bits: a vocabulary, the tokens and the rows of a call, attention's positions and
+// heads.
+constexpr int64_t kMaxCount = (int64_t(1) << 31) - 1;
+
+// The most labels of a row of logits, so that each fits into a block's shared memory on any GPU.
+constexpr int64_t kMaxLabels = 8192;
+
 // The most matrices of a stack that an operation of Muon takes at once.
 constexpr int64_t kMaxStack = 65535;
 

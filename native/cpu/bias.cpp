@@ -1,6 +1,7 @@
 // The bias of a linear layer, and its gradient: the sums of columns.
 #include <algorithm>
 
+#include "../core/checked.h"
 #include "cpu_kernels.h"
 #include "lanes.h"
 #include "parallel.h"
@@ -47,7 +48,7 @@ void CpuKernels::bias_backward(const View& dbias, const View& dout, const View& 
 }
 
 int64_t CpuKernels::bias_backward_workspace(int64_t rows, int64_t cols) const {
-  return (rows + kRowBlock - 1) / kRowBlock * cols;
+  return product_of({(rows + kRowBlock - 1) / kRowBlock, cols});
 }
 
 }  // namespace nextpatch::cpu

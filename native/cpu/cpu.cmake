@@ -36,6 +36,7 @@ function(add_cpu_backend isa)
   target_compile_options(${target} PRIVATE
     -fvisibility=hidden -Wall -Wextra -Wno-psabi -O3 -ffp-contract=fast -fno-math-errno ${ARGN})
   target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX ${DNNL_LIBRARY} ${CMAKE_DL_LIBS})
+  sanitize_library(${target})
   release_library(${target} nextpatch_backend)
 endfunction()
 

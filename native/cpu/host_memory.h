@@ -7,12 +7,12 @@
 
 namespace nextpatch::cpu {
 
-// Memory available without swapping, or the control group's limit if that is lower.
+// The machine's memory, or the tightest limit on it, and what can still be allocated.
 MemoryStatus memory_status();
 
 // Aligned to a cache line; large blocks use huge pages if the system has them: with small pages a training step takes
-// some per cent longer, because of TLB misses. Null if not enough is free: Linux would overcommit, and kill the
-// process when the memory is used.
+// some per cent longer, because of TLB misses. Null if not enough is free beside what is allocated already, written or
+// not: Linux would overcommit, and kill the process when the memory is used. Any thread.
 void* allocate_memory(size_t bytes);
 void free_memory(void* data);
 

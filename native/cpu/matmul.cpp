@@ -93,9 +93,7 @@ struct Free {
 
 [[noreturn]] void out_of_memory(size_t bytes) {
   const MemoryStatus status = memory_status();
-  throw Error::out_of_memory("matmul: out of memory: asked for " + std::to_string(bytes) + " bytes, " +
-                                 std::to_string(status.free_bytes) + " of " + std::to_string(status.total_bytes) +
-                                 " are free",
+  throw Error::out_of_memory("matmul: out of memory: asked for " + std::to_string(bytes) + " bytes, " + status.text(),
                              int64_t(bytes), status.free_bytes);
 }
 

@@ -1,6 +1,7 @@
 // Patch embedding: the mean of the embeddings of a patch's tokens, and the gradient of the table.
 #include <algorithm>
 
+#include "../core/checked.h"
 #include "cpu_kernels.h"
 #include "ids.h"
 #include "lanes.h"
@@ -125,7 +126,7 @@ void CpuKernels::patch_embedding_backward(const View& dtable, const View& dout, 
 }
 
 int64_t CpuKernels::patch_embedding_backward_workspace(int64_t tokens, int64_t vocabulary) const {
-  return tokens + vocabulary;
+  return sum_of({tokens, vocabulary});
 }
 
 }  // namespace nextpatch::cpu

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../core/checked.h"
 #include "cpu_kernels.h"
 #include "lanes.h"
 #include "parallel.h"
@@ -133,7 +134,7 @@ void CpuKernels::qk_norm_backward(const View& dx, const View& dweight, const Vie
 }
 
 int64_t CpuKernels::qk_norm_backward_workspace(int64_t positions, int64_t heads, int64_t head_dim) const {
-  return (positions + kBlockPositions - 1) / kBlockPositions * heads * head_dim;
+  return product_of({(positions + kBlockPositions - 1) / kBlockPositions, heads, head_dim});
 }
 
 }  // namespace nextpatch::cpu

@@ -2,6 +2,7 @@
 // still in the L1 cache.
 #include <algorithm>
 
+#include "../core/checked.h"
 #include "cpu_kernels.h"
 #include "lanes.h"
 #include "parallel.h"
@@ -112,7 +113,7 @@ void CpuKernels::rmsnorm_backward(const View& dx, const View& dweight, const Vie
 }
 
 int64_t CpuKernels::rmsnorm_backward_workspace(int64_t rows, int64_t cols) const {
-  return (rows + kRowBlock - 1) / kRowBlock * cols;
+  return product_of({(rows + kRowBlock - 1) / kRowBlock, cols});
 }
 
 }  // namespace nextpatch::cpu

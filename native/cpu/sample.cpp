@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "../core/checked.h"
 #include "../core/philox.h"
 #include "cpu_kernels.h"
 #include "lanes.h"
@@ -139,6 +140,8 @@ void CpuKernels::sample(const View& out, const View& logits, const View& history
   });
 }
 
-int64_t CpuKernels::sample_workspace(int64_t rows, int64_t vocabulary) const { return rows * 3 * vocabulary; }
+int64_t CpuKernels::sample_workspace(int64_t rows, int64_t vocabulary) const {
+  return product_of({rows, 3, vocabulary});
+}
 
 }  // namespace nextpatch::cpu

@@ -1,6 +1,7 @@
 // The bias of a linear layer, and its gradient: the sums of columns.
 #include <algorithm>
 
+#include "../core/checked.h"
 #include "cuda_kernels.h"
 #include "dispatch.h"
 #include "launch.cuh"
@@ -102,7 +103,7 @@ void CudaKernels::bias_backward(const View& dbias, const View& dout, const View&
 }
 
 int64_t CudaKernels::bias_backward_workspace(int64_t rows, int64_t cols) const {
-  return std::min((rows + kWarps - 1) / kWarps, kSlices) * cols;
+  return product_of({std::min((rows + kWarps - 1) / kWarps, kSlices), cols});
 }
 
 }  // namespace nextpatch::cuda

@@ -119,7 +119,7 @@ MemoryStatus CudaContext::memory() {
   use("memory");
   size_t free_bytes = 0, total_bytes = 0;
   check(cudaMemGetInfo(&free_bytes, &total_bytes), "memory", "cudaMemGetInfo failed");
-  return {int64_t(total_bytes), int64_t(free_bytes)};
+  return {int64_t(total_bytes), int64_t(free_bytes), ""};
 }
 
 void CudaContext::copy_from_host(void* device, const void* host, size_t bytes) {

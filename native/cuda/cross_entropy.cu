@@ -270,7 +270,8 @@ void cross_entropy(const Device& device, const View& losses, const View& logits,
   const int64_t room = (int64_t(device.shared_bytes) - scratch_bytes) / (Threads * 16);
   const int64_t wanted = (packs + Threads - 1) / Threads - Plan<Threads>::kHeld;
   const int64_t shared_packs = std::max<int64_t>(0, std::min(wanted, room));
-  const Launch at{unsigned(losses.size()), Threads, size_t(shared_packs * Threads * 16 + scratch_bytes), device.stream};
+  const Launch at{blocks_for(losses.size(), 1), Threads, size_t(shared_packs * Threads * 16 + scratch_bytes),
+                  device.stream};
   launch<cross_entropy_kernel<T, Threads>>("cross_entropy", at, losses.as<float>(), logits.as<T>(), labels.as<int>(),
                                            coefficients.as<float>(), logits.cols(), labels.cols(), shared_packs,
                                            gradient, device.bad_id);

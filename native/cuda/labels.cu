@@ -40,7 +40,7 @@ void CudaKernels::patch_labels(const View& labels, const View& tokens, int64_t p
 }
 
 void CudaKernels::label_coefficients(const View& coefficients, const View& labels, const View& weights) {
-  const Launch at{unsigned(labels.cols()), kCountThreads, kCountThreads / 32 * sizeof(int), device_.stream};
+  const Launch at{blocks_for(labels.cols(), 1), kCountThreads, kCountThreads / 32 * sizeof(int), device_.stream};
   launch<label_coefficients_kernel>("label_coefficients", at, coefficients.as<float>(), labels.as<int>(),
                                     weights.as<float>(), labels.rows());
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "../core/error.h"
+#include "../core/limits.h"
 #include "check.h"
 #include "occupancy.h"
 
@@ -80,7 +81,13 @@ void launch(const char* operation, const Launch& at, Args... args) {
   check(launch_kernel<Kernel>(Kernel, at, args...), operation, "launch failed");
 }
 
-// Blocks of `block` that cover `count`.
-inline unsigned blocks_for(int64_t count, int64_t block) { return unsigned((count + block - 1) / block); }
+// Blocks of `block` that cover `count`; throws an Error for more than a grid has, which would wrap around.
+inline unsigned blocks_for(int64_t count, int64_t block) {
+  const int64_t blocks = (count + block - 1) / block;
+  if (blocks > kMaxCount)
+    throw Error(ErrorKind::range, "expected a launch of at most " + std::to_string(kMaxCount) +
+                                      " blocks but received one of " + std::to_string(blocks));
+  return unsigned(blocks);
+}
 
 }  // namespace nextpatch::cuda

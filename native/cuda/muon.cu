@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "../core/checked.h"
 #include "block_reduce.cuh"
 #include "cuda_kernels.h"
 #include "dispatch.h"
@@ -148,7 +149,7 @@ void CudaKernels::muon_momentum(const View& out, const View& momentum_of, const 
 }
 
 int64_t CudaKernels::muon_momentum_workspace(int64_t matrices, int64_t elements) const {
-  return matrices * slices_of(elements);
+  return product_of({matrices, slices_of(elements)});
 }
 
 void CudaKernels::muon_update(const View& param, const View& master, const View& change, const View& norm,

@@ -15,6 +15,7 @@
 // warp at least 8 occurrences: 1024 blocks for 8192 tokens and 1024 columns.
 #include <algorithm>
 
+#include "../core/checked.h"
 #include "cuda_kernels.h"
 #include "dispatch.h"
 #include "launch.cuh"
@@ -214,7 +215,9 @@ int64_t rows_for(int64_t size, int64_t cols) {
   const int64_t least = std::max(tiles, (size * tiles + blocks - 1) / blocks);
   return (least + kLeastRows - 1) / kLeastRows * kLeastRows;
 }
-int64_t most_partials(int64_t size) { return std::min(kMostColumns / 2 * size, 4 * kMostColumns * kBlocks); }
+int64_t most_partials(int64_t size) {
+  return std::min(product_of({kMostColumns / 2, size}), 4 * kMostColumns * kBlocks);
+}
 
 template <typename T, int Width>
 void backward(const Device& device, const View& dtable, const View& dout, const Occurrences& occurrences,
@@ -223,11 +226,11 @@ void backward(const Device& device, const View& dtable, const View& dout, const 
   const int64_t slices = (size + slice_size - 1) / slice_size, patch = size / dout.rows();
   const size_t shared_bytes = 2 * kThreads * Width * sizeof(float) + kWarps * sizeof(Open);
   launch<patch_embedding_sum_kernel<T, Width>>(
-      kOperation, {unsigned(slices * blocks_for(cols, 32 * Width)), kThreads, shared_bytes, device.stream},
+      kOperation, {blocks_for(slices * blocks_for(cols, 32 * Width), 1), kThreads, shared_bytes, device.stream},
       dtable.as<float>(), partials, dout.as<T>(), occurrences, cols, patch, scale, rows);
   launch<patch_embedding_join_kernel>(
-      kOperation, {unsigned((slices - 1) * blocks_for(cols, kThreads)), kThreads, 0, device.stream}, dtable.as<float>(),
-      partials, occurrences, cols, patch, scale, slice_size, slices);
+      kOperation, {blocks_for((slices - 1) * blocks_for(cols, kThreads), 1), kThreads, 0, device.stream},
+      dtable.as<float>(), partials, occurrences, cols, patch, scale, slice_size, slices);
 }
 
 }  // namespace
@@ -255,7 +258,7 @@ void CudaKernels::patch_embedding_backward(const View& dtable, const View& dout,
 }
 
 int64_t CudaKernels::patch_embedding_backward_workspace(int64_t tokens, int64_t) const {
-  return 2 * tokens + std::max(tokens, most_partials(tokens));
+  return sum_of({product_of({2, tokens}), std::max(tokens, most_partials(tokens))});
 }
 
 }  // namespace nextpatch::cuda

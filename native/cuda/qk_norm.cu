@@ -5,6 +5,7 @@
 // belongs to a part of a warp, as many rows to a block as fit; a row of all heads to a whole block.
 #include <algorithm>
 
+#include "../core/checked.h"
 #include "block_reduce.cuh"
 #include "cuda_kernels.h"
 #include "dispatch.h"
@@ -266,7 +267,7 @@ Shape shape_of(const View& x, const View& weight) {
   Shape shape{};
   shape.positions = unsigned(x.dim(1));
   shape.groups = over_heads(x, weight) ? 1 : unsigned(x.dim(2));
-  shape.rows = unsigned(x.dim(0) * x.dim(1)) * shape.groups;
+  shape.rows = blocks_for(x.dim(0) * x.dim(1) * shape.groups, 1);
   shape.half = int(x.dim(3) / 2);
   shape.head_chunks = shape.half / Width;
   shape.chunks = int(x.dim(2) / shape.groups) * shape.head_chunks;
@@ -333,7 +334,7 @@ void CudaKernels::qk_norm_backward(const View& dx, const View& dweight, const Vi
 }
 
 int64_t CudaKernels::qk_norm_backward_workspace(int64_t positions, int64_t heads, int64_t head_dim) const {
-  return std::min(positions * heads, kSlices) * heads * head_dim;
+  return product_of({std::min(product_of({positions, heads}), kSlices), heads, head_dim});
 }
 
 }  // namespace nextpatch::cuda

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "../core/checked.h"
 #include "block_reduce.cuh"
 #include "cuda_kernels.h"
 #include "dispatch.h"
@@ -374,7 +375,7 @@ void CudaKernels::rmsnorm_backward(const View& dx, const View& dweight, const Vi
 }
 
 int64_t CudaKernels::rmsnorm_backward_workspace(int64_t rows, int64_t cols) const {
-  return std::min(rows, kSlices) * cols;
+  return product_of({std::min(rows, kSlices), cols});
 }
 
 }  // namespace nextpatch::cuda

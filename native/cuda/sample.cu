@@ -1,5 +1,6 @@
 // Samples the next token. Candidates are found by rank, without sorting; their weights are summed in the order of their
 // ids, as on the CPU.
+#include "../core/checked.h"
 #include "block_reduce.cuh"
 #include "cuda_kernels.h"
 #include "dispatch.h"
@@ -190,12 +191,13 @@ void CudaKernels::sample(const View& out, const View& logits, const View& histor
   const Rows rows{history.as<int>(), history ? history.cols() : 0, streams.as<int>()};
   with_type(logits.dtype, [&](auto type) {
     using T = decltype(type);
-    const Launch at{unsigned(logits.rows()), kThreads, (kThreads / 32 + kThreads) * sizeof(double), device_.stream};
+    const Launch at{blocks_for(logits.rows(), 1), kThreads, (kThreads / 32 + kThreads) * sizeof(double),
+                    device_.stream};
     launch<sample_kernel<T>>("sample", at, out.as<int>(), logits.as<T>(), workspace.as<float>(), logits.cols(), rows,
                              sampling, sampling.least_score());
   });
 }
 
-int64_t CudaKernels::sample_workspace(int64_t rows, int64_t vocabulary) const { return rows * vocabulary; }
+int64_t CudaKernels::sample_workspace(int64_t rows, int64_t vocabulary) const { return product_of({rows, vocabulary}); }
 
 }  // namespace nextpatch::cuda

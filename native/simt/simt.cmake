@@ -1,6 +1,5 @@
 # The simt backend: the CUDA sources compiled by the host's compiler against native/simt/include, for tests
-# on machines without a GPU. NEXTPATCH_SANITIZE builds it under AddressSanitizer and UBSan.
-option(NEXTPATCH_SANITIZE "Build the simt backend with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+# on machines without a GPU.
 option(NEXTPATCH_RACES "Build the simt backend with a check of every access to shared memory for races" OFF)
 option(NEXTPATCH_TESTS "Build the tests of the simt runtime itself" OFF)
 

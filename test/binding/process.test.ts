@@ -98,7 +98,17 @@ describe.each(backends)("a process with %s", (backend) => {
   const [name, message] = result("starved", []) as string[];
   expect(name).toBe("OutOfMemoryError");
   // oneDNN's layout of b may take a little more than b.
-  expect(message).toMatch(/^matmul: out of memory: asked for 26\d{7} bytes, \d+ of \d+ are free$/);
+  expect(message).toMatch(
+    /^matmul: out of memory: asked for 26\d{7} bytes, \d+ of \d+ are free, by the limit of .*, ulimit -v$/,
+  );
+});
+
+(backends.includes("cpu") ? it : it.skip)("gives no more memory than its address space has", () => {
+  const found = result("limited", []) as { limitedBy: string; freeBytes: number; ends: string[] };
+  expect(found.limitedBy).toMatch(/ulimit -v$/);
+  expect(found.freeBytes).toBeGreaterThan(1.8 * 2 ** 30);
+  expect(found.freeBytes).toBeLessThanOrEqual(2 ** 31);
+  expect(found.ends).toEqual(["nothing", "OutOfMemoryError", "OutOfMemoryError"]);
 });
 
 // Whatever backends are under test: only simt's devices fault at will.

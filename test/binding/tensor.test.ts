@@ -245,7 +245,11 @@ describe.each(backends)("Tensor on %s", (backend) => {
     }
     const detached = new Float32Array(24);
     structuredClone(detached.buffer, { transfer: [detached.buffer] });
-    expect(call("write", tensor, detached).name).toBe("RangeError");
+    const gone = call("write", tensor, detached);
+    expect(gone.name).toBe("TypeError");
+    expect(gone.message).toContain(
+      "write: data: expected a Float32Array but received one whose buffer was transferred",
+    );
     tensor.dispose();
     for (const error of [
       call("reshape", tensor, [24]),
@@ -259,18 +263,14 @@ describe.each(backends)("Tensor on %s", (backend) => {
     }
   });
 
-  it("survives an ArrayBuffer that disposes of the tensor while it is read", async () => {
+  it("reads without an ArrayBuffer that has been replaced", async () => {
     const tensor = new Tensor(device, "f32", [4]);
     native.fill(tensor, 3);
     const main = tensor.read.constructor("return globalThis")() as typeof globalThis; // where the addon looks for it
     const { ArrayBuffer: original } = main;
-    main.ArrayBuffer = function (bytes: number) {
-      tensor.dispose();
-      return new original(bytes);
-    } as unknown as typeof ArrayBuffer;
+    main.ArrayBuffer = (() => ({})) as unknown as typeof ArrayBuffer;
     const data = tensor.read();
     main.ArrayBuffer = original;
-    expect(tensor.disposed).toBe(true);
     expect([...(await data)]).toEqual([3, 3, 3, 3]);
   });
 

@@ -88,8 +88,16 @@ describe("the commands in turn", () => {
   });
 
   it("info plans the memory of a run", async () => {
-    type Plan = { plan: { plannedBytes: number; copyBytes: number; items: { name: string; bytes: number }[] } };
+    type Plan = {
+      plan: {
+        plannedBytes: number;
+        copyBytes: number;
+        items: { name: string; bytes: number }[];
+        problem: string | null;
+      };
+    };
     const { plan } = await json<Plan>("info", "--config", "config.yaml");
+    expect(plan.problem).toBeNull();
     expect(plan.items.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(plan.plannedBytes);
     const { plan: larger } = await json<Plan>("info", "--config", "config.yaml", "--set", "model.vocab_size=3000");
     expect(larger.plannedBytes).toBeGreaterThan(plan.plannedBytes);
@@ -99,6 +107,20 @@ describe("the commands in turn", () => {
     expect(in16.items.map(({ name }) => name)).toContain("weights (bf16)");
     const { plan: in32 } = await json<Plan>("info", "--config", "config.yaml", "--precision", "fp32");
     expect(in32.items.map(({ name }) => name)).not.toContain("weights (bf16)");
+  });
+
+  it("info prints a plan that does not fit, says what would, and fails", async () => {
+    const batch = ["batch.tokensPerStep=1073741824", "batch.microBatch=8388608"];
+    const flags = ["--config", "config.yaml", ...batch.flatMap((key) => ["--set", key])];
+    const says =
+      /memory plan: expected at most the .* MiB that are free on cpu .* the nearest that fits is batch\.microBatch: /;
+    const human = await nextpatch("info", ...flags);
+    expect(human.code).toBe(1);
+    expect(human.stdout).toMatch(/planned in all +\d{7,}\.\d MiB\n/);
+    expect(human.stderr).toMatch(says);
+    const { code, stdout } = await nextpatch("info", ...flags, "--json");
+    expect(code).toBe(1);
+    expect((JSON.parse(stdout) as { plan: { problem: string } }).plan.problem).toMatch(says);
   });
 
   it("info prints what a recipe comes to, and the stages", async () => {

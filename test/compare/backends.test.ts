@@ -24,7 +24,7 @@ describe.each(backends)("a comparison on %s", (device) => {
       },
     });
     const { baseline, patch, ratio, valLossDelta, equalCost, equalLoss } = comparison;
-    const readings = ["ratio", "valLossDelta", "paired", "equalCost", "equalLoss"];
+    const readings = ["ratio", "valLossDelta", "paired", "differences", "equalCost", "equalLoss"];
     const rest = ["seeds", "parameters", "environments"];
     expect(Object.keys(comparison)).toEqual(["baseline", "patch", ...readings, ...rest]);
     const ofRun = [
@@ -37,11 +37,20 @@ describe.each(backends)("a comparison on %s", (device) => {
       "time",
       "curve",
       "activations",
+      "activeNeurons",
       "runs",
     ];
     expect(Object.keys(baseline)).toEqual(ofRun);
     expect(Object.keys(patch)).toEqual([...ofRun, "patchSize", "fraction", "stages"]);
-    expect(Object.keys(equalCost!)).toEqual([...ofRun, "patchSize", "fraction", "stages", "valLossDelta", "paired"]);
+    expect(Object.keys(equalCost!)).toEqual([
+      ...ofRun,
+      "patchSize",
+      "fraction",
+      "stages",
+      "valLossDelta",
+      "paired",
+      "differences",
+    ]);
     expect(patch).toMatchObject({ patchSize: 4, fraction: 0.6667, tokens: 768 });
     expect(patch.stages.map(({ patchSize, steps, tokens }) => [patchSize, steps, tokens])).toEqual([
       [4, 8, 512],
@@ -62,7 +71,14 @@ describe.each(backends)("a comparison on %s", (device) => {
       expect(run.curve).toEqual(points);
       expect(run).toMatchObject(points.at(-1)!); // all held-out data is in four sequences
       expect(run.runs).toEqual([
-        { seed: 1, valLoss: run.valLoss, seconds: run.seconds, energy: null, environments: [0] },
+        {
+          seed: 1,
+          valLoss: run.valLoss,
+          seconds: run.seconds,
+          energy: null,
+          activeNeurons: run.activeNeurons,
+          environments: [0],
+        },
       ]);
       expect(run.energy).toBeNull();
       expect(run.time).toEqual(lines.at(-1)!.time);

@@ -180,8 +180,8 @@ describe("a sweep", () => {
     const { sweep: swept, ...rest } = comparison;
     expect(rest).toEqual(first.comparison);
     expect(swept).toHaveLength(4);
-    const { patch, ratio, valLossDelta, paired } = comparison;
-    expect(swept![3]).toEqual({ ...patch, ratio, valLossDelta, paired });
+    const { patch, ratio, valLossDelta, paired, differences } = comparison;
+    expect(swept![3]).toEqual({ ...patch, ratio, valLossDelta, paired, differences });
     for (const { fraction, patchSize, ratio, valLoss, valLossDelta, tokens } of swept!) {
       expect(tokens).toBe(768);
       expect(Math.abs(ratio.flops - (fraction / patchSize + 1 - fraction))).toBeLessThan(0.005);

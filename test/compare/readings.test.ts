@@ -28,7 +28,12 @@ describe("compareRuns", () => {
       valLossDelta: 0.5,
       paired: null,
     });
-    expect(result.equalCost).toEqual({ ...equalCost, valLossDelta: -0.25, paired: null });
+    expect(result.equalCost).toEqual({
+      ...equalCost,
+      valLossDelta: -0.25,
+      paired: null,
+      differences: { activeNeurons: { mean: 0, paired: null } },
+    });
     for (const key of ["sweep", "recipes", "tune", "atBaselineRate"]) expect(result).not.toHaveProperty(key);
   });
 
@@ -90,9 +95,9 @@ describe("compareRuns", () => {
     const methods = { paper: { run: paper, equalCost: longer }, superposition: { run: other, equalCost: other } };
     const { recipes, ...rest } = madeComparison(seeds, methods);
     expect(Object.keys(recipes!)).toEqual(["paper", "superposition"]);
-    const { valLossDelta, paired, equalCost, equalLoss, ratio, ...run } = recipes!.paper!;
+    const { valLossDelta, paired, differences, equalCost, equalLoss, ratio, ...run } = recipes!.paper!;
     expect(run).toEqual(paper);
-    expect(rest).toMatchObject({ patch: paper, valLossDelta, paired, equalCost, equalLoss, ratio });
+    expect(rest).toMatchObject({ patch: paper, valLossDelta, paired, differences, equalCost, equalLoss, ratio });
     expect(equalCost!.valLossDelta).toBeCloseTo(-0.15, 12);
     expect(recipes!.superposition!.valLossDelta).toBe(recipes!.superposition!.equalCost!.valLossDelta);
     expect(recipes!.superposition).toMatchObject({ ratio: { flops: 1 }, equalLoss: { flops: 1 } });

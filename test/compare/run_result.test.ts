@@ -66,9 +66,10 @@ describe("armResult", () => {
         { tokens: 40, flops: 400, seconds: 1, valLoss: 2.25 },
       ],
       bitsPerByte: 1.5,
+      activeNeurons: 0.1,
       activations: { layers: [{ active: 0.1 }], threshold: 0.5, patchSize: 1 },
       tasks: { cloze: { items: 4, acc: 0.5, acc_stderr: null, perplexity: 2 } },
-      runs: [{ seed: 1, valLoss: 2.3, bitsPerByte: 1.5, seconds: 1, energy: 7, environments: [0] }],
+      runs: [{ seed: 1, valLoss: 2.3, bitsPerByte: 1.5, activeNeurons: 0.1, seconds: 1, energy: 7, environments: [0] }],
     });
   });
 

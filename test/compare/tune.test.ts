@@ -49,6 +49,15 @@ describe("tuning", () => {
     expect(repaired.comparison.tune).toEqual(first.comparison.tune);
   });
 
+  it("chooses Muon's rate where Muon trains, and leaves AdamW's", async () => {
+    const optimizer = { type: "muon", lr: 0.004, muon: { lr: 0.02 } };
+    const { comparison, report } = await run({ ...options, tune: { lr: [0.01, 0.02, 0.04], share: 1 } }, { optimizer });
+    const { grid, best } = comparison.tune!.baseline!;
+    expect(new Set(grid.map(({ valLoss }) => valLoss)).size).toBe(grid.length);
+    const { config } = report.plan.baseline;
+    expect([config.optimizer.lr, config.optimizer.muon!.lr]).toEqual([0.004, best.lr]);
+  });
+
   it("passes over a rate at which an arm diverges, and fails where there is no other", async () => {
     const tune = { lr: [0.02, 1e38], share: 1 };
     const { comparison } = await run({ ...options, tune }, { optimizer: { lr: 0.02, gradClip: null } });

@@ -41,6 +41,14 @@ const minimal = {
   train: { steps: 10 },
 };
 
+it("reads what a run writes as its config.json", () => {
+  const { model: _, ...continued } = { ...minimal, init: { from: "model" } };
+  for (const given of [minimal, continued, { ...minimal, optimizer: { type: "muon" } }]) {
+    const resolved = parseRunConfig(given, "given");
+    expect(parseRunConfig(JSON.parse(JSON.stringify(resolved)), "config.json")).toEqual(resolved);
+  }
+});
+
 function problemsOf(run: () => unknown): readonly string[] {
   try {
     run();

@@ -42,6 +42,20 @@ async function run(
 }
 
 describe("BlockLoader", () => {
+  it("refuses a call after close, one that close comes to, and two at a time", async () => {
+    await using dataset = await counting(200);
+    const loader = new BlockLoader({ ...settings, dataset });
+    const first = loader.next(1);
+    await expect(loader.next(1)).rejects.toThrow(/^BlockLoader.next: this: expected a loader that is not reading/);
+    await first;
+    const pending = expect(loader.next(1)).rejects.toThrow(TypeError);
+    await loader.close();
+    await pending;
+    await expect(loader.next(1)).rejects.toThrow(
+      /^BlockLoader.next: this: expected an open loader but received a closed one$/,
+    );
+  });
+
   it("gives every whole unit once per epoch, shuffled, and each epoch in another order", async () => {
     const dataset = await counting(16 * 40 + 9);
     const { tokens, position } = await run({ dataset }, [80]);

@@ -10,6 +10,7 @@ import { cudaModelPage } from "../../docs/cuda_model.js";
 import { withEnvironments } from "../../docs/environments_table.js";
 import { withFaults } from "../../docs/faults_table.js";
 import { configPage, schemaFile } from "../../docs/generate.js";
+import { mapFigure } from "../../docs/map_figure.js";
 import { withMutants } from "../../docs/mutants_table.js";
 import { withVersions } from "../../docs/onednn_table.js";
 import { withTables } from "../../docs/results_tables.js";
@@ -114,6 +115,10 @@ describe("docs/results.md", () => {
     const emptied = page.replace(/(<!-- \S+ -->\n)[\s\S]*?(<!-- end -->)/g, "$1$2");
     expect(emptied.length).toBeLessThan(page.length);
     expect(withTables(emptied)).toBe(page);
+  });
+
+  it("has the picture that `npm run docs` draws", async () => {
+    expect(await mapFigure()).toBe(readFileSync(root("docs/images/map.svg"), "utf8"));
   });
 
   it("links to files that are there", () => {

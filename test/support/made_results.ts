@@ -49,8 +49,16 @@ export function madeRun(curve: RunResult["curve"], { energy = null, time, finals
     // Whatever the run, five seconds of it are the embedding's.
     time: time ?? { data: 0, embedding: 5, transformer: seconds! - 5, head: 0, optimizer: 0, idle: 0 },
     curve,
+    activeNeurons: flops / 1000,
     activations: { layers: [{ active: flops / 1000 }], threshold: 0.5, patchSize: 1 },
-    runs: losses.map((valLoss, index) => ({ seed: index + 1, valLoss, seconds: seconds!, energy, environments: [0] })),
+    runs: losses.map((valLoss, index) => ({
+      seed: index + 1,
+      valLoss,
+      activeNeurons: flops / 1000,
+      seconds: seconds!,
+      energy,
+      environments: [0],
+    })),
   };
 }
 

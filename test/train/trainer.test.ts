@@ -164,5 +164,8 @@ describe("a run in two stages", () => {
     expect(turns).toBeGreaterThan(20);
     await run.return();
     await trainer.close();
+    await expect(trainer.run().next()).rejects.toThrow(
+      /^Trainer.run: this: expected an open trainer but received a closed one$/,
+    );
   });
 });

@@ -6,6 +6,7 @@
 // But in a single pass many blocks add to dQ: with atomics, whose order changes bits, or with blocks that wait their
 // turn, which ties the order of summation to that of scheduling. The accumulators of dout v^T - delta start at -delta,
 // which is free and rounds smaller numbers.
+#include "../../core/checked.h"
 #include "../block_reduce.cuh"
 #include "../cuda_kernels.h"
 #include "../dispatch.h"
@@ -52,7 +53,7 @@ __global__ void __launch_bounds__(kThreads)
 template <typename T, int Width>
 void attention_delta(const Device& device, const AttentionShape& shape, float* lse_out, float* delta, int padded,
                      const View& dout, const View& out, const View& lse, float lse_unit) {
-  const unsigned blocks = unsigned(padded / kRows) * unsigned(shape.heads) * unsigned(shape.batch);
+  const unsigned blocks = blocks_for(int64_t(padded / kRows) * shape.heads * shape.batch, 1);
   const Launch at{blocks, kThreads, 0, device.stream};
   launch<attention_delta_kernel<T, Width>>("attention_backward", at, lse_out, delta, heads_of<const T>(dout),
                                            heads_of<const T>(out), lse.as<const float>(), shape, padded, lse_unit);
@@ -102,7 +103,7 @@ void CudaKernels::attention_backward(const View& dq, const View& dk, const View&
 
 int64_t CudaKernels::attention_backward_workspace(int64_t batch, int64_t queries, int64_t, int64_t heads, int64_t,
                                                   int64_t) const {
-  return 2 * batch * heads * padded_queries(queries);
+  return product_of({2, batch, heads, padded_queries(queries)});
 }
 
 }  // namespace nextpatch::cuda
