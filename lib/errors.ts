@@ -27,14 +27,14 @@
  * Other file system errors, such as a full disk, are passed on unchanged.
  *
  * A message shows an input only in part: a line has at most 500 characters, of which the middle is left out, and of
- * several problems as many are shown as fit 1000.
+ * several problems as many are shown as fit 2000.
  */
 
 /** The most characters of a line of a message. */
 const LINE = 500;
 
 /** The most characters of a message of several lines, of which the first is always shown. */
-const MESSAGE = 1000;
+const MESSAGE = 2000;
 
 /** A message in its bounds. */
 function bounded(message: string): string {

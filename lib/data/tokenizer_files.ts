@@ -26,7 +26,7 @@ export const TOKENIZER_COMPANIONS: readonly string[] = [
 /** The path of the `tokenizer.json` that is named by itself or by its folder. */
 export async function tokenizerPath(path: string): Promise<string> {
   const facts = await stat(path).catch(() => undefined);
-  return facts?.isDirectory() ? join(path, TOKENIZER_JSON) : path;
+  return facts?.isDirectory() && basename(path) !== TOKENIZER_JSON ? join(path, TOKENIZER_JSON) : path;
 }
 
 /**

@@ -109,7 +109,7 @@ async function readManifest(folder: string): Promise<Files | null> {
   });
   let files: unknown;
   try {
-    ({ files } = parseJson(text) as { files?: unknown });
+    files = (parseJson(text) as { files?: unknown } | null)?.files;
   } catch (cause) {
     throw failed(`other text: ${(cause as Error).message}`, cause);
   }

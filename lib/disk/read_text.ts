@@ -45,10 +45,9 @@ export async function readText(path: string, most: number): Promise<string> {
   return (await readWhole(path, most)).toString("utf8");
 }
 
-/** The same of a file, or of a pipe that a shell made: `<(…)`, `/dev/stdin`. */
+/** The same of a file, or of a pipe that a shell made: `<(…)`, `/dev/stdin`. A pipe with a name may have no writer. */
 export async function readTextOrPipe(path: string, most: number): Promise<string> {
-  const facts = await stat(path);
-  if (!facts.isFIFO() && !facts.isCharacterDevice()) return readText(path, most);
+  if (!/^\/(dev|proc)\//.test(path) || (await stat(path)).isFile()) return readText(path, most);
   const file = await open(path, "r");
   try {
     const parts: Buffer[] = [];

@@ -38,7 +38,7 @@ export class Fields {
 
   /** @param most the largest that is taken; default: any */
   positiveInteger(key: string, fallback: number, most = Number.MAX_SAFE_INTEGER): number {
-    const expected = most === Number.MAX_SAFE_INTEGER ? "a positive integer" : `a positive integer of at most ${most}`;
+    const expected = Number(this.get(key)) > most ? `a positive integer of at most ${most}` : "a positive integer";
     const fits = (value: unknown) => Number.isSafeInteger(value) && Number(value) > 0 && Number(value) <= most;
     return this.read(key, fallback, expected, fits);
   }
