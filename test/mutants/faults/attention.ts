@@ -136,8 +136,8 @@ export const attention: readonly Mutant[] = [
   {
     fault: "The workspace of attention's gradient leaves out the padding of its rows.",
     file: "native/cuda/attention/backward.cu",
-    find: "return 2 * batch * heads * padded_queries(queries);",
-    replace: "return 2 * batch * heads * queries;",
+    find: "product_of({2, batch, heads, padded_queries(queries)})",
+    replace: "product_of({2, batch, heads, queries})",
     check: sanitized(backward, { filter: short }),
     says: "AddressSanitizer",
   },
