@@ -4,7 +4,6 @@ import type { Difference, Differences } from "./differences.js";
 import type { CompareReport } from "./report.js";
 import { type ReportArm, reportArms } from "./report_arms.js";
 import type { StartResult } from "./start_model.js";
-import { costShares } from "./words.js";
 
 interface Table {
   readonly headings: string[];
@@ -13,14 +12,13 @@ interface Table {
 
 /** A row for every arm; with bits per byte and cloze items where they are known. */
 export function buysTable(report: CompareReport): Table {
-  const { baseline, start } = report.comparison;
+  const { start } = report.comparison;
   const arms = reportArms(report);
   const bits = arms.some(({ run }) => run.bitsPerByte !== undefined);
   const cloze = arms.some(({ run }) => run.cloze !== undefined);
-  const row = (label: string, cost: readonly string[], run: StartResult, of?: Differences): string[] => {
+  const row = (label: string, run: StartResult, of?: Differences): string[] => {
     return [
       label,
-      ...cost,
       formatLoss(run.valLoss),
       ...(bits ? [formatLoss(run.bitsPerByte), signed(of?.bitsPerByte, 1, 4)] : []),
       `${(100 * run.activeNeurons).toFixed(2)}%`,
@@ -30,17 +28,14 @@ export function buysTable(report: CompareReport): Table {
   };
   const headings = [
     "Run",
-    "FLOP ×",
-    "Time ×",
     "Nats per token",
     ...(bits ? ["Bits per byte", "Difference"] : []),
     "Active neurons",
     "Difference, points",
     ...(cloze ? ["Cloze accuracy", "Difference, points"] : []),
   ];
-  const ofArm = ({ label, run, difference }: ReportArm) =>
-    row(label, costShares(run, baseline), run, difference?.differences);
-  return { headings, rows: [...(start ? [row("the model before", ["–", "–"], start)] : []), ...arms.map(ofArm)] };
+  const ofArm = ({ label, run, difference }: ReportArm) => row(label, run, difference?.differences);
+  return { headings, rows: [...(start ? [row("the model before", start)] : []), ...arms.map(ofArm)] };
 }
 
 /** `+0.0123 ± 0.0045`: the mean with half of its interval, if there are several seeds; a dash if there is none. */
