@@ -2,7 +2,7 @@
  * YAML within limits. The package recurses into what is nested, at great depth into an error that ends the process, and
  * some of its checks take the square of what there is: so the text is looked through first, token by token.
  */
-import { isScalar, Lexer, LineCounter, parseDocument, visit } from "yaml";
+import { isAlias, isCollection, isScalar, Lexer, LineCounter, parseDocument, visit } from "yaml";
 import { inBytes, inputLimits } from "../disk/input_limits.js";
 import { checkValue } from "./value_limits.js";
 
@@ -16,15 +16,19 @@ export function parseYaml(text: string): unknown {
   const document = parseDocument(text, { uniqueKeys: false, lineCounter: lines });
   const [error] = document.errors;
   if (error !== undefined) throw error;
+  const placeOf = (offset = 0) => {
+    const { line, col } = lines.linePos(offset);
+    return `at line ${line}, column ${col}`;
+  };
   visit(document, {
     Map: (_, { items }) => {
       const seen = new Set<unknown>();
       for (const { key } of items) {
-        if (!isScalar(key)) continue;
-        if (seen.has(key.value)) {
-          const { line, col } = lines.linePos(key.range?.[0] ?? 0);
-          throw new Error(`Map keys must be unique at line ${line}, column ${col}`);
+        if (isCollection(key) || isAlias(key)) {
+          throw new Error(`a key that is no plain text ${placeOf(key.range?.[0])}`);
         }
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value)) throw new Error(`Map keys must be unique ${placeOf(key.range?.[0])}`);
         seen.add(key.value);
       }
     },

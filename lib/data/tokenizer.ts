@@ -12,6 +12,7 @@ import { type Frame, frameOf } from "./encode/frame.js";
 import { largestId, type TokenizerJson, tokensOf } from "./encode/tokenizer_json.js";
 import { endOfText } from "./end_of_text.js";
 import { configuredTokens, sentencePieceBeside, tokenizerPath } from "./tokenizer_files.js";
+import { checkPanics } from "./tokenizer_panics.js";
 
 /** What a tokenizer.json does not say. */
 export interface TokenizerOptions {
@@ -130,6 +131,7 @@ export class Tokenizer {
     let native: NativeTokenizer;
     try {
       checkJson(json);
+      checkPanics(JSON.parse(json) as TokenizerJson);
       native = make(json);
     } catch (cause) {
       throw new DataError(`${name}: expected a tokenizer.json but received other text: ${firstLine(cause)}`, { cause });
@@ -170,7 +172,7 @@ export class Tokenizer {
   /**
    * Token ids of a text. Names of special tokens inside the text become those tokens.
    * @param options.specialTokens add those that the post-processor puts around a text. Default false.
-   * @throws TypeError for a wrong argument
+   * @throws TypeError for a wrong argument; DataError for a text that the tokenizer cannot encode
    */
   async encode(text: string, options: { readonly specialTokens?: boolean } = {}): Promise<Uint32Array> {
     const check = new Arguments("Tokenizer.encode");
@@ -182,15 +184,26 @@ export class Tokenizer {
 
   /**
    * Encodes texts in parallel, on the package's threads, without special tokens; the event loop stays free.
-   * @throws TypeError for a wrong argument
+   * @throws TypeError for a wrong argument; DataError for a text that the tokenizer cannot encode
    */
   async encodeBatch(texts: readonly string[]): Promise<Uint32Array[]> {
     return this.#encode(new Arguments("Tokenizer.encodeBatch").strings("texts", texts, 0));
   }
 
   async #encode(texts: string[], addSpecialTokens = false): Promise<Uint32Array[]> {
-    const encodings = await this.#native.encodeBatch(texts, { addSpecialTokens });
+    const encodings = await this.#native.encodeBatch(texts, { addSpecialTokens }).catch((cause) => {
+      throw this.cannotEncode(cause);
+    });
     return encodings.map((encoding) => Uint32Array.from(encoding.getIds()));
+  }
+
+  /**
+   * What the library refuses of a text, such as one whose unknown token is not in the vocabulary.
+   * @internal
+   */
+  cannotEncode(cause: unknown): DataError {
+    const reason = firstLine(cause);
+    return new DataError(`${this.#name}: a text cannot be encoded: ${shortened(reason)}`, { cause });
   }
 
   /**
@@ -224,6 +237,8 @@ function checkTokenizerOptions(check: Arguments, options: TokenizerOptions): voi
   const { endOfText: token } = check.object("options", options);
   if (token !== undefined) check.string("options.endOfText", token);
 }
+
+const shortened = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
 
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n", 1)[0]!;

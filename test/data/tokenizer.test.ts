@@ -109,4 +109,37 @@ describe("Tokenizer", () => {
     );
     await expect(Tokenizer.fromFile(path("bad.json"))).rejects.toThrow(DataError);
   });
+
+  const bpe = (more: object) =>
+    JSON.stringify({
+      version: "1.0",
+      added_tokens: [],
+      pre_tokenizer: { type: "Whitespace" },
+      model: { type: "BPE", vocab: { a: 0, b: 1, "##b": 2, "a##b": 3, ab: 4 }, merges: [["a", "##b"]], ...more },
+    });
+
+  it("refuses merges that the library would end the process on", async () => {
+    const prefixed = await Tokenizer.fromJson(bpe({ continuing_subword_prefix: "##" }));
+    expect([...(await prefixed.encode("ab"))]).toEqual([4]);
+    for (const merges of [
+      [["a", "b"]],
+      ["a b"],
+      [
+        ["a", "##b"],
+        ["a", "é"],
+      ],
+    ]) {
+      await expect(Tokenizer.fromJson(bpe({ continuing_subword_prefix: "##-", merges }))).rejects.toThrow(
+        /^tokenizer: .*model\.merges\[\d\]: expected a second part that begins with "##-" but received "/,
+      );
+    }
+  });
+
+  it("names a text that it cannot encode", async () => {
+    const tokenizer = await Tokenizer.fromJson(bpe({ unk_token: "none" }));
+    const error = await tokenizer.encode("x").catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(DataError);
+    expect((error as Error).message).toMatch(/^tokenizer: a text cannot be encoded: .*none/);
+    expect(await tokenizer.frame()).toEqual({ before: [], after: [] });
+  });
 });

@@ -33,7 +33,10 @@ export async function* encodeDocuments(
   const running: { pieces: DocumentPiece[]; ids: Promise<Uint32Array[]> }[] = [];
   const oldest = async (): Promise<EncodedPiece[]> => {
     const { pieces, ids } = running.shift()!;
-    return (await ids).map((tokens, i) => ({ piece: pieces[i]!, ids: framed(pieces[i]!, tokens, frame, separator) }));
+    const encoded = await ids.catch((cause) => {
+      throw tokenizer.cannotEncode(cause);
+    });
+    return encoded.map((tokens, i) => ({ piece: pieces[i]!, ids: framed(pieces[i]!, tokens, frame, separator) }));
   };
   try {
     let started = false;

@@ -17,8 +17,15 @@ const MAX_PROBES = 500;
 export async function frameOf(native: NativeTokenizer, vocabulary: readonly string[]): Promise<Frame | undefined> {
   const texts = ["a", "Z9", ...vocabulary.slice(0, MAX_PROBES)];
   const encode = async (addSpecialTokens: boolean): Promise<number[][]> => {
-    const encodings = await native.encodeBatch(texts, { addSpecialTokens });
-    return encodings.map((encoding) => encoding.getIds());
+    const idsOf = async (batch: string[]) =>
+      (await native.encodeBatch(batch, { addSpecialTokens })).map((encoding) => encoding.getIds());
+    // A text that the tokenizer refuses, for want of an unknown token, takes its batch with it.
+    const one = (text: string) =>
+      idsOf([text]).then(
+        ([ids]) => ids!,
+        () => [],
+      );
+    return idsOf(texts).catch(() => Promise.all(texts.map(one)));
   };
   const [plain, framed] = await Promise.all([encode(false), encode(true)]);
   // Two texts: a token of the frame may also be that of a text.
