@@ -12,7 +12,7 @@ import { SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { writeShard } from "../support/made_run.js";
 import { type Json, mutatedBytes, mutatedJson } from "./mutations.js";
-import type { FuzzTarget } from "./target.js";
+import { type FuzzTarget, fuzzTarget } from "./target.js";
 
 /** All of them, over files in a folder of their own; `close` deletes it. */
 export async function fileTargets(): Promise<{ targets: readonly FuzzTarget[]; close: () => void }> {
@@ -47,34 +47,26 @@ export async function fileTargets(): Promise<{ targets: readonly FuzzTarget[]; c
   };
   const loadConfig = (name: string) => reading(name, (file) => loadRunConfig(file));
 
-  const targets: FuzzTarget[] = [
-    { name: "safetensors-bytes", inputs: mutatedBytes(weights), read: openWeights },
-    {
-      name: "safetensors-header",
-      inputs: mutatedJson(header).map((text) => withHeader(text, weights.subarray(8 + headerBytes))),
-      read: openWeights,
-    },
-    {
-      name: "shard",
-      inputs: mutatedBytes(shard),
-      read: reading("fuzzed.bin", async (file) => {
-        const opened = await openShard(file);
-        await opened.close();
-      }),
-    },
-    { name: "tokenizer", inputs: mutatedJson(tokenizer), read: reading("tokenizer.json", encodeSome) },
-    { name: "config-json", inputs: mutatedJson(runConfig), read: loadConfig("config.json") },
-    { name: "config-yaml", inputs: mutatedText(stringify(runConfig)), read: loadConfig("config.yaml") },
-    {
-      name: "model-config",
-      inputs: mutatedJson(modelConfig),
-      read: reading("config.json", () => readModelConfig(folder)),
-    },
-    {
-      name: "metrics",
-      inputs: fc.array(mutatedJson(metricsLine), { maxLength: 5 }).map((lines) => lines.join("\n")),
-      read: reading("metrics.jsonl", (file) => readMetrics(file)),
-    },
+  const opening = reading("fuzzed.bin", async (file) => (await openShard(file)).close());
+  const headers = mutatedJson(header).map((text) => withHeader(text, weights.subarray(8 + headerBytes)));
+  const lines = fc.array(mutatedJson(metricsLine), { maxLength: 5 }).map((some) => some.join("\n"));
+  const targets = [
+    fuzzTarget("safetensors-bytes", mutatedBytes(weights), openWeights),
+    fuzzTarget("safetensors-header", headers, openWeights),
+    fuzzTarget("shard", mutatedBytes(shard), opening),
+    fuzzTarget("tokenizer", mutatedJson(tokenizer), reading("tokenizer.json", encodeSome)),
+    fuzzTarget("config-json", mutatedJson(runConfig), loadConfig("config.json")),
+    fuzzTarget("config-yaml", mutatedText(stringify(runConfig)), loadConfig("config.yaml")),
+    fuzzTarget(
+      "model-config",
+      mutatedJson(modelConfig),
+      reading("config.json", () => readModelConfig(folder)),
+    ),
+    fuzzTarget(
+      "metrics",
+      lines,
+      reading("metrics.jsonl", (file) => readMetrics(file)),
+    ),
   ];
   return { targets, close: () => rmSync(folder, { recursive: true, force: true }) };
 }

@@ -1,10 +1,11 @@
 /**
- * `npm run fuzz -- [NAME…] [--seconds N] [--seed S]`: gives readers almost valid inputs, at random, and holds that each is
+ * `npm run fuzz -- [NAME…] [--seconds N] [--seed S]`: gives what reads files, and the native operations, almost valid inputs, at random, and holds that each is
  * accepted, or refused by one of the package's errors, shortly and quickly. The first that is not is made smaller, and
  * printed with the seed that finds it again.
  */
 import { parseArgs } from "node:util";
 import fc from "fast-check";
+import { argumentTarget } from "./arguments.js";
 import { fileTargets } from "./files.js";
 import { type FuzzTarget, hold } from "./target.js";
 
@@ -18,6 +19,11 @@ const seed = flags.seed === undefined ? Date.now() % 2 ** 31 : Number(flags.seed
 /** Mebibytes that the process may grow by over one target, once it is warm. */
 const growth = 256;
 
+function shown(input: unknown): string {
+  if (input instanceof Uint8Array) return Buffer.from(input).toString("base64");
+  return typeof input === "string" ? input.slice(0, 2000) : fc.stringify(input);
+}
+
 async function fuzz(target: FuzzTarget, milliseconds: number): Promise<boolean> {
   const end = performance.now() + milliseconds;
   const counts = { accepted: 0, refused: 0 };
@@ -30,7 +36,7 @@ async function fuzz(target: FuzzTarget, milliseconds: number): Promise<boolean> 
     if (result.failed) {
       const [input] = result.counterexample ?? [];
       console.log(`FAILED ${target.name} --seed ${seed + round}: ${(result.errorInstance as Error).message}`);
-      console.log(typeof input === "string" ? input.slice(0, 2000) : Buffer.from(input ?? []).toString("base64"));
+      console.log(shown(input));
       return false;
     }
     const resident = process.memoryUsage().rss / 2 ** 20;
@@ -44,7 +50,8 @@ async function fuzz(target: FuzzTarget, milliseconds: number): Promise<boolean> 
   return true;
 }
 
-const { targets, close } = await fileTargets();
+const { targets: files, close } = await fileTargets();
+const targets = [...files, argumentTarget("cpu"), argumentTarget("simt")];
 const chosen = names.length === 0 ? targets : targets.filter(({ name }) => names.includes(name));
 if (chosen.length === 0) throw new RangeError(`expected ${targets.map(({ name }) => name).join(", ")}`);
 console.log(`fuzzing for ${seconds} s, --seed ${seed}`);
