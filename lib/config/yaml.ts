@@ -24,7 +24,9 @@ export function parseYaml(text: string): unknown {
     Map: (_, { items }) => {
       const seen = new Set<unknown>();
       for (const { key } of items) {
-        if (isCollection(key) || isAlias(key)) {
+        // A scalar is an object where a tag makes it bytes.
+        const isBytes = isScalar(key) && typeof key.value === "object" && key.value !== null;
+        if (isCollection(key) || isAlias(key) || isBytes) {
           throw new Error(`a key that is no plain text ${placeOf(key.range?.[0])}`);
         }
         if (!isScalar(key)) continue;

@@ -38,7 +38,9 @@ export class Fields {
 
   /** @param most the largest that is taken; default: any */
   positiveInteger(key: string, fallback: number, most = Number.MAX_SAFE_INTEGER): number {
-    const expected = Number(this.get(key)) > most ? `a positive integer of at most ${most}` : "a positive integer";
+    const value = this.get(key);
+    const expected =
+      typeof value === "number" && value > most ? `a positive integer of at most ${most}` : "a positive integer";
     const fits = (value: unknown) => Number.isSafeInteger(value) && Number(value) > 0 && Number(value) <= most;
     return this.read(key, fallback, expected, fits);
   }

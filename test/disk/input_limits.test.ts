@@ -66,6 +66,7 @@ describe("a run config", () => {
     ["many anchors", "&a ".repeat(100_000), "more than 100 anchors"],
     ["a key twice", "name: a\nname: b", "Map keys must be unique at line 2, column 1"],
     ["a long text", "#".repeat(600_000), "at most 512 KiB are read"],
+    ["keyed by bytes", "? !!binary AAAA\n: 3\n", "a key that is no plain text at line 1"],
     ["keyed by what is no text", "name: a\n? [1, 2]\n: 3\n", "a key that is no plain text at line 2, column 3"],
   ])("is not %s", async (_, text, message) => {
     expect(await refusal(loadRunConfig(file("c.yaml", text)))).toContain(message);

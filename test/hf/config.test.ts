@@ -17,6 +17,11 @@ function problemsOf(json: unknown): readonly string[] {
 }
 
 describe("parseLlamaConfig", () => {
+  it("refuses a value that cannot be made a number", () => {
+    const config = { model_type: "llama", hidden_size: { toString: 0 } };
+    expect(() => parseLlamaConfig(config, "c")).toThrow("c: hidden_size: expected a positive integer but received");
+  });
+
   it("has the defaults of transformers", () => {
     expect(parseLlamaConfig({}, "config.json")).toEqual({
       model_type: "llama",
