@@ -146,6 +146,14 @@ export class Tokenizer {
     return this.#end().id;
   }
 
+  /**
+   * Its name in errors.
+   * @internal
+   */
+  get name(): string {
+    return this.#name;
+  }
+
   /** The token that ends a text. @throws DataError if there is none */
   get endOfText(): string {
     return this.#end().token;
@@ -192,18 +200,9 @@ export class Tokenizer {
 
   async #encode(texts: string[], addSpecialTokens = false): Promise<Uint32Array[]> {
     const encodings = await this.#native.encodeBatch(texts, { addSpecialTokens }).catch((cause) => {
-      throw this.cannotEncode(cause);
+      throw cannotEncode(this.#name, cause);
     });
     return encodings.map((encoding) => Uint32Array.from(encoding.getIds()));
-  }
-
-  /**
-   * What the library refuses of a text, such as one whose unknown token is not in the vocabulary.
-   * @internal
-   */
-  cannotEncode(cause: unknown): DataError {
-    const reason = firstLine(cause);
-    return new DataError(`${this.#name}: a text cannot be encoded: ${shortened(reason)}`, { cause });
   }
 
   /**
@@ -221,6 +220,11 @@ export class Tokenizer {
     const whole = check.numbers("ids", ids, "a token id", (id) => Number.isInteger(id) && id >= 0 && id < 2 ** 32);
     return this.#native.decode(whole, !keepSpecialTokens);
   }
+}
+
+/** What the library refuses of a text, such as one whose unknown token is not in the vocabulary. */
+export function cannotEncode(tokenizer: string, cause: unknown): DataError {
+  return new DataError(`${tokenizer}: a text cannot be encoded: ${shortened(firstLine(cause))}`, { cause });
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Encodes a stream of documents, in threads, in order. */
 import { ThreadPool } from "../thread_pool.js";
-import { nativeTokenizers, type Tokenizer } from "../tokenizer.js";
+import { cannotEncode, nativeTokenizers, type Tokenizer } from "../tokenizer.js";
 import { type EncodePiece, Encoder } from "./encoder.js";
 import type { Frame } from "./frame.js";
 import { cutDocuments, type DocumentPiece, type SourceText } from "./pieces.js";
@@ -34,7 +34,7 @@ export async function* encodeDocuments(
   const oldest = async (): Promise<EncodedPiece[]> => {
     const { pieces, ids } = running.shift()!;
     const encoded = await ids.catch((cause) => {
-      throw tokenizer.cannotEncode(cause);
+      throw cannotEncode(tokenizer.name, cause);
     });
     return encoded.map((tokens, i) => ({ piece: pieces[i]!, ids: framed(pieces[i]!, tokens, frame, separator) }));
   };
