@@ -96,10 +96,6 @@ void* Device::allocate(size_t bytes) {
       int64_t(bytes), status.free_bytes);
 }
 
-void Device::close() {
-  queue_->close();
-  waiter_->close();
-}
 
 Device::~Device() { close(); }
 
@@ -159,6 +155,7 @@ void Device::instantiate(Graph& graph) {
 void Device::launch(const std::shared_ptr<Graph>& graph) {
   require_device();
   require_no_capture("launch");
+  unfinished_ += graph->collectives_;
   queue_->enqueue([this, graph] {
     attempt([&] {
       if (graph->native_) {
