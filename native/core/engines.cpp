@@ -31,7 +31,7 @@ EngineStatus search(const std::string& name) {
     if (status.problem.empty()) status = opened;
   }
   if (status.problem.empty()) status.problem = build_note("nextpatch_" + name + ".missing");
-  if (status.problem.empty()) status.problem = "the " + name + " engine was not built";
+  if (status.problem.empty()) status.problem = "the " + name + " engine was not built: install lib" + name + "-dev, then npx nextpatch build";
   return status;
 }
 

@@ -10,10 +10,10 @@ namespace nextpatch::cpu {
 namespace {
 
 enum Operation : int64_t { kReduceScatter, kAllGather, kAllReduce, kLeave };
-constexpr const char* kNames[] = {"reduceScatter", "allGather", "allReduce", "Ranks.leave"};
+constexpr const char* kNames[] = {"Ranks.reduceScatter", "Ranks.allGather", "Ranks.allReduce", "Ranks.leave"};
 
 // Memory for what arrives of a sum, in elements: a longer one is made piece by piece.
-constexpr int64_t kArrivals = int64_t(8) << 20;
+constexpr int64_t kArrivals = int64_t(2) << 20;
 
 std::vector<int64_t> equal_starts(int64_t block, int size) {
   std::vector<int64_t> starts;

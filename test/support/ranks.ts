@@ -1,0 +1,55 @@
+/** Runs a program as several ranks, by Open MPI's launcher. */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe } from "@jest/globals";
+import { native } from "../../lib/native.js";
+
+/** What tests of several ranks are in: they are skipped where Open MPI is not. */
+export const describeRanks = native.engine("openmpi").available ? describe : describe.skip;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+  readonly errors: string;
+  readonly seconds: number;
+  /** What each rank left with `report`. */
+  readonly reports: readonly unknown[];
+}
+
+/** As root, in a container too, and on fewer cores than ranks. */
+const environment = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", OMP_NUM_THREADS: "1" };
+
+/**
+ * Runs test/ranks/children/NAME.mjs with the folder for its report and `args`, as `count` ranks; as 0: without a
+ * launcher.
+ */
+export async function runRanks(
+  count: number,
+  name: string,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  const folder = mkdtempSync(join(tmpdir(), "nextpatch-ranks-"));
+  const child = fileURLToPath(new URL(`../ranks/children/${name}.mjs`, import.meta.url));
+  const program = [process.execPath, child, folder, ...args];
+  const launcher = count === 0 ? [] : ["mpirun", "--oversubscribe", "-n", String(count)];
+  const [command, ...rest] = [...launcher, ...program];
+  const begin = performance.now();
+  const running = spawn(command!, rest, {
+    env: { ...process.env, ...environment, NODE_OPTIONS: "", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [output, errors] = ["", ""];
+  running.stdout.on("data", (data: Buffer) => (output += data.toString()));
+  running.stderr.on("data", (data: Buffer) => (errors += data.toString()));
+  const patience = setTimeout(() => running.kill("SIGKILL"), 60_000);
+  const code = await new Promise<number | null>((resolve, reject) => running.on("close", resolve).on("error", reject));
+  clearTimeout(patience);
+  const files = Array.from({ length: Math.max(count, 1) }, (_, rank) => join(folder, `${rank}.json`));
+  const reports = files.filter(existsSync).map((file) => JSON.parse(readFileSync(file, "utf8")) as unknown);
+  rmSync(folder, { recursive: true, force: true });
+  return { code, output, errors, seconds: (performance.now() - begin) / 1000, reports };
+}
