@@ -22,23 +22,16 @@ export interface Ended {
 /** As root, in a container too, and on fewer cores than ranks. */
 const environment = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", OMP_NUM_THREADS: "1" };
 
-/**
- * Runs test/ranks/children/NAME.mjs with the folder for its report and `args`, as `count` ranks; as 0: without a
- * launcher.
- */
-export async function runRanks(
+/** Runs a program as `count` ranks; as 0: without a launcher. */
+export async function launch(
   count: number,
-  name: string,
-  args: readonly string[] = [],
+  program: readonly string[],
   env: NodeJS.ProcessEnv = {},
-): Promise<Ended> {
-  const folder = mkdtempSync(join(tmpdir(), "nextpatch-ranks-"));
-  const child = fileURLToPath(new URL(`../ranks/children/${name}.mjs`, import.meta.url));
-  const program = [process.execPath, child, folder, ...args];
+): Promise<Omit<Ended, "reports">> {
   const launcher = count === 0 ? [] : ["mpirun", "--oversubscribe", "-n", String(count)];
-  const [command, ...rest] = [...launcher, ...program];
+  const [command, ...args] = [...launcher, ...program];
   const begin = performance.now();
-  const running = spawn(command!, rest, {
+  const running = spawn(command!, args, {
     env: { ...process.env, ...environment, NODE_OPTIONS: "", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -48,8 +41,25 @@ export async function runRanks(
   const patience = setTimeout(() => running.kill("SIGKILL"), 60_000);
   const code = await new Promise<number | null>((resolve, reject) => running.on("close", resolve).on("error", reject));
   clearTimeout(patience);
-  const files = Array.from({ length: Math.max(count, 1) }, (_, rank) => join(folder, `${rank}.json`));
-  const reports = files.filter(existsSync).map((file) => JSON.parse(readFileSync(file, "utf8")) as unknown);
-  rmSync(folder, { recursive: true, force: true });
-  return { code, output, errors, seconds: (performance.now() - begin) / 1000, reports };
+  return { code, output, errors, seconds: (performance.now() - begin) / 1000 };
+}
+
+/** The same for a file of test/ranks/children, with a folder for its reports and `args`. */
+export async function runRanks(
+  count: number,
+  name: string,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  const folder = mkdtempSync(join(tmpdir(), "nextpatch-ranks-"));
+  try {
+    const child = fileURLToPath(new URL(`../ranks/children/${name}`, import.meta.url));
+    const loader = name.endsWith(".ts") ? ["--import", "tsx"] : [];
+    const ended = await launch(count, [process.execPath, ...loader, child, folder, ...args], env);
+    const files = Array.from({ length: Math.max(count, 1) }, (_, rank) => join(folder, `${rank}.json`));
+    const reports = files.filter(existsSync).map((file) => JSON.parse(readFileSync(file, "utf8")) as unknown);
+    return { ...ended, reports };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }

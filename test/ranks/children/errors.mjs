@@ -1,5 +1,5 @@
 /** Wrong calls: each is an error, and the ranks go on. Reports the errors' classes and messages. */
-import { device, native, rank, report, size, tensor } from "./rank.mjs";
+import { device, engine, native, rank, report, size, tensor } from "./rank.mjs";
 
 const { Device, Tensor } = native;
 const zeros = (n, dtype = "f32", on = device) => new Tensor(on, dtype, [n]);
@@ -44,8 +44,8 @@ mismatches.push(await failed());
 if (rank === 0) native.allReduce(zeros(4));
 else native.reduceScatter(zeros(4), input);
 mismatches.push(await failed());
-const again = await native.joinRanks(device, "openmpi");
-const second = await native.joinRanks(other, "openmpi").then(
+const again = await native.joinRanks(device, engine);
+const second = await native.joinRanks(other, engine).then(
   () => "nothing",
   (error) => text(error),
 );

@@ -4,11 +4,14 @@ import { join } from "node:path";
 import { native } from "../../binding/children/addon.mjs";
 
 export { native };
+
 const { Device, Tensor } = native;
 
 export const device = new Device("cpu", 0, 1);
-export const { rank, size } = await native.joinRanks(device, "openmpi");
+export const engine = process.env.NEXTPATCH_TEST_ENGINE ?? "openmpi";
+export const { rank, size } = await native.joinRanks(device, engine);
 const [, , folder, ...args] = process.argv;
+
 export { args };
 
 /** Leaves something for the test. */

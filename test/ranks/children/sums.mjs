@@ -31,7 +31,8 @@ async function expect(name, result, expected) {
   bits.update(data);
   let at = 0;
   while (at < data.length && data[at] === expected[at]) ++at;
-  if (at < data.length || data.length !== expected.length) wrong.push(`${name}: [${at}] is ${data[at]}, not ${expected[at]}`);
+  if (at < data.length || data.length !== expected.length)
+    wrong.push(`${name}: [${at}] is ${data[at]}, not ${expected[at]}`);
 }
 
 /** Blocks of equal and, for allReduce, unequal lengths; the longest comes in several pieces. */
@@ -91,7 +92,11 @@ device.beginCapture();
 native.allReduce(recorded);
 const graph = device.endCapture();
 for (let time = 0; time < 3; ++time) graph.launch();
-await expect("a graph", recorded, [1, 2, 3].map((x) => x * size ** 3));
+await expect(
+  "a graph",
+  recorded,
+  [1, 2, 3].map((x) => x * size ** 3),
+);
 graph.dispose();
 
 report({ wrong, bits: bits.digest("hex") });
