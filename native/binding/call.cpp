@@ -201,7 +201,8 @@ bool Call::is_part(const Argument& part, const Argument& whole) const {
 
 const Collectives& Call::collectives() const {
   if (const Collectives* const ranks = device_->collectives()) return *ranks;
-  throw Error(ErrorKind::device, std::string(operation_) + ": device: expected one that has joined (Ranks.join) but received " +
+  throw Error(ErrorKind::device, std::string(operation_) +
+                                     ": device: expected one that has joined (Ranks.join) but received " +
                                      device_->label() + ", which has not, or has left");
 }
 

@@ -66,8 +66,8 @@ class Call {
   void possible(const char* name, std::initializer_list<int64_t> sizes) const;
   // The operation may write its result `written` in the place of `read`.
   void in_place(const Argument& written, const Argument& read);
-  // The operation may write to `part` while it reads `whole`, or the other way, if `part` is the elements of `whole` from
-  // `begin` on.
+  // The operation may write to `part` while it reads `whole`, or the other way, if `part` is the elements of `whole`
+  // from `begin` on.
   void in_part(const Argument& part, const Argument& whole, int64_t begin);
   // The operations on all ranks, of the device of the tensors; an Error of kind device if it has not joined.
   const Collectives& collectives() const;

@@ -25,8 +25,7 @@ std::string engine_name(const Napi::Value& value, const char* what) {
 
 const std::shared_ptr<Device>& device_of(const Napi::Value& value, const char* what) {
   DeviceHandle* const handle = DeviceHandle::from(value);
-  if (!handle)
-    throw Error(ErrorKind::type, std::string(what) + ": expected a Device but received " + describe(value));
+  if (!handle) throw Error(ErrorKind::type, std::string(what) + ": expected a Device but received " + describe(value));
   return handle->device();
 }
 

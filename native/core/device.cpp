@@ -96,7 +96,6 @@ void* Device::allocate(size_t bytes) {
       int64_t(bytes), status.free_bytes);
 }
 
-
 Device::~Device() { close(); }
 
 void Device::run(const char* name, std::function<void(Kernels&)> operation,

@@ -168,7 +168,7 @@ class Device : public std::enable_shared_from_this<Device> {
   int threads_;
   DeviceInfo info_;
   std::unique_ptr<Context> context_;
-  const Engine* engine_ = nullptr;            // queue thread only, as what it points to next
+  const Engine* engine_ = nullptr;  // queue thread only, as what it points to next
   std::unique_ptr<Collectives> collectives_;
   std::atomic<Collectives*> joined_{nullptr};
   std::atomic<bool> left_{false};

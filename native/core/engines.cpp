@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <map>
 #include <mutex>
 
@@ -10,6 +11,15 @@
 
 namespace nextpatch {
 namespace {
+
+// UCX, by which an MPI may talk, is made for programs that it has for itself. Its handlers of signals end the process
+// where V8 handles the signal itself, as at an access outside WebAssembly's memory. Its hooks on brk and mmap, which it
+// patches into a running process for its cache of registered memory, made MPICH's ranks crash in Node's heap: 2 of 100
+// starts of 4 ranks. Settings made by the user are kept.
+void tame_ucx(const std::string& name) {
+  setenv("UCX_ERROR_SIGNALS", "", 0);
+  if (name == "mpich") setenv("UCX_MEM_EVENTS", "n", 0);
+}
 
 EngineStatus open_engine(const std::string& file) {
   // RTLD_LOCAL: no two MPIs meet. Never closed, as their threads and handlers may outlive their last use.
@@ -25,13 +35,15 @@ EngineStatus open_engine(const std::string& file) {
 
 EngineStatus search(const std::string& name) {
   EngineStatus status;
+  tame_ucx(name);
   for (const std::string& file : library_files("nextpatch_" + name + ".so")) {
     const EngineStatus opened = open_engine(file);
     if (opened.engine) return opened;
     if (status.problem.empty()) status = opened;
   }
   if (status.problem.empty()) status.problem = build_note("nextpatch_" + name + ".missing");
-  if (status.problem.empty()) status.problem = "the " + name + " engine was not built: install lib" + name + "-dev, then npx nextpatch build";
+  if (status.problem.empty())
+    status.problem = "the " + name + " engine was not built: install lib" + name + "-dev, then npx nextpatch build";
   return status;
 }
 

@@ -56,8 +56,9 @@ std::string Device::close(bool in_order) {
   Collectives* const ranks = joined_;
   const bool left = left_.exchange(true);
   if (unfinished_ > 0) {
-    problem = "rank " + std::to_string(ranks->info().rank) +
-              ": the process ended with operations on all ranks in its queue: await device.synchronize() before it ends";
+    problem =
+        "rank " + std::to_string(ranks->info().rank) +
+        ": the process ended with operations on all ranks in its queue: await device.synchronize() before it ends";
   }
   if (ranks && !left && in_order && problem.empty()) {
     queue_->close([&] {

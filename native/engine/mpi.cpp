@@ -120,9 +120,8 @@ const char* exchange(const Message* messages, size_t count, bool patient) {
         const int bytes = int(std::min(kMostBytes, message->bytes - at));
         requests.push_back(MPI_REQUEST_NULL);
         received.push_back(receive ? bytes : -1);
-        const int error =
-            receive ? MPI_Irecv(data, bytes, MPI_BYTE, message->peer, kTag, s.ranks, &requests.back())
-                    : MPI_Isend(data, bytes, MPI_BYTE, message->peer, kTag, s.ranks, &requests.back());
+        const int error = receive ? MPI_Irecv(data, bytes, MPI_BYTE, message->peer, kTag, s.ranks, &requests.back())
+                                  : MPI_Isend(data, bytes, MPI_BYTE, message->peer, kTag, s.ranks, &requests.back());
         if (error != MPI_SUCCESS) return problem(text_of(error));
       }
     }

@@ -94,3 +94,38 @@ describeRanks("examples/data_parallel.ts", () => {
     }
   });
 });
+
+for (const engine of ["openmpi", "mpich"] as const) {
+  const env = { NEXTPATCH_TEST_ENGINE: engine };
+  const runs = () => {
+    it("leaves V8's signals to it", async () => {
+      const { code, reports } = await runRanks(2, "signals.mjs", [], env);
+      expect(code).toBe(0);
+      const error = "RuntimeError: memory access out of bounds";
+      expect(reports).toEqual([error, error]);
+    });
+  };
+  describeRanks(engine, runs, engine);
+}
+
+const onMpich = () => {
+  const env = { NEXTPATCH_TEST_ENGINE: "mpich" };
+
+  it("has the bits of Open MPI", async () => {
+    const found = await runRanks(4, "sums.mjs", [], env);
+    expect(found).toMatchObject({ code: 0, errors: "" });
+    expect(found.reports).toEqual((await runRanks(4, "sums.mjs")).reports);
+  });
+
+  it("ends all ranks where one is killed", async () => {
+    const { code, seconds } = await runRanks(2, "ends.mjs", ["killed"], env);
+    expect(code).toBeGreaterThan(0);
+    expect(seconds).toBeLessThan(20);
+  });
+
+  it("is joined where its launcher started the process, and no other is named", async () => {
+    const { reports } = await runRanks(1, "join.ts", ["cpu", "{}"], env);
+    expect(reports).toMatchObject([{ rank: 0, size: 1, engine: "mpich", sums: [1, 2, 3] }]);
+  });
+};
+describeRanks("MPICH", onMpich, "mpich");

@@ -7,8 +7,10 @@ import { fileURLToPath } from "node:url";
 import { describe } from "@jest/globals";
 import { native } from "../../lib/native.js";
 
-/** What tests of several ranks are in: they are skipped where Open MPI is not. */
-export const describeRanks = native.engine("openmpi").available ? describe : describe.skip;
+/** Tests of several ranks, which are skipped where the engine is not. */
+export function describeRanks(title: string, tests: () => void, engine: "openmpi" | "mpich" = "openmpi"): void {
+  (native.engine(engine).available ? describe : describe.skip)(title, tests);
+}
 
 export interface Ended {
   readonly code: number | null;
@@ -22,13 +24,17 @@ export interface Ended {
 /** As root, in a container too, and on fewer cores than ranks. */
 const environment = { OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1", OMP_NUM_THREADS: "1" };
 
-/** Runs a program as `count` ranks; as 0: without a launcher. */
+/** The launcher of each engine; Debian has both, by these names too. */
+const launchers = { openmpi: ["mpirun", "--oversubscribe"], mpich: ["mpirun.mpich"] };
+
+/** Runs a program as `count` ranks; as 0: without a launcher. NEXTPATCH_TEST_ENGINE in `env` chooses the engine. */
 export async function launch(
   count: number,
   program: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): Promise<Omit<Ended, "reports">> {
-  const launcher = count === 0 ? [] : ["mpirun", "--oversubscribe", "-n", String(count)];
+  const engine = env.NEXTPATCH_TEST_ENGINE === "mpich" ? "mpich" : "openmpi";
+  const launcher = count === 0 ? [] : [...launchers[engine], "-n", String(count)];
   const [command, ...args] = [...launcher, ...program];
   const begin = performance.now();
   const running = spawn(command!, args, {
