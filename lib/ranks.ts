@@ -41,7 +41,7 @@ export class Ranks {
   /**
    * Makes this process a rank; without a launcher, the only one. A process can be a rank once, with one device: later
    * calls return the same ranks.
-   * @param device a `cpu` device
+   * @param device a `cpu` device (or the simulated one)
    * @param options.engine without it, the one whose launcher started the process, else the one that is there
    * @throws DeviceError if the device has no ranks, the engine is missing, or a launcher that is not the engine's started
    * the process
@@ -51,8 +51,8 @@ export class Ranks {
     check.instance("device", device, Device);
     const { engine: asked } = check.object("options", options);
     if (asked !== undefined) check.oneOf("engine", asked, engineNames);
-    if (device.backend !== "cpu") {
-      throw new DeviceError(`Ranks.join: device: expected a cpu device but received ${device.backend}:${device.index}`);
+    if (device.backend === "cuda") {
+      throw new DeviceError(`Ranks.join: device: expected a cpu device but received cuda:${device.index}`);
     }
     const { name, library } = chooseEngine(asked);
     const { rank, size, host } = await native.joinRanks(device, name);

@@ -157,6 +157,7 @@ void Device::launch(const std::shared_ptr<Graph>& graph) {
   unfinished_ += graph->collectives_;
   queue_->enqueue([this, graph] {
     attempt([&] {
+      const Finished finished(unfinished_, graph->collectives_);
       if (graph->native_) {
         context_->replay(graph->native_);
       } else {

@@ -72,6 +72,20 @@ class Graph {
   void* native_ = nullptr;  // queue thread only
 };
 
+// Takes operations that ran, or failed, from those that the other ranks still wait for. One that is skipped after a
+// failure stays among them.
+class Finished {
+ public:
+  Finished(std::atomic<int>& unfinished, int count) : unfinished_(unfinished), count_(count) {}
+  ~Finished() { unfinished_ -= count_; }
+  Finished(const Finished&) = delete;
+  Finished& operator=(const Finished&) = delete;
+
+ private:
+  std::atomic<int>& unfinished_;
+  int count_;
+};
+
 class Device : public std::enable_shared_from_this<Device> {
  public:
   // nullptr, or the error of the first operation that failed since the last wait.

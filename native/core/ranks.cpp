@@ -29,20 +29,19 @@ void Device::join(const Engine& engine, Done done) {
 void Device::collect(const char* name, std::function<void(Collectives&)> operation,
                      std::vector<std::shared_ptr<Storage>> owned) {
   require_device();
-  if (capture_) {
+  const bool captured = capture_ != nullptr;  // then a launch counts it
+  if (captured) {
     ++capture_->collectives_;
   } else {
     ++unfinished_;
   }
-  // One that is skipped after a failure stays unfinished: the other ranks wait for it.
-  const auto counted = [this, operation = std::move(operation)](Kernels&) {
-    struct Finish {
-      std::atomic<int>& unfinished;
-      ~Finish() { --unfinished; }
-    } finish{unfinished_};
-    operation(*collectives_);
-  };
-  run(name, counted, std::move(owned));
+  run(
+      name,
+      [this, captured, operation = std::move(operation)](Kernels&) {
+        const Finished finished(unfinished_, captured ? 0 : 1);
+        operation(*collectives_);
+      },
+      std::move(owned));
 }
 
 void Device::leave(Done done) {

@@ -13,7 +13,7 @@ function refused(body) {
   }
 }
 
-const other = new Device("cpu", 0, 3);
+const other = new Device(device.backend, 0, 3);
 const input = zeros(4 * size);
 const refusals = [
   () => native.reduceScatter(zeros(4), zeros(4 * size + 1)),

@@ -7,7 +7,7 @@ export { native };
 
 const { Device, Tensor } = native;
 
-export const device = new Device("cpu", 0, 1);
+export const device = new Device(process.env.NEXTPATCH_TEST_DEVICE ?? "cpu", 0, 1);
 export const engine = process.env.NEXTPATCH_TEST_ENGINE ?? "openmpi";
 export const { rank, size } = await native.joinRanks(device, engine);
 const [, , folder, ...args] = process.argv;

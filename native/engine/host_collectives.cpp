@@ -1,12 +1,11 @@
-#include "collectives.h"
+#include "host_collectives.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "../core/error.h"
-#include "parallel.h"
 
-namespace nextpatch::cpu {
+namespace nextpatch {
 namespace {
 
 enum Operation : int64_t { kReduceScatter, kAllGather, kAllReduce, kLeave };
@@ -14,6 +13,8 @@ constexpr const char* kNames[] = {"Ranks.reduceScatter", "Ranks.allGather", "Ran
 
 // Memory for what arrives of a sum, in elements: a longer one is made piece by piece.
 constexpr int64_t kArrivals = int64_t(2) << 20;
+// Elements that are summed at a time.
+constexpr int64_t kBlock = 4096;
 
 std::vector<int64_t> equal_starts(int64_t block, int size) {
   std::vector<int64_t> starts;
@@ -29,14 +30,14 @@ std::string call_text(int64_t operation, int64_t bytes) {
 
 }  // namespace
 
-CpuCollectives::CpuCollectives(const Engine& engine) : engine_(engine) {
+HostCollectives::HostCollectives(const Engine& engine) : engine_(engine) {
   if (const char* const problem = engine.start())
     throw Error(ErrorKind::device, std::string("Ranks.join: ") + engine.library() + ": " + problem);
   rank_ = engine.rank();
   size_ = engine.size();
 }
 
-void CpuCollectives::exchange(const std::vector<Message>& messages, bool patient) {
+void HostCollectives::exchange(const std::vector<Message>& messages, bool patient) {
   if (const char* const problem = engine_.exchange(messages.data(), messages.size(), patient)) {
     broken_ = "rank " + std::to_string(rank_) + " of " + std::to_string(size_) + " (" + engine_.host() +
               "): " + engine_.library() + ": " + problem;
@@ -44,7 +45,7 @@ void CpuCollectives::exchange(const std::vector<Message>& messages, bool patient
   }
 }
 
-void CpuCollectives::agree(int64_t operation, int64_t bytes) {
+void HostCollectives::agree(int64_t operation, int64_t bytes) {
   const std::string name = kNames[operation];
   if (!broken_.empty()) throw Error(ErrorKind::device, name + ": not possible after a failure: " + broken_);
   Header own{operation, bytes};
@@ -64,7 +65,7 @@ void CpuCollectives::agree(int64_t operation, int64_t bytes) {
   }
 }
 
-void CpuCollectives::sum_parts(float* sum, const float* values, const std::vector<int64_t>& starts) {
+void HostCollectives::sum_parts(float* sum, const float* values, const std::vector<int64_t>& starts) {
   const auto length = [&](int i) { return starts[size_t(i) + 1] - starts[size_t(i)]; };
   const float* const own = values + starts[size_t(rank_)];
   int64_t longest = 0;
@@ -90,19 +91,21 @@ void CpuCollectives::sum_parts(float* sum, const float* values, const std::vecto
     exchange(messages, false);
     parts[size_t(rank_)] = own + at;
     // Summed beside the parts, one of which may be in the sum's place.
-    parallel_blocks(count, [&](int64_t begin, int64_t end) {
+#pragma omp parallel for schedule(static) if (count > 8 * kBlock)
+    for (int64_t begin = 0; begin < count; begin += kBlock) {
       float total[kBlock];
-      std::memcpy(total, parts[0] + begin, size_t(end - begin) * sizeof(float));
+      const int64_t length = std::min(kBlock, count - begin);
+      std::memcpy(total, parts[0] + begin, size_t(length) * sizeof(float));
       for (int i = 1; i < size_; ++i) {
         const float* const part = parts[size_t(i)] + begin;
-        for (int64_t j = 0; j < end - begin; ++j) total[j] += part[j];
+        for (int64_t j = 0; j < length; ++j) total[j] += part[j];
       }
-      std::memcpy(sum + at + begin, total, size_t(end - begin) * sizeof(float));
-    });
+      std::memcpy(sum + at + begin, total, size_t(length) * sizeof(float));
+    }
   }
 }
 
-void CpuCollectives::gather_parts(char* data, const std::vector<int64_t>& starts) {
+void HostCollectives::gather_parts(char* data, const std::vector<int64_t>& starts) {
   const auto part = [&](int i) { return data + starts[size_t(i)]; };
   const auto bytes = [&](int i) { return size_t(starts[size_t(i) + 1] - starts[size_t(i)]); };
   std::vector<Message> messages;
@@ -116,12 +119,12 @@ void CpuCollectives::gather_parts(char* data, const std::vector<int64_t>& starts
   exchange(messages, false);
 }
 
-void CpuCollectives::reduce_scatter(const View& out, const View& in) {
+void HostCollectives::reduce_scatter(const View& out, const View& in) {
   agree(kReduceScatter, in.size() * int64_t(sizeof(float)));
   sum_parts(out.as<float>(), in.as<float>(), equal_starts(out.size(), size_));
 }
 
-void CpuCollectives::all_gather(const View& out, const View& in) {
+void HostCollectives::all_gather(const View& out, const View& in) {
   const int64_t block = in.size() * int64_t(size_of(in.dtype));
   agree(kAllGather, block * size_);
   char* const own = out.as<char>() + rank_ * block;
@@ -129,7 +132,7 @@ void CpuCollectives::all_gather(const View& out, const View& in) {
   gather_parts(out.as<char>(), equal_starts(block, size_));
 }
 
-void CpuCollectives::all_reduce(const View& values) {
+void HostCollectives::all_reduce(const View& values) {
   const int64_t n = values.size();
   agree(kAllReduce, n * int64_t(sizeof(float)));
   std::vector<int64_t> starts = equal_starts((n + size_ - 1) / size_, size_);
@@ -140,11 +143,11 @@ void CpuCollectives::all_reduce(const View& values) {
   gather_parts(values.as<char>(), starts);
 }
 
-void CpuCollectives::leave() {
+void HostCollectives::leave() {
   if (size_ > 1) agree(kLeave, 0);
   broken_ = "this rank has left";
   if (const char* const problem = engine_.finish())
     throw Error(ErrorKind::device, std::string("Ranks.leave: ") + engine_.library() + ": " + problem);
 }
 
-}  // namespace nextpatch::cpu
+}  // namespace nextpatch

@@ -1,19 +1,20 @@
 // The operations of core/collectives.h on host memory, over any engine: each rank sends its part to each other one.
+// Compiled into each backend whose devices have host memory.
 #pragma once
 
 #include <atomic>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "../core/backend.h"
+#include "../core/collectives.h"
+#include "engine.h"
 
-namespace nextpatch::cpu {
+namespace nextpatch {
 
-class CpuCollectives final : public Collectives {
+class HostCollectives final : public Collectives {
  public:
   // Makes this process a rank.
-  explicit CpuCollectives(const Engine& engine);
+  explicit HostCollectives(const Engine& engine);
 
   RankInfo info() const override { return {rank_, size_, engine_.host()}; }
   uint64_t sent_bytes() const override { return sent_; }
@@ -51,4 +52,4 @@ class CpuCollectives final : public Collectives {
   std::vector<float> arrived_;
 };
 
-}  // namespace nextpatch::cpu
+}  // namespace nextpatch
