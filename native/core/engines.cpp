@@ -15,7 +15,7 @@ namespace {
 // UCX, by which an MPI may talk, is made for programs that it has for itself. Its handlers of signals end the process
 // where V8 handles the signal itself, as at an access outside WebAssembly's memory. Its hooks on brk and mmap, which it
 // patches into a running process for its cache of registered memory, made MPICH's ranks crash in Node's heap: 2 of 100
-// starts of 4 ranks. Settings made by the user are kept.
+// starts of 4 ranks, and none of 500 without them. Settings made by the user are kept.
 void tame_ucx(const std::string& name) {
   setenv("UCX_ERROR_SIGNALS", "", 0);
   if (name == "mpich") setenv("UCX_MEM_EVENTS", "n", 0);
