@@ -21,7 +21,7 @@ const refusals = [
   () => native.reduceScatter(zeros(4), zeros(4 * size, "i32")),
   () => native.reduceScatter(input.narrow(0, 1, 4), input),
   // Another rank's block.
-  () => native.reduceScatter(input.narrow(0, 4 * (size - 1 - rank), 4), input),
+  () => native.reduceScatter(input.narrow(0, 4 * ((rank + 1) % size), 4), input),
   () => native.allGather(zeros(4 * size - 1), zeros(4)),
   () => native.allGather(zeros(4 * size), zeros(4, "bf16")),
   () => native.allReduce(zeros(4, "bf16")),
