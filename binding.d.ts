@@ -251,6 +251,40 @@ export function explainMissing(backend: string, problem: string): void;
 export function backendLibraries(backend: string): string[];
 /** Opens one of them: null if it lists devices, else what is wrong with it. */
 export function tryLibrary(file: string): string | null;
+
+/** What `engine()` reports about an engine of many ranks. */
+export interface EngineReport {
+  name: "openmpi" | "mpich";
+  available: boolean;
+  /** Why it is not available; null if it is. */
+  problem: string | null;
+  /** Its MPI and its version, as `Open MPI 4.1.4`; null if it is not available. */
+  library: string | null;
+}
+
+/** An engine; opens it. */
+export function engine(name: "openmpi" | "mpich"): EngineReport;
+/** Makes this process a rank; resolves when all are there. @throws DeviceError */
+export function joinRanks(
+  device: Device,
+  engine: "openmpi" | "mpich",
+): Promise<{ rank: number; size: number; host: string }>;
+/** Waits until all ranks have called it; there are no operations on all ranks after it. */
+export function leaveRanks(device: Device): Promise<void>;
+/** Bytes of tensors that this rank has sent to others; 0 of a device that has not joined, or has left. */
+export function rankBytes(device: Device): number;
+/**
+ * Operations that all ranks call, in the same order, on the same sizes (`native/core/collectives.h`); on a device that
+ * has not joined they throw `DeviceError`. N is the number of ranks.
+ *
+ * out [n/N] f32 = this rank's block of the sum of the ranks' input [n] f32; out may be that block of input.
+ */
+export function reduceScatter(out: Tensor, input: Tensor): void;
+/** out [n] = the ranks' input [n/N], one after the other, of any dtype; input may be this rank's block of out. */
+export function allGather(out: Tensor, input: Tensor): void;
+/** values = the sum of the ranks' values, f32. */
+export function allReduce(values: Tensor): void;
+
 export function setErrorClasses(classes: {
   TypeError: new (message: string) => Error;
   RangeError: new (message: string) => Error;

@@ -14,6 +14,7 @@ const slow = [
   "test/compare/tune.test.ts",
   "test/data/bpe/references.test.ts",
   "test/data/encode/exact.test.ts",
+  "test/ranks/more_ranks.test.ts",
   "test/train/going_back.test.ts",
   "test/train/memory.test.ts",
   "test/train/run_metrics.test.ts",

@@ -107,6 +107,7 @@ export { type TrainingBatch, TrainingPass } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
 export { Muon } from "./optim/muon.js";
 export type { MuonRates, MuonSettings } from "./optim/muon_settings.js";
+export { type EngineName, type EngineReport, engines, Ranks } from "./ranks.js";
 export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";

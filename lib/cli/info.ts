@@ -13,6 +13,7 @@ import {
   passedOverLibraries,
   thisPackage,
 } from "../native.js";
+import { type EngineReport, engines } from "../ranks.js";
 import { copyBytes, type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
 import { shortage } from "../train/plan_fit.js";
 import { closeRunData, openRunData } from "../train/run_data.js";
@@ -60,6 +61,8 @@ export function registerInfo(program: Command, io: CliIo): void {
     const machine = { platform: `${platform}-${arch}`, node, glibc };
     const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
     const human = [`${system}, Node ${node}`, ...addonText(addon, found), ...passedOverLibraries()];
+    const ofRanks = addon.problem === null ? engines() : [];
+    human.push(...ofRanks.map(engineText));
     if (plan) human.push(`stages of ${config}:`, stagesText(plan.stages));
     if (plan)
       human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.copyBytes, plan.freeBytes));
@@ -71,6 +74,7 @@ export function registerInfo(program: Command, io: CliIo): void {
       ...machine,
       addon,
       backends: found.map(withMeasured),
+      engines: ofRanks,
       plan,
       data: held,
       check: checks,
@@ -93,6 +97,10 @@ function addonText({ problem, path, package: from, version }: AddonReport, found
   // The simulated device is for the project's own tests, in a clone.
   const shown = found.filter(({ name, available }) => name !== "simt" || available || thisPackage().clone);
   return [from === null ? `addon: ${path}` : `addon: ${from} ${version}`, ...shown.map(describe)];
+}
+
+function engineText({ name, library, problem }: EngineReport): string {
+  return library === null ? `several ranks by ${name}: not available: ${problem}` : `several ranks: ${library}`;
 }
 
 interface Plan {

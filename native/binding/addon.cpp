@@ -11,6 +11,7 @@
 #include "graph.h"
 #include "limits.h"
 #include "operations.h"
+#include "ranks.h"
 #include "tensor.h"
 
 namespace nextpatch::binding {
@@ -51,8 +52,7 @@ Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   environment->graph_class = Napi::Persistent(graph);
   environment->array_buffer = Napi::Persistent(global(env, "ArrayBuffer").As<Napi::Function>());
   // process.exit runs no clean-up hooks, and the device's threads must not outlive the libraries they run in.
-  const auto on_exit =
-      Napi::Function::New(env, [](const Napi::CallbackInfo& info) { Environment::of(info.Env()).close(); });
+  const auto on_exit = Napi::Function::New(env, [](const Napi::CallbackInfo& info) { end_ranks(info); });
   const auto once = global(env, "process", "once").As<Napi::Function>();
   once.Call(env.Global().Get("process"), {Napi::String::New(env, "exit"), on_exit});
   exports.Set("Device", device);
@@ -62,6 +62,7 @@ Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("limits", limits(env));
   export_backends(env, exports);
   export_operations(env, exports);
+  export_ranks(env, exports);
   return exports;
 }
 

@@ -188,9 +188,28 @@ int64_t Call::ask(const std::function<int64_t(const Kernels&)>& question) const 
 
 void Call::in_place(const Argument& written, const Argument& read) { in_place_.emplace_back(written.name, read.name); }
 
+void Call::in_part(const Argument& part, const Argument& whole, int64_t begin) {
+  parts_.push_back({part.name, whole.name, begin});
+}
+
+bool Call::is_part(const Argument& part, const Argument& whole) const {
+  return std::any_of(parts_.begin(), parts_.end(), [&](const Part& allowed) {
+    return allowed.part == part.name && allowed.whole == whole.name && part.view.dtype == whole.view.dtype &&
+           part.view.data == whole.view.as<char>() + allowed.begin * int64_t(size_of(whole.view.dtype));
+  });
+}
+
+const Collectives& Call::collectives() const {
+  if (const Collectives* const ranks = device_->collectives()) return *ranks;
+  throw Error(ErrorKind::device, std::string(operation_) +
+                                     ": device: expected one that has joined (Ranks.join) but received " +
+                                     device_->label() + ", which has not, or has left");
+}
+
 void Call::check_apart(const Argument& written) const {
   for (const Argument& other : tensors_) {
     if (other.name == written.name || !overlap(written.view, other.view)) continue;
+    if (is_part(written, other) || is_part(other, written)) continue;
     const bool allowed =
         std::find(in_place_.begin(), in_place_.end(), std::pair(written.name, other.name)) != in_place_.end() ||
         std::find(in_place_.begin(), in_place_.end(), std::pair(other.name, written.name)) != in_place_.end();
@@ -210,6 +229,11 @@ void Call::run(std::initializer_list<Argument> written, std::function<void(Kerne
   for (const Argument& argument : written)
     if (argument) check_apart(argument);
   device_->run(operation_, std::move(operation), std::move(storages_));
+}
+
+void Call::collect(std::initializer_list<Argument> written, std::function<void(Collectives&)> operation) {
+  for (const Argument& argument : written) check_apart(argument);
+  device_->collect(operation_, std::move(operation), std::move(storages_));
 }
 
 }  // namespace nextpatch::binding

@@ -66,6 +66,11 @@ class Call {
   void possible(const char* name, std::initializer_list<int64_t> sizes) const;
   // The operation may write its result `written` in the place of `read`.
   void in_place(const Argument& written, const Argument& read);
+  // The operation may write to `part` while it reads `whole`, or the other way, if `part` is the elements of `whole`
+  // from `begin` on.
+  void in_part(const Argument& part, const Argument& whole, int64_t begin);
+  // The operations on all ranks, of the device of the tensors; an Error of kind device if it has not joined.
+  const Collectives& collectives() const;
   // `elements` computes the least size, that of a workspace, from the device's kernels.
   void at_least(const Argument& argument, const std::function<int64_t(const Kernels&)>& elements) const;
 
@@ -76,6 +81,8 @@ class Call {
   // Throws if one that is written overlaps another argument, unless both are the same and that was allowed. The
   // storages of all tensor arguments live until the operation has been issued.
   void run(std::initializer_list<Argument> written, std::function<void(Kernels&)> operation);
+  // The same for an operation on all ranks.
+  void collect(std::initializer_list<Argument> written, std::function<void(Collectives&)> operation);
 
  private:
   // In a rehearsal, appends the parameter and returns true.
@@ -84,6 +91,7 @@ class Call {
   Napi::Value next() { return (*info_)[position_++]; }
   Argument read_tensor(const char* name, int rank, bool strided);
   void check_apart(const Argument& written) const;
+  bool is_part(const Argument& part, const Argument& whole) const;
   [[noreturn]] void fail(ErrorKind kind, const char* argument, const std::string& expected,
                          const std::string& received) const;
 
@@ -95,6 +103,12 @@ class Call {
   std::vector<std::shared_ptr<Storage>> storages_;
   std::vector<Argument> tensors_;  // as they were read
   std::vector<std::pair<const char*, const char*>> in_place_;
+  struct Part {
+    const char* part;
+    const char* whole;
+    int64_t begin;
+  };
+  std::vector<Part> parts_;
 };
 
 }  // namespace nextpatch::binding

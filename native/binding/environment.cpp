@@ -42,8 +42,10 @@ std::shared_ptr<Device> Environment::open(const std::string& backend, int index,
   return devices_.back();
 }
 
-void Environment::close() {
-  for (const auto& device : devices_) device->close();
+std::string Environment::close(bool in_order) {
+  std::string problem;
+  for (const auto& device : devices_) problem += device->close(in_order);
+  return problem;
 }
 
 Environment::Settlement Environment::promise(std::function<Napi::Value(Napi::Env)> result) {

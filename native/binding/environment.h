@@ -42,8 +42,8 @@ class Environment {
   Settlement promise(std::function<Napi::Value(Napi::Env)> result);
 
   // Ends the devices' threads, as they must not outlive the process or the environment. Work that has not begun is
-  // dropped.
-  void close();
+  // dropped. `in_order`, and what is returned: as Device::close.
+  std::string close(bool in_order = true);
 
  private:
   struct Message;

@@ -65,6 +65,7 @@ Napi::Value signatures(const Napi::CallbackInfo& info) {
 
 void export_operations(Napi::Env env, Napi::Object exports) {
   for (const Operation& operation : all_operations()) exports.Set(operation.name, function_of(env, operation));
+  for (const Operation& operation : rank_operations()) exports.Set(operation.name, function_of(env, operation));
   exports.Set("signatures", Napi::Function::New(env, signatures, "signatures"));
 }
 

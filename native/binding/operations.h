@@ -24,6 +24,9 @@ const std::vector<Operation>& basic_operations();     // on any numbers: filling
 const std::vector<Operation>& layers_operations();    // a model's layers, forward and backward
 const std::vector<Operation>& training_operations();  // losses, the optimizer, sampling
 
+// On all ranks (core/collectives.h). Not in `signatures`: a call needs a device that has joined.
+const std::vector<Operation>& rank_operations();
+
 // Adds every operation to `exports`, and `signatures`, which lists the parameters of each.
 void export_operations(Napi::Env env, Napi::Object exports);
 

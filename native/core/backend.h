@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "../engine/engine.h"
 #include "../kernels.h"
+#include "collectives.h"
 #include "products.h"
 
 namespace nextpatch {
@@ -55,6 +57,9 @@ class Context {
 
   // Called once on the queue thread before the first operation.
   virtual void enter() {}
+
+  // Makes the process a rank, by the engine, and returns the operations on all ranks; nullptr: this backend has none.
+  virtual std::unique_ptr<Collectives> join(const Engine& /*engine*/) { return nullptr; }
 
   // 64-byte aligned device memory, or nullptr if there is not enough. Any thread.
   virtual void* allocate(size_t bytes) = 0;

@@ -90,9 +90,9 @@ std::vector<std::string> file_names(const std::string& name, std::string& proble
   return names;
 }
 
-std::vector<fs::path> existing_files(const std::string& name, std::string& problem) {
+// Under the lock.
+std::vector<fs::path> in_folders(const std::vector<std::string>& names) {
   std::vector<fs::path> files;
-  const std::vector<std::string> names = file_names(name, problem);
   for (const fs::path& folder : known().folders) {
     for (const std::string& file : names) {
       std::error_code unusable;  // a folder that cannot be looked into holds none
@@ -102,9 +102,12 @@ std::vector<fs::path> existing_files(const std::string& name, std::string& probl
   return files;
 }
 
-// The build writes a file if it could not build a backend.
-std::string note_of(const std::string& name) {
-  const std::string file = name == "cpu" ? "nextpatch_cpu_baseline.missing" : "nextpatch_" + name + ".missing";
+std::vector<fs::path> existing_files(const std::string& name, std::string& problem) {
+  return in_folders(file_names(name, problem));
+}
+
+// The build writes a file if it could not build a library. Under the lock.
+std::string text_of_note(const std::string& file) {
   for (const fs::path& folder : known().folders) {
     std::ifstream note(folder / file);
     std::string reason((std::istreambuf_iterator<char>(note)), std::istreambuf_iterator<char>());
@@ -112,6 +115,10 @@ std::string note_of(const std::string& name) {
     if (!reason.empty()) return reason;
   }
   return "";
+}
+
+std::string note_of(const std::string& name) {
+  return text_of_note(name == "cpu" ? "nextpatch_cpu_baseline.missing" : "nextpatch_" + name + ".missing");
 }
 
 Library open_library(const fs::path& file) {
@@ -185,6 +192,18 @@ void add_backend_folder(const std::string& folder) {
     if (other == fs::path(folder)) return;
   }
   known().folders.push_back(folder);
+}
+
+std::vector<std::string> library_files(const std::string& name) {
+  std::lock_guard<std::mutex> lock(known().mutex);
+  std::vector<std::string> files;
+  for (const fs::path& file : in_folders({name})) files.push_back(file.string());
+  return files;
+}
+
+std::string build_note(const std::string& name) {
+  std::lock_guard<std::mutex> lock(known().mutex);
+  return text_of_note(name);
 }
 
 void exclude_library(const std::string& file, const std::string& problem) {

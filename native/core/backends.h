@@ -20,6 +20,10 @@ BackendStatus find_backend(const std::string& name);
 
 // A folder to look in after the addon's own and those added before. Must come before the first find_backend.
 void add_backend_folder(const std::string& folder);
+// The files of this name in these folders, in their order; and the text of the first of this name that a build left
+// to say why it could not build a library, or none.
+std::vector<std::string> library_files(const std::string& name);
+std::string build_note(const std::string& name);
 // A library that find_backend passes over, and why.
 void exclude_library(const std::string& file, const std::string& problem);
 // The problem of a backend that no folder has a library for, unless its build left a note.

@@ -96,11 +96,6 @@ void* Device::allocate(size_t bytes) {
       int64_t(bytes), status.free_bytes);
 }
 
-void Device::close() {
-  queue_->close();
-  waiter_->close();
-}
-
 Device::~Device() { close(); }
 
 void Device::run(const char* name, std::function<void(Kernels&)> operation,
@@ -159,8 +154,10 @@ void Device::instantiate(Graph& graph) {
 void Device::launch(const std::shared_ptr<Graph>& graph) {
   require_device();
   require_no_capture("launch");
+  unfinished_ += graph->collectives_;
   queue_->enqueue([this, graph] {
     attempt([&] {
+      const Finished finished(unfinished_, graph->collectives_);
       if (graph->native_) {
         context_->replay(graph->native_);
       } else {

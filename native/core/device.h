@@ -68,7 +68,22 @@ class Graph {
   std::vector<Operation> operations_;
   std::vector<std::shared_ptr<Storage>> owned_;
   std::vector<int> marks_;  // slots that a launch marks
+  int collectives_ = 0;     // operations on all ranks
   void* native_ = nullptr;  // queue thread only
+};
+
+// Takes operations that ran, or failed, from those that the other ranks still wait for. One that is skipped after a
+// failure stays among them.
+class Finished {
+ public:
+  Finished(std::atomic<int>& unfinished, int count) : unfinished_(unfinished), count_(count) {}
+  ~Finished() { unfinished_ -= count_; }
+  Finished(const Finished&) = delete;
+  Finished& operator=(const Finished&) = delete;
+
+ private:
+  std::atomic<int>& unfinished_;
+  int count_;
 };
 
 class Device : public std::enable_shared_from_this<Device> {
@@ -83,6 +98,8 @@ class Device : public std::enable_shared_from_this<Device> {
   int index() const { return index_; }
   int threads() const { return threads_; }  // as requested; 0: all
   const DeviceInfo& info() const { return info_; }
+  // "cuda:0 (NVIDIA H100 80GB HBM3)"
+  std::string label() const;
   const Kernels& kernels() const { return context_->kernels(); }
   Allocator& memory() { return *memory_; }
   Allocator& host_memory() { return *host_memory_; }
@@ -99,6 +116,16 @@ class Device : public std::enable_shared_from_this<Device> {
   // next wait reports the error. `owned` lives until the operation has been issued. `name`, which lives as long as the
   // process, is what messages call it.
   void run(const char* name, std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned);
+
+  // Makes the process a rank, by the engine; `done` is called on the queue thread.
+  void join(const Engine& engine, Done done);
+  // The operations on all ranks; nullptr: the device has not joined, or has left.
+  const Collectives* collectives() const { return left_ ? nullptr : joined_.load(); }
+  // As run, for such an operation.
+  void collect(const char* name, std::function<void(Collectives&)> operation,
+               std::vector<std::shared_ptr<Storage>> owned);
+  // The last operation on all ranks, after all that came before.
+  void leave(Done done);
 
   // From here to end_capture, operations are recorded instead of run. Until then, copies to and from the host, and
   // waits, are errors.
@@ -123,8 +150,10 @@ class Device : public std::enable_shared_from_this<Device> {
   // Copies from `from` to `host`, which must live until `done` is called (on a thread of the device, or this one).
   void read(const std::shared_ptr<Storage>& owner, const void* from, void* host, size_t bytes, Done done);
 
-  // Ends the device's threads; operations that have not begun, and later ones, are dropped.
-  void close();
+  // Ends the device's threads; operations that have not begun, and later ones, are dropped. A rank leaves the others
+  // first, if `in_order`, which may wait for them. Returns why the others must not wait for this one: it did not leave,
+  // with operations on all ranks that were not done. Else nothing.
+  std::string close(bool in_order = true);
 
   // Calls `done` (on a thread of the device) when all operations enqueued so far have finished.
   void synchronize(Done done);
@@ -148,14 +177,16 @@ class Device : public std::enable_shared_from_this<Device> {
   // What the context answers on the caller's thread; its errors as callers hear of them.
   template <typename Question>
   auto asked(const Question& question) -> decltype(question());
-  // "cuda:0 (NVIDIA H100 80GB HBM3)"
-  std::string label() const;
-
   std::string backend_;
   int index_;
   int threads_;
   DeviceInfo info_;
   std::unique_ptr<Context> context_;
+  const Engine* engine_ = nullptr;  // queue thread only, as what it points to next
+  std::unique_ptr<Collectives> collectives_;
+  std::atomic<Collectives*> joined_{nullptr};
+  std::atomic<bool> left_{false};
+  std::atomic<int> unfinished_{0};  // operations on all ranks, enqueued and not run
   std::unique_ptr<Allocator> memory_;
   std::unique_ptr<Allocator> host_memory_;
   std::shared_ptr<Graph> capture_;  // what is being recorded; touched by the caller's thread only

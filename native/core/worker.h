@@ -21,9 +21,9 @@ class Worker {
   // Returns at once. Jobs must not throw. After close() a job is dropped.
   void enqueue(Job job);
 
-  // Drops the jobs that have not begun, waits for the one that is running, and ends the thread. Must not be called
-  // from a job.
-  void close();
+  // Drops the jobs that have not begun, waits for the one that is running, runs `last` if there is one, and ends the
+  // thread. Must not be called from a job.
+  void close(Job last = nullptr);
 
  private:
   void run();
@@ -32,6 +32,7 @@ class Worker {
   std::condition_variable changed_;
   std::deque<Job> jobs_;
   bool closing_ = false;
+  Job last_;
   std::thread thread_;  // last: starts when all else exists
 };
 

@@ -25,7 +25,9 @@ class CudaContext final : public Context {
   void* allocate_host(size_t bytes) override;
   void free_host(void* data) override;
   MemoryStatus memory() override;
-#if !NEXTPATCH_SIMT
+#if NEXTPATCH_SIMT
+  std::unique_ptr<Collectives> join(const Engine& engine) override;  // simt/ranks.cpp
+#else
   double energy() override { return energy_.joules(); }
 #endif
   void copy_from_host(void* device, const void* host, size_t bytes) override;

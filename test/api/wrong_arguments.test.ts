@@ -43,6 +43,7 @@ const withoutArguments = [
   "Trainer.run",
   "TrainingPass.dispose",
   "backends",
+  "engines",
 ];
 
 /** What TypeScript keeps private, and the constructors of the errors, which take whatever an Error does. */
@@ -52,6 +53,13 @@ const notCalled = [
   // A CPU has none: test/binding/products.test.ts.
   "Device.productAlgorithms",
   "Device.useProductTable",
+  // A process can be a rank once: test/ranks.
+  "Ranks",
+  "Ranks.allGather",
+  "Ranks.allReduce",
+  "Ranks.join",
+  "Ranks.leave",
+  "Ranks.reduceScatter",
   "TokenDataset",
   "Tokenizer",
   // Not public.

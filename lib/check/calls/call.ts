@@ -18,6 +18,14 @@ export type Operation = Exclude<
   | "explainMissing"
   | "backendLibraries"
   | "tryLibrary"
+  // Of several ranks, which this process is none of.
+  | "engine"
+  | "joinRanks"
+  | "leaveRanks"
+  | "rankBytes"
+  | "reduceScatter"
+  | "allGather"
+  | "allReduce"
   | `${string}Workspace`
 >;
 

@@ -1,0 +1,45 @@
+// Operations that all ranks of a run take part in, each rank with a device of its own: `Kernels` for more than one
+// process. A context that has joined ranks has them.
+//
+// All ranks call the same operations in the same order on tensors of the same sizes; another call of one rank is an
+// Error of kind device on all of them. They run in the device's queue, in its order.
+//
+// A sum is made in the order of the ranks, ((x0 + x1) + x2) + ..., so its bits depend on N, the number of ranks, and on
+// nothing else: not on which machine a rank is on, nor on the engine.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "view.h"
+
+namespace nextpatch {
+
+struct RankInfo {
+  int rank = 0;
+  int size = 1;
+  std::string host;
+};
+
+class Collectives {
+ public:
+  virtual ~Collectives() = default;
+
+  virtual RankInfo info() const = 0;
+  // Bytes of tensors that this rank has sent to others. Any thread.
+  virtual uint64_t sent_bytes() const = 0;
+
+  // out[n/N] f32 = block `rank` of the sum over the ranks of in[n] f32. out may be that block of in.
+  virtual void reduce_scatter(const View& out, const View& in) = 0;
+  // out[n] = the ranks' in[n/N], one after the other. Any dtype. in may be block `rank` of out.
+  virtual void all_gather(const View& out, const View& in) = 0;
+  // values[n] f32 = their sum over the ranks.
+  virtual void all_reduce(const View& values) = 0;
+
+  // Waits until all ranks have called it; none may call anything after it.
+  virtual void leave() = 0;
+  // Ends the operation that is running, and all later ones, with an Error. Any thread.
+  virtual void stop() = 0;
+};
+
+}  // namespace nextpatch

@@ -1,0 +1,66 @@
+#include "engines.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+#include "backends.h"
+#include "version.h"
+
+namespace nextpatch {
+namespace {
+
+// UCX, by which an MPI may talk, is made for programs that it has for itself. Its handlers of signals end the process
+// where V8 handles the signal itself, as at an access outside WebAssembly's memory. Its hooks on brk and mmap, which it
+// patches into a running process for its cache of registered memory, made MPICH's ranks crash in Node's heap: 2 of 100
+// starts of 4 ranks, and none of 500 without them. Settings made by the user are kept.
+void tame_ucx(const std::string& name) {
+  setenv("UCX_ERROR_SIGNALS", "", 0);
+  if (name == "mpich") setenv("UCX_MEM_EVENTS", "n", 0);
+}
+
+EngineStatus open_engine(const std::string& file) {
+  // RTLD_LOCAL: no two MPIs meet. Never closed, as their threads and handlers may outlive their last use.
+  void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!library) return {nullptr, dlerror()};
+  const auto entry = reinterpret_cast<const Engine* (*)()>(dlsym(library, "nextpatch_engine"));
+  if (!entry) return {nullptr, file + " exports no nextpatch_engine"};
+  const Engine& found = *entry();
+  if (std::string(found.version) == version()) return {&found, ""};
+  return {nullptr, file + " is of version " + found.version + ", expected " + version() +
+                       " as the addon: install the same version of all packages, or build again"};
+}
+
+EngineStatus search(const std::string& name) {
+  EngineStatus status;
+  tame_ucx(name);
+  for (const std::string& file : library_files("nextpatch_" + name + ".so")) {
+    const EngineStatus opened = open_engine(file);
+    if (opened.engine) return opened;
+    if (status.problem.empty()) status = opened;
+  }
+  if (status.problem.empty()) status.problem = build_note("nextpatch_" + name + ".missing");
+  if (status.problem.empty())
+    status.problem = "the " + name + " engine was not built: install lib" + name + "-dev, then npx nextpatch build";
+  return status;
+}
+
+}  // namespace
+
+const std::vector<std::string>& engine_names() {
+  static const std::vector<std::string> names{"openmpi", "mpich"};
+  return names;
+}
+
+EngineStatus find_engine(const std::string& name) {
+  static std::mutex mutex;
+  static std::map<std::string, EngineStatus>* const found = new std::map<std::string, EngineStatus>;
+  std::lock_guard<std::mutex> lock(mutex);
+  const auto known = found->find(name);
+  if (known != found->end()) return known->second;
+  return found->emplace(name, search(name)).first->second;
+}
+
+}  // namespace nextpatch

@@ -1,0 +1,78 @@
+// Device's part in a run of many ranks: joining, the operations on all of them, and leaving.
+#include <string>
+#include <utility>
+
+#include "device.h"
+#include "error.h"
+
+namespace nextpatch {
+
+void Device::join(const Engine& engine, Done done) {
+  queue_->enqueue([this, &engine, done = std::move(done)] {
+    std::exception_ptr failure;
+    try {
+      if (collectives_ && engine_ != &engine)
+        throw Error(ErrorKind::device, std::string("Ranks.join: engine: expected that of the first call, ") +
+                                           engine_->library() + ", but received " + engine.library());
+      if (!collectives_) collectives_ = context_->join(engine);
+      if (!collectives_)
+        throw Error(ErrorKind::device, "Ranks.join: device: expected a cpu device but received " + label());
+      engine_ = &engine;
+      joined_ = collectives_.get();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    done(failure);
+  });
+}
+
+void Device::collect(const char* name, std::function<void(Collectives&)> operation,
+                     std::vector<std::shared_ptr<Storage>> owned) {
+  require_device();
+  const bool captured = capture_ != nullptr;  // then a launch counts it
+  if (captured) {
+    ++capture_->collectives_;
+  } else {
+    ++unfinished_;
+  }
+  run(
+      name,
+      [this, captured, operation = std::move(operation)](Kernels&) {
+        const Finished finished(unfinished_, captured ? 0 : 1);
+        operation(*collectives_);
+      },
+      std::move(owned));
+}
+
+void Device::leave(Done done) {
+  collect("Ranks.leave", [](Collectives& all) { all.leave(); }, {});
+  left_ = true;
+  synchronize(std::move(done));
+}
+
+std::string Device::close(bool in_order) {
+  std::string problem;
+  Collectives* const ranks = joined_;
+  const bool left = left_.exchange(true);
+  if (unfinished_ > 0) {
+    problem =
+        "rank " + std::to_string(ranks->info().rank) +
+        ": the process ended with operations on all ranks in its queue: await device.synchronize() before it ends";
+  }
+  if (ranks && !left && in_order && problem.empty()) {
+    queue_->close([&] {
+      try {
+        ranks->leave();
+      } catch (const std::exception& error) {
+        problem = error.what();
+      }
+    });
+  } else {
+    if (ranks && !(left && unfinished_ == 0)) ranks->stop();
+    queue_->close();
+  }
+  waiter_->close();
+  return problem;
+}
+
+}  // namespace nextpatch

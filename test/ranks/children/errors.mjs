@@ -1,0 +1,57 @@
+/** Wrong calls: each is an error, and the ranks go on. Reports the errors' classes and messages. */
+import { device, engine, native, rank, report, size, tensor } from "./rank.mjs";
+
+const { Device, Tensor } = native;
+const zeros = (n, dtype = "f32", on = device) => new Tensor(on, dtype, [n]);
+const text = (error) => `${error.name}: ${error.message}`;
+function refused(body) {
+  try {
+    body();
+    return "nothing";
+  } catch (error) {
+    return text(error);
+  }
+}
+
+const other = new Device(device.backend, 0, 3);
+const input = zeros(4 * size);
+const refusals = [
+  () => native.reduceScatter(zeros(4), zeros(4 * size + 1)),
+  () => native.reduceScatter(zeros(4, "bf16"), input),
+  () => native.reduceScatter(zeros(4), zeros(4 * size, "i32")),
+  () => native.reduceScatter(input.narrow(0, 1, 4), input),
+  // Another rank's block.
+  () => native.reduceScatter(input.narrow(0, 4 * ((rank + 1) % size), 4), input),
+  () => native.allGather(zeros(4 * size - 1), zeros(4)),
+  () => native.allGather(zeros(4 * size), zeros(4, "bf16")),
+  () => native.allReduce(zeros(4, "bf16")),
+  () => native.allReduce(zeros(4, "f32", other)),
+  () => native.allReduce(null),
+  () => native.joinRanks({}, "openmpi"),
+  () => native.joinRanks(device, "nccl"),
+].map(refused);
+
+/** The device's next error. */
+const failed = () =>
+  device.synchronize().then(
+    () => "nothing",
+    (error) => text(error),
+  );
+const mismatches = [];
+// Another size, and another operation, on rank 0.
+native.allReduce(zeros(rank === 0 ? 4 : 5));
+mismatches.push(await failed());
+if (rank === 0) native.allReduce(zeros(4));
+else native.reduceScatter(zeros(4), input);
+mismatches.push(await failed());
+const again = await native.joinRanks(device, engine);
+const second = await native.joinRanks(other, engine).then(
+  () => "nothing",
+  (error) => text(error),
+);
+
+// All is well with right calls after them.
+const sum = tensor(Float32Array.of(rank + 1));
+native.allReduce(sum);
+const [after] = await sum.read();
+report({ refusals, mismatches, again: [again.rank, again.size], second, after });

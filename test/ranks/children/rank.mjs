@@ -1,0 +1,27 @@
+/** This process as a rank, for the children. Arguments: the folder for reports, then the child's own. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { native } from "../../binding/children/addon.mjs";
+
+export { native };
+
+const { Device, Tensor } = native;
+
+export const device = new Device(process.env.NEXTPATCH_TEST_DEVICE ?? "cpu", 0, 1);
+export const engine = process.env.NEXTPATCH_TEST_ENGINE ?? "openmpi";
+export const { rank, size } = await native.joinRanks(device, engine);
+const [, , folder, ...args] = process.argv;
+
+export { args };
+
+/** Leaves something for the test. */
+export function report(value) {
+  writeFileSync(join(folder, `${rank}.json`), JSON.stringify(value));
+}
+
+/** A tensor with these values. */
+export function tensor(values, dtype = "f32") {
+  const made = new Tensor(device, dtype, [values.length]);
+  made.write(values);
+  return made;
+}
