@@ -114,6 +114,14 @@ describe("planCluster refuses", () => {
     ).toBeTruthy();
   });
 
+  it("numbers of GPUs that leave a machine half empty, when it names the largest", () => {
+    // Of the divisors of 60, only those up to 6 fit machines of eight; with six a machine, 60 do.
+    const batch = { tokensPerStep: 60 * 4 * 1024, sequenceLength: 1024 };
+    expect(planOf({ batch }, 6).staged!.mostGpus).toBe(6);
+    expect(planOf({ batch }, 6, { gpusPerNode: 6 }).staged!.mostGpus).toBe(60);
+    refused({ batch }, 16)("but received 16; the largest that works is 6; a larger");
+  });
+
   it("passes that do not divide a rank's sequences", () => {
     const batch = { ...base.batch, microBatch: 8 };
     expect(planOf({ batch }, 8).staged!.stages[0]).toMatchObject({ microBatch: 8, sequencesPerRank: 8 });
