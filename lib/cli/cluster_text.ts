@@ -128,7 +128,7 @@ function savesText(tokenLevel: Total, staged: Total): string {
 
 function mostText({ mostGpus }: PlannedTraining, { gpus }: Cluster): string[] {
   if (gpus < mostGpus) return [`this config can use ${mostGpus} GPUs: each needs a sequence of every step`];
-  return ["more GPUs need a larger batch.tokensPerStep: each needs a sequence of every step"];
+  return ["more GPUs need a larger batch: each needs a sequence of every step"];
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

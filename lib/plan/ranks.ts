@@ -37,7 +37,7 @@ function checkStage(label: string, stage: ResolvedStage, stages: readonly Resolv
     const nearest = most! > gpus && below !== undefined ? `, ${below} the nearest below` : "";
     throw new ConfigError(
       `--gpus: expected a divisor of the ${sequencesPerStep} sequences in a step of ${name} but received ${gpus}; the ` +
-        `largest that works is ${most}${nearest}; a larger batch.tokensPerStep has more sequences`,
+        `largest that works is ${most}${nearest}; a larger batch has more sequences`,
     );
   }
   const ofRank = sequencesPerStep / gpus;

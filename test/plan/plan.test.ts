@@ -98,7 +98,7 @@ describe("planCluster refuses", () => {
       128,
     )(
       "--gpus: expected a divisor of the 64 sequences in a step of run.yaml, stages.0 (K = 4) but received 128; the " +
-        "largest that works is 64; a larger batch.tokensPerStep has more sequences",
+        "largest that works is 64; a larger batch has more sequences",
     );
     refused({}, 24)("but received 24; the largest that works is 64, 16 the nearest below;");
     refused({}, 6)("but received 6; the largest that works is 64, 4 the nearest below;");
