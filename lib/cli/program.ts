@@ -10,6 +10,7 @@ import { registerExport } from "./export.js";
 import { registerGenerate } from "./generate.js";
 import { registerInfo } from "./info.js";
 import { createIo } from "./io.js";
+import { registerPlan } from "./plan.js";
 import { registerPrepare } from "./prepare.js";
 import { registerTrain } from "./train.js";
 import { registerTune } from "./tune.js";
@@ -45,6 +46,7 @@ for (const register of [
   registerExport,
   registerBench,
   registerTune,
+  registerPlan,
   registerInfo,
   registerBuild,
 ]) {

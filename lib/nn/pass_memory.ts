@@ -1,5 +1,5 @@
 import { architectureOf, biasesOf } from "../hf/architectures.js";
-import type { Device, Tensor } from "../native.js";
+import type { BackendName, Device, Tensor } from "../native.js";
 import { native } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
 import { scratchSpecs } from "./layer_context.js";
@@ -8,31 +8,55 @@ import { RotaryEmbeddings, rotaryTableSpecs } from "./rotary_embedding.js";
 import { type Batch, type PassShape, widths } from "./shape.js";
 import { transformerSpecs } from "./transformer.js";
 
+/** Elements of the workspaces whose sizes are a backend's own. */
+export interface PassWorkspaces {
+  readonly attention: number;
+  /** For sums over rows. */
+  readonly rows: number;
+  readonly embedding: number;
+}
+
 /**
  * The buffers that passes share: the same number of positions costs the same memory at any patch size.
  * @param batches one for each pass: how it cuts the positions
  * @param training whether there is a backward
  */
 export function passSpecs(device: Device, shape: PassShape, batches: readonly Batch[], training: boolean) {
-  const { config, positions } = shape;
+  return specsWith(device.backend, workspacesOf(device, shape, batches), shape, batches, training);
+}
+
+/** The same for a device that is not there. */
+export function specsWith(
+  backend: BackendName,
+  workspaces: PassWorkspaces,
+  shape: PassShape,
+  batches: readonly Batch[],
+  training: boolean,
+) {
   const patchSize = Math.max(...batches.map((batch) => batch.patchSize));
-  const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim } = config;
-  const attentionWorkspace = (b: Batch) =>
-    native.attentionBackwardWorkspace(device, b.sequences, b.positions, b.positions, heads, kvHeads, headDim);
-  const sizes = {
-    attention: Math.max(...batches.map(attentionWorkspace)),
-    rows: rowWorkspace(device, shape),
-  };
-  const embeddingWorkspace = native.patchEmbeddingBackwardWorkspace(device, positions * patchSize, config.vocab_size);
   return {
-    tokens: new Spec("i32", [positions * patchSize]),
-    rotaryTables: rotaryTableSpecs(config, Math.max(...batches.map((batch) => batch.positions))),
+    tokens: new Spec("i32", [shape.positions * patchSize]),
+    rotaryTables: rotaryTableSpecs(shape.config, Math.max(...batches.map((batch) => batch.positions))),
     /** The only buffer that passes do not share: a row for each. */
     labelWeights: new Spec("f32", [batches.length, patchSize]),
     ...transformerSpecs(shape),
-    head: lossHeadSpecs(shape, chunkRows(shape, device.backend), patchSize),
-    scratch: training ? scratchSpecs(shape, sizes) : null,
-    embeddingWorkspace: training ? new Spec("i32", [embeddingWorkspace]) : null,
+    head: lossHeadSpecs(shape, chunkRows(shape, backend), patchSize),
+    scratch: training ? scratchSpecs(shape, workspaces) : null,
+    embeddingWorkspace: training ? new Spec("i32", [workspaces.embedding]) : null,
+  };
+}
+
+/** What a device needs for passes with these batches. */
+export function workspacesOf(device: Device, shape: PassShape, batches: readonly Batch[]): PassWorkspaces {
+  const { config, positions } = shape;
+  const { num_attention_heads: heads, num_key_value_heads: kvHeads, head_dim: headDim } = config;
+  const attention = (b: Batch) =>
+    native.attentionBackwardWorkspace(device, b.sequences, b.positions, b.positions, heads, kvHeads, headDim);
+  const tokens = positions * Math.max(...batches.map((batch) => batch.patchSize));
+  return {
+    attention: Math.max(...batches.map(attention)),
+    rows: rowWorkspace(device, shape),
+    embedding: native.patchEmbeddingBackwardWorkspace(device, tokens, config.vocab_size),
   };
 }
 

@@ -45,7 +45,7 @@ export interface PlanItem {
 const stateNames = { adamw: "AdamW moments (fp32)", muon: "Muon momentum, AdamW moments (fp32)" } as const;
 
 /** The share of a device's memory that a plan may take; the rest is for libraries and other programs. */
-const usableShare = 0.9;
+export const usableShare = 0.9;
 
 /**
  * Plans a run's memory, with the largest automatic micro-batches whose plan fits.

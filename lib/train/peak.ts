@@ -5,10 +5,16 @@ const dataSheet: readonly (readonly [RegExp, number])[] = [
   [/H100 PCIe/, 756e12],
   [/H100 NVL/, 835e12],
   [/H100|H200|GH200/, 989e12],
+  [/\bB200/, 2250e12], // at 1,000 W; a GB200 has more
   [/A100|A800/, 312e12],
   [/L40S/, 362e12],
   [/RTX 4090/, 165e12],
 ];
+
+/** The data sheet's dense bf16 peak of a GPU in FLOP/s; undefined: no data sheet is known. */
+export function dataSheetPeak(name: string): number | undefined {
+  return dataSheet.find(([names]) => names.test(name))?.[1];
+}
 
 /** How long a rate is measured if no data sheet has it, and the least number of rounds. */
 const measuringMs = 250;
@@ -20,8 +26,8 @@ const leastRounds = 5;
  */
 export async function peakFlops(device: Device, dtype: "f32" | "bf16"): Promise<number | null> {
   if (device.backend === "simt") return null;
-  const known = dataSheet.find(([name]) => name.test(device.name));
-  if (known && dtype === "bf16") return known[1];
+  const known = dataSheetPeak(device.name);
+  if (known !== undefined && dtype === "bf16") return known;
   // On a GPU a product is so short that the wait matters, so a round has several; on a CPU it is so long that other
   // programs may interrupt it, so a round has one.
   const { size, perRound } = device.backend === "cuda" ? { size: 4096, perRound: 4 } : { size: 1024, perRound: 1 };

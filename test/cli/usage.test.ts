@@ -17,6 +17,7 @@ const commands = [
   ["bench", "train"],
   ["bench", "kernels"],
   ["tune"],
+  ["plan"],
   ["info"],
 ];
 

@@ -15,7 +15,7 @@ const floors: readonly (readonly string[])[] = [
   ["nn"],
   ["optim", "report"],
   ["train", "evaluate", "generate", "gguf"],
-  ["compare", "bench", "check"],
+  ["compare", "bench", "check", "plan"],
   ["cli", "index", "kernels"],
 ];
 

@@ -101,6 +101,7 @@ const runs: readonly { name: string; args: readonly string[] }[] = [
     args: ["bench", "train", "--model", model, "--sequence-length", "16", "--tokens-per-step", "64", "--steps", "1"],
   },
   { name: "tune", args: ["tune", "config.yaml"] },
+  { name: "plan", args: ["plan", "config.yaml", "--gpus", "2", "--gpu", "h100"] },
   { name: "info", args: ["info", "--config", "config.yaml"] },
 ];
 
