@@ -130,3 +130,32 @@ export function mutatedBytes(base: Uint8Array): fc.Arbitrary<Uint8Array> {
     return bytes;
   });
 }
+
+/** A text with pieces of itself removed, repeated, or replaced by what YAML has a meaning for. */
+export function mutatedText(base: string): fc.Arbitrary<string> {
+  const piece = fc.constantFrom(
+    "&a ",
+    "*a",
+    "!!binary ",
+    "<<: ",
+    "- ",
+    ": ",
+    "{",
+    "[",
+    "|\n",
+    "? ",
+    "\t",
+    "#",
+    "\u0000",
+    "[".repeat(5000),
+  );
+  const edit = fc.record({ place: fc.nat(base.length), remove: fc.nat(20), insert: fc.oneof(piece, fc.string()) });
+  return fc
+    .array(edit, { minLength: 1, maxLength: 4 })
+    .map((edits) =>
+      edits.reduce(
+        (text, { place, remove, insert }) => text.slice(0, place) + insert + text.slice(place + remove),
+        base,
+      ),
+    );
+}

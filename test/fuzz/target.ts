@@ -7,22 +7,28 @@ export interface FuzzTarget {
   readonly inputs: fc.Arbitrary<unknown>;
   /** It accepts an input by returning, and refuses it by throwing. */
   readonly take: (input: unknown) => Promise<unknown>;
-  /** Names of the errors that it may refuse with. */
-  readonly refusals: ReadonlySet<string>;
+  readonly refusals: Refusals;
 }
 
-/** @param also names of errors besides the package's own */
+/** What a target may refuse with, besides the errors of the package. */
+export interface Refusals {
+  /** TypeErrors and RangeErrors that say what was expected, and errors of the file system. Default false. */
+  readonly ofArguments?: boolean;
+  /** Names of other errors: those of the input itself. */
+  readonly others?: readonly string[];
+}
+
 export function fuzzTarget<T>(
   name: string,
   inputs: fc.Arbitrary<T>,
   take: (input: T) => Promise<unknown>,
-  also: readonly string[] = [],
+  refusals: Refusals = {},
 ): FuzzTarget {
-  return { name, inputs, take: (input) => take(input as T), refusals: new Set([...typed, ...also]) };
+  return { name, inputs, take: (input) => take(input as T), refusals };
 }
 
 /** The errors of the package. */
-const typed = ["ConfigError", "DataError", "CheckpointError", "DeviceError", "OutOfMemoryError"] as const;
+const typed = ["ConfigError", "DataError", "CheckpointError", "DeviceError", "OutOfMemoryError"];
 
 /** The longest message of a refusal: several problems are told together. */
 const longestMessage = 2500;
@@ -42,8 +48,10 @@ export async function hold({ take, refusals }: FuzzTarget, input: unknown): Prom
     await take(input);
   } catch (error) {
     accepted = false;
-    const { name, message, stack } = error as Error;
-    if (!refusals.has(name)) throw new Error(`expected one of the package's errors but received ${stack}`);
+    const { message, stack } = error as Error;
+    if (!isRefusal(error as Error, refusals)) {
+      throw new Error(`expected one of the package's errors but received ${stack}`);
+    }
     if (message.length > longestMessage)
       throw new Error(`a message of ${message.length} characters: ${message.slice(0, 200)}`);
     if (unforeseen.test(message)) throw new Error(`a message that is not for users: ${message}`);
@@ -51,4 +59,13 @@ export async function hold({ take, refusals }: FuzzTarget, input: unknown): Prom
   const took = performance.now() - begun;
   if (took > longest) throw new Error(`took ${Math.round(took)} ms`);
   return accepted;
+}
+
+function isRefusal(error: Error, { ofArguments = false, others = [] }: Refusals): boolean {
+  const { name, message, syscall } = error as NodeJS.ErrnoException;
+  if (typed.includes(name) || others.includes(name)) return true;
+  if (!ofArguments) return false;
+  return name === "TypeError" || name === "RangeError"
+    ? /: expected [^]+ but received /.test(message)
+    : syscall !== undefined;
 }
