@@ -45,9 +45,9 @@ export interface CompareFiles {
  */
 export async function compare(
   config: RunConfig,
-  options: CompareOptions = {},
+  given: CompareOptions = {},
 ): Promise<{ comparison: Comparison; files: CompareFiles; report: CompareReport }> {
-  checkArguments(config, options);
+  const options = checkArguments(config, given);
   const { log = () => undefined } = options;
   for (const name of options.recipes ?? []) log(recipeText(name, withRecipe(config, name)));
   const facts = await readFacts(config, options);

@@ -66,6 +66,7 @@ function isRefusal(error: Error, { ofArguments = false, others = [] }: Refusals)
   if (typed.includes(name) || others.includes(name)) return true;
   if (!ofArguments) return false;
   return name === "TypeError" || name === "RangeError"
-    ? /: expected [^]+ but received /.test(message)
+    ? // What a revoked proxy says is the argument's own, as what a getter throws.
+      /: expected .+ but received |a proxy that has been revoked$/s.test(message)
     : syscall !== undefined;
 }
