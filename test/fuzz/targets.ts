@@ -2,6 +2,7 @@
 import { argumentTarget } from "./arguments.js";
 import { fileTarget, fileTargetNames } from "./files.js";
 import { publicFunctionsTarget } from "./public_functions.js";
+import { runFolderTarget } from "./run_folder.js";
 import type { FuzzTarget } from "./target.js";
 
 /** What a process says of itself while it works. */
@@ -22,6 +23,7 @@ const nothing = () => undefined;
 
 const makers: Readonly<Record<string, (name: string) => MadeTarget | Promise<MadeTarget>>> = {
   ...Object.fromEntries(fileTargetNames.map((name) => [name, fileTarget])),
+  "run-folder": runFolderTarget,
   "arguments-cpu": () => ({ target: argumentTarget("cpu"), close: nothing }),
   "arguments-simt": () => ({ target: argumentTarget("simt"), close: nothing }),
   "public-functions": publicFunctionsTarget,
