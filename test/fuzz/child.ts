@@ -1,9 +1,9 @@
-/** One fuzzer, in the process that run.ts starts for it: NAME MILLISECONDS SEED [--show]. */
+/** One fuzzer, in the process that run.ts starts for it: NAME MILLISECONDS SEED LONGEST [--show]. */
 import fc from "fast-check";
 import { hold } from "./target.js";
 import { makeTarget, type Progress } from "./targets.js";
 
-const [name, milliseconds, seed, show] = process.argv.slice(2);
+const [name, milliseconds, seed, longest, show] = process.argv.slice(2);
 
 /** Mebibytes that the process may grow by, once it is warm. */
 const growth = 256;
@@ -38,7 +38,7 @@ async function fuzz(): Promise<string | null> {
       const property = fc.asyncProperty(target.inputs, async (input) => {
         tell({ seed: own, tried: tried++ });
         if (show !== undefined) console.log(shown(input));
-        counts[(await hold(target, input)) ? "accepted" : "refused"]++;
+        counts[(await hold(target, input, Number(longest))) ? "accepted" : "refused"]++;
       });
       const result = await fc.check(property, { seed: own, numRuns: round, endOnFailure: false });
       if (result.failed) {

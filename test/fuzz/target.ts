@@ -33,15 +33,16 @@ const typed = ["ConfigError", "DataError", "CheckpointError", "DeviceError", "Ou
 /** The longest message of a refusal: several problems are told together. */
 const longestMessage = 2500;
 
-/** The longest that one input may take, in milliseconds. */
-const longest = 5000;
-
 /** What Node says where a reader did not look. */
 const unforeseen =
   /Cannot read prop|is not a function|is not iterable|Invalid (string|array|typed array) length|call stack|of undefined|of null/;
 
-/** Gives an input to a target; true: it was accepted. @throws Error if the answer is none that may be */
-export async function hold({ take, refusals }: FuzzTarget, input: unknown): Promise<boolean> {
+/**
+ * Gives an input to a target; true: it was accepted.
+ * @param longest milliseconds that it may take
+ * @throws Error if the answer is none that may be
+ */
+export async function hold({ take, refusals }: FuzzTarget, input: unknown, longest: number): Promise<boolean> {
   const begun = performance.now();
   let accepted = true;
   try {
@@ -66,7 +67,7 @@ function isRefusal(error: Error, { ofArguments = false, others = [] }: Refusals)
   if (typed.includes(name) || others.includes(name)) return true;
   if (!ofArguments) return false;
   return name === "TypeError" || name === "RangeError"
-    ? // What a revoked proxy says is the argument's own, as what a getter throws.
-      /: expected .+ but received |a proxy that has been revoked$/s.test(message)
+    ? // Ids are read on the device. What a revoked proxy says is the argument's own, as what a getter throws.
+      /: expected .+ but received |is outside the vocabulary of \d+$|a proxy that has been revoked$/s.test(message)
     : syscall !== undefined;
 }
