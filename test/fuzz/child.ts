@@ -1,7 +1,7 @@
 /** One fuzzer, in the process that run.ts starts for it: NAME MILLISECONDS SEED LONGEST [--show]. */
 import fc from "fast-check";
 import { hold } from "./target.js";
-import { makeTarget, type Progress } from "./targets.js";
+import { makeTarget, type Progress, toldFailure } from "./targets.js";
 
 const [name, milliseconds, seed, longest, show] = process.argv.slice(2);
 
@@ -60,4 +60,4 @@ async function fuzz(): Promise<string | null> {
 
 const failure = await fuzz();
 if (failure !== null) console.log(`FAILED ${failure}`);
-process.exit(failure === null ? 0 : 1);
+process.exit(failure === null ? 0 : toldFailure);

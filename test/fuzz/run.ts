@@ -5,7 +5,7 @@
  */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";
-import { type Progress, targetNames } from "./targets.js";
+import { type Progress, targetNames, toldFailure } from "./targets.js";
 
 const { values: flags, positionals: names } = parseArgs({
   options: {
@@ -49,8 +49,7 @@ async function fuzz(name: string, milliseconds: number): Promise<boolean> {
   );
   clearTimeout(timer);
   if (code === 0) return true;
-  // A failure is told by the process itself.
-  if (code !== 1) {
+  if (code !== toldFailure) {
     const how = hangs ? `tried nothing for ${silence / 1000} s` : `ended by ${signal ?? `exit code ${code}`}`;
     console.log(`FAILED ${name} --seed ${last.seed}: ${how}, about ${last.tried} inputs on; --show prints each first`);
   }

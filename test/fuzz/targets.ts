@@ -5,6 +5,9 @@ import { publicFunctionsTarget } from "./public_functions.js";
 import { runFolderTarget } from "./run_folder.js";
 import type { FuzzTarget } from "./target.js";
 
+/** The exit code of a process that has told its failure. A sanitizer, and an error that nobody caught, have 1. */
+export const toldFailure = 10;
+
 /** What a process says of itself while it works. */
 export interface Progress {
   /** The round's. */
