@@ -77,7 +77,7 @@ export class Device {
    * A handle; all handles on one device with the same number of threads share its queue and its memory.
    * @param index which of the backend's devices
    * @param threads host threads that compute (`cpu` and `simt`); 0: all available cores
-   * @throws DeviceError if there is no such device, saying why
+   * @throws RangeError for another backend; DeviceError if there is no such device, saying why
    */
   constructor(backend: BackendName, index: number, threads: number);
   readonly backend: BackendName;

@@ -4,6 +4,7 @@ const slow = [
   "test/check/check.test.ts",
   "test/cli/build.test.ts",
   "test/cli/check.test.ts",
+  "test/cli/hostile_files.test.ts",
   "test/cli/prepare.test.ts",
   "test/cli/signals.test.ts",
   "test/cli/tune.test.ts",

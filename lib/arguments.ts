@@ -73,6 +73,20 @@ export class Arguments {
     return typeof value === "string" ? value : this.fail(TypeError, name, expected, describe(value));
   }
 
+  /** The name of a file or a folder: no operating system takes one with a NUL character, or one that is longer. */
+  path(name: string, value: unknown, expected = "a string"): string {
+    const path = this.string(name, value, expected);
+    if (path.length > longestPath) {
+      this.fail(RangeError, name, `a path of at most ${longestPath} characters`, `${path.length} of them`);
+    }
+    return path.includes("\0") ? this.fail(RangeError, name, "a path without a NUL character", describe(path)) : path;
+  }
+
+  /** An array of at least `low` paths. */
+  paths(name: string, value: unknown, low: number, expected?: string): string[] {
+    return this.strings(name, value, low, expected).map((path, index) => this.path(`${name}[${index}]`, path));
+  }
+
   /** One of a few strings. */
   oneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
     const expected = either(choices);
@@ -103,7 +117,11 @@ export class Arguments {
     if (!Array.isArray(value) && !(types.isTypedArray(value) && typeof value[0] !== "bigint")) {
       return this.fail(TypeError, name, `an array of numbers, each ${expected},`, describe(value));
     }
-    return Array.from(value as ArrayLike<unknown>, (each, i) => this.number(`${name}[${i}]`, each, expected, holds));
+    // By index: an array whose buffer was transferred has no iterator, and none of its own is trusted.
+    const { length } = value as ArrayLike<unknown>;
+    return Array.from({ length }, (_, i) =>
+      this.number(`${name}[${i}]`, (value as ArrayLike<unknown>)[i], expected, holds),
+    );
   }
 
   /** An object of options. */
@@ -112,10 +130,13 @@ export class Arguments {
     return value;
   }
 
-  /** An instance of a class; a proxy of one is rejected. */
+  /** An instance of a class; a proxy of one, or an object with one as its prototype, is rejected. */
   instance<T>(name: string, value: unknown, type: { readonly name: string; readonly prototype: T }): T {
     const made = !types.isProxy(value) && value instanceof (type as unknown as new () => T);
-    return made ? (value as T) : this.fail(TypeError, name, withArticle(type.name), describe(value));
+    // What a class makes has a prototype with the class in it.
+    return made && Object.hasOwn(Object.getPrototypeOf(value) as object, "constructor")
+      ? (value as T)
+      : this.fail(TypeError, name, withArticle(type.name), describe(value));
   }
 
   /** Throws an `ArgumentError` for an argument. */
@@ -139,6 +160,9 @@ export function list(sizes: readonly (number | string)[]): string {
 export function either(choices: readonly string[]): string {
   return choices.join(", ").replace(/, ([^,]*)$/, " or $1");
 }
+
+/** The most characters of a path: Linux takes as many bytes. */
+const longestPath = 4096;
 
 /** The most characters of a value that a message shows. */
 const longest = 80;

@@ -134,7 +134,7 @@ function checkArguments(device: Device, options: TrainBenchOptions): void {
     const divides = (batch: number) => Number.isInteger(batch) && batch >= 1 && sequences % batch === 0;
     check.number("microBatch", microBatch, `auto or a divisor of the ${sequences} sequences of a step`, divides);
   }
-  if (productTable !== null) check.string("productTable", productTable, "the name of a file or null");
+  if (productTable !== null) check.path("productTable", productTable, "the name of a file or null");
   check.callback("log", log);
   check.callback("onStep", onStep);
 }

@@ -47,19 +47,19 @@ export async function compare(
   config: RunConfig,
   options: CompareOptions = {},
 ): Promise<{ comparison: Comparison; files: CompareFiles; report: CompareReport }> {
-  checkArguments(config, options);
-  const { log = () => undefined } = options;
-  for (const name of options.recipes ?? []) log(recipeText(name, withRecipe(config, name)));
-  const facts = await readFacts(config, options);
-  const plan = makePlan(config, facts, options);
-  const tasks = options.tasks === undefined ? null : await readTasks(options.tasks);
+  const checked = checkArguments(config, options);
+  const { log = () => undefined } = checked;
+  for (const name of checked.recipes ?? []) log(recipeText(name, withRecipe(config, name)));
+  const facts = await readFacts(config, checked);
+  const plan = makePlan(config, facts, checked);
+  const tasks = checked.tasks === undefined ? null : await readTasks(checked.tasks);
   if (tasks !== null && findTokenizer(config, false) === null) {
     throw new ConfigError("tasks: expected data with its tokenizer.json beside it, to score tasks, but received none");
   }
   const owned = await ownFolder(config.out, "compare.lock", "a comparison");
   try {
     await checkMemory(plan.arms);
-    return await comparePlanned(config, options, facts, plan, tasks);
+    return await comparePlanned(config, checked, facts, plan, tasks);
   } finally {
     await owned.release();
   }

@@ -21,13 +21,14 @@ export function parseSweep(texts: readonly string[]): Sweep {
   return parseAxes(new Arguments("parseSweep"), texts, axes, "patchSize=K,... or fraction=F,...") as Sweep;
 }
 
-/** Checks a sweep argument. */
-export function checkSweep(check: Arguments, name: string, value: Sweep): void {
-  const sweep = check.object(name, value);
-  for (const axis of ["patchSize", "fraction"] as const) {
-    const { holds, expected } = axes[axis];
-    if (sweep[axis] !== undefined) check.numbers(`${name}.${axis}`, sweep[axis], `one of the ${expected}`, holds);
-  }
+/** Checks a sweep argument. Returns it with arrays. */
+export function checkSweep(check: Arguments, name: string, value: Sweep): Sweep {
+  const { patchSize, fraction } = check.object(name, value);
+  const list = (axis: "patchSize" | "fraction", values: unknown) =>
+    values === undefined
+      ? {}
+      : { [axis]: check.numbers(`${name}.${axis}`, values, `one of the ${axes[axis].expected}`, axes[axis].holds) };
+  return { ...list("patchSize", patchSize), ...list("fraction", fraction) };
 }
 
 /** Every combination of a sweep's values, without repeats, in ascending order. */

@@ -46,18 +46,21 @@ export function parseTune(texts: readonly string[]): Tune {
   return { ...grid, ...(share && { share: share[0]! }) };
 }
 
-/** Checks a tune argument. */
-export function checkTune(check: Arguments, name: string, value: Tune): void {
+/** Checks a tune argument. Returns it with arrays. */
+export function checkTune(check: Arguments, name: string, value: Tune): Tune {
   const { lr, schedule, share } = check.object(name, value);
-  if (lr !== undefined) check.numbers(`${name}.lr`, lr, `one of the ${axes.lr.expected}`, axes.lr.holds);
-  for (const [index, type] of (schedule === undefined
-    ? []
-    : check.strings(`${name}.schedule`, schedule, 1)
-  ).entries()) {
-    check.oneOf(`${name}.schedule[${index}]`, type, scheduleTypes);
-  }
+  const rates =
+    lr === undefined ? [] : check.numbers(`${name}.lr`, lr, `one of the ${axes.lr.expected}`, axes.lr.holds);
+  const types = (schedule === undefined ? [] : check.strings(`${name}.schedule`, schedule, 1)).map((type, index) =>
+    check.oneOf(`${name}.schedule[${index}]`, type, scheduleTypes),
+  );
   if (share !== undefined) check.number(`${name}.share`, share, axes.share.expected, axes.share.holds);
-  if (!lr?.length && !schedule?.length) {
+  if (rates.length === 0 && types.length === 0) {
     check.fail(RangeError, name, "one or more values of lr or of schedule", "none");
   }
+  return {
+    ...(rates.length > 0 && { lr: rates }),
+    ...(types.length > 0 && { schedule: types }),
+    ...(share !== undefined && { share }),
+  };
 }

@@ -47,7 +47,7 @@ export async function loadRunConfig(
   options: { set?: readonly string[]; log?: (message: string) => void } = {},
 ): Promise<RunConfig> {
   const check = new Arguments("loadRunConfig");
-  check.string("path", path);
+  check.path("path", path);
   const { set = [], log } = check.object("options", options);
   check.strings("set", set, 0);
   check.callback("log", log);

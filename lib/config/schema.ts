@@ -17,7 +17,10 @@ export const shareUnits = ["tokens", "steps", "flops"] as const;
 const positiveInteger = z.int().min(1);
 const positive = z.number().gt(0);
 const ratio = z.number().min(0).max(1);
-const text = z.string().min(1);
+const text = z
+  .string()
+  .min(1)
+  .refine((value) => !value.includes("\0"), { error: "expected a text without a NUL character" });
 
 const entry = z.strictObject({
   path: text.describe("A file, or a pattern with `*`."),

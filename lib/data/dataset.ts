@@ -160,22 +160,20 @@ export function checkPatterns(
   name: string,
   value: string | readonly string[] | readonly ShardPattern[],
 ): readonly ShardPattern[] {
-  if (typeof value === "string") return [{ path: value }];
-  if (
-    !Array.isArray(value) ||
-    value.length === 0 ||
-    !value.every((entry) => typeof entry === "object" && entry !== null)
-  ) {
-    const paths = check.strings(name, value as readonly string[], 1, "a string or an array of one or more");
+  if (typeof value === "string") return [{ path: check.path(name, value) }];
+  const isObject = (entry: unknown) => typeof entry === "object" && entry !== null;
+  if (!Array.isArray(value) || !isObject(value[0])) {
+    const paths = check.paths(name, value as readonly string[], 1, "a string or an array of one or more");
     return paths.map((path) => ({ path }));
   }
-  for (const [index, { path, format }] of (value as readonly ShardPattern[]).entries()) {
-    check.string(`${name}[${index}].path`, path);
+  return Array.from(value as readonly ShardPattern[], (entry, index) => {
+    const { path, format } = check.object(`${name}[${index}]`, entry);
+    check.path(`${name}[${index}].path`, path);
     if (format !== undefined && !shardFormats.includes(format)) {
-      check.fail(RangeError, `${name}[${index}].format`, either(shardFormats), String(format));
+      check.fail(RangeError, `${name}[${index}].format`, either(shardFormats), describe(format));
     }
-  }
-  return value as readonly ShardPattern[];
+    return { path, format };
+  });
 }
 
 /** Whether a path stands for all files that match it. */

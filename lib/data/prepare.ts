@@ -38,10 +38,10 @@ export async function prepareDataset(options: PrepareOptions): Promise<DatasetIn
   const checked = checkOptions(new Arguments("prepareDataset"), options);
   const train = await findSources(checked.files);
   const val = await findSources(checked.val);
-  for (const note of [...train.notes, ...val.notes]) options.onNote?.(note);
-  await checkOutFolder(options.out);
+  for (const note of [...train.notes, ...val.notes]) checked.onNote?.(note);
+  await checkOutFolder(checked.out);
   const documents = new Documents(checked, train.sources, val.sources);
-  return writeFolderAside(options.out, async (folder) => {
+  return writeFolderAside(checked.out, async (folder) => {
     try {
       return await new Preparation(checked, folder, documents).run();
     } catch (error) {

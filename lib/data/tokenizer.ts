@@ -96,7 +96,7 @@ export class Tokenizer {
    */
   static async fromFile(path: string, options: TokenizerOptions = {}): Promise<Tokenizer> {
     const check = new Arguments("Tokenizer.fromFile");
-    check.string("path", path);
+    check.path("path", path);
     checkTokenizerOptions(check, options);
     const file = await tokenizerPath(path);
     const json = await readText(file, inputLimits.tokenizer).catch(async (cause: unknown) => {

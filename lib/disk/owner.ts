@@ -11,19 +11,16 @@
  * Every file's content is its own.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { constants, copyFile, type FileHandle, link, open, readdir, readFile, rm } from "node:fs/promises";
-import { hostname } from "node:os";
+import { type FileHandle, open, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ConfigError } from "../errors.js";
 import { naming } from "./named_error.js";
-import { lives, type ProcessIdentity, thisProcess } from "./process_identity.js";
+import { beat, describeOwner, holds, isAlive, linked, look, type Owner, removeIf } from "./owner_file.js";
+import { lives, thisProcess } from "./process_identity.js";
 
 /** Milliseconds between two times that an owner writes its file. */
 const BEAT = 10_000;
-
-/** Milliseconds after which an owner that cannot be looked up, and has not written its file, counts as dead. */
-const SILENCE = 60_000;
 
 /** Milliseconds after which a file that names no process is a damaged one. */
 const WRITING = 1000;
@@ -31,13 +28,6 @@ const WRITING = 1000;
 /** Tries to take a file whose owner is dead while another takes it, and milliseconds between them. */
 const ATTEMPTS = 100;
 const WAIT = 20;
-
-/** The owner, as its file describes it. */
-export interface Owner extends ProcessIdentity {
-  readonly since: string;
-  /** Milliseconds since it wrote its file, where it cannot be looked up. */
-  readonly silence?: number;
-}
 
 /** A held file. */
 export interface Ownership {
@@ -97,16 +87,6 @@ export function isOwner(result: Ownership | Owner): result is Owner {
   return "pid" in result;
 }
 
-/** A process, in words. */
-export function describeOwner({ pid, host, since, silence }: Owner): string {
-  const words = `process ${pid}${host === hostname() ? "" : ` on ${host}`}, since ${since}`;
-  if (silence === undefined) return words;
-  return (
-    `${words}, last heard of ${Math.round(silence / 1000)} s ago; it cannot be looked up from here, and counts as dead ` +
-    `after ${SILENCE / 1000} s of silence`
-  );
-}
-
 function ownership(path: string, file: FileHandle, text: string): Ownership {
   // Whoever needs the folder will find that it is gone.
   const timer = setInterval(() => void beat(file, text).catch(() => undefined), BEAT).unref();
@@ -121,68 +101,6 @@ function ownership(path: string, file: FileHandle, text: string): Ownership {
       await file.close();
     },
   };
-}
-
-/** Writes the file's content, again: its time is then the file system's present. */
-async function beat(file: FileHandle, text: string): Promise<void> {
-  await file.write(text, 0);
-  await file.datasync(); // a network file system keeps it on this machine until then
-}
-
-interface Found {
-  readonly text: string;
-  /** The process that it names; null: none. */
-  readonly owner: Owner | null;
-  /** Milliseconds between its time and that of this process's own file. */
-  readonly silence: number;
-}
-
-/** Opens and reads a file: a network file system looks for changes where a file is opened. Null: there is none. */
-async function look(path: string, own: FileHandle): Promise<Found | null> {
-  const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return null;
-    throw error;
-  });
-  if (file === null) return null;
-  try {
-    const text = await file.readFile("utf8");
-    const [written, now] = [await file.stat(), await own.stat()];
-    return { text, owner: parse(text), silence: Math.abs(now.mtimeMs - written.mtimeMs) };
-  } finally {
-    await file.close();
-  }
-}
-
-function isAlive({ owner, silence }: Found): boolean {
-  return owner !== null && (lives(owner) ?? silence < SILENCE);
-}
-
-function parse(text: string): Owner | null {
-  try {
-    const owner = JSON.parse(text) as Owner;
-    return Number.isSafeInteger(owner.pid) ? owner : null;
-  } catch {
-    return null;
-  }
-}
-
-async function linked(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return false;
-    if (code !== "EPERM" && code !== "ENOTSUP" && code !== "ENOSYS") throw error;
-  }
-  // A file system without links.
-  return copyFile(from, to, constants.COPYFILE_EXCL).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === "EEXIST") return false;
-      throw error;
-    },
-  );
 }
 
 /**
@@ -204,15 +122,6 @@ async function removeDead(path: string, text: string, aside: string, own: FileHa
     await rm(taking, { force: true });
   }
   return true;
-}
-
-/** Deletes the file if its content is `expected`. */
-async function removeIf(path: string, expected: string): Promise<void> {
-  if (await holds(path, expected)) await rm(path, { force: true });
-}
-
-async function holds(path: string, text: string): Promise<boolean> {
-  return (await readFile(path, "utf8").catch(() => "")) === text;
 }
 
 /** Deletes what processes left that were killed while they took the file. */

@@ -33,8 +33,8 @@ export async function activations(model: Llama, options: ActivationOptions): Pro
   const { config, device } = model;
   const opened = await openData(model, checked);
   await using dataset = opened.dataset;
-  const block = new Int32Array(patchSize * sequenceLength);
   const blocks = Math.min(sequences, wholeBlocks(dataset, patchSize, sequenceLength));
+  const block = new Int32Array(patchSize * sequenceLength);
   const counts = new Array<number>(config.num_hidden_layers).fill(0);
   const pass = new ActivationPass(model, { sequences: 1, positions: sequenceLength, patchSize });
   try {

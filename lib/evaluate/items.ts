@@ -85,7 +85,7 @@ function expectationOf(
       : { expected: `the index of one of ${count} ${form}, from 0`, isRange: typeof value === "number" };
   }
   if (key === "choices" || key === "contexts") {
-    if (!Array.isArray(value) || !Array.from(value as unknown[]).every((text) => typeof text === "string")) {
+    if (!Array.isArray(value) || value.findIndex((text) => typeof text !== "string") >= 0) {
       return { expected: "an array of strings", isRange: false };
     }
     if (value.length < 2) return { expected: "2 or more strings", isRange: true };

@@ -156,7 +156,7 @@ export function convertTask(
 ): AsyncGenerator<ScoreItem, void> {
   const check = new Arguments("convertTask");
   check.oneOf("name", name, publishedTasks);
-  check.string("file", file);
+  check.path("file", file);
   const { task, describe = "each" } = check.object("options", options);
   if (task !== undefined) check.string("task", task);
   check.oneOf("describe", describe, ["each", "first", "none"]);

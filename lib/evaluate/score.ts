@@ -116,7 +116,7 @@ function checked(model: Llama, tokenizer: Tokenizer, items: readonly ScoreItem[]
 function checkItems(check: Arguments, name: string, items: readonly ScoreItem[]): void {
   if (!Array.isArray(items)) check.fail(TypeError, name, "an array of items", describe(items));
   // Not `forEach`, which skips the holes of a sparse array.
-  for (const [index, item] of Array.from(items).entries()) {
+  for (const [index, item] of items.entries()) {
     const problem = problemOf(item);
     if (problem === null) continue;
     const { key, expected, received, isRange } = problem;

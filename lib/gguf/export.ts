@@ -58,8 +58,8 @@ export interface GgufExport {
  */
 export async function exportGguf(folder: string, file: string, options: ExportGgufOptions = {}): Promise<GgufExport> {
   const check = new Arguments("exportGguf");
-  check.string("folder", folder);
-  check.string("file", file);
+  check.path("folder", folder);
+  check.path("file", file);
   const { dtype: wanted, onProgress, signal } = check.object("options", options);
   if (wanted !== undefined && !ggufDtypes.includes(wanted)) {
     check.fail(typeof wanted === "string" ? RangeError : TypeError, "dtype", either(ggufDtypes), show(wanted));

@@ -70,8 +70,8 @@ const replaced = ["config.json", MANIFEST, ...copied];
  */
 export async function exportHf(folder: string, out: string, options: ExportHfOptions = {}): Promise<HfExport> {
   const check = new Arguments("exportHf");
-  check.string("folder", folder);
-  check.string("out", out);
+  check.path("folder", folder);
+  check.path("out", out);
   const { dtype, maxShardBytes = SHARD_BYTES, onProgress, signal } = check.object("options", options);
   if (dtype !== undefined && !hfDtypes.includes(dtype)) {
     check.fail(typeof dtype === "string" ? RangeError : TypeError, "dtype", either(hfDtypes), show(dtype));

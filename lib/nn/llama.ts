@@ -55,7 +55,7 @@ export class Llama {
    */
   static async load(folder: string, options: Placement = {}): Promise<Llama> {
     const check = new Arguments("Llama.load");
-    check.string("folder", folder);
+    check.path("folder", folder);
     checkPlacement(check, options);
     const path = modelFolder(folder);
     const source = await readModelFolder(path);
@@ -104,11 +104,11 @@ export class Llama {
    */
   async save(folder: string, extras: ModelFolderExtras = {}): Promise<void> {
     const check = new Arguments("Llama.save");
-    check.string("folder", folder);
+    check.path("folder", folder);
     const { tokenizer, base } = check.object("extras", extras);
-    if (base !== undefined) check.string("base", base);
+    if (base !== undefined) check.path("base", base);
     if (tokenizer !== undefined) {
-      check.string("tokenizer.path", check.object("tokenizer", tokenizer).path);
+      check.path("tokenizer.path", check.object("tokenizer", tokenizer).path);
       check.string("tokenizer.endOfText", tokenizer.endOfText);
       check.wholeNumber("tokenizer.maxLength", tokenizer.maxLength, 1);
     }

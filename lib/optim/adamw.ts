@@ -163,14 +163,13 @@ export function adamwHyper(
   check.number(name, learningRate, "a finite number", Number.isFinite);
   const { betas, eps, weightDecay, gradClip } = check.object("settings", settings);
   const rates = check.object("betas", betas);
-  for (const i of [0, 1] as const) {
-    check.number(`betas[${i}]`, rates[i], "a number from 0 to below 1", (beta) => beta >= 0 && beta < 1);
-  }
+  const beta = (i: 0 | 1) =>
+    check.number(`betas[${i}]`, rates[i], "a number from 0 to below 1", (rate) => rate >= 0 && rate < 1);
+  const [beta1, beta2] = [beta(0), beta(1)];
   check.number("eps", eps, "a number above 0", (value) => value > 0);
   check.number("weightDecay", weightDecay, "a number of at least 0", (value) => value >= 0);
   if (gradClip !== null) check.number("gradClip", gradClip, "a number above 0, or null", (value) => value > 0);
-  const [beta1, beta2] = betas;
   // The rounding error of a beta: the bias correction is computed with more precision than f32.
-  const rest = (beta: number) => beta - Math.fround(beta);
+  const rest = (rate: number) => rate - Math.fround(rate);
   return Float32Array.of(learningRate, beta1, beta2, eps, weightDecay, rest(beta1), rest(beta2), gradClip ?? 0);
 }

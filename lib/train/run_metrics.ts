@@ -8,8 +8,8 @@ import { open, rename, stat, writeFile } from "node:fs/promises";
 import { inputLimits } from "../disk/input_limits.js";
 import { parseJson } from "../disk/json.js";
 import { naming } from "../disk/named_error.js";
-import { readText } from "../disk/read_text.js";
-import { DataError } from "../errors.js";
+import { openFile, readText } from "../disk/read_text.js";
+import { DataError, unusable } from "../errors.js";
 import { type MetricsLine, tryParse } from "../report/metrics.js";
 import { checkMetrics, MetricsCheck } from "../report/metrics_check.js";
 import { lastLine, readLines } from "../report/metrics_file.js";
@@ -56,6 +56,7 @@ export class RunMetrics {
       metrics.damage.forEach(log);
       return metrics;
     }
+    await checkFile(path);
     if (mark.bytes !== null) await checkEnd(path, mark.step, mark.bytes);
     const kept = mark.bytes === null ? null : await readCopy(copy, mark.step);
     const [thinned, length] = kept === null ? await readAll(path, mark) : [kept, mark.bytes!];
@@ -96,6 +97,14 @@ export class RunMetrics {
     await this.#writer?.close();
     this.#writer = null;
   }
+}
+
+/** @throws DataError for a folder, a pipe or what cannot be read */
+async function checkFile(path: string): Promise<void> {
+  const file = await openFile(path).catch((cause: unknown) => {
+    throw new DataError(`${path}: expected the metrics of a run but received ${unusable(cause)}`, { cause });
+  });
+  await file.close();
 }
 
 /** @throws DataError unless the line that ends at `bytes` is that of the step, or is damaged in place */

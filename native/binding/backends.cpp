@@ -13,19 +13,7 @@ namespace {
 
 std::string text(const Napi::CallbackInfo& info, size_t index, const char* what) {
   if (info[index].IsString()) return info[index].As<Napi::String>().Utf8Value();
-  throw Napi::TypeError::New(info.Env(),
-                             std::string(what) + ": expected a string but received " + describe(info[index]));
-}
-
-std::string backend_name(const Napi::CallbackInfo& info, const char* what) {
-  const std::string name = text(info, 0, what);
-  std::string names;
-  for (const std::string& known : backend_names()) {
-    if (name == known) return name;
-    names += (names.empty() ? "" : ", ") + known;
-  }
-  throw Napi::RangeError::New(info.Env(),
-                              std::string(what) + ": expected one of " + names + " but received " + describe(info[0u]));
+  throw Error(ErrorKind::type, std::string(what) + ": expected a string but received " + describe(info[index]));
 }
 
 Napi::Value backends(const Napi::CallbackInfo& info) {
@@ -61,30 +49,47 @@ Napi::Value backends(const Napi::CallbackInfo& info) {
   return out;
 }
 
-void add_folder(const Napi::CallbackInfo& info) { add_backend_folder(text(info, 0, "addBackendFolder: folder")); }
+void add_folder(const Napi::CallbackInfo& info) {
+  add_backend_folder(guarded(info.Env(), [&] { return text(info, 0, "addBackendFolder: folder"); }));
+}
 
 void exclude(const Napi::CallbackInfo& info) {
-  exclude_library(text(info, 0, "excludeLibrary: file"), text(info, 1, "excludeLibrary: problem"));
+  guarded(info.Env(),
+          [&] { exclude_library(text(info, 0, "excludeLibrary: file"), text(info, 1, "excludeLibrary: problem")); });
 }
 
 void explain(const Napi::CallbackInfo& info) {
-  explain_missing(backend_name(info, "explainMissing: backend"), text(info, 1, "explainMissing: problem"));
+  guarded(info.Env(), [&] {
+    explain_missing(backend_name(info, 0, "explainMissing: backend"), text(info, 1, "explainMissing: problem"));
+  });
 }
 
 Napi::Value libraries(const Napi::CallbackInfo& info) {
   Napi::Array out = Napi::Array::New(info.Env());
-  for (const std::string& file : backend_libraries(backend_name(info, "backendLibraries: backend"))) {
+  const auto name = guarded(info.Env(), [&] { return backend_name(info, 0, "backendLibraries: backend"); });
+  for (const std::string& file : backend_libraries(name)) {
     out.Set(out.Length(), file);
   }
   return out;
 }
 
 Napi::Value try_one(const Napi::CallbackInfo& info) {
-  const std::string problem = try_library(text(info, 0, "tryLibrary: file"));
+  const std::string problem = try_library(guarded(info.Env(), [&] { return text(info, 0, "tryLibrary: file"); }));
   return problem.empty() ? info.Env().Null() : Napi::Value(Napi::String::New(info.Env(), problem));
 }
 
 }  // namespace
+
+std::string backend_name(const Napi::CallbackInfo& info, size_t index, const char* what) {
+  const std::string name = text(info, index, what);
+  std::string names;
+  for (const std::string& known : backend_names()) {
+    if (name == known) return name;
+    names += (names.empty() ? "" : ", ") + known;
+  }
+  throw Error(ErrorKind::range,
+              std::string(what) + ": expected one of " + names + " but received " + describe(info[index]));
+}
 
 void export_backends(Napi::Env env, Napi::Object exports) {
   exports.Set("version", version());

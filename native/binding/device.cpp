@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "backends.h"
 #include "class_members.h"
 #include "describe.h"
 #include "environment.h"
@@ -50,10 +51,7 @@ Napi::Function DeviceHandle::define(Napi::Env env) {
 DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   info.This().As<Napi::Object>().TypeTag(&kDeviceTag);
   guarded(info.Env(), [&] {
-    if (!info[0].IsString()) {
-      throw Error(ErrorKind::type, "Device: backend: expected a string but received " + describe(info[0]));
-    }
-    const std::string backend = info[0].As<Napi::String>().Utf8Value();
+    const std::string backend = backend_name(info, 0, "Device: backend");
     const int index = whole_number(info, 1, "Device: index", 0, kMaxDeviceIndex);
     const int threads = whole_number(info, 2, "Device: threads", 0, kMaxThreads);
     device_ = Environment::of(info.Env()).open(backend, index, threads);

@@ -193,7 +193,8 @@ void Device::mark(int slot) {
 double Device::seconds_between(int first, int second) {
   for (const int slot : {first, second}) {
     if (!marked_[size_t(slot)])
-      throw Error(ErrorKind::range, "mark: slot " + std::to_string(slot) + " was never marked");
+      throw Error(ErrorKind::range, "marks: count: expected slots that were marked but received slot " +
+                                        std::to_string(slot) + ", which never was");
   }
   return context_->seconds_between(first, second);
 }

@@ -104,7 +104,11 @@ describe.each(backends)("evaluate on %s", (backend) => {
 
   it("closes the data where it cannot have its memory", async () => {
     using zero = model();
-    const strange = Object.create(zero, { device: { value: { backend } } }) as Llama;
+    const { config, parameters, folder } = zero;
+    const strange = Object.create(Llama.prototype) as Llama;
+    for (const [key, value] of Object.entries({ config, parameters, folder, device: { backend } })) {
+      Object.defineProperty(strange, key, { value });
+    }
     await expect(evaluate(strange, { data: data() })).rejects.toThrow(/expected a Device/);
     expect(isOpen()).toBe(false);
   });

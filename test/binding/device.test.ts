@@ -54,7 +54,7 @@ describe.each(backends)("Device on %s", (backend) => {
   });
 
   it("says which device is missing", () => {
-    expect(() => construct("tpu", 0, 0)).toThrow(DeviceError);
+    expect(() => construct("tpu", 0, 0)).toThrow(RangeError);
     expect(() => construct("tpu", 0, 0)).toThrow("tpu");
     expect(() => construct(backend, 4000, 0)).toThrow(DeviceError);
     expect(() => construct(backend, 4000, 0)).toThrow(`${backend}:4000`);

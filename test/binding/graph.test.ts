@@ -209,7 +209,9 @@ describe.each(backends)("marks on %s", (backend) => {
         (reason: Error) => reason,
       );
       expect(error).toBeInstanceOf(RangeError);
-      expect(error!.message).toBe(`mark: slot ${slot} was never marked`);
+      expect(error!.message).toBe(
+        `marks: count: expected slots that were marked but received slot ${slot}, which never was`,
+      );
     };
     await refused(0);
     alone.mark(0);

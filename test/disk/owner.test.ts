@@ -1,10 +1,11 @@
 /** Who owns a folder: one process at a time, and nobody who is dead. */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
-import { describeOwner, isOwner, type Owner, type Ownership, own, takeOwnership } from "../../lib/disk/owner.js";
+import { isOwner, type Ownership, own, takeOwnership } from "../../lib/disk/owner.js";
+import { describeOwner, type Owner } from "../../lib/disk/owner_file.js";
 import { ConfigError } from "../../lib/errors.js";
 import { temporaryFolder } from "../support/temporary.js";
 
@@ -51,6 +52,17 @@ describe("ownership", () => {
     );
     await held.release();
     await (await own(lock(), "runs/a", "a run")).release();
+  });
+
+  it("is refused where a folder or a pipe has the file's name", async () => {
+    mkdirSync(lock());
+    await expect(own(lock(), "runs/a", "a run")).rejects.toThrow(
+      new ConfigError(`${lock()}: expected a file that names a process but received a folder`),
+    );
+    rmSync(lock(), { recursive: true });
+    execFileSync("mkfifo", [lock()]);
+    await expect(own(lock(), "runs/a", "a run")).rejects.toThrow("received a pipe or a device");
+    expect(readdirSync(path())).toEqual(["lock"]);
   });
 
   it.each(["past", "future"])(

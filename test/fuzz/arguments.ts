@@ -93,7 +93,7 @@ export function argumentTarget(backend: "cpu" | "simt"): FuzzTarget {
       }
     }
   };
-  return fuzzTarget(`arguments-${backend}`, calls, call, ["TypeError", "RangeError"]);
+  return fuzzTarget(`arguments-${backend}`, calls, call, { ofArguments: true });
 }
 
 interface Change {

@@ -1,7 +1,7 @@
-/** Fuzzers of the files that the package reads. */
+/** Fuzzers of the files that the package reads, but training data: sources.ts has those. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { stringify } from "yaml";
 import { loadRunConfig } from "../../lib/config/config.js";
@@ -11,64 +11,88 @@ import { readModelConfig } from "../../lib/hf/model_config.js";
 import { SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { writeShard } from "../support/made_run.js";
-import { type Json, mutatedBytes, mutatedJson } from "./mutations.js";
-import { type FuzzTarget, fuzzTarget } from "./target.js";
+import { type Json, mutatedBytes, mutatedJson, mutatedText } from "./mutations.js";
+import { metricsLine, modelConfig, runConfig, tokenizer } from "./samples.js";
+import { sourceFuzzers } from "./sources.js";
+import { fuzzTarget } from "./target.js";
+import type { MadeTarget } from "./targets.js";
 
-/** All of them, over files in a folder of their own; `close` deletes it. */
-export async function fileTargets(): Promise<{ targets: readonly FuzzTarget[]; close: () => void }> {
+/** A file that is written anew with each input, and what reads it. */
+export interface FileFuzzer {
+  /** The file's name. */
+  readonly name: string;
+  readonly inputs: fc.Arbitrary<string | Uint8Array>;
+  readonly read: (path: string) => Promise<unknown>;
+}
+
+/** By name; what they read besides lies in the folder that they are given. */
+const fuzzers: Readonly<Record<string, (folder: string) => FileFuzzer | Promise<FileFuzzer>>> = {
+  "safetensors-bytes": async (folder) => {
+    return { name: "model.safetensors", inputs: mutatedBytes(await weights(folder)), read: openWeights };
+  },
+  "safetensors-header": async (folder) => {
+    const all = await weights(folder);
+    const end = 8 + Number(all.readBigUInt64LE(0));
+    const header = JSON.parse(all.subarray(8, end).toString()) as Json;
+    const inputs = mutatedJson(header).map((text) => withHeader(text, all.subarray(end)));
+    return { name: "model.safetensors", inputs, read: openWeights };
+  },
+  shard: async (folder) => {
+    const path = join(folder, "valid.bin");
+    await writeShard(
+      path,
+      Uint16Array.from({ length: 200 }, (_, i) => i),
+    );
+    const read = async (file: string) => (await openShard(file)).close();
+    return { name: "fuzzed.bin", inputs: mutatedBytes(readFileSync(path)), read };
+  },
+  tokenizer: () => ({ name: "tokenizer.json", inputs: mutatedJson(tokenizer), read: encodeSome }),
+  "config-json": () => ({ name: "run.json", inputs: mutatedJson(runConfig), read: (file) => loadRunConfig(file) }),
+  "config-yaml": () => {
+    return { name: "run.yaml", inputs: mutatedText(stringify(runConfig)), read: (file) => loadRunConfig(file) };
+  },
+  "model-config": () => {
+    return { name: "config.json", inputs: mutatedJson(modelConfig), read: (file) => readModelConfig(dirname(file)) };
+  },
+  metrics: () => {
+    const lines = fc.array(mutatedJson(metricsLine), { maxLength: 5 }).map((some) => some.join("\n"));
+    return { name: "metrics.jsonl", inputs: lines, read: (file) => readMetrics(file) };
+  },
+  ...sourceFuzzers,
+};
+
+export const fileTargetNames: readonly string[] = Object.keys(fuzzers);
+
+/** @param target one of `fileTargetNames` */
+export async function fileTarget(target: string): Promise<MadeTarget> {
   const folder = mkdtempSync(join(tmpdir(), "nextpatch-fuzz-"));
-  const path = (name: string) => join(folder, name);
+  const { name, inputs, read } = await fuzzers[target]!(folder);
+  const path = join(folder, name);
+  const take = async (input: string | Uint8Array): Promise<void> => {
+    writeFileSync(path, input);
+    await read(path);
+  };
+  return {
+    target: fuzzTarget(target, inputs, take),
+    close: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
 
+async function weights(folder: string): Promise<Buffer> {
+  const path = join(folder, "valid.safetensors");
   const tensor = (name: string, shape: number[]) => ({
     name,
     dtype: "F32" as const,
     shape,
     data: () => [new Uint8Array(4 * shape.reduce((product, size) => product * size, 1))],
   });
-  await writeSafetensors(path("model.safetensors"), [tensor("a", [2, 3]), tensor("b", [4]), tensor("c", [])]);
-  const weights = readFileSync(path("model.safetensors"));
-  const headerBytes = Number(weights.readBigUInt64LE(0));
-  const header = JSON.parse(weights.subarray(8, 8 + headerBytes).toString()) as Json;
+  await writeSafetensors(path, [tensor("a", [2, 3]), tensor("b", [4]), tensor("c", [])]);
+  return readFileSync(path);
+}
 
-  await writeShard(
-    path("shard.bin"),
-    Uint16Array.from({ length: 200 }, (_, i) => i),
-  );
-  const shard = readFileSync(path("shard.bin"));
-
-  const openWeights = async (input: string | Uint8Array) => {
-    writeFileSync(path("fuzzed.safetensors"), input);
-    const file = await SafetensorsFile.open(path("fuzzed.safetensors"));
-    await file.close();
-  };
-  const reading = (name: string, read: (file: string) => Promise<unknown>) => async (input: string | Uint8Array) => {
-    writeFileSync(path(name), input);
-    await read(path(name));
-  };
-  const loadConfig = (name: string) => reading(name, (file) => loadRunConfig(file));
-
-  const opening = reading("fuzzed.bin", async (file) => (await openShard(file)).close());
-  const headers = mutatedJson(header).map((text) => withHeader(text, weights.subarray(8 + headerBytes)));
-  const lines = fc.array(mutatedJson(metricsLine), { maxLength: 5 }).map((some) => some.join("\n"));
-  const targets = [
-    fuzzTarget("safetensors-bytes", mutatedBytes(weights), openWeights),
-    fuzzTarget("safetensors-header", headers, openWeights),
-    fuzzTarget("shard", mutatedBytes(shard), opening),
-    fuzzTarget("tokenizer", mutatedJson(tokenizer), reading("tokenizer.json", encodeSome)),
-    fuzzTarget("config-json", mutatedJson(runConfig), loadConfig("config.json")),
-    fuzzTarget("config-yaml", mutatedText(stringify(runConfig)), loadConfig("config.yaml")),
-    fuzzTarget(
-      "model-config",
-      mutatedJson(modelConfig),
-      reading("config.json", () => readModelConfig(folder)),
-    ),
-    fuzzTarget(
-      "metrics",
-      lines,
-      reading("metrics.jsonl", (file) => readMetrics(file)),
-    ),
-  ];
-  return { targets, close: () => rmSync(folder, { recursive: true, force: true }) };
+async function openWeights(path: string): Promise<void> {
+  const file = await SafetensorsFile.open(path);
+  await file.close();
 }
 
 function withHeader(text: string, data: Uint8Array): Uint8Array {
@@ -78,113 +102,7 @@ function withHeader(text: string, data: Uint8Array): Uint8Array {
   return Buffer.concat([length, header, data]);
 }
 
-/** A text with pieces of itself removed, repeated, or replaced by what YAML has a meaning for. */
-function mutatedText(base: string): fc.Arbitrary<string> {
-  const piece = fc.constantFrom(
-    "&a ",
-    "*a",
-    "!!binary ",
-    "<<: ",
-    "- ",
-    ": ",
-    "{",
-    "[",
-    "|\n",
-    "? ",
-    "\t",
-    "#",
-    "\u0000",
-    "[".repeat(5000),
-  );
-  const edit = fc.record({ place: fc.nat(base.length), remove: fc.nat(20), insert: fc.oneof(piece, fc.string()) });
-  return fc
-    .array(edit, { minLength: 1, maxLength: 4 })
-    .map((edits) =>
-      edits.reduce(
-        (text, { place, remove, insert }) => text.slice(0, place) + insert + text.slice(place + remove),
-        base,
-      ),
-    );
+async function encodeSome(path: string): Promise<void> {
+  const encoder = await Tokenizer.fromFile(path);
+  await encoder.encode("a b ab");
 }
-
-async function encodeSome(file: string): Promise<void> {
-  const tokenizer = await Tokenizer.fromFile(file);
-  await tokenizer.encode("a b ab");
-}
-
-const tokenizer: Json = {
-  version: "1.0",
-  truncation: null,
-  padding: null,
-  added_tokens: [
-    { id: 0, content: "<end>", single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
-  ],
-  normalizer: null,
-  pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
-  post_processor: null,
-  decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-  model: {
-    type: "BPE",
-    dropout: null,
-    unk_token: null,
-    continuing_subword_prefix: null,
-    end_of_word_suffix: null,
-    fuse_unk: false,
-    byte_fallback: false,
-    ignore_merges: false,
-    vocab: { "<end>": 0, a: 1, b: 2, ab: 3, Ġ: 4 },
-    merges: [["a", "b"]],
-  },
-};
-
-const modelConfig: Json = {
-  architectures: ["LlamaForCausalLM"],
-  model_type: "llama",
-  hidden_size: 64,
-  intermediate_size: 96,
-  num_hidden_layers: 2,
-  num_attention_heads: 2,
-  num_key_value_heads: 1,
-  vocab_size: 96,
-  max_position_embeddings: 64,
-  rms_norm_eps: 1e-5,
-  rope_theta: 10000,
-  rope_scaling: {
-    rope_type: "llama3",
-    factor: 8,
-    low_freq_factor: 1,
-    high_freq_factor: 4,
-    original_max_position_embeddings: 32,
-  },
-  tie_word_embeddings: true,
-};
-
-const runConfig: Json = {
-  name: "made",
-  model: { hidden_size: 64, intermediate_size: 96, num_hidden_layers: 2, num_attention_heads: 2, vocab_size: 96 },
-  data: { train: "train.bin", val: ["val.bin"] },
-  stages: [{ patchSize: 4, fraction: 0.5, of: "steps", optimizer: { lr: 0.1 } }, { patchSize: 1 }],
-  batch: { tokensPerStep: 256, sequenceLength: 16, microBatch: "auto" },
-  train: { steps: 12 },
-  optimizer: { type: "muon", lr: 3e-3, betas: [0.9, 0.95], muon: { lr: 0.02 } },
-  schedule: { type: "wsd", warmupSteps: 2, decayFraction: 0.1 },
-  eval: { everySteps: 4, sequences: 8 },
-  checkpoint: { everySteps: 100, keep: 2 },
-  guard: { loss: 5 },
-};
-
-const metricsLine: Json = {
-  step: 1,
-  stage: 0,
-  patchSize: 4,
-  tokens: 256,
-  positions: 64,
-  loss: 4.5,
-  lr: 1e-3,
-  gradNorm: 1,
-  seconds: 0.1,
-  tokensPerSecond: 2560,
-  flops: 1e6,
-  mfu: null,
-  valLoss: 4.4,
-};

@@ -111,9 +111,13 @@ const extremes = [0n, 1n, 0x7fffffffn, 0x80000000n, 0xffffffffn, 1n << 53n, (1n 
 /** Bytes that differ from others in up to four places: bits, numbers, missing or inserted pieces, a cut end. */
 export function mutatedBytes(base: Uint8Array): fc.Arbitrary<Uint8Array> {
   const edit = fc.record({
-    kind: fc.constantFrom("bit", "number", "remove", "insert", "cut"),
-    // Headers are at the start: half of the changes fall on it.
-    place: fc.oneof(fc.nat(Math.min(base.length, 64)), fc.nat(base.length)),
+    kind: fc.constantFrom("bit", "byte", "number", "remove", "insert", "cut"),
+    // Headers are at the start, footers at the end: a third of the changes each falls on them.
+    place: fc.oneof(
+      fc.nat(Math.min(base.length, 64)),
+      fc.nat(Math.min(base.length, 1024)).map((back) => base.length - back),
+      fc.nat(base.length),
+    ),
     value: fc.nat(255),
   });
   return fc.array(edit, { minLength: 1, maxLength: 4 }).map((edits) => {
@@ -121,6 +125,7 @@ export function mutatedBytes(base: Uint8Array): fc.Arbitrary<Uint8Array> {
     for (const { kind, place, value } of edits) {
       const at = Math.min(place, bytes.length);
       if (kind === "bit" && at < bytes.length) bytes[at]! ^= 1 << (value % 8);
+      if (kind === "byte" && at < bytes.length) bytes[at] = [0, 1, 127, 128, 254, 255][value % 6]!;
       if (kind === "number" && at + 8 <= bytes.length) bytes.writeBigUInt64LE(extremes[value % extremes.length]!, at);
       if (kind === "remove") bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + (value % 16))]);
       if (kind === "insert")
@@ -129,4 +134,33 @@ export function mutatedBytes(base: Uint8Array): fc.Arbitrary<Uint8Array> {
     }
     return bytes;
   });
+}
+
+/** A text with pieces of itself removed, repeated, or replaced by what YAML has a meaning for. */
+export function mutatedText(base: string): fc.Arbitrary<string> {
+  const piece = fc.constantFrom(
+    "&a ",
+    "*a",
+    "!!binary ",
+    "<<: ",
+    "- ",
+    ": ",
+    "{",
+    "[",
+    "|\n",
+    "? ",
+    "\t",
+    "#",
+    "\u0000",
+    "[".repeat(5000),
+  );
+  const edit = fc.record({ place: fc.nat(base.length), remove: fc.nat(20), insert: fc.oneof(piece, fc.string()) });
+  return fc
+    .array(edit, { minLength: 1, maxLength: 4 })
+    .map((edits) =>
+      edits.reduce(
+        (text, { place, remove, insert }) => text.slice(0, place) + insert + text.slice(place + remove),
+        base,
+      ),
+    );
 }

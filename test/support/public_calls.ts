@@ -325,7 +325,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     },
     {
       name: "Device",
-      arguments: { backend: text("cpu"), index: whole(0, 0, 1e6), threads: whole(2, 0, 1e6) },
+      arguments: { backend: word("cpu"), index: whole(0, 0, 1e6), threads: whole(2, 0, 1e6) },
       call: (...args: [api.BackendName, number, number]) => new api.Device(...args),
     },
     {

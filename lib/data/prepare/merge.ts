@@ -36,8 +36,8 @@ export interface MergeOptions {
 export async function mergeParts(options: MergeOptions): Promise<DatasetInfo> {
   const check = new Arguments("mergeParts");
   const { parts: folders, out, onProgress, signal } = check.object("options", options);
-  check.strings("parts", folders, 1);
-  check.string("out", out);
+  check.paths("parts", folders, 1);
+  check.path("out", out);
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
   const parts: Part[] = [];

@@ -84,10 +84,10 @@ export function checkOptions(check: Arguments, options: PrepareOptions): Checked
     "options",
     options,
   );
-  check.strings("files", files, 1);
-  if (val !== undefined) check.strings("val", val, 1);
+  const sources = check.paths("files", files, 1);
+  const heldOut = val === undefined ? [] : check.paths("val", val, 1);
   if (textField !== undefined) check.string("textField", textField);
-  check.string("out", out);
+  check.path("out", out);
   const given = Object.entries({ tokenizerPath, trainTokenizer, trainTokenizerVocab }).flatMap(([name, value]) =>
     value === undefined ? [] : [name],
   );
@@ -95,7 +95,7 @@ export function checkOptions(check: Arguments, options: PrepareOptions): Checked
     const expected = "one of tokenizerPath, trainTokenizer and trainTokenizerVocab";
     check.fail(RangeError, "options", expected, given.length === 0 ? "none" : given.join(" and "));
   }
-  if (tokenizerPath !== undefined) check.string("tokenizerPath", tokenizerPath);
+  if (tokenizerPath !== undefined) check.path("tokenizerPath", tokenizerPath);
   if (endOfText !== undefined) check.string("endOfText", endOfText);
   if (trainTokenizer !== undefined) checkTokenizerTraining(check, "trainTokenizer", trainTokenizer);
   if (trainTokenizerVocab !== undefined) checkVocab(check, "trainTokenizerVocab", { vocab: trainTokenizerVocab });
@@ -110,5 +110,21 @@ export function checkOptions(check: Arguments, options: PrepareOptions): Checked
   check.callback("onNote", onNote);
   check.callback("onProgress", onProgress);
   check.signal("signal", signal);
-  return { ...options, val: val ?? [], valFraction, shardTokens, dedup };
+  // Each is read once, and those that an object inherits, too.
+  return {
+    files: sources,
+    val: heldOut,
+    out,
+    valFraction,
+    shardTokens,
+    dedup,
+    ...(textField !== undefined && { textField }),
+    ...(tokenizerPath !== undefined && { tokenizerPath }),
+    ...(endOfText !== undefined && { endOfText }),
+    ...(trainTokenizer !== undefined && { trainTokenizer }),
+    ...(trainTokenizerVocab !== undefined && { trainTokenizerVocab }),
+    ...(onNote !== undefined && { onNote }),
+    ...(onProgress !== undefined && { onProgress }),
+    ...(signal !== undefined && { signal }),
+  };
 }

@@ -40,13 +40,13 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
   if (checked.dedup) check.fail(RangeError, "dedup", "false, as a part does not know the others,", "true");
   const train = await findSources(checked.files);
   const val = await findSources(checked.val);
-  for (const note of [...train.notes, ...val.notes]) options.onNote?.(note);
+  for (const note of [...train.notes, ...val.notes]) checked.onNote?.(note);
   const own = ownSources([...train.sources, ...val.sources], part);
-  await checkOutFolder(options.out);
+  await checkOutFolder(checked.out);
   const { tokenizerPath: path, endOfText } = checked;
   const tokenizer = await Tokenizer.fromFile(path!, endOfText === undefined ? {} : { endOfText });
   const documents = new Documents(checked, train.sources, val.sources, own);
-  return writeFolderAside(options.out, async (folder) => {
+  return writeFolderAside(checked.out, async (folder) => {
     const writer = new SplitWriter(folder, "part", bytesPerToken(tokenizer), checked.shardTokens);
     const lengths = await LengthWriter.create(join(folder, PART_LENGTHS));
     try {

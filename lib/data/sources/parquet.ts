@@ -18,7 +18,7 @@ import { asBuffer, notUtf8 } from "./utf8.js";
 const READ = 1 << 18;
 
 /** The most bytes of a footer, whose every byte can stand for a value in memory. */
-const MOST_FOOTER = 1 << 26;
+const MOST_FOOTER = 1 << 24;
 
 /**
  * The texts of a Parquet file, a row each, page by page. `onBytes` is called with the file's bytes in proportion to the
@@ -57,14 +57,14 @@ export async function* readParquet(
       const chunk = group.columns.find(({ meta_data: meta }) => meta?.path_in_schema.join("\0") === name.join("\0"));
       if (chunk === undefined) throw new Error("its column is missing");
       const before = row;
-      for await (const { values, position } of readPages(chunk, column, readAt, codecs)) {
+      for await (const { count, values, position } of readPages(chunk, column, readAt, codecs)) {
         for (const value of values) {
           row++;
           given += value?.length ?? 0;
           checkExpansion(file, size, given);
           yield { text: value === null ? null : textOf(value, row, file), where: { row, byte: position } };
         }
-        onBytes?.((size * values.length) / total);
+        onBytes?.((size * count) / total);
       }
       if (row - before !== Number(group.num_rows)) {
         throw new Error(`it has ${Number(group.num_rows)} rows but its column ${row - before}`);
@@ -106,6 +106,7 @@ function windowed(read: ReadAt): ReadAt {
   let window = new Uint8Array(0);
   let begin = 0;
   return async (position, length) => {
+    if (!(position >= 0 && length >= 0)) throw new Error("its parts do not fit together");
     if (position < begin || position + length > begin + window.length) {
       window = Uint8Array.from(await read(position, Math.max(length, READ)));
       begin = position;
