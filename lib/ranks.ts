@@ -121,13 +121,21 @@ function chooseEngine(asked: EngineName | undefined): { name: EngineName; librar
   throw new DeviceError(`Ranks.join: engine: expected one that is there but received none: ${problems.join("; ")}`);
 }
 
-/** Where launchers write the number of ranks, and the variable that a rank of theirs has beside it. */
+/** Where launchers write the number of ranks, and the variable that a rank of theirs has beside it; Slurm in srun's steps. */
 const counts = [
   ["OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"],
   ["PMI_SIZE", "PMI_RANK"],
-  ["SLURM_NTASKS", "SLURM_PROCID"],
+  ["SLURM_STEP_NUM_TASKS", "SLURM_PROCID"],
   ["WORLD_SIZE", "RANK"],
 ] as const;
+
+/** This process's rank, if a launcher started several; null: it started none, or one. */
+export function launchedRank(): number | null {
+  for (const [variable, rank] of counts) {
+    if (process.env[rank] !== undefined && Number(process.env[variable]) > 1) return Number(process.env[rank]);
+  }
+  return null;
+}
 
 /** An engine that was not started by its own launcher takes every process for the only one, and each would train alone. */
 function refuseSingleton({ library }: Ranks): void {

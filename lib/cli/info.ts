@@ -19,7 +19,7 @@ import { shortage } from "../train/plan_fit.js";
 import { closeRunData, openRunData } from "../train/run_data.js";
 import { planConfig } from "../train/run_plan.js";
 import { type StageCost, stageCosts } from "../train/stage_costs.js";
-import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
+import { type OverrideFlags, overridesOf, wholeNumber, withOverrides } from "./arguments.js";
 import { checkDevices, checkText, devicesToCheck, judge } from "./check.js";
 import { dataReport, dataText } from "./data_text.js";
 import type { CliIo } from "./io.js";
@@ -28,6 +28,7 @@ import { planText, stagesText } from "./plan_text.js";
 
 interface Flags extends OverrideFlags {
   readonly config?: string;
+  readonly ranks?: number;
   readonly data?: string;
   readonly check?: boolean;
 }
@@ -41,13 +42,18 @@ export function registerInfo(program: Command, io: CliIo): void {
         "as on the CPU",
     )
     .option("--config <file>", "run config to plan the memory for")
+    .option(
+      "--ranks <N>",
+      "with --config: what each of N ranks takes; the same as --set parallel.ranks=N",
+      wholeNumber(1),
+    )
     .option("--data <folder>", "prepared folder, or token shards: their counts, tokenizer and first documents")
     .option(
       "--check",
       "compare every operation of every GPU, or of --device, with the CPU's, in about twenty seconds; exit code 1 if " +
         "one differs by more than rounding explains",
     );
-  withOverrides(command).action(async ({ config, data, check, ...flags }: Flags) => {
+  withOverrides(command).action(async ({ config, data, check, ranks, ...flags }: Flags) => {
     // Without a config there is nothing to override, but --device also says what to check.
     const overrides = overridesOf(check && config === undefined ? { ...flags, device: undefined } : flags);
     if (config === undefined && overrides.length > 0) {
@@ -56,7 +62,8 @@ export function registerInfo(program: Command, io: CliIo): void {
     const addon = addonReport();
     const found = addon.problem === null ? backends() : withoutAddon(addon.problem);
     const toCheck = check ? devicesToCheck(flags.device, found) : null;
-    const { plan, lack } = config === undefined ? { plan: null, lack: null } : await planOf(config, overrides, io);
+    const { plan, lack } =
+      config === undefined ? { plan: null, lack: null } : await planOf(config, overrides, ranks, io);
     const { platform, arch, node, glibc } = thisMachine();
     const machine = { platform: `${platform}-${arch}`, node, glibc };
     const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
@@ -65,7 +72,10 @@ export function registerInfo(program: Command, io: CliIo): void {
     human.push(...ofRanks.map(engineText));
     if (plan) human.push(`stages of ${config}:`, stagesText(plan.stages));
     if (plan)
-      human.push(`memory plan of ${config} on ${plan.device}:`, planText(plan.items, plan.copyBytes, plan.freeBytes));
+      human.push(
+        `memory plan of ${ofOne(plan)}${config} on ${plan.device}:`,
+        planText(plan.items, plan.copyBytes, plan.freeBytes),
+      );
     const held = data === undefined ? null : await dataReport(data);
     if (held) human.push(dataText(held));
     const checks = toCheck && (await checkDevices(toCheck, io));
@@ -103,8 +113,12 @@ function engineText({ name, library, problem }: EngineReport): string {
   return library === null ? `several ranks by ${name}: not available: ${problem}` : `several ranks: ${library}`;
 }
 
+const ofOne = ({ ranks }: Plan): string => (ranks === 1 ? "" : `each of ${ranks} ranks of `);
+
 interface Plan {
   readonly device: string;
+  /** How many ranks there are; the rest is of one of them. */
+  readonly ranks: number;
   readonly stages: StageCost[];
   readonly items: PlanItem[];
   readonly plannedBytes: number;
@@ -116,15 +130,24 @@ interface Plan {
 }
 
 /** A run's plan, and the error of one that does not fit: it is printed all the same. */
-async function planOf(path: string, set: string[], io: CliIo): Promise<{ plan: Plan; lack: OutOfMemoryError | null }> {
+async function planOf(
+  path: string,
+  set: string[],
+  ranks: number | undefined,
+  io: CliIo,
+): Promise<{ plan: Plan; lack: OutOfMemoryError | null }> {
   const config = await loadRunConfig(path, { set, log: io.log });
   const device = Device.open(config.device as DeviceSpec);
   const data = await openRunData(config);
-  const planned = await planConfig(config, device, data).finally(() => closeRunData(data));
+  const { ranks: size, bucketParameters } = { ...config.parallel, ...(ranks !== undefined && { ranks }) };
+  // The first rank, which has no less than the others.
+  const share = { rank: 0, size, bucketParameters };
+  const planned = await planConfig(config, device, data, { share }).finally(() => closeRunData(data));
   const { plan, stages, shape } = planned;
   const lack = shortage(device, planned);
   const printed = {
     device: `${device.backend} (${device.name})`,
+    ranks: size,
     stages: stageCosts(stages, shape),
     items: planItems(device, plan),
     plannedBytes: plannedBytes(device, plan),

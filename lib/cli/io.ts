@@ -21,6 +21,15 @@ export interface Progress {
   stop(): void;
 }
 
+/** The output of a rank that another one speaks for. */
+export const silent: CliIo = {
+  log: () => undefined,
+  result: () => undefined,
+  stream: null,
+  progress: () => ({ update: () => undefined, stop: () => undefined }),
+  json: false,
+};
+
 /** Seconds between plain progress lines. */
 const lineInterval = 5;
 

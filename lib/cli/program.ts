@@ -12,6 +12,7 @@ import { registerInfo } from "./info.js";
 import { createIo } from "./io.js";
 import { registerPlan } from "./plan.js";
 import { registerPrepare } from "./prepare.js";
+import { ofRank } from "./rank_errors.js";
 import { registerTrain } from "./train.js";
 import { registerTune } from "./tune.js";
 
@@ -56,7 +57,7 @@ for (const register of [
 try {
   await program.parseAsync();
 } catch (error) {
-  process.exitCode = report(error);
+  process.exitCode = report(await ofRank(error));
 }
 try {
   await io.finish();

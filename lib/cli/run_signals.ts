@@ -1,12 +1,14 @@
 /** What signals ask of training: to save, and to end or to go on. */
 import type { RunConfig } from "../config/config.js";
+import { launchedRank } from "../ranks.js";
 import type { CliIo } from "./io.js";
+import { endText, isLost, isPassedOn, onLauncherGone } from "./launch_ranks.js";
 import { onSignals } from "./signals.js";
 import { seenUserSignals } from "./user_signals.js";
 
 export class RunSignals {
   readonly #interrupt = new AbortController();
-  readonly #stop: () => void;
+  readonly #stops: readonly (() => void)[];
 
   /**
    * Listens until `stop`.
@@ -14,20 +16,23 @@ export class RunSignals {
    */
   constructor({ checkpoint: { onSignal } }: Pick<RunConfig, "checkpoint">, io: CliIo, save: () => void) {
     const end = (signal: string): void => {
-      io.log(`${signal}: finishing the step and saving a checkpoint (Ctrl-C ends at once)`);
+      if (isLost(signal)) process.kill(process.pid, "SIGKILL");
+      if (!isPassedOn(signal)) io.log(endText(signal));
       this.#interrupt.abort();
     };
+    // MPI's launchers end ranks a second after the signals that mean an end; one that they pass on has to mean it.
+    const meansEnd = (signal: string) => onSignal === "end" || (signal === "SIGUSR1" && launchedRank() !== null);
     const warn = (signal: string): void => {
-      if (onSignal === "end") end(signal);
+      if (meansEnd(signal)) end(signal);
       else {
         io.log(`${signal}: saving a checkpoint after this step`);
         save();
       }
     };
-    this.#stop = onSignals({ end, warn });
+    this.#stops = [onSignals({ end, warn }), onLauncherGone(() => end("the command that started the ranks has ended"))];
     // One that came while the run was opened: there is nothing to save yet.
-    const [early] = seenUserSignals;
-    if (early !== undefined && onSignal === "end") end(early);
+    const early = [...seenUserSignals].find(meansEnd);
+    if (early !== undefined) end(early);
   }
 
   /** Aborts where a signal ends training. */
@@ -36,6 +41,6 @@ export class RunSignals {
   }
 
   stop(): void {
-    this.#stop();
+    for (const stop of this.#stops) stop();
   }
 }

@@ -14,6 +14,8 @@ const ECHO = 500;
 export interface SignalActions {
   /** Called once, to end the work; a later Ctrl-C ends the process at once. */
   readonly end: (signal: string) => void;
+  /** What a later Ctrl-C does instead. */
+  readonly again?: () => void;
   /** Called for every SIGUSR1 and SIGUSR2. */
   readonly warn?: (signal: UserSignal) => void;
 }
@@ -23,7 +25,7 @@ export interface SignalActions {
  * @returns a function that leaves signals to the system again, unless one has ended the work: what is sent twice may come
  *   while the process is ending
  */
-export function onSignals({ end, warn = () => undefined }: SignalActions): () => void {
+export function onSignals({ end, again, warn = () => undefined }: SignalActions): () => void {
   let ended: number | null = null;
   const onEnd = (signal: NodeJS.Signals): void => {
     if (signal === "SIGHUP" && startedByNohup()) return;
@@ -31,6 +33,10 @@ export function onSignals({ end, warn = () => undefined }: SignalActions): () =>
       ended = performance.now();
       end(signal);
     } else if (signal === "SIGINT" && performance.now() - ended > ECHO) {
+      if (again !== undefined) {
+        again();
+        return;
+      }
       remove();
       process.kill(process.pid, signal);
     }

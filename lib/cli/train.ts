@@ -4,10 +4,12 @@ import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
 import { formatDuration } from "../report/format.js";
 import { lastMetrics, type MetricsLine } from "../report/metrics.js";
+import { leadsRun, leaveRanks } from "../train/join_ranks.js";
 import { stageCosts } from "../train/stage_costs.js";
 import { Trainer } from "../train/trainer.js";
-import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
-import type { CliIo } from "./io.js";
+import { type OverrideFlags, overridesOf, wholeNumber, withOverrides } from "./arguments.js";
+import { type CliIo, silent } from "./io.js";
+import { runAsRanks } from "./launch_ranks.js";
 import { manualPage } from "./manual.js";
 import { planText, stageText } from "./plan_text.js";
 import { type ResumeFlags, resumeOptions, withResume } from "./resume_flags.js";
@@ -16,6 +18,7 @@ import { fromFlags } from "./usage.js";
 
 interface Flags extends OverrideFlags, ResumeFlags {
   readonly verifyData?: boolean;
+  readonly ranks?: number;
 }
 
 export function registerTrain(program: Command, io: CliIo): void {
@@ -23,36 +26,46 @@ export function registerTrain(program: Command, io: CliIo): void {
     .command("train")
     .description("run the stages of a config (YAML or JSON) and write a run folder")
     .argument("<config>", `config file; ${manualPage("config.md")} lists its keys`)
+    .option(
+      "--ranks <N>",
+      "train by N processes of this machine, on cpu; the same as --set parallel.ranks=N",
+      wholeNumber(1),
+    )
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
   withOverrides(withResume(command)).action(async (path: string, flags: Flags) => train(path, flags, io));
 }
 
-async function train(path: string, flags: Flags, io: CliIo): Promise<void> {
+async function train(path: string, flags: Flags, output: CliIo): Promise<void> {
+  const io = leadsRun() ? output : silent;
   const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
+  const ended = await runAsRanks(flags.ranks ?? config.parallel.ranks, io);
+  if (ended !== null) {
+    process.exitCode = ended;
+    return;
+  }
   const options = { ...resumeOptions(flags), verifyData: flags.verifyData ?? false, log: io.log };
   const trainer = await fromFlags("Trainer.open", { from: "--from" }, () => Trainer.open(config, options));
   io.log(describe(trainer));
   io.log(planText(trainer.memoryPlan, trainer.copyBytes, trainer.model.device.memory().freeBytes));
 
   const signals = new RunSignals(config, io, () => trainer.requestCheckpoint());
+  const stop = () => trainer.requestStop();
+  if (signals.signal.aborted) stop();
+  else signals.signal.addEventListener("abort", stop);
   const progress = io.progress("train");
   try {
     const pace = new Pace(trainer);
-    if (!signals.signal.aborted) {
-      for await (const line of trainer.run()) {
-        progress.update(line.step, trainer.totalSteps, pace.note(line));
-        if (signals.signal.aborted) break;
-      }
-    }
+    for await (const line of trainer.run()) progress.update(line.step, trainer.totalSteps, pace.note(line));
   } finally {
     progress.stop();
     signals.stop();
     await trainer.close();
   }
-  if (signals.signal.aborted && trainer.step < trainer.totalSteps) {
+  if (trainer.step < trainer.totalSteps) {
+    await leaveRanks();
     throw new Error(`interrupted at step ${trainer.step} of ${trainer.totalSteps}; go on with --resume`);
   }
-  io.result(...(await summary(trainer)));
+  if (leadsRun()) io.result(...(await summary(trainer)));
 }
 
 /** The result of the whole run, as text and as `--json` prints it, whichever part of it this process trained. */

@@ -295,6 +295,17 @@ export const runConfigSchema = z.strictObject({
       "cuda only: a file of `nextpatch tune`, with algorithms for this config's matrix products on this GPU. The run keeps " +
         "a copy. null: cuBLASLt's first choice.",
     ),
+  parallel: z
+    .strictObject({
+      ranks: positiveInteger
+        .default(1)
+        .describe("Processes that train together, which `train` starts on this machine, as `--ranks` does. On `cpu`."),
+      bucketParameters: positiveInteger
+        .default(40_000_000)
+        .describe("Parameters whose gradients the ranks exchange at once, about."),
+    })
+    .prefault({})
+    .describe("Training by several processes at once. A run may go on with another number of them."),
   seed: z
     .int()
     .min(0)

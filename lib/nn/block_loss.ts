@@ -36,14 +36,22 @@ export class BlockLoss {
    * @param blocks all blocks: B of them
    * @param size blocks in a pass
    * @param tokens i32 [B * T * K], on the device
+   * @param of the blocks that the loss is a mean over: these, or more, of which these have their share
    */
-  constructor(memory: PassMemory, weights: ModelWeights, blocks: Batch, size: number, tokens: Tensor<"i32">) {
+  constructor(
+    memory: PassMemory,
+    weights: ModelWeights,
+    blocks: Batch,
+    size: number,
+    tokens: Tensor<"i32">,
+    of = blocks.sequences,
+  ) {
     const { sequences, positions, patchSize } = blocks;
     const blockTokens = positions * patchSize;
     const passes = new Map<number, Pass>();
     for (const batch of blockBatches(blocks, size)) {
       // A pass is weighted by its blocks, so that the sum over passes is the mean over all blocks.
-      const share = batch.sequences / sequences;
+      const share = batch.sequences / of;
       const labelWeights = labelWeightValues("uniform", patchSize).map((weight) => weight * share);
       passes.set(batch.sequences, new Pass(memory, batch, weights, labelWeights, false));
     }
@@ -53,10 +61,15 @@ export class BlockLoss {
     }));
   }
 
+  /** Enqueues the computation. Returns f32 [1]: the loss, in nats per token. */
+  enqueue(): Tensor<"f32"> {
+    this.#parts.forEach(({ pass, tokens }, index) => pass.forward(tokens, { loss: index > 0, gradient: false }));
+    return this.#parts[0]!.pass.loss;
+  }
+
   /** Computes the loss, in nats per token. */
   async compute(): Promise<number> {
-    this.#parts.forEach(({ pass, tokens }, index) => pass.forward(tokens, { loss: index > 0, gradient: false }));
-    const [loss] = await this.#parts[0]!.pass.loss.read();
+    const [loss] = await this.enqueue().read();
     return loss!;
   }
 }

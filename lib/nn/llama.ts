@@ -7,11 +7,17 @@ import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterCount } from "../hf/names.js";
 import { type ModelFolderExtras, type ModelSource, readModelFolder, writeModelFolder } from "./model_folder.js";
 import { Parameters } from "./parameters.js";
+import { alone, type RankShare } from "./sharding.js";
 
 /** The device of a model and the precision it computes in; both default to `auto`. */
 export interface Placement {
   readonly device?: Device | DeviceSpec;
   readonly precision?: PrecisionSpec;
+  /**
+   * Which of several ranks this is.
+   * @internal
+   */
+  readonly share?: RankShare;
 }
 
 /** A Llama model: its configuration and its parameters on a device. */
@@ -77,13 +83,13 @@ export class Llama {
     config: LlamaConfig,
     folder: string | null,
     source: ModelSource | null,
-    { device = "auto", precision = "auto" }: Placement,
+    { device = "auto", precision = "auto", share = alone }: Placement,
   ): Llama {
     const opened = typeof device === "string" ? Device.open(device) : device;
     return new Llama(
       config,
       opened,
-      new Parameters(config, opened, opened.computeDType(precision)),
+      new Parameters(config, opened, opened.computeDType(precision), share),
       source?.ends ?? [],
       folder,
       source?.unasked ?? [],

@@ -86,7 +86,7 @@ async function loadParameters(tensors: CheckpointTensors, parameters: Parameters
     const place = parameters.flatView(parameters.master, slot);
     await upload.tensor(tensors, slot, parameterDtype(tensors, slot), place);
   }
-  await checkFinite(parameters, tensors.folder);
+  await checkFinite(parameters, parameters.master, tensors.folder);
   parameters.refreshCompute();
   await parameters.device.synchronize();
 }

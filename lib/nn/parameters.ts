@@ -3,6 +3,7 @@ import type { LlamaConfig } from "../hf/llama_config.js";
 import { type Parameter, parameterTable } from "../hf/names.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
+import { alone, type Bucket, paddedSize, type RankShare, Sharding } from "./sharding.js";
 
 /** Elements to which the start of every parameter (or fused group) is aligned: 128 bytes in bf16. */
 const alignment = 64;
@@ -24,9 +25,9 @@ export interface ParameterLayout {
 
 /**
  * Lays the parameters out so that q, k, v (and gate, up) of a layer are adjacent: each group is then one matrix and
- * needs one product.
+ * needs one product. The size is padded for as many ranks; places and order do not depend on their number.
  */
-export function parameterLayout(config: LlamaConfig): ParameterLayout {
+export function parameterLayout(config: LlamaConfig, ranks = 1): ParameterLayout {
   const table = parameterTable(config);
   const ordered = [...table.filter((p) => p.kind === "matrix"), ...table.filter((p) => p.kind === "vector")];
   const joinsPrevious = (name: string) => /\.(k_proj|v_proj|up_proj)\.(weight|bias)$/.test(name);
@@ -39,13 +40,18 @@ export function parameterLayout(config: LlamaConfig): ParameterLayout {
     if (parameter.kind === "matrix") decayed = size;
     return slot;
   });
-  return { slots, size, decayed };
+  return { slots, size: paddedSize(size, ranks, alignment), decayed };
 }
 
-/** Specs of the flat tensors. In f32 the compute copy is the master. */
-export function parameterSpecs(layout: ParameterLayout, dtype: "f32" | "bf16") {
+/** How flat tensors of a layout are split. */
+export function shardingOf(layout: ParameterLayout, share: RankShare): Sharding {
+  return new Sharding(share, layout.size, alignment);
+}
+
+/** Specs of the flat tensors. In f32 the compute copy is the master; in bf16 a rank of several keeps a part of it. */
+export function parameterSpecs(layout: ParameterLayout, dtype: "f32" | "bf16", ranks = 1) {
   return {
-    master: new Spec("f32", [layout.size]),
+    master: new Spec("f32", [dtype === "f32" ? layout.size : layout.size / ranks]),
     compute: dtype === "f32" ? null : new Spec(dtype, [layout.size]),
   };
 }
@@ -57,22 +63,23 @@ export function parameterSpecs(layout: ParameterLayout, dtype: "f32" | "bf16") {
 export class Parameters {
   readonly layout: ParameterLayout;
   readonly dtype: "f32" | "bf16";
-  /** f32 [layout.size]. */
-  readonly master: Tensor<"f32">;
+  /** How they are split over ranks; one rank has them all. */
+  readonly sharding: Sharding;
   /** dt [layout.size]; the same tensor as `master` in f32. */
   readonly compute: Tensor;
-  readonly #owned: Allocated<ReturnType<typeof parameterSpecs>>;
+  #owned: Allocated<ReturnType<typeof parameterSpecs>>;
   readonly #slots: Map<string, Slot>;
 
   constructor(
     readonly config: LlamaConfig,
     readonly device: Device,
     dtype: "f32" | "bf16",
+    share: RankShare = alone,
   ) {
-    this.layout = parameterLayout(config);
+    this.layout = parameterLayout(config, share.size);
+    this.sharding = shardingOf(this.layout, share);
     this.dtype = dtype;
     this.#owned = allocate(device, parameterSpecs(this.layout, dtype));
-    this.master = this.#owned.master;
     this.compute = this.#owned.compute ?? this.master;
     this.#slots = new Map(this.layout.slots.map((slot) => [slot.name, slot]));
     native.fill(this.master, 0); // the padding must hold zeros: it takes part in the flat optimizer step
@@ -87,6 +94,29 @@ export class Parameters {
       else native.fill(target, slot.name.endsWith(".bias") ? 0 : norm);
     }
     this.refreshCompute();
+  }
+
+  /** f32 [layout.size]; after `keepOwn` of one of several ranks in bf16, [layout.size / ranks]: its own parts alone. */
+  get master(): Tensor<"f32"> {
+    return this.#owned.master;
+  }
+
+  /** This rank's part of a bucket of the masters. */
+  ownMaster(bucket: Bucket): Tensor<"f32"> {
+    return this.master.size === this.layout.size
+      ? this.sharding.own(this.master, bucket)
+      : this.sharding.kept(this.master, bucket);
+  }
+
+  /** Frees the masters that belong to other ranks, once all have been written. In f32 they are the weights, and stay. */
+  keepOwn(): void {
+    const { master, compute } = this.#owned;
+    if (!this.sharding.shared || compute === null) return;
+    const { device, layout, sharding } = this;
+    const kept = allocate(device, parameterSpecs(layout, this.dtype, sharding.share.size).master);
+    sharding.keep(kept, master);
+    this.#owned = { master: kept, compute };
+    master.free();
   }
 
   /** Rounds the master into the compute copy. Call it after writing the master. */

@@ -3,6 +3,7 @@ import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
+import type { Sharding } from "../nn/sharding.js";
 
 /** The settings of an update, except the learning rate. */
 export interface AdamWSettings {
@@ -16,18 +17,21 @@ export interface AdamWSettings {
   readonly gradClip: number | null;
 }
 
-export function adamwSpecs(device: Device, layout: ParameterLayout) {
-  const flat = new Spec("f32", [layout.size]);
+export function adamwSpecs(device: Device, layout: ParameterLayout, { share: { size: ranks }, buckets }: Sharding) {
+  const own = new Spec("f32", [layout.size / ranks]);
   return {
-    gradient: flat,
+    gradient: new Spec("f32", [layout.size]),
     /** Exponential averages of the gradient and of its square. */
-    firstMoment: flat,
-    secondMoment: flat,
-    stepsTaken: new Spec("i32", [1]),
+    firstMoment: own,
+    secondMoment: own,
+    // Each bucket's call of the kernel has a count of its own.
+    stepsTaken: new Spec("i32", [buckets.length]),
     norm: new Spec("f32", [1]),
     hyper: new Spec("f32", [limits.adamwHyperSize]),
-    corrections: new Spec("f32", [2]),
+    corrections: new Spec("f32", [2 * buckets.length]),
     normWorkspace: new Spec("f32", [native.gradNormWorkspace(device, layout.size)]),
+    /** Norms of the buckets of each rank. */
+    norms: ranks === 1 ? null : new Spec("f32", [ranks * buckets.length]),
   };
 }
 
@@ -51,7 +55,8 @@ export class AdamW {
     const check = new Arguments("AdamW");
     check.instance("parameters", parameters, Parameters);
     check.tensor("parameters", parameters.master, { dtypes: ["f32"] });
-    this.#tensors = allocate(parameters.device, adamwSpecs(parameters.device, parameters.layout));
+    const { device, layout, sharding } = parameters;
+    this.#tensors = allocate(device, adamwSpecs(device, layout, sharding));
     this.zeroGradient(); // padding too, which takes part in the norm and which no backward writes
     this.reset();
   }
@@ -60,16 +65,16 @@ export class AdamW {
   get gradient(): Tensor<"f32"> {
     return this.#tensors.gradient;
   }
-  /** f32 [P], flat. */
+  /** f32 [P], flat; of several ranks, the rank's own parts: [P / ranks]. */
   get firstMoment(): Tensor<"f32"> {
     return this.#tensors.firstMoment;
   }
-  /** f32 [P], flat. */
+  /** As `firstMoment`. */
   get secondMoment(): Tensor<"f32"> {
     return this.#tensors.secondMoment;
   }
   /**
-   * i32 [1]: updates since the moments were zeros, for the bias correction. The device counts them, without skipped
+   * i32 [1], or of several ranks one for each bucket: updates since the moments were zeros, for the bias correction. The device counts them, without skipped
    * steps. A saved optimizer is restored by writing its moments and this count.
    */
   get stepsTaken(): Tensor<"i32"> {
@@ -120,22 +125,47 @@ export class AdamW {
    */
   applyStep(onNorm?: (norm: Tensor<"f32">) => void): void {
     new Arguments("AdamW.applyStep").callback("onNorm", onNorm);
-    const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, hyper, normWorkspace } = this.#tensors;
-    const { compute, master, layout } = this.parameters;
-    native.gradNorm(norm, gradient, normWorkspace);
+    const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, hyper } = this.#tensors;
+    const { compute, layout, sharding } = this.parameters;
+    this.#sumOfRanks();
     onNorm?.(norm);
-    native.adamw(
-      compute,
-      master,
-      firstMoment,
-      secondMoment,
-      stepsTaken,
-      corrections,
-      gradient,
-      norm,
-      hyper,
-      layout.decayed,
-    );
+    sharding.buckets.forEach((bucket, index) => {
+      native.adamw(
+        sharding.own(compute, bucket),
+        this.parameters.ownMaster(bucket),
+        sharding.kept(firstMoment, bucket),
+        sharding.kept(secondMoment, bucket),
+        stepsTaken.narrow(0, index, 1),
+        corrections.narrow(0, 2 * index, 2),
+        sharding.own(gradient, bucket),
+        norm,
+        hyper,
+        sharding.ownDecayed(bucket, layout.decayed),
+      );
+    });
+    if (!sharding.shared) return;
+    for (const bucket of sharding.buckets) {
+      native.allGather(sharding.whole(compute, bucket), sharding.own(compute, bucket));
+    }
+  }
+
+  /** The gradient's norm; of several ranks, first the sum of their gradients, each part of it where it belongs. */
+  #sumOfRanks(): void {
+    const { gradient, norm, norms, normWorkspace } = this.#tensors;
+    if (norms === null) {
+      native.gradNorm(norm, gradient, normWorkspace);
+      return;
+    }
+    const { sharding } = this.parameters;
+    const { buckets, share } = sharding;
+    const ownNorms = norms.narrow(0, share.rank * buckets.length, buckets.length);
+    buckets.forEach((bucket, index) => {
+      const own = sharding.own(gradient, bucket);
+      native.reduceScatter(own, sharding.whole(gradient, bucket));
+      native.gradNorm(ownNorms.narrow(0, index, 1), own, normWorkspace);
+    });
+    native.allGather(norms, ownNorms);
+    native.gradNorm(norm, norms, normWorkspace);
   }
 
   /** Frees gradient and moments; the parameters stay. */

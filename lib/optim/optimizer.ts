@@ -4,6 +4,7 @@ import type { LlamaConfig } from "../hf/llama_config.js";
 import type { Device, Tensor } from "../native.js";
 import type { SpecTree } from "../nn/buffers.js";
 import type { ParameterLayout, Parameters, Slot } from "../nn/parameters.js";
+import type { Sharding } from "../nn/sharding.js";
 import { AdamW, adamwSpecs } from "./adamw.js";
 import { Muon, muonSpecs } from "./muon.js";
 import { hiddenRange, isHidden, muonFlops } from "./muon_layout.js";
@@ -25,6 +26,7 @@ export function optimizerFlops(config: LlamaConfig, { muon }: OptimizerConfig): 
 export function optimizerMemory(
   device: Device,
   layout: ParameterLayout,
+  sharding: Sharding,
   dtype: "f32" | "bf16",
   type: OptimizerType,
 ): Record<"gradient" | "state" | "rest", SpecTree> {
@@ -32,7 +34,7 @@ export function optimizerMemory(
     const { gradient, momentum, firstMoment, secondMoment, ...rest } = muonSpecs(device, layout, dtype);
     return { gradient, state: { momentum, firstMoment, secondMoment }, rest };
   }
-  const { gradient, firstMoment, secondMoment, ...rest } = adamwSpecs(device, layout);
+  const { gradient, firstMoment, secondMoment, ...rest } = adamwSpecs(device, layout, sharding);
   return { gradient, state: { firstMoment, secondMoment }, rest };
 }
 

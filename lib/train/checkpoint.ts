@@ -5,6 +5,7 @@ import { writeFolder } from "../disk/durable.js";
 import { ManifestWriter } from "../disk/manifest.js";
 import { CheckpointError } from "../errors.js";
 import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
+import { native } from "../native.js";
 import { checkFinite } from "../nn/finite.js";
 import { type ModelFolderExtras, writeModelFiles } from "../nn/model_folder.js";
 import { parameterEntries, Upload } from "../nn/parameter_transfer.js";
@@ -51,14 +52,21 @@ export async function writeCheckpoint(
   });
 }
 
-/** Reads what training goes on from back into a run's tensors, bit for bit. @throws CheckpointError */
+/**
+ * Reads what training goes on from back into a run's tensors, bit for bit. A rank of several reads all, and keeps its
+ * parts: the checkpoint may be of another number of ranks.
+ * @throws CheckpointError
+ */
 export async function loadTrainerTensors(
   checkpoint: string,
   parameters: Parameters,
   optimizer: Optimizer,
 ): Promise<void> {
   const upload = new Upload(parameters);
-  for (const [name, { flat, offset }] of Object.entries(flatTensors(parameters, optimizer).trainer)) {
+  const { trainer, sizeOf } = flatTensors(parameters, optimizer);
+  for (const [name, { flat: kept, offset }] of Object.entries(trainer)) {
+    const isPart = kept.size < sizeOf(kept);
+    const flat = isPart ? optimizer.gradient : kept;
     const file = await SafetensorsFile.open(join(checkpoint, "trainer", `${name}.safetensors`));
     try {
       for (const slot of parameters.layout.slots) {
@@ -76,8 +84,12 @@ export async function loadTrainerTensors(
     } finally {
       await file.close();
     }
+    if (name === "master") {
+      await checkFinite(parameters, flat, checkpoint);
+      if (parameters.compute !== flat) native.copy(parameters.compute, flat);
+    }
+    if (isPart) parameters.sharding.keep(kept, flat);
   }
-  await checkFinite(parameters, checkpoint);
-  parameters.refreshCompute();
+  optimizer.zeroGradient();
   await parameters.device.synchronize();
 }

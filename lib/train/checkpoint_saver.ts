@@ -1,6 +1,7 @@
 /**
- * Saves the checkpoints of a run: decides when, takes a copy, and writes it while training goes on, one at a time. Where
- * the host has no memory for a copy, training waits while a checkpoint is written.
+ * Saves the checkpoints of a run: takes a copy, and writes it while training goes on, one at a time. Where the host has no
+ * memory for a copy, training waits while a checkpoint is written. Of several ranks the first one writes what it gathers
+ * from all; the others take part in that.
  */
 import type { RunConfig } from "../config/config.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
@@ -8,7 +9,7 @@ import type { Parameters } from "../nn/parameters.js";
 import type { Optimizer } from "../optim/optimizer.js";
 import type { MetricsLine } from "../report/metrics.js";
 import { checkpointName, writeCheckpoint } from "./checkpoint.js";
-import { type FlatTensors, flatTensors, uncopied } from "./flat_tensors.js";
+import { type FlatTensors, flatTensors, gather, uncopied } from "./flat_tensors.js";
 import type { RunCheckpoints } from "./run_checkpoints.js";
 import { Snapshot, snapshotBytes } from "./snapshot.js";
 import type { TrainerState } from "./trainer_state.js";
@@ -24,8 +25,21 @@ export interface Saved {
   /** The record of the run's data; null: there is none. */
   readonly data: string | null;
   readonly config: RunConfig["checkpoint"];
-  /** The best checkpoint so far; null: there is none. */
+  /** The best checkpoint so far that is there; null: there is none. */
   readonly best: Best;
+  /** Whether this rank writes; if not, it only gives its part. */
+  readonly writes: boolean;
+}
+
+/** The best checkpoint that a run knows of, if it keeps it and has it still; `best` beside the checkpoints names it. */
+export async function keptBest(
+  checkpoints: RunCheckpoints,
+  { keepBest }: RunConfig["checkpoint"],
+  best: Best,
+): Promise<Best> {
+  const kept = keepBest && best !== null && (await checkpoints.names()).includes(checkpointName(best.step));
+  await checkpoints.pointToBest(kept ? checkpointName(best.step) : null);
+  return kept ? best : null;
 }
 
 export class CheckpointSaver {
@@ -48,17 +62,14 @@ export class CheckpointSaver {
   }
 
   /** Takes the memory for the copy; if there is none, says so. */
-  static async open(saved: Saved, log: (message: string) => void): Promise<CheckpointSaver> {
+  static open(saved: Saved, log: (message: string) => void): CheckpointSaver {
     const tensors = flatTensors(saved.parameters, saved.optimizer);
-    const snapshot = Snapshot.allocate(tensors);
-    if (snapshot === null) {
+    const snapshot = saved.writes ? Snapshot.allocate(tensors) : null;
+    if (snapshot === null && saved.writes) {
       const size = `${(snapshotBytes(tensors) / 2 ** 30).toFixed(1)} GiB`;
       log(`training waits while a checkpoint is written: the host has no memory to spare for a copy of ${size}`);
     }
-    const { checkpoints, config, best } = saved;
-    const known = config.keepBest && best !== null && (await checkpoints.names()).includes(checkpointName(best.step));
-    await checkpoints.pointToBest(known ? checkpointName(best.step) : null);
-    return new CheckpointSaver({ ...saved, best: known ? best : null }, snapshot);
+    return new CheckpointSaver(saved, snapshot);
   }
 
   /** Bytes of the host's memory that the copy takes; 0: there is none. */
@@ -66,13 +77,18 @@ export class CheckpointSaver {
     return this.snapshot === null ? 0 : snapshotBytes(this.#tensors);
   }
 
+  /** Whether a checkpoint is due by the time since the last one. */
+  get late(): boolean {
+    const { everyMinutes } = this.saved.config;
+    return everyMinutes !== undefined && performance.now() - this.#begun >= everyMinutes * 60_000;
+  }
+
   /** Notes a step, and returns whether a checkpoint is due after it. */
   note({ step, valLoss }: MetricsLine): boolean {
-    const { everySteps, everyMinutes, keepBest } = this.saved.config;
+    const { everySteps, keepBest } = this.saved.config;
     const isBest = keepBest && valLoss !== undefined && valLoss < (this.#best?.valLoss ?? Number.POSITIVE_INFINITY);
     if (isBest) this.#best = { step, valLoss };
-    const late = everyMinutes !== undefined && performance.now() - this.#begun >= everyMinutes * 60_000;
-    return isBest || late || step % everySteps === 0;
+    return isBest || step % everySteps === 0;
   }
 
   /**
@@ -84,10 +100,15 @@ export class CheckpointSaver {
     await this.settle();
     this.#begun = performance.now();
     await this.snapshot?.copy();
-    this.#writing = this.#write({ ...state, best: this.#best }, sparedBefore).catch((error: unknown) => {
+    const { writes, parameters } = this.saved;
+    if (!writes) gather(this.#tensors);
+    const writing = writes
+      ? this.#write({ ...state, best: this.#best }, sparedBefore)
+      : parameters.device.synchronize();
+    this.#writing = writing.catch((error: unknown) => {
       this.#failure = { error };
     });
-    if (this.snapshot === null) await this.settle();
+    if (writes && this.snapshot === null) await this.settle();
   }
 
   async #write(state: TrainerState, sparedBefore: number | null): Promise<void> {

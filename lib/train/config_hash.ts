@@ -5,7 +5,16 @@ import { createHash } from "node:crypto";
  * Sections that may change when a run is resumed: they say where and how often, not what is computed. What is in the
  * product table counts, not where it lies: run_table.ts.
  */
-export const freeSections = ["name", "out", "checkpoint", "eval", "device", "recompute", "productTable"] as const;
+export const freeSections = [
+  "name",
+  "out",
+  "checkpoint",
+  "eval",
+  "device",
+  "parallel",
+  "recompute",
+  "productTable",
+] as const;
 
 /** Keys, or their beginnings, that may change where a run goes on from an earlier checkpoint: how it learns from there on. */
 export const tunableKeys = [

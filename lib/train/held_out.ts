@@ -1,11 +1,20 @@
 import type { TokenDataset } from "../data/dataset.js";
 import { DataError } from "../errors.js";
+import type { RankShare } from "../nn/sharding.js";
 
 /** Held-out sequences of `positions` tokens each. */
 export interface HeldOut {
   readonly tokens: Int32Array;
   readonly sequences: number;
   readonly positions: number;
+  /** The sequences of the run: these, or those of all ranks. */
+  readonly of: number;
+}
+
+/** Those of a rank: about as many for each, perhaps none. */
+export function ownHeldOut({ tokens, sequences, positions, of }: HeldOut, { rank, size }: RankShare): HeldOut {
+  const [begin, end] = [rank, rank + 1].map((each) => Math.floor((each * sequences) / size)) as [number, number];
+  return { tokens: tokens.subarray(begin * positions, end * positions), sequences: end - begin, positions, of };
 }
 
 /**
@@ -28,5 +37,5 @@ export async function heldOutTokens(
   const tokens = new Int32Array(available * positions);
   await dataset.read(0, tokens);
   dataset.checkVocabulary(tokens, 0, vocabulary);
-  return { tokens, sequences: available, positions };
+  return { tokens, sequences: available, positions, of: available };
 }

@@ -3,16 +3,20 @@ import type { ResolvedStage } from "../config/stages.js";
 import type { Device } from "../native.js";
 import { blockBatches, blocksPerPass } from "../nn/block_loss.js";
 import { planBytes, Spec } from "../nn/buffers.js";
-import { parameterLayout, parameterSpecs } from "../nn/parameters.js";
+import { type ParameterLayout, parameterLayout, parameterSpecs, shardingOf } from "../nn/parameters.js";
 import { type PassSpecs, passSpecs } from "../nn/pass_memory.js";
 import type { Batch, PassShape } from "../nn/shape.js";
+import { alone, type RankShare, type Sharding } from "../nn/sharding.js";
 import { optimizerMemory } from "../optim/optimizer.js";
 import { microBatch, positionsPerPass } from "./micro_batch.js";
 
-/** What is planned for: the model's config, the dtype of its activations, and what the backward computes again. */
-export type PlannedModel = Omit<PassShape, "positions">;
+/**
+ * What is planned for: the model's config, the dtype of its activations, what the backward computes again, and this
+ * process's place among several ranks (default: alone).
+ */
+export type PlannedModel = Omit<PassShape, "positions"> & { readonly share?: RankShare };
 
-/** Held-out sequences of T tokens, all on the device during the run. */
+/** Held-out sequences of T tokens, all on the device during the run: of several ranks, this one's. */
 export interface EvaluationSize {
   readonly sequences: number;
   readonly positions: number;
@@ -21,6 +25,8 @@ export interface EvaluationSize {
 /** The memory layout of a run: everything it will allocate. */
 export interface RunPlan {
   readonly shape: PassShape;
+  readonly layout: ParameterLayout;
+  readonly sharding: Sharding;
   /** The micro-batch of every stage. */
   readonly batches: readonly Batch[];
   /** The held-out blocks, and how many per pass; null if nothing is held out. */
@@ -61,7 +67,7 @@ export function planRun(
 ): RunPlan {
   const shortest = Math.min(...stages.map(({ sequenceLength }) => sequenceLength));
   for (let target = positionsPerPass[device.backend]; ; target /= 2) {
-    const batches = stages.map((stage) => microBatch(stage, target));
+    const batches = stages.map((stage) => microBatch(stage, target, model.share?.size));
     const plan = planBatches(device, model, stages, evaluation, batches);
     // With the smallest micro-batches, even a plan that does not fit is returned: plan_fit.ts reports the shortage.
     if (target <= shortest || plannedBytes(device, plan) <= usableBytes) return plan;
@@ -71,11 +77,12 @@ export function planRun(
 /** Plans a run's memory with these micro-batches, one for each stage. */
 export function planBatches(
   device: Device,
-  model: PlannedModel,
+  { share = alone, ...model }: PlannedModel,
   stages: readonly ResolvedStage[],
-  evaluation: EvaluationSize | null,
+  size: EvaluationSize | null,
   batches: readonly Batch[],
 ): RunPlan {
+  const evaluation = size !== null && size.sequences > 0 ? size : null;
   const ofTraining = Math.max(...batches.map(({ sequences, positions }) => sequences * positions));
   // One held-out sequence must fit a pass, independently of the stages' sequences.
   const positions = Math.max(ofTraining, evaluation?.positions ?? 0);
@@ -87,13 +94,15 @@ export function planBatches(
   const all = [...batches, ...(heldOut ? blockBatches(heldOut.blocks, heldOut.perPass) : [])];
   const passes = passSpecs(device, shape, all, true);
   const optimizer = stages[0]!.optimizer.type;
-  const tokens = tokenSpecs(stages, evaluation);
-  return { shape, batches, evaluation: heldOut, optimizer, passes, tokens, guard: null };
+  const tokens = tokenSpecs(stages, share.size, evaluation);
+  const layout = parameterLayout(model.config, share.size);
+  const sharding = shardingOf(layout, share);
+  return { shape, layout, sharding, batches, evaluation: heldOut, optimizer, passes, tokens, guard: null };
 }
 
-function tokenSpecs(stages: readonly ResolvedStage[], evaluation: EvaluationSize | null) {
+function tokenSpecs(stages: readonly ResolvedStage[], ranks: number, evaluation: EvaluationSize | null) {
   return {
-    step: new Spec("i32", [Math.max(...stages.map((stage) => stage.tokensPerStep))]),
+    step: new Spec("i32", [Math.max(...stages.map((stage) => stage.tokensPerStep)) / ranks]),
     evaluation: evaluation && new Spec("i32", [evaluation.sequences * evaluation.positions]),
   };
 }
@@ -104,18 +113,21 @@ export function plannedBytes(device: Device, plan: RunPlan): number {
 }
 
 /** Bytes of the host's memory that a copy takes of what a checkpoint is written from: snapshot.ts. */
-export function copyBytes(device: Device, { shape: { config, dtype }, optimizer }: RunPlan): number {
-  const layout = parameterLayout(config);
+export function copyBytes(device: Device, { shape: { dtype }, layout, sharding, optimizer }: RunPlan): number {
+  const { rank, size } = sharding.share;
+  if (rank > 0) return 0; // the first rank writes what it gathers from all
   const { master, compute } = parameterSpecs(layout, dtype);
-  return planBytes([master, compute, optimizerMemory(device, layout, dtype, optimizer).state]);
+  return (
+    planBytes([master, compute]) + size * planBytes(optimizerMemory(device, layout, sharding, dtype, optimizer).state)
+  );
 }
 
 /** All bytes of a run on its device, by group. */
 export function planItems(device: Device, plan: RunPlan): PlanItem[] {
-  const { config, dtype } = plan.shape;
-  const layout = parameterLayout(config);
-  const weights = parameterSpecs(layout, dtype);
-  const { gradient, state, rest } = optimizerMemory(device, layout, dtype, plan.optimizer);
+  const { layout, sharding } = plan;
+  const { dtype } = plan.shape;
+  const weights = parameterSpecs(layout, dtype, sharding.share.size);
+  const { gradient, state, rest } = optimizerMemory(device, layout, sharding, dtype, plan.optimizer);
   const { layers, shared, head, labelWeights, scratch, embeddingWorkspace, ...stream } = plan.passes;
   const { workspaceBytes } = device.memory();
   return [

@@ -5,34 +5,34 @@ import { tokensPerByte } from "../data/bits_per_byte.js";
 import type { BlockLoaderOptions } from "../data/loader.js";
 import { verifyData } from "../data/verify_data.js";
 import { Device, type DeviceSpec } from "../device.js";
+import type { OwnedFolder } from "../disk/owned_folder.js";
 import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
 import { loadTrainerTensors } from "./checkpoint.js";
-import { CheckpointSaver } from "./checkpoint_saver.js";
+import { CheckpointSaver, keptBest } from "./checkpoint_saver.js";
 import { Cleanup } from "./cleanup.js";
+import { joinRanks, leadsRun } from "./join_ranks.js";
 import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
 import { shortage } from "./plan_fit.js";
-import { checkPlace } from "./product_table.js";
 import { noProgress, type TrainerProgress } from "./progress.js";
-import { prepareResumption } from "./resumption.js";
-import { keepBase } from "./run_base.js";
-import { checkRunData, closeRunData, openRunData, readRunData, recordRunData, restoreRunData } from "./run_data.js";
+import { closeRunData, openRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { RunHealth } from "./run_health.js";
-import { RunMetrics } from "./run_metrics.js";
+import type { RunMetrics } from "./run_metrics.js";
 import { planConfig } from "./run_plan.js";
 import { RunProducts } from "./run_products.js";
-import { checkRecorded, keepTable, tableToBegin, tableToResume } from "./run_table.js";
-import { keepTokenizer } from "./run_tokenizer.js";
+import type { RunRanks } from "./run_ranks.js";
+import { noStart, openRecord } from "./run_record.js";
+import { tableToBegin, tableToResume } from "./run_table.js";
 import { Stepper } from "./stepper.js";
 import type { CheckedOptions } from "./trainer_options.js";
-import { readTrainerState } from "./trainer_state.js";
 
 /** An opened run. */
 export interface OpenRun {
   readonly config: RunConfig;
+  readonly ranks: RunRanks;
   readonly model: Llama;
   readonly stages: readonly ResolvedStage[];
   readonly folder: RunFolder;
@@ -49,11 +49,12 @@ export interface OpenRun {
   /** Changes of the run's config, in words. */
   readonly notes: readonly string[];
   readonly health: RunHealth;
-  /** FLOP/s that MFU is a fraction of; null if unknown. */
+  /** FLOP/s of all ranks, which MFU is a fraction of; null if unknown. */
   readonly peak: number | null;
   /** The run's progress: at its beginning, or at the loaded checkpoint. */
   readonly progress: TrainerProgress;
-  readonly metrics: RunMetrics;
+  /** Null: another rank writes them. */
+  readonly metrics: RunMetrics | null;
   /** @throws ConfigError if another process has taken the run's folder */
   readonly checkOwned: () => Promise<void>;
   /** Frees all memory, closes the data and gives the folder back. */
@@ -75,44 +76,32 @@ export async function openRun(config: RunConfig, options: CheckedOptions): Promi
   }
 }
 
-async function open(
-  config: RunConfig,
-  { resume: wanted, from, force, verifyData: verifies, log }: CheckedOptions,
-  cleanup: Cleanup,
-): Promise<OpenRun> {
-  const resume = wanted === "auto" ? await RunFolder.holdsRun(config.out) : wanted;
-  const owned = await RunFolder.own(config, resume);
-  cleanup.add(owned.release);
+async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup): Promise<OpenRun> {
+  const { verifyData: verifies, log } = options;
+  const own = await takeFolder(config, options, cleanup);
   const device = Device.open(config.device as DeviceSpec);
   if (config.device === "auto") log(`device: auto chose ${device.backend}: ${device.name}`);
   const dtype = device.computeDType(config.precision);
   if (config.precision === "auto") log(`precision: auto chose ${dtype === "bf16" ? "bf16" : "fp32"}`);
+  const ranks = await joinRanks(config, device);
+  cleanup.add(() => ranks.dispose());
+  const resume = await ranks.tell(own?.resume ?? false);
 
   const data = await openRunData(config, log);
   cleanup.add(() => closeRunData(data));
-  const planned = await planConfig(config, device, data, { resume });
+  const planned = await planConfig(config, device, data, { resume, share: ranks.share });
   const lack = shortage(device, planned);
   if (lack !== null) throw lack;
-  const { stages, tokenizer, shape, heldOut, plan } = planned;
+  const { stages, shape, heldOut, plan } = planned;
   if (verifies) await verifyData(data.datasets, data.identity, shape.vocab_size, log);
 
-  const begun = resume ? await prepareResumption(config, { from, force, log }) : null;
-  const table = await (begun ? tableToResume(config) : tableToBegin(config));
-  if (table !== null) checkPlace(table, device);
-  const { folder, checkpoint } = begun ?? { folder: await RunFolder.create(config), checkpoint: null };
-  if (begun === null) await keepTable(folder.path, table);
-  if (checkpoint !== null && !force) await restoreRunData(folder.path, checkpoint, log);
-  if (begun === null || force) await recordRunData(folder.path, data);
-  else await checkRunData(folder.path, data, log);
-  const kept = tokenizer && (await keepTokenizer(config, tokenizer));
-  const base = await keepBase(config);
-  const state =
-    begun === null || checkpoint === null ? null : await readTrainerState(checkpoint, begun.expected, stages);
-  if (state !== null) checkRecorded(folder.path, table, state.productTable);
-  const metrics = await RunMetrics.open(folder, state && { step: state.step, bytes: state.metricsBytes }, log);
+  const record = own && (await openRecord(config, options, { resume, device, data, planned }));
+  const { checkpoint, state, productTable } = await ranks.tell(record?.start ?? noStart);
+  const table = record === null ? await (resume ? tableToResume(config) : tableToBegin(config)) : record.table;
 
-  const peak = await peakFlops(device, dtype);
-  const placement = { device, precision: config.precision };
+  const ofOne = await peakFlops(device, dtype);
+  const peak = ofOne && ofOne * ranks.share.size;
+  const placement = { device, precision: config.precision, share: ranks.share };
   const model =
     "from" in config.init
       ? await Llama.load(config.init.from, placement)
@@ -121,6 +110,7 @@ async function open(
   if (model.unasked.length > 0) {
     log(`${model.folder}: passing over tensors that are none of the model's: ${listNames(model.unasked)}`);
   }
+  model.parameters.keepOwn();
   device.trim(); // frees what measuring and loading left cached
   const products = await RunProducts.open(device, table, log);
   cleanup.add(() => products.close());
@@ -139,29 +129,28 @@ async function open(
   } else if (resume) {
     log(`${config.out} has no checkpoint yet: beginning at step 0`);
   }
-  const extras = {
-    ...(kept && { tokenizer: { ...kept, maxLength: shape.max_position_embeddings } }),
-    ...(base !== null && { base }),
-  };
+  const folder = record?.folder ?? RunFolder.at(config);
   const { parameters } = model;
   const { checkpoints } = folder;
-  const dataRecord = await readRunData(folder.path);
+  const extras = record?.extras ?? {};
+  const best = await ranks.tell(record && (await keptBest(checkpoints, config.checkpoint, state?.best ?? null)));
   const saved = {
     checkpoints,
-    data: dataRecord,
+    data: record?.data ?? null,
     parameters,
     optimizer: stepper.optimizer,
     extras,
-    best: state?.best ?? null,
+    best,
+    writes: ranks.leads,
   };
-  const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint }, log);
+  const saver = CheckpointSaver.open({ ...saved, config: config.checkpoint }, log);
   cleanup.add(() => saver.close());
-  await begun?.commit(state);
+  await record?.commit(state);
   const health = new RunHealth(config, state, checkpoints, log);
   const close = () => cleanup.run();
-  const productTable = table?.sha256 ?? null;
   return {
     config,
+    ranks,
     model,
     stages,
     folder,
@@ -173,12 +162,25 @@ async function open(
     productTable,
     extras,
     saver,
-    notes: begun?.notes ?? [],
+    notes: record?.notes ?? [],
     health,
     peak,
     progress,
-    metrics,
-    checkOwned: owned.check,
+    metrics: record?.metrics ?? null,
+    checkOwned: own?.check ?? (async () => undefined),
     close,
   };
+}
+
+/** Takes the run's folder, and finds out whether the run goes on; null: another rank has it. */
+async function takeFolder(
+  config: RunConfig,
+  { resume: wanted }: CheckedOptions,
+  cleanup: Cleanup,
+): Promise<{ resume: boolean; check: OwnedFolder["check"] } | null> {
+  if (!leadsRun()) return null;
+  const resume = wanted === "auto" ? await RunFolder.holdsRun(config.out) : wanted;
+  const { release, check } = await RunFolder.own(config, resume);
+  cleanup.add(release);
+  return { resume, check };
 }

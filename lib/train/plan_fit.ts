@@ -29,15 +29,16 @@ export function shortage(device: Device, planned: PlannedRun, run = "memory plan
 /** What would fit. */
 function advise(device: Device, { stages, heldOut, plan }: PlannedRun, freeBytes: number): string {
   const { workspaceBytes } = device.memory();
-  const { positions: _, ...model } = plan.shape;
+  const { positions: _, ...shape } = plan.shape;
+  const { share } = plan.sharding;
   const bytesWith = (sequences: number) => {
     const batches = stages.map(({ sequenceLength: positions, patchSize }) => ({ sequences, positions, patchSize }));
-    const smaller = planBatches(device, model, stages, heldOut, batches);
+    const smaller = planBatches(device, { ...shape, share }, stages, heldOut, batches);
     return plannedBytes(device, { ...smaller, guard: plan.guard }) - workspaceBytes;
   };
   const now = Math.max(...plan.batches.map(({ sequences }) => sequences));
   for (let sequences = now - 1; sequences >= 1; sequences--) {
-    const divides = stages.every(({ sequencesPerStep }) => sequencesPerStep % sequences === 0);
+    const divides = stages.every(({ sequencesPerStep }) => (sequencesPerStep / share.size) % sequences === 0);
     if (divides && bytesWith(sequences) <= freeBytes) {
       return `the nearest that fits is batch.microBatch: ${sequences}${stages.length > 1 ? " in every stage" : ""}`;
     }

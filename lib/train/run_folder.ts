@@ -24,6 +24,11 @@ export class RunFolder {
     this.checkpoints = new RunCheckpoints(join(path, "checkpoints"));
   }
 
+  /** The folder of a run that another process has made. */
+  static at(config: RunConfig): RunFolder {
+    return new RunFolder(config.out);
+  }
+
   get metrics(): string {
     return join(this.path, "metrics.jsonl");
   }

@@ -6,7 +6,9 @@ import { knownTokenizer } from "../data/known_tokenizer.js";
 import type { Device } from "../device.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { stepFlops } from "../nn/flops.js";
-import type { HeldOut } from "./held_out.js";
+import { alone, type RankShare } from "../nn/sharding.js";
+import { checkRanks } from "./check_ranks.js";
+import { type HeldOut, ownHeldOut } from "./held_out.js";
 import { guardSpecs, planRun, type RunPlan } from "./memory_plan.js";
 import type { RunData } from "./run_data.js";
 import { findTokenizer, type RunTokenizer, readTokenizer } from "./run_tokenizer.js";
@@ -32,13 +34,15 @@ export async function planConfig(
   config: RunConfig,
   device: Device,
   data: RunData,
-  { resume = false } = {},
+  { resume = false, share = alone }: { resume?: boolean; share?: RankShare } = {},
 ): Promise<PlannedRun> {
   const { tokenizer, shape } = await modelOf(config, data, resume);
   const stages = resolveStages(config, data.trainingTokens, (step) => stepFlops(shape, step));
-  const heldOut = await readHeldOut(config, data.val, shape.vocab_size);
+  checkRanks(stages, share.size);
+  const all = await readHeldOut(config, data.val, shape.vocab_size);
+  const heldOut = all && ownHeldOut(all, share);
   const dtype = device.computeDType(config.precision);
-  const plan = planRun(device, { config: shape, dtype, recompute: config.recompute }, stages, heldOut);
+  const plan = planRun(device, { config: shape, dtype, recompute: config.recompute, share }, stages, heldOut);
   const guard = config.guard === undefined ? null : guardSpecs;
   return { stages, tokenizer, shape, heldOut, dtype, plan: { ...plan, guard } };
 }

@@ -1,7 +1,7 @@
 /** A copy of what a checkpoint is written from, in memory of the host that is taken once: training goes on meanwhile. */
 import { bytesOf } from "../device.js";
 import { PIECE_BYTES } from "../hf/tensor_pieces.js";
-import { NativeDevice, type Tensor } from "../native.js";
+import { type DType, NativeDevice, type Tensor } from "../native.js";
 import type { FlatElements } from "../nn/parameter_transfer.js";
 import { type CheckpointSource, type FlatTensors, sourceOf } from "./flat_tensors.js";
 
@@ -17,6 +17,7 @@ const PIECE = PIECE_BYTES / 4;
 
 export class Snapshot {
   private constructor(
+    private readonly tensors: FlatTensors,
     private readonly pairs: readonly { readonly from: Tensor; readonly to: HostCopy }[],
     readonly source: CheckpointSource,
   ) {}
@@ -29,9 +30,10 @@ export class Snapshot {
     if (snapshotBytes(tensors) > freeBytes - SPARE * totalBytes) return null;
     try {
       const copies = new Map<Tensor, HostCopy>();
-      for (const tensor of distinct(tensors)) copies.set(tensor, new HostCopy(tensor));
+      for (const tensor of distinct(tensors)) copies.set(tensor, new HostCopy(tensor.dtype, tensors.sizeOf(tensor)));
       const pairs = [...copies].map(([from, to]) => ({ from, to }));
       return new Snapshot(
+        tensors,
         pairs,
         sourceOf(tensors, (flat) => copies.get(flat)!),
       );
@@ -44,7 +46,8 @@ export class Snapshot {
   /** Copies the tensors as they are after the operations so far. */
   async copy(): Promise<void> {
     const running: Promise<void>[] = [];
-    for (const { from, to } of this.pairs) {
+    for (const { from: flat, to } of this.pairs) {
+      const from = this.tensors.whole(flat);
       for (let begin = 0; begin < from.size; begin += PIECE) {
         const count = Math.min(PIECE, from.size - begin);
         if (running.length === AHEAD) await running.shift();
@@ -62,7 +65,7 @@ class HostCopy implements FlatElements {
   readonly dtype: "f32" | "bf16";
   readonly #blocks: readonly (Float32Array | Uint16Array)[];
 
-  constructor({ dtype, size }: Tensor) {
+  constructor(dtype: DType, size: number) {
     this.dtype = dtype as "f32" | "bf16";
     this.#blocks = Array.from({ length: Math.ceil(size / BLOCK) }, (_, index) => {
       const count = Math.min(BLOCK, size - index * BLOCK);
@@ -90,7 +93,7 @@ class HostCopy implements FlatElements {
 
 /** The size of a copy. */
 export function snapshotBytes(tensors: FlatTensors): number {
-  return distinct(tensors).reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return distinct(tensors).reduce((sum, flat) => sum + tensors.sizeOf(flat) * bytesOf(flat.dtype), 0);
 }
 
 /** In fp32 the weights are the master weights. */

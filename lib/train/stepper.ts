@@ -46,29 +46,34 @@ export class Stepper {
   readonly #stages: readonly StageStep[] = [];
   /** What of the gradient a step's first micro-batch adds to; the rest it writes. */
   readonly #added: readonly Tensor<"f32">[];
+  /** Whether the run has held-out sequences. */
+  readonly #evaluates: boolean;
+  /** Null: this rank has none of them. */
   readonly #evaluation: BlockLoss | null = null;
   readonly #guard: Allocated<RunPlan["guard"]>;
 
   /** @throws OutOfMemoryError */
   constructor(
     private readonly model: Llama,
-    plan: RunPlan,
+    private readonly plan: RunPlan,
     stages: readonly ResolvedStage[],
     heldOut: HeldOut | null,
   ) {
     const { device, parameters } = model;
+    const { share } = plan.sharding;
+    this.#evaluates = heldOut !== null;
     this.optimizer = createOptimizer(parameters, plan.optimizer);
     this.#added = addedGradients(parameters, this.optimizer.gradient);
     try {
       this.#memory = new PassMemory(device, plan.shape, plan.passes);
       this.#buffers = allocate(device, plan.tokens);
       this.#guard = allocate(device, plan.guard);
-      this.#tokens = new StepTokens(this.#buffers.step);
+      this.#tokens = new StepTokens(this.#buffers.step, share);
       const weights = modelWeights(parameters, this.optimizer.gradient);
       this.#stages = stages.map(({ sequencesPerStep, labelWeights, optimizer }, index) => {
         const batch = plan.batches[index]!;
-        const count = sequencesPerStep / batch.sequences;
-        const shares = labelWeights.map((weight) => weight / count);
+        const count = sequencesPerStep / share.size / batch.sequences;
+        const shares = labelWeights.map((weight) => weight / (count * share.size));
         return {
           optimizer,
           pass: new Pass(this.#memory, batch, weights, shares, true),
@@ -79,7 +84,8 @@ export class Stepper {
       const { evaluation: held } = this.#buffers;
       if (heldOut === null || held === null || plan.evaluation === null) return;
       held.write(heldOut.tokens);
-      this.#evaluation = new BlockLoss(this.#memory, weights, plan.evaluation.blocks, plan.evaluation.perPass, held);
+      const { blocks, perPass } = plan.evaluation;
+      this.#evaluation = new BlockLoss(this.#memory, weights, blocks, perPass, held, heldOut.of);
     } catch (error) {
       this.dispose();
       throw error;
@@ -97,7 +103,7 @@ export class Stepper {
   }
 
   /**
-   * One training step. If the gradient is not finite, or a limit is exceeded, the parameters are unchanged.
+   * One training step, of all ranks together. If the gradient is not finite, or a limit is exceeded, the parameters are unchanged.
    * @param tokens the step's tokens, sequence by sequence
    * @param learningRate optimizer.lr as the schedule has scaled it
    * @param next the next step's tokens, if known: they are transferred to the device while this step runs. A hint only:
@@ -113,6 +119,7 @@ export class Stepper {
   ): Promise<StepResult> {
     const stage = this.#stages[stageIndex]!;
     const guard = this.#guard;
+    const { shared } = this.plan.sharding;
     const { loss: mostLoss, norm: mostNorm } = limits ?? { loss: Infinity, norm: Infinity };
     guard?.limits.write(Float32Array.of(mostLoss, mostNorm));
     this.#tokens.send(tokens);
@@ -125,6 +132,7 @@ export class Stepper {
         stage.pass.forward(microBatch, adds, lap);
         stage.pass.backward(adds, lap);
       });
+      if (shared) native.allReduce(stage.pass.loss);
       this.optimizer.applyStep((norm) => {
         if (guard !== null) native.guardNorm(guard.measured, norm, stage.pass.loss, guard.limits);
       });
@@ -141,9 +149,15 @@ export class Stepper {
     return { loss: loss!, gradNorm: gradNorm!, skipped, seconds };
   }
 
-  /** The token-level loss on the held-out sequences, in nats per token; null if there are none. */
+  /** The token-level loss on the held-out sequences of all ranks, in nats per token; null if there are none. */
   async evaluate(): Promise<number | null> {
-    return this.#evaluation === null ? null : this.#evaluation.compute();
+    if (!this.#evaluates) return null;
+    if (!this.plan.sharding.shared) return this.#evaluation!.compute();
+    const loss = this.#evaluation?.enqueue() ?? this.#stages[0]!.pass.loss;
+    if (this.#evaluation === null) native.fill(loss, 0);
+    native.allReduce(loss);
+    const [sum] = await loss.read();
+    return sum!;
   }
 
   /** Frees all memory except the model's. */

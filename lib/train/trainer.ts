@@ -13,6 +13,7 @@ import { configHash } from "./config_hash.js";
 import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
 import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
+import type { Wishes } from "./run_ranks.js";
 import { checkOptions, type TrainerOptions } from "./trainer_options.js";
 
 /**
@@ -32,6 +33,7 @@ export class Trainer {
   /** The step of the last line in the metrics. */
   #noted: number;
   #checkpointAsked = false;
+  #stopAsked = false;
   /** The steps of the last `run()`, which `close` ends. */
   #steps: AsyncGenerator<MetricsLine, void> | null = null;
   #closed = false;
@@ -142,10 +144,11 @@ export class Trainer {
 
   async *#train(): AsyncGenerator<MetricsLine, void> {
     const { products, metrics, saver, health } = this.#run;
-    await metrics.begin();
+    await metrics?.begin();
     try {
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
       if (this.step === this.totalSteps) await this.#finish();
+      else if ((await this.#run.ranks.agree(() => this.#wishes())()).stop) return;
       for (const stage of this.stages) {
         const end = stage.firstStep + stage.steps;
         if (this.step >= end) continue;
@@ -154,19 +157,20 @@ export class Trainer {
         let failed = false;
         try {
           while (this.step < end) {
-            const line = await this.#trainStep(stage, loader);
+            const [line, wishes] = await this.#trainStep(stage, loader);
             if (first) await products.report();
             first = false;
-            await metrics.append(line);
+            await metrics?.append(line);
             this.#noted = line.step;
             await health.check(line.step, stage);
             saver.check();
             const due = saver.note(line);
             const last = this.step === this.totalSteps;
-            if (last || due || this.#checkpointAsked) await this.#save(stage.index);
+            if (last || due || wishes.save) await this.#save(stage.index);
             // Before the line is yielded, so that a caller that stops there has everything.
             if (last) await this.#finish();
             yield line;
+            if (wishes.stop) return;
           }
         } catch (error) {
           failed = true;
@@ -177,7 +181,7 @@ export class Trainer {
         }
       }
     } finally {
-      await metrics.end();
+      await metrics?.end();
     }
   }
 
@@ -190,7 +194,16 @@ export class Trainer {
   }
 
   /**
-   * Rewrites `report.html` from the metrics so far.
+   * Asks `run()` to end: after the line of the step that is being trained, or of the next one, as if the loop were left
+   * there. Of several ranks any may ask, and all of them end after the same step; so in one of several this is the way to
+   * leave the loop.
+   */
+  requestStop(): void {
+    this.#stopAsked = true;
+  }
+
+  /**
+   * Rewrites `report.html` from the metrics so far; of several ranks the first one does.
    * @param sample text that the model generated, to show in the report
    * @throws TypeError for a wrong argument
    */
@@ -201,6 +214,7 @@ export class Trainer {
       check.string("sample.text", sample.text);
     }
     const { folder, config, notes, metrics } = this.#run;
+    if (metrics === null) return;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
       config,
@@ -262,8 +276,9 @@ export class Trainer {
     });
   }
 
-  async #trainStep(stage: ResolvedStage, loader: BlockLoader): Promise<MetricsLine> {
-    const { stepper, peak, health } = this.#run;
+  async #trainStep(stage: ResolvedStage, loader: BlockLoader): Promise<[MetricsLine, Wishes]> {
+    const { stepper, peak, health, ranks } = this.#run;
+    const agreed = ranks.agree(() => this.#wishes());
     const { device } = this.model;
     const energyBefore = device.energy();
     const start = performance.now();
@@ -298,7 +313,11 @@ export class Trainer {
     this.#progress = advance(this.#progress, stage, record);
     health.note(this.step, result, limits);
     const validation = this.#evaluationDue(stage) ? await this.#evaluate() : {};
-    return metricsLine(this.#progress, stage, record, peak, health.skipped, validation);
+    return [metricsLine(this.#progress, stage, record, peak, health.skipped, validation), await agreed()];
+  }
+
+  #wishes(): Wishes {
+    return { save: this.#checkpointAsked || this.#run.saver.late, stop: this.#stopAsked };
   }
 
   async #evaluate(): Promise<Pick<MetricsLine, "valLoss" | "valBitsPerByte">> {
@@ -325,7 +344,7 @@ export class Trainer {
       optimizerSteps: optimizerSteps!,
       seed: config.seed,
       productTable: this.#run.productTable,
-      metricsBytes: await this.#run.metrics.mark(),
+      metricsBytes: (await this.#run.metrics?.mark()) ?? null,
       configHash: configHash(config),
     };
     await saver.save(state, health.firstOfTrouble);
@@ -340,7 +359,9 @@ export class Trainer {
   async #leave(stage: number, failed: boolean): Promise<void> {
     const { saver } = this.#run;
     try {
-      if (this.#saved < this.step && this.#noted === this.step && !saver.failed) await this.#save(stage);
+      // Where one rank fails, the others do not give their parts.
+      const whole = !failed || !this.#run.ranks.shared;
+      if (whole && this.#saved < this.step && this.#noted === this.step && !saver.failed) await this.#save(stage);
       await saver.settle();
     } catch (error) {
       if (!failed) throw error;
@@ -349,10 +370,12 @@ export class Trainer {
   }
 
   async #finish(): Promise<void> {
-    await this.#run.saver.settle();
-    await this.#run.checkOwned();
-    await this.#run.folder.replaceModel((path) => this.model.save(path, this.#run.extras));
-    await this.#run.metrics.check();
+    const { saver, checkOwned, folder, extras, metrics } = this.#run;
+    await saver.settle();
+    if (metrics === null) return;
+    await checkOwned();
+    await folder.replaceModel((path) => this.model.save(path, extras));
+    await metrics.check();
     await this.writeReport();
   }
 }

@@ -40,6 +40,7 @@ const withoutArguments = [
   "TokenDataset.close",
   "Trainer.close",
   "Trainer.requestCheckpoint",
+  "Trainer.requestStop",
   "Trainer.run",
   "TrainingPass.dispose",
   "backends",

@@ -1,0 +1,28 @@
+/** The ranks of a run: those that a launcher started, or this process alone. */
+import type { RunConfig } from "../config/config.js";
+import type { Device } from "../device.js";
+import { launchedRank, Ranks } from "../ranks.js";
+import { RunRanks } from "./run_ranks.js";
+
+/** Whether this process is the one that writes the run's folder, and speaks for all. */
+export function leadsRun(): boolean {
+  return (launchedRank() ?? 0) === 0;
+}
+
+let joined: Ranks | null = null;
+
+/** @throws DeviceError if a launcher started several processes that cannot find one another */
+export async function joinRanks({ parallel }: RunConfig, device: Device): Promise<RunRanks> {
+  if (launchedRank() === null) return new RunRanks(device);
+  joined = await Ranks.join(device);
+  const { rank, size } = joined;
+  return new RunRanks(device, { rank, size, bucketParameters: parallel.bucketParameters });
+}
+
+/**
+ * Waits for all ranks, which then may end with any exit code: a launcher ends the others when one fails, and the first may
+ * still be writing a checkpoint. All of them call it, or none.
+ */
+export async function leaveRanks(): Promise<void> {
+  await joined?.leave();
+}

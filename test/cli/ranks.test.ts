@@ -1,0 +1,140 @@
+/** `train --ranks`: what is said once, how signals and lost ranks end all of them, and what then is there. */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+import { beforeAll, expect, it } from "@jest/globals";
+import { readMetrics } from "../../lib/report/metrics.js";
+import { builtCommand } from "../support/built.js";
+import { madeConfig, writeMadeData } from "../support/made_run.js";
+import { describeRanks } from "../support/ranks.js";
+
+const nextpatch = builtCommand();
+const { path } = nextpatch;
+
+beforeAll(async () => {
+  await writeMadeData(path("."));
+  const { model, data, out: _, ...config } = madeConfig(".");
+  const shape = Object.fromEntries(Object.entries(model!).filter(([key]) => /size|num_|max_/.test(key)));
+  writeFileSync(path("config.json"), JSON.stringify({ ...config, init: { seed: 1 }, model: shape, data }));
+});
+
+const set = (...changes: string[]) => changes.flatMap((change) => ["--set", change]);
+const long = set("train.steps=1000000", "eval.everySteps=1000000", "checkpoint.everySteps=1000000");
+
+/** Process numbers of the ranks whose run is in a folder, in the order of their start. */
+function ranksOf(out: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .sort((a, b) => a - b)
+    .filter((process) => {
+      try {
+        const [program, ...args] = readFileSync(`/proc/${process}/cmdline`, "utf8").split("\0");
+        const environment = readFileSync(`/proc/${process}/environ`, "utf8");
+        return /node/.test(program!) && args.includes(`out=${out}`) && environment.includes("OMPI_COMM_WORLD_RANK=");
+      } catch {
+        return false; // it has ended meanwhile
+      }
+    });
+}
+
+/** Starts a run that takes hours, and waits for its first steps. */
+async function startLong(out: string, ranks: number, ...more: string[]) {
+  const started = nextpatch.start(
+    "train",
+    "config.json",
+    "--ranks",
+    String(ranks),
+    ...set(`out=${out}`),
+    ...long,
+    ...more,
+  );
+  const begun = () => {
+    try {
+      return readFileSync(path(`${out}/metrics.jsonl`)).length > 0;
+    } catch {
+      return false;
+    }
+  };
+  while (!begun()) {
+    if (started.process.exitCode !== null) throw new Error((await started.finished).stderr);
+    await setTimeout(20);
+  }
+  expect(ranksOf(out)).toHaveLength(ranks);
+  return started;
+}
+
+describeRanks("train --ranks", () => {
+  it("trains, and prints what one rank prints", async () => {
+    const { code, stdout, stderr } = await nextpatch(
+      "--json",
+      "train",
+      "config.json",
+      "--ranks",
+      "2",
+      ...set("out=two"),
+    );
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ run: "two", steps: 12 });
+    expect(stdout.trim().split("\n")).toHaveLength(1);
+    expect(stderr.match(/M parameters/g)).toHaveLength(1);
+    const steps = (await readMetrics(path("two/metrics.jsonl"))).map(({ step }) => step);
+    expect(steps).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
+  });
+
+  it("says once what is wrong for all", async () => {
+    const { code, stderr } = await nextpatch("train", "config.json", "--ranks", "3", ...set("out=three"));
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^nextpatch: parallel\.ranks: expected a number that divides the 4 sequences [^\n]+\n$/m);
+    expect(stderr.match(/parallel\.ranks/g)).toHaveLength(1);
+  });
+
+  it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
+    "%s ends all after one step, with one checkpoint",
+    async (signal) => {
+      const { process: child, finished } = await startLong(signal, 2);
+      child.kill(signal);
+      const { code, stdout, stderr } = await finished;
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+      const step = Number(/interrupted at step (\d+) of 1000000; go on with --resume\n$/.exec(stderr)?.[1]);
+      expect(stderr).toContain(`${signal}: finishing the step and saving a checkpoint`);
+      expect(readdirSync(path(`${signal}/checkpoints`))).toContain(`step-${String(step).padStart(8, "0")}`);
+      expect((await readMetrics(path(`${signal}/metrics.jsonl`))).at(-1)?.step).toBe(step);
+      expect(ranksOf(signal)).toEqual([]);
+    },
+  );
+
+  it("saves on SIGUSR2 and goes on, and saves and ends where the command is killed", async () => {
+    const { process: child } = await startLong("gone", 2);
+    child.kill("SIGUSR2");
+    while (readdirSync(path("gone/checkpoints")).length === 0) await setTimeout(20);
+    expect(ranksOf("gone")).toHaveLength(2);
+    child.kill("SIGKILL");
+    while (ranksOf("gone").length > 0) await setTimeout(50);
+    const saved = readdirSync(path("gone/checkpoints")).at(-1)!;
+    const last = (await readMetrics(path("gone/metrics.jsonl"))).at(-1)!;
+    expect(saved).toBe(`step-${String(last.step).padStart(8, "0")}`);
+  });
+
+  it.each([0, 1])("ends all where rank %d is killed, and says so in one line", async (rank) => {
+    const out = `killed-${rank}`;
+    const { finished } = await startLong(out, 2);
+    process.kill(ranksOf(out)[rank]!, "SIGKILL");
+    const { code, stderr } = await finished;
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(
+      new RegExp(`nextpatch: rank ${rank} on \\S+ was ended by signal 9 \\(Killed\\); so all have ended\n$`),
+    );
+    expect(ranksOf(out)).toEqual([]);
+  });
+
+  it("plans the memory of each rank", async () => {
+    const planned = async (ranks: string) => {
+      const { stdout } = await nextpatch("--json", "info", "--config", "config.json", "--ranks", ranks);
+      return (JSON.parse(stdout) as { plan: { ranks: number; items: { name: string; bytes: number }[] } }).plan;
+    };
+    const [one, two] = [await planned("1"), await planned("2")];
+    expect([one.ranks, two.ranks]).toEqual([1, 2]);
+    const moments = ({ items }: typeof one) => items.find(({ name }) => name.startsWith("AdamW"))!.bytes;
+    expect(moments(two) / moments(one)).toBeCloseTo(0.5, 2);
+  });
+});

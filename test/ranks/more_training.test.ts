@@ -1,0 +1,84 @@
+/** Training by two to four ranks: losses, bits, checkpoints of other numbers of ranks, and how ranks end. */
+import { cpSync, existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, expect, it } from "@jest/globals";
+import { writeMadeData } from "../support/made_run.js";
+import { describeRanks } from "../support/ranks.js";
+import { hashOf, type TrainedRank, trainRanks } from "../support/ranks_training.js";
+import { temporaryFolder } from "../support/temporary.js";
+
+const path = temporaryFolder();
+beforeEach(() => writeMadeData(path()));
+
+/** A step of 24 sequences serves 1, 2, 3, 4 and 8 ranks. */
+const made = (name: string, changes: object = {}) => ({
+  out: path(name),
+  batch: { positionsPerStep: 24 * 32, sequenceLength: 32 },
+  train: { steps: 20 },
+  stages: [{ patchSize: 4, fraction: 0.5, of: "steps" }, { patchSize: 1 }],
+  eval: { everySteps: 5, sequences: 7 },
+  parallel: { bucketParameters: 20_000 },
+  ...changes,
+});
+
+function expectClose(ranks: readonly TrainedRank[], alone: TrainedRank, tolerance: number): void {
+  for (const { lines } of ranks) {
+    for (const [index, { loss, valLoss }] of lines.entries()) {
+      const { loss: other, valLoss: otherVal } = alone.lines.at(index - lines.length)!;
+      expect(Math.abs(loss / other - 1)).toBeLessThan(tolerance);
+      if (valLoss !== undefined) expect(Math.abs(valLoss / otherVal! - 1)).toBeLessThan(tolerance);
+    }
+  }
+}
+
+describeRanks("training by several ranks", () => {
+  it.each([
+    { precision: "fp32", tied: false, tolerance: 1e-6 },
+    { precision: "bf16", tied: true, tolerance: 1e-4 },
+  ])(
+    "has one rank's losses in $precision, tied: $tied, and the same bits twice",
+    async ({ precision, tied, tolerance }) => {
+      const model = {
+        hidden_size: 64,
+        intermediate_size: 96,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        num_key_value_heads: 1,
+        vocab_size: 96,
+        max_position_embeddings: 64,
+        tie_word_embeddings: tied,
+      };
+      const of = (name: string) => made(`${precision}-${tied}-${name}`, { precision, model });
+      const [alone] = await trainRanks(0, path(), of("1"));
+      for (const ranks of [2, 4]) {
+        const trained = await trainRanks(ranks, path(), of(String(ranks)));
+        expect(trained).toHaveLength(ranks);
+        expectClose(trained, alone!, tolerance);
+      }
+      await trainRanks(4, path(), of("again"));
+      const model4 = (name: string) => hashOf(of(name).out, "model/model.safetensors");
+      expect(model4("again")).toBe(model4("4"));
+    },
+  );
+
+  it("resumes a checkpoint of four ranks with four, two, one and three", async () => {
+    const whole = made("whole", { checkpoint: { everySteps: 10, keep: 9 } });
+    const trained = await trainRanks(4, path(), whole);
+    for (const ranks of [4, 2, 0, 3]) {
+      const out = made(`from-${ranks}`, { checkpoint: { everySteps: 10, keep: 9 } });
+      cpSync(whole.out, out.out, { recursive: true });
+      const [first] = await trainRanks(ranks, path(), out, { resume: true, from: "step-10" });
+      expect(first!.lines).toHaveLength(10);
+      expectClose([first!], trained[0]!, 1e-6);
+      if (ranks === 4) {
+        const files = ["model.safetensors", ...readdirSync(join(whole.out, "checkpoints/step-00000020/trainer"))];
+        for (const name of files.filter((file) => file.endsWith(".safetensors"))) {
+          const path = ["checkpoints/step-00000020", name === "model.safetensors" ? name : `trainer/${name}`];
+          expect(hashOf(out.out, ...path)).toBe(hashOf(whole.out, ...path));
+        }
+      }
+    }
+    expect(readdirSync(join(whole.out, "checkpoints"))).toEqual(["step-00000010", "step-00000020"]);
+    expect(existsSync(join(whole.out, "run.lock"))).toBe(false);
+  });
+});
