@@ -5,6 +5,7 @@ import { Tensor } from "./native.js";
 import { BlockLoss, blockBatches, blockRanges, blocksPerPass } from "./nn/block_loss.js";
 import type { Llama } from "./nn/llama.js";
 import { PassMemory, passSpecs } from "./nn/pass_memory.js";
+import { alone, type RankShare } from "./nn/sharding.js";
 import { modelWeights } from "./nn/weights.js";
 
 /** Options of `evaluate`: what it reads, and in which blocks of at least 2 positions. */
@@ -34,6 +35,19 @@ const positionsPerPass = 4096;
  *   outside the model's vocabulary; DeviceError, OutOfMemoryError
  */
 export async function evaluate(model: Llama, options: EvaluateOptions): Promise<EvaluationResult> {
+  return evaluateTogether(model, options, alone, async (sum) => sum);
+}
+
+/**
+ * The same by several ranks, each of which reads its part of the blocks.
+ * @param total sums a number over the ranks
+ */
+export async function evaluateTogether(
+  model: Llama,
+  options: EvaluateOptions,
+  { rank, size }: RankShare,
+  total: (sum: number) => Promise<number>,
+): Promise<EvaluationResult> {
   // With a single position, nothing is predicted.
   const checked = checkDataOptions(new Arguments("evaluate"), model, options, 2);
   const { patchSize, sequenceLength, onProgress } = checked;
@@ -42,8 +56,10 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
   await using dataset = opened.dataset;
   const blockTokens = patchSize * sequenceLength;
   const blocks = wholeBlocks(dataset, patchSize, sequenceLength);
-  const perPass = Math.min(blocks, blocksPerPass(sequenceLength, positionsPerPass));
-  const batches = blockBatches({ sequences: blocks, positions: sequenceLength, patchSize }, perPass);
+  const first = Math.floor((blocks * rank) / size);
+  const own = Math.floor((blocks * (rank + 1)) / size) - first;
+  const perPass = Math.max(1, Math.min(own, blocksPerPass(sequenceLength, positionsPerPass)));
+  const batches = blockBatches({ sequences: Math.max(1, own), positions: sequenceLength, patchSize }, perPass);
   const shape = { config, dtype: parameters.dtype, positions: perPass * sequenceLength, recompute: null };
   const memory = new PassMemory(device, shape, passSpecs(device, shape, batches, false));
   try {
@@ -57,16 +73,17 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
     );
     const read = new Int32Array(perPass * blockTokens);
     let sum = 0;
-    for (const { start, count } of blockRanges(blocks, perPass)) {
+    for (const { start, count } of blockRanges(own, perPass)) {
       const part = read.subarray(0, count * blockTokens);
-      await dataset.read(start * blockTokens, part);
-      dataset.checkVocabulary(part, start * blockTokens, config.vocab_size);
+      const place = (first + start) * blockTokens;
+      await dataset.read(place, part);
+      dataset.checkVocabulary(part, place, config.vocab_size);
       const { tokens, mean } = losses.get(count)!;
       tokens.write(part);
       sum += (await mean.compute()) * count;
-      onProgress?.(start + count, blocks);
+      onProgress?.(start + count, own);
     }
-    const loss = sum / blocks;
+    const loss = (await total(sum)) / blocks;
     const perByte = patchSize === 1 ? opened.tokensPerByte : null;
     return {
       loss,

@@ -5,11 +5,14 @@ import { summary } from "../compare/markdown.js";
 import { ComparisonInterrupted } from "../compare/runner.js";
 import { parseSweep } from "../compare/sweep.js";
 import { parseTune } from "../compare/tune_grid.js";
-import { loadRunConfig } from "../config/config.js";
+import { loadRunConfig, type RunConfig } from "../config/config.js";
 import { type RecipeName, recipeNames } from "../config/recipes.js";
+import { leadsRun, leaveRanks } from "../train/join_ranks.js";
+import { SharedRuns } from "../train/shared_runs.js";
 import type { Trainer } from "../train/trainer.js";
-import { type OverrideFlags, overridesOf, withOverrides } from "./arguments.js";
-import type { CliIo } from "./io.js";
+import { type OverrideFlags, overridesOf, wholeNumber, withOverrides } from "./arguments.js";
+import { type CliIo, silent } from "./io.js";
+import { runAsRanks } from "./launch_ranks.js";
 import { RunSignals } from "./run_signals.js";
 import { fromFlags } from "./usage.js";
 
@@ -21,6 +24,7 @@ interface Flags extends OverrideFlags {
   readonly tune?: string[];
   readonly sweep?: string[];
   readonly tasks?: string[];
+  readonly ranks?: number;
 }
 
 export function registerCompare(program: Command, io: CliIo): void {
@@ -46,6 +50,7 @@ export function registerCompare(program: Command, io: CliIo): void {
       "first find each arm's best rate, or schedule, in shorter runs, for example --tune lr=2e-3,4e-3,8e-3 " +
         "schedule=cosine,wsd; share=0.1 makes them a tenth as long as the arm's runs instead of a quarter",
     )
+    .option("--ranks <N>", "train each run by N processes of this machine, on cpu", wholeNumber(1))
     .option("--equal-cost", "also train in stages at the same FLOPs as the token-level run; recipes always do")
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json")
     .option("--tasks <file.jsonl...>", "also score each run's final model on tasks, as eval --tasks does")
@@ -53,8 +58,15 @@ export function registerCompare(program: Command, io: CliIo): void {
   withOverrides(command).action(async (path: string, flags: Flags) => run(path, flags, io));
 }
 
-async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
+async function run(path: string, flags: Flags, output: CliIo): Promise<void> {
+  const io = leadsRun() ? output : silent;
   const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
+  const ended = await runAsRanks(flags.ranks ?? config.parallel.ranks, io);
+  if (ended !== null) {
+    process.exitCode = ended;
+    return;
+  }
+  if (!leadsRun()) return takePart(config, io);
   const texts = flags.sweep;
   const sweep = texts && (await fromFlags("parseSweep", { texts: "--sweep" }, () => parseSweep(texts)));
 
@@ -85,11 +97,25 @@ async function run(path: string, flags: Flags, io: CliIo): Promise<void> {
     io.result(`${summary(report)}\n\n${written}`, comparison);
   } catch (error) {
     if (!(error instanceof ComparisonInterrupted)) throw error;
+    await leaveRanks();
     throw new Error(`${error.message}; the same command goes on from there`, { cause: error });
   } finally {
     progress.stop();
     signals.stop();
   }
+}
+
+/** What a rank does that is not the first. */
+async function takePart(config: RunConfig, io: CliIo): Promise<void> {
+  const signals = new RunSignals(config, io, () => undefined);
+  const shared = await SharedRuns.join(config);
+  try {
+    await shared.takePart(signals.signal);
+  } finally {
+    signals.stop();
+    shared.dispose();
+  }
+  await leaveRanks();
 }
 
 /** Reads the names of recipes, separated by commas. */

@@ -1,15 +1,17 @@
 /** `nextpatch eval`: the mean loss of a model on token shards; eval_kinds.ts has what else it computes. */
 import type { Command } from "commander";
-import { evaluate } from "../evaluate.js";
+import { evaluateTogether } from "../evaluate.js";
+import { joinRanks, leadsRun } from "../train/join_ranks.js";
 import { loadModel, wholeNumber, withPlacement } from "./arguments.js";
-import { type EvalFlags, runKind, withKinds } from "./eval_kinds.js";
-import type { CliIo } from "./io.js";
+import { checkKind, type EvalFlags, runKind, withKinds } from "./eval_kinds.js";
+import { type CliIo, silent } from "./io.js";
+import { runAsRanks } from "./launch_ranks.js";
 import { fromFlags } from "./usage.js";
 
 /** The flags that `evaluate` gets its options from. */
 const flagOf = { data: "--data", patchSize: "--patch-size", sequenceLength: "--sequence-length" };
 
-export function registerEval(program: Command, io: CliIo): void {
+export function registerEval(program: Command, output: CliIo): void {
   const command = program
     .command("eval")
     .description(
@@ -19,17 +21,30 @@ export function registerEval(program: Command, io: CliIo): void {
     .option("--data <file.bin...>", "token shards: files or patterns")
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
     .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(1))
+    .option("--ranks <N>", "with --data: by N processes of this machine, on cpu", wholeNumber(1))
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
   withPlacement(withKinds(command)).action(async (flags: EvalFlags) => {
+    const io = leadsRun() ? output : silent;
+    checkKind(flags);
+    const ended = await runAsRanks(flags.ranks ?? 1, io);
+    if (ended !== null) {
+      process.exitCode = ended;
+      return;
+    }
     if (await runKind(flags, io)) return;
     using model = await loadModel(flags, io);
+    // Nothing is exchanged in buckets.
+    const ranks = await joinRanks({ parallel: { ranks: 1, bucketParameters: 1 } }, model.device);
     const progress = io.progress("eval");
     const { data = [], patchSize, sequenceLength, verifyData = false } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };
     const onProgress = (done: number, of: number) => progress.update(done, of, `block ${done}/${of}`);
     const options = { data, patchSize, ...length, verifyData, log: io.log, onProgress };
-    const evaluation = fromFlags("evaluate", flagOf, () => evaluate(model, options));
+    const evaluation = fromFlags("evaluate", flagOf, () =>
+      evaluateTogether(model, options, ranks.share, (sum) => ranks.total(sum)),
+    );
     const result = await evaluation.finally(() => progress.stop());
+    ranks.dispose();
     io.result(
       `loss ${result.loss.toFixed(6)} nats per token, perplexity ${result.perplexity.toFixed(4)}, ` +
         (result.bitsPerByte === undefined ? "" : `${result.bitsPerByte.toFixed(4)} bits per byte, `) +

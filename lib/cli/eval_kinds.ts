@@ -31,6 +31,7 @@ export interface EvalFlags extends PlacementFlags {
   readonly stride?: number;
   readonly activations?: boolean;
   readonly threshold?: number;
+  readonly ranks?: number;
 }
 
 /** Adds the flags that this file reads. */
@@ -60,6 +61,7 @@ const needs = [
   ["activations", "data"],
   ["verifyData", "data"],
   ["threshold", "activations"],
+  ["ranks", "data"],
 ] as const;
 
 /** @throws ConfigError if the flags do not say one thing to compute */
@@ -73,11 +75,13 @@ export function checkKind(flags: EvalFlags): void {
     if (flags[flag] === undefined || flags[other] !== undefined) continue;
     throw new ConfigError(`${flagName(flag)}: expected ${flagName(other)} with it but received none`);
   }
+  if (flags.ranks !== undefined && flags.activations) {
+    throw new ConfigError("--ranks: expected no --activations with it, which one process counts, but received it");
+  }
 }
 
 /** Computes what the flags ask for, and says whether they asked for any of it. */
 export async function runKind(flags: EvalFlags, io: CliIo): Promise<boolean> {
-  checkKind(flags);
   if (flags.tasks !== undefined) await runTasks(flags, flags.tasks, io);
   else if (flags.text !== undefined) await runText(flags, flags.text, io);
   else if (flags.activations) await runActivations(flags, flags.data!, io);

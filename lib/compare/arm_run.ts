@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ConfigError, DataError } from "../errors.js";
 import { lastMetrics, type MetricsLine, readMetrics } from "../report/metrics.js";
+import type { SharedRuns } from "../train/shared_runs.js";
 import { Trainer } from "../train/trainer.js";
 import type { ArmRun } from "./arm.js";
 import { differences } from "./derive.js";
@@ -54,6 +55,8 @@ export async function runEvaluations(run: ArmRun): Promise<MetricsLine[]> {
 }
 
 export interface TrainRunOptions {
+  /** The ranks that train it together, if there are several. */
+  readonly shared: SharedRuns;
   /** Resume the run in the folder. */
   readonly resume: boolean;
   readonly log: (message: string) => void;
@@ -69,17 +72,21 @@ export interface TrainRunOptions {
  * @returns whether it is finished
  */
 export async function trainRun(run: ArmRun, options: TrainRunOptions): Promise<boolean> {
-  const { resume, log, signal, onOpen, onStep } = options;
+  const { shared, resume, log, signal, onOpen, onStep } = options;
+  await shared.begin(run.config, resume);
   const trainer = await Trainer.open(run.config, { resume, log });
   const { device } = trainer.model;
+  const stop = () => trainer.requestStop();
+  signal?.addEventListener("abort", stop);
   try {
     onOpen(trainer);
     for await (const line of trainer.run()) {
       onStep(line);
-      if (signal?.aborted && trainer.step < trainer.totalSteps) break;
+      if (signal?.aborted) stop(); // also of before the run was open
     }
     return trainer.step === trainer.totalSteps;
   } finally {
+    signal?.removeEventListener("abort", stop);
     await trainer.close();
     device.trim(); // the next run opens the device again
   }

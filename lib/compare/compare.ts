@@ -6,6 +6,7 @@ import { ownFolder } from "../disk/owned_folder.js";
 import { ConfigError } from "../errors.js";
 import { type ReadItems, readTasks } from "../evaluate/read_items.js";
 import { findTokenizer } from "../train/run_tokenizer.js";
+import { SharedRuns } from "../train/shared_runs.js";
 import type { Arm, ArmRun } from "./arm.js";
 import { runEvaluations } from "./arm_run.js";
 import { checkArguments } from "./compare_arguments.js";
@@ -22,7 +23,7 @@ import { type Comparison, compareRuns, type Results, type StagedResult } from ".
 import type { CompareReport } from "./report.js";
 import { evaluateRun } from "./run_evaluation.js";
 import { armResult, Environments, type SeedRecord } from "./run_result.js";
-import { Runner } from "./runner.js";
+import { ComparisonInterrupted, Runner } from "./runner.js";
 import { type StartResult, startModel, testStart } from "./start_model.js";
 import { settingsOf, type TuneResults, tuneArms } from "./tune.js";
 import { planTuning } from "./tune_runs.js";
@@ -58,8 +59,19 @@ export async function compare(
   }
   const owned = await ownFolder(config.out, "compare.lock", "a comparison");
   try {
-    await checkMemory(plan.arms);
-    return await comparePlanned(config, checked, facts, plan, tasks);
+    const shared = await SharedRuns.join(config);
+    try {
+      await checkMemory(plan.arms, shared.share);
+      const result = await comparePlanned(config, checked, facts, plan, tasks, shared);
+      await shared.end();
+      return result;
+    } catch (error) {
+      // After another error the other ranks are not waited for.
+      if (error instanceof ComparisonInterrupted) await shared.end();
+      throw error;
+    } finally {
+      shared.dispose();
+    }
   } finally {
     await owned.release();
   }
@@ -71,12 +83,13 @@ async function comparePlanned(
   facts: Facts,
   planned: ComparisonPlan,
   tasks: ReadItems | null,
+  shared: SharedRuns,
 ): ReturnType<typeof compare> {
   const { log = () => undefined, onProgress = () => undefined, onRun = () => undefined, signal } = options;
   const { availableTokens: trainTokens, heldOutTokens: valTokens } = facts;
   let plan = planned;
-  const environment = await readEnvironment(config, { trainTokens, valTokens });
-  const runner = new Runner({ environment, log, onProgress, onRun, signal });
+  const environment = await readEnvironment(config, { trainTokens, valTokens }, shared.share.size);
+  const runner = new Runner({ environment, log, onProgress, onRun, signal, shared });
   let tune: TuneResults | undefined;
   if (options.tune === undefined) {
     runner.expect(plan.runs);

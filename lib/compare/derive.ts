@@ -28,7 +28,7 @@ function asGiven(config: RunConfig) {
 }
 
 /** Keys that losses do not depend on but by rounding; a run's environment has the device and the table it ran with. */
-const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint", "device", "productTable"]);
+const free: ReadonlySet<string> = new Set(["name", "out", "checkpoint", "device", "parallel", "productTable"]);
 
 /**
  * The keys, with both values, in which a run config differs from the one read back from its folder in a way that

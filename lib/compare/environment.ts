@@ -18,6 +18,8 @@ export interface Environment {
   readonly precision: "bf16" | "fp32";
   /** `OMP_NUM_THREADS`, if it is set. */
   readonly threads: string | null;
+  /** How many processes trained together; absent: one. */
+  readonly ranks?: number;
   readonly processor: string;
   /** The machine's memory in bytes. */
   readonly memory: number;
@@ -46,14 +48,16 @@ const ofSeconds = [
   "device",
   "precision",
   "threads",
+  "ranks",
   "processor",
   "productTable",
 ] as const satisfies readonly (keyof Environment)[];
 
-/** Reads the environment of a run of this config on data with these token counts. @throws DeviceError, ConfigError */
+/** Reads the environment of a run of this config on data with these token counts, by so many ranks. @throws DeviceError, ConfigError */
 export async function readEnvironment(
   config: RunConfig,
   data: Pick<Environment, "trainTokens" | "valTokens">,
+  ranks: number,
 ): Promise<Environment> {
   const device = Device.open(config.device as DeviceSpec);
   const manifest = JSON.parse(readFileSync(packageJson(), "utf8")) as { version: string };
@@ -61,6 +65,7 @@ export async function readEnvironment(
     device: `${device.backend}: ${device.name}`,
     precision: device.computeDType(config.precision) === "bf16" ? "bf16" : "fp32",
     threads: process.env.OMP_NUM_THREADS ?? null,
+    ...(ranks > 1 && { ranks }),
     processor: `${cpus()[0]?.model.trim() ?? process.arch}, ${cpus().length} cores`,
     memory: totalmem(),
     system: `${type()} ${release()}`,

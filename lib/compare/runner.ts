@@ -1,5 +1,6 @@
 /** Brings the runs of a comparison to their ends, from wherever earlier calls have left them. */
 
+import type { SharedRuns } from "../train/shared_runs.js";
 import type { Trainer } from "../train/trainer.js";
 import type { ArmRun } from "./arm.js";
 import { type RunState, runState, trainRun } from "./arm_run.js";
@@ -20,6 +21,8 @@ export interface RunnerOptions {
   /** Called with the trainer of each run before its first step. */
   readonly onRun: (trainer: Trainer) => void;
   readonly signal: AbortSignal | undefined;
+  /** The ranks that train the runs together, if there are several. */
+  readonly shared: SharedRuns;
 }
 
 export class Runner {
@@ -62,7 +65,7 @@ export class Runner {
 
   /** Trains a run to its end. @throws ComparisonInterrupted; ConfigError as `check`; what `Trainer` throws */
   async train(run: ArmRun): Promise<void> {
-    const { environment, log, onProgress, onRun, signal } = this.options;
+    const { environment, log, onProgress, onRun, signal, shared } = this.options;
     const { begun, saved } = await this.check(run);
     if (saved) return this.skip(run);
     if (signal?.aborted) throw new ComparisonInterrupted(`interrupted before the run ${run.label}`);
@@ -71,6 +74,7 @@ export class Runner {
     log(`${run.config.out}: ${run.label}`);
     let last = 0;
     const done = await trainRun(run, {
+      shared,
       resume: begun,
       log,
       signal,

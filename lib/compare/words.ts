@@ -73,6 +73,7 @@ export function conditions({ comparison, config, plan }: CompareReport): [string
     ["Device", each(({ device, precision }) => `${device}, ${precision}`)],
     ["Processor", each(({ processor, memory }) => `${processor}, ${(memory / 2 ** 30).toFixed(1)} GiB of memory`)],
     ["Threads", each(({ threads }) => (threads === null ? "all cores" : `OMP_NUM_THREADS=${threads}`))],
+    ["Processes", each(({ ranks = 1 }) => String(ranks))],
     ["System", each(({ system, node }) => `${system}, Node ${node}`)],
     ["nextpatch", each(({ nextpatch }) => nextpatch)],
     [

@@ -12,7 +12,7 @@ export function leadsRun(): boolean {
 let joined: Ranks | null = null;
 
 /** @throws DeviceError if a launcher started several processes that cannot find one another */
-export async function joinRanks({ parallel }: RunConfig, device: Device): Promise<RunRanks> {
+export async function joinRanks({ parallel }: Pick<RunConfig, "parallel">, device: Device): Promise<RunRanks> {
   if (launchedRank() === null) return new RunRanks(device);
   joined = await Ranks.join(device);
   const { rank, size } = joined;

@@ -57,6 +57,19 @@ export class RunRanks {
     return JSON.parse(new TextDecoder().decode(Uint8Array.from(await this.#sum(told)))) as T;
   }
 
+  /** The sum of all ranks' numbers, in their order. */
+  async total(own: number): Promise<number> {
+    if (!this.shared) return own;
+    const { rank, size } = this.share;
+    // A number as two of 24 bits each.
+    const high = Math.fround(own);
+    using all = new Tensor(this.device, "f32", [2 * size]);
+    const place = all.narrow(0, 2 * rank, 2);
+    place.write(Float32Array.of(high, own - high));
+    native.allGather(all, place);
+    return (await all.read()).reduce((sum, each) => sum + each, 0);
+  }
+
   /** Sums of whole numbers below 2^24: what other ranks add is zeros. */
   async #sum(values: Float32Array): Promise<Float32Array> {
     using tensor = new Tensor(this.device, "f32", [values.length]);

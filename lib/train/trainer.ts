@@ -170,7 +170,7 @@ export class Trainer {
             // Before the line is yielded, so that a caller that stops there has everything.
             if (last) await this.#finish();
             yield line;
-            if (wishes.stop) return;
+            if (wishes.stop || (this.#stopAsked && !this.#run.ranks.shared)) return;
           }
         } catch (error) {
           failed = true;
@@ -181,6 +181,7 @@ export class Trainer {
         }
       }
     } finally {
+      this.#stopAsked = false;
       await metrics?.end();
     }
   }
@@ -195,7 +196,7 @@ export class Trainer {
 
   /**
    * Asks `run()` to end: after the line of the step that is being trained, or of the next one, as if the loop were left
-   * there. Of several ranks any may ask, and all of them end after the same step; so in one of several this is the way to
+   * there; a later `run()` goes on. Of several ranks any may ask, and all of them end after the same step; so in one of several this is the way to
    * leave the loop.
    */
   requestStop(): void {

@@ -127,6 +127,56 @@ describeRanks("train --ranks", () => {
     expect(ranksOf(out)).toEqual([]);
   });
 
+  it("compare trains every run by all ranks, and goes on with another number of them", async () => {
+    const stages = "stages=[{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }]";
+    const compared = (out: string, ...more: string[]) =>
+      nextpatch("--json", "compare", "config.json", ...set(`out=${out}`, stages), ...more);
+    const first = await compared("compared", "--ranks", "2", "--seeds", "1");
+    expect(first.code).toBe(0);
+    const { baseline, patch } = JSON.parse(first.stdout) as {
+      baseline: { valLoss: number };
+      patch: { valLoss: number };
+    };
+    const alone = await compared("alone", "--seeds", "1");
+    const expected = JSON.parse(alone.stdout) as { baseline: { valLoss: number }; patch: { valLoss: number } };
+    expect(Math.abs(baseline.valLoss / expected.baseline.valLoss - 1)).toBeLessThan(1e-6);
+    expect(Math.abs(patch.valLoss / expected.patch.valLoss - 1)).toBeLessThan(1e-6);
+    const again = await compared("compared", "--ranks", "4", "--seeds", "1,2");
+    expect(again.code).toBe(0);
+    expect(again.stderr).toContain("holds the finished run");
+  });
+
+  it("eval has one rank's loss, also with more ranks than blocks", async () => {
+    const evaluated = async (...more: string[]) => {
+      const flags = [
+        "--model",
+        "two/model",
+        "--data",
+        "val.bin",
+        "--sequence-length",
+        "16",
+        "--device",
+        "cpu",
+        ...more,
+      ];
+      const { code, stdout, stderr } = await nextpatch("--json", "eval", ...flags);
+      if (code !== 0) throw new Error(stderr);
+      return JSON.parse(stdout) as { loss: number; tokens: number };
+    };
+    const alone = await evaluated();
+    for (const ranks of ["2", "3"]) {
+      const { loss, tokens } = await evaluated("--ranks", ranks);
+      expect(tokens).toBe(alone.tokens);
+      expect(Math.abs(loss / alone.loss - 1)).toBeLessThan(1e-6);
+    }
+    expect((await evaluated("--ranks", "3", "--sequence-length", "64")).loss).toBeGreaterThan(0);
+    const { code, stderr } = await nextpatch("eval", "--model", "two/model", "--text", "config.json", "--ranks", "2");
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: "nextpatch: --ranks: expected --data with it but received none\n",
+    });
+  });
+
   it("plans the memory of each rank", async () => {
     const planned = async (ranks: string) => {
       const { stdout } = await nextpatch("--json", "info", "--config", "config.json", "--ranks", ranks);
