@@ -21,10 +21,13 @@ void tame_ucx(const std::string& name) {
   if (name == "mpich") setenv("UCX_MEM_EVENTS", "n", 0);
 }
 
-EngineStatus open_engine(const std::string& file) {
+EngineStatus open_engine(const std::string& name, const std::string& file) {
   // RTLD_LOCAL: no two MPIs meet. Never closed, as their threads and handlers may outlive their last use.
   void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) return {nullptr, dlerror()};
+  // Mostly the MPI itself, which the packages do not have.
+  if (!library)
+    return {nullptr, std::string(dlerror()) + "; on Debian or Ubuntu: apt-get install " +
+                         (name == "openmpi" ? "openmpi-bin" : name)};
   const auto entry = reinterpret_cast<const Engine* (*)()>(dlsym(library, "nextpatch_engine"));
   if (!entry) return {nullptr, file + " exports no nextpatch_engine"};
   const Engine& found = *entry();
@@ -37,7 +40,7 @@ EngineStatus search(const std::string& name) {
   EngineStatus status;
   tame_ucx(name);
   for (const std::string& file : library_files("nextpatch_" + name + ".so")) {
-    const EngineStatus opened = open_engine(file);
+    const EngineStatus opened = open_engine(name, file);
     if (opened.engine) return opened;
     if (status.problem.empty()) status = opened;
   }

@@ -22,6 +22,9 @@ export const newestGlibc = "2.34";
 
 const systemLibraries = /^(libc\.so\.6|libm\.so\.6|libdl\.so\.2|libpthread\.so\.0|librt\.so\.1|ld-linux-.*\.so\.\d)$/;
 
+/** What an engine of many ranks is linked with: the MPI that its user has, by the name of its binary interface. */
+const ofEngines: ReadonlyMap<string, string> = new Map([["nextpatch_openmpi.so", "libmpi.so.40"]]);
+
 const readelf = (file: string, ...flags: string[]): string =>
   execFileSync("readelf", ["--wide", ...flags, file], { encoding: "utf8", maxBuffer: 1 << 26 });
 
@@ -62,11 +65,11 @@ export function complaints(file: string, beside: readonly string[], buildFolders
     if (!/^(GOMP|OMP)_/.test(version)) found.push(`needs ${version}, expected a static libstdc++ and libgcc`);
   }
   for (const name of library.needed) {
-    if (systemLibraries.test(name)) continue;
+    if (systemLibraries.test(name) || ofEngines.get(basename(file)) === name) continue;
     if (!beside.includes(name)) found.push(`needs ${name}, which neither glibc nor the package has`);
     else if (library.runpath !== "$ORIGIN") found.push(`finds ${name} in ${library.runpath}, expected $ORIGIN`);
   }
-  const entries = /^(nextpatch_backend|napi_register_module_v1|node_api_module_get_api_version_v1)$/;
+  const entries = /^(nextpatch_backend|nextpatch_engine|napi_register_module_v1|node_api_module_get_api_version_v1)$/;
   if (/^nextpatch/.test(basename(file))) {
     for (const name of library.exported) if (!entries.test(name)) found.push(`exports ${name}`);
     if (!library.exported.some((name) => entries.test(name))) found.push("exports no entry");

@@ -24,7 +24,7 @@ case $what in
     options=(-DNEXTPATCH_ONEDNN="$prefix")
     libraries=(nextpatch nextpatch_cpu_baseline)
     if [ "$what" = x64 ]; then
-      libraries+=(nextpatch_cpu_avx2 nextpatch_cpu_avx512_bf16)
+      libraries+=(nextpatch_cpu_avx2 nextpatch_cpu_avx512_bf16 nextpatch_openmpi)
     else
       compiler=aarch64-linux-gnu-g++
       options+=(-DCMAKE_TOOLCHAIN_FILE="$here/aarch64.cmake")

@@ -27,7 +27,7 @@ export const platforms: readonly Platform[] = [
     target: "x64",
     cpu: "x64",
     brings: "the addon and the CPU kernels for Linux on x86-64",
-    libraries: [...addon, "nextpatch_cpu_avx2.so", "nextpatch_cpu_avx512_bf16.so"],
+    libraries: [...addon, "nextpatch_cpu_avx2.so", "nextpatch_cpu_avx512_bf16.so", "nextpatch_openmpi.so"],
     maxPackedBytes: 15 * megabyte,
     withMain: true,
   },

@@ -9,7 +9,7 @@ import type { NativeTarget } from "./platforms.js";
 const builders = { cmake: "cmake", ninja: "ninja-build", readelf: "binutils" };
 const oneDNN = { "apt-get": "apt", "dpkg-source": "dpkg-dev" };
 const tools: Readonly<Record<NativeTarget, Readonly<Record<string, string>>>> = {
-  x64: { ...builders, ...oneDNN, [process.env.CXX ?? "c++"]: "g++" },
+  x64: { ...builders, ...oneDNN, [process.env.CXX ?? "c++"]: "g++", mpicc: "libopenmpi-dev" },
   arm64: { ...builders, ...oneDNN, "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu" },
   cuda13: { ...builders, [process.env.CXX ?? "c++"]: "g++" },
   cuda12: { ...builders, [process.env.CXX ?? "c++"]: "g++" },
