@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { availableParallelism } from "node:os";
 import { delimiter, join } from "node:path";
-import { DeviceError } from "../errors.js";
+import { ConfigError, DeviceError } from "../errors.js";
 import { engines, launchedRank } from "../ranks.js";
 import type { CliIo } from "./io.js";
 import { passMessages } from "./launcher_messages.js";
@@ -15,6 +15,9 @@ import { onSignals } from "./signals.js";
 
 /** Told to ranks whose launcher passes an end on as SIGUSR1, and which end when it is gone. */
 const LAUNCHED = "NEXTPATCH_LAUNCHED";
+
+/** More of them only wait for one another. */
+const RANKS_PER_CORE = 8;
 
 /** Programs that start ranks, by engine. */
 const launchers = { openmpi: ["mpirun.openmpi", "mpirun"], mpich: ["mpiexec.mpich", "mpiexec"] } as const;
@@ -32,6 +35,11 @@ export const isPassedOn = (signal: string): boolean => signal === "SIGUSR1" && p
  */
 export async function runAsRanks(ranks: number, io: CliIo): Promise<number | null> {
   if (ranks === 1 || launchedRank() !== null) return null;
+  const most = RANKS_PER_CORE * availableParallelism();
+  if (ranks > most) {
+    const cores = `${availableParallelism()} cores`;
+    throw new ConfigError(`--ranks: expected at most ${most} on this machine's ${cores} but received ${ranks}`);
+  }
   const { file, args } = findLauncher(ranks);
   const threads = String(Math.max(1, Math.floor(availableParallelism() / ranks)));
   const env = { OMP_NUM_THREADS: threads, ...process.env, [LAUNCHED]: "1" };

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
+import { checkRanks } from "../config/rank_checks.js";
 import { formatDuration } from "../report/format.js";
 import { lastMetrics, type MetricsLine } from "../report/metrics.js";
 import { leadsRun, leaveRanks } from "../train/join_ranks.js";
@@ -38,7 +39,9 @@ export function registerTrain(program: Command, io: CliIo): void {
 async function train(path: string, flags: Flags, output: CliIo): Promise<void> {
   const io = leadsRun() ? output : silent;
   const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
-  const ended = await runAsRanks(flags.ranks ?? config.parallel.ranks, io);
+  const ranks = flags.ranks ?? config.parallel.ranks;
+  checkRanks(config, ranks);
+  const ended = await runAsRanks(ranks, io);
   if (ended !== null) {
     process.exitCode = ended;
     return;

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
 import type { RunConfig } from "../config/config.js";
+import { checkRanks } from "../config/rank_checks.js";
 import { type ResolvedStage, resolveStages } from "../config/stages.js";
 import { checkData, checkTokenizer } from "../data/identity.js";
 import { knownTokenizer } from "../data/known_tokenizer.js";
@@ -7,7 +8,6 @@ import type { Device } from "../device.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { stepFlops } from "../nn/flops.js";
 import { alone, type RankShare } from "../nn/sharding.js";
-import { checkRanks } from "./check_ranks.js";
 import { type HeldOut, ownHeldOut } from "./held_out.js";
 import { guardSpecs, planRun, type RunPlan } from "./memory_plan.js";
 import type { RunData } from "./run_data.js";
@@ -38,7 +38,7 @@ export async function planConfig(
 ): Promise<PlannedRun> {
   const { tokenizer, shape } = await modelOf(config, data, resume);
   const stages = resolveStages(config, data.trainingTokens, (step) => stepFlops(shape, step));
-  checkRanks(stages, share.size);
+  checkRanks(config, share.size);
   const all = await readHeldOut(config, data.val, shape.vocab_size);
   const heldOut = all && ownHeldOut(all, share);
   const dtype = device.computeDType(config.precision);

@@ -1,12 +1,11 @@
 import { describe, expect, it } from "@jest/globals";
 import { parseRunConfig } from "../../lib/config/config.js";
-import { resolveStages } from "../../lib/config/stages.js";
+import { checkRanks } from "../../lib/config/rank_checks.js";
 import { ConfigError } from "../../lib/errors.js";
 import { Sharding } from "../../lib/nn/sharding.js";
-import { checkRanks } from "../../lib/train/check_ranks.js";
 
-function stages(changes: Record<string, unknown> = {}) {
-  const config = parseRunConfig(
+function made(changes: Record<string, unknown> = {}) {
+  return parseRunConfig(
     {
       name: "made",
       model: { preset: "tiny" },
@@ -18,16 +17,15 @@ function stages(changes: Record<string, unknown> = {}) {
     },
     "made",
   );
-  return resolveStages(config, 1e6);
 }
 
 describe("checkRanks", () => {
   it("takes what divides the sequences of every stage", () => {
-    for (const ranks of [1, 2, 3, 6]) expect(() => checkRanks(stages(), ranks)).not.toThrow();
+    for (const ranks of [1, 2, 3, 6]) expect(() => checkRanks(made(), ranks)).not.toThrow();
   });
 
   it("names the stage whose sequences cannot be shared, and the most ranks that can", () => {
-    expect(() => checkRanks(stages(), 4)).toThrow(
+    expect(() => checkRanks(made(), 4)).toThrow(
       new ConfigError(
         "parallel.ranks: expected a number that divides the 6 sequences of a step of stages[0] (K = 4), at most 6 in all " +
           "stages, but received 4; for more ranks, make the step larger (batch.tokensPerStep) or its sequences shorter",
@@ -37,14 +35,14 @@ describe("checkRanks", () => {
 
   it("counts whole micro-batches", () => {
     const batch = { tokensPerStep: 24 * 64, sequenceLength: 64, microBatch: 3 };
-    expect(() => checkRanks(stages({ batch }), 2)).not.toThrow();
-    expect(() => checkRanks(stages({ batch }), 3)).toThrow(
+    expect(() => checkRanks(made({ batch }), 2)).not.toThrow();
+    expect(() => checkRanks(made({ batch }), 3)).toThrow(
       /stages\[0\] \(K = 4\) in micro-batches of 3, at most 2 in all/,
     );
   });
 
   it("refuses Muon, of several ranks only", () => {
-    const muon = stages({ optimizer: { type: "muon" } });
+    const muon = made({ optimizer: { type: "muon" } });
     expect(() => checkRanks(muon, 1)).not.toThrow();
     expect(() => checkRanks(muon, 2)).toThrow(
       new ConfigError("optimizer.type: expected adamw for 2 ranks but received muon, which needs whole matrices"),
