@@ -29,6 +29,7 @@ export function clusterText(plan: ClusterPlan, cluster: Cluster, given: GivenMfu
     ...(staged ? [savesText(tokenLevel.total, staged.total)] : []),
     ...mostText(staged ?? tokenLevel, cluster),
     "",
+    ...(cluster.gpus === 1 ? [] : ["This version of nextpatch trains on one GPU only."]),
     "Nothing of this was measured: it is arithmetic on data sheets. Evaluation,",
     `checkpoints, failures and slow machines are left out: ${manualPage("plan.md")}`,
   ].join("\n");
@@ -56,12 +57,12 @@ interface Row {
 
 function rowsOf(name: string, { stages, total }: PlannedTraining): Row[] {
   if (stages.length === 1) return [{ name: `${name}, K = ${stages[0]!.patchSize}`, stage: stages[0]!, total }];
-  const ofStages = stages.map((stage) => ({
-    name: `  K = ${stage.patchSize}`,
+  const ofStages = stages.map((stage, index) => ({
+    name: `  stage ${index + 1}, K = ${stage.patchSize}`,
     stage,
     total: stageTotal(stage, total),
   }));
-  return [...ofStages, { name, stage: null, total }];
+  return [{ name, stage: null, total }, ...ofStages];
 }
 
 function stageTotal({ steps, tokens, seconds, step }: PlannedStage, all: Total): Row["total"] {
@@ -123,7 +124,7 @@ function savesText(tokenLevel: Total, staged: Total): string {
   const gpuHours = digits(Math.abs(tokenLevel.gpuHours - staged.gpuHours));
   const flops = percent(1 - staged.flops / tokenLevel.flops);
   if (share < 0) return `the stages take ${gpuHours} GPU-hours more: ${percent(-share)}`;
-  return `the stages save ${gpuHours} GPU-hours: ${percent(share)}, where they save ${flops} of the FLOPs`;
+  return `the stages save ${gpuHours} GPU-hours: ${percent(share)}, where they save ${flops} of the FLOPs,\n  if the loss is the same: compare measures that`;
 }
 
 function mostText({ mostGpus }: PlannedTraining, { gpus }: Cluster): string[] {

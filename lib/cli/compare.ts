@@ -60,12 +60,15 @@ export function registerCompare(program: Command, io: CliIo): void {
 
 async function run(path: string, flags: Flags, output: CliIo): Promise<void> {
   const io = leadsRun() ? output : silent;
-  const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
-  const ended = await runAsRanks(flags.ranks ?? config.parallel.ranks, io);
+  const said: string[] = [];
+  const asked = flags.ranks === undefined ? [] : [`parallel.ranks=${flags.ranks}`];
+  const config = await loadRunConfig(path, { set: [...overridesOf(flags), ...asked], log: (text) => said.push(text) });
+  const ended = await runAsRanks(config.parallel.ranks, io);
   if (ended !== null) {
     process.exitCode = ended;
     return;
   }
+  said.forEach(io.log);
   if (!leadsRun()) return takePart(config, io);
   const texts = flags.sweep;
   const sweep = texts && (await fromFlags("parseSweep", { texts: "--sweep" }, () => parseSweep(texts)));

@@ -38,14 +38,17 @@ export function registerTrain(program: Command, io: CliIo): void {
 
 async function train(path: string, flags: Flags, output: CliIo): Promise<void> {
   const io = leadsRun() ? output : silent;
-  const config = await loadRunConfig(path, { set: overridesOf(flags), log: io.log });
-  const ranks = flags.ranks ?? config.parallel.ranks;
+  const said: string[] = [];
+  const asked = flags.ranks === undefined ? [] : [`parallel.ranks=${flags.ranks}`];
+  const config = await loadRunConfig(path, { set: [...overridesOf(flags), ...asked], log: (text) => said.push(text) });
+  const { ranks } = config.parallel;
   checkRanks(config, ranks);
   const ended = await runAsRanks(ranks, io);
   if (ended !== null) {
     process.exitCode = ended;
     return;
   }
+  said.forEach(io.log);
   const options = { ...resumeOptions(flags), verifyData: flags.verifyData ?? false, log: io.log };
   const trainer = await fromFlags("Trainer.open", { from: "--from" }, () => Trainer.open(config, options));
   io.log(describe(trainer));
@@ -102,7 +105,9 @@ async function summary({ folder, totalSteps, progress, skippedUpdates }: Trainer
 
 function describe({ model, stages }: Trainer): string {
   const parts = stageCosts(stages, model.config).map(stageText);
-  return `${(model.parameterCount / 1e6).toFixed(2)} M parameters; ${parts.join("; then ")}`;
+  const { size } = model.parameters.sharding.share;
+  const by = size === 1 ? "" : `, by ${size} ranks`;
+  return `${(model.parameterCount / 1e6).toFixed(2)} M parameters${by}; ${parts.join("; then ")}`;
 }
 
 /** Estimates the time left: steps of this stage cost what its last ones did, other stages the same per position. */

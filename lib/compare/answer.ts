@@ -56,7 +56,7 @@ function lead({ valLossDelta, paired }: Verdict, atEqualCost: boolean): string {
   if (!Number.isFinite(valLossDelta)) return "No answer, as a run diverged.";
   if (paired === null) return "One seed shows nothing.";
   if (!atEqualCost) return "Undecided, as equal cost was not measured (--equal-cost).";
-  if (showsNone(paired)) return "Not by these numbers.";
+  if (showsNone(paired)) return "Undecided by these seeds; more make the interval narrower.";
   return paired.mean < 0 ? "Yes." : "No.";
 }
 

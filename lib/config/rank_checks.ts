@@ -24,12 +24,20 @@ export function checkRanks(config: RunConfig, ranks: number): void {
   if (wrong === undefined) return;
   const { index, patchSize, sequences, microBatch } = wrong;
   const most = stages.map(({ shares }) => shares).reduce(greatestCommonDivisor);
+  const size = config.batch.tokensPerStep === undefined ? "positionsPerStep" : "tokensPerStep";
   const inBatches = microBatch === "auto" ? "" : ` in micro-batches of ${microBatch}`;
   throw new ConfigError(
     `parallel.ranks: expected a number that divides the ${sequences} sequences of a step of stages[${index}] ` +
-      `(K = ${patchSize})${inBatches}, at most ${most} in all stages, but received ${ranks}; for more ranks, make the step ` +
-      "larger (batch.tokensPerStep) or its sequences shorter",
+      `(K = ${patchSize})${inBatches}, ${nearest(most, ranks)} in all stages, but received ${ranks}; for more ranks, make the ` +
+      `step larger (batch.${size}) or its sequences shorter`,
   );
+}
+
+/** The largest number that works, and where that is another, the nearest below. */
+function nearest(most: number, ranks: number): string {
+  let below = Math.min(ranks, most);
+  while (most % below !== 0) below--;
+  return below === most ? `at most ${most}` : `such as ${below}, at most ${most}`;
 }
 
 const greatestCommonDivisor = (a: number, b: number): number => (b === 0 ? a : greatestCommonDivisor(b, a % b));

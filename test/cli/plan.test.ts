@@ -68,7 +68,7 @@ describe("nextpatch plan", () => {
     expect(stdout).toContain("speed of each GPU: 40.0 % of 989 TFLOP/s, assumed\n");
     expect(stdout).toContain("rings of all GPUs: 320 GB/s, limited by network\n");
     expect(stdout).toMatch(/^token by token, K = 1 +171661 +360 G/m);
-    expect(stdout).toMatch(/^ {2}K = 4 +114447 +240 G/m);
+    expect(stdout).toMatch(/^ {2}stage 1, K = 4 +114447 +240 G/m);
     expect(stdout).toMatch(/^in stages +171661 +360 G/m);
     expect(stdout).toContain("in each step a GPU sends 5.30 GB of gradients and 2.65 GB of weights\n");
     expect(stdout).toMatch(/^ {2}in all: fits +58\.\d\d GiB$/m);

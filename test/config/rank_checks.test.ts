@@ -27,8 +27,8 @@ describe("checkRanks", () => {
   it("names the stage whose sequences cannot be shared, and the most ranks that can", () => {
     expect(() => checkRanks(made(), 4)).toThrow(
       new ConfigError(
-        "parallel.ranks: expected a number that divides the 6 sequences of a step of stages[0] (K = 4), at most 6 in all " +
-          "stages, but received 4; for more ranks, make the step larger (batch.tokensPerStep) or its sequences shorter",
+        "parallel.ranks: expected a number that divides the 6 sequences of a step of stages[0] (K = 4), such as 3, at most 6 " +
+          "in all stages, but received 4; for more ranks, make the step larger (batch.tokensPerStep) or its sequences shorter",
       ),
     );
   });
