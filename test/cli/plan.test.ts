@@ -72,7 +72,7 @@ describe("nextpatch plan", () => {
     expect(stdout).toMatch(/^in stages +171661 +360 G/m);
     expect(stdout).toContain("in each step a GPU sends 5.30 GB of gradients and 2.65 GB of weights\n");
     expect(stdout).toMatch(/^ {2}in all: fits +58\.\d\d GiB$/m);
-    expect(stdout).toMatch(/^the stages save \d+ GPU-hours: 49\.\d %, where they save 50\.0 % of the FLOPs$/m);
+    expect(stdout).toMatch(/^the stages save \d+ GPU-hours: 49\.\d %, where they save 50\.0 % of the FLOPs,$/m);
     expect(stdout).toContain("this config can use 256 GPUs");
     expect(stdout).toContain("Nothing of this was measured");
     expect(stdout).toMatch(/docs\/plan\.md$/m);
