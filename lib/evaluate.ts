@@ -81,7 +81,7 @@ export async function evaluateTogether(
       const { tokens, mean } = losses.get(count)!;
       tokens.write(part);
       sum += (await mean.compute()) * count;
-      onProgress?.(start + count, own);
+      onProgress?.(Math.min(blocks, (start + count) * size), blocks);
     }
     const loss = (await total(sum)) / blocks;
     const perByte = patchSize === 1 ? opened.tokensPerByte : null;

@@ -129,12 +129,18 @@ const counts = [
   ["WORLD_SIZE", "RANK"],
 ] as const;
 
-/** This process's rank, if a launcher started several; null: it started none, or one. */
-export function launchedRank(): number | null {
+/** This process's place, if a launcher started several; null: it started none, or one. */
+export function launchedPlace(): { rank: number; size: number } | null {
   for (const [variable, rank] of counts) {
-    if (process.env[rank] !== undefined && Number(process.env[variable]) > 1) return Number(process.env[rank]);
+    const size = Number(process.env[variable]);
+    if (process.env[rank] !== undefined && size > 1) return { rank: Number(process.env[rank]), size };
   }
   return null;
+}
+
+/** Its rank. */
+export function launchedRank(): number | null {
+  return launchedPlace()?.rank ?? null;
 }
 
 /** An engine that was not started by its own launcher takes every process for the only one, and each would train alone. */

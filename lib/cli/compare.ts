@@ -63,7 +63,7 @@ async function run(path: string, flags: Flags, output: CliIo): Promise<void> {
   const said: string[] = [];
   const asked = flags.ranks === undefined ? [] : [`parallel.ranks=${flags.ranks}`];
   const config = await loadRunConfig(path, { set: [...overridesOf(flags), ...asked], log: (text) => said.push(text) });
-  const ended = await runAsRanks(config.parallel.ranks, io);
+  const ended = await runAsRanks(config.parallel.ranks, io, config.checkpoint.onSignal);
   if (ended !== null) {
     process.exitCode = ended;
     return;

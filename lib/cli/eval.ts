@@ -26,7 +26,7 @@ export function registerEval(program: Command, output: CliIo): void {
   withPlacement(withKinds(command)).action(async (flags: EvalFlags) => {
     const io = leadsRun() ? output : silent;
     checkKind(flags);
-    const ended = await runAsRanks(flags.ranks ?? 1, io);
+    const ended = await runAsRanks(flags.ranks ?? 1, io, null);
     if (ended !== null) {
       process.exitCode = ended;
       return;

@@ -1,19 +1,19 @@
 /**
- * Starts a command again as several ranks of this machine, by the MPI that is there, and passes on what is asked of it by
- * signals: a launcher of MPI gives its ranks a second after SIGTERM, which is too short for a checkpoint, but passes
- * SIGUSR1 and SIGUSR2 on as they are.
+ * Starts a command again as several ranks of this machine, by the MPI that is there, and tells the first of them what is
+ * asked of it by signals: a launcher of MPI gives its ranks a second after SIGTERM, which is too short for a checkpoint.
  */
 import { spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { availableParallelism } from "node:os";
-import { delimiter, join } from "node:path";
+import { basename, delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
 import { ConfigError, DeviceError } from "../errors.js";
-import { engines, launchedRank } from "../ranks.js";
+import { engines, launchedPlace, launchedRank } from "../ranks.js";
 import type { CliIo } from "./io.js";
 import { passMessages } from "./launcher_messages.js";
 import { onSignals } from "./signals.js";
 
-/** Told to ranks whose launcher passes an end on as SIGUSR1, and which end when it is gone. */
+/** Told to ranks that this command has started: the first one listens to it. */
 const LAUNCHED = "NEXTPATCH_LAUNCHED";
 
 /** More of them only wait for one another. */
@@ -26,15 +26,25 @@ const launchers = { openmpi: ["mpirun.openmpi", "mpirun"], mpich: ["mpiexec.mpic
 export const endText = (signal: string): string =>
   `${signal}: finishing the step and saving a checkpoint (Ctrl-C ends at once)`;
 
-/** Whether a signal is from the command that started this rank, which has said so. */
-export const isPassedOn = (signal: string): boolean => signal === "SIGUSR1" && process.env[LAUNCHED] !== undefined;
-
 /**
  * Runs this process's command line as so many ranks. Resolves with the exit code; null: this process is one of them, or is
  * to be the only one.
+ * @param onSignal what a scheduler's warning does; null: there is nothing to save
+ * @throws ConfigError if a launcher started another number of ranks, or the machine is too small for so many
+ * @throws DeviceError if there is no launcher
  */
-export async function runAsRanks(ranks: number, io: CliIo): Promise<number | null> {
-  if (ranks === 1 || launchedRank() !== null) return null;
+export async function runAsRanks(
+  ranks: number,
+  io: CliIo,
+  onSignal: "continue" | "end" | null,
+): Promise<number | null> {
+  const place = launchedPlace();
+  if (place !== null && ranks !== 1 && ranks !== place.size) {
+    throw new ConfigError(
+      `parallel.ranks: expected ${place.size}, as many as the launcher started, but received ${ranks}`,
+    );
+  }
+  if (ranks === 1 || place !== null) return null;
   const most = RANKS_PER_CORE * availableParallelism();
   if (ranks > most) {
     const cores = `${availableParallelism()} cores`;
@@ -42,7 +52,9 @@ export async function runAsRanks(ranks: number, io: CliIo): Promise<number | nul
   }
   const { file, args } = findLauncher(ranks);
   const threads = String(Math.max(1, Math.floor(availableParallelism() / ranks)));
-  const env = { OMP_NUM_THREADS: threads, ...process.env, [LAUNCHED]: "1" };
+  // A launcher that started this process alone would not have its place taken.
+  const own = Object.entries(process.env).filter(([name]) => !/^(OMPI|PMIX?|PRTE|HYDRA?)_/.test(name));
+  const env = { OMP_NUM_THREADS: threads, ...Object.fromEntries(own), [LAUNCHED]: "1" };
   // Of a group of its own: a Ctrl-C that the terminal sends to all would end the ranks at once.
   const child = spawn(file, [...args, process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
@@ -50,20 +62,36 @@ export async function runAsRanks(ranks: number, io: CliIo): Promise<number | nul
     stdio: ["pipe", "inherit", "pipe"],
   });
   const said = passMessages(child.stderr, (message) => io.log(message));
+  child.stdin.on("error", () => undefined); // it has ended
+  const ask = (what: "end" | "save") => child.stdin.write(`${what}\n`);
   const stop = onSignals({
     end: (signal) => {
+      if (onSignal === null) {
+        child.kill("SIGTERM");
+        return;
+      }
       io.log(endText(signal));
-      child.kill("SIGUSR1");
+      ask("end");
     },
     again: () => child.kill("SIGTERM"),
-    warn: () => child.kill("SIGUSR2"),
+    warn: (signal) => {
+      if (onSignal === null) return;
+      if (onSignal === "end") {
+        io.log(endText(signal));
+        ask("end");
+      } else {
+        io.log(`${signal}: saving a checkpoint after this step`);
+        ask("save");
+      }
+    },
   });
-  const code = await new Promise<number | null>((resolve, reject) => {
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", resolve);
+    child.once("close", (...ended) => resolve(ended));
   });
   stop();
   await said;
+  if (signal !== null) io.log(`nextpatch: ${basename(file)} was ended by ${signal}; so all ranks have ended`);
   return code ?? 1;
 }
 
@@ -112,11 +140,26 @@ export const isLost = (signal: string): boolean => signal === "SIGTERM" && proce
 /** Milliseconds in which a launcher whose rank is gone ends the others, after it has closed their standard input. */
 const ECHO = 2500;
 
-/** Calls `end` when the command that started this rank is gone, however it went. */
-export function onLauncherGone(end: () => void): () => void {
-  // Open MPI connects the standard input of the first rank with its own.
+/**
+ * Does what the command that started the ranks asks for. It asks by the standard input of the first rank, which waits there
+ * until the rank is ready: a signal would open the debugger of a Node that is still starting.
+ * @param actions `end`, also where that command is gone, and `save`
+ * @returns a function that stops listening
+ */
+export function onAsked(actions: { readonly end: () => void; readonly gone: () => void; readonly save: () => void }) {
   if (process.env[LAUNCHED] === undefined || launchedRank() !== 0) return () => undefined;
-  const onEnd = () => setTimeout(end, ECHO).unref();
-  process.stdin.once("end", onEnd).resume();
-  return () => process.stdin.removeListener("end", onEnd).pause();
+  const lines = createInterface({ input: process.stdin });
+  lines.on("line", (line) => {
+    if (line === "end") actions.end();
+    if (line === "save") actions.save();
+  });
+  let stopped = false;
+  lines.once("close", () => {
+    if (!stopped) setTimeout(actions.gone, ECHO).unref();
+  });
+  return () => {
+    stopped = true;
+    lines.close();
+    process.stdin.pause();
+  };
 }

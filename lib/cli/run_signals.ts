@@ -2,7 +2,7 @@
 import type { RunConfig } from "../config/config.js";
 import { launchedRank } from "../ranks.js";
 import type { CliIo } from "./io.js";
-import { endText, isLost, isPassedOn, onLauncherGone } from "./launch_ranks.js";
+import { endText, isLost, onAsked } from "./launch_ranks.js";
 import { onSignals } from "./signals.js";
 import { seenUserSignals } from "./user_signals.js";
 
@@ -17,7 +17,7 @@ export class RunSignals {
   constructor({ checkpoint: { onSignal } }: Pick<RunConfig, "checkpoint">, io: CliIo, save: () => void) {
     const end = (signal: string): void => {
       if (isLost(signal)) process.kill(process.pid, "SIGKILL");
-      if (!isPassedOn(signal)) io.log(endText(signal));
+      io.log(endText(signal));
       this.#interrupt.abort();
     };
     // MPI's launchers end ranks a second after the signals that mean an end; one that they pass on has to mean it.
@@ -29,7 +29,12 @@ export class RunSignals {
         save();
       }
     };
-    this.#stops = [onSignals({ end, warn }), onLauncherGone(() => end("the command that started the ranks has ended"))];
+    const asked = {
+      end: () => this.#interrupt.abort(),
+      gone: () => end("the command that started the ranks has ended"),
+      save,
+    };
+    this.#stops = [onSignals({ end, warn }), onAsked(asked)];
     // One that came while the run was opened: there is nothing to save yet.
     const early = [...seenUserSignals].find(meansEnd);
     if (early !== undefined) end(early);

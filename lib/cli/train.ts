@@ -43,7 +43,7 @@ async function train(path: string, flags: Flags, output: CliIo): Promise<void> {
   const config = await loadRunConfig(path, { set: [...overridesOf(flags), ...asked], log: (text) => said.push(text) });
   const { ranks } = config.parallel;
   checkRanks(config, ranks);
-  const ended = await runAsRanks(ranks, io);
+  const ended = await runAsRanks(ranks, io, config.checkpoint.onSignal);
   if (ended !== null) {
     process.exitCode = ended;
     return;

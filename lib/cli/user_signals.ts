@@ -16,7 +16,9 @@ export async function holdUserSignals(): Promise<void> {
   if (mayHaveOpenedDebugger()) return;
   // A signal may have come while Node itself was starting.
   const inspector = await import("node:inspector").catch(() => null); // Node may be built without it
-  if (inspector?.url() !== undefined) inspector.close();
+  if (inspector?.url() === undefined) return;
+  inspector.close();
+  seen.add("SIGUSR1");
 }
 
 /** Whether the user's options, or a module that they load first, may have opened it. */

@@ -127,6 +127,48 @@ describeRanks("train --ranks", () => {
     expect(ranksOf(out)).toEqual([]);
   });
 
+  it("ends where a signal comes while the ranks start", async () => {
+    const { process: child, finished } = nextpatch.start(
+      "train",
+      "config.json",
+      "--ranks",
+      "2",
+      ...set("out=early"),
+      ...long,
+    );
+    while (ranksOf("early").length === 0) await setTimeout(5);
+    child.kill("SIGTERM");
+    const { code, stderr } = await finished;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/interrupted at step \d+ of 1000000; go on with --resume\n$/);
+    expect(stderr).not.toContain("Debugger");
+  });
+
+  it("says so where the program that starts ranks is killed", async () => {
+    const { process: child, finished } = await startLong("orphans", 2);
+    const [launcher] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ");
+    process.kill(Number(launcher), "SIGKILL");
+    const { code, stderr } = await finished;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/nextpatch: mpirun\S* was ended by SIGKILL; so all ranks have ended\n$/);
+    while (ranksOf("orphans").length > 0) await setTimeout(20);
+  });
+
+  it("starts no rank where it cannot be right", async () => {
+    const many = await nextpatch("eval", "--model", "two/model", "--data", "val.bin", "--ranks", "9999");
+    expect(many).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^nextpatch: --ranks: expected at most \d+ on /),
+    });
+    const root = "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1";
+    const { stderr } = await nextpatch.shell(
+      `${root}; mpirun --oversubscribe -n 2 ${process.execPath} dist/cli/main.js train config.json --ranks 4 --set out=other`,
+    );
+    expect(stderr).toMatch(
+      /^nextpatch: parallel\.ranks: expected 2, as many as the launcher started, but received 4$/m,
+    );
+  });
+
   it("compare trains every run by all ranks, and goes on with another number of them", async () => {
     const stages = "stages=[{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }]";
     const compared = (out: string, ...more: string[]) =>
