@@ -4,8 +4,10 @@ const slow = [
   "test/check/check.test.ts",
   "test/cli/build.test.ts",
   "test/cli/check.test.ts",
+  "test/cli/eval.test.ts",
   "test/cli/generate.test.ts",
   "test/cli/hostile_files.test.ts",
+  "test/cli/pipeline.test.ts",
   "test/cli/prepare.test.ts",
   "test/cli/ranks.test.ts",
   "test/cli/signals.test.ts",
@@ -26,6 +28,7 @@ const slow = [
   "test/train/data_identity.test.ts",
   "test/train/going_back.test.ts",
   "test/train/memory.test.ts",
+  "test/train/run_checkpoints.test.ts",
   "test/train/run_metrics.test.ts",
 ].map((path) => `<rootDir>/${path}`);
 
