@@ -74,7 +74,7 @@ describeRanks("Ranks.join", () => {
 
   it.each([
     { WORLD_SIZE: "4", RANK: "1" },
-    { SLURM_NTASKS: "4", SLURM_PROCID: "1" },
+    { SLURM_STEP_NUM_TASKS: "4", SLURM_PROCID: "1" },
     { PMI_SIZE: "4", PMI_RANK: "1" },
   ])("refuses to be the only rank of several: %o", async (variables) => {
     const [variable] = Object.keys(variables);
