@@ -9,7 +9,7 @@
 namespace nextpatch::simt {
 namespace {
 
-constexpr Way kWays[] = {{8, false, false}, {2, true, false}, {1, false, true}};
+constexpr Way kWays[] = {{32, false, false}, {2, true, false}, {1, false, true}};
 constexpr uint64_t kRefused = 3;
 
 // What a library would keep in an algorithm: which one it is, and for which product.
