@@ -15,6 +15,7 @@ const slow = [
   "test/cli/usage.test.ts",
   "test/cli/without_addon.test.ts",
   "test/compare/command.test.ts",
+  "test/compare/compare.test.ts",
   "test/compare/evaluation.test.ts",
   "test/compare/final_models.test.ts",
   "test/compare/recipes.test.ts",
@@ -28,6 +29,7 @@ const slow = [
   "test/train/data_identity.test.ts",
   "test/train/going_back.test.ts",
   "test/train/memory.test.ts",
+  "test/train/resume.test.ts",
   "test/train/run_checkpoints.test.ts",
   "test/train/run_metrics.test.ts",
 ].map((path) => `<rootDir>/${path}`);
