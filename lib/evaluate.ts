@@ -5,7 +5,7 @@ import { Tensor } from "./native.js";
 import { BlockLoss, blockBatches, blockRanges, blocksPerPass } from "./nn/block_loss.js";
 import type { Llama } from "./nn/llama.js";
 import { PassMemory, passSpecs } from "./nn/pass_memory.js";
-import { alone, type RankShare } from "./nn/sharding.js";
+import { alone, ownRange, type RankShare } from "./nn/sharding.js";
 import { modelWeights } from "./nn/weights.js";
 
 /** Options of `evaluate`: what it reads, and in which blocks of at least 2 positions. */
@@ -45,7 +45,7 @@ export async function evaluate(model: Llama, options: EvaluateOptions): Promise<
 export async function evaluateTogether(
   model: Llama,
   options: EvaluateOptions,
-  { rank, size }: RankShare,
+  share: RankShare,
   total: (sum: number) => Promise<number>,
 ): Promise<EvaluationResult> {
   // With a single position, nothing is predicted.
@@ -56,8 +56,8 @@ export async function evaluateTogether(
   await using dataset = opened.dataset;
   const blockTokens = patchSize * sequenceLength;
   const blocks = wholeBlocks(dataset, patchSize, sequenceLength);
-  const first = Math.floor((blocks * rank) / size);
-  const own = Math.floor((blocks * (rank + 1)) / size) - first;
+  const { begin, end } = ownRange(blocks, share);
+  const own = end - begin;
   const perPass = Math.max(1, Math.min(own, blocksPerPass(sequenceLength, positionsPerPass)));
   const batches = blockBatches({ sequences: Math.max(1, own), positions: sequenceLength, patchSize }, perPass);
   const shape = { config, dtype: parameters.dtype, positions: perPass * sequenceLength, recompute: null };
@@ -75,13 +75,13 @@ export async function evaluateTogether(
     let sum = 0;
     for (const { start, count } of blockRanges(own, perPass)) {
       const part = read.subarray(0, count * blockTokens);
-      const place = (first + start) * blockTokens;
+      const place = (begin + start) * blockTokens;
       await dataset.read(place, part);
       dataset.checkVocabulary(part, place, config.vocab_size);
       const { tokens, mean } = losses.get(count)!;
       tokens.write(part);
       sum += (await mean.compute()) * count;
-      onProgress?.(Math.min(blocks, (start + count) * size), blocks);
+      onProgress?.(Math.min(blocks, (start + count) * share.size), blocks);
     }
     const loss = (await total(sum)) / blocks;
     const perByte = patchSize === 1 ? opened.tokensPerByte : null;

@@ -124,7 +124,10 @@ function savesText(tokenLevel: Total, staged: Total): string {
   const gpuHours = digits(Math.abs(tokenLevel.gpuHours - staged.gpuHours));
   const flops = percent(1 - staged.flops / tokenLevel.flops);
   if (share < 0) return `the stages take ${gpuHours} GPU-hours more: ${percent(-share)}`;
-  return `the stages save ${gpuHours} GPU-hours: ${percent(share)}, where they save ${flops} of the FLOPs,\n  if the loss is the same: compare measures that`;
+  return (
+    `the stages save ${gpuHours} GPU-hours: ${percent(share)}, where they save ${flops} of the FLOPs,\n` +
+    "  if the loss is the same: compare measures that"
+  );
 }
 
 function mostText({ mostGpus }: PlannedTraining, { gpus }: Cluster): string[] {

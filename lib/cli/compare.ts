@@ -5,18 +5,18 @@ import { summary } from "../compare/markdown.js";
 import { ComparisonInterrupted } from "../compare/runner.js";
 import { parseSweep } from "../compare/sweep.js";
 import { parseTune } from "../compare/tune_grid.js";
-import { loadRunConfig, type RunConfig } from "../config/config.js";
+import type { RunConfig } from "../config/config.js";
 import { type RecipeName, recipeNames } from "../config/recipes.js";
 import { leadsRun, leaveRanks } from "../train/join_ranks.js";
 import { SharedRuns } from "../train/shared_runs.js";
 import type { Trainer } from "../train/trainer.js";
-import { type OverrideFlags, overridesOf, wholeNumber, withOverrides } from "./arguments.js";
+import { wholeNumber, withOverrides } from "./arguments.js";
 import { type CliIo, silent } from "./io.js";
-import { runAsRanks } from "./launch_ranks.js";
+import { loadRankedConfig, type RankFlags } from "./ranked_config.js";
 import { RunSignals } from "./run_signals.js";
 import { fromFlags } from "./usage.js";
 
-interface Flags extends OverrideFlags {
+interface Flags extends RankFlags {
   readonly equalCost?: boolean;
   readonly verifyData?: boolean;
   readonly recipe?: RecipeName[];
@@ -24,7 +24,6 @@ interface Flags extends OverrideFlags {
   readonly tune?: string[];
   readonly sweep?: string[];
   readonly tasks?: string[];
-  readonly ranks?: number;
 }
 
 export function registerCompare(program: Command, io: CliIo): void {
@@ -60,15 +59,8 @@ export function registerCompare(program: Command, io: CliIo): void {
 
 async function run(path: string, flags: Flags, output: CliIo): Promise<void> {
   const io = leadsRun() ? output : silent;
-  const said: string[] = [];
-  const asked = flags.ranks === undefined ? [] : [`parallel.ranks=${flags.ranks}`];
-  const config = await loadRunConfig(path, { set: [...overridesOf(flags), ...asked], log: (text) => said.push(text) });
-  const ended = await runAsRanks(config.parallel.ranks, io, config.checkpoint.onSignal);
-  if (ended !== null) {
-    process.exitCode = ended;
-    return;
-  }
-  said.forEach(io.log);
+  const config = await loadRankedConfig(path, flags, io);
+  if (config === null) return;
   if (!leadsRun()) return takePart(config, io);
   const texts = flags.sweep;
   const sweep = texts && (await fromFlags("parseSweep", { texts: "--sweep" }, () => parseSweep(texts)));

@@ -27,8 +27,8 @@ export const endText = (signal: string): string =>
   `${signal}: finishing the step and saving a checkpoint (Ctrl-C ends at once)`;
 
 /**
- * Runs this process's command line as so many ranks. Resolves with the exit code; null: this process is one of them, or is
- * to be the only one.
+ * Runs this process's command line as so many ranks. Resolves with the exit code; null: this process is one of them, or
+ * is to be the only one.
  * @param onSignal what a scheduler's warning does; null: there is nothing to save
  * @throws ConfigError if a launcher started another number of ranks, or the machine is too small for so many
  * @throws DeviceError if there is no launcher
@@ -53,7 +53,7 @@ export async function runAsRanks(
   const { file, args } = findLauncher(ranks);
   const threads = String(Math.max(1, Math.floor(availableParallelism() / ranks)));
   // A launcher that started this process alone would not have its place taken.
-  const own = Object.entries(process.env).filter(([name]) => !/^(OMPI|PMIX?|PRTE|HYDRA?)_/.test(name));
+  const own = Object.entries(process.env).filter(([name]) => !/^(OMPI|PMIX?|PRTE|HYDRA)_/.test(name));
   const env = { OMP_NUM_THREADS: threads, ...Object.fromEntries(own), [LAUNCHED]: "1" };
   // Of a group of its own: a Ctrl-C that the terminal sends to all would end the ranks at once.
   const child = spawn(file, [...args, process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
@@ -141,9 +141,9 @@ export const isLost = (signal: string): boolean => signal === "SIGTERM" && proce
 const ECHO = 2500;
 
 /**
- * Does what the command that started the ranks asks for. It asks by the standard input of the first rank, which waits there
+ * Does what the command that started the ranks asks for. It asks by the standard input of the first rank, where it waits
  * until the rank is ready: a signal would open the debugger of a Node that is still starting.
- * @param actions `end`, also where that command is gone, and `save`
+ * @param actions `end` and `save`, which it asks for; `gone`: it has ended
  * @returns a function that stops listening
  */
 export function onAsked(actions: { readonly end: () => void; readonly gone: () => void; readonly save: () => void }) {

@@ -1,25 +1,23 @@
 /** `nextpatch train`: runs the stages of a config and writes a run folder. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { loadRunConfig } from "../config/config.js";
 import { checkRanks } from "../config/rank_checks.js";
 import { formatDuration } from "../report/format.js";
 import { lastMetrics, type MetricsLine } from "../report/metrics.js";
 import { leadsRun, leaveRanks } from "../train/join_ranks.js";
 import { stageCosts } from "../train/stage_costs.js";
 import { Trainer } from "../train/trainer.js";
-import { type OverrideFlags, overridesOf, wholeNumber, withOverrides } from "./arguments.js";
+import { wholeNumber, withOverrides } from "./arguments.js";
 import { type CliIo, silent } from "./io.js";
-import { runAsRanks } from "./launch_ranks.js";
 import { manualPage } from "./manual.js";
 import { planText, stageText } from "./plan_text.js";
+import { loadRankedConfig, type RankFlags } from "./ranked_config.js";
 import { type ResumeFlags, resumeOptions, withResume } from "./resume_flags.js";
 import { RunSignals } from "./run_signals.js";
 import { fromFlags } from "./usage.js";
 
-interface Flags extends OverrideFlags, ResumeFlags {
+interface Flags extends RankFlags, ResumeFlags {
   readonly verifyData?: boolean;
-  readonly ranks?: number;
 }
 
 export function registerTrain(program: Command, io: CliIo): void {
@@ -38,17 +36,8 @@ export function registerTrain(program: Command, io: CliIo): void {
 
 async function train(path: string, flags: Flags, output: CliIo): Promise<void> {
   const io = leadsRun() ? output : silent;
-  const said: string[] = [];
-  const asked = flags.ranks === undefined ? [] : [`parallel.ranks=${flags.ranks}`];
-  const config = await loadRunConfig(path, { set: [...overridesOf(flags), ...asked], log: (text) => said.push(text) });
-  const { ranks } = config.parallel;
-  checkRanks(config, ranks);
-  const ended = await runAsRanks(ranks, io, config.checkpoint.onSignal);
-  if (ended !== null) {
-    process.exitCode = ended;
-    return;
-  }
-  said.forEach(io.log);
+  const config = await loadRankedConfig(path, flags, io, (loaded) => checkRanks(loaded, loaded.parallel.ranks));
+  if (config === null) return;
   const options = { ...resumeOptions(flags), verifyData: flags.verifyData ?? false, log: io.log };
   const trainer = await fromFlags("Trainer.open", { from: "--from" }, () => Trainer.open(config, options));
   io.log(describe(trainer));

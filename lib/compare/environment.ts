@@ -53,7 +53,10 @@ const ofSeconds = [
   "productTable",
 ] as const satisfies readonly (keyof Environment)[];
 
-/** Reads the environment of a run of this config on data with these token counts, by so many ranks. @throws DeviceError, ConfigError */
+/**
+ * Reads the environment of a run of this config on data with these token counts, by so many ranks.
+ * @throws DeviceError, ConfigError
+ */
 export async function readEnvironment(
   config: RunConfig,
   data: Pick<Environment, "trainTokens" | "valTokens">,

@@ -1,10 +1,11 @@
 /** The arms of a comparison: token-level training, and each way of training in stages, at equal data and at equal cost. */
+
+import { leastCommonMultiple } from "../config/divisors.js";
 import { type RecipeName, recipeNames } from "../config/recipes.js";
 import { ConfigError } from "../errors.js";
 import { type StageCost, stageCosts } from "../train/stage_costs.js";
 import { type Arm, type ArmDraft, type Common, lengthOf, longestBlock, makeArm } from "./arm.js";
 import { deriveConfig, withRecipe } from "./derive.js";
-import { leastCommonMultiple } from "./least_common_multiple.js";
 import { rateOf, type Setting, type Settings, settingChanges, settingSuffix } from "./setting.js";
 import { coveredShare, firstStage, stagesLabel } from "./stage_shares.js";
 

@@ -1,8 +1,9 @@
 /** The arms of a sweep: the first method with other patch sizes and fractions. */
+
+import { leastCommonMultiple } from "../config/divisors.js";
 import { ConfigError } from "../errors.js";
 import type { Common } from "./arm.js";
 import { deriveConfig } from "./derive.js";
-import { leastCommonMultiple } from "./least_common_multiple.js";
 import { type Methods, makeStagedArm, type StagedArm } from "./methods.js";
 import { settingSuffix } from "./setting.js";
 import { stagesLabel } from "./stage_shares.js";

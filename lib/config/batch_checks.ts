@@ -1,5 +1,6 @@
 /** Checks of the sizes of steps, sequences and passes in a run config. */
 import type { z } from "zod";
+import { leastCommonMultiple } from "./divisors.js";
 import type { runConfigSchema } from "./schema.js";
 import { batchOf, ownsStepSize, tokensPerStep } from "./step_size.js";
 
@@ -65,15 +66,11 @@ function workableMultiple(config: Parsed, index: number): number {
   const inTokens = batchOf(config.batch, stage).tokensPerStep !== undefined;
   return sharing
     .map((each) => (inTokens ? each.patchSize : 1) * sequenceLengthOf(config, each))
-    .reduce((a, b) => (a / greatestCommonDivisor(a, b)) * b, 1);
+    .reduce(leastCommonMultiple, 1);
 }
 
 function sequenceLengthOf({ batch }: Parsed, stage: Parsed["stages"][number]): number {
   return stage.batch?.sequenceLength ?? batch.sequenceLength;
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }
 
 function nearestMultiple(value: number, step: number): number {

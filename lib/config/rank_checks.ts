@@ -1,6 +1,7 @@
 /** Whether several ranks can share the steps of a run. */
 import { ConfigError } from "../errors.js";
 import type { RunConfig } from "./config.js";
+import { greatestCommonDivisor } from "./divisors.js";
 import { batchOf, tokensPerStep } from "./step_size.js";
 
 /**
@@ -27,7 +28,7 @@ export function checkRanks(config: RunConfig, ranks: number): void {
   const size = config.batch.tokensPerStep === undefined ? "positionsPerStep" : "tokensPerStep";
   const inBatches = microBatch === "auto" ? "" : ` in micro-batches of ${microBatch}`;
   throw new ConfigError(
-    `parallel.ranks: expected a number that divides the ${sequences} sequences of a step of stages[${index}] ` +
+    `parallel.ranks: expected a number that divides the ${sequences} sequences of a step of stages.${index} ` +
       `(K = ${patchSize})${inBatches}, ${nearest(most, ranks)} in all stages, but received ${ranks}; for more ranks, make the ` +
       `step larger (batch.${size}) or its sequences shorter`,
   );
@@ -39,5 +40,3 @@ function nearest(most: number, ranks: number): string {
   while (most % below !== 0) below--;
   return below === most ? `at most ${most}` : `such as ${below}, at most ${most}`;
 }
-
-const greatestCommonDivisor = (a: number, b: number): number => (b === 0 ? a : greatestCommonDivisor(b, a % b));

@@ -6,7 +6,7 @@ import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
 import { alone, type Bucket, paddedSize, type RankShare, Sharding } from "./sharding.js";
 
 /** Elements to which the start of every parameter (or fused group) is aligned: 128 bytes in bf16. */
-const alignment = 64;
+export const parameterAlignment = 64;
 
 /** A parameter's place in the flat tensors. */
 export interface Slot extends Parameter {
@@ -34,18 +34,18 @@ export function parameterLayout(config: LlamaConfig, ranks = 1): ParameterLayout
   let size = 0;
   let decayed = 0;
   const slots = ordered.map((parameter) => {
-    if (!joinsPrevious(parameter.name)) size = Math.ceil(size / alignment) * alignment;
+    if (!joinsPrevious(parameter.name)) size = Math.ceil(size / parameterAlignment) * parameterAlignment;
     const slot = { ...parameter, offset: size, size: parameter.shape.reduce((a, b) => a * b, 1) };
     size += slot.size;
     if (parameter.kind === "matrix") decayed = size;
     return slot;
   });
-  return { slots, size: paddedSize(size, ranks, alignment), decayed };
+  return { slots, size: paddedSize(size, ranks, parameterAlignment), decayed };
 }
 
 /** How flat tensors of a layout are split. */
 export function shardingOf(layout: ParameterLayout, share: RankShare): Sharding {
-  return new Sharding(share, layout.size, alignment);
+  return new Sharding(share, layout.size, parameterAlignment);
 }
 
 /** Specs of the flat tensors. In f32 the compute copy is the master; in bf16 a rank of several keeps a part of it. */

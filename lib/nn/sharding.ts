@@ -83,6 +83,11 @@ export class Sharding {
   }
 }
 
+/** A rank's part of so many things in a row: about as many for each, perhaps none. */
+export function ownRange(count: number, { rank, size }: RankShare): { readonly begin: number; readonly end: number } {
+  return { begin: Math.floor((rank * count) / size), end: Math.floor(((rank + 1) * count) / size) };
+}
+
 /** Elements with padding behind them, so that all buckets can be cut into equal, aligned parts; for one rank as they are. */
 export function paddedSize(elements: number, ranks: number, alignment: number): number {
   if (ranks === 1) return elements;

@@ -1,6 +1,7 @@
 /** How the parameters are cut into buckets, each of which is reduced and gathered as one. */
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { parameterLayout } from "../nn/parameters.js";
+import { parameterAlignment, parameterLayout } from "../nn/parameters.js";
+import { paddedSize } from "../nn/sharding.js";
 
 /** Elements of the buckets, padded so that all ranks have equal parts. */
 export interface Buckets {
@@ -11,9 +12,6 @@ export interface Buckets {
   /** With the vectors, which are complete with it or before. */
   readonly embedding: number;
 }
-
-/** A rank's part of a bucket is aligned to this many elements. */
-const alignment = 64;
 
 /** The least parameters of a bucket: more ranks need larger messages. Megatron's rule. */
 const leastParameters = (ranks: number): number => Math.max(40e6, 1e6 * ranks);
@@ -26,7 +24,7 @@ export function bucketsOf(config: LlamaConfig, ranks: number): Buckets {
   const inLayers = size - head - embedding;
   const perBucket = Math.ceil(leastParameters(ranks) / (inLayers / config.num_hidden_layers));
   const count = Math.max(1, Math.floor(config.num_hidden_layers / perBucket));
-  const padded = (elements: number) => Math.ceil(elements / (alignment * ranks)) * alignment * ranks;
+  const padded = (elements: number) => paddedSize(elements, ranks, parameterAlignment);
   const layers = Array.from({ length: count }, () => padded(inLayers / count));
   return { head: padded(head), layers, embedding: padded(embedding) };
 }

@@ -10,7 +10,7 @@ import { optimizerFlops } from "../optim/optimizer.js";
 import { type StageCost, stageCosts } from "../train/stage_costs.js";
 import { bucketsOf } from "./buckets.js";
 import { type RankMemory, rankMemory } from "./rank_memory.js";
-import { checkRanks, mostRanks } from "./ranks.js";
+import { checkGpus, mostRanks } from "./ranks.js";
 import { type Cluster, type Ring, ringOf } from "./ring.js";
 import { type StepTime, stepBytes, stepTime } from "./step_time.js";
 
@@ -108,7 +108,7 @@ function planTraining(
     throw new ConfigError("precision: expected auto or bf16, which a plan is made for, but received fp32");
   }
   const stages = resolveStages(config, available, (step) => stepFlops(shape, step));
-  checkRanks(label, stages, cluster);
+  checkGpus(label, stages, cluster);
   const ofRank = stages.map((stage) => {
     const part = { sequencesPerStep: stage.sequencesPerStep / gpus, positionsPerStep: stage.positionsPerStep / gpus };
     return { ...stage, ...part, tokensPerStep: stage.tokensPerStep / gpus };

@@ -1,4 +1,5 @@
 /** How many ranks can share a run's steps. */
+import { greatestCommonDivisor } from "../config/divisors.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { ConfigError } from "../errors.js";
 import { type Cluster, nodesOf } from "./ring.js";
@@ -6,11 +7,11 @@ import { type Cluster, nodesOf } from "./ring.js";
 type Nodes = Pick<Cluster, "gpus" | "gpusPerNode">;
 
 /**
- * Checks that ranks can share a run.
+ * Checks that so many GPUs can share a run.
  * @param label how messages name the run
  * @throws ConfigError with the nearest number of ranks that can, and the largest
  */
-export function checkRanks(label: string, stages: readonly ResolvedStage[], cluster: Nodes): void {
+export function checkGpus(label: string, stages: readonly ResolvedStage[], cluster: Nodes): void {
   const { gpus, gpusPerNode } = cluster;
   if (nodesOf(cluster) > 1 && gpus % gpusPerNode !== 0) {
     const below = gpus - (gpus % gpusPerNode);
@@ -65,8 +66,4 @@ function divisors(value: number): number[] {
   const small: number[] = [];
   for (let each = 1; each * each <= value; each++) if (value % each === 0) small.push(each);
   return [...new Set([...small, ...small.map((each) => value / each)])].sort((a, b) => b - a);
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }

@@ -1,6 +1,6 @@
 import type { TokenDataset } from "../data/dataset.js";
 import { DataError } from "../errors.js";
-import type { RankShare } from "../nn/sharding.js";
+import { ownRange, type RankShare } from "../nn/sharding.js";
 
 /** Held-out sequences of `positions` tokens each. */
 export interface HeldOut {
@@ -11,9 +11,9 @@ export interface HeldOut {
   readonly of: number;
 }
 
-/** Those of a rank: about as many for each, perhaps none. */
-export function ownHeldOut({ tokens, sequences, positions, of }: HeldOut, { rank, size }: RankShare): HeldOut {
-  const [begin, end] = [rank, rank + 1].map((each) => Math.floor((each * sequences) / size)) as [number, number];
+/** Those of a rank. */
+export function ownHeldOut({ tokens, sequences, positions, of }: HeldOut, share: RankShare): HeldOut {
+  const { begin, end } = ownRange(sequences, share);
   return { tokens: tokens.subarray(begin * positions, end * positions), sequences: end - begin, positions, of };
 }
 

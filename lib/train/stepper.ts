@@ -103,7 +103,8 @@ export class Stepper {
   }
 
   /**
-   * One training step, of all ranks together. If the gradient is not finite, or a limit is exceeded, the parameters are unchanged.
+   * One training step, of all ranks together. If the gradient is not finite, or a limit is exceeded, the parameters are
+   * unchanged.
    * @param tokens the step's tokens, sequence by sequence
    * @param learningRate optimizer.lr as the schedule has scaled it
    * @param next the next step's tokens, if known: they are transferred to the device while this step runs. A hint only:

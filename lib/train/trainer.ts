@@ -196,8 +196,8 @@ export class Trainer {
 
   /**
    * Asks `run()` to end: after the line of the step that is being trained, or of the next one, as if the loop were left
-   * there; a later `run()` goes on. Of several ranks any may ask, and all of them end after the same step; so in one of several this is the way to
-   * leave the loop.
+   * there; a later `run()` goes on. Of several ranks any may ask, and all of them end after the same step: there, this is
+   * the way to leave the loop.
    */
   requestStop(): void {
     this.#stopAsked = true;

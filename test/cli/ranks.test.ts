@@ -1,21 +1,16 @@
 /** `train --ranks`: what is said once, how signals and lost ranks end all of them, and what then is there. */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { beforeAll, expect, it } from "@jest/globals";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { builtCommand } from "../support/built.js";
-import { madeConfig, writeMadeData } from "../support/made_run.js";
+import { writeMadeConfig } from "../support/made_run.js";
 import { describeRanks } from "../support/ranks.js";
 
 const nextpatch = builtCommand();
 const { path } = nextpatch;
 
-beforeAll(async () => {
-  await writeMadeData(path("."));
-  const { model, data, out: _, ...config } = madeConfig(".");
-  const shape = Object.fromEntries(Object.entries(model!).filter(([key]) => /size|num_|max_/.test(key)));
-  writeFileSync(path("config.json"), JSON.stringify({ ...config, init: { seed: 1 }, model: shape, data }));
-});
+beforeAll(() => writeMadeConfig(path(".")));
 
 const set = (...changes: string[]) => changes.flatMap((change) => ["--set", change]);
 const long = set("train.steps=1000000", "eval.everySteps=1000000", "checkpoint.everySteps=1000000");

@@ -1,21 +1,16 @@
 /** What signals, lost streams and a second process do to a command that trains. */
 import type { ChildProcess } from "node:child_process";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { builtCommand, type Finished } from "../support/built.js";
-import { madeConfig, writeMadeData } from "../support/made_run.js";
+import { writeMadeConfig } from "../support/made_run.js";
 
 const nextpatch = builtCommand();
 const { path } = nextpatch;
 
-beforeAll(async () => {
-  await writeMadeData(path("."));
-  const { model, data, out: _, ...config } = madeConfig(".");
-  const shape = Object.fromEntries(Object.entries(model!).filter(([key]) => /size|num_|max_/.test(key)));
-  writeFileSync(path("config.json"), JSON.stringify({ ...config, init: { seed: 1 }, model: shape, data }));
-});
+beforeAll(() => writeMadeConfig(path(".")));
 
 /** Starts a run that takes hours. */
 function startLong(out: string, ...more: string[]) {

@@ -1,30 +1,8 @@
 /** Valid files of JSON, which the fuzzers change. */
+import { madeTokenizer } from "../support/made_tokenizer.js";
 import type { Json } from "./mutations.js";
 
-export const tokenizer: Json = {
-  version: "1.0",
-  truncation: null,
-  padding: null,
-  added_tokens: [
-    { id: 0, content: "<end>", single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
-  ],
-  normalizer: null,
-  pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
-  post_processor: null,
-  decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-  model: {
-    type: "BPE",
-    dropout: null,
-    unk_token: null,
-    continuing_subword_prefix: null,
-    end_of_word_suffix: null,
-    fuse_unk: false,
-    byte_fallback: false,
-    ignore_merges: false,
-    vocab: { "<end>": 0, a: 1, b: 2, ab: 3, Ġ: 4 },
-    merges: [["a", "b"]],
-  },
-};
+export const tokenizer = JSON.parse(madeTokenizer({ characters: ["a", "b", "Ġ"], merges: [["a", "b"]] })) as Json;
 
 export const modelConfig: Json = {
   architectures: ["LlamaForCausalLM"],

@@ -2,7 +2,7 @@
 import { cpSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, it } from "@jest/globals";
-import { writeMadeData } from "../support/made_run.js";
+import { madeModel, writeMadeData } from "../support/made_run.js";
 import { describeRanks } from "../support/ranks.js";
 import { hashOf, type TrainedRank, trainRanks } from "../support/ranks_training.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -38,16 +38,7 @@ describeRanks("training by several ranks", () => {
   ])(
     "has one rank's losses in $precision, tied: $tied, and the same bits twice",
     async ({ precision, tied, tolerance }) => {
-      const model = {
-        hidden_size: 64,
-        intermediate_size: 96,
-        num_hidden_layers: 2,
-        num_attention_heads: 2,
-        num_key_value_heads: 1,
-        vocab_size: 96,
-        max_position_embeddings: 64,
-        tie_word_embeddings: tied,
-      };
+      const model = { ...madeModel, tie_word_embeddings: tied };
       const of = (name: string) => made(`${precision}-${tied}-${name}`, { precision, model });
       const [alone] = await trainRanks(0, path(), of("1"));
       for (const ranks of [2, 4]) {

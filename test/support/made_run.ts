@@ -1,4 +1,5 @@
 /** Small runs on synthetic tokens, for tests: a second or less each. */
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseRunConfig, type RunConfig } from "../../lib/config/config.js";
 import { ShardWriter } from "../../lib/data/shard.js";
@@ -7,6 +8,17 @@ import { Trainer } from "../../lib/train/trainer.js";
 import type { TrainerOptions } from "../../lib/train/trainer_options.js";
 
 export const madeVocabulary = 96;
+
+/** Head dimension 32, grouped queries. */
+export const madeModel = {
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+  num_key_value_heads: 1,
+  vocab_size: madeVocabulary,
+  max_position_embeddings: 64,
+};
 
 /** Tokens with something to learn: each is mostly decided by the one before it. */
 export function madeTokens(count: number, seed = 1): number[] {
@@ -39,15 +51,7 @@ export function madeConfig(folder: string, changes: Record<string, unknown> = {}
   return parseRunConfig(
     {
       name: "made",
-      model: {
-        hidden_size: 64,
-        intermediate_size: 96,
-        num_hidden_layers: 2,
-        num_attention_heads: 2,
-        num_key_value_heads: 1,
-        vocab_size: madeVocabulary,
-        max_position_embeddings: 64,
-      },
+      model: madeModel,
       data: { train: join(folder, "train.bin"), val: join(folder, "val.bin") },
       stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
       batch: { tokensPerStep: 256, sequenceLength: 16 },
@@ -89,4 +93,13 @@ export async function runTo(
 /** What must be the same bits in two runs of a config: all but the times and what follows from them. */
 export function computed(lines: readonly MetricsLine[]) {
   return lines.map(({ seconds: _seconds, tokensPerSecond: _rate, mfu: _mfu, time: _time, ...rest }) => rest);
+}
+
+/** Writes data, and `config.json` of the made run as a user would write it, into a folder in which a command runs. */
+export async function writeMadeConfig(folder: string): Promise<void> {
+  await writeMadeData(folder);
+  const { model, data: _data, out: _out, ...config } = madeConfig(".");
+  const shape = Object.fromEntries(Object.entries(model!).filter(([key]) => /size|num_|max_/.test(key)));
+  const data = { train: "train.bin", val: "val.bin" };
+  writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, init: { seed: 1 }, model: shape, data }));
 }
