@@ -1,6 +1,7 @@
 /** Opens everything that a run needs, and closes it again. */
 import type { RunConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
+import { endlessWarmups } from "../config/warmup.js";
 import { tokensPerByte } from "../data/bits_per_byte.js";
 import type { BlockLoaderOptions } from "../data/loader.js";
 import { verifyData } from "../data/verify_data.js";
@@ -93,6 +94,7 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
   const lack = shortage(device, planned);
   if (lack !== null) throw lack;
   const { stages, shape, heldOut, plan } = planned;
+  for (const each of endlessWarmups(stages)) log(each);
   if (verifies) await verifyData(data.datasets, data.identity, shape.vocab_size, log);
 
   const record = own && (await openRecord(config, options, { resume, device, data, planned }));
