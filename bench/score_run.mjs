@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { Device, Llama, score, Tokenizer } from "../dist/index.js";
+import { Device, Llama, score, Tokenizer } from "../dist/index.mjs";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,

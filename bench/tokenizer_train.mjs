@@ -1,8 +1,8 @@
 /** Trains a vocabulary with the built package, for tokenizer.ts; its last line is JSON, as train_tokenizer.py's. */
 import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
-import { trainTokenizer } from "../dist/data/bpe.js";
-import { readDocuments } from "../dist/data/sources.js";
+import bpe from "../dist/data/bpe.js";
+import sources from "../dist/data/sources.js";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,7 +19,9 @@ const training = {
   byteFallback: flags["byte-fallback"],
 };
 const start = performance.now();
-const json = await trainTokenizer(readDocuments(positionals[0]), training, { threads: Number(flags.threads) });
+const json = await bpe.trainTokenizer(sources.readDocuments(positionals[0]), training, {
+  threads: Number(flags.threads),
+});
 const seconds = (performance.now() - start) / 1000;
 const merges = createHash("sha256");
 merges.update(

@@ -6,12 +6,16 @@
 import { isTooOld, thisMachine } from "../native/machine.js";
 import { nodeProblem } from "../native/problems.js";
 
-const machine = thisMachine();
-if (isTooOld(machine.node)) {
-  process.stderr.write(`${nodeProblem(machine)}\n`);
-  process.exitCode = 1;
-} else {
+async function main(): Promise<void> {
+  const machine = thisMachine();
+  if (isTooOld(machine.node)) {
+    process.stderr.write(`${nodeProblem(machine)}\n`);
+    process.exitCode = 1;
+    return;
+  }
   const { holdUserSignals } = await import("./user_signals.js");
   await holdUserSignals();
   await import("./program.js");
 }
+
+main();

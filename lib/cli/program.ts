@@ -54,20 +54,24 @@ for (const register of [
   register(program, io);
 }
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.exitCode = report(await ofRank(error));
+run();
+
+async function run(): Promise<never> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    process.exitCode = report(await ofRank(error));
+  }
+  try {
+    await io.finish();
+  } catch (error) {
+    process.exitCode ||= report(error);
+  }
+  await io.close();
+  // Not left to the event loop: it takes the handlers of signals away before the process is gone, and a signal sent twice
+  // would end by itself what has an exit code to give.
+  process.exit();
 }
-try {
-  await io.finish();
-} catch (error) {
-  process.exitCode ||= report(error);
-}
-await io.close();
-// Not left to the event loop: it takes the handlers of signals away before the process is gone, and a signal sent twice
-// would end by itself what has an exit code to give.
-process.exit();
 
 function report(error: unknown): number {
   // Commander has printed its message; help and version exit with its code 0.

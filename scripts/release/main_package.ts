@@ -20,10 +20,13 @@ const required = [
   "native/kernels.h",
   "dist/index.js",
   "dist/index.d.ts",
+  "dist/index.mjs",
+  "dist/index.d.mts",
   "dist/kernels.js",
   "dist/kernels.d.ts",
+  "dist/kernels.mjs",
+  "dist/kernels.d.mts",
   "dist/cli/main.js",
-  "dist/cjs/index.js",
   "schema.json",
   "docs/config.md",
   "docs/install.md",
@@ -34,7 +37,7 @@ const required = [
 /** Files that users have a use for. */
 const allowed = [
   /^(LICENSE|README\.md|CHANGELOG\.md|package\.json|schema\.json|CMakeLists\.txt|binding\.d\.ts)$/,
-  /^dist\/.*(\.js|\.d\.ts|\/package\.json)$/,
+  /^dist\/(.*\.js|.*\.d\.ts|[^/]+\.mjs|[^/]+\.d\.mts|package\.json)$/,
   /^native\/(?!simt\/)/,
   /^docs\/([^/]+\.md|images\/.*|results\/.*\.(md|png))$/,
   // What the pages link to.

@@ -99,8 +99,8 @@ it("an old Node is named, whatever is asked", () => {
 });
 
 it("the library is imported, and reads configs, without it", () => {
-  const index = pathToFileURL(nextpatch.path("dist/index.js")).href;
-  const kernels = pathToFileURL(nextpatch.path("dist/kernels.js")).href;
+  const index = pathToFileURL(nextpatch.path("dist/index.mjs")).href;
+  const kernels = pathToFileURL(nextpatch.path("dist/kernels.mjs")).href;
   const program = `
     const { Device, Tensor, backends, parseRunConfig, presets } = await import("${index}");
     await import("${kernels}");

@@ -1,9 +1,10 @@
 /** A folder with the built command, data and a config, in which a fault is tried. */
 import { deepStrictEqual } from "node:assert/strict";
-import { type ChildProcess, execFileSync, type StdioOptions, spawn } from "node:child_process";
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdtempSync,
   readFileSync,
@@ -17,6 +18,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { readMetrics } from "../../lib/report/metrics.js";
+import { builtDist } from "../support/built_package.js";
 import { madeConfig, writeMadeData } from "../support/made_run.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -49,8 +51,7 @@ export function build(): Built {
   const folder = mkdtempSync(join(tmpdir(), "nextpatch-built-"));
   for (const file of ["package.json", "binding.d.ts"]) copyFileSync(join(root, file), join(folder, file));
   for (const shared of ["node_modules", "build"]) symlinkSync(join(root, shared), join(folder, shared));
-  const tsc = join(root, "node_modules/typescript/bin/tsc");
-  execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", join(folder, "dist")]);
+  cpSync(builtDist(), join(folder, "dist"), { recursive: true });
   const remove = () => rmSync(folder, { recursive: true, force: true });
   return { main: join(folder, "dist/cli/main.js"), weights: null, remove };
 }

@@ -12,7 +12,7 @@ function result(program: string): unknown {
   const at = (file: string) => JSON.stringify(pathToFileURL(path(file)).href);
   writeFileSync(
     path("program.mjs"),
-    program.replaceAll("INDEX", at("dist/index.js")).replaceAll("KERNELS", at("dist/kernels.js")),
+    program.replaceAll("INDEX", at("dist/index.mjs")).replaceAll("KERNELS", at("dist/kernels.mjs")),
   );
   const { NODE_OPTIONS: _, ...env } = process.env;
   const child = spawnSync(process.execPath, [path("program.mjs")], { env, encoding: "utf8" });
@@ -29,8 +29,8 @@ it("a second copy that has loaded nothing takes the tensors and devices of the f
     import { cpSync } from "node:fs";
     const first = await import(INDEX);
     cpSync(new URL("dist/", import.meta.url), new URL("copy/", import.meta.url), { recursive: true });
-    const second = await import(new URL("copy/index.js", import.meta.url).href);
-    const { patchEmbedding } = await import(new URL("copy/kernels.js", import.meta.url).href);
+    const second = await import(new URL("copy/index.mjs", import.meta.url).href);
+    const { patchEmbedding } = await import(new URL("copy/kernels.mjs", import.meta.url).href);
     const device = first.Device.open("cpu");
     const table = new first.Tensor(device, "f32", [4, 2]);
     table.write(Float32Array.of(0, 1, 2, 3, 4, 5, 6, 7));

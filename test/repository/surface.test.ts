@@ -2,7 +2,9 @@
  * docs/surface.txt lists what others rely on: exports, commands and their flags, config keys, JSON fields. This test
  * compares it with the code, so that a change of contract is a line in a diff. `npm run surface` writes it.
  */
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, expect, it } from "@jest/globals";
 import { runConfigJsonSchema } from "../../lib/config/schema.js";
@@ -10,7 +12,8 @@ import { meaningfulKeys } from "../../lib/hf/config.js";
 import { builtCommand } from "../support/built.js";
 import { declarationLines, publicDeclarations } from "../support/declarations.js";
 
-const surface = fileURLToPath(new URL("../../docs/surface.txt", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const surface = join(root, "docs/surface.txt");
 const nextpatch = builtCommand();
 const { path } = nextpatch;
 
@@ -123,16 +126,20 @@ beforeAll(async () => {
   writeFileSync(path("config.yaml"), config);
   writeFileSync(path("task.jsonl"), JSON.stringify({ query: "The cat", choices: [" saw", " more"], gold: 0 }));
 
+  // Those of the command's modules, too, which the package has no use for.
+  const types = ["-p", "tsconfig.build.json", "--emitDeclarationOnly", "--outDir", path("types")];
+  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", ...types], { cwd: root });
+
   const lines: string[] = [];
   const section = (title: string, list: readonly string[]) => lines.push(`# ${title}`, "", ...list, "");
   section("import from nextpatch", publicDeclarations(path("dist/index.d.ts")));
   section("import from nextpatch/kernels", publicDeclarations(path("dist/kernels.d.ts")));
   const handles = ["Device", "Graph", "Tensor"].flatMap((name) => declarationLines(name, path("binding.d.ts")));
   section("Device, Graph and Tensor", handles);
-  const timings = declarationLines("KernelBenchResult", path("dist/bench/kernels/run.d.ts"));
-  const tuned = declarationLines("ProductSummary", path("dist/bench/products/summary.d.ts"));
+  const timings = declarationLines("KernelBenchResult", path("types/bench/kernels/run.d.ts"));
+  const tuned = declarationLines("ProductSummary", path("types/bench/products/summary.d.ts"));
   const checks = ["DeviceCheck", "OperationCheck"].flatMap((name) =>
-    declarationLines(name, path("dist/check/run.d.ts")),
+    declarationLines(name, path("types/check/run.d.ts")),
   );
 
   section("commands", (await helps("nextpatch")).flat());

@@ -1,10 +1,11 @@
 /** The command as installed: the built package, run as a separate process. */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { copyFileSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { copyFileSync, cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll } from "@jest/globals";
+import { builtDist } from "./built_package.js";
 
 export interface Finished {
   readonly code: number | null;
@@ -29,7 +30,7 @@ export function complaint(stderr: string): string {
 }
 
 /**
- * Builds the package's TypeScript into a folder of its own before the tests of a file.
+ * Puts the built package into a folder of its own before the tests of a file.
  * @param options.addon whether the folder has the addon; default: it has
  */
 export function builtCommand({ addon = true } = {}): Command {
@@ -40,8 +41,7 @@ export function builtCommand({ addon = true } = {}): Command {
     for (const file of ["package.json", "binding.d.ts"]) copyFileSync(join(root, file), join(folder, file));
     for (const shared of ["node_modules", ...(addon ? ["build"] : [])])
       symlinkSync(join(root, shared), join(folder, shared));
-    const tsc = join(root, "node_modules/typescript/bin/tsc");
-    execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", join(folder, "dist")]);
+    cpSync(builtDist(), join(folder, "dist"), { recursive: true });
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
