@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { inParallel } from "../../bench/parallel.js";
 import { allCalls } from "../../lib/check/calls/all.js";
-import type { Operation } from "../../lib/check/calls/call.js";
+import type { Call } from "../../lib/check/calls/call.js";
 import { checkKernels } from "../../lib/check/run.js";
 import { Device } from "../../lib/device.js";
 import { launchesByKernel } from "../simt/reports.js";
@@ -44,10 +44,9 @@ interface Finding extends Fault {
 
 const run = promisify(execFile);
 const calls = allCalls("small");
-const operations = [...new Set(calls.map(({ operation }) => operation))];
 
-/** The operations, those first whose names begin as the kernel's does. */
-function likelyFirst(kernel: string): Operation[] {
+/** The calls, those first whose operations' names begin as the kernel's does. */
+function likelyFirst(kernel: string): Call[] {
   const plain = (name: string) => name.toLowerCase().replaceAll("_", "");
   const common = (name: string) => {
     const [a, b] = [plain(kernel), plain(name)];
@@ -55,23 +54,21 @@ function likelyFirst(kernel: string): Operation[] {
     while (length < a.length && a[length] === b[length]) length++;
     return length;
   };
-  return operations.toSorted((a, b) => common(b) - common(a));
+  return calls.toSorted((a, b) => common(b.operation) - common(a.operation));
 }
 
 /** Prints a `Finding` for each fault, with the simulated device that the environment asks for. */
 async function find(faults: readonly Fault[]): Promise<void> {
   const [simt, cpu] = [new Device("simt", 0, 1), new Device("cpu", 0, 1)];
-  const differs = async (operation?: Operation) => {
-    const own = calls.filter((call) => operation === undefined || call.operation === operation);
-    return !(await checkKernels(simt, cpu, { calls: own })).agrees;
-  };
-  if (faults.length === 0 && (await differs())) throw new Error("the check fails without a fault");
+  const agrees = async (some: readonly Call[]) => (await checkKernels(simt, cpu, { calls: some })).agrees;
+  if (faults.length === 0 && !(await agrees(calls))) throw new Error("the check fails without a fault");
   for (const { kernel, block } of faults) {
     // The device is idle here, and reads this at the next launch.
     process.env.NEXTPATCH_SIMT_LOST_BLOCK = block === "last" ? `${kernel}:last` : kernel;
     let notice: string | null = null;
-    for (const operation of likelyFirst(kernel)) {
-      if (notice === null && (await differs(operation))) notice = operation;
+    // One by one: the rest of the calls is not made once a kernel is noticed.
+    for (const call of likelyFirst(kernel)) {
+      if (notice === null && !(await agrees([call]))) notice = call.operation;
     }
     process.stdout.write(`${JSON.stringify({ kernel, block, notice } satisfies Finding)}\n`);
   }
