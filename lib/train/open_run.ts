@@ -145,7 +145,7 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
     best,
     writes: ranks.leads,
   };
-  const saver = CheckpointSaver.open({ ...saved, config: config.checkpoint }, log);
+  const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint }, log, (copies) => ranks.tell(copies));
   cleanup.add(() => saver.close());
   await record?.commit(state);
   const health = new RunHealth(config, state, checkpoints, log);

@@ -33,8 +33,8 @@ describeRanks("training by two ranks", () => {
 
     const { parameters, buckets } = first!;
     expect(buckets).toBeGreaterThan(2);
-    // Half of the gradient in f32, half of the weights in bf16; norms of buckets, the loss, what is wished.
-    const small = 4 * buckets + 4 + 4;
+    // Half of the gradient in f32, half of the weights in bf16; norms of buckets, the loss, what is wished and how long it took.
+    const small = 4 * buckets + 4 + 8;
     // The fifth step has no evaluation, and no checkpoint before it.
     expect(first!.sent[4]).toBe((4 * parameters) / 2 + (2 * parameters) / 2 + small);
     expect(second!.sent).toEqual(first!.sent);
