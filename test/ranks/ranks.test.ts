@@ -51,6 +51,14 @@ describeRanks("ranks", () => {
     }
   });
 
+  it("compute beside what waits for another rank", async () => {
+    const { code, errors, reports } = await runRanks(2, "beside.mjs");
+    expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    const [{ computed, waited, first }] = reports as { computed: number; waited: number; first: number }[] as [never];
+    expect(first).toBe(1);
+    expect(computed).toBeLessThan(waited);
+  });
+
   it("leave the event loop free while they wait", async () => {
     const { code, reports } = await runRanks(2, "ends.mjs", ["ticks"]);
     expect(code).toBe(0);
