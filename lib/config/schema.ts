@@ -301,8 +301,11 @@ export const runConfigSchema = z.strictObject({
         .default(1)
         .describe("Processes that train together, which `train` starts on this machine, as `--ranks` does. On `cpu`."),
       bucketParameters: positiveInteger
-        .default(40_000_000)
-        .describe("Parameters whose gradients the ranks exchange at once, about."),
+        .optional()
+        .describe(
+          "Parameters whose gradients the ranks exchange at once, at least. Default 40 million, or a million for each rank if " +
+            "that is more.",
+        ),
       overlap: z
         .boolean()
         .default(true)

@@ -10,7 +10,7 @@ export interface RankShare {
   /** From 0 to below `size`. */
   readonly rank: number;
   readonly size: number;
-  /** The most parameters of a bucket, about. */
+  /** The least parameters of a bucket, if there are as many at once. */
   readonly bucketParameters: number;
   /** Whether buckets are on their way while others are computed. */
   readonly overlap: boolean;
@@ -73,11 +73,9 @@ export class Sharding {
       this.stagedSize = 0;
       return;
     }
-    const grain = alignment * share.size;
-    const most = Math.max(1, Math.floor(share.bucketParameters / grain)) * grain;
-    const ranges = grouped(units, most);
+    const ranges = grouped(units, share.bucketParameters);
     const [places, size] = stagedPlaces(ranges);
-    this.groups = ranges.map((range, index) => ({ ...range, buckets: cut(range, most), staged: places[index]! }));
+    this.groups = ranges.map((range, index) => ({ ...range, buckets: cut(range, share, alignment), staged: places[index]! }));
     this.buckets = this.groups.flatMap(({ buckets }) => buckets);
     this.stagedSize = size;
   }
@@ -141,22 +139,35 @@ export class Sharding {
 
 type Range = Omit<Group, "buckets" | "staged">;
 
-/** Layers together, as many as have `most` elements; all else by itself. */
-function grouped(units: readonly Unit[], most: number): Range[] {
+/** Layers together, as many as have `least` elements, or all; what else there is by itself. */
+export function grouped(units: readonly Unit[], least: number): Range[] {
   const groups: Range[] = [];
+  const isLayers = (group: Range | undefined) => typeof group?.parts[0] === "number";
+  const join = (group: Range, { parts, size }: Range) => {
+    groups[groups.indexOf(group)] = { ...group, parts: [...group.parts, ...parts], size: group.size + size };
+  };
   for (const { part, begin, size } of units) {
     const last = groups.at(-1);
-    const joins = typeof part === "number" && typeof last?.parts[0] === "number" && last.size + size <= most;
-    if (joins) groups[groups.length - 1] = { ...last, parts: [...last.parts, part], size: last.size + size };
-    else groups.push({ parts: [part], begin, size });
+    const next = { parts: [part], begin, size };
+    if (last !== undefined && isLayers(last) && isLayers(next) && last.size < least) join(last, next);
+    else groups.push(next);
+  }
+  const [before, rest] = groups.filter(isLayers).slice(-2);
+  if (before !== undefined && rest !== undefined && rest.size < least) {
+    join(before, rest);
+    groups.splice(groups.indexOf(rest), 1);
   }
   return groups;
 }
 
-function cut({ begin, size }: Bucket, most: number): Bucket[] {
-  return Array.from({ length: Math.ceil(size / most) }, (_, index) => {
-    const at = index * most;
-    return { begin: begin + at, size: Math.min(most, size - at) };
+/** Equal buckets, as many as have the least parameters each. */
+function cut({ begin, size }: Bucket, { bucketParameters, size: ranks }: RankShare, alignment: number): Bucket[] {
+  const grain = alignment * ranks;
+  const count = Math.max(1, Math.floor(size / bucketParameters));
+  const each = Math.ceil(size / count / grain) * grain;
+  return Array.from({ length: Math.ceil(size / each) }, (_, index) => {
+    const at = index * each;
+    return { begin: begin + at, size: Math.min(each, size - at) };
   });
 }
 

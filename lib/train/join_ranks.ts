@@ -10,12 +10,9 @@ export function leadsRun(): boolean {
   return (launchedRank() ?? 0) === 0;
 }
 
-/** A rank's share of a run. */
-export function shareOf(
-  { bucketParameters, overlap, zero }: RunConfig["parallel"],
-  rank: number,
-  size: number,
-): RankShare {
+/** A rank's share of a run. More ranks need larger messages: the default of their size is Megatron's rule. */
+export function shareOf(parallel: Omit<RunConfig["parallel"], "ranks">, rank: number, size: number): RankShare {
+  const { bucketParameters = Math.max(40e6, 1e6 * size), overlap, zero } = parallel;
   return { rank, size, bucketParameters, overlap, zero };
 }
 

@@ -64,7 +64,7 @@ describe("Sharding", () => {
     const alignment = 64;
     const owner = new Array<number>(3264).fill(-1);
     for (let rank = 0; rank < 3; rank++) {
-      const sharding = new Sharding(shareOf(rank, 500), units, alignment);
+      const sharding = new Sharding(shareOf(rank, 350), units, alignment);
       expect(sharding.buckets.map((bucket) => bucket.size)).toEqual([384, 384, 384, 384, 384, 384, 384, 384, 192]);
       for (const bucket of sharding.buckets) {
         const begin = sharding.ownBegin(bucket);
@@ -77,7 +77,7 @@ describe("Sharding", () => {
   });
 
   it("takes layers together, and gives those that are computed at once places of their own", () => {
-    const { groups, stagedSize } = new Sharding(shareOf(0, 800), units, 64);
+    const { groups, stagedSize } = new Sharding(shareOf(0, 500), units, 64);
     expect(groups.map(({ parts, buckets }) => [parts, buckets.length])).toEqual([
       [["embedding"], 1],
       [[0, 1], 1],

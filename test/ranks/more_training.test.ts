@@ -26,7 +26,8 @@ function expectClose(ranks: readonly TrainedRank[], alone: TrainedRank, toleranc
     for (const [index, { loss, valLoss }] of lines.entries()) {
       const { loss: other, valLoss: otherVal } = alone.lines.at(index - lines.length)!;
       expect(Math.abs(loss / other - 1)).toBeLessThan(tolerance);
-      if (valLoss !== undefined) expect(Math.abs(valLoss / otherVal! - 1)).toBeLessThan(tolerance);
+      // Of few positions: what rounding makes of it differs more.
+      if (valLoss !== undefined) expect(Math.abs(valLoss / otherVal! - 1)).toBeLessThan(2 * tolerance);
     }
   }
 }
