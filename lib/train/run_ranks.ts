@@ -47,12 +47,23 @@ export class RunRanks {
 
   /** What the first rank says, as JSON; all of them call it. @param value of the first rank; others' does not count */
   async tell<T>(value: T): Promise<T> {
-    if (!this.shared) return value;
-    const bytes = this.leads ? new TextEncoder().encode(JSON.stringify(value)) : new Uint8Array();
-    const [length] = await this.#sum(Float32Array.of(bytes.length));
-    const told = new Float32Array(length!);
-    told.set(bytes);
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(await this.#sum(told)))) as T;
+    const [first] = this.leads ? await this.all(value) : await this.all<T | null>(null);
+    return first as T;
+  }
+
+  /** What each rank says, as JSON, in their order; all of them call it. */
+  async all<T>(own: T): Promise<T[]> {
+    if (!this.shared) return [own];
+    const { rank, size } = this.share;
+    const bytes = new TextEncoder().encode(JSON.stringify(own));
+    const lengths = await this.#sum(new Float32Array(size).fill(bytes.length, rank, rank + 1));
+    const begins = Array.from(lengths, (_, index) => lengths.subarray(0, index).reduce((sum, each) => sum + each, 0));
+    const told = new Float32Array(lengths.reduce((sum, each) => sum + each, 0));
+    told.set(bytes, begins[rank]!);
+    const all = Uint8Array.from(await this.#sum(told));
+    return begins.map((begin, index) => {
+      return JSON.parse(new TextDecoder().decode(all.subarray(begin, begin + lengths[index]!))) as T;
+    });
   }
 
   /** The sum of all ranks' numbers, in their order. */

@@ -217,7 +217,7 @@ export class Trainer {
       check.string("sample.prompt", check.object("sample", sample).prompt);
       check.string("sample.text", sample.text);
     }
-    const { folder, config, notes, metrics } = this.#run;
+    const { folder, config, notes, metrics, places } = this.#run;
     if (metrics === null) return;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
@@ -229,6 +229,7 @@ export class Trainer {
       damage: metrics.damage,
       parameters: parameterCount,
       device: `${device.backend} (${device.name}), ${parameters.dtype === "bf16" ? "bf16" : "fp32"}`,
+      ...(places.length > 1 && { ranks: { places, waited: this.#progress.time.communication ?? 0 } }),
       ...(sample ? { sample } : {}),
     });
     await writeText(folder.report, html);
