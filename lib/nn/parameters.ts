@@ -12,14 +12,20 @@ export const parameterAlignment = 64;
 export interface Slot extends Parameter {
   readonly offset: number;
   readonly size: number;
-  /** Its place without the padding for several ranks: initial weights do not depend on their number. */
+  /**
+   * Its place without the padding for several ranks: initial weights do not depend on their number.
+   * @internal
+   */
   readonly seedOffset: number;
 }
 
 /** The order of all parameters in one flat tensor: matrices, which are decayed, before vectors, which are not. */
 export interface ParameterLayout {
   readonly slots: readonly Slot[];
-  /** The ranges of parts whose gradients are complete at once, in their order; together they have all elements. */
+  /**
+   * The ranges of parts whose gradients are complete at once, in their order; together they have all elements.
+   * @internal
+   */
   readonly units: readonly Unit[];
   /** Elements of the flat tensors, padding included. */
   readonly size: number;
@@ -164,7 +170,10 @@ export class Parameters {
     return flat.narrow(0, offset, size).reshape(shape) as T;
   }
 
-  /** Where a parameter, or the neighbours `name` to `last`, is in the flat tensors, and its shape. */
+  /**
+   * Where a parameter, or the neighbours `name` to `last`, is in the flat tensors, and its shape.
+   * @internal
+   */
   placeOf(name: string, last = name): Pick<Slot, "offset" | "size" | "shape"> {
     const first = this.slot(name);
     const end = this.slot(last);
