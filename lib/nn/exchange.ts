@@ -87,10 +87,10 @@ export class Exchange {
     if (this.#open.has(group)) return;
     this.#open.add(group);
     this.#await(this.#sent.get(group.staged), timed(part));
-    if (!first) return this.gradients.carryOn(group);
     // Products write theirs; what else is there is added to, or of another group.
     const added = part === "vectors" || part === "embedding";
-    for (const range of added ? [group] : this.#padding.get(group)!) native.fill(this.gradients.whole(range), 0);
+    if (!first) this.gradients.carryOn(group);
+    else for (const range of added ? [group] : this.#padding.get(group)!) native.fill(this.gradients.whole(range), 0);
   }
 
   #reduce(group: Group, before: TimedPart): void {

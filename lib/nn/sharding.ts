@@ -75,7 +75,11 @@ export class Sharding {
     }
     const ranges = grouped(units, share.bucketParameters);
     const [places, size] = stagedPlaces(ranges);
-    this.groups = ranges.map((range, index) => ({ ...range, buckets: cut(range, share, alignment), staged: places[index]! }));
+    this.groups = ranges.map((range, index) => ({
+      ...range,
+      buckets: cut(range, share, alignment),
+      staged: places[index]!,
+    }));
     this.buckets = this.groups.flatMap(({ buckets }) => buckets);
     this.stagedSize = size;
   }

@@ -1,8 +1,8 @@
 import { architectureOf, biasesOf } from "../hf/architectures.js";
 import { type NormPlace, normNames } from "../hf/names.js";
 import type { Tensor } from "../native.js";
-import { Linear, type Weight } from "./linear.js";
 import type { GradientOf } from "./gradients.js";
+import { Linear, type Weight } from "./linear.js";
 import type { Parameters } from "./parameters.js";
 
 export interface LayerWeights {

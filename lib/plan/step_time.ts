@@ -61,7 +61,10 @@ export function stepTime(step: RankStep, buckets: Buckets, ring: Ring): StepTime
   const reduces = reduceScatters(buckets, ring);
   const gathers = allGathers(buckets, ring);
   const reductions = zero === 2 ? microBatches : 1;
-  const [reduceSeconds, gatherSeconds] = [reduces, gathers].map((transfers) => secondsOf(transfers)) as [number, number];
+  const [reduceSeconds, gatherSeconds] = [reduces, gathers].map((transfers) => secondsOf(transfers)) as [
+    number,
+    number,
+  ];
   const communicationSeconds = reductions * reduceSeconds + gatherSeconds;
   const exposed = (segments: readonly Segment[], transfers: readonly Transfer[]) =>
     overlappedSeconds(segments, transfers, slowdown) - secondsOf(segments);

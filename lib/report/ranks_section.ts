@@ -10,6 +10,7 @@ export interface RankPlace {
   readonly device: string;
 }
 
+/** The ranks of a run, for its report. */
 export interface RanksOfReport {
   /** Of each rank, in their order. */
   readonly places: readonly RankPlace[];

@@ -150,7 +150,9 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
     best,
     writes: ranks.leads,
   };
-  const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint }, log, (copies) => ranks.tell(copies));
+  const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint }, log, (copies) =>
+    ranks.tell(copies),
+  );
   cleanup.add(() => saver.close());
   await record?.commit(state);
   const health = new RunHealth(config, state, checkpoints, log);

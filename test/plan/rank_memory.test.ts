@@ -2,12 +2,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { parseRunConfig } from "../../lib/config/config.js";
-import { shareOf } from "../../lib/train/join_ranks.js";
 import { resolveStages } from "../../lib/config/stages.js";
 import { Device } from "../../lib/device.js";
 import { native } from "../../lib/native.js";
 import { workspacesOf } from "../../lib/nn/pass_memory.js";
 import { gpuWorkspaces, rankMemory } from "../../lib/plan/rank_memory.js";
+import { shareOf } from "../../lib/train/join_ranks.js";
 
 const configOf = (model: object, sequenceLength = 2048) =>
   parseRunConfig(

@@ -36,7 +36,10 @@ describe("stepTime", () => {
   const buckets = { head: 1, layers: [2, 3], embedding: 1 };
 
   it("is arithmetic alone where there is one GPU", () => {
-    const alone = stepTime({ computeSeconds: 9, microBatches: 3, headShare: 0.1, share }, buckets, { ...ring, gpus: 1 });
+    const alone = stepTime({ computeSeconds: 9, microBatches: 3, headShare: 0.1, share }, buckets, {
+      ...ring,
+      gpus: 1,
+    });
     expect(alone.seconds).toBeCloseTo(9, 9);
     expect(alone).toMatchObject({ communicationSeconds: 0, efficiency: expect.closeTo(1, 9) });
   });
@@ -97,12 +100,15 @@ describe("bucketsOf", () => {
     expect(embedding).toBe(32000 * 2048 + 49 * 2048);
     expect(bucketsOf(config, shareOf({ overlap: true, zero: 1 }, 0, 256)).layers).toHaveLength(4);
     expect(bucketsOf(config, shareOf({ overlap: true, zero: 1 }, 0, 1024)).layers).toHaveLength(1);
-    expect(bucketsOf(config, shareOf({ overlap: true, zero: 1, bucketParameters: 300e6 }, 0, 8)).layers).toHaveLength(4);
+    expect(bucketsOf(config, shareOf({ overlap: true, zero: 1, bucketParameters: 300e6 }, 0, 8)).layers).toHaveLength(
+      4,
+    );
     expect(bucketsOf({ ...config, tie_word_embeddings: true }, shareOf({ overlap: true, zero: 1 }, 0, 8)).head).toBe(0);
   });
 
   it("is padded to equal parts of 64 elements", () => {
-    for (const size of Object.values(bucketsOf(config, shareOf({ overlap: true, zero: 1 }, 0, 24))).flat()) expect(size % (24 * 64)).toBe(0);
+    for (const size of Object.values(bucketsOf(config, shareOf({ overlap: true, zero: 1 }, 0, 24))).flat())
+      expect(size % (24 * 64)).toBe(0);
   });
 
   it("sends reduce-scatter in f32 and all-gather in bf16, each P (N - 1) / N values", () => {

@@ -39,5 +39,13 @@ for await (const { step, loss, gradNorm, valLoss } of trainer.run()) {
 }
 await trainer.close();
 const { rank } = sharding.share;
-const report = { lines, sent, planned, parameters: layout.size, buckets: sharding.buckets.length, dtype, calls: ofStep };
+const report = {
+  lines,
+  sent,
+  planned,
+  parameters: layout.size,
+  buckets: sharding.buckets.length,
+  dtype,
+  calls: ofStep,
+};
 writeFileSync(`${reports}/${rank}.json`, JSON.stringify(report));
