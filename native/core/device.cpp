@@ -164,8 +164,19 @@ void Device::launch(const std::shared_ptr<Graph>& graph) {
       if (graph->native_) {
         context_->replay(graph->native_);
       } else {
-        for (const auto& operation : graph->operations_) operation.run(context_->kernels());
-        join_communication(0);
+        std::exception_ptr failure;
+        try {
+          for (const auto& operation : graph->operations_) operation.run(context_->kernels());
+        } catch (...) {
+          failure = std::current_exception();
+        }
+        // Also after a failure: what still runs beside the queue uses the graph's memory.
+        try {
+          join_communication(0);
+        } catch (...) {
+          if (!failure) failure = std::current_exception();
+        }
+        if (failure) std::rethrow_exception(failure);
       }
       for (const auto& operation : graph->operations_) history_.add(operation.name);
       for (const int slot : graph->marks_) marked_[size_t(slot)] = true;

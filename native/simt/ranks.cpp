@@ -1,5 +1,5 @@
-// The operations on several ranks of the simulated device: on its memory, which is the host's, when their stream comes by
-// them.
+// The operations on several ranks of the simulated device: on its memory, which is the host's, when their stream comes
+// by them.
 #include "../cuda/check.h"
 #include "../cuda/communication.h"
 #include "../cuda/context.h"
