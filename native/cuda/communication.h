@@ -36,7 +36,7 @@ class StreamCommunication final : public Communication {
 
   cudaStream_t computing_;
   Owned owned_;
-  std::vector<cudaEvent_t> free_;      // of owned_.events
+  std::vector<cudaEvent_t> free_;    // of owned_.events
   std::deque<cudaEvent_t> running_;  // the ends of operations that the computing has not waited for
 };
 
