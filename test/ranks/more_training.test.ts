@@ -17,7 +17,7 @@ const made = (name: string, changes: object = {}) => ({
   train: { steps: 20 },
   stages: [{ patchSize: 4, fraction: 0.5, of: "steps" }, { patchSize: 1 }],
   eval: { everySteps: 5, sequences: 7 },
-  parallel: { bucketParameters: 20_000 },
+  parallel: { bucketParameters: 10_000 },
   ...changes,
 });
 
@@ -47,7 +47,7 @@ describeRanks("training by several ranks", () => {
         expect(trained).toHaveLength(ranks);
         expectClose(trained, alone!, tolerance);
       }
-      const zero = { ...of("zero"), parallel: { bucketParameters: 20_000, zero: 2 } };
+      const zero = { ...of("zero"), parallel: { bucketParameters: 10_000, zero: 2 } };
       expectClose(await trainRanks(4, path(), zero), alone!, tolerance);
       await trainRanks(4, path(), of("again"));
       const model4 = (name: string) => hashOf(of(name).out, "model/model.safetensors");

@@ -6,8 +6,8 @@ import { describeRanks } from "../support/ranks.js";
 import { hashOf, type TrainedRank, trainRanks } from "../support/ranks_training.js";
 import { temporaryFolder } from "../support/temporary.js";
 
-/** Several buckets, of one layer each or of a part of what is larger. */
-const bucketParameters = 40_000;
+/** Several buckets, of one layer each. */
+const bucketParameters = 30_000;
 
 const bytesOf = ({ planned }: TrainedRank, name: string) => planned.find((item) => item.name.startsWith(name))!.bytes;
 
