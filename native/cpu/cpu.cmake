@@ -36,7 +36,7 @@ function(add_cpu_backend isa)
   # -fno-math-errno: nothing reads errno, so square roots become single instructions.
   target_compile_options(${target} PRIVATE
     -fvisibility=hidden -Wall -Wextra -Wno-psabi -O3 -ffp-contract=fast -fno-math-errno ${ARGN})
-  target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX ${DNNL_LIBRARY} ${CMAKE_DL_LIBS})
+  target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX Threads::Threads ${DNNL_LIBRARY} ${CMAKE_DL_LIBS})
   sanitize_library(${target})
   release_library(${target} nextpatch_backend)
 endfunction()

@@ -1,4 +1,6 @@
 /** Training by two ranks: the losses of one, the bytes that they send, beside which computing, the memory that they share. */
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { expect, it } from "@jest/globals";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { madeModel, writeMadeData } from "../support/made_run.js";
@@ -71,6 +73,8 @@ describeRanks("training by two ranks", () => {
     expect(lines.at(-1)!.time!.communication).toBeGreaterThan(0);
     expect([0, 1]).toContain(lines.at(-1)!.slowest!.rank);
     expect(lines.at(-1)!.slowest!.behind).toBeGreaterThan(0);
+    const html = readFileSync(path("two/report.html"), "utf8");
+    expect(html.split(`<td>${hostname()}</td>`)).toHaveLength(1 + 2);
     const ofOne = await readMetrics(path("one/metrics.jsonl"));
     expect(ofOne.some((line) => "slowest" in line || "communication" in line.time!)).toBe(false);
   });

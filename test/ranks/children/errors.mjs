@@ -27,6 +27,8 @@ const refusals = [
   () => native.allReduce(zeros(4, "bf16")),
   () => native.allReduce(zeros(4, "f32", other)),
   () => native.allReduce(null),
+  () => native.awaitRanks(device, -1),
+  () => native.awaitRanks(other, 0),
   () => native.joinRanks({}, "openmpi"),
   () => native.joinRanks(device, "nccl"),
 ].map(refused);
@@ -43,6 +45,10 @@ native.allReduce(zeros(rank === 0 ? 4 : 5));
 mismatches.push(await failed());
 if (rank === 0) native.allReduce(zeros(4));
 else native.reduceScatter(zeros(4), input, false);
+mismatches.push(await failed());
+// Beside computing.
+native.allGather(zeros((rank + 1) * size), zeros(rank + 1), true);
+native.awaitRanks(device, 0);
 mismatches.push(await failed());
 const again = await native.joinRanks(device, engine);
 const second = await native.joinRanks(other, engine).then(
