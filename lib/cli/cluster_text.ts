@@ -89,7 +89,7 @@ function costCells({ name, stage, total }: Row): string[] {
   ];
 }
 
-function communicationText({ bytesPerStep }: ClusterPlan, rows: readonly Row[]): string[] {
+function communicationText({ bytesPerStep, zero }: ClusterPlan, rows: readonly Row[]): string[] {
   const gigabytes = (bytes: number) => `${digits(bytes / 1e9)} GB`;
   const { reduceScatter, allGather } = bytesPerStep;
   const cells = rows.map(({ name, stage, total }) => {
@@ -99,7 +99,8 @@ function communicationText({ bytesPerStep }: ClusterPlan, rows: readonly Row[]):
     return [name, ...times, percent(total.efficiency), percent(efficiencyWithoutOverlap)];
   });
   return [
-    `in each step a GPU sends ${gigabytes(reduceScatter)} of gradients and ${gigabytes(allGather)} of weights`,
+    `in each step a GPU sends ${gigabytes(reduceScatter)} of gradients${zero === 2 ? " for each micro-batch" : ""} and ` +
+      `${gigabytes(allGather)} of weights`,
     table(["ms a step", "compute", "communicate", "not hidden", "efficiency", "none hidden"], cells),
   ];
 }

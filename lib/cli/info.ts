@@ -14,6 +14,7 @@ import {
   thisPackage,
 } from "../native.js";
 import { type EngineReport, engines } from "../ranks.js";
+import { shareOf } from "../train/join_ranks.js";
 import { copyBytes, type PlanItem, planItems, plannedBytes } from "../train/memory_plan.js";
 import { shortage } from "../train/plan_fit.js";
 import { closeRunData, openRunData } from "../train/run_data.js";
@@ -139,9 +140,9 @@ async function planOf(
   const config = await loadRunConfig(path, { set, log: io.log });
   const device = Device.open(config.device as DeviceSpec);
   const data = await openRunData(config);
-  const { ranks: size, bucketParameters } = { ...config.parallel, ...(ranks !== undefined && { ranks }) };
+  const size = ranks ?? config.parallel.ranks;
   // The first rank, which has no less than the others.
-  const share = { rank: 0, size, bucketParameters };
+  const share = shareOf(config.parallel, 0, size);
   const planned = await planConfig(config, device, data, { share }).finally(() => closeRunData(data));
   const { plan, stages, shape } = planned;
   const lack = shortage(device, planned);

@@ -32,6 +32,7 @@ const names: Readonly<Record<Part, string>> = {
   transformer: "transformer",
   head: "head and loss",
   optimizer: "optimizer",
+  communication: "other ranks",
   idle: "idle",
 };
 
@@ -55,9 +56,10 @@ export function partCosts(report: Pick<CompareReport, "comparison" | "plan">): P
   const { comparison, plan } = report;
   const flopsBefore: Partial<Record<Part, number>> = plan.baseline.partFlops;
   const flopsNow: Partial<Record<Part, number>> = plan.patch.partFlops;
-  return (Object.keys(names) as Part[]).map((part) => {
-    const before = baseline.time[part];
-    const now = patch.time[part];
+  const timed = (part: Part) => (baseline.time[part] ?? patch.time[part]) !== undefined;
+  return (Object.keys(names) as Part[]).filter(timed).map((part) => {
+    const { [part]: before = 0 } = baseline.time;
+    const { [part]: now = 0 } = patch.time;
     const flops = flopsBefore[part];
     return {
       part,

@@ -301,8 +301,22 @@ export const runConfigSchema = z.strictObject({
         .default(1)
         .describe("Processes that train together, which `train` starts on this machine, as `--ranks` does. On `cpu`."),
       bucketParameters: positiveInteger
-        .default(40_000_000)
-        .describe("Parameters whose gradients the ranks exchange at once, about."),
+        .optional()
+        .describe(
+          "Parameters whose gradients the ranks exchange at once, at least. Default 40 million, or a million for each rank if " +
+            "that is more.",
+        ),
+      overlap: z
+        .boolean()
+        .default(true)
+        .describe("Whether the ranks exchange gradients and weights while they compute. The bits are the same."),
+      zero: z
+        .union([z.literal(1), z.literal(2)])
+        .default(1)
+        .describe(
+          "1: a rank adds up a step's gradient of all parameters. 2: it keeps the sum of its own part alone, which takes less " +
+            "memory, and the ranks exchange gradients in every micro-batch.",
+        ),
     })
     .prefault({})
     .describe("Training by several processes at once. A run may go on with another number of them."),

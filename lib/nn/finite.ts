@@ -7,16 +7,16 @@ const MOST = 2 ** 30;
 
 /**
  * Checks that all weights are finite, on their device.
- * @param master f32, flat: the weights
+ * @param weights flat
  * @param where what they are from, for the message
  * @throws CheckpointError naming the first tensor with one that is not, in the order of the flat parameters, and the
  *   element
  */
-export async function checkFinite({ device, layout }: Parameters, master: Tensor<"f32">, where: string): Promise<void> {
+export async function checkFinite({ device, layout }: Parameters, weights: Tensor, where: string): Promise<void> {
   const parts = layout.slots.flatMap((slot) =>
     Array.from({ length: Math.ceil(slot.size / MOST) }, (_, index) => {
       const begin = index * MOST;
-      return { slot, begin, values: master.narrow(0, slot.offset + begin, Math.min(MOST, slot.size - begin)) };
+      return { slot, begin, values: weights.narrow(0, slot.offset + begin, Math.min(MOST, slot.size - begin)) };
     }),
   );
   using found = new Tensor(device, "i32", [parts.length]);

@@ -3,7 +3,7 @@ import type { LlamaConfig } from "../hf/llama_config.js";
 import { type Parameter, parameterTable } from "../hf/names.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
-import { alone, type Bucket, paddedSize, type RankShare, Sharding } from "./sharding.js";
+import { alone, type Bucket, type Part, paddedSize, type RankShare, Sharding, type Unit } from "./sharding.js";
 
 /** Elements to which the start of every parameter (or fused group) is aligned: 128 bytes in bf16. */
 export const parameterAlignment = 64;
@@ -12,11 +12,21 @@ export const parameterAlignment = 64;
 export interface Slot extends Parameter {
   readonly offset: number;
   readonly size: number;
+  /**
+   * Its place without the padding for several ranks: initial weights do not depend on their number.
+   * @internal
+   */
+  readonly seedOffset: number;
 }
 
 /** The order of all parameters in one flat tensor: matrices, which are decayed, before vectors, which are not. */
 export interface ParameterLayout {
   readonly slots: readonly Slot[];
+  /**
+   * The ranges of parts whose gradients are complete at once, in their order; together they have all elements.
+   * @internal
+   */
+  readonly units: readonly Unit[];
   /** Elements of the flat tensors, padding included. */
   readonly size: number;
   /** How many elements, from the first, hold the matrices. */
@@ -25,27 +35,50 @@ export interface ParameterLayout {
 
 /**
  * Lays the parameters out so that q, k, v (and gate, up) of a layer are adjacent: each group is then one matrix and
- * needs one product. The size is padded for as many ranks; places and order do not depend on their number.
+ * needs one product. Every unit is padded for as many ranks; the order does not depend on their number.
  */
 export function parameterLayout(config: LlamaConfig, ranks = 1): ParameterLayout {
   const table = parameterTable(config);
   const ordered = [...table.filter((p) => p.kind === "matrix"), ...table.filter((p) => p.kind === "vector")];
   const joinsPrevious = (name: string) => /\.(k_proj|v_proj|up_proj)\.(weight|bias)$/.test(name);
+  const begins: { readonly part: Part; readonly begin: number }[] = [];
   let size = 0;
+  let unpadded = 0;
   let decayed = 0;
   const slots = ordered.map((parameter) => {
-    if (!joinsPrevious(parameter.name)) size = Math.ceil(size / parameterAlignment) * parameterAlignment;
-    const slot = { ...parameter, offset: size, size: parameter.shape.reduce((a, b) => a * b, 1) };
+    if (!joinsPrevious(parameter.name)) {
+      size = paddedTo(size, parameterAlignment);
+      unpadded = paddedTo(unpadded, parameterAlignment);
+    }
+    const part = partOf(parameter);
+    if (part !== begins.at(-1)?.part) {
+      size = paddedTo(size, parameterAlignment * ranks);
+      begins.push({ part, begin: size });
+    }
+    const elements = parameter.shape.reduce((a, b) => a * b, 1);
+    const slot = { ...parameter, offset: size, size: elements, seedOffset: unpadded };
     size += slot.size;
+    unpadded += slot.size;
     if (parameter.kind === "matrix") decayed = size;
     return slot;
   });
-  return { slots, size: paddedSize(size, ranks, parameterAlignment), decayed };
+  size = paddedSize(size, ranks, parameterAlignment);
+  const units = begins.map((unit, index) => ({ ...unit, size: (begins[index + 1]?.begin ?? size) - unit.begin }));
+  return { slots, units, size, decayed };
+}
+
+const paddedTo = (size: number, alignment: number): number => Math.ceil(size / alignment) * alignment;
+
+function partOf({ name, kind }: Parameter): Part {
+  if (kind === "vector") return "vectors";
+  const layer = /^model\.layers\.(\d+)\./.exec(name)?.[1];
+  if (layer !== undefined) return Number(layer);
+  return name === "lm_head.weight" ? "head" : "embedding";
 }
 
 /** How flat tensors of a layout are split. */
 export function shardingOf(layout: ParameterLayout, share: RankShare): Sharding {
-  return new Sharding(share, layout.size, parameterAlignment);
+  return new Sharding(share, layout.units, parameterAlignment);
 }
 
 /** Specs of the flat tensors. In f32 the compute copy is the master; in bf16 a rank of several keeps a part of it. */
@@ -90,7 +123,7 @@ export class Parameters {
     const norm = 1 - normWeightOffset(this.config);
     for (const slot of this.layout.slots) {
       const target = this.view(this.master, slot.name);
-      if (slot.kind === "matrix") native.normal(target, this.config.initializer_range, seed, slot.offset);
+      if (slot.kind === "matrix") native.normal(target, this.config.initializer_range, seed, slot.seedOffset);
       else native.fill(target, slot.name.endsWith(".bias") ? 0 : norm);
     }
     this.refreshCompute();
@@ -133,12 +166,20 @@ export class Parameters {
 
   /** The part of a flat tensor that belongs to a parameter, or to the neighbours `name` to `last`, in its shape. */
   view<T extends Tensor>(flat: T, name: string, last = name): T {
+    const { offset, size, shape } = this.placeOf(name, last);
+    return flat.narrow(0, offset, size).reshape(shape) as T;
+  }
+
+  /**
+   * Where a parameter, or the neighbours `name` to `last`, is in the flat tensors, and its shape.
+   * @internal
+   */
+  placeOf(name: string, last = name): Pick<Slot, "offset" | "size" | "shape"> {
     const first = this.slot(name);
     const end = this.slot(last);
     const size = end.offset + end.size - first.offset;
     const rest = first.shape.slice(1);
-    const rows = size / rest.reduce((a, b) => a * b, 1);
-    return flat.narrow(0, first.offset, size).reshape([rows, ...rest]) as T;
+    return { offset: first.offset, size, shape: [size / rest.reduce((a, b) => a * b, 1), ...rest] };
   }
 
   /** The part of a flat tensor that belongs to a parameter, flat. */

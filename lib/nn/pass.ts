@@ -3,13 +3,9 @@ import { reuse } from "./buffers.js";
 import { type Adds, LossHead } from "./loss_head.js";
 import { type PassMemory, passSpecs } from "./pass_memory.js";
 import type { Batch } from "./shape.js";
-import { Transformer, type Lap as TransformerLap } from "./transformer.js";
+import { Transformer } from "./transformer.js";
+import { unwatched } from "./watch.js";
 import type { ModelWeights } from "./weights.js";
-
-/** Called after the operations of a part have been enqueued. */
-type Lap = (part: Parameters<TransformerLap>[0] | "head") => void;
-
-const noLap: Lap = () => undefined;
 
 /** One forward (and backward) over a micro-batch, set up once over memory shared with other passes. */
 export class Pass {
@@ -57,15 +53,18 @@ export class Pass {
    * @param tokens i32 [sequences * positions * patchSize], on the device
    * @param adds what is added to that of previous passes
    */
-  forward(tokens: Tensor<"i32">, adds: Adds, lap = noLap): void {
+  forward(tokens: Tensor<"i32">, adds: Adds, watch = unwatched): void {
     native.copy(this.#tokens, tokens);
-    this.#transformer.forward(0, lap);
+    this.#transformer.forward(0, watch);
+    watch.reads("head");
+    watch.begins("head");
     this.#head.forward(adds);
-    lap("head");
+    watch.completes("head");
+    watch.lap("head");
   }
 
   /** The micro-batch's gradient. `adds` is that of `forward`. */
-  backward(adds: Adds, lap = noLap): void {
-    this.#transformer.backward(adds.gradient, lap);
+  backward(adds: Adds, watch = unwatched): void {
+    this.#transformer.backward(adds.gradient, watch);
   }
 }

@@ -3,6 +3,7 @@ import { Arguments, describe } from "../arguments.js";
 import { labelWeightValues } from "../config/label_weights.js";
 import { type Recompute, recomputeKinds } from "../config/recompute.js";
 import { Tensor } from "../native.js";
+import type { GradientOf } from "./gradients.js";
 import { checkModel, type Llama } from "./llama.js";
 import { Pass } from "./pass.js";
 import { PassMemory, passSpecs } from "./pass_memory.js";
@@ -75,7 +76,8 @@ export class TrainingPass {
     const shares = weights.map((weight) => weight * share);
     this.#input = new Tensor(device, "i32", [sequences * positions * patchSize]);
     this.#memory = new PassMemory(device, shape, passSpecs(device, shape, [cut], true));
-    this.#pass = new Pass(this.#memory, cut, modelWeights(parameters, gradient), shares, true);
+    const gradientOf: GradientOf = (begin, size) => gradient.narrow(0, begin, size);
+    this.#pass = new Pass(this.#memory, cut, modelWeights(parameters, gradientOf), shares, true);
   }
 
   /** f32 [1]: the loss of the last batch in nats per token, before any update. */

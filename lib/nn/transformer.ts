@@ -10,6 +10,7 @@ import { PatchEmbedding } from "./patch_embedding.js";
 import { RmsNorm, rmsNormSpecs } from "./rms_norm.js";
 import type { RotaryEmbeddings } from "./rotary_embedding.js";
 import type { Batch, PassShape } from "./shape.js";
+import { unwatched, type Watch } from "./watch.js";
 import type { ModelWeights } from "./weights.js";
 
 /** The activations of a transformer. */
@@ -35,11 +36,6 @@ export interface TransformerMemory {
   /** A cache for each layer; null if a pass has all positions of its sequences. */
   readonly caches: readonly KeyValueCache[] | null;
 }
-
-/** Called after the operations of a part have been enqueued. */
-export type Lap = (part: "embedding" | "transformer") => void;
-
-const noLap: Lap = () => undefined;
 
 /** The model without its head, in training and in generation: embedding, layers, final norm. */
 export class Transformer {
@@ -82,24 +78,37 @@ export class Transformer {
   }
 
   /** @param past positions in the caches */
-  forward(past: number, lap: Lap = noLap): void {
+  forward(past: number, watch: Watch = unwatched): void {
+    watch.reads("vectors");
+    watch.reads("embedding");
     this.#embedding.forward();
-    lap("embedding");
-    for (const layer of this.#layers) layer.forward(past);
+    watch.lap("embedding");
+    this.#layers.forEach((layer, index) => {
+      watch.reads(index);
+      layer.forward(past);
+    });
     this.#norm.forward();
-    lap("transformer");
+    watch.lap("transformer");
   }
 
   /**
    * The gradient of all weights. The scratch's `dnormed` holds the gradient of `out`.
    * @param accumulate whether the products' gradients are added to, or written; the others are always added to
    */
-  backward(accumulate: boolean, lap: Lap): void {
+  backward(accumulate: boolean, watch: Watch): void {
     const { dstream, dnormed } = this.#scratch!;
+    watch.begins("vectors");
     this.#norm.backward(dstream, dnormed, false);
-    for (const layer of [...this.#layers].reverse()) layer.backward(accumulate);
-    lap("transformer");
+    for (const [index, layer] of [...this.#layers.entries()].reverse()) {
+      watch.begins(index);
+      layer.backward(accumulate);
+      watch.completes(index);
+    }
+    watch.completes("vectors");
+    watch.lap("transformer");
+    watch.begins("embedding");
     this.#embedding.backward(dstream);
-    lap("embedding");
+    watch.completes("embedding");
+    watch.lap("embedding");
   }
 }

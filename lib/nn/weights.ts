@@ -1,6 +1,7 @@
 import { architectureOf, biasesOf } from "../hf/architectures.js";
 import { type NormPlace, normNames } from "../hf/names.js";
 import type { Tensor } from "../native.js";
+import type { GradientOf } from "./gradients.js";
 import { Linear, type Weight } from "./linear.js";
 import type { Parameters } from "./parameters.js";
 
@@ -38,17 +39,18 @@ export function addedGradients(parameters: Parameters, gradient: Tensor<"f32">):
 
 /**
  * The weights of a model as its layers use them: views of the flat tensors.
- * @param gradients f32, flat like the master, or null if nothing is trained
+ * @param gradients where those are, or null if nothing is trained
  */
-export function modelWeights(parameters: Parameters, gradients: Tensor<"f32"> | null): ModelWeights {
+export function modelWeights(parameters: Parameters, gradients: GradientOf | null): ModelWeights {
   const { config } = parameters;
   const { norms, qkNorm } = architectureOf(config);
   const biases = biasesOf(config);
   const names: Partial<Record<NormPlace, string>> = normNames[norms];
-  const view = (from: string, to: string): Weight => ({
-    value: parameters.view(parameters.compute, from, to),
-    gradient: gradients && parameters.view(gradients, from, to),
-  });
+  const view = (from: string, to: string): Weight => {
+    const { offset, size, shape } = parameters.placeOf(from, to);
+    const gradient = gradients && (gradients(offset, size).reshape(shape) as Tensor<"f32">);
+    return { value: parameters.view(parameters.compute, from, to), gradient };
+  };
   const weight = (first: string, last = first): Weight => view(`${first}.weight`, `${last}.weight`);
   const linear = (bias: boolean, first: string, last = first): Linear =>
     new Linear(weight(first, last), bias ? view(`${first}.bias`, `${last}.bias`) : null);

@@ -2,6 +2,8 @@ import { Arguments } from "../arguments.js";
 import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
+import { Exchange } from "../nn/exchange.js";
+import { Gradients, gradientSpecs } from "../nn/gradients.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
 import type { Sharding } from "../nn/sharding.js";
 
@@ -17,10 +19,12 @@ export interface AdamWSettings {
   readonly gradClip: number | null;
 }
 
-export function adamwSpecs(device: Device, layout: ParameterLayout, { share: { size: ranks }, buckets }: Sharding) {
+export function adamwSpecs(device: Device, layout: ParameterLayout, sharding: Sharding) {
+  const { buckets } = sharding;
+  const { size: ranks } = sharding.share;
   const own = new Spec("f32", [layout.size / ranks]);
   return {
-    gradient: new Spec("f32", [layout.size]),
+    gradient: gradientSpecs(layout, sharding),
     /** Exponential averages of the gradient and of its square. */
     firstMoment: own,
     secondMoment: own,
@@ -45,6 +49,16 @@ export function adamwSpecs(device: Device, layout: ParameterLayout, { share: { s
  */
 export class AdamW {
   readonly #tensors: Allocated<ReturnType<typeof adamwSpecs>>;
+  /**
+   * Where the backward of several ranks sums its gradients.
+   * @internal
+   */
+  readonly gradients: Gradients;
+  /**
+   * What several ranks exchange in a step; null: there is one.
+   * @internal
+   */
+  readonly exchange: Exchange | null;
 
   /**
    * Allocates a gradient and two moments, in f32; all are zeros.
@@ -57,13 +71,15 @@ export class AdamW {
     check.tensor("parameters", parameters.master, { dtypes: ["f32"] });
     const { device, layout, sharding } = parameters;
     this.#tensors = allocate(device, adamwSpecs(device, layout, sharding));
+    this.gradients = new Gradients(this.#tensors.gradient, sharding);
+    this.exchange = sharding.shared ? new Exchange(parameters, this.gradients) : null;
     this.zeroGradient(); // padding too, which takes part in the norm and which no backward writes
     this.reset();
   }
 
   /** f32 [P], flat: where the backward sums the gradient. */
   get gradient(): Tensor<"f32"> {
-    return this.#tensors.gradient;
+    return this.gradients.flat;
   }
   /** f32 [P], flat; of several ranks, the rank's own parts: [P / ranks]. */
   get firstMoment(): Tensor<"f32"> {
@@ -94,7 +110,7 @@ export class AdamW {
 
   /** Sets the gradient to zeros, before the first backward of a step. */
   zeroGradient(): void {
-    native.fill(this.gradient, 0);
+    this.gradients.zero();
   }
 
   /**
@@ -120,14 +136,16 @@ export class AdamW {
   }
 
   /**
-   * The part of `step` that is the same every time and can be captured.
+   * The part of `step` that is the same every time and can be captured. Of several ranks, each updates its part of the
+   * weights, which `exchange` gathers later.
    * @param onNorm enqueues what happens between the norm's computation and its use; a NaN there skips the step
    */
   applyStep(onNorm?: (norm: Tensor<"f32">) => void): void {
     new Arguments("AdamW.applyStep").callback("onNorm", onNorm);
-    const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, hyper } = this.#tensors;
+    const { firstMoment, secondMoment, stepsTaken, corrections, norm, hyper } = this.#tensors;
     const { compute, layout, sharding } = this.parameters;
-    this.#sumOfRanks();
+    if (this.exchange === null) native.gradNorm(norm, this.gradient, this.#tensors.normWorkspace);
+    else this.#normOfRanks(this.exchange);
     onNorm?.(norm);
     sharding.buckets.forEach((bucket, index) => {
       native.adamw(
@@ -137,35 +155,24 @@ export class AdamW {
         sharding.kept(secondMoment, bucket),
         stepsTaken.narrow(0, index, 1),
         corrections.narrow(0, 2 * index, 2),
-        sharding.own(gradient, bucket),
+        this.gradients.own(bucket),
         norm,
         hyper,
         sharding.ownDecayed(bucket, layout.decayed),
       );
     });
-    if (!sharding.shared) return;
-    for (const bucket of sharding.buckets) {
-      native.allGather(sharding.whole(compute, bucket), sharding.own(compute, bucket));
-    }
   }
 
-  /** The gradient's norm; of several ranks, first the sum of their gradients, each part of it where it belongs. */
-  #sumOfRanks(): void {
-    const { gradient, norm, norms, normWorkspace } = this.#tensors;
-    if (norms === null) {
-      native.gradNorm(norm, gradient, normWorkspace);
-      return;
+  /** The norm of the sum of the ranks' gradients, of which each has its part. */
+  #normOfRanks(exchange: Exchange): void {
+    const { norm, norms, normWorkspace } = this.#tensors;
+    const { buckets, share } = this.parameters.sharding;
+    const ownNorms = norms!.narrow(0, share.rank * buckets.length, buckets.length);
+    for (const bucket of exchange.summed()) {
+      native.gradNorm(ownNorms.narrow(0, buckets.indexOf(bucket), 1), this.gradients.own(bucket), normWorkspace);
     }
-    const { sharding } = this.parameters;
-    const { buckets, share } = sharding;
-    const ownNorms = norms.narrow(0, share.rank * buckets.length, buckets.length);
-    buckets.forEach((bucket, index) => {
-      const own = sharding.own(gradient, bucket);
-      native.reduceScatter(own, sharding.whole(gradient, bucket));
-      native.gradNorm(ownNorms.narrow(0, index, 1), own, normWorkspace);
-    });
-    native.allGather(norms, ownNorms);
-    native.gradNorm(norm, norms, normWorkspace);
+    exchange.wait(() => native.allGather(norms!, ownNorms, false));
+    native.gradNorm(norm, norms!, normWorkspace);
   }
 
   /** Frees gradient and moments; the parameters stay. */

@@ -7,6 +7,7 @@ import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterCount } from "../hf/names.js";
 import { forwardFlops, stepFlops } from "../nn/flops.js";
 import { optimizerFlops } from "../optim/optimizer.js";
+import { shareOf } from "../train/join_ranks.js";
 import { type StageCost, stageCosts } from "../train/stage_costs.js";
 import { bucketsOf } from "./buckets.js";
 import { type RankMemory, rankMemory } from "./rank_memory.js";
@@ -48,8 +49,9 @@ export interface PlannedTraining {
 export interface ClusterPlan {
   readonly parameters: number;
   readonly ring: Ring;
-  /** Bytes that a rank sends in a step. */
+  /** Bytes that a rank sends in a step; with ZeRO-2 of gradients in each micro-batch. */
   readonly bytesPerStep: { readonly reduceScatter: number; readonly allGather: number };
+  readonly zero: 1 | 2;
   /** On as many tokens as the config's stages. */
   readonly tokenLevel: PlannedTraining;
   /** The config's stages; null: they are token-level. */
@@ -83,7 +85,8 @@ export function planCluster(
   return {
     parameters: parameterCount(shape),
     ring,
-    bytesPerStep: stepBytes(ring, bucketsOf(shape, cluster.gpus)),
+    bytesPerStep: stepBytes(ring, bucketsOf(shape, shareOf(training.config.parallel, 0, cluster.gpus))),
+    zero: training.config.parallel.zero,
     tokenLevel: inPatches ? plan(tokenLevel(training.config, own.total.tokens)) : own,
     staged: inPatches ? own : null,
   };
@@ -115,7 +118,8 @@ function planTraining(
   });
   const evaluated = config.eval === null ? 0 : config.batch.sequenceLength;
   const model = { config: shape, dtype: "bf16", recompute: config.recompute } as const;
-  const memory = rankMemory(model, ofRank, evaluated, gpus, gpu.memoryBytes);
+  const share = shareOf(config.parallel, 0, gpus);
+  const memory = rankMemory({ ...model, share }, ofRank, evaluated, gpu.memoryBytes);
   const planned = stageCosts(stages, shape).map((cost, index): PlannedStage => {
     const stage = ofRank[index]!;
     const microBatch = memory.batches[index]!.sequences;
@@ -124,8 +128,9 @@ function planTraining(
       computeSeconds: flops / (gpu.peakFlops * mfu),
       microBatches: stage.sequencesPerStep / microBatch,
       headShare: headShare(shape, stage),
+      share,
     };
-    const step = stepTime(rank, bucketsOf(shape, gpus), ring);
+    const step = stepTime(rank, bucketsOf(shape, share), ring);
     const { sequencesPerStep: sequencesPerRank } = stage;
     return { ...cost, sequencesPerRank, microBatch, step, seconds: cost.steps * step.seconds };
   });

@@ -2,14 +2,15 @@
 import type { ResolvedStage } from "../config/stages.js";
 import { biasesOf } from "../hf/architectures.js";
 import { planBytes, Spec } from "../nn/buffers.js";
-import { type ParameterLayout, parameterLayout } from "../nn/parameters.js";
+import { gradientSpecs } from "../nn/gradients.js";
+import { type ParameterLayout, parameterLayout, shardingOf } from "../nn/parameters.js";
 import { type PassWorkspaces, specsWith } from "../nn/pass_memory.js";
 import { type Batch, type PassShape, widths } from "../nn/shape.js";
+import type { RankShare } from "../nn/sharding.js";
 import { hiddenRange } from "../optim/muon_layout.js";
 import type { PlanItem, PlannedModel } from "../train/memory_plan.js";
 import { usableShare } from "../train/memory_plan.js";
 import { microBatch, positionsPerPass } from "../train/micro_batch.js";
-import { bucketsOf, paddedParameters } from "./buckets.js";
 
 export interface RankMemory {
   /** The micro-batch of every stage, of a rank. */
@@ -21,6 +22,9 @@ export interface RankMemory {
   readonly fits: boolean;
 }
 
+/** A model, and how the ranks share it. */
+type ClusterModel = Omit<PlannedModel, "share"> & { readonly share: RankShare };
+
 /** cuBLASLt's, as native/cuda/gemm_cublaslt.cpp has it. */
 const productWorkspace = 128 * 2 ** 20;
 
@@ -30,17 +34,16 @@ const productWorkspace = 128 * 2 ** 20;
  * @param evaluated positions of a held-out sequence; 0: there is none
  */
 export function rankMemory(
-  model: PlannedModel,
+  model: ClusterModel,
   stages: readonly ResolvedStage[],
   evaluated: number,
-  ranks: number,
   memoryBytes: number,
 ): RankMemory {
   const usableBytes = usableShare * memoryBytes;
   const shortest = Math.min(...stages.map(({ sequenceLength }) => sequenceLength));
   for (let target = positionsPerPass.cuda; ; target /= 2) {
     const batches = stages.map((stage) => microBatch(stage, target));
-    const items = memoryItems(model, stages, evaluated, ranks, batches);
+    const items = memoryItems(model, stages, evaluated, batches);
     const bytes = items.reduce((sum, item) => sum + item.bytes, 0);
     const fits = bytes <= usableBytes;
     if (fits || target <= shortest) return { batches, items, bytes, usableBytes, fits };
@@ -49,10 +52,9 @@ export function rankMemory(
 
 /** As lib/train/memory_plan.ts has them, with masters and the optimizer's state divided among the ranks. */
 function memoryItems(
-  model: PlannedModel,
+  { share, ...model }: ClusterModel,
   stages: readonly ResolvedStage[],
   evaluated: number,
-  ranks: number,
   batches: readonly Batch[],
 ): PlanItem[] {
   const positions = Math.max(evaluated, ...batches.map((batch) => batch.sequences * batch.positions));
@@ -60,8 +62,9 @@ function memoryItems(
   const all = evaluated === 0 ? batches : [...batches, { sequences: 1, positions: evaluated, patchSize: 1 }];
   const passes = specsWith("cuda", gpuWorkspaces(shape, all), shape, all, true);
   const { layers, shared, head, labelWeights, scratch, embeddingWorkspace, ...stream } = passes;
-  const layout = parameterLayout(model.config);
-  const parameters = ranks === 1 ? layout.size : paddedParameters(bucketsOf(model.config, ranks));
+  const { size: ranks } = share;
+  const layout = parameterLayout(model.config, ranks);
+  const { size: parameters } = layout;
   const of = ranks === 1 ? "" : `, 1/${ranks}`;
   const type = stages[0]!.optimizer.type;
   const state = type === "muon" ? "Muon momentum, AdamW moments (fp32)" : "AdamW moments (fp32)";
@@ -69,7 +72,7 @@ function memoryItems(
   return [
     { name: `master weights (fp32)${of}`, bytes: (4 * parameters) / ranks },
     { name: "weights (bf16)", bytes: 2 * parameters },
-    { name: "gradients (fp32)", bytes: 4 * parameters },
+    { name: "gradients (fp32)", bytes: planBytes(gradientSpecs(layout, shardingOf(layout, share))) },
     { name: `${state}${of}`, bytes: stateBytes(layout, parameters, type) / ranks },
     { name: `activations of ${layers.length} layers`, bytes: planBytes([layers, shared]) },
     { name: "activations around the layers", bytes: planBytes(stream) },

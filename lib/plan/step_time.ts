@@ -1,4 +1,5 @@
 /** What a step takes: its arithmetic, and what of its communication does not hide behind that. */
+import type { RankShare } from "../nn/sharding.js";
 import { type Buckets, paddedParameters } from "./buckets.js";
 import { overlappedSeconds, type Segment, type Transfer } from "./overlap.js";
 import { collectiveSeconds, type Ring, sentBytes } from "./ring.js";
@@ -10,6 +11,7 @@ export interface RankStep {
   readonly microBatches: number;
   /** The head's share of the arithmetic. */
   readonly headShare: number;
+  readonly share: Pick<RankShare, "overlap" | "zero">;
 }
 
 export interface StepTime {
@@ -38,7 +40,7 @@ const slowdown = 20 / 132;
 const gradientBytes = 4;
 const parameterBytes = 2;
 
-/** Bytes that a rank sends in a step. */
+/** Bytes that a rank sends in a step; with ZeRO-2 of gradients in each micro-batch. */
 export function stepBytes(ring: Ring, buckets: Buckets): { reduceScatter: number; allGather: number } {
   const parameters = paddedParameters(buckets);
   return {
@@ -48,27 +50,40 @@ export function stepBytes(ring: Ring, buckets: Buckets): { reduceScatter: number
 }
 
 /**
- * A step of ZeRO-1. Each bucket's gradient is reduced as soon as the last micro-batch's backward has completed it; the
- * embedding's comes last. Each bucket's parameters are gathered at the beginning of the next step, before its first
- * micro-batch's forward needs them.
+ * Each bucket's gradient is reduced as soon as the last micro-batch's backward has completed it, with ZeRO-2 each
+ * micro-batch's; the embedding's comes last. Each bucket's parameters are gathered at the beginning of the next step,
+ * before its first micro-batch's forward needs them.
  */
 export function stepTime(step: RankStep, buckets: Buckets, ring: Ring): StepTime {
   const { computeSeconds, microBatches } = step;
+  const { overlap, zero } = step.share;
   const [backward, forward] = [backwardSegments(step, buckets), forwardSegments(step, buckets)];
   const reduces = reduceScatters(buckets, ring);
   const gathers = allGathers(buckets, ring);
-  const hidden = overlappedSeconds(backward, reduces, slowdown) + overlappedSeconds(forward, gathers, slowdown);
-  const seconds = computeSeconds * (1 - 1 / microBatches) + hidden;
-  const communicationSeconds = [...reduces, ...gathers].reduce((sum, transfer) => sum + transfer.seconds, 0);
+  const reductions = zero === 2 ? microBatches : 1;
+  const [reduceSeconds, gatherSeconds] = [reduces, gathers].map((transfers) => secondsOf(transfers)) as [
+    number,
+    number,
+  ];
+  const communicationSeconds = reductions * reduceSeconds + gatherSeconds;
+  const exposed = (segments: readonly Segment[], transfers: readonly Transfer[]) =>
+    overlappedSeconds(segments, transfers, slowdown) - secondsOf(segments);
+  const exposedSeconds = overlap
+    ? reductions * exposed(backward, reduces) + exposed(forward, gathers)
+    : communicationSeconds;
+  const seconds = computeSeconds + exposedSeconds;
   return {
     seconds,
     computeSeconds,
     communicationSeconds,
-    exposedSeconds: seconds - computeSeconds,
+    exposedSeconds,
     efficiency: computeSeconds / seconds,
     efficiencyWithoutOverlap: computeSeconds / (computeSeconds + communicationSeconds),
   };
 }
+
+const secondsOf = (all: readonly { readonly seconds: number }[]): number =>
+  all.reduce((sum, { seconds }) => sum + seconds, 0);
 
 /** The last micro-batch's backward: head, groups of layers from the last to the first. */
 function backwardSegments({ computeSeconds, microBatches, headShare }: RankStep, { layers }: Buckets): Segment[] {

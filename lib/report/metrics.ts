@@ -6,7 +6,8 @@ import { lastLine, readLines } from "./metrics_file.js";
 
 /**
  * Seconds of training by part: waiting for data; the parts of the model, forward and backward (embedding; layers and
- * norms; head and loss; the optimizer with clipping and zeroing); and the rest, in which the device was idle.
+ * norms; head and loss; the optimizer with clipping and zeroing); of several ranks, waiting for what they exchange, of
+ * the first one, which writes the metrics; and the rest, in which the device was idle.
  */
 export interface TimeByPart {
   readonly data: number;
@@ -14,7 +15,15 @@ export interface TimeByPart {
   readonly transformer: number;
   readonly head: number;
   readonly optimizer: number;
+  readonly communication?: number;
   readonly idle: number;
+}
+
+/** Which of several ranks computed longest in a step. */
+export interface SlowestRank {
+  readonly rank: number;
+  /** Seconds that it computed longer than the others did on average. */
+  readonly behind: number;
 }
 
 /** One training step. Counts and times are cumulative over the run, without evaluation and checkpoints. */
@@ -51,6 +60,8 @@ export interface MetricsLine {
   readonly skipped?: number;
   /** Where the seconds went so far. */
   readonly time?: TimeByPart;
+  /** Of several ranks, the one that the others waited for in this step. */
+  readonly slowest?: SlowestRank;
   /** Token-level loss on held-out data after the step, nats per token, if it was evaluated. */
   readonly valLoss?: number;
   /** The same in bits per byte of text, if the held-out data's dataset.json says how many bytes it has. */

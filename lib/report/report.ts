@@ -5,6 +5,7 @@ import { escapeHtml, formatCount, formatDuration, formatLoss } from "./format.js
 import { type Figure, figureList, numberTable } from "./html.js";
 import type { MetricsLine } from "./metrics.js";
 import { type Chart, type ChartSeries, renderPage } from "./page.js";
+import { type RanksOfReport, ranksSection } from "./ranks_section.js";
 
 /** The input of a report. */
 export interface Report {
@@ -22,13 +23,15 @@ export interface Report {
   readonly parameters: number;
   /** Device and precision as text, such as `cpu (AMD EPYC 9654), fp32`. */
   readonly device: string;
+  /** Of a run of several ranks as it is now. */
+  readonly ranks?: RanksOfReport;
   /** Text the model generated at the end. */
   readonly sample?: { readonly prompt: string; readonly text: string };
 }
 
 /** The report as one self-contained HTML document. */
 export function renderReport(report: Report): string {
-  const { config, metrics: shown, every, sample } = report;
+  const { config, metrics: shown, every, ranks, sample } = report;
   const thinned = every === 1 ? "" : ` One step in ${every} is drawn.`;
   return renderPage({
     title: `${config.name}: training report`,
@@ -45,7 +48,10 @@ export function renderReport(report: Report): string {
         small: true,
       },
     ],
-    after: stageTable(report) + (sample === undefined ? "" : sampleSection(sample)),
+    after:
+      stageTable(report) +
+      (ranks === undefined ? "" : ranksSection(ranks, shown)) +
+      (sample === undefined ? "" : sampleSection(sample)),
   });
 }
 

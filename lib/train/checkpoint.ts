@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { writeFolder } from "../disk/durable.js";
 import { ManifestWriter } from "../disk/manifest.js";
 import { CheckpointError } from "../errors.js";
-import { SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
+import { type SafetensorsEntry, SafetensorsFile, writeSafetensors } from "../hf/safetensors.js";
 import { native } from "../native.js";
 import { checkFinite } from "../nn/finite.js";
 import { type ModelFolderExtras, writeModelFiles } from "../nn/model_folder.js";
@@ -23,6 +23,16 @@ export function checkpointName(step: number): string {
 /** The names of checkpoints. */
 export const namePattern = /^step-\d{8}$/;
 
+/** The files in `trainer/`, in the order in which they are written, and what is in each. */
+export function trainerEntries(
+  parameters: Parameters,
+  { trainer }: CheckpointSource,
+): { readonly file: string; readonly entries: readonly SafetensorsEntry[] }[] {
+  return Object.entries(trainer).map(([name, { flat, offset }]) => {
+    return { file: `trainer/${name}.safetensors`, entries: parameterEntries(parameters, flat, offset) };
+  });
+}
+
 /**
  * Writes the checkpoint `folder/<name>`.
  * @param source nothing changes it meanwhile
@@ -32,7 +42,7 @@ export const namePattern = /^step-\d{8}$/;
 export async function writeCheckpoint(
   folder: string,
   parameters: Parameters,
-  { compute, trainer }: CheckpointSource,
+  source: CheckpointSource,
   state: TrainerState,
   extras: ModelFolderExtras,
   data: string | null,
@@ -41,10 +51,9 @@ export async function writeCheckpoint(
     for (const part of [aside, join(aside, "trainer")]) await mkdir(part);
     const manifest = new ManifestWriter(aside);
     const { config, dtype } = parameters;
-    await writeModelFiles(manifest, { config, dtype, weights: parameterEntries(parameters, compute) }, extras);
-    for (const [name, { flat, offset }] of Object.entries(trainer)) {
-      const file = `trainer/${name}.safetensors`;
-      manifest.note(file, await writeSafetensors(join(aside, file), parameterEntries(parameters, flat, offset)));
+    await writeModelFiles(manifest, { config, dtype, weights: parameterEntries(parameters, source.compute) }, extras);
+    for (const { file, entries } of trainerEntries(parameters, source)) {
+      manifest.note(file, await writeSafetensors(join(aside, file), entries));
     }
     if (data !== null) await manifest.write(DATA_COPY, data);
     await manifest.write(STATE_FILE, `${JSON.stringify(state, null, 2)}\n`);
@@ -63,10 +72,10 @@ export async function loadTrainerTensors(
   optimizer: Optimizer,
 ): Promise<void> {
   const upload = new Upload(parameters);
+  const { compute, sharding } = parameters;
   const { trainer, sizeOf } = flatTensors(parameters, optimizer);
   for (const [name, { flat: kept, offset }] of Object.entries(trainer)) {
     const isPart = kept.size < sizeOf(kept);
-    const flat = isPart ? optimizer.gradient : kept;
     const file = await SafetensorsFile.open(join(checkpoint, "trainer", `${name}.safetensors`));
     try {
       for (const slot of parameters.layout.slots) {
@@ -79,16 +88,19 @@ export async function loadTrainerTensors(
               `but received ${info.dtype} [${info.shape.join(", ")}]`,
           );
         }
-        await upload.tensor(file, slot, "F32", flat.narrow(0, begin, slot.size));
+        const place = isPart ? optimizer.gradient.narrow(0, 0, slot.size) : kept.narrow(0, begin, slot.size);
+        await upload.tensor(file, slot, "F32", place);
+        if (!isPart) continue;
+        sharding.keepFrom(kept, place, begin);
+        if (name === "master") native.copy(compute.narrow(0, begin, slot.size), place);
       }
     } finally {
       await file.close();
     }
     if (name === "master") {
-      await checkFinite(parameters, flat, checkpoint);
-      if (parameters.compute !== flat) native.copy(parameters.compute, flat);
+      await checkFinite(parameters, isPart ? compute : kept, checkpoint);
+      if (!isPart) parameters.refreshCompute();
     }
-    if (isPart) parameters.sharding.keep(kept, flat);
   }
   optimizer.zeroGradient();
   await parameters.device.synchronize();

@@ -8,8 +8,8 @@ import type { ModelFolderExtras } from "../nn/model_folder.js";
 import type { Parameters } from "../nn/parameters.js";
 import type { Optimizer } from "../optim/optimizer.js";
 import type { MetricsLine } from "../report/metrics.js";
-import { checkpointName, writeCheckpoint } from "./checkpoint.js";
-import { type FlatTensors, flatTensors, gather, uncopied } from "./flat_tensors.js";
+import { checkpointName, trainerEntries, writeCheckpoint } from "./checkpoint.js";
+import { type FlatTensors, flatTensors, uncopied } from "./flat_tensors.js";
 import type { RunCheckpoints } from "./run_checkpoints.js";
 import { Snapshot, snapshotBytes } from "./snapshot.js";
 import type { TrainerState } from "./trainer_state.js";
@@ -56,20 +56,29 @@ export class CheckpointSaver {
   private constructor(
     private readonly saved: Saved,
     private readonly snapshot: Snapshot | null,
+    /** Whether the rank that writes takes a copy first. */
+    private readonly copies: boolean,
   ) {
     this.#tensors = flatTensors(saved.parameters, saved.optimizer);
     this.#best = saved.best;
   }
 
-  /** Takes the memory for the copy; if there is none, says so. */
-  static open(saved: Saved, log: (message: string) => void): CheckpointSaver {
+  /**
+   * Takes the memory for the copy; if there is none, says so.
+   * @param tell tells the ranks what the one that writes says
+   */
+  static async open(
+    saved: Saved,
+    log: (message: string) => void,
+    tell: (copies: boolean) => Promise<boolean>,
+  ): Promise<CheckpointSaver> {
     const tensors = flatTensors(saved.parameters, saved.optimizer);
     const snapshot = saved.writes ? Snapshot.allocate(tensors) : null;
     if (snapshot === null && saved.writes) {
       const size = `${(snapshotBytes(tensors) / 2 ** 30).toFixed(1)} GiB`;
       log(`training waits while a checkpoint is written: the host has no memory to spare for a copy of ${size}`);
     }
-    return new CheckpointSaver(saved, snapshot);
+    return new CheckpointSaver(saved, snapshot, await tell(snapshot !== null));
   }
 
   /** Bytes of the host's memory that the copy takes; 0: there is none. */
@@ -101,14 +110,24 @@ export class CheckpointSaver {
     this.#begun = performance.now();
     await this.snapshot?.copy();
     const { writes, parameters } = this.saved;
-    if (!writes) gather(this.#tensors);
-    const writing = writes
-      ? this.#write({ ...state, best: this.#best }, sparedBefore)
-      : parameters.device.synchronize();
+    const writing = writes ? this.#write({ ...state, best: this.#best }, sparedBefore) : this.#give(parameters);
     this.#writing = writing.catch((error: unknown) => {
       this.#failure = { error };
     });
-    if (writes && this.snapshot === null) await this.settle();
+    if (!this.copies) await this.settle();
+  }
+
+  /** Gives this rank's parts to the one that writes, in the order in which that reads them. */
+  async #give(parameters: Parameters): Promise<void> {
+    const tensors = this.#tensors;
+    if (this.copies) {
+      for (const { flat } of Object.values(tensors.trainer))
+        for (const range of tensors.rangesOf(flat)) tensors.whole(flat, range);
+    } else {
+      for (const { entries } of trainerEntries(parameters, uncopied(tensors)))
+        for (const { data } of entries) for await (const _ of data());
+    }
+    await parameters.device.synchronize();
   }
 
   async #write(state: TrainerState, sparedBefore: number | null): Promise<void> {

@@ -2,6 +2,7 @@
 import { native, type Tensor } from "../native.js";
 import { deviceElements, type FlatElements } from "../nn/parameter_transfer.js";
 import type { Parameters } from "../nn/parameters.js";
+import type { Bucket } from "../nn/sharding.js";
 import { type Optimizer, type OptimizerState, optimizerStates } from "../optim/optimizer.js";
 
 /** Something flat with the elements of some or all parameters. */
@@ -17,10 +18,10 @@ export interface FlatTensors {
   readonly trainer: Readonly<Record<string, Placed<Tensor<"f32">>>>;
   /** Elements of a whole one of `trainer`. */
   readonly sizeOf: (flat: Tensor) => number;
-  /**
-   * The whole of one of them, until it is called again: itself, or gathered from all ranks, which call it for the same one.
-   */
-  readonly whole: (flat: Tensor) => Tensor;
+  /** The ranges that a tensor is gathered in from all ranks; of one that is whole, all of it. */
+  readonly rangesOf: (flat: Tensor) => readonly Bucket[];
+  /** Such a range, whole: gathered into memory that the next one takes. All ranks call it for the same ones. */
+  readonly whole: (flat: Tensor, range: Bucket) => Tensor;
 }
 
 /** Those of a run, on its device. */
@@ -34,19 +35,14 @@ export function flatTensors(parameters: Parameters, optimizer: Optimizer): FlatT
     compute,
     trainer: { master: { flat: master, offset: (slot) => slot.offset }, ...Object.fromEntries(states) },
     sizeOf: (flat) => (isPart(flat) ? layout.size : flat.size),
-    whole(flat) {
+    rangesOf: (flat) => (isPart(flat) ? sharding.buckets : [{ begin: 0, size: flat.size }]),
+    whole(flat, range) {
       if (!isPart(flat)) return flat;
-      for (const bucket of sharding.buckets) {
-        native.allGather(sharding.whole(gradient, bucket), sharding.kept(flat, bucket));
-      }
-      return gradient;
+      const whole = gradient.narrow(0, 0, range.size);
+      native.allGather(whole, sharding.kept(flat, range), false);
+      return whole;
     },
   };
-}
-
-/** Gives this rank's parts to the one that writes, in the order in which that reads them. */
-export function gather({ trainer, whole }: FlatTensors): void {
-  for (const { flat } of Object.values(trainer)) whole(flat);
 }
 
 /** What a checkpoint is written from: a copy, or the tensors themselves. */
@@ -57,16 +53,26 @@ export interface CheckpointSource {
   readonly trainer: Readonly<Record<string, Placed<FlatElements>>>;
 }
 
-/** The tensors themselves, which must not change before they are written; gathered ones are read one after another. */
+/**
+ * The tensors themselves, which must not change before they are written. Of several ranks each gathers what it comes by;
+ * all go through it in the same order.
+ */
 export function uncopied(tensors: FlatTensors): CheckpointSource {
-  let last: { readonly flat: Tensor; readonly elements: FlatElements } | null = null;
-  return sourceOf(tensors, (flat) => ({
-    dtype: flat.dtype as "f32" | "bf16",
-    pieces(offset, count) {
-      if (last?.flat !== flat) last = { flat, elements: deviceElements(tensors.whole(flat)) };
-      return last.elements.pieces(offset, count);
-    },
-  }));
+  return sourceOf(tensors, (flat) => {
+    let last: { readonly range: Bucket; readonly elements: FlatElements } | null = null;
+    return {
+      dtype: flat.dtype as "f32" | "bf16",
+      async *pieces(offset, count) {
+        for (const range of tensors.rangesOf(flat)) {
+          const begin = Math.max(offset, range.begin);
+          const end = Math.min(offset + count, range.begin + range.size);
+          if (begin >= end) continue;
+          if (last?.range !== range) last = { range, elements: deviceElements(tensors.whole(flat, range)) };
+          yield* last.elements.pieces(begin - range.begin, end - begin);
+        }
+      },
+    };
+  });
 }
 
 /** What is at the place of each tensor. */

@@ -1,12 +1,19 @@
 /** The ranks of a run: those that a launcher started, or this process alone. */
 import type { RunConfig } from "../config/config.js";
 import type { Device } from "../device.js";
+import type { RankShare } from "../nn/sharding.js";
 import { launchedRank, Ranks } from "../ranks.js";
 import { RunRanks } from "./run_ranks.js";
 
 /** Whether this process is the one that writes the run's folder, and speaks for all. */
 export function leadsRun(): boolean {
   return (launchedRank() ?? 0) === 0;
+}
+
+/** A rank's share of a run. More ranks need larger messages: the default of their size is Megatron's rule. */
+export function shareOf(parallel: Omit<RunConfig["parallel"], "ranks">, rank: number, size: number): RankShare {
+  const { bucketParameters = Math.max(40e6, 1e6 * size), overlap, zero } = parallel;
+  return { rank, size, bucketParameters, overlap, zero };
 }
 
 let joined: Ranks | null = null;
@@ -16,7 +23,7 @@ export async function joinRanks({ parallel }: Pick<RunConfig, "parallel">, devic
   if (launchedRank() === null) return new RunRanks(device);
   joined = await Ranks.join(device);
   const { rank, size } = joined;
-  return new RunRanks(device, { rank, size, bucketParameters: parallel.bucketParameters });
+  return new RunRanks(device, shareOf(parallel, rank, size));
 }
 
 /**

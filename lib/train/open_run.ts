@@ -1,4 +1,5 @@
 /** Opens everything that a run needs, and closes it again. */
+import { hostname } from "node:os";
 import type { RunConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { endlessWarmups } from "../config/warmup.js";
@@ -10,6 +11,7 @@ import type { OwnedFolder } from "../disk/owned_folder.js";
 import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
+import type { RankPlace } from "../report/ranks_section.js";
 import { loadTrainerTensors } from "./checkpoint.js";
 import { CheckpointSaver, keptBest } from "./checkpoint_saver.js";
 import { Cleanup } from "./cleanup.js";
@@ -34,6 +36,8 @@ import type { CheckedOptions } from "./trainer_options.js";
 export interface OpenRun {
   readonly config: RunConfig;
   readonly ranks: RunRanks;
+  /** Where each rank is. */
+  readonly places: readonly RankPlace[];
   readonly model: Llama;
   readonly stages: readonly ResolvedStage[];
   readonly folder: RunFolder;
@@ -86,6 +90,7 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
   if (config.precision === "auto") log(`precision: auto chose ${dtype === "bf16" ? "bf16" : "fp32"}`);
   const ranks = await joinRanks(config, device);
   cleanup.add(() => ranks.dispose());
+  const places = await ranks.all({ host: hostname(), device: `${device.backend} (${device.name})` });
   const resume = await ranks.tell(own?.resume ?? false);
 
   const data = await openRunData(config, log);
@@ -145,7 +150,9 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
     best,
     writes: ranks.leads,
   };
-  const saver = CheckpointSaver.open({ ...saved, config: config.checkpoint }, log);
+  const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint }, log, (copies) =>
+    ranks.tell(copies),
+  );
   cleanup.add(() => saver.close());
   await record?.commit(state);
   const health = new RunHealth(config, state, checkpoints, log);
@@ -153,6 +160,7 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
   return {
     config,
     ranks,
+    places,
     model,
     stages,
     folder,

@@ -1,7 +1,7 @@
 /** The totals of a run: work done and its cost. Times exclude evaluation and checkpoints. */
 import type { ResolvedStage } from "../config/stages.js";
 import type { DataPosition } from "../data/loader.js";
-import type { MetricsLine, TimeByPart } from "../report/metrics.js";
+import type { MetricsLine, SlowestRank, TimeByPart } from "../report/metrics.js";
 import type { PartSeconds } from "./step_clock.js";
 
 /** The progress of a run, summed over its stages. */
@@ -40,6 +40,8 @@ export interface StepRecord {
   readonly dataSeconds: number;
   /** The device's seconds by part; null if they were not recorded. */
   readonly parts: PartSeconds | null;
+  /** Of several ranks; null if there is one, or their times were not recorded. */
+  readonly slowest: SlowestRank | null;
   /** Joules; null if the device does not count them. */
   readonly energy: number | null;
   /** Position of the batch after the step's. */
@@ -78,14 +80,20 @@ export function advance(before: TrainerProgress, stage: ResolvedStage, record: S
 
 /** Seconds without a record by part count as the transformer's; those of neither data nor device count as idle. */
 function addTime(before: TimeByPart, { seconds, dataSeconds: data, parts }: StepRecord): TimeByPart {
-  const { embedding, transformer, head, optimizer } = parts ?? { ...noTime, transformer: seconds - data };
-  const idle = Math.max(0, seconds - data - embedding - transformer - head - optimizer);
+  const { embedding, transformer, head, optimizer, communication } = parts ?? {
+    ...noTime,
+    transformer: seconds - data,
+    communication: 0,
+  };
+  const idle = Math.max(0, seconds - data - embedding - transformer - head - optimizer - communication);
+  const exchanged = (before.communication ?? 0) + communication;
   return {
     data: before.data + data,
     embedding: before.embedding + embedding,
     transformer: before.transformer + transformer,
     head: before.head + head,
     optimizer: before.optimizer + optimizer,
+    ...(exchanged > 0 && { communication: exchanged }),
     idle: before.idle + idle,
   };
 }
@@ -121,6 +129,7 @@ export function metricsLine(
     ...(optimizerFlops > 0 && { optimizerFlops }),
     mfu: peak && record.flops / record.seconds / peak,
     time,
+    ...(record.slowest !== null && { slowest: record.slowest }),
     ...(energy === null ? {} : { energy }),
     ...(skipped === 0 ? {} : { skipped }),
     ...validation,

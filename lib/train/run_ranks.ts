@@ -1,6 +1,7 @@
 /** The ranks that train a run together, and what they tell one another beside tensors. */
 import { type Device, native, Tensor } from "../native.js";
 import { alone, type RankShare } from "../nn/sharding.js";
+import type { SlowestRank } from "../report/metrics.js";
 
 /** What is asked of a run while it trains: each rank may ask, all of them do it after the same step. */
 export interface Wishes {
@@ -9,14 +10,14 @@ export interface Wishes {
 }
 
 export class RunRanks {
-  /** i32, one for each rank. */
-  readonly #wishes: Tensor<"i32"> | null;
+  /** Of each rank, what it wishes and how long it has computed. */
+  readonly #told: Tensor<"f32"> | null;
 
   constructor(
     private readonly device: Device,
     readonly share: RankShare = alone,
   ) {
-    this.#wishes = this.shared ? new Tensor(device, "i32", [share.size]) : null;
+    this.#told = this.shared ? new Tensor(device, "f32", [2 * share.size]) : null;
   }
 
   /** Whether there are other ranks. */
@@ -30,31 +31,39 @@ export class RunRanks {
   }
 
   /**
-   * What any rank wishes, to be asked for once the step that begins now is done. A rank alone is asked then, several
-   * agree on what they wish now: all of them call this between the same steps.
+   * What any rank wishes, and which of several computed longest; all of them call it after the same step.
+   * @param seconds that this rank has computed in the step; null: not recorded
    */
-  agree(own: () => Wishes): () => Promise<Wishes> {
-    if (this.#wishes === null) return async () => own();
-    const { save, stop } = own();
-    const place = this.#wishes.narrow(0, this.share.rank, 1);
-    place.write(Int32Array.of(Number(save) + 2 * Number(stop)));
-    native.allGather(this.#wishes, place);
-    const wishes = this.#wishes.read();
-    wishes.catch(() => undefined); // the step that fails too tells it
-    return async () => {
-      const all = (await wishes).reduce((sum, each) => sum | each, 0);
-      return { save: (all & 1) !== 0, stop: (all & 2) !== 0 };
-    };
+  async agree({ save, stop }: Wishes, seconds: number | null): Promise<Wishes & { slowest: SlowestRank | null }> {
+    if (this.#told === null) return { save, stop, slowest: null };
+    const place = this.#told.narrow(0, 2 * this.share.rank, 2);
+    place.write(Float32Array.of(Number(save) + 2 * Number(stop), seconds ?? Number.NaN));
+    native.allGather(this.#told, place, false);
+    const told = await this.#told.read();
+    const wishes = told.filter((_, index) => index % 2 === 0).reduce((sum, each) => sum | each, 0);
+    const slowest = slowestOf(Array.from(told.filter((_, index) => index % 2 === 1)));
+    return { save: (wishes & 1) !== 0, stop: (wishes & 2) !== 0, slowest };
   }
 
   /** What the first rank says, as JSON; all of them call it. @param value of the first rank; others' does not count */
   async tell<T>(value: T): Promise<T> {
-    if (!this.shared) return value;
-    const bytes = this.leads ? new TextEncoder().encode(JSON.stringify(value)) : new Uint8Array();
-    const [length] = await this.#sum(Float32Array.of(bytes.length));
-    const told = new Float32Array(length!);
-    told.set(bytes);
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(await this.#sum(told)))) as T;
+    const [first] = this.leads ? await this.all(value) : await this.all<T | null>(null);
+    return first as T;
+  }
+
+  /** What each rank says, as JSON, in their order; all of them call it. */
+  async all<T>(own: T): Promise<T[]> {
+    if (!this.shared) return [own];
+    const { rank, size } = this.share;
+    const bytes = new TextEncoder().encode(JSON.stringify(own));
+    const lengths = await this.#sum(new Float32Array(size).fill(bytes.length, rank, rank + 1));
+    const begins = Array.from(lengths, (_, index) => lengths.subarray(0, index).reduce((sum, each) => sum + each, 0));
+    const told = new Float32Array(lengths.reduce((sum, each) => sum + each, 0));
+    told.set(bytes, begins[rank]!);
+    const all = Uint8Array.from(await this.#sum(told));
+    return begins.map((begin, index) => {
+      return JSON.parse(new TextDecoder().decode(all.subarray(begin, begin + lengths[index]!))) as T;
+    });
   }
 
   /** The sum of all ranks' numbers, in their order. */
@@ -66,7 +75,7 @@ export class RunRanks {
     using all = new Tensor(this.device, "f32", [2 * size]);
     const place = all.narrow(0, 2 * rank, 2);
     place.write(Float32Array.of(high, own - high));
-    native.allGather(all, place);
+    native.allGather(all, place, false);
     return (await all.read()).reduce((sum, each) => sum + each, 0);
   }
 
@@ -79,6 +88,13 @@ export class RunRanks {
   }
 
   dispose(): void {
-    this.#wishes?.dispose();
+    this.#told?.dispose();
   }
+}
+
+function slowestOf(seconds: readonly number[]): SlowestRank | null {
+  const most = Math.max(...seconds);
+  if (Number.isNaN(most)) return null;
+  const others = seconds.reduce((sum, each) => sum + each, -most) / (seconds.length - 1);
+  return { rank: seconds.indexOf(most), behind: most - others };
 }

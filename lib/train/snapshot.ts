@@ -47,18 +47,24 @@ export class Snapshot {
   async copy(): Promise<void> {
     const running: Promise<void>[] = [];
     for (const { from: flat, to } of this.pairs) {
-      const from = this.tensors.whole(flat);
-      for (let begin = 0; begin < from.size; begin += PIECE) {
-        const count = Math.min(PIECE, from.size - begin);
-        if (running.length === AHEAD) await running.shift();
-        const piece = from.narrow(0, begin, count).readInto(to.elements(begin, count));
-        piece.catch(() => undefined); // awaited below, unless one before it fails
-        running.push(piece);
+      for (const range of this.tensors.rangesOf(flat)) {
+        const from = this.tensors.whole(flat, range);
+        for (let begin = 0; begin < range.size; ) {
+          const count = roomAt(range.begin + begin, Math.min(PIECE, range.size - begin));
+          if (running.length === AHEAD) await running.shift();
+          const piece = from.narrow(0, begin, count).readInto(to.elements(range.begin + begin, count));
+          piece.catch(() => undefined); // awaited below, unless one before it fails
+          running.push(piece);
+          begin += count;
+        }
       }
     }
     await Promise.all(running);
   }
 }
+
+/** How many of so many elements are in the block that the first is in. */
+const roomAt = (offset: number, count: number): number => Math.min(count, BLOCK - (offset % BLOCK));
 
 /** Memory of a flat tensor's size: blocks, as an array cannot have more elements than 2^32. */
 class HostCopy implements FlatElements {
@@ -83,7 +89,7 @@ class HostCopy implements FlatElements {
 
   *pieces(offset: number, count: number): Iterable<Uint8Array> {
     for (let begin = offset; begin < offset + count; ) {
-      const most = Math.min(offset + count - begin, BLOCK - (begin % BLOCK), PIECE);
+      const most = roomAt(begin, Math.min(offset + count - begin, PIECE));
       const { buffer, byteOffset, byteLength } = this.elements(begin, most);
       yield new Uint8Array(buffer, byteOffset, byteLength);
       begin += most;

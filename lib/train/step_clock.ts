@@ -1,9 +1,8 @@
 import { limits } from "../limits.js";
 import type { Device } from "../native.js";
 
-/** The parts of a step's time on the device, forward and backward together. */
-export const deviceParts = ["embedding", "transformer", "head", "optimizer"] as const;
-export type DevicePart = (typeof deviceParts)[number];
+/** The parts of a step's time on the device, forward and backward together; `communication`: waiting for other ranks. */
+type DevicePart = "embedding" | "transformer" | "head" | "optimizer" | "communication";
 
 /** Seconds by part. */
 export type PartSeconds = Record<DevicePart, number>;
@@ -32,7 +31,7 @@ export class StepClock {
   async read(): Promise<PartSeconds | null> {
     if (this.#ends.length >= slots) return null;
     const times = await this.device.marks(this.#ends.length + 1);
-    const seconds: PartSeconds = { embedding: 0, transformer: 0, head: 0, optimizer: 0 };
+    const seconds: PartSeconds = { embedding: 0, transformer: 0, head: 0, optimizer: 0, communication: 0 };
     this.#ends.forEach((part, index) => (seconds[part] += times[index + 1]! - times[index]!));
     return seconds;
   }

@@ -1,8 +1,9 @@
 import type { Device, Graph } from "../native.js";
-import { type DevicePart, StepClock } from "./step_clock.js";
+import type { Lap } from "../nn/exchange.js";
+import { StepClock } from "./step_clock.js";
 
 /** Enqueues a step's operations, the same every time; `lap` marks the end of a part. */
-type Enqueue = (lap: (part: DevicePart) => void) => void;
+type Enqueue = (lap: Lap) => void;
 
 /**
  * The operations of a stage's steps: enqueued one by one the first time, so that libraries choose and load what they

@@ -3,11 +3,14 @@ import type { ResolvedStage } from "../config/stages.js";
 import { native, type Tensor } from "../native.js";
 import { BlockLoss } from "../nn/block_loss.js";
 import { type Allocated, allocate, disposeAll } from "../nn/buffers.js";
+import type { Exchange } from "../nn/exchange.js";
 import { stepFlops } from "../nn/flops.js";
 import type { Llama } from "../nn/llama.js";
 import { Pass } from "../nn/pass.js";
 import { PassMemory } from "../nn/pass_memory.js";
+import { unwatched } from "../nn/watch.js";
 import { addedGradients, modelWeights } from "../nn/weights.js";
+import { AdamW } from "../optim/adamw.js";
 import { createOptimizer, type Optimizer, optimizerFlops, prepareStep } from "../optim/optimizer.js";
 import type { GuardLimits } from "./guard.js";
 import type { HeldOut } from "./held_out.js";
@@ -44,6 +47,10 @@ export class Stepper {
   readonly #buffers: Allocated<RunPlan["tokens"]>;
   readonly #tokens: StepTokens;
   readonly #stages: readonly StageStep[] = [];
+  /** What the ranks exchange; null: there is one. */
+  readonly #exchange: Exchange | null;
+  /** Whether an update has changed this rank's part of the weights, and the others' are those of before. */
+  #apart = false;
   /** What of the gradient a step's first micro-batch adds to; the rest it writes. */
   readonly #added: readonly Tensor<"f32">[];
   /** Whether the run has held-out sequences. */
@@ -63,13 +70,16 @@ export class Stepper {
     const { share } = plan.sharding;
     this.#evaluates = heldOut !== null;
     this.optimizer = createOptimizer(parameters, plan.optimizer);
-    this.#added = addedGradients(parameters, this.optimizer.gradient);
+    const { gradient } = this.optimizer;
+    const gradients = this.optimizer instanceof AdamW ? this.optimizer.gradients : null;
+    this.#exchange = this.optimizer instanceof AdamW ? this.optimizer.exchange : null;
+    this.#added = gradients?.staged ? [] : addedGradients(parameters, gradient);
     try {
       this.#memory = new PassMemory(device, plan.shape, plan.passes);
       this.#buffers = allocate(device, plan.tokens);
       this.#guard = allocate(device, plan.guard);
       this.#tokens = new StepTokens(this.#buffers.step, share);
-      const weights = modelWeights(parameters, this.optimizer.gradient);
+      const weights = modelWeights(parameters, gradients?.of ?? ((begin, size) => gradient.narrow(0, begin, size)));
       this.#stages = stages.map(({ sequencesPerStep, labelWeights, optimizer }, index) => {
         const batch = plan.batches[index]!;
         const count = sequencesPerStep / share.size / batch.sequences;
@@ -120,25 +130,29 @@ export class Stepper {
   ): Promise<StepResult> {
     const stage = this.#stages[stageIndex]!;
     const guard = this.#guard;
-    const { shared } = this.plan.sharding;
+    const exchange = this.#exchange;
     const { loss: mostLoss, norm: mostNorm } = limits ?? { loss: Infinity, norm: Infinity };
     guard?.limits.write(Float32Array.of(mostLoss, mostNorm));
     this.#tokens.send(tokens);
     prepareStep(this.optimizer, learningRate, stage.optimizer);
+    const last = stage.microBatches.length - 1;
     const clock = stage.graph.run((lap) => {
+      exchange?.begin(lap);
       for (const gradient of this.#added) native.fill(gradient, 0);
       lap("optimizer");
       stage.microBatches.forEach((microBatch, index) => {
         const adds = { loss: index > 0, gradient: index > 0 };
-        stage.pass.forward(microBatch, adds, lap);
-        stage.pass.backward(adds, lap);
+        const watch = exchange?.watch(index === 0, index === last) ?? { ...unwatched, lap };
+        stage.pass.forward(microBatch, adds, watch);
+        stage.pass.backward(adds, watch);
       });
-      if (shared) native.allReduce(stage.pass.loss);
       this.optimizer.applyStep((norm) => {
+        exchange?.wait(() => native.allReduce(stage.pass.loss));
         if (guard !== null) native.guardNorm(guard.measured, norm, stage.pass.loss, guard.limits);
       });
       lap("optimizer");
     });
+    this.#apart = exchange !== null;
     this.#tokens.sendAhead(next);
     const norm = guard?.measured ?? this.optimizer.norm;
     const [[loss], [gradNorm], seconds] = await Promise.all([
@@ -150,9 +164,16 @@ export class Stepper {
     return { loss: loss!, gradNorm: gradNorm!, skipped, seconds };
   }
 
+  /** Makes the model's weights whole, for whoever reads them between steps: of several ranks, all call it. */
+  gatherWeights(): void {
+    if (this.#apart) this.#exchange!.gatherWeights();
+    this.#apart = false;
+  }
+
   /** The token-level loss on the held-out sequences of all ranks, in nats per token; null if there are none. */
   async evaluate(): Promise<number | null> {
     if (!this.#evaluates) return null;
+    this.gatherWeights();
     if (!this.plan.sharding.shared) return this.#evaluation!.compute();
     const loss = this.#evaluation?.enqueue() ?? this.#stages[0]!.pass.loss;
     if (this.#evaluation === null) native.fill(loss, 0);

@@ -68,7 +68,10 @@ export class Trainer {
     return new Trainer(await openRun(config, checked), checked.log);
   }
 
-  /** The model being trained, on its device. The trainer owns it: `close` frees it. */
+  /**
+   * The model being trained, on its device. The trainer owns it: `close` frees it. Of several ranks, each has all of the
+   * last step's weights after an evaluation, after a checkpoint and when `run()` has ended; else its own part of them.
+   */
   get model(): Llama {
     return this.#run.model;
   }
@@ -148,7 +151,7 @@ export class Trainer {
     try {
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
       if (this.step === this.totalSteps) await this.#finish();
-      else if ((await this.#run.ranks.agree(() => this.#wishes())()).stop) return;
+      else if ((await this.#run.ranks.agree(this.#wishes(), null)).stop) return;
       for (const stage of this.stages) {
         const end = stage.firstStep + stage.steps;
         if (this.step >= end) continue;
@@ -214,7 +217,7 @@ export class Trainer {
       check.string("sample.prompt", check.object("sample", sample).prompt);
       check.string("sample.text", sample.text);
     }
-    const { folder, config, notes, metrics } = this.#run;
+    const { folder, config, notes, metrics, places } = this.#run;
     if (metrics === null) return;
     const { device, parameterCount, parameters } = this.model;
     const html = renderReport({
@@ -226,6 +229,7 @@ export class Trainer {
       damage: metrics.damage,
       parameters: parameterCount,
       device: `${device.backend} (${device.name}), ${parameters.dtype === "bf16" ? "bf16" : "fp32"}`,
+      ...(places.length > 1 && { ranks: { places, waited: this.#progress.time.communication ?? 0 } }),
       ...(sample ? { sample } : {}),
     });
     await writeText(folder.report, html);
@@ -279,7 +283,6 @@ export class Trainer {
 
   async #trainStep(stage: ResolvedStage, loader: BlockLoader): Promise<[MetricsLine, Wishes]> {
     const { stepper, peak, health, ranks } = this.#run;
-    const agreed = ranks.agree(() => this.#wishes());
     const { device } = this.model;
     const energyBefore = device.energy();
     const start = performance.now();
@@ -299,6 +302,8 @@ export class Trainer {
     const energy = energyBefore === null || energyAfter === null ? null : energyAfter - energyBefore;
     const flops = stepper.flopsPerStep(stage);
     const optimizerFlops = stepper.optimizerFlopsPerStep(stage);
+    const computed = parts && parts.embedding + parts.transformer + parts.head + parts.optimizer;
+    const { slowest, ...wishes } = await ranks.agree(this.#wishes(), computed);
     const record: StepRecord = {
       lr,
       loss,
@@ -308,13 +313,14 @@ export class Trainer {
       seconds,
       dataSeconds,
       parts,
+      slowest,
       energy,
       data: loader.position,
     };
     this.#progress = advance(this.#progress, stage, record);
     health.note(this.step, result, limits);
     const validation = this.#evaluationDue(stage) ? await this.#evaluate() : {};
-    return [metricsLine(this.#progress, stage, record, peak, health.skipped, validation), await agreed()];
+    return [metricsLine(this.#progress, stage, record, peak, health.skipped, validation), wishes];
   }
 
   #wishes(): Wishes {
@@ -337,6 +343,7 @@ export class Trainer {
     const { config, stepper, saver, health } = this.#run;
     await this.#run.checkOwned();
     this.#checkpointAsked = false;
+    stepper.gatherWeights();
     const [optimizerSteps] = await stepper.optimizer.stepsTaken.read();
     const state = {
       ...this.#progress,
@@ -371,7 +378,8 @@ export class Trainer {
   }
 
   async #finish(): Promise<void> {
-    const { saver, checkOwned, folder, extras, metrics } = this.#run;
+    const { saver, checkOwned, folder, extras, metrics, stepper } = this.#run;
+    stepper.gatherWeights();
     await saver.settle();
     if (metrics === null) return;
     await checkOwned();

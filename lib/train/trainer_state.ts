@@ -31,6 +31,7 @@ const stateSchema = z.object({
     transformer: amount,
     head: amount,
     optimizer: amount,
+    communication: amount.optional(),
     idle: amount,
   }),
   /** Joules, if the device counts them. */

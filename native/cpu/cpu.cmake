@@ -27,7 +27,8 @@ find_package(OpenMP REQUIRED COMPONENTS CXX)
 file(GLOB CPU_SOURCES CONFIGURE_DEPENDS native/cpu/*.cpp)
 function(add_cpu_backend isa)
   set(target nextpatch_cpu_${isa})
-  add_library(${target} MODULE ${CPU_SOURCES} ${HOST_COLLECTIVES} ${VERSION_SOURCE})
+  add_library(${target} MODULE ${CPU_SOURCES} ${HOST_COLLECTIVES} ${CMAKE_SOURCE_DIR}/native/core/worker.cpp
+    ${VERSION_SOURCE})
   set_target_properties(${target} PROPERTIES PREFIX "")
   target_include_directories(${target} PRIVATE ${DNNL_INCLUDE_DIR})
   target_compile_definitions(${target} PRIVATE NEXTPATCH_ISA="${isa}")
@@ -35,7 +36,7 @@ function(add_cpu_backend isa)
   # -fno-math-errno: nothing reads errno, so square roots become single instructions.
   target_compile_options(${target} PRIVATE
     -fvisibility=hidden -Wall -Wextra -Wno-psabi -O3 -ffp-contract=fast -fno-math-errno ${ARGN})
-  target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX ${DNNL_LIBRARY} ${CMAKE_DL_LIBS})
+  target_link_libraries(${target} PRIVATE OpenMP::OpenMP_CXX Threads::Threads ${DNNL_LIBRARY} ${CMAKE_DL_LIBS})
   sanitize_library(${target})
   release_library(${target} nextpatch_backend)
 endfunction()

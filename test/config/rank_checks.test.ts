@@ -2,7 +2,7 @@ import { describe, expect, it } from "@jest/globals";
 import { parseRunConfig } from "../../lib/config/config.js";
 import { checkRanks } from "../../lib/config/rank_checks.js";
 import { ConfigError } from "../../lib/errors.js";
-import { Sharding } from "../../lib/nn/sharding.js";
+import { type RankShare, Sharding } from "../../lib/nn/sharding.js";
 
 function made(changes: Record<string, unknown> = {}) {
   return parseRunConfig(
@@ -49,24 +49,51 @@ describe("checkRanks", () => {
 });
 
 describe("Sharding", () => {
+  const layers = Array.from({ length: 4 }, (_, part) => ({ part, begin: 768 + part * 384, size: 384 }));
+  const units = [
+    { part: "embedding" as const, begin: 0, size: 768 },
+    ...layers,
+    { part: "head" as const, begin: 2304, size: 768 },
+    { part: "vectors" as const, begin: 3072, size: 192 },
+  ];
+  const shareOf = (rank: number, bucketParameters: number): RankShare => {
+    return { rank, size: 3, bucketParameters, overlap: true, zero: 2 };
+  };
+
   it("cuts all elements into aligned parts, each of one rank", () => {
-    const [size, elements, alignment] = [3, 64 * 3 * 5, 64];
-    const owner = new Array<number>(elements).fill(-1);
-    for (let rank = 0; rank < size; rank++) {
-      const sharding = new Sharding({ rank, size, bucketParameters: 300 }, elements, alignment);
-      expect(sharding.buckets.map((bucket) => bucket.size)).toEqual([384, 384, 192]);
+    const alignment = 64;
+    const owner = new Array<number>(3264).fill(-1);
+    for (let rank = 0; rank < 3; rank++) {
+      const sharding = new Sharding(shareOf(rank, 350), units, alignment);
+      expect(sharding.buckets.map((bucket) => bucket.size)).toEqual([384, 384, 384, 384, 384, 384, 384, 384, 192]);
       for (const bucket of sharding.buckets) {
         const begin = sharding.ownBegin(bucket);
         expect(begin % alignment).toBe(0);
-        expect(owner.slice(begin, begin + bucket.size / size).every((each) => each === -1)).toBe(true);
-        owner.fill(rank, begin, begin + bucket.size / size);
+        expect(owner.slice(begin, begin + bucket.size / 3).every((each) => each === -1)).toBe(true);
+        owner.fill(rank, begin, begin + bucket.size / 3);
       }
     }
     expect(owner).not.toContain(-1);
   });
 
+  it("takes layers together, and gives those that are computed at once places of their own", () => {
+    const { groups, stagedSize } = new Sharding(shareOf(0, 500), units, 64);
+    expect(groups.map(({ parts, buckets }) => [parts, buckets.length])).toEqual([
+      [["embedding"], 1],
+      [[0, 1], 1],
+      [[2, 3], 1],
+      [["head"], 1],
+      [["vectors"], 1],
+    ]);
+    expect(stagedSize).toBe(768 + 2 * 768 + 192);
+    const [embedding, first, second, head, vectors] = groups.map(({ staged }) => staged);
+    expect(head).toBe(embedding);
+    expect(new Set([embedding, first, second, vectors]).size).toBe(4);
+  });
+
   it("finds the decayed elements of a part", () => {
-    const sharding = new Sharding({ rank: 1, size: 2, bucketParameters: Number.POSITIVE_INFINITY }, 256, 64);
+    const share = { ...shareOf(1, 1e9), size: 2 };
+    const sharding = new Sharding(share, [{ part: "embedding", begin: 0, size: 256 }], 64);
     const [bucket] = sharding.buckets;
     // The part has the elements from 128 on.
     expect([100, 128, 200, 256].map((decayed) => sharding.ownDecayed(bucket!, decayed))).toEqual([0, 0, 72, 128]);

@@ -7,6 +7,7 @@ import { Device } from "../../lib/device.js";
 import { native } from "../../lib/native.js";
 import { workspacesOf } from "../../lib/nn/pass_memory.js";
 import { gpuWorkspaces, rankMemory } from "../../lib/plan/rank_memory.js";
+import { shareOf } from "../../lib/train/join_ranks.js";
 
 const configOf = (model: object, sequenceLength = 2048) =>
   parseRunConfig(
@@ -21,7 +22,7 @@ const configOf = (model: object, sequenceLength = 2048) =>
     "x",
   );
 
-function memoryOf(model: object, ranks: number, memoryBytes: number) {
+function memoryOf(model: object, ranks: number, memoryBytes: number, zero: 1 | 2 = 1) {
   const config = configOf(model);
   const stages = resolveStages(config, 0).map((stage) => ({
     ...stage,
@@ -29,7 +30,8 @@ function memoryOf(model: object, ranks: number, memoryBytes: number) {
     tokensPerStep: stage.tokensPerStep / ranks,
   }));
   const planned = { config: config.model!, dtype: "bf16", recompute: config.recompute } as const;
-  return rankMemory(planned, stages, 0, ranks, memoryBytes);
+  const share = shareOf({ ...config.parallel, zero }, 0, ranks);
+  return rankMemory({ ...planned, share }, stages, 0, memoryBytes);
 }
 
 describe("rankMemory", () => {
@@ -52,6 +54,15 @@ describe("rankMemory", () => {
     expect(parameters(1)).toBe(18 * 1345423360);
     expect(parameters(8) / ((6 + 12 / 8) * 1345423360)).toBeCloseTo(1, 4);
     expect(parameters(64) / ((6 + 12 / 64) * 1345423360)).toBeCloseTo(1, 3);
+  });
+
+  it("has the own part of the gradient, two buckets of layers, the head's and the vectors', with ZeRO-2", () => {
+    const gradients = (ranks: number) =>
+      memoryOf({ preset: "llama-1.3b" }, ranks, 80e9, 2).items.find(({ name }) => name.startsWith("gradients"))!.bytes;
+    const layer = 4 * 2048 ** 2 + 3 * 2048 * 5504;
+    const underWay = 2 * layer + 32000 * 2048 + 49 * 2048;
+    expect(gradients(8) / (4 * (1345423360 / 8 + underWay))).toBeCloseTo(1, 3);
+    expect(gradients(1)).toBe(4 * 1345423360);
   });
 
   it("takes smaller passes where memory is short, and says where none fits", () => {

@@ -9,6 +9,7 @@ import { bucketsOf, paddedParameters } from "../../lib/plan/buckets.js";
 import { gpuNamed } from "../../lib/plan/gpus.js";
 import { planCluster } from "../../lib/plan/plan.js";
 import { stepBytes, stepTime } from "../../lib/plan/step_time.js";
+import { shareOf } from "../../lib/train/join_ranks.js";
 
 /** The one stage of a config on H100s, eight a node with 400 Gbit/s each. */
 function stepOf(model: object, batch: object, patchSize: number, gpus: number, mfu: number) {
@@ -29,18 +30,22 @@ const near = (expected: number, points: number) => ({
 });
 
 describe("stepTime", () => {
+  const share = { overlap: true, zero: 1 } as const;
   const ring = { gpus: 2, bytesPerSecond: 2, limitedBy: "NVLink", latencySeconds: 0 } as const;
   // Reduced in 1, 2, 3 and 1 s (4 bytes an element, half of them sent), gathered in half of that.
   const buckets = { head: 1, layers: [2, 3], embedding: 1 };
 
   it("is arithmetic alone where there is one GPU", () => {
-    const alone = stepTime({ computeSeconds: 9, microBatches: 3, headShare: 0.1 }, buckets, { ...ring, gpus: 1 });
+    const alone = stepTime({ computeSeconds: 9, microBatches: 3, headShare: 0.1, share }, buckets, {
+      ...ring,
+      gpus: 1,
+    });
     expect(alone.seconds).toBeCloseTo(9, 9);
     expect(alone).toMatchObject({ communicationSeconds: 0, efficiency: expect.closeTo(1, 9) });
   });
 
   it("exposes what the backward and the forward cannot hide", () => {
-    const time = stepTime({ computeSeconds: 6, microBatches: 1, headShare: 0.1 }, buckets, ring);
+    const time = stepTime({ computeSeconds: 6, microBatches: 1, headShare: 0.1, share }, buckets, ring);
     const speed = 1 - 20 / 132; // beside a transfer
     // Backward: the head takes 0.4 s, its transfer 1 s, beside which the last group computes, 1.8 s at full speed.
     const lastGroup = 0.4 + 1 + (1.8 - speed);
@@ -55,9 +60,18 @@ describe("stepTime", () => {
     expect(time.efficiencyWithoutOverlap).toBeCloseTo(6 / 16.5, 9);
   });
 
+  it("reduces in every micro-batch with ZeRO-2, and hides nothing without overlap", () => {
+    const step = { computeSeconds: 30, microBatches: 3, headShare: 0.1 };
+    const at = (overlap: boolean, zero: 1 | 2) => stepTime({ ...step, share: { overlap, zero } }, buckets, ring);
+    expect(at(true, 2).communicationSeconds).toBeCloseTo(3 * 7 + 3.5, 9);
+    expect(at(true, 2).exposedSeconds).toBeGreaterThan(at(true, 1).exposedSeconds);
+    expect(at(false, 2).seconds).toBeCloseTo(30 + 3 * 7 + 3.5, 9);
+    expect(at(false, 1)).toMatchObject({ exposedSeconds: expect.closeTo(10.5, 9) });
+  });
+
   it("hides in one micro-batch of several, the larger the more", () => {
     const exposed = (microBatches: number) =>
-      stepTime({ computeSeconds: 60, microBatches, headShare: 0.1 }, buckets, ring).exposedSeconds;
+      stepTime({ computeSeconds: 60, microBatches, headShare: 0.1, share }, buckets, ring).exposedSeconds;
     expect(exposed(10)).toBeCloseTo(exposed(1), 9); // 6 s are enough
     expect(exposed(10)).toBeLessThan(exposed(30));
     expect(exposed(30)).toBeLessThan(exposed(60));
@@ -79,22 +93,26 @@ describe("bucketsOf", () => {
   ).model!;
 
   it("has the head, groups of whole layers, and the embedding with the vectors", () => {
-    const { head, layers, embedding } = bucketsOf(config, 8);
+    const { head, layers, embedding } = bucketsOf(config, shareOf({ overlap: true, zero: 1 }, 0, 8));
     expect(head).toBe(32000 * 2048);
     // A layer has 50.6 million parameters, a bucket at least 40 million.
     expect(layers).toHaveLength(24);
     expect(embedding).toBe(32000 * 2048 + 49 * 2048);
-    expect(bucketsOf(config, 256).layers).toHaveLength(4);
-    expect(bucketsOf(config, 1024).layers).toHaveLength(1);
-    expect(bucketsOf({ ...config, tie_word_embeddings: true }, 8).head).toBe(0);
+    expect(bucketsOf(config, shareOf({ overlap: true, zero: 1 }, 0, 256)).layers).toHaveLength(4);
+    expect(bucketsOf(config, shareOf({ overlap: true, zero: 1 }, 0, 1024)).layers).toHaveLength(1);
+    expect(bucketsOf(config, shareOf({ overlap: true, zero: 1, bucketParameters: 300e6 }, 0, 8)).layers).toHaveLength(
+      4,
+    );
+    expect(bucketsOf({ ...config, tie_word_embeddings: true }, shareOf({ overlap: true, zero: 1 }, 0, 8)).head).toBe(0);
   });
 
   it("is padded to equal parts of 64 elements", () => {
-    for (const size of Object.values(bucketsOf(config, 24)).flat()) expect(size % (24 * 64)).toBe(0);
+    for (const size of Object.values(bucketsOf(config, shareOf({ overlap: true, zero: 1 }, 0, 24))).flat())
+      expect(size % (24 * 64)).toBe(0);
   });
 
   it("sends reduce-scatter in f32 and all-gather in bf16, each P (N - 1) / N values", () => {
-    const buckets = bucketsOf(config, 64);
+    const buckets = bucketsOf(config, shareOf({ overlap: true, zero: 1 }, 0, 64));
     const P = paddedParameters(buckets);
     expect(P).toBeGreaterThanOrEqual(1345423360);
     expect(P).toBeLessThan(1345423360 + 24 * 64 * 64);

@@ -37,18 +37,31 @@ describeRanks("ranks", () => {
           "TypeError: allReduce: values: expected dtype f32 but received bf16",
           expect.stringMatching(/^DeviceError: allReduce: device: expected one that has joined \(Ranks\.join\)/),
           "TypeError: allReduce: values: expected a Tensor but received null",
+          expect.stringMatching(
+            /^RangeError: awaitRanks: left: expected a whole number from 0 to \d+ but received -1$/,
+          ),
+          expect.stringMatching(/^DeviceError: awaitRanks: device: expected one that has joined \(Ranks\.join\)/),
           expect.stringMatching(/^TypeError: joinRanks: device: expected a Device but received/),
           'RangeError: joinRanks: engine: expected openmpi or mpich but received the string "nccl"',
         ],
         mismatches: [
           `DeviceError: Ranks.allReduce: ${ordered("allReduce of 16", "allReduce of 20")}`,
           `DeviceError: Ranks.${rank === 0 ? "allReduce" : "reduceScatter"}: ${ordered("allReduce of 16", "reduceScatter of 32")}`,
+          `DeviceError: Ranks.allGather: ${ordered("allGather of 8", "allGather of 16")}`,
         ],
         again: [rank, 2],
         second: expect.stringMatching(/^DeviceError: Ranks\.join: Open MPI [\d.]+: MPI was already started/),
         after: 3,
       });
     }
+  });
+
+  it("compute beside what waits for another rank", async () => {
+    const { code, errors, reports } = await runRanks(2, "beside.mjs");
+    expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    const [{ computed, waited, first }] = reports as { computed: number; waited: number; first: number }[] as [never];
+    expect(first).toBe(1);
+    expect(computed).toBeLessThan(waited);
   });
 
   it("leave the event loop free while they wait", async () => {

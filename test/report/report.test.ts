@@ -133,6 +133,17 @@ describe("renderReport", () => {
     expect(chartsOf(html)[0]!.series[0]!.values).toEqual([null]);
   });
 
+  it("names the ranks, the slowest of them, and what waiting for them cost", () => {
+    const metrics = report.metrics.map((each, index) => {
+      return index < 3 ? { ...each, slowest: { rank: 1, behind: 0.002 * (index + 1) } } : each;
+    });
+    const places = [0, 1].map((rank) => ({ host: `host-${rank}`, device: `cpu (EPYC ${rank})` }));
+    const text = textOf(renderReport({ ...report, metrics, ranks: { places, waited: 0.6 } }));
+    expect(text).toMatch(/0 +host-0 +cpu \(EPYC 0\) +0% +–\s+1 +host-1 +cpu \(EPYC 1\) +100% +4\.00 ms/);
+    expect(text).toContain("20.0% of the training time");
+    expect(textOf(renderReport(report))).not.toContain("Ranks");
+  });
+
   it("keeps foreign text from becoming markup", () => {
     const evil = "</script><img src=x onerror=alert(1)>&\"'";
     const hostile = { ...report, config: { name: evil }, device: evil, sample: { prompt: evil, text: evil } };

@@ -21,6 +21,8 @@ export interface TrainedRank {
   /** Of the flat tensors. */
   readonly parameters: number;
   readonly buckets: number;
+  /** What the first step enqueued: products, what ranks exchange (`… beside`: beside computing) and waits for it. */
+  readonly calls: readonly string[];
 }
 
 /** Trains the made run in `folder` with changes, by so many ranks; 0: by a process alone. */

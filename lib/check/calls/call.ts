@@ -26,6 +26,7 @@ export type Operation = Exclude<
   | "reduceScatter"
   | "allGather"
   | "allReduce"
+  | "awaitRanks"
   | `${string}Workspace`
 >;
 
