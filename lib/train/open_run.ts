@@ -26,6 +26,7 @@ import { planConfig } from "./run_plan.js";
 import { RunProducts } from "./run_products.js";
 import type { RunRanks } from "./run_ranks.js";
 import { noStart, openRecord } from "./run_record.js";
+import { RunReport } from "./run_report.js";
 import { tableToBegin, tableToResume } from "./run_table.js";
 import { Stepper } from "./stepper.js";
 import type { CheckedOptions } from "./trainer_options.js";
@@ -47,8 +48,6 @@ export interface OpenRun {
   readonly productTable: string | null;
   readonly extras: ModelFolderExtras;
   readonly saver: CheckpointSaver;
-  /** Changes of the run's config, in words. */
-  readonly notes: readonly string[];
   readonly health: RunHealth;
   /** FLOP/s of all ranks, which MFU is a fraction of; null if unknown. */
   readonly peak: number | null;
@@ -56,6 +55,8 @@ export interface OpenRun {
   readonly progress: TrainerProgress;
   /** Null: another rank writes them. */
   readonly metrics: RunMetrics | null;
+  /** Null likewise. */
+  readonly report: RunReport | null;
   /** @throws ConfigError if another process has taken the run's folder */
   readonly checkOwned: () => Promise<void>;
   /** Frees all memory, closes the data and gives the folder back. */
@@ -149,6 +150,9 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
   cleanup.add(() => saver.close());
   await record?.commit(state);
   const health = new RunHealth(config, state, checkpoints, log);
+  const { size } = ranks.share;
+  const report =
+    record && (await RunReport.open(record, { config, model, data, planned, ranks: size, step: progress.step }));
   const close = () => cleanup.run();
   return {
     config,
@@ -164,11 +168,11 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
     productTable,
     extras,
     saver,
-    notes: record?.notes ?? [],
     health,
     peak,
     progress,
     metrics: record?.metrics ?? null,
+    report,
     checkOwned: own?.check ?? (async () => undefined),
     close,
   };

@@ -5,10 +5,9 @@ import { learningRate } from "../config/schedule.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { bitsPerByte } from "../data/bits_per_byte.js";
 import { BlockLoader } from "../data/loader.js";
-import { writeText } from "../disk/durable.js";
 import type { Llama } from "../nn/llama.js";
 import type { MetricsLine } from "../report/metrics.js";
-import { type Report, renderReport } from "../report/report.js";
+import type { Sample } from "../report/run_facts.js";
 import { configHash } from "./config_hash.js";
 import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
@@ -143,9 +142,10 @@ export class Trainer {
   }
 
   async *#train(): AsyncGenerator<MetricsLine, void> {
-    const { products, metrics, saver, health } = this.#run;
+    const { products, metrics, report, saver, health } = this.#run;
     await metrics?.begin();
     try {
+      await report?.writeFacts(); // watch shows the run from its first step on
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
       if (this.step === this.totalSteps) await this.#finish();
       else if ((await this.#run.ranks.agree(() => this.#wishes())()).stop) return;
@@ -204,31 +204,19 @@ export class Trainer {
   }
 
   /**
-   * Rewrites `report.html` from the metrics so far; of several ranks the first one does.
-   * @param sample text that the model generated, to show in the report
+   * Rewrites `report.html` and `report.json` from the metrics so far; of several ranks the first one does.
+   * @param sample text that the model generated, to show in the report and in `watch`; the latest are kept with the run
    * @throws TypeError for a wrong argument
    */
-  async writeReport(sample?: Report["sample"]): Promise<void> {
+  async writeReport(sample?: Pick<Sample, "prompt" | "text">): Promise<void> {
     if (sample !== undefined) {
       const check = new Arguments("Trainer.writeReport");
       check.string("sample.prompt", check.object("sample", sample).prompt);
       check.string("sample.text", sample.text);
     }
-    const { folder, config, notes, metrics } = this.#run;
-    if (metrics === null) return;
-    const { device, parameterCount, parameters } = this.model;
-    const html = renderReport({
-      config,
-      notes,
-      stages: this.stages,
-      metrics: metrics.thinned.lines,
-      every: metrics.thinned.every,
-      damage: metrics.damage,
-      parameters: parameterCount,
-      device: `${device.backend} (${device.name}), ${parameters.dtype === "bf16" ? "bf16" : "fp32"}`,
-      ...(sample ? { sample } : {}),
-    });
-    await writeText(folder.report, html);
+    const { report } = this.#run;
+    if (sample !== undefined) report?.add({ step: this.step, prompt: sample.prompt, text: sample.text });
+    await report?.write();
   }
 
   /**
