@@ -35,6 +35,7 @@ const { drawChart, redrawCharts, short } = (() => {
     const ratio = devicePixelRatio;
     const end = bbox.left + bbox.width;
     const line = 16 * ratio;
+    const labels = [];
     const rowEnds = [];
     ctx.save();
     ctx.font = 12 * ratio + "px system-ui, sans-serif";
@@ -54,7 +55,9 @@ const { drawChart, redrawCharts, short } = (() => {
         ctx.lineTo(left, bbox.top + bbox.height);
         ctx.stroke();
       }
-      if (!label) return;
+      if (label) labels.push({ left, label, name });
+    });
+    for (const { left, label, name } of labels) {
       const width = ctx.measureText(label).width;
       const at = Math.min(left + 6 * ratio, end - width - 2 * ratio);
       let row = rowEnds.findIndex((rowEnd) => rowEnd < at);
@@ -67,7 +70,7 @@ const { drawChart, redrawCharts, short } = (() => {
       ctx.globalAlpha = 1;
       ctx.fillStyle = color(name);
       ctx.fillText(label, at, top);
-    });
+    }
     ctx.restore();
   };
 
@@ -117,8 +120,14 @@ const { drawChart, redrawCharts, short } = (() => {
     observer.observe(element);
     return {
       update(next) {
+        const { min, max } = plot.scales.x;
+        const [x] = plot.data;
+        const zoomed = min > x[0] || max < x.at(-1);
         state.chart = next;
-        plot.setData(dataOf(next));
+        plot.batch(() => {
+          plot.setData(dataOf(next), !zoomed);
+          if (zoomed) plot.setScale("x", { min, max });
+        });
       },
       destroy() {
         observer.disconnect();

@@ -10,7 +10,7 @@ export interface Figure {
 
 /**
  * Highlighted numbers side by side. How many stand in a row depends on the width (style.ts), and is chosen so that the
- * last row never has one alone; in two columns, the first of an odd number takes a row.
+ * last row never has one alone; in two columns, the first of an odd number has a row to itself.
  */
 export function figureList(figures: readonly Figure[]): string {
   const { length } = figures;

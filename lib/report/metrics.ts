@@ -49,6 +49,8 @@ export interface MetricsLine {
   readonly energy?: number;
   /** Updates that were skipped so far, if any was. */
   readonly skipped?: number;
+  /** Bytes in use, by the device and by the process, in one step of sixteen. */
+  readonly memory?: { readonly device: number; readonly process: number };
   /** Where the seconds went so far. */
   readonly time?: TimeByPart;
   /** Token-level loss on held-out data after the step, nats per token, if it was evaluated. */

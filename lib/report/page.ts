@@ -49,7 +49,9 @@ export interface Page {
 }
 
 const require = createRequire(import.meta.url);
-const uPlotFile = (name: string) => readFileSync(require.resolve(`uplot/dist/${name}`), "utf8");
+/** A file of the chart library. */
+export const uPlotFile = (name: "uPlot.min.css" | "uPlot.iife.min.js"): string =>
+  readFileSync(require.resolve(`uplot/dist/${name}`), "utf8");
 
 /** The page as one HTML document. */
 export function renderPage({ title, before, charts, after }: Page): string {

@@ -19,8 +19,8 @@ h1 { margin: 0; font-size: 28px; line-height: 1.2; overflow-wrap: anywhere; }
 h2 { margin: 0 0 8px; font-size: 16px; font-weight: 600; }
 .subtitle { margin: 4px 0 24px; color: var(--muted); overflow-wrap: anywhere; }
 .answer { margin: 10px 0 24px; font-size: 18px; max-width: 76ch; overflow-wrap: anywhere; }
-.figures { display: grid; grid-template-columns: repeat(var(--wide), minmax(0, 1fr)); gap: 12px; margin: 0 0 28px; }
-.figures div { background: var(--surface); border: 1px solid var(--border); border-radius: 8px; padding: 10px 14px; }
+.figures { --columns: var(--wide); display: flex; flex-wrap: wrap; gap: 12px; margin: 0 0 28px; }
+.figures div { flex: 1 1 calc(100% / var(--columns) - 12px); min-width: 0; background: var(--surface); border: 1px solid var(--border); border-radius: 8px; padding: 10px 14px; }
 .figures dt { color: var(--muted); font-size: 13px; }
 .figures dd { margin: 0; font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; }
 .figures dd small { display: block; color: var(--muted); font-size: 12px; font-weight: 400; }
@@ -67,13 +67,13 @@ pre { margin: 0; padding: 14px 16px; background: var(--surface); border: 1px sol
   max-height: 480px; overflow: auto; }
 pre b { color: var(--blue); }
 @media (max-width: 940px) {
-  .figures { grid-template-columns: repeat(var(--middle), minmax(0, 1fr)); }
+  .figures { --columns: var(--middle); }
 }
 @media (max-width: 760px) { figure.small { grid-column: span 6; } }
 @media screen and (max-width: 620px) {
   main { padding: 20px 16px 32px; }
-  .figures { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px; }
-  .figures.odd div:first-child { grid-column: span 2; }
+  .figures { --columns: 2; gap: 8px; }
+  .figures.odd div:first-child { flex-basis: 100%; }
   /* Each row of a table is a block: its first cell is the title, and every other one has its heading beside it. */
   table.numbers, table.numbers tbody, table.numbers tr, table.numbers td { display: block; width: auto; }
   table.numbers thead { display: none; }

@@ -301,8 +301,14 @@ export class Trainer {
     };
     this.#progress = advance(this.#progress, stage, record);
     health.note(this.step, result, limits);
-    const validation = this.#evaluationDue(stage) ? await this.#evaluate() : {};
-    return [metricsLine(this.#progress, stage, record, peak, health.skipped, validation), await agreed()];
+    const measured = { ...(this.#evaluationDue(stage) && (await this.#evaluate())), ...this.#memory() };
+    return [metricsLine(this.#progress, stage, record, peak, health.skipped, measured), await agreed()];
+  }
+
+  /** Of one step in sixteen, among them those that thinned metrics keep: to ask takes a while. */
+  #memory(): Pick<MetricsLine, "memory"> {
+    if ((this.step - 1) % 16 !== 0) return {};
+    return { memory: { device: this.model.device.memory().usedBytes, process: process.memoryUsage.rss() } };
   }
 
   #wishes(): Wishes {
