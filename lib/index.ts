@@ -108,6 +108,7 @@ export { Muon } from "./optim/muon.js";
 export type { MuonRates, MuonSettings } from "./optim/muon_settings.js";
 export { type EngineName, type EngineReport, engines, Ranks } from "./ranks.js";
 export type { Environment } from "./report/environment.js";
+export type { LoggedRun, Logger } from "./report/logger.js";
 export type { MetricsLine, TimeByPart } from "./report/metrics.js";
 export type { Report } from "./report/report.js";
 export type { PlanItem } from "./train/memory_plan.js";

@@ -1,19 +1,25 @@
 import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
+import type { LoggerName } from "../config/logger_names.js";
 import { checkParsed } from "../config/parsed.js";
 import { learningRate } from "../config/schedule.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { bitsPerByte } from "../data/bits_per_byte.js";
 import { BlockLoader } from "../data/loader.js";
 import type { Llama } from "../nn/llama.js";
+import type { Logger } from "../report/logger.js";
 import type { MetricsLine } from "../report/metrics.js";
 import type { Sample } from "../report/run_facts.js";
+import { TensorBoardLogger } from "../report/tensorboard/logger.js";
 import { configHash } from "./config_hash.js";
 import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
 import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
+import { RunLoggers } from "./run_loggers.js";
 import type { Wishes } from "./run_ranks.js";
-import { checkOptions, type TrainerOptions } from "./trainer_options.js";
+import { type CheckedOptions, checkOptions, type TrainerOptions } from "./trainer_options.js";
+
+const loggerKinds = { tensorboard: TensorBoardLogger } as const satisfies Record<LoggerName, new () => Logger>;
 
 /**
  * Trains a model through its stages and maintains the run's folder. `run()` yields a metrics line per step:
@@ -26,6 +32,7 @@ import { checkOptions, type TrainerOptions } from "./trainer_options.js";
 export class Trainer {
   readonly #run: OpenRun;
   readonly #log: (message: string) => void;
+  readonly #loggers: RunLoggers;
   #progress: TrainerProgress;
   /** The step of the last checkpoint. */
   #saved: number;
@@ -37,9 +44,11 @@ export class Trainer {
   #steps: AsyncGenerator<MetricsLine, void> | null = null;
   #closed = false;
 
-  private constructor(run: OpenRun, log: (message: string) => void) {
+  private constructor(run: OpenRun, { log, loggers }: CheckedOptions) {
     this.#run = run;
     this.#log = log;
+    const ofConfig = run.config.logger.map((name) => new loggerKinds[name]());
+    this.#loggers = new RunLoggers(run.metrics === null ? [] : [...ofConfig, ...loggers], log);
     this.#progress = run.progress;
     this.#saved = run.progress.step;
     this.#noted = run.progress.step;
@@ -64,7 +73,7 @@ export class Trainer {
     const check = new Arguments("Trainer.open");
     checkParsed(check, "Trainer.open", config);
     const checked = checkOptions(check, options);
-    return new Trainer(await openRun(config, checked), checked.log);
+    return new Trainer(await openRun(config, checked), checked);
   }
 
   /** The model being trained, on its device. The trainer owns it: `close` frees it. */
@@ -142,9 +151,10 @@ export class Trainer {
   }
 
   async *#train(): AsyncGenerator<MetricsLine, void> {
-    const { products, metrics, report, saver, health } = this.#run;
+    const { config, products, metrics, report, saver, health } = this.#run;
     await metrics?.begin();
     try {
+      await this.#loggers.begin({ name: config.name, folder: this.folder, config, step: this.step });
       await report?.writeFacts(); // watch shows the run from its first step on
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
       if (this.step === this.totalSteps) await this.#finish();
@@ -162,6 +172,7 @@ export class Trainer {
             first = false;
             await metrics?.append(line);
             this.#noted = line.step;
+            await this.#loggers.step(line);
             await health.check(line.step, stage);
             saver.check();
             const due = saver.note(line);
@@ -182,6 +193,7 @@ export class Trainer {
       }
     } finally {
       this.#stopAsked = false;
+      await this.#loggers.end();
       await metrics?.end();
     }
   }
