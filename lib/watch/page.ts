@@ -90,7 +90,8 @@ figure.wide { grid-column: span 4; }
 .bar i { overflow: hidden; color: var(--background); font: 11px/22px system-ui, sans-serif; text-align: center; }
 #samples h3 { margin: 16px 0 6px; font-size: 13px; font-weight: 500; color: var(--muted); overflow-wrap: anywhere; }
 #samples pre { max-height: 220px; }
-@media (max-width: 900px) { figure.half, figure.wide { grid-column: span 6; } }
+@media (max-width: 900px) { figure.half { grid-column: span 6; } }
+@media (max-width: 760px) { figure.wide { grid-column: span 6; } }
 @media (max-width: 620px) {
   #runs { max-height: 300px; }
   #against { display: flex; }

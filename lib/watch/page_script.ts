@@ -49,8 +49,8 @@ export const pageScript = `
     dimension("loss", "Training loss, nats per token", { size: "half", height: 300 }),
     dimension("lr", "Learning rate"),
     dimension("tokensPerSecond", "Tokens per second"),
-    dimension("gradNorm", "Gradient norm, before clipping"),
-    dimension("mfu", "Share of the device's peak (MFU)"),
+    dimension("gradNorm", "Gradient norm"),
+    dimension("mfu", "MFU"),
     {
       title: "Memory, GiB",
       size: "wide",
