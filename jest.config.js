@@ -37,6 +37,7 @@ const slow = [
   "test/train/resume.test.ts",
   "test/train/run_checkpoints.test.ts",
   "test/train/run_metrics.test.ts",
+  "test/train/run_report.test.ts",
 ].map((path) => `<rootDir>/${path}`);
 
 /** `quick` leaves the slow tests out, `slow` leaves the others out. Without it all run. */

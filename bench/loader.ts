@@ -13,9 +13,9 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { readCommit } from "../lib/compare/environment.js";
 import { TokenDataset } from "../lib/data/dataset.js";
 import { BlockLoader, type BlockLoaderOptions } from "../lib/data/loader.js";
+import { readCommit } from "../lib/train/environment.js";
 
 const { values: flags } = parseArgs({
   options: {

@@ -14,10 +14,10 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { median } from "../lib/bench/kernels/timing.js";
-import { readCommit } from "../lib/compare/environment.js";
 import { trainTokenizer } from "../lib/data/bpe.js";
 import { readDocuments } from "../lib/data/sources.js";
 import { hashFile } from "../lib/disk/hash_file.js";
+import { readCommit } from "../lib/train/environment.js";
 import { lastJson } from "./peer.js";
 import { inRoot, writeAddresses } from "./texts.js";
 

@@ -10,8 +10,8 @@
 import { writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { parseArgs } from "node:util";
-import { readCommit } from "../lib/compare/environment.js";
 import { native } from "../lib/native.js";
+import { readCommit } from "../lib/train/environment.js";
 import { kernelComparison, kernelLines } from "./kernels.js";
 import { findPeer } from "./peer.js";
 import { trainComparison, trainLines } from "./train.js";

@@ -15,10 +15,10 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { median } from "../lib/bench/kernels/timing.js";
-import { readCommit } from "../lib/compare/environment.js";
 import { trainTokenizer } from "../lib/data/bpe.js";
 import { readDocuments } from "../lib/data/sources.js";
 import { Llama } from "../lib/nn/llama.js";
+import { readCommit } from "../lib/train/environment.js";
 import { findPeer, lastJson, runPeer } from "./peer.js";
 import { inRoot, writeAddresses } from "./texts.js";
 

@@ -157,6 +157,8 @@ function values(node: Node): string {
   if (node.const !== undefined) return `\`${String(node.const)}\``;
   if (node.anyOf) return [...new Set(node.anyOf.map(values))].join(" or ");
   if (node.prefixItems) return `list of ${node.prefixItems.length} numbers`;
+  if (node.type === "array" && typeof node.items === "object" && node.items.enum)
+    return `list of ${values(node.items)}`;
   if (node.type === "array")
     return typeof node.items === "object" && node.items.properties ? "list of sections" : "list of texts";
   if (node.type === "object") return "section";

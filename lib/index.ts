@@ -2,7 +2,6 @@
 export { benchTrainStep, type TrainBenchOptions, type TrainBenchResult } from "./bench/train_step.js";
 export type { Arm, ArmRun, PartFlops, RunLength } from "./compare/arm.js";
 export { type CompareFiles, compare } from "./compare/compare.js";
-export type { Environment } from "./compare/environment.js";
 export type { Method, StagedArm } from "./compare/methods.js";
 export type { CompareOptions } from "./compare/options.js";
 export type { Paired } from "./compare/paired.js";
@@ -108,6 +107,8 @@ export { AdamW, type AdamWSettings } from "./optim/adamw.js";
 export { Muon } from "./optim/muon.js";
 export type { MuonRates, MuonSettings } from "./optim/muon_settings.js";
 export { type EngineName, type EngineReport, engines, Ranks } from "./ranks.js";
+export type { Environment } from "./report/environment.js";
+export type { LoggedRun, Logger } from "./report/logger.js";
 export type { MetricsLine, SlowestRank, TimeByPart } from "./report/metrics.js";
 export type { RankPlace, RanksOfReport } from "./report/ranks_section.js";
 export type { Report } from "./report/report.js";

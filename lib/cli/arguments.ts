@@ -79,6 +79,14 @@ export function wholeNumber(low: number): (text: string) => number {
   };
 }
 
+/** A parser of whole numbers within bounds. */
+export function wholeNumberBetween(low: number, high: number): (text: string) => number {
+  return (text) => {
+    if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
+    throw new InvalidArgumentError(`expected a whole number from ${low} to ${high}`);
+  };
+}
+
 /** A parser of numbers within bounds. */
 export function numberBetween(low: number, high: number): (text: string) => number {
   return (text) => {

@@ -15,6 +15,7 @@ import { registerPrepare } from "./prepare.js";
 import { ofRank } from "./rank_errors.js";
 import { registerTrain } from "./train.js";
 import { registerTune } from "./tune.js";
+import { registerWatch } from "./watch.js";
 
 const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -41,6 +42,7 @@ const program = new Command("nextpatch")
 for (const register of [
   registerPrepare,
   registerTrain,
+  registerWatch,
   registerEval,
   registerGenerate,
   registerCompare,

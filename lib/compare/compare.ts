@@ -1,17 +1,20 @@
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
 import { recipeText } from "../config/recipes.js";
+import { Device, type DeviceSpec } from "../device.js";
 import { writeText } from "../disk/durable.js";
 import { ownFolder } from "../disk/owned_folder.js";
 import { ConfigError } from "../errors.js";
 import { type ReadItems, readTasks } from "../evaluate/read_items.js";
+import { readEnvironment } from "../train/environment.js";
+import { tableToBegin } from "../train/run_table.js";
 import { findTokenizer } from "../train/run_tokenizer.js";
 import { SharedRuns } from "../train/shared_runs.js";
 import type { Arm, ArmRun } from "./arm.js";
 import { runEvaluations } from "./arm_run.js";
 import { checkArguments } from "./compare_arguments.js";
 import { withRecipe } from "./derive.js";
-import { readEnvironment, recordedEnvironments } from "./environment.js";
+import { recordedEnvironments } from "./environment.js";
 import { forgetEvaluation } from "./evaluation_record.js";
 import { renderMarkdown } from "./markdown.js";
 import { checkMemory } from "./memory.js";
@@ -88,7 +91,13 @@ async function comparePlanned(
   const { log = () => undefined, onProgress = () => undefined, onRun = () => undefined, signal } = options;
   const { availableTokens: trainTokens, heldOutTokens: valTokens } = facts;
   let plan = planned;
-  const environment = await readEnvironment(config, { trainTokens, valTokens }, shared.share.size);
+  const environment = await readEnvironment(Device.open(config.device as DeviceSpec), {
+    precision: config.precision,
+    ranks: shared.share.size,
+    trainTokens,
+    valTokens,
+    productTable: (await tableToBegin(config))?.sha256 ?? null,
+  });
   const runner = new Runner({ environment, log, onProgress, onRun, signal, shared });
   let tune: TuneResults | undefined;
   if (options.tune === undefined) {

@@ -1,7 +1,8 @@
 /** The readings of a comparison: at equal data, at equal cost, at equal loss, each over all seeds. Numbers only. */
+
+import type { Environment } from "../report/environment.js";
 import type { StageCost } from "../train/stage_costs.js";
 import { type Differences, differencesOf } from "./differences.js";
-import type { Environment } from "./environment.js";
 import { type Paired, pairedDifferences } from "./paired.js";
 import type { RunResult } from "./run_result.js";
 import type { StartResult } from "./start_model.js";

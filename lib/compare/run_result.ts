@@ -1,8 +1,10 @@
 /** The numbers of the runs of an arm, one for each seed, and their means. */
+
+import type { Environment } from "../report/environment.js";
 import type { MetricsLine, TimeByPart } from "../report/metrics.js";
 import { activeNeurons } from "./active_neurons.js";
 import { average } from "./average.js";
-import { type Environment, sameSeconds } from "./environment.js";
+import { sameSeconds } from "./environment.js";
 import type { ArmEvaluation, FinalLoss } from "./run_evaluation.js";
 
 /** A point of a validation curve: the cost so far, and the loss. */

@@ -1,10 +1,11 @@
 /** Brings the runs of a comparison to their ends, from wherever earlier calls have left them. */
 
+import type { Environment } from "../report/environment.js";
 import type { SharedRuns } from "../train/shared_runs.js";
 import type { Trainer } from "../train/trainer.js";
 import type { ArmRun } from "./arm.js";
 import { type RunState, runState, trainRun } from "./arm_run.js";
-import { checkSameConditions, type Environment, recordEnvironment, recordedEnvironments } from "./environment.js";
+import { checkSameConditions, recordEnvironment, recordedEnvironments } from "./environment.js";
 import { forgetEvaluation } from "./evaluation_record.js";
 import { type CompareProgress, ProgressCounter } from "./progress.js";
 

@@ -1,10 +1,10 @@
 /** A comparison as sentences and rows, shared by the page, the Markdown and the terminal. */
 import { stringify } from "yaml";
-import { type DataSection, entriesOf } from "../config/data_entries.js";
 import { type RecipeName, recipeText } from "../config/recipes.js";
+import { environmentFacts } from "../report/environment.js";
 import { formatCount, formatLoss } from "../report/format.js";
+import { dataText } from "../report/run_facts.js";
 import { withRecipe } from "./derive.js";
-import type { Environment } from "./environment.js";
 import { formatDifference, formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
 import { type ReportArm, reportArms } from "./report_arms.js";
@@ -59,37 +59,17 @@ export function runNote({ comparison: { seeds } }: CompareReport): string {
   return seeds.length > 1 ? `${note} ${means}` : note;
 }
 
-/** The environment of the measurements; values that differ between runs are listed side by side. */
+/** The conditions of the measurements. */
 export function conditions({ comparison, config, plan }: CompareReport): [string, string][] {
   const { environments, seeds } = comparison;
-  const each = (value: (environment: Environment) => string) => [...new Set(environments.map(value))].join("; ");
   const length = config.batch.sequenceLength;
   const evaluated = Math.min(config.eval!.sequences, Math.floor(plan.heldOutTokens / length));
-  const text = (section: DataSection) =>
-    entriesOf(section)
-      .map(({ path, weight }) => (weight === undefined ? path : `${path} (weight ${weight})`))
-      .join(", ");
   return [
-    ["Device", each(({ device, precision }) => `${device}, ${precision}`)],
-    ["Processor", each(({ processor, memory }) => `${processor}, ${(memory / 2 ** 30).toFixed(1)} GiB of memory`)],
-    ["Threads", each(({ threads }) => (threads === null ? "all cores" : `OMP_NUM_THREADS=${threads}`))],
-    ["Processes", each(({ ranks = 1 }) => String(ranks))],
-    ["System", each(({ system, node }) => `${system}, Node ${node}`)],
-    ["nextpatch", each(({ nextpatch }) => nextpatch)],
-    [
-      "Libraries",
-      each(({ libraries }) =>
-        Object.entries(libraries)
-          .map((entry) => entry.join(" "))
-          .join(", "),
-      ),
-    ],
-    ["Commit", each(({ commit }) => commit ?? "no repository")],
-    ["Begun", each(({ date }) => date)],
-    ["Training data", `${text(config.data.train)}: ${plan.availableTokens} tokens`],
+    ...environmentFacts(environments),
+    ["Training data", `${dataText(config.data.train)}: ${plan.availableTokens} tokens`],
     [
       "Held-out data",
-      `${text(config.data.val!)}: ${plan.heldOutTokens} tokens; curves on ${evaluated} sequences of ${length}`,
+      `${dataText(config.data.val!)}: ${plan.heldOutTokens} tokens; curves on ${evaluated} sequences of ${length}`,
     ],
     ["First weights", "from" in config.init ? `those of ${config.init.from}` : "random"],
     ["Seeds", seeds.join(", ")],

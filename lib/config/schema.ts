@@ -7,6 +7,7 @@ import { shardFormats } from "../data/format_names.js";
 import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
 import { adjustLrKinds } from "./adjust_lr.js";
 import { labelWeightKinds } from "./label_weights.js";
+import { loggerNames } from "./logger_names.js";
 import { recipeNames } from "./recipes.js";
 import { recomputeKinds } from "./recompute.js";
 import { defaultDecayFraction, scheduleTypes } from "./schedule.js";
@@ -272,6 +273,10 @@ export const runConfigSchema = z.strictObject({
     })
     .prefault({})
     .describe("When to save the state that --resume continues from."),
+  logger: z
+    .array(z.enum(loggerNames))
+    .default([])
+    .describe("What else follows the run's metrics. tensorboard: event files in the run's folder, for TensorBoard."),
   device: z
     .string()
     .regex(deviceNames, { error: `expected ${deviceNamesInWords}` })

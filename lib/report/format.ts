@@ -21,8 +21,9 @@ export function formatCount(value: number): string {
   return power === 0 ? String(Math.round(value)) : `${(value / 1000 ** power).toPrecision(3)} ${prefixes[power]}`;
 }
 
-/** Seconds as `41.2 s`, `3 min 20 s` or `2 h 05 min`. */
+/** Seconds as `39.8 ms`, `41.2 s`, `3 min 20 s` or `2 h 05 min`. */
 export function formatDuration(seconds: number): string {
+  if (seconds > 0 && seconds < 0.9995) return `${(1000 * seconds).toPrecision(3)} ms`;
   if (seconds < 60) return `${seconds.toPrecision(3)} s`;
   const whole = Math.round(seconds);
   const pad = (value: number) => String(value).padStart(2, "0");
@@ -34,6 +35,18 @@ export function formatDuration(seconds: number): string {
 export function formatLoss(loss: number | undefined): string {
   if (loss === undefined) return "–";
   return Number.isFinite(loss) ? loss.toFixed(4) : "diverged";
+}
+
+/** A loss in nats with three digits, for a headline. */
+export function formatShortLoss(loss: number | undefined): string {
+  return loss !== undefined && Number.isFinite(loss) ? loss.toPrecision(3) : formatLoss(loss);
+}
+
+/** Bytes with three digits: `1.50 GiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return `${power === 0 ? bytes : (bytes / 1024 ** power).toPrecision(3)} ${units[power]}`;
 }
 
 /** `1536.0 MiB`. */

@@ -58,6 +58,8 @@ export interface MetricsLine {
   readonly energy?: number;
   /** Updates that were skipped so far, if any was. */
   readonly skipped?: number;
+  /** Bytes in use, by the device and by the process, in one step of sixteen. */
+  readonly memory?: { readonly device: number; readonly process: number };
   /** Where the seconds went so far. */
   readonly time?: TimeByPart;
   /** Of several ranks, the one that the others waited for in this step. */

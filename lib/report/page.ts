@@ -12,22 +12,24 @@ import { style } from "./style.js";
 export interface ChartSeries {
   readonly label: string;
   /** One of the page's colours: an accent for the main lines, grey for secondary ones. */
-  readonly color: "blue" | "orange" | "green" | "purple" | "grey";
+  readonly color: "blue" | "orange" | "green" | "purple" | "grey" | "red" | "teal" | "pink";
   /** One value per x; null or NaN: no value. Neighbouring values are joined across gaps. */
   readonly values: readonly (number | null)[];
   /** Whether each value is marked by a dot, for few, separate measurements. */
   readonly dots?: boolean;
+  readonly dashed?: boolean;
 }
 
 /** A line chart. Charts of a page with the same `xLabel` share the cursor. */
 export interface Chart {
   readonly title: string;
   readonly xLabel: string;
-  readonly yLabel: string;
+  /** Absent where the title says it. */
+  readonly yLabel?: string;
   /** Ascending. */
   readonly x: readonly number[];
   readonly series: readonly ChartSeries[];
-  /** Vertical lines in ascending order, each with a label to its right; grey unless they belong to a series. */
+  /** Vertical lines in ascending order, each with a label, which may be empty; grey unless they belong to a series. */
   readonly marks: readonly { readonly x: number; readonly label: string; readonly color?: ChartSeries["color"] }[];
   /** Whether x has whole numbers only, fewer than a thousand: no tick lies between two of them. */
   readonly wholeX?: boolean;
@@ -47,7 +49,9 @@ export interface Page {
 }
 
 const require = createRequire(import.meta.url);
-const uPlotFile = (name: string) => readFileSync(require.resolve(`uplot/dist/${name}`), "utf8");
+/** A file of the chart library. */
+export const uPlotFile = (name: "uPlot.min.css" | "uPlot.iife.min.js"): string =>
+  readFileSync(require.resolve(`uplot/dist/${name}`), "utf8");
 
 /** The page as one HTML document. */
 export function renderPage({ title, before, charts, after }: Page): string {

@@ -1,61 +1,53 @@
 /** `report.html`: a summary of a run. */
-import type { RunConfig } from "../config/config.js";
-import type { ResolvedStage } from "../config/stages.js";
-import { escapeHtml, formatCount, formatDuration, formatLoss } from "./format.js";
-import { type Figure, figureList, numberTable } from "./html.js";
+import { escapeHtml, formatBytes, formatCount, formatDuration, formatLoss, formatShortLoss } from "./format.js";
+import { type Figure, factTable, figureList, numberTable } from "./html.js";
 import type { MetricsLine } from "./metrics.js";
 import { type Chart, type ChartSeries, renderPage } from "./page.js";
 import { type RanksOfReport, ranksSection } from "./ranks_section.js";
+import { configYaml, evaluatedTokens, type RunFacts, runConditions, type Sample } from "./run_facts.js";
 
 /** The input of a report. */
-export interface Report {
-  readonly config: Pick<RunConfig, "name">;
-  readonly stages: readonly ResolvedStage[];
-  /** What else there is to know of the run, in sentences, such as a change of its config. */
-  readonly notes?: readonly string[];
+export interface Report extends RunFacts {
   /** Lines so far, in order, at most a few thousand; the run need not be over. */
   readonly metrics: readonly MetricsLine[];
   /** One step in so many is among `metrics`. */
   readonly every: number;
   /** What is wrong with the run's metrics, in sentences. */
   readonly damage: readonly string[];
-  /** The model's number of parameters. */
-  readonly parameters: number;
-  /** Device and precision as text, such as `cpu (AMD EPYC 9654), fp32`. */
-  readonly device: string;
   /** Of a run of several ranks as it is now. */
   readonly ranks?: RanksOfReport;
-  /** Text the model generated at the end. */
-  readonly sample?: { readonly prompt: string; readonly text: string };
 }
 
 /** The report as one self-contained HTML document. */
 export function renderReport(report: Report): string {
-  const { config, metrics: shown, every, ranks, sample } = report;
+  const { config, metrics: shown, every, ranks, samples } = report;
   const thinned = every === 1 ? "" : ` One step in ${every} is drawn.`;
   return renderPage({
     title: `${config.name}: training report`,
     before: header(report) + damageSection(report),
     charts: [
-      { chart: lossChart(report, shown), note: lossNote(report.stages) + thinned },
-      { chart: smallChart(report, shown, "Learning rate", "learning rate", ({ lr }) => lr), small: true },
+      { chart: lossChart(report, shown), note: lossNote(report) + thinned },
+      { chart: smallChart(report, shown, "Learning rate", ({ lr }) => lr), small: true },
       {
-        chart: smallChart(report, shown, "Gradient norm, before clipping", "norm", (line) => line.gradNorm),
+        chart: smallChart(report, shown, "Gradient norm, before clipping", (line) => line.gradNorm),
         small: true,
       },
       {
-        chart: smallChart(report, shown, "Throughput", "tokens per second", (line) => line.tokensPerSecond),
+        chart: smallChart(report, shown, "Tokens per second", (line) => line.tokensPerSecond),
         small: true,
       },
     ],
     after:
       stageTable(report) +
       (ranks === undefined ? "" : ranksSection(ranks, shown)) +
-      (sample === undefined ? "" : sampleSection(sample)),
+      samples.slice(-1).map(sampleSection).join("") +
+      `<section><h2>Trained on</h2>${factTable(runConditions(report))}</section>
+<section><h2>Config</h2><pre>${escapeHtml(configYaml(report))}</pre></section>`,
   });
 }
 
-function header({ config, notes = [], stages, metrics, parameters, device }: Report): string {
+function header(report: Report): string {
+  const { config, notes, stages, metrics, parameters, device, memory } = report;
   const last = metrics.at(-1);
   const evaluated = metrics.findLast(({ valLoss }) => valLoss !== undefined);
   const planned = stages.reduce((sum, { steps }) => sum + steps, 0);
@@ -64,15 +56,15 @@ function header({ config, notes = [], stages, metrics, parameters, device }: Rep
   const figures = [
     figure(
       "Validation loss",
-      formatLoss(evaluated?.valLoss),
+      formatShortLoss(evaluated?.valLoss),
       evaluated === undefined
         ? "not evaluated"
-        : `token-level, perplexity ${Math.exp(evaluated.valLoss!).toPrecision(4)}${bitsDetail(evaluated)}, ` +
-            `step ${evaluated.step}`,
+        : `token-level, on ${formatCount(evaluatedTokens(report) ?? 0)} tokens; perplexity ` +
+            `${Math.exp(evaluated.valLoss!).toPrecision(3)}${bitsDetail(evaluated)}, step ${evaluated.step}`,
     ),
     figure(
       "Training loss",
-      formatLoss(last?.loss),
+      formatShortLoss(last?.loss),
       last === undefined ? "no step yet" : `last step, K = ${last.patchSize}`,
     ),
     ...(last === undefined
@@ -80,8 +72,9 @@ function header({ config, notes = [], stages, metrics, parameters, device }: Rep
       : [
           figure("Tokens", formatCount(last.tokens), `in ${formatCount(last.positions)} positions, ${progress}`),
           figure("Training time", formatDuration(last.seconds), "evaluation left out"),
-          figure("Throughput", formatCount(last.tokens / last.seconds), "tokens per second, mean"),
+          figure("Tokens per second", formatCount(last.tokens / last.seconds), "mean of the run"),
           figure("Compute", formatCount(last.flops), `FLOP, ${mfuDetail(metrics)}`),
+          figure("Memory", formatBytes(memory.peakBytes), "of the device, in use at most"),
           ...(last.optimizerFlops
             ? [figure("Compute of the optimizer", formatCount(last.optimizerFlops), "FLOP of Newton-Schulz, besides")]
             : []),
@@ -106,7 +99,7 @@ function damageSection({ damage }: Report): string {
 }
 
 function bitsDetail({ valBitsPerByte: bits }: MetricsLine): string {
-  return bits === undefined ? "" : `, ${formatLoss(bits)} bits per byte`;
+  return bits === undefined ? "" : `, ${formatShortLoss(bits)} bits per byte`;
 }
 
 /** Weighted by time: FLOPs over what the peak allows in the same seconds; a step stands for those that are left out. */
@@ -141,13 +134,13 @@ function lossChart(report: Report, shown: readonly MetricsLine[]): Chart {
   const colors = ["blue", "orange", "purple", "grey"] as const;
   const training = report.stages.map(
     ({ index, patchSize }): ChartSeries => ({
-      label: `Training, stage ${index + 1} (${patchSize === 1 ? "next token" : `next patch of ${patchSize}`})`,
+      label: `Training, stage ${index + 1} (K = ${patchSize})`,
       color: colors[index % colors.length]!,
       values: shown.map((line) => (line.stage === index ? rounded(line.loss) : null)),
     }),
   );
   const validation: ChartSeries = {
-    label: "Validation (next token)",
+    label: "Validation (K = 1)",
     color: "green",
     values: shown.map(({ valLoss }) => (valLoss === undefined ? null : rounded(valLoss))),
     dots: true,
@@ -164,7 +157,8 @@ function lossChart(report: Report, shown: readonly MetricsLine[]): Chart {
   };
 }
 
-function lossNote(stages: readonly ResolvedStage[]): string {
+function lossNote(report: Report): string {
+  const { stages } = report;
   const patches = stages.some(({ patchSize }) => patchSize > 1);
   const training = patches
     ? "Training loss is the loss of the stage's own objective: with patches of K tokens, each position predicts all " +
@@ -173,23 +167,23 @@ function lossNote(stages: readonly ResolvedStage[]): string {
       "change of the question, not of the model. A model that has seen patches only is yet to learn single tokens: " +
       "its validation loss is expected to fall when the token-level stage begins."
     : "Training loss is that of predicting the next token, before each step's update.";
-  return `${training} Validation loss is always that of predicting the next token, on text held out from training.`;
+  const tokens = evaluatedTokens(report);
+  const held = tokens === null ? "" : `: the first ${tokens} tokens of it`;
+  return `${training} Validation loss is always that of predicting the next token, on text held out from training${held}.`;
 }
 
 function smallChart(
   report: Report,
   shown: readonly MetricsLine[],
   title: string,
-  yLabel: string,
   value: (line: MetricsLine) => number,
 ): Chart {
   const values = shown.map((line) => rounded(value(line)));
   return {
     title,
     xLabel: "tokens",
-    yLabel,
     x: shown.map(({ tokens }) => tokens),
-    series: [{ label: yLabel, color: "grey", values }],
+    series: [{ label: title, color: "grey", values }],
     marks: marks(report).map(({ x }) => ({ x, label: "" })),
     height: 200,
   };
@@ -200,7 +194,8 @@ function rounded(value: number): number | null {
   return Number.isFinite(value) ? Number(value.toPrecision(6)) : null;
 }
 
-function stageTable({ stages, metrics }: Report): string {
+function stageTable(report: Report): string {
+  const { stages, metrics } = report;
   const bitsKnown = metrics.some(({ valBitsPerByte }) => valBitsPerByte !== undefined);
   const headings = [
     "Stage",
@@ -239,11 +234,12 @@ function stageTable({ stages, metrics }: Report): string {
       formatCount(tokens / seconds),
     ];
   });
+  const tokens = evaluatedTokens(report);
   return `<section><h2>Stages</h2>${numberTable(headings, rows)}
-<p class="note">Losses are the last of each stage.</p></section>`;
+<p class="note">Losses are the last of each stage${tokens === null ? "" : `; those of validation are on ${tokens} tokens`}.</p></section>`;
 }
 
-function sampleSection({ prompt, text }: NonNullable<Report["sample"]>): string {
+function sampleSection({ step, prompt, text }: Sample): string {
   return `<section><h2>A text by the model</h2><pre><b>${escapeHtml(prompt)}</b>${escapeHtml(text)}</pre>
-<p class="note">The prompt is in bold.</p></section>`;
+<p class="note">After step ${step}. The prompt is in bold.</p></section>`;
 }

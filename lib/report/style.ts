@@ -2,12 +2,14 @@
 export const style = `
 :root {
   --background: #ffffff; --surface: #f6f7f9; --text: #1b1f24; --muted: #636c76; --grid: #e4e7eb; --border: #d8dce1;
-  --blue: #2563c9; --orange: #c2560c; --green: #14804a; --purple: #7c3fc4; --grey: #5d6773;
+  --blue: #2563c9; --orange: #c2560c; --green: #14804a; --purple: #7c3fc4; --grey: #5d6773; --red: #c22f3d;
+  --teal: #0b7a8a; --pink: #b83280;
 }
 @media screen and (prefers-color-scheme: dark) {
   :root {
     --background: #14171b; --surface: #1d2127; --text: #e6e9ed; --muted: #9aa4af; --grid: #2a3038; --border: #353c45;
-    --blue: #6ea8fe; --orange: #f0994e; --green: #55c98b; --purple: #b78cf2; --grey: #a3adb8;
+    --blue: #6ea8fe; --orange: #f0994e; --green: #55c98b; --purple: #b78cf2; --grey: #a3adb8; --red: #f47d86;
+    --teal: #4fc3d4; --pink: #ee85bd;
   }
 }
 * { box-sizing: border-box; }
@@ -17,8 +19,8 @@ h1 { margin: 0; font-size: 28px; line-height: 1.2; overflow-wrap: anywhere; }
 h2 { margin: 0 0 8px; font-size: 16px; font-weight: 600; }
 .subtitle { margin: 4px 0 24px; color: var(--muted); overflow-wrap: anywhere; }
 .answer { margin: 10px 0 24px; font-size: 18px; max-width: 76ch; overflow-wrap: anywhere; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 0 0 28px; }
-.figures div { background: var(--surface); border: 1px solid var(--border); border-radius: 8px; padding: 10px 14px; }
+.figures { --columns: var(--wide); display: flex; flex-wrap: wrap; gap: 12px; margin: 0 0 28px; }
+.figures div { flex: 1 1 calc(100% / var(--columns) - 12px); min-width: 0; background: var(--surface); border: 1px solid var(--border); border-radius: 8px; padding: 10px 14px; }
 .figures dt { color: var(--muted); font-size: 13px; }
 .figures dd { margin: 0; font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; }
 .figures dd small { display: block; color: var(--muted); font-size: 12px; font-weight: 400; }
@@ -29,7 +31,8 @@ figure.small { grid-column: span 2; }
 .note { margin: 8px 0 0; color: var(--muted); font-size: 13px; max-width: 82ch; }
 .u-legend { font-size: 12px; text-align: left; font-variant-numeric: tabular-nums; }
 .u-inline tbody { display: flex; flex-wrap: wrap; }
-.small .u-legend { min-height: 50px; }
+/* Its title says what its one line is. */
+.small .chart:not(:hover) .u-legend { visibility: hidden; }
 .u-legend th { font-weight: 500; }
 .u-inline.u-live th::after { content: none; }
 .u-legend .u-marker { border-radius: 2px; print-color-adjust: exact; }
@@ -63,10 +66,29 @@ pre { margin: 0; padding: 14px 16px; background: var(--surface); border: 1px sol
   font: 13px/1.55 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
   max-height: 480px; overflow: auto; }
 pre b { color: var(--blue); }
+@media (max-width: 940px) {
+  .figures { --columns: var(--middle); }
+}
 @media (max-width: 760px) { figure.small { grid-column: span 6; } }
+@media screen and (max-width: 620px) {
+  main { padding: 20px 16px 32px; }
+  .figures { --columns: 2; gap: 8px; }
+  .figures.odd div:first-child { flex-basis: 100%; }
+  /* Each row of a table is a block: its first cell is the title, and every other one has its heading beside it. */
+  table.numbers, table.numbers tbody, table.numbers tr, table.numbers td { display: block; width: auto; }
+  table.numbers thead { display: none; }
+  table.numbers tr { padding: 8px 0; border-bottom: 1px solid var(--border); }
+  table.numbers td { display: flex; justify-content: space-between; gap: 16px; padding: 2px 0; border: 0;
+    white-space: normal; overflow-wrap: anywhere; }
+  table.numbers td::before { content: attr(data-name); color: var(--muted); font-size: 13px; text-align: left; }
+  table.numbers td:first-child { font-weight: 600; }
+  table.facts tr, table.facts th, table.facts td, table.texts tr, table.texts th, table.texts td { display: block;
+    width: auto; }
+  table.facts th, table.texts th { padding: 6px 0 0; }
+}
 @media print {
   main { max-width: none; padding: 0; }
-  .figures { grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); gap: 8px; }
+  .figures { gap: 8px; }
   .figures dd { font-size: 18px; }
   pre { max-height: none; overflow: visible; }
   .scroll { overflow: visible; }

@@ -10,6 +10,7 @@ export const freeSections = [
   "out",
   "checkpoint",
   "eval",
+  "logger",
   "device",
   "parallel",
   "recompute",

@@ -28,6 +28,7 @@ import { planConfig } from "./run_plan.js";
 import { RunProducts } from "./run_products.js";
 import type { RunRanks } from "./run_ranks.js";
 import { noStart, openRecord } from "./run_record.js";
+import { RunReport } from "./run_report.js";
 import { tableToBegin, tableToResume } from "./run_table.js";
 import { Stepper } from "./stepper.js";
 import type { CheckedOptions } from "./trainer_options.js";
@@ -36,8 +37,6 @@ import type { CheckedOptions } from "./trainer_options.js";
 export interface OpenRun {
   readonly config: RunConfig;
   readonly ranks: RunRanks;
-  /** Where each rank is. */
-  readonly places: readonly RankPlace[];
   readonly model: Llama;
   readonly stages: readonly ResolvedStage[];
   readonly folder: RunFolder;
@@ -51,8 +50,6 @@ export interface OpenRun {
   readonly productTable: string | null;
   readonly extras: ModelFolderExtras;
   readonly saver: CheckpointSaver;
-  /** Changes of the run's config, in words. */
-  readonly notes: readonly string[];
   readonly health: RunHealth;
   /** FLOP/s of all ranks, which MFU is a fraction of; null if unknown. */
   readonly peak: number | null;
@@ -60,6 +57,8 @@ export interface OpenRun {
   readonly progress: TrainerProgress;
   /** Null: another rank writes them. */
   readonly metrics: RunMetrics | null;
+  /** Null likewise. */
+  readonly report: RunReport | null;
   /** @throws ConfigError if another process has taken the run's folder */
   readonly checkOwned: () => Promise<void>;
   /** Frees all memory, closes the data and gives the folder back. */
@@ -156,11 +155,12 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
   cleanup.add(() => saver.close());
   await record?.commit(state);
   const health = new RunHealth(config, state, checkpoints, log);
+  const report =
+    record && (await RunReport.open(record, { config, model, data, planned, places, step: progress.step }));
   const close = () => cleanup.run();
   return {
     config,
     ranks,
-    places,
     model,
     stages,
     folder,
@@ -172,11 +172,11 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
     productTable,
     extras,
     saver,
-    notes: record?.notes ?? [],
     health,
     peak,
     progress,
     metrics: record?.metrics ?? null,
+    report,
     checkOwned: own?.check ?? (async () => undefined),
     close,
   };

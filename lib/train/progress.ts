@@ -103,7 +103,7 @@ function addTime(before: TimeByPart, { seconds, dataSeconds: data, parts }: Step
  * @param progress after the step
  * @param peak FLOP/s that MFU is a fraction of, or null
  * @param skipped updates that were skipped so far
- * @param validation what was evaluated after the step
+ * @param measured what was evaluated or measured after the step
  */
 export function metricsLine(
   progress: TrainerProgress,
@@ -111,7 +111,7 @@ export function metricsLine(
   record: StepRecord,
   peak: number | null,
   skipped: number,
-  validation: Pick<MetricsLine, "valLoss" | "valBitsPerByte">,
+  measured: Pick<MetricsLine, "valLoss" | "valBitsPerByte" | "memory">,
 ): MetricsLine {
   const { step, tokens, positions, seconds, flops, optimizerFlops, time, energy } = progress;
   return {
@@ -132,6 +132,6 @@ export function metricsLine(
     ...(record.slowest !== null && { slowest: record.slowest }),
     ...(energy === null ? {} : { energy }),
     ...(skipped === 0 ? {} : { skipped }),
-    ...validation,
+    ...measured,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * The folder of a run: run.lock, config.json, data.json, tokenizer/, metrics.jsonl and its thinned copy, report.html,
- * checkpoints/, latest, model/.
+ * The folder of a run: run.lock, config.json, data.json, tokenizer/, metrics.jsonl and its thinned copy, report.html and
+ * report.json, checkpoints/, latest, model/.
  */
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -13,7 +13,16 @@ import { RunCheckpoints } from "./run_checkpoints.js";
 
 /** What is replaced as a whole, each by a temporary name. */
 const folders = ["model", "tokenizer", "base"];
-const files = ["config.json", "data.json", "metrics.thinned.json", "report.html", "changes.json", "latest", "best"];
+const files = [
+  "config.json",
+  "data.json",
+  "metrics.thinned.json",
+  "report.html",
+  "report.json",
+  "changes.json",
+  "latest",
+  "best",
+];
 
 const configIn = (folder: string) => join(folder, "config.json");
 
@@ -37,6 +46,10 @@ export class RunFolder {
   }
   get report(): string {
     return join(this.path, "report.html");
+  }
+  /** What the report shows beside the metrics. */
+  get facts(): string {
+    return join(this.path, "report.json");
   }
   get model(): string {
     return join(this.path, "model");

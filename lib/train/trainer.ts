@@ -1,20 +1,25 @@
 import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
+import type { LoggerName } from "../config/logger_names.js";
 import { checkParsed } from "../config/parsed.js";
 import { learningRate } from "../config/schedule.js";
 import type { ResolvedStage } from "../config/stages.js";
 import { bitsPerByte } from "../data/bits_per_byte.js";
 import { BlockLoader } from "../data/loader.js";
-import { writeText } from "../disk/durable.js";
 import type { Llama } from "../nn/llama.js";
+import type { Logger } from "../report/logger.js";
 import type { MetricsLine } from "../report/metrics.js";
-import { type Report, renderReport } from "../report/report.js";
+import type { Sample } from "../report/run_facts.js";
+import { TensorBoardLogger } from "../report/tensorboard/logger.js";
 import { configHash } from "./config_hash.js";
 import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
 import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
+import { RunLoggers } from "./run_loggers.js";
 import type { Wishes } from "./run_ranks.js";
-import { checkOptions, type TrainerOptions } from "./trainer_options.js";
+import { type CheckedOptions, checkOptions, type TrainerOptions } from "./trainer_options.js";
+
+const loggerKinds = { tensorboard: TensorBoardLogger } as const satisfies Record<LoggerName, new () => Logger>;
 
 /**
  * Trains a model through its stages and maintains the run's folder. `run()` yields a metrics line per step:
@@ -27,6 +32,7 @@ import { checkOptions, type TrainerOptions } from "./trainer_options.js";
 export class Trainer {
   readonly #run: OpenRun;
   readonly #log: (message: string) => void;
+  readonly #loggers: RunLoggers;
   #progress: TrainerProgress;
   /** The step of the last checkpoint. */
   #saved: number;
@@ -38,9 +44,11 @@ export class Trainer {
   #steps: AsyncGenerator<MetricsLine, void> | null = null;
   #closed = false;
 
-  private constructor(run: OpenRun, log: (message: string) => void) {
+  private constructor(run: OpenRun, { log, loggers }: CheckedOptions) {
     this.#run = run;
     this.#log = log;
+    const ofConfig = run.config.logger.map((name) => new loggerKinds[name]());
+    this.#loggers = new RunLoggers(run.metrics === null ? [] : [...ofConfig, ...loggers], log);
     this.#progress = run.progress;
     this.#saved = run.progress.step;
     this.#noted = run.progress.step;
@@ -65,7 +73,7 @@ export class Trainer {
     const check = new Arguments("Trainer.open");
     checkParsed(check, "Trainer.open", config);
     const checked = checkOptions(check, options);
-    return new Trainer(await openRun(config, checked), checked.log);
+    return new Trainer(await openRun(config, checked), checked);
   }
 
   /**
@@ -146,9 +154,11 @@ export class Trainer {
   }
 
   async *#train(): AsyncGenerator<MetricsLine, void> {
-    const { products, metrics, saver, health } = this.#run;
+    const { config, products, metrics, report, saver, health } = this.#run;
     await metrics?.begin();
     try {
+      await this.#loggers.begin({ name: config.name, folder: this.folder, config, step: this.step });
+      await report?.writeFacts(); // watch shows the run from its first step on
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
       if (this.step === this.totalSteps) await this.#finish();
       else if ((await this.#run.ranks.agree(this.#wishes(), null)).stop) return;
@@ -165,6 +175,7 @@ export class Trainer {
             first = false;
             await metrics?.append(line);
             this.#noted = line.step;
+            await this.#loggers.step(line);
             await health.check(line.step, stage);
             saver.check();
             const due = saver.note(line);
@@ -185,6 +196,7 @@ export class Trainer {
       }
     } finally {
       this.#stopAsked = false;
+      await this.#loggers.end();
       await metrics?.end();
     }
   }
@@ -207,32 +219,19 @@ export class Trainer {
   }
 
   /**
-   * Rewrites `report.html` from the metrics so far; of several ranks the first one does.
-   * @param sample text that the model generated, to show in the report
+   * Rewrites `report.html` and `report.json` from the metrics so far; of several ranks the first one does.
+   * @param sample text that the model generated, to show in the report and in `watch`; the latest are kept with the run
    * @throws TypeError for a wrong argument
    */
-  async writeReport(sample?: Report["sample"]): Promise<void> {
+  async writeReport(sample?: Pick<Sample, "prompt" | "text">): Promise<void> {
     if (sample !== undefined) {
       const check = new Arguments("Trainer.writeReport");
       check.string("sample.prompt", check.object("sample", sample).prompt);
       check.string("sample.text", sample.text);
     }
-    const { folder, config, notes, metrics, places } = this.#run;
-    if (metrics === null) return;
-    const { device, parameterCount, parameters } = this.model;
-    const html = renderReport({
-      config,
-      notes,
-      stages: this.stages,
-      metrics: metrics.thinned.lines,
-      every: metrics.thinned.every,
-      damage: metrics.damage,
-      parameters: parameterCount,
-      device: `${device.backend} (${device.name}), ${parameters.dtype === "bf16" ? "bf16" : "fp32"}`,
-      ...(places.length > 1 && { ranks: { places, waited: this.#progress.time.communication ?? 0 } }),
-      ...(sample ? { sample } : {}),
-    });
-    await writeText(folder.report, html);
+    const { report } = this.#run;
+    if (sample !== undefined) report?.add({ step: this.step, prompt: sample.prompt, text: sample.text });
+    await report?.write(this.#progress.time.communication ?? 0);
   }
 
   /**
@@ -319,8 +318,14 @@ export class Trainer {
     };
     this.#progress = advance(this.#progress, stage, record);
     health.note(this.step, result, limits);
-    const validation = this.#evaluationDue(stage) ? await this.#evaluate() : {};
-    return [metricsLine(this.#progress, stage, record, peak, health.skipped, validation), wishes];
+    const measured = { ...(this.#evaluationDue(stage) && (await this.#evaluate())), ...this.#memory() };
+    return [metricsLine(this.#progress, stage, record, peak, health.skipped, measured), wishes];
+  }
+
+  /** Of one step in sixteen, among them those that thinned metrics keep: to ask takes a while. */
+  #memory(): Pick<MetricsLine, "memory"> {
+    if ((this.step - 1) % 16 !== 0) return {};
+    return { memory: { device: this.model.device.memory().usedBytes, process: process.memoryUsage.rss() } };
   }
 
   #wishes(): Wishes {

@@ -1,4 +1,6 @@
 import { type Arguments, describe } from "../arguments.js";
+import type { Logger } from "../report/logger.js";
+import { checkLoggers } from "./check_loggers.js";
 
 /** Options of `Trainer.open`. */
 export interface TrainerOptions {
@@ -19,6 +21,8 @@ export interface TrainerOptions {
   readonly verifyData?: boolean;
   /** Called with messages for the user: what `auto` chose, where a run resumes, a skipped update. */
   readonly log?: (message: string) => void;
+  /** What else follows the run's steps, beside those that the config's `logger` names. */
+  readonly loggers?: readonly Logger[];
 }
 
 /** The options with their defaults. */
@@ -30,7 +34,7 @@ export interface CheckedOptions extends Required<Omit<TrainerOptions, "from">> {
 /** The options with their defaults. @throws TypeError, RangeError */
 export function checkOptions(check: Arguments, options: TrainerOptions): CheckedOptions {
   const checked = check.object("options", options);
-  const { resume = false, from, force = false, verifyData = false, log = () => undefined } = checked;
+  const { resume = false, from, force = false, verifyData = false, log = () => undefined, loggers = [] } = checked;
   if (resume !== "auto" && typeof resume !== "boolean") {
     check.fail(TypeError, "resume", 'a boolean or "auto"', describe(resume));
   }
@@ -39,7 +43,14 @@ export function checkOptions(check: Arguments, options: TrainerOptions): Checked
   check.callback("log", log);
   if (from !== undefined && resume !== true) check.fail(RangeError, "from", "it with resume: true", "it without");
   if (force && from === undefined) check.fail(RangeError, "force", "it with from", "it without");
-  return { resume, from: from === undefined ? null : stepIn(check, from), force, verifyData, log };
+  return {
+    resume,
+    from: from === undefined ? null : stepIn(check, from),
+    force,
+    verifyData,
+    log,
+    loggers: checkLoggers(check, loggers),
+  };
 }
 
 /** The step of a checkpoint's name. */

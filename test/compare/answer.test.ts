@@ -11,6 +11,7 @@ import type { CompareReport } from "../../lib/compare/report.js";
 import { reportMethods } from "../../lib/compare/report_arms.js";
 import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
 import { madeComparison, madeRun, madeStaged } from "../support/made_results.js";
+import { withPlainCells } from "../support/plain_cells.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -167,7 +168,7 @@ describe("the pages of two recipes, two seeds and tuned rates", () => {
 
   it("begin with the answer, and have a row for every seed's losses, rate and arm", async () => {
     const made = await report();
-    const html = renderComparison(made);
+    const html = withPlainCells(renderComparison(made));
     const text = answer(made);
     expect(/<p[ >].*?>(.*?)<\/p>/s.exec(html)![1]).toBe(text);
     expect(html.indexOf(text)).toBeLessThan(html.indexOf("<dl"));

@@ -190,7 +190,7 @@ describe("a sweep", () => {
     const html = readFileSync(files.html, "utf8");
     expect(html).toContain("Sweep: final loss against cost");
     const [runTable] = html.split("<h2>Runs</h2>")[1]!.split("</table>");
-    expect(runTable!.match(/<td>K = 4, fraction 0\.6667<\/td>/g)).toHaveLength(1);
+    expect(runTable!.match(/<td data-name="Run">K = 4, fraction 0\.6667<\/td>/g)).toHaveLength(1);
     expect(readings(report).map(({ name }) => name)).toEqual([
       "Cost in FLOPs",
       "Cost in training time",

@@ -9,6 +9,7 @@ import { runTable } from "../../lib/compare/words.js";
 import type { Chart } from "../../lib/report/page.js";
 import { tinyConfig, writeTinyData } from "../support/made_comparison.js";
 import { type Made, madeComparison, madeRun, madeStaged } from "../support/made_results.js";
+import { withPlainCells } from "../support/plain_cells.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -97,7 +98,7 @@ describe("the page", () => {
   });
 
   it("has a table of the tasks that were scored, with their errors", async () => {
-    const html = renderComparison(await report({ scored: true }));
+    const html = withPlainCells(renderComparison(await report({ scored: true })));
     const row = (tag: string, cells: readonly string[]) =>
       `<tr>${cells.map((c) => `<${tag}>${c}</${tag}>`).join("")}</tr>`;
     const headings = ["Run", "quiz: acc", "quiz: acc_norm", "cloze: acc", "cloze: perplexity"];
@@ -109,7 +110,7 @@ describe("the page", () => {
   });
 
   it("has a row for every stage of the staged runs, and marks where each but the last ends", async () => {
-    const html = renderComparison(await report());
+    const html = withPlainCells(renderComparison(await report()));
     const row = (cells: readonly string[]) => `<tr>${cells.map((cell) => `<td>${cell}</td>`).join("")}</tr>`;
     expect(html).toContain(row(["K = 4, fraction 0.6667", "4", "8", "512", "20", "0.2000"]));
     expect(html).toContain(row(["K = 4, fraction 0.6667", "1", "4", "256", "30", "0.3000"]));
@@ -131,7 +132,7 @@ describe("the page", () => {
   });
 
   it("shows where the time goes, and which part keeps its ratio up", async () => {
-    const html = renderComparison(await report());
+    const html = withPlainCells(renderComparison(await report()));
     expect(html).toContain("<h2>Where the time goes</h2>");
     const row = ["embedding", "5.00 s", "5.00 s", "1.0000", "1.0000", "+0.050"];
     expect(html).toContain(`<tr>${row.map((cell) => `<td>${cell}</td>`).join("")}</tr>`);

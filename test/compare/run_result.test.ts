@@ -1,8 +1,8 @@
 /** Means over the runs of an arm, and which seconds are compared. */
 import { describe, expect, it } from "@jest/globals";
 import { average } from "../../lib/compare/average.js";
-import type { Environment } from "../../lib/compare/environment.js";
 import { armResult, Environments, type SeedRecord } from "../../lib/compare/run_result.js";
+import type { Environment } from "../../lib/report/environment.js";
 import type { MetricsLine, TimeByPart } from "../../lib/report/metrics.js";
 import { madeEnvironment } from "../support/made_results.js";
 

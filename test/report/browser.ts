@@ -7,13 +7,14 @@
  * Fails on an exception or a console error, on any request except for the page, on a chart line that was not drawn, and
  * on a page that is wider than its window. Skipped if there is no Chromium.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { type Browser, chromium } from "playwright-core";
 import { compare } from "../../lib/compare/compare.js";
+import { findChromium } from "../support/chromium.js";
 import { tinyConfig, tinyModel, writeTinyData } from "../support/made_comparison.js";
 import { missingLines } from "./missing_lines.js";
 
@@ -26,12 +27,6 @@ const views = [
   { name: "narrow", media: "screen", colorScheme: "light", width: 400 },
   { name: "print", media: "print", colorScheme: "dark", width: 760 },
 ] as const;
-
-/** The system's Chromium: playwright-core has no browser and does not search the PATH. */
-function findChromium(): string | undefined {
-  const folders = (process.env.PATH ?? "").split(delimiter);
-  return folders.map((folder) => join(folder, "chromium")).find((path) => existsSync(path));
-}
 
 /** Everything that is wrong with a page in a view. */
 async function look(browser: Browser, file: string, view: (typeof views)[number]): Promise<string[]> {

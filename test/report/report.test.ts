@@ -7,6 +7,7 @@ import { formatCount, formatDuration, scriptJson } from "../../lib/report/format
 import type { MetricsLine } from "../../lib/report/metrics.js";
 import type { Chart } from "../../lib/report/page.js";
 import { type Report, renderReport } from "../../lib/report/report.js";
+import { madeEnvironment } from "../support/made_results.js";
 
 const given = {
   name: "run",
@@ -47,6 +48,11 @@ const report: Report = {
   damage: [],
   parameters: 3_344_064,
   device: "cpu, fp32",
+  notes: [],
+  environments: [madeEnvironment],
+  evaluated: { sequences: 4, positions: 128 },
+  memory: { plannedBytes: 3 * 2 ** 29, peakBytes: 2 ** 30 },
+  samples: [],
 };
 
 function chartsOf(html: string): Chart[] {
@@ -66,16 +72,16 @@ describe("renderReport", () => {
     const text = textOf(renderReport({ ...report, config: muon, stages: resolveStages(muon, 0), metrics }));
     expect(text).toMatch(/Compute of the optimizer\s+5\.00 M\s+FLOP of Newton-Schulz, besides/);
     expect(text).toContain("0.0003, Muon 0.02");
-    expect(textOf(renderReport(report))).not.toMatch(/optimizer/i);
+    expect(textOf(renderReport(report))).not.toMatch(/of the optimizer/i);
   });
 
   it("draws each stage's loss as a line of its own, and validation beside them", () => {
     const [loss] = chartsOf(renderReport(report));
     expect(loss!.x).toEqual([1024, 2048, 3072, 4096, 5120, 6144]);
     expect(loss!.series.map(({ label, values }) => [label, values])).toEqual([
-      ["Training, stage 1 (next patch of 4)", [8, 7, 6, 5, null, null]],
-      ["Training, stage 2 (next token)", [null, null, null, null, 4, 3]],
-      ["Validation (next token)", [null, 7.5, null, null, 3.25, null]],
+      ["Training, stage 1 (K = 4)", [8, 7, 6, 5, null, null]],
+      ["Training, stage 2 (K = 1)", [null, null, null, null, 4, 3]],
+      ["Validation (K = 1)", [null, 7.5, null, null, 3.25, null]],
     ]);
     expect(loss!.marks).toEqual([
       { x: 0, label: "Stage 1: K = 4" },
@@ -85,7 +91,7 @@ describe("renderReport", () => {
       "Loss",
       "Learning rate",
       "Gradient norm, before clipping",
-      "Throughput",
+      "Tokens per second",
     ]);
   });
 
@@ -93,7 +99,9 @@ describe("renderReport", () => {
     const text = textOf(renderReport(report));
     expect(text).toContain("loss of the stage's own objective");
     expect(text).toContain("3.34 M parameters");
-    expect(text).toContain("token-level, perplexity 25.79, step 5");
+    expect(text).toMatch(/3\.25 token-level, on 512 tokens; perplexity 25\.8, step 5/);
+    expect(text).toContain("on text held out from training: the first 512 tokens of it.");
+    expect(text).toContain("those of validation are on 512 tokens");
     expect(text).not.toMatch(/bits per byte/i);
     expect(text).toContain("6 of 8 steps so far");
     expect(text).toMatch(/2 {2}1 {2}2 of 4 {2}2\.05 k {2}0\.0003 {2}3\.0000 {2}3\.2500 {2}1\.00 s {2}2\.05 k/);
@@ -104,7 +112,7 @@ describe("renderReport", () => {
       each.valLoss === undefined ? each : { ...each, valBitsPerByte: each.valLoss / 2 },
     );
     const text = textOf(renderReport({ ...report, metrics }));
-    expect(text).toContain("token-level, perplexity 25.79, 1.6250 bits per byte, step 5");
+    expect(text).toContain("perplexity 25.8, 1.63 bits per byte, step 5");
     expect(text).toContain("Validation loss  Bits per byte  Time");
     expect(text).toMatch(/2 {2}1 {2}2 of 4 {2}2\.05 k {2}0\.0003 {2}3\.0000 {2}3\.2500 {2}1\.6250 {2}1\.00 s/);
   });
@@ -144,9 +152,27 @@ describe("renderReport", () => {
     expect(textOf(renderReport(report))).not.toContain("Ranks");
   });
 
+  it("has what the run was trained on, with what, its memory, its config and its last text", () => {
+    const samples = [1, 6].map((step) => ({ step, prompt: "Once", text: ` upon ${step}` }));
+    const text = textOf(renderReport({ ...report, samples }));
+    expect(text).toMatch(/A text by the model\s+Once\s+upon 6\s+After step 6\./);
+    expect(text).not.toContain("upon 1");
+    expect(text).toMatch(/Processor +P, 2 cores, 16\.0 GiB of memory/);
+    expect(text).toMatch(/nextpatch\s+1\.2\.3\s+Libraries\s+oneDNN 2\.6\s+Commit\s+abc123\s+Begun\s+2026-01-01T/);
+    expect(text).toMatch(/Memory +1\.50 GiB planned of the device, 1\.00 GiB in use at most/);
+    expect(text).toMatch(/Training data +t: 700 tokens/);
+    expect(text).toMatch(/First weights +random, of seed 1/);
+    expect(text).toContain("tokensPerStep: 1024");
+  });
+
   it("keeps foreign text from becoming markup", () => {
     const evil = "</script><img src=x onerror=alert(1)>&\"'";
-    const hostile = { ...report, config: { name: evil }, device: evil, sample: { prompt: evil, text: evil } };
+    const hostile = {
+      ...report,
+      config: { ...config, name: evil },
+      device: evil,
+      samples: [{ step: 1, prompt: evil, text: evil }],
+    };
     const html = renderReport(hostile);
     expect(html).not.toContain("<img");
     expect(html).toContain("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&amp;&quot;&#39;");
@@ -214,7 +240,9 @@ describe("numbers for people", () => {
   ])("%d is %s", (value, text) => expect(formatCount(value)).toBe(text));
 
   it.each<[number, string]>([
-    [0.5, "0.500 s"],
+    [0, "0.00 s"],
+    [0.0398, "39.8 ms"],
+    [0.9996, "1.00 s"],
     [41.23, "41.2 s"],
     [200, "3 min 20 s"],
     [59.99, "60.0 s"],

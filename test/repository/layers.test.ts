@@ -15,7 +15,7 @@ const floors: readonly (readonly string[])[] = [
   ["nn"],
   ["optim", "report"],
   ["train", "evaluate", "generate", "gguf"],
-  ["compare", "bench", "check", "plan"],
+  ["compare", "bench", "check", "plan", "watch"],
   ["cli", "index", "kernels"],
 ];
 

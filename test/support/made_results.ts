@@ -1,5 +1,5 @@
 /** Results of comparisons that were never run, for tests of readings, words and pages. */
-import type { Environment } from "../../lib/compare/environment.js";
+
 import {
   type Comparison,
   compareRuns,
@@ -8,6 +8,7 @@ import {
   type StagedResult,
 } from "../../lib/compare/readings.js";
 import type { RunResult } from "../../lib/compare/run_result.js";
+import type { Environment } from "../../lib/report/environment.js";
 import type { TimeByPart } from "../../lib/report/metrics.js";
 
 export const madeEnvironment: Environment = {

@@ -90,9 +90,9 @@ export async function runTo(
   return lines;
 }
 
-/** What must be the same bits in two runs of a config: all but the times and what follows from them. */
+/** What must be the same bits in two runs of a config: all but the times and what follows from them, and the memory. */
 export function computed(lines: readonly MetricsLine[]) {
-  return lines.map(({ seconds: _seconds, tokensPerSecond: _rate, mfu: _mfu, time: _time, ...rest }) => rest);
+  return lines.map(({ seconds: _s, tokensPerSecond: _rate, mfu: _mfu, time: _time, memory: _m, ...rest }) => rest);
 }
 
 /** Writes data, and `config.json` of the made run as a user would write it, into a folder in which a command runs. */

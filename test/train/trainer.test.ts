@@ -36,7 +36,8 @@ describe("a run in two stages", () => {
     ];
     for (const line of lines) {
       const evaluated = [4, 6, 8, 12].includes(line.step); // every four steps, and at the end of a stage
-      expect(Object.keys(line)).toEqual(evaluated ? [...keys, "valLoss"] : keys);
+      const memory = line.step === 1 ? ["memory"] : []; // and every sixteen steps
+      expect(Object.keys(line)).toEqual([...keys, ...(evaluated ? ["valLoss"] : []), ...memory]);
     }
     expect(lines.map(({ step }) => step)).toEqual(Array.from({ length: 12 }, (_, index) => index + 1));
     expect(lines.map(({ stage, patchSize }) => [stage, patchSize])).toEqual([
