@@ -98,11 +98,13 @@ export {
 } from "./native.js";
 export { Decoder } from "./nn/decoder.js";
 export { forwardFlops, type PositionFlops, stepFlops, trainingFlops } from "./nn/flops.js";
+export type { ForwardOptions, ForwardResult } from "./nn/forward.js";
 export { Llama, type Placement } from "./nn/llama.js";
 export type { ModelFolderExtras } from "./nn/model_folder.js";
 export type { ParameterLayout, Parameters, Slot } from "./nn/parameters.js";
 export type { SamplingSettings } from "./nn/sampling.js";
 export type { Batch } from "./nn/shape.js";
+export type { TokenBatch, TokenIds } from "./nn/token_batch.js";
 export { type TrainingBatch, TrainingPass } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
 export { Muon } from "./optim/muon.js";

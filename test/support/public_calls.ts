@@ -548,6 +548,31 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: async (...args: [string, object]) => (await api.Llama.load(...args)).dispose(),
     },
     {
+      name: "Llama.forward",
+      arguments: {
+        tokens: {
+          ...made(
+            [
+              [1, 2],
+              [3, 4],
+            ],
+            [[], [257], [-1], [0.5], [[]], [[1, 2], [1]], Array(65).fill(1)],
+          ),
+          takes: ["array"],
+          kinds: [["1"], [1, null], [[1], 1], tensor("f32", 1, 2)],
+        },
+      },
+      options: options({
+        logits: optional(flag(true)),
+        hidden: optional(flag(true)),
+        patchSize: optional(whole(2, 1)),
+      }),
+      call: (...args: [api.TokenBatch, object]) => {
+        const { logits, hidden } = model.forward(...args);
+        for (const made of [logits, ...(hidden ?? [])]) made?.free();
+      },
+    },
+    {
       name: "Llama.save",
       arguments: { folder: text(path("saved")) },
       options: {
