@@ -55,10 +55,12 @@ export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.
 export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";
 export type { ChoiceScores, ContinuationScores, TaskScores } from "./evaluate/accuracy.js";
 export { type ActivationOptions, type Activations, activations } from "./evaluate/activations.js";
+export { type EmbedOptions, embed } from "./evaluate/embed.js";
 export type { Shots } from "./evaluate/few_shot.js";
 export type { ChoiceItem, ContextItem, ContinuationItem, ScoreItem } from "./evaluate/items.js";
 export type { DataOptions } from "./evaluate/open_data.js";
 export { type ConvertOptions, convertTask, type PublishedTask } from "./evaluate/published_tasks.js";
+export type { TokenScores } from "./evaluate/request.js";
 export { type ItemScores, type ScoreOptions, type ScoreResult, score } from "./evaluate/score.js";
 export { type ScoreTextOptions, scoreText, type TextScores } from "./evaluate/score_text.js";
 export { type EvaluateOptions, type EvaluationResult, evaluate } from "./evaluate.js";

@@ -20,6 +20,13 @@ export async function logLikelihoods(
   if (requests.length === 0) return [];
   const rounds = roundsOf(prefixGroups(sequencesOf(requests)), forwardPositions[model.device.backend]);
   const total = requests.reduce((sum, { scored }) => sum + scored, 0);
+  const all = new Float32Array(total);
+  let end = 0;
+  const each = requests.map(({ scored }) => {
+    end += scored;
+    return all.subarray(end - scored, end);
+  });
+  const seen = new Uint32Array(requests.length);
   let done = 0;
   const scorer = new TokenScorer(model, limitsOf(rounds));
   try {
@@ -30,6 +37,8 @@ export async function logLikelihoods(
         const targets = pass.flatMap(({ sequence }) => sequence.targets);
         for (const [index, { request }] of targets.entries()) {
           sums[request]! += scores.logLikelihoods[index]!;
+          // A request's targets are in the order of its tokens.
+          each[request]![seen[request]!++] = scores.logLikelihoods[index]!;
           greedy[request] &&= scores.greedy[index]!;
         }
         done += targets.length;
@@ -40,7 +49,7 @@ export async function logLikelihoods(
     await model.device.synchronize();
     scorer.dispose();
   }
-  return Array.from(sums, (sum, index) => ({ sum, greedy: greedy[index]! }));
+  return Array.from(sums, (sum, index) => ({ sum, greedy: greedy[index]!, each: each[index]! }));
 }
 
 /** A member as its pass runs it: behind its prefix. */

@@ -395,6 +395,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         shots: optional(made({ count: 1, items: [scoreItem] }, [{ count: -1, items: [] }])),
         name: optional(text("items")),
         nameOf: callback,
+        perToken: optional(flag(true)),
         onProgress: callback,
       }),
       call: api.score,
@@ -406,8 +407,22 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         tokenizer: made(tokenizer),
         documents: { value: ["a b"], takes: ["array"], kinds: [[3]] },
       },
-      options: options({ stride: optional(whole(8, 1, 65)), onProgress: callback }),
+      options: options({
+        stride: optional(whole(8, 1, 65)),
+        perToken: optional(flag(true)),
+        onProgress: callback,
+      }),
       call: api.scoreText,
+    },
+    {
+      name: "embed",
+      arguments: {
+        model: made(model),
+        tokenizer: made(tokenizer),
+        texts: { value: ["a b"], takes: ["array"], kinds: [[3]] },
+      },
+      options: options({ pooling: optional(word("last")), onProgress: callback }),
+      call: api.embed,
     },
     {
       name: "convertTask",
