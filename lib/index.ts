@@ -93,6 +93,7 @@ export {
   type DType,
   type Graph,
   type MemoryCounters,
+  type NumbersOf,
   type Product,
   type SeenProduct,
   type TableProduct,

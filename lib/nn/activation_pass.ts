@@ -32,9 +32,7 @@ export class ActivationPass {
     this.#pass.run(tokens, this.batch);
     const counts: number[] = [];
     for (const { mlp } of this.#buffers.activations.layers) {
-      const activated = mlp.activated!;
-      const values = await activated.read();
-      counts.push(activated.dtype === "bf16" ? bf16Above(values, threshold) : above(values, threshold));
+      counts.push(above(await mlp.activated!.read(), threshold));
     }
     return counts;
   }
@@ -53,13 +51,5 @@ export class ActivationPass {
 function above(values: ArrayLike<number>, threshold: number): number {
   let count = 0;
   for (let i = 0; i < values.length; i++) if (Math.abs(values[i]!) > threshold) count++;
-  return count;
-}
-
-/** bf16 is the upper half of an f32, and numbers without a sign compare as their bits do. */
-function bf16Above(values: ArrayLike<number>, threshold: number): number {
-  const bits = new Uint32Array(Float32Array.of(threshold).buffer)[0]! >>> 16;
-  let count = 0;
-  for (let i = 0; i < values.length; i++) if ((values[i]! & 0x7fff) > bits) count++;
   return count;
 }

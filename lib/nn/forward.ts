@@ -30,8 +30,7 @@ export interface ForwardResult<L extends boolean = boolean, H extends boolean = 
 /** What `Llama.forward` does. */
 export function forward(model: Llama, tokens: TokenBatch, options: ForwardOptions): ForwardResult {
   const check = new Arguments("Llama.forward");
-  const { config, device, parameters } = model;
-  if (parameters.master.disposed) check.fail(TypeError, "this", "a live model", "a disposed one");
+  const { config, device } = model;
   const { logits = true, hidden = false, patchSize = 1 } = check.object("options", options);
   check.boolean("logits", logits);
   check.boolean("hidden", hidden);

@@ -65,6 +65,15 @@ export class AdamW {
   get gradient(): Tensor<"f32"> {
     return this.#tensors.gradient;
   }
+  /**
+   * A parameter's part of `gradient`, in its shape.
+   * @param name as in Hugging Face's model
+   * @throws RangeError that names the nearest parameter, if there is none of this name
+   */
+  gradientOf(name: string): Tensor<"f32"> {
+    const slot = this.parameters.named(new Arguments("AdamW.gradientOf"), name);
+    return this.parameters.view(this.gradient, slot.name);
+  }
   /** f32 [P], flat; of several ranks, the rank's own parts: [P / ranks]. */
   get firstMoment(): Tensor<"f32"> {
     return this.#tensors.firstMoment;

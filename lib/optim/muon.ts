@@ -76,6 +76,15 @@ export class Muon {
   get gradient(): Tensor<"f32"> {
     return this.#tensors.gradient;
   }
+  /**
+   * A parameter's part of `gradient`, in its shape.
+   * @param name as in Hugging Face's model
+   * @throws RangeError that names the nearest parameter, if there is none of this name
+   */
+  gradientOf(name: string): Tensor<"f32"> {
+    const slot = this.parameters.named(new Arguments("Muon.gradientOf"), name);
+    return this.parameters.view(this.gradient, slot.name);
+  }
   /** f32, flat: of the layers' matrices, in the order of the flat parameters. */
   get momentum(): Tensor<"f32"> {
     return this.#tensors.momentum;

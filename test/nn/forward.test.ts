@@ -5,9 +5,11 @@
 import { join } from "node:path";
 import { describe, expect, it } from "@jest/globals";
 import { SafetensorsFile } from "../../lib/hf/safetensors.js";
-import { Tensor } from "../../lib/native.js";
+import { native, Tensor } from "../../lib/native.js";
 import { forwardPositions } from "../../lib/nn/forward_pass.js";
 import { Llama } from "../../lib/nn/llama.js";
+import { AdamW } from "../../lib/optim/adamw.js";
+import { Muon } from "../../lib/optim/muon.js";
 import { backends, open } from "../support/backends.js";
 
 const fixtures = join(import.meta.dirname, "../fixtures");
@@ -140,6 +142,28 @@ describe.each(backends)("Llama.forward on %s", (backend) => {
     expect(furthest(await found!.logits!.read(), values)).toBeLessThan(0.1 * Math.max(...values.map(Math.abs)));
     const states = await wanted!.hidden![1]!.read();
     expect(furthest(await found!.hidden![1]!.read(), states)).toBeLessThan(0.1 * Math.max(...states.map(Math.abs)));
+  });
+
+  it("has parameters and gradients by their names", async () => {
+    using model = make("bf16");
+    const name = "model.layers.1.self_attn.k_proj.weight";
+    const weight = model.parameter(name);
+    expect([weight.dtype, weight.shape]).toEqual(["bf16", [16, 32]]);
+    const master = await model.parameters.view(model.parameters.master, name).read();
+    expect(furthest(await weight.read(), master)).toBeLessThan(2 ** -8);
+    using adamw = new AdamW(model.parameters);
+    using muon = new Muon(model.parameters);
+    for (const optimizer of [adamw, muon]) {
+      native.fill(optimizer.gradientOf(name), 3);
+      const gradient = await optimizer.gradient.read();
+      expect(gradient.filter((value) => value === 3).length).toBe(16 * 32);
+    }
+    const nearest = `expected a parameter's name, such as ${name}, but received the string`;
+    const wrong = name.replace("k_proj", "kproj");
+    expect(() => model.parameter(wrong)).toThrow(`Llama.parameter: name: ${nearest} "${wrong}"`);
+    expect(() => adamw.gradientOf(wrong)).toThrow(`AdamW.gradientOf: name: ${nearest} "${wrong}"`);
+    expect(() => muon.gradientOf(wrong)).toThrow(`Muon.gradientOf: name: ${nearest} "${wrong}"`);
+    expect(() => model.parameters.slot(wrong)).toThrow(`Parameters.slot: name: ${nearest} "${wrong}"`);
   });
 
   it("says what is wrong with ids", () => {

@@ -563,6 +563,16 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: async (...args: [string, object]) => (await api.Llama.load(...args)).dispose(),
     },
     {
+      name: "Llama.parameter",
+      arguments: { name: { ...text("model.norm.weight"), range: ["model.norm"] } },
+      call: (name: string) => model.parameter(name),
+    },
+    ...[adamw, muon].map((optimizer) => ({
+      name: `${optimizer.constructor.name}.gradientOf`,
+      arguments: { name: { ...text("model.norm.weight"), range: ["model.norm"] } },
+      call: (name: string) => optimizer.gradientOf(name),
+    })),
+    {
       name: "Llama.forward",
       arguments: {
         tokens: {
