@@ -110,6 +110,7 @@ export type { Batch } from "./nn/shape.js";
 export type { TokenBatch, TokenIds } from "./nn/token_batch.js";
 export { type TrainingBatch, TrainingPass } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
+export type { OptimizerOptions } from "./optim/frozen.js";
 export { Muon } from "./optim/muon.js";
 export type { MuonRates, MuonSettings } from "./optim/muon_settings.js";
 export { type EngineName, type EngineReport, engines, Ranks } from "./ranks.js";

@@ -4,6 +4,7 @@ import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
 import type { Sharding } from "../nn/sharding.js";
+import { checkFreeze, Frozen, type OptimizerOptions } from "./frozen.js";
 
 /** The settings of an update, except the learning rate. */
 export interface AdamWSettings {
@@ -17,18 +18,33 @@ export interface AdamWSettings {
   readonly gradClip: number | null;
 }
 
-export function adamwSpecs(device: Device, layout: ParameterLayout, { share: { size: ranks }, buckets }: Sharding) {
+/** The ranges of the flat tensors that are updated: by bucket, each by a call of the kernel. */
+function updatesOf(layout: ParameterLayout, sharding: Sharding, frozen: Frozen) {
+  return sharding.buckets.flatMap((bucket) => {
+    const own = sharding.ownBegin(bucket);
+    const decayed = sharding.ownDecayed(bucket, layout.decayed);
+    return frozen.trained(own, bucket.size / sharding.share.size).map(({ begin, size }) => {
+      const offset = begin - own;
+      return { bucket, offset, size, decayed: Math.max(0, Math.min(size, decayed - offset)) };
+    });
+  });
+}
+
+export function adamwSpecs(device: Device, layout: ParameterLayout, sharding: Sharding, frozen: Frozen) {
+  const { buckets } = sharding;
+  const { size: ranks } = sharding.share;
+  const updates = updatesOf(layout, sharding, frozen).length;
   const own = new Spec("f32", [layout.size / ranks]);
   return {
     gradient: new Spec("f32", [layout.size]),
     /** Exponential averages of the gradient and of its square. */
     firstMoment: own,
     secondMoment: own,
-    // Each bucket's call of the kernel has a count of its own.
-    stepsTaken: new Spec("i32", [buckets.length]),
+    // Each call of the kernel has a count of its own.
+    stepsTaken: new Spec("i32", [updates]),
     norm: new Spec("f32", [1]),
     hyper: new Spec("f32", [limits.adamwHyperSize]),
-    corrections: new Spec("f32", [2 * buckets.length]),
+    corrections: new Spec("f32", [2 * updates]),
     normWorkspace: new Spec("f32", [native.gradNormWorkspace(device, layout.size)]),
     /** Norms of the buckets of each rank. */
     norms: ranks === 1 ? null : new Spec("f32", [ranks * buckets.length]),
@@ -45,18 +61,27 @@ export function adamwSpecs(device: Device, layout: ParameterLayout, { share: { s
  */
 export class AdamW {
   readonly #tensors: Allocated<ReturnType<typeof adamwSpecs>>;
+  readonly #frozen: Frozen;
+  readonly #updates: ReturnType<typeof updatesOf>;
 
   /**
    * Allocates a gradient and two moments, in f32; all are zeros.
    * @param parameters a model's `parameters`, which `step` updates
-   * @throws TypeError for a wrong argument, OutOfMemoryError
+   * @throws TypeError or RangeError for a wrong argument, such as a pattern that matches no parameter; OutOfMemoryError
    */
-  constructor(private readonly parameters: Parameters) {
+  constructor(
+    private readonly parameters: Parameters,
+    options: OptimizerOptions = {},
+  ) {
     const check = new Arguments("AdamW");
     check.instance("parameters", parameters, Parameters);
     check.tensor("parameters", parameters.master, { dtypes: ["f32"] });
     const { device, layout, sharding } = parameters;
-    this.#tensors = allocate(device, adamwSpecs(device, layout, sharding));
+    const freeze = checkFreeze(check, options, layout);
+    if (sharding.shared && freeze.length > 0) check.fail(RangeError, "freeze", "none with several ranks", "patterns");
+    this.#frozen = new Frozen(layout, freeze);
+    this.#updates = updatesOf(layout, sharding, this.#frozen);
+    this.#tensors = allocate(device, adamwSpecs(device, layout, sharding, this.#frozen));
     this.zeroGradient(); // padding too, which takes part in the norm and which no backward writes
     this.reset();
   }
@@ -83,8 +108,9 @@ export class AdamW {
     return this.#tensors.secondMoment;
   }
   /**
-   * i32 [1], or of several ranks one for each bucket: updates since the moments were zeros, for the bias correction. The device counts them, without skipped
-   * steps. A saved optimizer is restored by writing its moments and this count.
+   * i32, as often the same number as there are ranges to update (one, but for frozen parameters and several ranks):
+   * updates since the moments were zeros, for the bias correction. The device counts them, without skipped steps. A saved
+   * optimizer is restored by writing its moments and this count.
    */
   get stepsTaken(): Tensor<"i32"> {
     return this.#tensors.stepsTaken;
@@ -135,21 +161,23 @@ export class AdamW {
   applyStep(onNorm?: (norm: Tensor<"f32">) => void): void {
     new Arguments("AdamW.applyStep").callback("onNorm", onNorm);
     const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, hyper } = this.#tensors;
-    const { compute, layout, sharding } = this.parameters;
+    const { compute, sharding } = this.parameters;
+    this.#frozen.clear(gradient);
     this.#sumOfRanks();
     onNorm?.(norm);
-    sharding.buckets.forEach((bucket, index) => {
+    this.#updates.forEach(({ bucket, offset, size, decayed }, index) => {
+      const part = (own: Tensor) => own.narrow(0, offset, size);
       native.adamw(
-        sharding.own(compute, bucket),
-        this.parameters.ownMaster(bucket),
-        sharding.kept(firstMoment, bucket),
-        sharding.kept(secondMoment, bucket),
+        part(sharding.own(compute, bucket)),
+        part(this.parameters.ownMaster(bucket)),
+        part(sharding.kept(firstMoment, bucket)),
+        part(sharding.kept(secondMoment, bucket)),
         stepsTaken.narrow(0, index, 1),
         corrections.narrow(0, 2 * index, 2),
-        sharding.own(gradient, bucket),
+        part(sharding.own(gradient, bucket)),
         norm,
         hyper,
-        sharding.ownDecayed(bucket, layout.decayed),
+        decayed,
       );
     });
     if (!sharding.shared) return;

@@ -632,7 +632,14 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "AdamW",
       arguments: { parameters: made(model.parameters) },
-      call: (parameters: api.Parameters) => new api.AdamW(parameters).dispose(),
+      options: options({
+        freeze: {
+          ...optional(made(["model.norm.weight"], [["model.norm"], ["*"]])),
+          takes: ["array", "undefined"],
+          kinds: [[3], "*"],
+        },
+      }),
+      call: (...args: [api.Parameters, api.OptimizerOptions]) => new api.AdamW(...args).dispose(),
     },
     ...(["step", "prepareStep"] as const).map((method) => ({
       name: `AdamW.${method}`,
@@ -643,7 +650,14 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "Muon",
       arguments: { parameters: made(model.parameters) },
-      call: (parameters: api.Parameters) => new api.Muon(parameters).dispose(),
+      options: options({
+        freeze: {
+          ...optional(made(["model.norm.weight"], [["model.norm"], ["*"]])),
+          takes: ["array", "undefined"],
+          kinds: [[3], "*"],
+        },
+      }),
+      call: (...args: [api.Parameters, api.OptimizerOptions]) => new api.Muon(...args).dispose(),
     },
     ...(["step", "prepareStep"] as const).map((method) => ({
       name: `Muon.${method}`,
