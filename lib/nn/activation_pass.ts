@@ -19,9 +19,9 @@ export class ActivationPass {
     const { sequences, positions: length, patchSize } = batch;
     this.#buffers = allocate(
       model.device,
-      forwardSpecs(model, { positions: sequences * length, length, patchSize }, kept),
+      forwardSpecs(model.parameters, { positions: sequences * length, length, patchSize }, kept),
     );
-    this.#pass = new ForwardPass(model, this.#buffers, kept);
+    this.#pass = new ForwardPass(model.parameters, this.#buffers, kept);
   }
 
   /**

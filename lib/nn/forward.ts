@@ -3,7 +3,7 @@ import { native, type Tensor } from "../native.js";
 import { blockRanges, blocksPerPass } from "./block_loss.js";
 import { allocate, disposeAll, Spec } from "./buffers.js";
 import { ForwardPass, forwardPositions, forwardSpecs } from "./forward_pass.js";
-import type { Llama } from "./llama.js";
+import type { Parameters } from "./parameters.js";
 import { checkBatch, type TokenBatch } from "./token_batch.js";
 
 /** Options of `Llama.forward`. */
@@ -27,15 +27,15 @@ export interface ForwardResult<L extends boolean = boolean, H extends boolean = 
   readonly hidden: H extends true ? readonly Tensor<"f32">[] : null;
 }
 
-/** What `Llama.forward` does. */
-export function forward(model: Llama, tokens: TokenBatch, options: ForwardOptions): ForwardResult {
+/** What `Llama.forward` does, of a model with these parameters. */
+export function forward(parameters: Parameters, tokens: TokenBatch, options: ForwardOptions): ForwardResult {
   const check = new Arguments("Llama.forward");
-  const { config, device } = model;
+  const { config, device } = parameters;
   const { logits = true, hidden = false, patchSize = 1 } = check.object("options", options);
   check.boolean("logits", logits);
   check.boolean("hidden", hidden);
   if (!logits && !hidden) check.fail(RangeError, "logits", "true where hidden is not", "false");
-  const { sequences, positions, ids } = checkBatch(check, model, tokens, patchSize);
+  const { sequences, positions, ids } = checkBatch(check, parameters, tokens, patchSize);
   const { vocab_size: vocabulary, hidden_size: width, num_hidden_layers: layers } = config;
   const perPass = Math.min(sequences, blocksPerPass(positions, forwardPositions[device.backend]));
   const limits = { positions: perPass * positions, length: positions, patchSize };
@@ -45,10 +45,10 @@ export function forward(model: Llama, tokens: TokenBatch, options: ForwardOption
   const { pass: buffers, ...result } = allocate(device, {
     logits: logits ? new Spec("f32", [sequences, positions, vocabulary]) : null,
     hidden: hidden ? Array.from({ length: layers + 1 }, () => state) : null,
-    pass: forwardSpecs(model, limits, kept),
+    pass: forwardSpecs(parameters, limits, kept),
   });
   try {
-    const pass = new ForwardPass(model, buffers, kept);
+    const pass = new ForwardPass(parameters, buffers, kept);
     for (const { start, count } of blockRanges(sequences, perPass)) {
       const [begin, size] = [start * positions * patchSize, count * positions * patchSize];
       const part = "narrow" in ids ? ids.narrow(0, begin, size) : ids.subarray(begin, begin + size);

@@ -2,7 +2,7 @@ import type { Recompute } from "../config/recompute.js";
 import { Tensor } from "../native.js";
 import { type Allocated, reuse, Spec } from "./buffers.js";
 import type { KeyValueCache } from "./key_value_cache.js";
-import type { Llama } from "./llama.js";
+import type { Parameters } from "./parameters.js";
 import { RotaryEmbeddings, rotaryTableSpecs } from "./rotary_embedding.js";
 import type { Batch } from "./shape.js";
 import { Transformer, transformerSpecs } from "./transformer.js";
@@ -22,14 +22,14 @@ export interface ForwardLimits {
 
 /** @param kept the activations that can be read after a pass: those that a backward with this `recompute` would keep */
 export function forwardSpecs(
-  { config, parameters }: Llama,
+  { config, dtype }: Parameters,
   { positions, length, patchSize }: ForwardLimits,
   kept: Recompute | null,
 ) {
   return {
     tokens: new Spec("i32", [positions * patchSize]),
     rotaryTables: rotaryTableSpecs(config, length),
-    activations: transformerSpecs({ config, dtype: parameters.dtype, positions, recompute: kept }),
+    activations: transformerSpecs({ config, dtype, positions, recompute: kept }),
   };
 }
 
@@ -39,16 +39,16 @@ export class ForwardPass {
   readonly #rotary: RotaryEmbeddings;
 
   /**
-   * @param buffers allocated for the model's `forwardSpecs`
+   * @param buffers allocated for the same parameters' `forwardSpecs`
    * @param kept as it was there
    */
   constructor(
-    private readonly model: Llama,
+    private readonly parameters: Parameters,
     private readonly buffers: Allocated<ReturnType<typeof forwardSpecs>>,
     private readonly kept: Recompute | null,
   ) {
-    this.weights = modelWeights(model.parameters, null);
-    this.#rotary = new RotaryEmbeddings(buffers.rotaryTables, model.config);
+    this.weights = modelWeights(parameters, null);
+    this.#rotary = new RotaryEmbeddings(buffers.rotaryTables, parameters.config);
   }
 
   /**
@@ -61,12 +61,12 @@ export class ForwardPass {
     batch: Batch,
     cached: { readonly past: number; readonly caches: readonly KeyValueCache[] } | null = null,
   ): Transformer {
-    const { config, parameters } = this.model;
+    const { config, dtype } = this.parameters;
     const positions = batch.sequences * batch.positions;
     const place = this.buffers.tokens.narrow(0, 0, positions * batch.patchSize);
     if (!(ids instanceof Tensor)) place.write(ids);
     const tokens = ids instanceof Tensor ? ids : place;
-    const shape = { config, dtype: parameters.dtype, positions, recompute: this.kept };
+    const shape = { config, dtype, positions, recompute: this.kept };
     const buffers = reuse(this.buffers.activations, transformerSpecs(shape));
     const memory = { buffers, rotary: this.#rotary, tokens, training: null, caches: cached?.caches ?? null };
     const transformer = new Transformer(config, batch, this.weights, memory, null);

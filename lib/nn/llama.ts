@@ -131,7 +131,7 @@ export class Llama {
     options: ForwardOptions<L, H> = {},
   ): ForwardResult<L, H> {
     this.#checkLive(new Arguments("Llama.forward"));
-    return forward(this, tokens, options) as ForwardResult<L, H>;
+    return forward(this.parameters, tokens, options) as ForwardResult<L, H>;
   }
 
   /**

@@ -10,7 +10,7 @@ export type Pooling = (typeof poolings)[number];
 function pooledSpecs(model: Llama, { sequences, positions, length }: PooledLimits) {
   const width = model.config.hidden_size;
   return {
-    pass: forwardSpecs(model, { positions, length, patchSize: 1 }, null),
+    pass: forwardSpecs(model.parameters, { positions, length, patchSize: 1 }, null),
     hidden: new Spec("f32", [positions, width]),
     rows: new Spec("i32", [positions]),
     out: new Spec("f32", [sequences, width]),
@@ -34,7 +34,7 @@ export class PooledPass {
   /** Allocates the memory of all passes. @throws OutOfMemoryError */
   constructor(model: Llama, limits: PooledLimits) {
     this.#buffers = allocate(model.device, pooledSpecs(model, limits));
-    this.#pass = new ForwardPass(model, this.#buffers.pass, null);
+    this.#pass = new ForwardPass(model.parameters, this.#buffers.pass, null);
   }
 
   /** @returns f32 [sequences, C] */

@@ -1,6 +1,6 @@
 import type { Arguments } from "../arguments.js";
 import { Tensor } from "../native.js";
-import type { Llama } from "./llama.js";
+import type { Parameters } from "./parameters.js";
 
 /** The ids of a sequence's tokens. */
 export type TokenIds = readonly number[] | Int32Array | Uint32Array;
@@ -17,7 +17,7 @@ export interface CheckedBatch {
 }
 
 /** Checks an argument `tokens`. @throws TypeError, RangeError */
-export function checkBatch(check: Arguments, { config, parameters }: Llama, tokens: TokenBatch, patchSize: number) {
+export function checkBatch(check: Arguments, { config, master }: Parameters, tokens: TokenBatch, patchSize: number) {
   check.wholeNumber("patchSize", patchSize, 1, 2 ** 31 - 1);
   const context = config.max_position_embeddings;
   const cut = (sequences: number, length: number, ids: CheckedBatch["ids"]): CheckedBatch => {
@@ -29,7 +29,7 @@ export function checkBatch(check: Arguments, { config, parameters }: Llama, toke
     return check.fail(RangeError, "tokens", expected, `${length} tokens`);
   };
   if (tokens instanceof Tensor) {
-    check.tensor("this", parameters.master, { dtypes: ["f32"] });
+    check.tensor("this", master, { dtypes: ["f32"] });
     const [sequences, length] = check.tensor("tokens", tokens, { dtypes: ["i32"], shape: ["B", "T * K"] });
     return cut(sequences!, length!, tokens.reshape([tokens.size]));
   }

@@ -48,7 +48,7 @@ function scorerSpecs(model: Llama, limits: ScorerLimits) {
   const shape = { config, dtype: parameters.dtype, positions: limits.positions, recompute: null };
   const rows = chunkRows({ ...shape, positions: limits.targets }, device.backend);
   return {
-    pass: forwardSpecs(model, { positions: limits.positions, length: limits.length, patchSize: 1 }, null),
+    pass: forwardSpecs(parameters, { positions: limits.positions, length: limits.length, patchSize: 1 }, null),
     kept: Array.from({ length: config.num_hidden_layers }, () => keysAndValuesSpecs(shape, limits.prefixes)),
     staged: keysAndValuesSpecs(shape, limits.prefixes + limits.positions),
     joined: keysAndValuesSpecs(shape, limits.joined),
@@ -77,7 +77,7 @@ export class TokenScorer {
   /** Allocates the memory of all passes. @throws OutOfMemoryError */
   constructor(model: Llama, limits: ScorerLimits) {
     this.#buffers = allocate(model.device, scorerSpecs(model, limits));
-    this.#pass = new ForwardPass(model, this.#buffers.pass, null);
+    this.#pass = new ForwardPass(model.parameters, this.#buffers.pass, null);
     this.#buffers.coefficients.write(Float32Array.of(1));
   }
 

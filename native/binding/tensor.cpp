@@ -145,16 +145,15 @@ std::string shape_text(const View& view) {
 }
 
 Napi::Function Tensor::define(Napi::Env env) {
-  return DefineClass(
-      env, "Tensor",
-      {accessor<Tensor, &Tensor::shape>("shape"), accessor<Tensor, &Tensor::dtype>("dtype"),
-       accessor<Tensor, &Tensor::size>("size"), accessor<Tensor, &Tensor::byte_length>("byteLength"),
-       accessor<Tensor, &Tensor::is_contiguous>("contiguous"), accessor<Tensor, &Tensor::is_disposed>("disposed"),
-       method<Tensor, &Tensor::reshape>("reshape"), method<Tensor, &Tensor::narrow>("narrow"),
-       method<Tensor, &Tensor::write>("write"), method<Tensor, &Tensor::prefetch>("prefetch"),
-       method<Tensor, &Tensor::read>("read"), method<Tensor, &Tensor::read_bits>("readBits"),
-       method<Tensor, &Tensor::read_into>("readInto"), method<Tensor, &Tensor::dispose>("dispose"),
-       method<Tensor, &Tensor::free>("free")});
+  return DefineClass(env, "Tensor",
+                     {accessor<Tensor, &Tensor::shape>("shape"), accessor<Tensor, &Tensor::dtype>("dtype"),
+                      accessor<Tensor, &Tensor::size>("size"), accessor<Tensor, &Tensor::byte_length>("byteLength"),
+                      accessor<Tensor, &Tensor::is_contiguous>("contiguous"),
+                      accessor<Tensor, &Tensor::is_disposed>("disposed"), method<Tensor, &Tensor::reshape>("reshape"),
+                      method<Tensor, &Tensor::narrow>("narrow"), method<Tensor, &Tensor::write>("write"),
+                      method<Tensor, &Tensor::prefetch>("prefetch"), method<Tensor, &Tensor::read>("read"),
+                      method<Tensor, &Tensor::read_bits>("readBits"), method<Tensor, &Tensor::read_into>("readInto"),
+                      method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
 }
 
 // new Tensor(device, dtype, shape); from native code, (device) with `constructing_from` set.
