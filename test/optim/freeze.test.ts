@@ -118,7 +118,10 @@ describe("a run with frozen parameters", () => {
   const path = temporaryFolder();
   beforeEach(() => writeMadeData(path()));
   const config = (changes: Record<string, unknown> = {}, type = "adamw") =>
-    madeConfig(path(), { optimizer: { type, lr: 3e-3, freeze: ["model.layers.0.*", "lm_head.weight"], ...changes } });
+    madeConfig(path(), {
+      train: { steps: 6 },
+      optimizer: { type, lr: 3e-3, freeze: ["model.layers.0.*", "lm_head.weight"], ...changes },
+    });
 
   it.each(["adamw", "muon"])(
     "leaves them as they were through its stages, and goes on to the same bits: %s",
@@ -131,17 +134,17 @@ describe("a run with frozen parameters", () => {
       expect(names.filter((name) => /^(model\.layers\.0\.|lm_head)/.test(name))).toEqual([]);
       expect(names.length).toBe(1 + 9 + 1);
       const cut = (changes: Record<string, unknown>) => ({ ...config(changes, type), out: path("cut") });
-      const first = await runTo(cut({}), { until: 7 });
+      const first = await runTo(cut({}), { until: 4 });
       const rest = await runTo(cut({}), { resume: true });
       expect(computed([...first, ...rest])).toEqual(whole);
     },
   );
 
   it("goes on with others from an earlier checkpoint only", async () => {
-    await runTo(config(), { until: 7 });
+    await runTo(config(), { until: 4 });
     const other = config({ freeze: ["lm_head.weight"] });
     await expect(Trainer.open(other, { resume: true })).rejects.toThrow(/optimizer\.freeze/);
-    expect((await runTo(other, { resume: true, from: "step-7" })).length).toBe(5);
+    expect((await runTo(other, { resume: true, from: "step-4" })).length).toBe(2);
   });
 
   it("counts no FLOPs of Muon for them", () => {
