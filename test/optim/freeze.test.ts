@@ -1,17 +1,13 @@
 /** Frozen parameters; the numbers in test/fixtures/frozen.json come from test/fixtures/make_frozen.py. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it } from "@jest/globals";
-import { checkRanks } from "../../lib/config/rank_checks.js";
+import { describe, expect, it } from "@jest/globals";
 import { Llama } from "../../lib/nn/llama.js";
 import { TrainingPass } from "../../lib/nn/training_pass.js";
 import { AdamW } from "../../lib/optim/adamw.js";
 import { Muon } from "../../lib/optim/muon.js";
-import { optimizerFlops } from "../../lib/optim/optimizer.js";
-import { Trainer } from "../../lib/train/trainer.js";
 import { backends, open } from "../support/backends.js";
-import { computed, madeConfig, runTo, writeMadeData } from "../support/made_run.js";
-import { temporaryFolder } from "../support/temporary.js";
+import { changed, read } from "../support/parameters.js";
 
 interface Reference {
   readonly optimizer: { lr: number; betas: [number, number]; eps: number; weightDecay: number; gradClip: number };
@@ -22,17 +18,6 @@ interface Reference {
 const fixtures = join(import.meta.dirname, "../fixtures");
 const reference = JSON.parse(readFileSync(join(fixtures, "frozen.json"), "utf8")) as Reference;
 const freeze = ["model.embed_tokens.weight", "model.layers.0.*", "*.1.*k_proj*", "model.norm.weight"];
-
-/** All parameters, by name. */
-async function read(model: Llama): Promise<Map<string, Float32Array>> {
-  const { parameters } = model;
-  const { slots } = parameters.layout;
-  const values = await parameters.master.read();
-  return new Map(slots.map(({ name, offset, size }) => [name, values.slice(offset, offset + size)]));
-}
-
-const changed = (before: Map<string, Float32Array>, after: Map<string, Float32Array>) =>
-  [...before].filter(([name, values]) => !values.every((x, i) => x === after.get(name)![i])).map(([name]) => name);
 
 describe.each(backends)("frozen parameters on %s", (backend) => {
   const device = open(backend);
@@ -111,69 +96,5 @@ describe.each(backends)("frozen parameters on %s", (backend) => {
     );
     const slow = `${"*e".repeat(60)}*x`;
     expect(() => new AdamW(parameters, { freeze: [slow] })).toThrow(RangeError);
-  });
-});
-
-describe("a run with frozen parameters", () => {
-  const path = temporaryFolder();
-  beforeEach(() => writeMadeData(path()));
-  const config = (changes: Record<string, unknown> = {}, type = "adamw") =>
-    madeConfig(path(), {
-      train: { steps: 6 },
-      optimizer: { type, lr: 3e-3, freeze: ["model.layers.0.*", "lm_head.weight"], ...changes },
-    });
-
-  it.each(["adamw", "muon"])(
-    "leaves them as they were through its stages, and goes on to the same bits: %s",
-    async (type) => {
-      const whole = computed(await runTo(config({}, type)));
-      const device = open("cpu");
-      using trained = await Llama.load(join(path("run"), "model"), { device, precision: "fp32" });
-      using begun = Llama.create(madeConfig(path()).model!, { device, precision: "fp32", seed: 1 });
-      const names = changed(await read(begun), await read(trained));
-      expect(names.filter((name) => /^(model\.layers\.0\.|lm_head)/.test(name))).toEqual([]);
-      expect(names.length).toBe(1 + 9 + 1);
-      const cut = (changes: Record<string, unknown>) => ({ ...config(changes, type), out: path("cut") });
-      const first = await runTo(cut({}), { until: 4 });
-      const rest = await runTo(cut({}), { resume: true });
-      expect(computed([...first, ...rest])).toEqual(whole);
-    },
-  );
-
-  it("goes on with others from an earlier checkpoint only", async () => {
-    await runTo(config(), { until: 4 });
-    const other = config({ freeze: ["lm_head.weight"] });
-    await expect(Trainer.open(other, { resume: true })).rejects.toThrow(/optimizer\.freeze/);
-    expect((await runTo(other, { resume: true, from: "step-4" })).length).toBe(2);
-  });
-
-  it("counts no FLOPs of Muon for them", () => {
-    const { model, optimizer } = config({}, "muon");
-    const { freeze: _, ...all } = optimizer;
-    expect(optimizerFlops(model!, optimizer)).toBe(optimizerFlops(model!, all) / 2);
-  });
-
-  it("says what is wrong with its patterns", () => {
-    expect(() => config({ freeze: ["model.layer.0.*"] })).toThrow(
-      /^made: optimizer\.freeze\.0: expected a parameter's name, or a pattern that matches one, such as model\.\S+, but received "model\.layer\.0\.\*"$/,
-    );
-    expect(() => config({ freeze: ["*"] })).toThrow("made: optimizer.freeze: expected patterns that leave a parameter");
-    expect(() => madeConfig(path(), { stages: [{ patchSize: 1, optimizer: { freeze: ["lm_head.weight"] } }] })).toThrow(
-      "stages.0.optimizer.freeze: unknown key",
-    );
-    expect(() => checkRanks(config(), 2)).toThrow("optimizer.freeze: expected none for 2 ranks but received patterns");
-  });
-
-  it("compares its patterns with the model that it begins with", async () => {
-    await runTo(config());
-    const from = madeConfig(path(), {
-      model: null,
-      init: { from: join(path("run"), "model") },
-      optimizer: { freeze: ["model.layers.7.*"] },
-      out: path("next"),
-    });
-    await expect(Trainer.open(from)).rejects.toThrow(
-      /^optimizer\.freeze\.0: expected a parameter's name, or a pattern/,
-    );
   });
 });
