@@ -12,10 +12,17 @@ export type DType = "f32" | "bf16" | "i32";
 /** The implementations of the operations; `simt` runs the CUDA sources on the host, for tests. */
 export type BackendName = "cpu" | "cuda" | "simt";
 
-/** The typed array that a tensor of each dtype is written from and read into; bf16 as its 16 raw bits. */
+/** The typed array that has a tensor's elements as they are; of bf16 the 16 raw bits. */
 export interface ArrayOf {
   f32: Float32Array;
   bf16: Uint16Array;
+  i32: Int32Array;
+}
+
+/** The typed array that has the numbers of a tensor of each dtype. */
+export interface NumbersOf {
+  f32: Float32Array;
+  bf16: Float32Array;
   i32: Int32Array;
 }
 
@@ -170,10 +177,12 @@ export class Tensor<D extends DType = DType> {
    * @throws OutOfMemoryError
    */
   prefetch(data: ArrayOf[D]): void;
-  /** Waits for the operations before it and copies to the host; contiguous tensors only. */
-  read(): Promise<ArrayOf[D]>;
+  /** Waits for the operations before it and copies the numbers to the host; contiguous tensors only. */
+  read(): Promise<NumbersOf[D]>;
+  /** As `read`, the elements as they are: what `write` takes. */
+  readBits(): Promise<ArrayOf[D]>;
   /**
-   * As `read`, into memory that was taken before: a typed array of as many elements on a `SharedArrayBuffer`, which,
+   * As `readBits`, into memory that was taken before: a typed array of as many elements on a `SharedArrayBuffer`, which,
    * unlike an `ArrayBuffer`, stays where it is until the promise is settled.
    */
   readInto(target: ArrayOf[D]): Promise<void>;

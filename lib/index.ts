@@ -54,10 +54,12 @@ export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.
 export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";
 export type { ChoiceScores, ContinuationScores, TaskScores } from "./evaluate/accuracy.js";
 export { type ActivationOptions, type Activations, activations } from "./evaluate/activations.js";
+export { type EmbedOptions, embed } from "./evaluate/embed.js";
 export type { Shots } from "./evaluate/few_shot.js";
 export type { ChoiceItem, ContextItem, ContinuationItem, ScoreItem } from "./evaluate/items.js";
 export type { DataOptions } from "./evaluate/open_data.js";
 export { type ConvertOptions, convertTask, type PublishedTask } from "./evaluate/published_tasks.js";
+export type { TokenScores } from "./evaluate/request.js";
 export { type ItemScores, type ScoreOptions, type ScoreResult, score } from "./evaluate/score.js";
 export { type ScoreTextOptions, scoreText, type TextScores } from "./evaluate/score_text.js";
 export { type EvaluateOptions, type EvaluationResult, evaluate } from "./evaluate.js";
@@ -90,6 +92,7 @@ export {
   type DType,
   type Graph,
   type MemoryCounters,
+  type NumbersOf,
   type Product,
   type SeenProduct,
   type TableProduct,
@@ -97,13 +100,16 @@ export {
 } from "./native.js";
 export { Decoder } from "./nn/decoder.js";
 export { forwardFlops, type PositionFlops, stepFlops, trainingFlops } from "./nn/flops.js";
+export type { ForwardOptions, ForwardResult } from "./nn/forward.js";
 export { Llama, type Placement } from "./nn/llama.js";
 export type { ModelFolderExtras } from "./nn/model_folder.js";
 export type { ParameterLayout, Parameters, Slot } from "./nn/parameters.js";
 export type { SamplingSettings } from "./nn/sampling.js";
 export type { Batch } from "./nn/shape.js";
+export type { TokenBatch, TokenIds } from "./nn/token_batch.js";
 export { type TrainingBatch, TrainingPass } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
+export type { OptimizerOptions } from "./optim/frozen.js";
 export { Muon } from "./optim/muon.js";
 export type { MuonRates, MuonSettings } from "./optim/muon_settings.js";
 export { type EngineName, type EngineReport, engines, Ranks } from "./ranks.js";

@@ -18,7 +18,7 @@ import { native, Tensor } from "./native.js";
 
 export { Device, type DeviceSpec } from "./device.js";
 export { DeviceError, OutOfMemoryError } from "./errors.js";
-export { type ArrayOf, type DType, Tensor } from "./native.js";
+export { type ArrayOf, type DType, type NumbersOf, Tensor } from "./native.js";
 
 /** The dtypes that the kernels compute in. */
 export type ComputeDType = "f32" | "bf16";

@@ -97,6 +97,7 @@ export type {
   DType,
   Graph,
   MemoryCounters,
+  NumbersOf,
   Product,
   SeenProduct,
   TableProduct,

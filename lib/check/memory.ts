@@ -111,7 +111,7 @@ export class CallMemory {
     for (const tensor of tensors) {
       const known = this.script.carried[this.#carried++];
       if (known) tensor.write(known);
-      else this.script.carried.push(await tensor.read());
+      else this.script.carried.push(await tensor.readBits());
     }
   }
 
@@ -122,7 +122,7 @@ export class CallMemory {
   async results(): Promise<Result[]> {
     const results: Result[] = [];
     for (const { whole, shape, written, result, writable } of this.#entries) {
-      const found = await whole.read();
+      const found = await whole.readBits();
       const guard = guards[this.alignment];
       const end = found.length - guard;
       const parts = writable ? [[0, guard] as const, [end, found.length] as const] : [[0, found.length] as const];

@@ -1,8 +1,11 @@
 /** Checks between the fields of a run config. */
 import type { z } from "zod";
+import { show } from "../arguments.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
+import { parameterTable } from "../hf/names.js";
 import { checkBatches } from "./batch_checks.js";
 import { entriesOf, isMix } from "./data_entries.js";
+import { freezeProblem } from "./freeze.js";
 import type { runConfigSchema } from "./schema.js";
 
 type Parsed = z.output<typeof runConfigSchema>;
@@ -30,6 +33,7 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
   checkFractions(config.stages, report);
   checkSchedules(config, report);
   checkMuon(config, report);
+  if (model !== null) checkFreeze(config.optimizer.freeze ?? [], model, report);
   if (model !== null) checkContext(config, "model.max_position_embeddings", model.max_position_embeddings, report);
   checkBatches(config, report);
 }
@@ -117,6 +121,17 @@ function checkMuon({ optimizer, stages }: Parsed, report: Report): void {
     if (section?.muon === undefined) continue;
     report(`${at}optimizer.muon: expected it for optimizer.type muon only but received it for type ${optimizer.type}`);
   }
+}
+
+/** Reports patterns of frozen parameters that do not fit a model. */
+export function checkFreeze(patterns: readonly string[], model: LlamaConfig, report: Report): void {
+  if (patterns.length === 0) return;
+  const names = parameterTable(model).map(({ name }) => name);
+  const problem = freezeProblem(patterns, names);
+  if (problem === null) return;
+  const { index, expected } = problem;
+  const [key, received] = index === null ? ["", "patterns that match all"] : [`.${index}`, show(patterns[index])];
+  report(`optimizer.freeze${key}: expected ${expected} but received ${received}`);
 }
 
 function checkSchedules({ schedule, stages }: Parsed, report: Report): void {

@@ -15,6 +15,9 @@ export function checkRanks(config: RunConfig, ranks: number): void {
       `optimizer.type: expected adamw for ${ranks} ranks but received muon, which needs whole matrices`,
     );
   }
+  if (config.optimizer.freeze !== undefined && config.optimizer.freeze.length > 0) {
+    throw new ConfigError(`optimizer.freeze: expected none for ${ranks} ranks but received patterns`);
+  }
   const stages = config.stages.map((stage, index) => {
     const { microBatch, sequenceLength, ...size } = batchOf(config.batch, stage);
     const { patchSize } = stage;

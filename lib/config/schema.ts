@@ -90,12 +90,19 @@ const optimizer = z.strictObject({
     .nullable()
     .describe("Largest global norm of the gradients: a larger norm is scaled down to it. null: no limit.")
     .default(1),
+  freeze: z
+    .array(text)
+    .optional()
+    .describe(
+      "Parameters that stay as they are: Hugging Face's names, in which `*` stands for any characters, such as " +
+        "model.layers.0.*. Not with several ranks.",
+    ),
   // No default: if it is given, the type must be muon.
   muon: muonSchema.optional().describe("muon only: settings of Muon."),
 });
 
-/** All of a run has one optimizer, so a stage changes its settings only. */
-const stageOptimizer = overrides(optimizer.omit({ type: true, muon: true })).extend({
+/** All of a run has one optimizer of the same parameters, so a stage changes its settings only. */
+const stageOptimizer = overrides(optimizer.omit({ type: true, freeze: true, muon: true })).extend({
   muon: overrides(muonSchema).optional().describe("Settings of Muon that differ in this stage."),
 });
 

@@ -1,12 +1,10 @@
+import { forwardPositions } from "../nn/forward_pass.js";
 import type { Llama } from "../nn/llama.js";
 import { TokenScorer } from "../nn/token_scorer.js";
 import { limitsOf, type Member, roundsOf } from "./passes.js";
 import { prefixGroups } from "./prefix_groups.js";
 import type { LogLikelihood, Request } from "./request.js";
 import { sequencesOf } from "./sequences.js";
-
-/** The most positions of a pass: enough to keep the device busy, and no more memory than that takes. */
-const positionsPerPass = { cpu: 2048, simt: 256, cuda: 16_384 } as const;
 
 /**
  * Answers requests, each at least one token of context and one of continuation.
@@ -20,8 +18,15 @@ export async function logLikelihoods(
   const sums = new Float64Array(requests.length);
   const greedy = requests.map(() => true);
   if (requests.length === 0) return [];
-  const rounds = roundsOf(prefixGroups(sequencesOf(requests)), positionsPerPass[model.device.backend]);
+  const rounds = roundsOf(prefixGroups(sequencesOf(requests)), forwardPositions[model.device.backend]);
   const total = requests.reduce((sum, { scored }) => sum + scored, 0);
+  const all = new Float32Array(total);
+  let end = 0;
+  const each = requests.map(({ scored }) => {
+    end += scored;
+    return all.subarray(end - scored, end);
+  });
+  const seen = new Uint32Array(requests.length);
   let done = 0;
   const scorer = new TokenScorer(model, limitsOf(rounds));
   try {
@@ -32,6 +37,8 @@ export async function logLikelihoods(
         const targets = pass.flatMap(({ sequence }) => sequence.targets);
         for (const [index, { request }] of targets.entries()) {
           sums[request]! += scores.logLikelihoods[index]!;
+          // A request's targets are in the order of its tokens.
+          each[request]![seen[request]!++] = scores.logLikelihoods[index]!;
           greedy[request] &&= scores.greedy[index]!;
         }
         done += targets.length;
@@ -42,7 +49,7 @@ export async function logLikelihoods(
     await model.device.synchronize();
     scorer.dispose();
   }
-  return Array.from(sums, (sum, index) => ({ sum, greedy: greedy[index]! }));
+  return Array.from(sums, (sum, index) => ({ sum, greedy: greedy[index]!, each: each[index]! }));
 }
 
 /** A member as its pass runs it: behind its prefix. */

@@ -55,11 +55,14 @@ const leastShare = 0.1;
 /** How many times the positions of a pass its sequences may have with their prefixes: memory for keys and values. */
 const joinedPerPass = 8;
 
-/** The longest first; each padded to the first of its pass. */
-function passesOf(members: readonly Member[], positionsPerPass: number): Member[][] {
+/** Cuts sequences into passes, the longest first; each is padded to the first of its pass. */
+export function passesOf<M extends Pick<Member, "past" | "length">>(
+  members: readonly M[],
+  positionsPerPass: number,
+): M[][] {
   const sorted = [...members].sort((a, b) => b.length - a.length);
-  const passes: Member[][] = [];
-  let pass: Member[] = [];
+  const passes: M[][] = [];
+  let pass: M[] = [];
   for (const member of sorted) {
     const count = pass.length + 1;
     const first = pass[0]?.length ?? 0;

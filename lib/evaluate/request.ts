@@ -12,6 +12,20 @@ export interface LogLikelihood {
   readonly sum: number;
   /** Whether each of them is the likeliest after those before it. */
   readonly greedy: boolean;
+  /** Of each of them. */
+  readonly each: Float32Array;
+}
+
+/** Tokens, and how likely a model takes each to be after those before it. */
+export interface TokenScores {
+  readonly ids: Int32Array;
+  /** In nats, one a token. */
+  readonly logLikelihoods: Float32Array;
+}
+
+/** The scores of the tokens of a request's continuation. */
+export function tokenScores({ tokens, scored }: Request, { each }: LogLikelihood): TokenScores {
+  return { ids: tokens.slice(tokens.length - scored), logLikelihoods: each.slice() };
 }
 
 /** Left truncation: what the model sees of a request, with the continuation's last token, which it only predicts. */

@@ -6,7 +6,7 @@ import { type TaskScores, taskScores } from "./accuracy.js";
 import { checkForms, pairsOf, type Shots, shotTexts } from "./few_shot.js";
 import { problemOf, type ScoreItem } from "./items.js";
 import { logLikelihoods } from "./log_likelihoods.js";
-import { type Request, request } from "./request.js";
+import { type Request, request, type TokenScores, tokenScores } from "./request.js";
 import { type EncodedPair, TextEncoder } from "./text_encoder.js";
 
 /** Options of `score`. */
@@ -17,6 +17,8 @@ export interface ScoreOptions {
   readonly name?: string;
   /** The name of an item in errors. Default: `items[0]`. */
   readonly nameOf?: (index: number) => string;
+  /** Whether the scores of single tokens are wanted. Default false. */
+  readonly perToken?: boolean;
   /** Called with the number of tokens scored so far, and of all. */
   readonly onProgress?: (done: number, of: number) => void;
 }
@@ -31,6 +33,8 @@ export interface ItemScores {
   readonly gold: number | null;
   /** Of a single continuation: whether each of its tokens is the likeliest. */
   readonly greedy?: boolean;
+  /** With `perToken`: the tokens that each log-likelihood is a sum over, in its place. */
+  readonly tokens?: readonly TokenScores[];
 }
 
 /** The result of `score`. */
@@ -51,20 +55,23 @@ export async function score(
   items: readonly ScoreItem[],
   options: ScoreOptions = {},
 ): Promise<ScoreResult> {
-  const { shots, name, nameOf, onProgress } = checked(model, tokenizer, items, options);
+  const { shots, name, nameOf, perToken, onProgress } = checked(model, tokenizer, items, options);
   const before = shotTexts(items, shots);
   const pairs = items.map((item) => pairsOf(item, before.get(item.task)!));
   const encoder = await TextEncoder.of(tokenizer, model.folder);
   const encoded = (await encoder.pairs(pairs.flat()))[Symbol.iterator]();
   const length = model.config.max_position_embeddings;
-  const requests = pairs.flatMap((own, index) =>
-    own.map(() => requestOf(encoded.next().value!, length, nameOf(index))),
-  );
-  const answers = (await logLikelihoods(model, requests, onProgress))[Symbol.iterator]();
+  const requests = pairs.map((own, index) => own.map(() => requestOf(encoded.next().value!, length, nameOf(index))));
+  const answers = (await logLikelihoods(model, requests.flat(), onProgress))[Symbol.iterator]();
   const byItem = pairs.map((own) => own.map(() => answers.next().value!));
   const scores = items.map((item, index): ItemScores => {
     const own = byItem[index]!;
-    const common = { index, task: item.task ?? name, logLikelihoods: own.map(({ sum }) => sum) };
+    const common = {
+      index,
+      task: item.task ?? name,
+      logLikelihoods: own.map(({ sum }) => sum),
+      ...(perToken && { tokens: own.map((answer, i) => tokenScores(requests[index]![i]!, answer)) }),
+    };
     return "gold" in item ? { ...common, gold: item.gold } : { ...common, gold: null, greedy: own[0]!.greedy };
   });
   const tasks = new Map<string, number[]>();
@@ -99,10 +106,17 @@ function checked(model: Llama, tokenizer: Tokenizer, items: readonly ScoreItem[]
   const check = new Arguments("score");
   checkModel(check, model);
   checkItems(check, "items", items);
-  const { shots, name = "items", nameOf = (i: number) => `items[${i}]`, onProgress } = check.object("options", options);
+  const {
+    shots,
+    name = "items",
+    nameOf = (i: number) => `items[${i}]`,
+    perToken = false,
+    onProgress,
+  } = check.object("options", options);
   check.callback("nameOf", nameOf);
   check.callback("onProgress", onProgress);
   check.string("name", name);
+  check.boolean("perToken", perToken);
   checkTokenizerFits(check, model, tokenizer);
   if (shots !== undefined) {
     check.wholeNumber("shots.count", check.object("shots", shots).count, 0);
@@ -110,7 +124,7 @@ function checked(model: Llama, tokenizer: Tokenizer, items: readonly ScoreItem[]
     if (shots.name !== undefined) check.string("shots.name", shots.name);
   }
   checkForms(items, name, nameOf);
-  return { shots, name, nameOf, onProgress };
+  return { shots, name, nameOf, perToken, onProgress };
 }
 
 function checkItems(check: Arguments, name: string, items: readonly ScoreItem[]): void {

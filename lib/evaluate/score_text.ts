@@ -3,6 +3,7 @@ import type { Tokenizer } from "../data/tokenizer.js";
 import { DataError } from "../errors.js";
 import { checkModel, checkTokenizerFits, type Llama } from "../nn/llama.js";
 import { logLikelihoods } from "./log_likelihoods.js";
+import { type LogLikelihood, type Request, type TokenScores, tokenScores } from "./request.js";
 import { TextEncoder } from "./text_encoder.js";
 import { spaces } from "./white_space.js";
 import { windowsOf } from "./windows.js";
@@ -14,6 +15,8 @@ export interface ScoreTextOptions {
    * a higher cost. Default: the model's context, as lm-evaluation-harness has it.
    */
   readonly stride?: number;
+  /** Whether the scores of single tokens are wanted. Default false. */
+  readonly perToken?: boolean;
   /** Called with the number of tokens scored so far, and of all. */
   readonly onProgress?: (done: number, of: number) => void;
 }
@@ -30,6 +33,8 @@ export interface TextScores {
   readonly tokens: number;
   readonly bytes: number;
   readonly words: number;
+  /** With `perToken`: those of each document. */
+  readonly documents?: readonly TokenScores[];
 }
 
 /**
@@ -48,15 +53,16 @@ export async function scoreText(
   checkTokenizerFits(check, model, tokenizer);
   const texts = check.strings("documents", documents, 1);
   const context = model.config.max_position_embeddings;
-  const { stride = context, onProgress } = check.object("options", options);
+  const { stride = context, perToken = false, onProgress } = check.object("options", options);
   check.wholeNumber("stride", stride, 1, context);
+  check.boolean("perToken", perToken);
   check.callback("onProgress", onProgress);
   const encoder = await TextEncoder.of(tokenizer, model.folder);
   const encoded = await encoder.encode(texts);
   const tokens = encoded.reduce((sum, ids) => sum + ids.length, 0);
   if (tokens === 0) throw new DataError("scoreText: documents: expected text but received none");
-  const requests = encoded.flatMap((ids) => windowsOf([encoder.start, ...ids], context, stride));
-  const answers = await logLikelihoods(model, requests, onProgress);
+  const requests = encoded.map((ids) => windowsOf([encoder.start, ...ids], context, stride));
+  const answers = await logLikelihoods(model, requests.flat(), onProgress);
   const sum = answers.reduce((total, answer) => total + answer.sum, 0);
   const bytes = texts.reduce((total, text) => total + Buffer.byteLength(text), 0);
   const words = texts.reduce((total, text) => total + 1 + (text.match(spaces)?.length ?? 0), 0);
@@ -67,5 +73,18 @@ export async function scoreText(
     tokens,
     bytes,
     words,
+    ...(perToken && { documents: documentScores(requests, answers) }),
   };
+}
+
+/** @param answers of the windows of all documents, in their order */
+function documentScores(documents: readonly (readonly Request[])[], answers: readonly LogLikelihood[]): TokenScores[] {
+  let next = 0;
+  return documents.map((windows) => {
+    const scores = windows.map((window) => tokenScores(window, answers[next++]!));
+    return {
+      ids: Int32Array.from(scores.flatMap(({ ids }) => [...ids])),
+      logLikelihoods: Float32Array.from(scores.flatMap(({ logLikelihoods }) => [...logLikelihoods])),
+    };
+  });
 }

@@ -54,6 +54,8 @@ interface Branch<Part> {
 
 /** A transformer layer: attention, then the MLP, each a branch added to the stream. */
 export class Layer {
+  /** dt [N, C]: what the layer gets, once it has run. */
+  readonly input: Tensor;
   /** dt [N, C]: the stream without `pending`. */
   readonly stream: Tensor;
   /** dt [N, C]: this layer's last branch, if it is not yet added to the stream. */
@@ -80,6 +82,7 @@ export class Layer {
       norms[name] && new BranchNorm(context, norms[name], buffers[name]!, stream);
 
     const first = before("attention", x, pending);
+    this.input = first?.stream ?? x;
     const second = behind("afterAttention", x);
     const input = first?.out ?? x;
     const attention = new Attention(context, plan, weights, buffers.attention, input, second?.branch ?? context.branch);

@@ -5,9 +5,12 @@ import { parseLlamaConfig } from "../hf/config.js";
 import { modelFolder } from "../hf/hub_cache.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterCount } from "../hf/names.js";
+import type { Tensor } from "../native.js";
+import { type ForwardOptions, type ForwardResult, forward } from "./forward.js";
 import { type ModelFolderExtras, type ModelSource, readModelFolder, writeModelFolder } from "./model_folder.js";
 import { Parameters } from "./parameters.js";
 import { alone, type RankShare } from "./sharding.js";
+import type { TokenBatch } from "./token_batch.js";
 
 /** The device of a model and the precision it computes in; both default to `auto`. */
 export interface Placement {
@@ -99,6 +102,36 @@ export class Llama {
   /** The number of parameters. */
   get parameterCount(): number {
     return parameterCount(this.config);
+  }
+
+  /**
+   * A parameter as the model computes with it: a view of its memory, in the model's precision.
+   * @param name as in Hugging Face's model: `model.layers.0.self_attn.q_proj.weight`
+   * @throws TypeError for a disposed model; RangeError that names the nearest parameter, if there is none of this name
+   */
+  parameter(name: string): Tensor<"f32" | "bf16"> {
+    const check = new Arguments("Llama.parameter");
+    this.#checkLive(check);
+    const { parameters } = this;
+    return parameters.view(parameters.compute as Tensor<"f32" | "bf16">, parameters.named(check, name).name);
+  }
+
+  #checkLive(check: Arguments): void {
+    if (this.parameters.master.disposed) check.fail(TypeError, "this", "a live model", "a disposed one");
+  }
+
+  /**
+   * Enqueues a forward of B sequences of T positions, in passes of so many positions that memory is bounded.
+   * @param tokens `T * patchSize` ids a sequence; T from 1 to the model's context
+   * @throws TypeError or RangeError for a wrong argument, OutOfMemoryError; for a tensor with an id outside the
+   *   vocabulary, the next wait throws RangeError
+   */
+  forward<L extends boolean = true, H extends boolean = false>(
+    tokens: TokenBatch,
+    options: ForwardOptions<L, H> = {},
+  ): ForwardResult<L, H> {
+    this.#checkLive(new Arguments("Llama.forward"));
+    return forward(this.parameters, tokens, options) as ForwardResult<L, H>;
   }
 
   /**

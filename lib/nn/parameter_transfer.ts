@@ -63,7 +63,7 @@ export function deviceElements(flat: Tensor): FlatElements {
     async *pieces(offset, count) {
       for (let from = 0; from < count; from += perPiece) {
         const part = flat.narrow(0, offset + from, Math.min(perPiece, count - from));
-        const { buffer, byteOffset, byteLength } = await part.read();
+        const { buffer, byteOffset, byteLength } = await part.readBits();
         yield new Uint8Array(buffer, byteOffset, byteLength);
       }
     },

@@ -1,3 +1,5 @@
+import { Arguments, describe } from "../arguments.js";
+import { nearestKey } from "../config/nearest.js";
 import { normWeightOffset } from "../hf/architectures.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { type Parameter, parameterTable } from "../hf/names.js";
@@ -74,6 +76,12 @@ function partOf({ name, kind }: Parameter): Part {
   const layer = /^model\.layers\.(\d+)\./.exec(name)?.[1];
   if (layer !== undefined) return Number(layer);
   return name === "lm_head.weight" ? "head" : "embedding";
+}
+
+/** What is expected in place of a name that no parameter has: "a parameter's name, such as lm_head.weight". */
+export function aParameter(name: string, { slots }: ParameterLayout): string {
+  const names = slots.map((slot) => slot.name);
+  return `a parameter's name, such as ${nearestKey(name, names) ?? names[0]}`;
 }
 
 /** How flat tensors of a layout are split. */
@@ -157,11 +165,18 @@ export class Parameters {
     if (this.compute !== this.master) native.copy(this.compute, this.master);
   }
 
+  /** @throws RangeError that names the nearest parameter, if there is none of this name */
   slot(name: string): Slot {
-    const slot = this.#slots.get(name);
-    if (slot === undefined)
-      throw new RangeError(`Parameters.slot: name: expected that of a parameter but received ${name}`);
-    return slot;
+    return this.named(new Arguments("Parameters.slot"), name);
+  }
+
+  /**
+   * As `slot`, of an argument `name` of another function.
+   * @internal
+   */
+  named(check: Arguments, name: string): Slot {
+    const slot = this.#slots.get(check.string("name", name));
+    return slot ?? check.fail(RangeError, "name", `${aParameter(name, this.layout)},`, describe(name));
   }
 
   /** The part of a flat tensor that belongs to a parameter, or to the neighbours `name` to `last`, in its shape. */

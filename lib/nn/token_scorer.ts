@@ -1,13 +1,11 @@
 import { native } from "../native.js";
-import { type Allocated, allocate, disposeAll, reuse, Spec } from "./buffers.js";
+import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
+import { ForwardPass, forwardSpecs } from "./forward_pass.js";
 import type { KeyValueCache } from "./key_value_cache.js";
 import type { Llama } from "./llama.js";
 import { chunkRows } from "./loss_head.js";
-import { RotaryEmbeddings, rotaryTableSpecs } from "./rotary_embedding.js";
-import type { PassShape } from "./shape.js";
 import { cut, jointRows, keysAndValuesSpecs, PrefixCache, SuffixCache } from "./shared_prefix.js";
-import { Transformer, transformerSpecs } from "./transformer.js";
-import { type ModelWeights, modelWeights } from "./weights.js";
+import type { Transformer } from "./transformer.js";
 
 /** A token whose log-likelihood is wanted. */
 export interface Target {
@@ -45,13 +43,12 @@ export interface Scores {
   readonly greedy: readonly boolean[];
 }
 
-function scorerSpecs({ config, parameters, device }: Llama, limits: ScorerLimits) {
+function scorerSpecs(model: Llama, limits: ScorerLimits) {
+  const { config, parameters, device } = model;
   const shape = { config, dtype: parameters.dtype, positions: limits.positions, recompute: null };
   const rows = chunkRows({ ...shape, positions: limits.targets }, device.backend);
   return {
-    tokens: new Spec("i32", [limits.positions]),
-    rotaryTables: rotaryTableSpecs(config, limits.length),
-    activations: transformerSpecs(shape),
+    pass: forwardSpecs(parameters, { positions: limits.positions, length: limits.length, patchSize: 1 }, null),
     kept: Array.from({ length: config.num_hidden_layers }, () => keysAndValuesSpecs(shape, limits.prefixes)),
     staged: keysAndValuesSpecs(shape, limits.prefixes + limits.positions),
     joined: keysAndValuesSpecs(shape, limits.joined),
@@ -73,19 +70,14 @@ function scorerSpecs({ config, parameters, device }: Llama, limits: ScorerLimits
  */
 export class TokenScorer {
   readonly #buffers: Allocated<ReturnType<typeof scorerSpecs>>;
-  readonly #weights: ModelWeights;
-  readonly #rotary: RotaryEmbeddings;
+  readonly #pass: ForwardPass;
   /** The shape of the prefixes that are kept. */
   #kept = { prefixes: 0, positions: 0 };
 
   /** Allocates the memory of all passes. @throws OutOfMemoryError */
-  constructor(
-    private readonly model: Llama,
-    limits: ScorerLimits,
-  ) {
+  constructor(model: Llama, limits: ScorerLimits) {
     this.#buffers = allocate(model.device, scorerSpecs(model, limits));
-    this.#weights = modelWeights(model.parameters, null);
-    this.#rotary = new RotaryEmbeddings(this.#buffers.rotaryTables, model.config);
+    this.#pass = new ForwardPass(model.parameters, this.#buffers.pass, null);
     this.#buffers.coefficients.write(Float32Array.of(1));
   }
 
@@ -155,20 +147,10 @@ export class TokenScorer {
     caches: readonly KeyValueCache[] | null,
     past: number,
   ): Transformer {
-    const { config, parameters } = this.model;
-    const { activations, tokens: all } = this.#buffers;
-    const positions = sequences.length * length;
-    const padded = new Int32Array(positions);
+    const padded = new Int32Array(sequences.length * length);
     for (const [index, sequence] of sequences.entries()) padded.set(sequence, index * length);
-    const tokens = all.narrow(0, 0, positions);
-    tokens.write(padded);
-    const shape: PassShape = { config, dtype: parameters.dtype, positions, recompute: null };
     const batch = { sequences: sequences.length, positions: length, patchSize: 1 };
-    const buffers = reuse(activations, transformerSpecs(shape));
-    const memory = { buffers, rotary: this.#rotary, tokens, training: null, caches };
-    const transformer = new Transformer(config, batch, this.#weights, memory, null);
-    transformer.forward(past);
-    return transformer;
+    return this.#pass.run(padded, batch, caches && { past, caches });
   }
 
   #head({ hidden, labels, losses, likeliest }: HeadTensors): void {
@@ -178,7 +160,7 @@ export class TokenScorer {
     for (let start = 0; start < count; start += chunk) {
       const length = Math.min(chunk, count - start);
       const logits = all.narrow(0, 0, length);
-      this.#weights.head.forward(logits, hidden.narrow(0, start, length));
+      this.#pass.weights.head.forward(logits, hidden.narrow(0, start, length));
       native.sample(likeliest.narrow(0, start, length), logits, null, null, workspace, 1, 0, 0, 1, 0, 0, 0);
       native.crossEntropy(
         losses.narrow(0, start, length),

@@ -41,6 +41,11 @@ export interface TransformerMemory {
 export class Transformer {
   /** dt [N, C]: the normalised output. */
   readonly out: Tensor;
+  /**
+   * dt [N, C] each: what every layer gets, and last `out`; after a forward over memory in which each layer has a stream
+   * of its own.
+   */
+  readonly hidden: readonly Tensor[];
   readonly #embedding: PatchEmbedding;
   readonly #layers: readonly Layer[];
   readonly #norm: RmsNorm;
@@ -75,6 +80,7 @@ export class Transformer {
     });
     this.#norm = new RmsNorm(context, weights.norm, buffers.norm, stream, pending);
     this.out = this.#norm.out;
+    this.hidden = [...this.#layers.map(({ input }) => input), this.out];
   }
 
   /** @param past positions in the caches */

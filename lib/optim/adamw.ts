@@ -6,6 +6,7 @@ import { Exchange } from "../nn/exchange.js";
 import { Gradients, gradientSpecs } from "../nn/gradients.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
 import type { Sharding } from "../nn/sharding.js";
+import { checkFreeze, Frozen, type OptimizerOptions } from "./frozen.js";
 
 /** The settings of an update, except the learning rate. */
 export interface AdamWSettings {
@@ -19,20 +20,33 @@ export interface AdamWSettings {
   readonly gradClip: number | null;
 }
 
-export function adamwSpecs(device: Device, layout: ParameterLayout, sharding: Sharding) {
+/** The ranges of the flat tensors that are updated: by bucket, each by a call of the kernel. */
+function updatesOf(layout: ParameterLayout, sharding: Sharding, frozen: Frozen) {
+  return sharding.buckets.flatMap((bucket) => {
+    const own = sharding.ownBegin(bucket);
+    const decayed = sharding.ownDecayed(bucket, layout.decayed);
+    return frozen.trained(own, bucket.size / sharding.share.size).map(({ begin, size }) => {
+      const offset = begin - own;
+      return { bucket, offset, size, decayed: Math.max(0, Math.min(size, decayed - offset)) };
+    });
+  });
+}
+
+export function adamwSpecs(device: Device, layout: ParameterLayout, sharding: Sharding, frozen: Frozen) {
   const { buckets } = sharding;
   const { size: ranks } = sharding.share;
+  const updates = updatesOf(layout, sharding, frozen).length;
   const own = new Spec("f32", [layout.size / ranks]);
   return {
     gradient: gradientSpecs(layout, sharding),
     /** Exponential averages of the gradient and of its square. */
     firstMoment: own,
     secondMoment: own,
-    // Each bucket's call of the kernel has a count of its own.
-    stepsTaken: new Spec("i32", [buckets.length]),
+    // Each call of the kernel has a count of its own.
+    stepsTaken: new Spec("i32", [updates]),
     norm: new Spec("f32", [1]),
     hyper: new Spec("f32", [limits.adamwHyperSize]),
-    corrections: new Spec("f32", [2 * buckets.length]),
+    corrections: new Spec("f32", [2 * updates]),
     normWorkspace: new Spec("f32", [native.gradNormWorkspace(device, layout.size)]),
     /** Norms of the buckets of each rank. */
     norms: ranks === 1 ? null : new Spec("f32", [ranks * buckets.length]),
@@ -49,6 +63,8 @@ export function adamwSpecs(device: Device, layout: ParameterLayout, sharding: Sh
  */
 export class AdamW {
   readonly #tensors: Allocated<ReturnType<typeof adamwSpecs>>;
+  readonly #frozen: Frozen;
+  readonly #updates: ReturnType<typeof updatesOf>;
   /**
    * Where the backward of several ranks sums its gradients.
    * @internal
@@ -63,14 +79,21 @@ export class AdamW {
   /**
    * Allocates a gradient and two moments, in f32; all are zeros.
    * @param parameters a model's `parameters`, which `step` updates
-   * @throws TypeError for a wrong argument, OutOfMemoryError
+   * @throws TypeError or RangeError for a wrong argument, such as a pattern that matches no parameter; OutOfMemoryError
    */
-  constructor(private readonly parameters: Parameters) {
+  constructor(
+    private readonly parameters: Parameters,
+    options: OptimizerOptions = {},
+  ) {
     const check = new Arguments("AdamW");
     check.instance("parameters", parameters, Parameters);
     check.tensor("parameters", parameters.master, { dtypes: ["f32"] });
     const { device, layout, sharding } = parameters;
-    this.#tensors = allocate(device, adamwSpecs(device, layout, sharding));
+    const freeze = checkFreeze(check, options, layout);
+    if (sharding.shared && freeze.length > 0) check.fail(RangeError, "freeze", "none with several ranks", "patterns");
+    this.#frozen = new Frozen(layout, freeze);
+    this.#updates = updatesOf(layout, sharding, this.#frozen);
+    this.#tensors = allocate(device, adamwSpecs(device, layout, sharding, this.#frozen));
     this.gradients = new Gradients(this.#tensors.gradient, sharding);
     this.exchange = sharding.shared ? new Exchange(parameters, this.gradients) : null;
     this.zeroGradient(); // padding too, which takes part in the norm and which no backward writes
@@ -81,6 +104,15 @@ export class AdamW {
   get gradient(): Tensor<"f32"> {
     return this.gradients.flat;
   }
+  /**
+   * A parameter's part of `gradient`, in its shape.
+   * @param name as in Hugging Face's model
+   * @throws RangeError that names the nearest parameter, if there is none of this name
+   */
+  gradientOf(name: string): Tensor<"f32"> {
+    const slot = this.parameters.named(new Arguments("AdamW.gradientOf"), name);
+    return this.parameters.view(this.gradient, slot.name);
+  }
   /** f32 [P], flat; of several ranks, the rank's own parts: [P / ranks]. */
   get firstMoment(): Tensor<"f32"> {
     return this.#tensors.firstMoment;
@@ -90,8 +122,9 @@ export class AdamW {
     return this.#tensors.secondMoment;
   }
   /**
-   * i32 [1], or of several ranks one for each bucket: updates since the moments were zeros, for the bias correction. The device counts them, without skipped
-   * steps. A saved optimizer is restored by writing its moments and this count.
+   * i32, as often the same number as there are ranges to update (one, but for frozen parameters and several ranks):
+   * updates since the moments were zeros, for the bias correction. The device counts them, without skipped steps. A saved
+   * optimizer is restored by writing its moments and this count.
    */
   get stepsTaken(): Tensor<"i32"> {
     return this.#tensors.stepsTaken;
@@ -143,22 +176,27 @@ export class AdamW {
   applyStep(onNorm?: (norm: Tensor<"f32">) => void): void {
     new Arguments("AdamW.applyStep").callback("onNorm", onNorm);
     const { firstMoment, secondMoment, stepsTaken, corrections, norm, hyper } = this.#tensors;
-    const { compute, layout, sharding } = this.parameters;
-    if (this.exchange === null) native.gradNorm(norm, this.gradient, this.#tensors.normWorkspace);
-    else this.#normOfRanks(this.exchange);
+    const { compute, sharding } = this.parameters;
+    if (this.exchange === null) {
+      this.#frozen.clear(this.gradient);
+      native.gradNorm(norm, this.gradient, this.#tensors.normWorkspace);
+    } else {
+      this.#normOfRanks(this.exchange);
+    }
     onNorm?.(norm);
-    sharding.buckets.forEach((bucket, index) => {
+    this.#updates.forEach(({ bucket, offset, size, decayed }, index) => {
+      const part = (own: Tensor) => own.narrow(0, offset, size);
       native.adamw(
-        sharding.own(compute, bucket),
-        this.parameters.ownMaster(bucket),
-        sharding.kept(firstMoment, bucket),
-        sharding.kept(secondMoment, bucket),
+        part(sharding.own(compute, bucket)),
+        part(this.parameters.ownMaster(bucket)),
+        part(sharding.kept(firstMoment, bucket)),
+        part(sharding.kept(secondMoment, bucket)),
         stepsTaken.narrow(0, index, 1),
         corrections.narrow(0, 2 * index, 2),
-        this.gradients.own(bucket),
+        part(this.gradients.own(bucket)),
         norm,
         hyper,
-        sharding.ownDecayed(bucket, layout.decayed),
+        decayed,
       );
     });
   }

@@ -4,12 +4,28 @@ import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
 import { adamwHyper } from "./adamw.js";
+import { checkFreeze, Frozen, type OptimizerOptions } from "./frozen.js";
 import { hiddenRange, matrixStacks, stackView } from "./muon_layout.js";
 import { checkedSettings, type MuonRates, type MuonSettings } from "./muon_settings.js";
 import { MuonStack, muonStackSpecs, stackSizes } from "./muon_stack.js";
 
-export function muonSpecs(device: Device, layout: ParameterLayout, dtype: "f32" | "bf16") {
+/** The ranges that AdamW updates, before the matrices (the embedding) and behind them (the head and the vectors). */
+function updatesOf(layout: ParameterLayout, frozen: Frozen) {
   const hidden = hiddenRange(layout);
+  const end = hidden.begin + hidden.size;
+  const before = frozen
+    .trained(0, hidden.begin)
+    .map((range) => ({ ...range, state: range.begin, decayed: range.size }));
+  const behind = frozen.trained(end, layout.size - end).map((range) => {
+    const decayed = Math.max(0, Math.min(range.size, layout.decayed - range.begin));
+    return { ...range, state: range.begin - hidden.size, decayed };
+  });
+  return [...before, ...behind];
+}
+
+export function muonSpecs(device: Device, layout: ParameterLayout, dtype: "f32" | "bf16", frozen: Frozen) {
+  const hidden = hiddenRange(layout);
+  const updates = Math.max(1, updatesOf(layout, frozen).length);
   const others = new Spec("f32", [layout.size - hidden.size]);
   return {
     gradient: new Spec("f32", [layout.size]),
@@ -18,9 +34,9 @@ export function muonSpecs(device: Device, layout: ParameterLayout, dtype: "f32" 
     /** Exponential averages of the gradient of the others and of its square. */
     firstMoment: others,
     secondMoment: others,
-    // The others lie before and behind the matrices: AdamW takes two calls, each with a count of its own.
-    stepsTaken: new Spec("i32", [2]),
-    corrections: new Spec("f32", [4]),
+    // Each of AdamW's calls has a count of its own.
+    stepsTaken: new Spec("i32", [updates]),
+    corrections: new Spec("f32", [2 * updates]),
     norm: new Spec("f32", [1]),
     adamwHyper: new Spec("f32", [limits.adamwHyperSize]),
     muonHyper: new Spec("f32", [limits.muonHyperSize]),
@@ -37,25 +53,33 @@ export function muonSpecs(device: Device, layout: ParameterLayout, dtype: "f32" 
 export class Muon {
   readonly #tensors: Allocated<ReturnType<typeof muonSpecs>>;
   readonly #stacks: readonly MuonStack[];
+  readonly #frozen: Frozen;
+  readonly #updates: ReturnType<typeof updatesOf>;
   #settings: MuonSettings["muon"] | null = null;
 
   /**
    * Allocates a gradient, the momentum of the matrices, two moments of the others, all in f32 and zeros, and what the
    * iteration needs.
    * @param parameters a model's `parameters`, which `step` updates
-   * @throws TypeError for a wrong argument, OutOfMemoryError
+   * @throws as `AdamW`
    */
-  constructor(private readonly parameters: Parameters) {
+  constructor(
+    private readonly parameters: Parameters,
+    options: OptimizerOptions = {},
+  ) {
     const check = new Arguments("Muon");
     check.instance("parameters", parameters, Parameters);
     check.tensor("parameters", parameters.master, { dtypes: ["f32"] });
     const { device, layout, dtype, master, compute } = parameters;
-    this.#tensors = allocate(device, muonSpecs(device, layout, dtype));
+    const frozen = new Frozen(layout, checkFreeze(check, options, layout));
+    this.#frozen = frozen;
+    this.#updates = updatesOf(layout, frozen);
+    this.#tensors = allocate(device, muonSpecs(device, layout, dtype, frozen));
     const { gradient, momentum, norm, muonHyper, stack: memory } = this.#tensors;
     const { begin, size } = hiddenRange(layout);
     const hidden = <T extends Tensor>(flat: T) => flat.narrow(0, begin, size) as T;
     this.#stacks = matrixStacks(layout).flatMap((stack) =>
-      stackSizes(device.backend, stack).map(({ first, count }) => {
+      stackSizes(device.backend, stack, (name) => !frozen.has(name)).map(({ first, count }) => {
         const view = <T extends Tensor>(of: T) => stackView(of, stack, first, count);
         const tensors = {
           param: view(hidden(compute)),
@@ -76,6 +100,15 @@ export class Muon {
   get gradient(): Tensor<"f32"> {
     return this.#tensors.gradient;
   }
+  /**
+   * A parameter's part of `gradient`, in its shape.
+   * @param name as in Hugging Face's model
+   * @throws RangeError that names the nearest parameter, if there is none of this name
+   */
+  gradientOf(name: string): Tensor<"f32"> {
+    const slot = this.parameters.named(new Arguments("Muon.gradientOf"), name);
+    return this.parameters.view(this.gradient, slot.name);
+  }
   /** f32, flat: of the layers' matrices, in the order of the flat parameters. */
   get momentum(): Tensor<"f32"> {
     return this.#tensors.momentum;
@@ -88,7 +121,7 @@ export class Muon {
   get secondMoment(): Tensor<"f32"> {
     return this.#tensors.secondMoment;
   }
-  /** i32 [2]: twice the number of updates since the state was fresh, as `AdamW.stepsTaken`. */
+  /** i32 [2], or as many as AdamW has ranges to update: the number of updates, as `AdamW.stepsTaken`. */
   get stepsTaken(): Tensor<"i32"> {
     return this.#tensors.stepsTaken;
   }
@@ -148,25 +181,19 @@ export class Muon {
       throw new TypeError("Muon.applyStep: this: expected a prepared step but received none (call prepareStep)");
     }
     const { gradient, norm, normWorkspace } = this.#tensors;
+    this.#frozen.clear(gradient);
     native.gradNorm(norm, gradient, normWorkspace);
     onNorm?.(norm);
     this.#applyAdamW();
     for (const stack of this.#stacks) stack.apply(settings);
   }
 
-  /** AdamW of what lies before the matrices (the embedding) and behind them (the head and the vectors). */
   #applyAdamW(): void {
     const { gradient, firstMoment, secondMoment, stepsTaken, corrections, norm, adamwHyper } = this.#tensors;
-    const { compute, master, layout } = this.parameters;
-    const { begin, size } = hiddenRange(layout);
-    const end = begin + size;
-    const ranges = [
-      { from: 0, length: begin, state: 0, decayed: begin },
-      { from: end, length: layout.size - end, state: begin, decayed: Math.max(0, layout.decayed - end) },
-    ];
-    ranges.forEach(({ from, length, state, decayed }, index) => {
-      const parameter = <T extends Tensor>(flat: T) => flat.narrow(0, from, length);
-      const moment = (flat: Tensor<"f32">) => flat.narrow(0, state, length);
+    const { compute, master } = this.parameters;
+    this.#updates.forEach(({ begin, size, state, decayed }, index) => {
+      const parameter = <T extends Tensor>(flat: T) => flat.narrow(0, begin, size);
+      const moment = (flat: Tensor<"f32">) => flat.narrow(0, state, size);
       native.adamw(
         parameter(compute),
         parameter(master),

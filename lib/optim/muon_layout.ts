@@ -1,4 +1,5 @@
 /** Which parameters Muon updates, and where they lie in the flat tensors. */
+import { frozenNames } from "../config/freeze.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { type Parameter, parameterTable } from "../hf/names.js";
 import type { Tensor } from "../native.js";
@@ -22,12 +23,14 @@ export function hiddenRange({ slots }: ParameterLayout): HiddenRange {
   return { begin, size: next.offset - begin };
 }
 
-/** The matrices of one name, one a layer: they have one shape, and lie one layer apart. */
+/** The matrices of one kind, one a layer: they have one shape, and lie one layer apart. */
 export interface MatrixStack {
   /** [rows, columns] of each, as Hugging Face has it. */
   readonly rows: number;
   readonly columns: number;
   readonly layers: number;
+  /** The name of a layer's. */
+  readonly nameOf: (layer: number) => string;
   /** The first one's place behind the beginning of the hidden range. */
   readonly offset: number;
 }
@@ -36,9 +39,13 @@ export function matrixStacks(layout: ParameterLayout): MatrixStack[] {
   const { begin } = hiddenRange(layout);
   const hidden = layout.slots.filter(isHidden);
   const ofFirst = hidden.filter(({ name }) => name.startsWith("model.layers.0."));
-  return ofFirst.map(({ shape: [rows, columns], offset }) => {
-    return { rows: rows!, columns: columns!, layers: hidden.length / ofFirst.length, offset: offset - begin };
-  });
+  return ofFirst.map(({ name, shape: [rows, columns], offset }) => ({
+    rows: rows!,
+    columns: columns!,
+    layers: hidden.length / ofFirst.length,
+    nameOf: (layer) => name.replace(".0.", `.${layer}.`),
+    offset: offset - begin,
+  }));
 }
 
 /**
@@ -52,10 +59,15 @@ export function stackView<T extends Tensor>(hidden: T, stack: MatrixStack, first
   return byLayer.narrow(0, first, count).narrow(1, offset, rows * columns) as T;
 }
 
-/** FLOPs of the products of a Muon step: `nsSteps` times three for each matrix. */
-export function muonFlops(config: LlamaConfig, nsSteps: number): number {
-  return parameterTable(config)
-    .filter(isHidden)
+/** FLOPs of the products of a Muon step: `nsSteps` times three for each matrix that is not frozen. */
+export function muonFlops(config: LlamaConfig, nsSteps: number, freeze: readonly string[] = []): number {
+  const table = parameterTable(config);
+  const frozen = frozenNames(
+    freeze,
+    table.map(({ name }) => name),
+  );
+  return table
+    .filter((parameter) => isHidden(parameter) && !frozen.has(parameter.name))
     .reduce((sum, { shape: [rows, columns] }) => {
       const [least, most] = [Math.min(rows!, columns!), Math.max(rows!, columns!)];
       return sum + nsSteps * (4 * least ** 2 * most + 2 * least ** 3);

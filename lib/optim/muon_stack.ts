@@ -13,13 +13,21 @@ import { type NewtonSchulzMemory, newtonSchulz, newtonSchulzSpecs } from "./newt
  */
 const stackElements: Readonly<Record<BackendName, number>> = { cpu: 2 ** 20, simt: 2 ** 16, cuda: 2 ** 24 };
 
-/** The layers that are taken at once: `count` from `first` on, and so on. */
-export function stackSizes(backend: BackendName, stack: MatrixStack): { first: number; count: number }[] {
+/** The layers that are taken at once: `count` from `first` on, and so on, without those whose matrix is not wanted. */
+export function stackSizes(
+  backend: BackendName,
+  stack: MatrixStack,
+  wanted: (name: string) => boolean = () => true,
+): { first: number; count: number }[] {
   const most = atOnce(backend, stack);
-  return Array.from({ length: Math.ceil(stack.layers / most) }, (_, index) => {
-    const first = index * most;
-    return { first, count: Math.min(most, stack.layers - first) };
-  });
+  const sizes: { first: number; count: number }[] = [];
+  for (let layer = 0; layer < stack.layers; layer++) {
+    if (!wanted(stack.nameOf(layer))) continue;
+    const last = sizes.at(-1);
+    if (last !== undefined && last.first + last.count === layer && last.count < most) last.count++;
+    else sizes.push({ first: layer, count: 1 });
+  }
+  return sizes;
 }
 
 function atOnce(backend: BackendName, { rows, columns, layers }: MatrixStack): number {

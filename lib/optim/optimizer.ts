@@ -6,20 +6,23 @@ import type { SpecTree } from "../nn/buffers.js";
 import type { ParameterLayout, Parameters, Slot } from "../nn/parameters.js";
 import type { Sharding } from "../nn/sharding.js";
 import { AdamW, adamwSpecs } from "./adamw.js";
+import { Frozen } from "./frozen.js";
 import { Muon, muonSpecs } from "./muon.js";
 import { hiddenRange, isHidden, muonFlops } from "./muon_layout.js";
 
 export type Optimizer = AdamW | Muon;
-type OptimizerType = OptimizerConfig["type"];
+
+/** What decides which optimizer a run has, and on which parameters. */
+export type OptimizerKind = Pick<OptimizerConfig, "type" | "freeze">;
 
 /** @throws OutOfMemoryError */
-export function createOptimizer(parameters: Parameters, type: OptimizerType): Optimizer {
-  return type === "muon" ? new Muon(parameters) : new AdamW(parameters);
+export function createOptimizer(parameters: Parameters, { type, freeze = [] }: OptimizerKind): Optimizer {
+  return type === "muon" ? new Muon(parameters, { freeze }) : new AdamW(parameters, { freeze });
 }
 
 /** FLOPs of the matrix products of a step; AdamW has none. What either does to single elements is not counted. */
-export function optimizerFlops(config: LlamaConfig, { muon }: OptimizerConfig): number {
-  return muon === undefined ? 0 : muonFlops(config, muon.nsSteps);
+export function optimizerFlops(config: LlamaConfig, { muon, freeze }: OptimizerConfig): number {
+  return muon === undefined ? 0 : muonFlops(config, muon.nsSteps, freeze);
 }
 
 /** What an optimizer allocates: the gradient, its state, and the rest. */
@@ -28,13 +31,14 @@ export function optimizerMemory(
   layout: ParameterLayout,
   sharding: Sharding,
   dtype: "f32" | "bf16",
-  type: OptimizerType,
+  { type, freeze = [] }: OptimizerKind,
 ): Record<"gradient" | "state" | "rest", SpecTree> {
+  const frozen = new Frozen(layout, freeze);
   if (type === "muon") {
-    const { gradient, momentum, firstMoment, secondMoment, ...rest } = muonSpecs(device, layout, dtype);
+    const { gradient, momentum, firstMoment, secondMoment, ...rest } = muonSpecs(device, layout, dtype, frozen);
     return { gradient, state: { momentum, firstMoment, secondMoment }, rest };
   }
-  const { gradient, firstMoment, secondMoment, ...rest } = adamwSpecs(device, layout, sharding);
+  const { gradient, firstMoment, secondMoment, ...rest } = adamwSpecs(device, layout, sharding, frozen);
   return { gradient, state: { firstMoment, secondMoment }, rest };
 }
 

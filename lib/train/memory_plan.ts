@@ -1,4 +1,3 @@
-import type { OptimizerConfig } from "../config/config.js";
 import type { ResolvedStage } from "../config/stages.js";
 import type { Device } from "../native.js";
 import { blockBatches, blocksPerPass } from "../nn/block_loss.js";
@@ -7,7 +6,7 @@ import { type ParameterLayout, parameterLayout, parameterSpecs, shardingOf } fro
 import { type PassSpecs, passSpecs } from "../nn/pass_memory.js";
 import type { Batch, PassShape } from "../nn/shape.js";
 import { alone, type RankShare, type Sharding } from "../nn/sharding.js";
-import { optimizerMemory } from "../optim/optimizer.js";
+import { type OptimizerKind, optimizerMemory } from "../optim/optimizer.js";
 import { microBatch, positionsPerPass } from "./micro_batch.js";
 
 /**
@@ -32,7 +31,7 @@ export interface RunPlan {
   /** The held-out blocks, and how many per pass; null if nothing is held out. */
   readonly evaluation: { readonly blocks: Batch; readonly perPass: number } | null;
   /** Of all stages. */
-  readonly optimizer: OptimizerConfig["type"];
+  readonly optimizer: OptimizerKind;
   readonly passes: PassSpecs;
   readonly tokens: ReturnType<typeof tokenSpecs>;
   /** Of a run with a guard; else null. */
@@ -93,11 +92,21 @@ export function planBatches(
   };
   const all = [...batches, ...(heldOut ? blockBatches(heldOut.blocks, heldOut.perPass) : [])];
   const passes = passSpecs(device, shape, all, true);
-  const optimizer = stages[0]!.optimizer.type;
+  const { type, freeze } = stages[0]!.optimizer;
   const tokens = tokenSpecs(stages, share.size, evaluation);
   const layout = parameterLayout(model.config, share.size);
   const sharding = shardingOf(layout, share);
-  return { shape, layout, sharding, batches, evaluation: heldOut, optimizer, passes, tokens, guard: null };
+  return {
+    shape,
+    layout,
+    sharding,
+    batches,
+    evaluation: heldOut,
+    optimizer: { type, freeze },
+    passes,
+    tokens,
+    guard: null,
+  };
 }
 
 function tokenSpecs(stages: readonly ResolvedStage[], ranks: number, evaluation: EvaluationSize | null) {
@@ -134,7 +143,7 @@ export function planItems(device: Device, plan: RunPlan): PlanItem[] {
     { name: "master weights (fp32)", bytes: planBytes(weights.master) },
     ...(weights.compute ? [{ name: "weights (bf16)", bytes: planBytes(weights.compute) }] : []),
     { name: "gradients (fp32)", bytes: planBytes(gradient) },
-    { name: stateNames[plan.optimizer], bytes: planBytes(state) },
+    { name: stateNames[plan.optimizer.type], bytes: planBytes(state) },
     { name: `activations of ${layers.length} layers`, bytes: planBytes([layers, shared]) },
     { name: "activations around the layers", bytes: planBytes(stream) },
     { name: "head: logits of a chunk, labels, losses", bytes: planBytes([head, labelWeights]) },

@@ -1,6 +1,6 @@
 /** The inputs of a run: its model's shape, its held-out data. */
 import { join } from "node:path";
-import { checkContext } from "../config/checks.js";
+import { checkContext, checkFreeze } from "../config/checks.js";
 import type { RunConfig } from "../config/config.js";
 import type { TokenDataset } from "../data/dataset.js";
 import { CheckpointError, ConfigError } from "../errors.js";
@@ -40,6 +40,7 @@ export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | nu
   const problems: string[] = [];
   const context = `max_position_embeddings of ${path}`;
   checkContext(config, context, found.max_position_embeddings, (problem) => problems.push(problem));
+  checkFreeze(config.optimizer.freeze ?? [], found, (problem) => problems.push(problem));
   if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
   if (config.model === null) return found;
   for (const key of decisive) {

@@ -1,5 +1,6 @@
 #include "tensor.h"
 
+#include <cstring>
 #include <utility>
 
 #include "class_members.h"
@@ -33,6 +34,18 @@ void set_strides(View* view) {
   for (int i = view->rank - 1; i >= 0; --i) {
     view->stride[i] = stride;
     stride *= view->shape[i];
+  }
+}
+
+// Turns `count` bf16 numbers at the end of a buffer into as many floats from its beginning on. A float never reaches a
+// number that has not been read.
+void widen(char* buffer, size_t count) {
+  const char* const bits = buffer + count * sizeof(uint16_t);
+  for (size_t i = 0; i < count; ++i) {
+    uint16_t upper;
+    std::memcpy(&upper, bits + i * sizeof upper, sizeof upper);
+    const uint32_t word = uint32_t(upper) << 16;
+    std::memcpy(buffer + i * sizeof word, &word, sizeof word);
   }
 }
 
@@ -132,15 +145,15 @@ std::string shape_text(const View& view) {
 }
 
 Napi::Function Tensor::define(Napi::Env env) {
-  return DefineClass(
-      env, "Tensor",
-      {accessor<Tensor, &Tensor::shape>("shape"), accessor<Tensor, &Tensor::dtype>("dtype"),
-       accessor<Tensor, &Tensor::size>("size"), accessor<Tensor, &Tensor::byte_length>("byteLength"),
-       accessor<Tensor, &Tensor::is_contiguous>("contiguous"), accessor<Tensor, &Tensor::is_disposed>("disposed"),
-       method<Tensor, &Tensor::reshape>("reshape"), method<Tensor, &Tensor::narrow>("narrow"),
-       method<Tensor, &Tensor::write>("write"), method<Tensor, &Tensor::prefetch>("prefetch"),
-       method<Tensor, &Tensor::read>("read"), method<Tensor, &Tensor::read_into>("readInto"),
-       method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
+  return DefineClass(env, "Tensor",
+                     {accessor<Tensor, &Tensor::shape>("shape"), accessor<Tensor, &Tensor::dtype>("dtype"),
+                      accessor<Tensor, &Tensor::size>("size"), accessor<Tensor, &Tensor::byte_length>("byteLength"),
+                      accessor<Tensor, &Tensor::is_contiguous>("contiguous"),
+                      accessor<Tensor, &Tensor::is_disposed>("disposed"), method<Tensor, &Tensor::reshape>("reshape"),
+                      method<Tensor, &Tensor::narrow>("narrow"), method<Tensor, &Tensor::write>("write"),
+                      method<Tensor, &Tensor::prefetch>("prefetch"), method<Tensor, &Tensor::read>("read"),
+                      method<Tensor, &Tensor::read_bits>("readBits"), method<Tensor, &Tensor::read_into>("readInto"),
+                      method<Tensor, &Tensor::dispose>("dispose"), method<Tensor, &Tensor::free>("free")});
 }
 
 // new Tensor(device, dtype, shape); from native code, (device) with `constructing_from` set.
@@ -265,25 +278,32 @@ Napi::Value Tensor::fill_from(const Napi::CallbackInfo& info, const char* method
 }
 
 Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
+  return read_elements(info, "read", view_.dtype == DType::bf16);
+}
+Napi::Value Tensor::read_bits(const Napi::CallbackInfo& info) { return read_elements(info, "readBits", false); }
+
+Napi::Value Tensor::read_elements(const Napi::CallbackInfo& info, const char* method, bool widened) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    require_alive("read");
-    require_contiguous("read");
+    require_alive(method);
+    require_contiguous(method);
     const std::shared_ptr<Storage> owner = storage();  // ArrayBuffer may be user code that disposes of the tensor
-    owner->device()->require_no_capture("read");
-    const size_t bytes = size_t(view_.size()) * size_of(view_.dtype);
+    owner->device()->require_no_capture(method);
+    const size_t count = size_t(view_.size());
+    const size_t own_bytes = count * size_of(view_.dtype);
+    const size_t bytes = widened ? count * sizeof(float) : own_bytes;
     // Uses the JavaScript constructor, which throws if there is no memory; the native one ends the process.
     const Napi::Object made =
         Environment::of(info.Env()).array_buffer.New({Napi::Number::New(info.Env(), double(bytes))});
     if (!made.IsArrayBuffer() || made.As<Napi::ArrayBuffer>().ByteLength() != bytes)
-      throw Error(ErrorKind::type, "read: ArrayBuffer: expected the global of this name to make a buffer of " +
+      throw Error(ErrorKind::type, std::string(method) +
+                                       ": ArrayBuffer: expected the global of this name to make a buffer of " +
                                        std::to_string(bytes) + " bytes but received " + describe(made));
     auto buffer = made.As<Napi::ArrayBuffer>();
     // Keeps the memory alive while a device thread fills it.
     auto held = std::make_shared<Napi::Reference<Napi::ArrayBuffer>>(Napi::Persistent(buffer));
-    const View view = view_;
-    auto settlement = Environment::of(info.Env()).promise([held, view](Napi::Env env) -> Napi::Value {
-      const size_t count = size_t(view.size());
-      switch (view.dtype) {
+    const DType dtype = widened ? DType::f32 : view_.dtype;
+    auto settlement = Environment::of(info.Env()).promise([held, count, dtype](Napi::Env env) -> Napi::Value {
+      switch (dtype) {
         case DType::bf16:
           return Napi::Uint16Array::New(env, count, held->Value(), 0);
         case DType::i32:
@@ -293,7 +313,15 @@ Napi::Value Tensor::read(const Napi::CallbackInfo& info) {
       }
       return Napi::Float32Array::New(env, count, held->Value(), 0);
     });
-    owner->device()->read(owner, view.data, buffer.Data(), bytes, settlement.done);
+    char* const data = static_cast<char*>(buffer.Data());
+    Device::Done done = std::move(settlement.done);
+    if (widened) {
+      done = [data, count, settle = std::move(done)](std::exception_ptr failure) {
+        if (!failure) widen(data, count);
+        settle(failure);
+      };
+    }
+    owner->device()->read(owner, view_.data, data + (bytes - own_bytes), own_bytes, std::move(done));
     return settlement.promise;
   });
 }

@@ -53,6 +53,7 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   Napi::Value write(const Napi::CallbackInfo& info);
   Napi::Value prefetch(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
+  Napi::Value read_bits(const Napi::CallbackInfo& info);
   Napi::Value read_into(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
   Napi::Value free(const Napi::CallbackInfo& info);
@@ -63,6 +64,8 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   // Checks the typed array passed to a method, then passes it to `copy`.
   using Copy = void (Device::*)(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
   Napi::Value fill_from(const Napi::CallbackInfo& info, const char* method, Copy copy);
+  // `widened`: as floats.
+  Napi::Value read_elements(const Napi::CallbackInfo& info, const char* method, bool widened);
   Napi::Object sibling(Napi::Env env, const View& view);
 
   std::shared_ptr<SharedStorage> shared_;

@@ -37,6 +37,7 @@ const withoutArguments = [
   "Tensor.dispose",
   "Tensor.free",
   "Tensor.read",
+  "Tensor.readBits",
   "TokenDataset.close",
   "Trainer.close",
   "Trainer.requestCheckpoint",

@@ -95,6 +95,25 @@ describe.each(backends)("Tensor on %s", (backend) => {
     expect((await data).every((x) => x === 7)).toBe(true);
   });
 
+  it("in bf16 is read as numbers, or as its bits", async () => {
+    const words = Uint16Array.from({ length: 70_001 }, (_, i) => i);
+    for (const bits of [words, words.subarray(0x3f80, 0x3f81), words.subarray(0x3f80, 0x3f83)]) {
+      const tensor = new Tensor(device, "bf16", [bits.length]);
+      tensor.write(bits);
+      expect([...(await tensor.readBits())]).toEqual([...bits]);
+      const numbers = await tensor.read();
+      expect(numbers.constructor.name).toBe("Float32Array");
+      const upper = new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length);
+      expect(upper.every((word, i) => word === (bits[i]! << 16) >>> 0)).toBe(true);
+    }
+    const whole = new Tensor(device, "i32", [2]);
+    whole.write(Int32Array.of(-1, 7));
+    expect([[...(await whole.read())], [...(await whole.readBits())]]).toEqual([
+      [-1, 7],
+      [-1, 7],
+    ]);
+  });
+
   it("is read into shared memory, after the operations before, and whatever is disposed of meanwhile", async () => {
     const memory = new Float32Array(new SharedArrayBuffer(16_000)).fill(1);
     const source = new Tensor(device, "f32", [3, 1000]);
@@ -199,7 +218,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
     const tensor = new Tensor(device, "f32", [4, 6]);
     const view = tensor.narrow(1, 1, 2);
     const call = (
-      method: "reshape" | "narrow" | "write" | "prefetch" | "read",
+      method: "reshape" | "narrow" | "write" | "prefetch" | "read" | "readBits",
       on: Tensor,
       ...args: unknown[]
     ): Error => failure(() => Reflect.apply(on[method] as (...args: unknown[]) => unknown, on, args));
@@ -218,12 +237,13 @@ describe.each(backends)("Tensor on %s", (backend) => {
       call("write", tensor, new Float32Array(23)),
       call("write", view, new Float32Array(8)),
       call("read", view),
+      call("readBits", view),
       call("prefetch", tensor, new Float32Array(25)),
       call("prefetch", view, new Float32Array(8)),
     ];
     for (const error of range) {
       expect(error.name).toBe("RangeError");
-      expect(error.message).toMatch(/^(reshape|narrow|write|prefetch|read): \w+: expected .+ but received /);
+      expect(error.message).toMatch(/^(reshape|narrow|write|prefetch|read|readBits): \w+: expected .+ but received /);
     }
     const type = [
       call("reshape", tensor),
@@ -255,6 +275,7 @@ describe.each(backends)("Tensor on %s", (backend) => {
       call("reshape", tensor, [24]),
       call("narrow", tensor, 0, 0, 1),
       call("read", tensor),
+      call("readBits", tensor),
       call("write", tensor, new Float32Array(24)),
       call("prefetch", tensor, new Float32Array(24)),
     ]) {

@@ -74,7 +74,7 @@ describeRanks("training by two ranks", () => {
     expect([0, 1]).toContain(lines.at(-1)!.slowest!.rank);
     expect(lines.at(-1)!.slowest!.behind).toBeGreaterThan(0);
     const html = readFileSync(path("two/report.html"), "utf8");
-    expect(html.split(`<td>${hostname()}</td>`)).toHaveLength(1 + 2);
+    expect(html.split(`<td data-name="Host">${hostname()}</td>`)).toHaveLength(1 + 2);
     const ofOne = await readMetrics(path("one/metrics.jsonl"));
     expect(ofOne.some((line) => "slowest" in line || "communication" in line.time!)).toBe(false);
   });

@@ -65,7 +65,7 @@ export class Memory {
   /** Waits; fails where a guard or an input was written; disposes of all tensors. */
   async verify(): Promise<void> {
     for (const { whole, before, writable } of this.#entries) {
-      const after = bytes(await whole.read());
+      const after = bytes(await whole.readBits());
       const width = whole.byteLength / whole.size;
       const margin = this.#guard * width;
       const same = (from: number, to: number): boolean =>
@@ -103,7 +103,7 @@ export class Memory {
  * tests to be compared with those of another: a line "digest, tab, the test's name".
  */
 async function readResult(tensor: Tensor): Promise<ArrayOf[DType]> {
-  const data = await tensor.read();
+  const data = await tensor.readBits();
   const file = process.env.NEXTPATCH_TEST_BITS;
   if (file) {
     const digest = createHash("sha256").update(bytes(data)).digest("base64");

@@ -395,6 +395,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         shots: optional(made({ count: 1, items: [scoreItem] }, [{ count: -1, items: [] }])),
         name: optional(text("items")),
         nameOf: callback,
+        perToken: optional(flag(true)),
         onProgress: callback,
       }),
       call: api.score,
@@ -406,8 +407,22 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         tokenizer: made(tokenizer),
         documents: { value: ["a b"], takes: ["array"], kinds: [[3]] },
       },
-      options: options({ stride: optional(whole(8, 1, 65)), onProgress: callback }),
+      options: options({
+        stride: optional(whole(8, 1, 65)),
+        perToken: optional(flag(true)),
+        onProgress: callback,
+      }),
       call: api.scoreText,
+    },
+    {
+      name: "embed",
+      arguments: {
+        model: made(model),
+        tokenizer: made(tokenizer),
+        texts: { value: ["a b"], takes: ["array"], kinds: [[3]] },
+      },
+      options: options({ pooling: optional(word("last")), onProgress: callback }),
+      call: api.embed,
     },
     {
       name: "convertTask",
@@ -548,6 +563,41 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: async (...args: [string, object]) => (await api.Llama.load(...args)).dispose(),
     },
     {
+      name: "Llama.parameter",
+      arguments: { name: { ...text("model.norm.weight"), range: ["model.norm"] } },
+      call: (name: string) => model.parameter(name),
+    },
+    ...[adamw, muon].map((optimizer) => ({
+      name: `${optimizer.constructor.name}.gradientOf`,
+      arguments: { name: { ...text("model.norm.weight"), range: ["model.norm"] } },
+      call: (name: string) => optimizer.gradientOf(name),
+    })),
+    {
+      name: "Llama.forward",
+      arguments: {
+        tokens: {
+          ...made(
+            [
+              [1, 2],
+              [3, 4],
+            ],
+            [[], [257], [-1], [0.5], [[]], [[1, 2], [1]], Array(65).fill(1)],
+          ),
+          takes: ["array"],
+          kinds: [["1"], [1, null], [[1], 1], tensor("f32", 1, 2)],
+        },
+      },
+      options: options({
+        logits: optional(flag(true)),
+        hidden: optional(flag(true)),
+        patchSize: optional(whole(2, 1)),
+      }),
+      call: (...args: [api.TokenBatch, object]) => {
+        const { logits, hidden } = model.forward(...args);
+        for (const made of [logits, ...(hidden ?? [])]) made?.free();
+      },
+    },
+    {
       name: "Llama.save",
       arguments: { folder: text(path("saved")) },
       options: {
@@ -582,7 +632,14 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "AdamW",
       arguments: { parameters: made(model.parameters) },
-      call: (parameters: api.Parameters) => new api.AdamW(parameters).dispose(),
+      options: options({
+        freeze: {
+          ...optional(made(["model.norm.weight"], [["model.norm"], ["*"]])),
+          takes: ["array", "undefined"],
+          kinds: [[3], "*"],
+        },
+      }),
+      call: (...args: [api.Parameters, api.OptimizerOptions]) => new api.AdamW(...args).dispose(),
     },
     ...(["step", "prepareStep"] as const).map((method) => ({
       name: `AdamW.${method}`,
@@ -593,7 +650,14 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "Muon",
       arguments: { parameters: made(model.parameters) },
-      call: (parameters: api.Parameters) => new api.Muon(parameters).dispose(),
+      options: options({
+        freeze: {
+          ...optional(made(["model.norm.weight"], [["model.norm"], ["*"]])),
+          takes: ["array", "undefined"],
+          kinds: [[3], "*"],
+        },
+      }),
+      call: (...args: [api.Parameters, api.OptimizerOptions]) => new api.Muon(...args).dispose(),
     },
     ...(["step", "prepareStep"] as const).map((method) => ({
       name: `Muon.${method}`,

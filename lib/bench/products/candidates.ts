@@ -108,7 +108,7 @@ async function runsSteadily(
     await device.useProductTable([{ ...product, algorithm }]);
     for (let time = 0; time < comparedCalls; time++) {
       call(false);
-      const { buffer, byteOffset, byteLength } = await part.read();
+      const { buffer, byteOffset, byteLength } = await part.readBits();
       const bits = Buffer.from(buffer, byteOffset, byteLength);
       if (first !== null && !bits.equals(first)) return false;
       first ??= bits;

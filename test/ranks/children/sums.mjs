@@ -27,7 +27,7 @@ function sums(n) {
 }
 
 async function expect(name, result, expected) {
-  const data = await result.read();
+  const data = result.dtype === "bf16" ? await result.readBits() : await result.read();
   bits.update(data);
   let at = 0;
   while (at < data.length && data[at] === expected[at]) ++at;
