@@ -25,11 +25,14 @@ export { parseTune, type Tune } from "./compare/tune_grid.js";
 export type { TunePoint } from "./compare/tune_search.js";
 export {
   type BatchConfig,
+  defineConfig,
   loadRunConfig,
   type OptimizerConfig,
   parseRunConfig,
   type RunConfig,
 } from "./config/config.js";
+export type { RunConfigInput, StageInput } from "./config/config_types.js";
+export type { ModelInput } from "./config/model_input.js";
 export type { RecipeName } from "./config/recipes.js";
 export { learningRate, type Schedule, type ScheduleType } from "./config/schedule.js";
 export { type CountFlops, type ResolvedStage, resolveStages } from "./config/stages.js";

@@ -3,6 +3,7 @@
  * models/<model_type>/configuration_<model_type>.py).
  */
 import { Arguments, show } from "../arguments.js";
+import { deepFreeze } from "../config/deep_freeze.js";
 import { ConfigError } from "../errors.js";
 import { isHeadDim, limits } from "../limits.js";
 import { architectureOf, architectures, modelTypes, type WindowRule } from "./architectures.js";
@@ -16,7 +17,7 @@ const MOST = { layers: 10_000, size: 2 ** 24, positions: 2 ** 31 - 1, parameters
 
 /**
  * Reads a parsed `config.json` as written by transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
- * A key that is absent or null takes the default it has in transformers.
+ * A key that is absent or null takes the default it has in transformers. What is returned is frozen.
  * @param where prefix of the keys in messages, such as a file's name
  * @throws ConfigError with all problems, one per line; TypeError for another `where`
  */
@@ -78,7 +79,8 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
   };
   checkHeads(config, fields);
   checkSize(config, report);
-  return config;
+  // Lists in it are the caller's.
+  return deepFreeze(structuredClone(config));
 }
 
 /** An absent or null key: the default of the architecture, and as many as there are query heads if it has none. */

@@ -1,4 +1,5 @@
 import { Arguments } from "../arguments.js";
+import { deepFreeze } from "../config/deep_freeze.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { checkDevice, checkPrecision, Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
 import { parseLlamaConfig } from "../hf/config.js";
@@ -87,7 +88,7 @@ export class Llama {
   ): Llama {
     const opened = typeof device === "string" ? Device.open(device) : device;
     return new Llama(
-      config,
+      deepFreeze(config),
       opened,
       new Parameters(config, opened, opened.computeDType(precision), share),
       source?.ends ?? [],

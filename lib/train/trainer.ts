@@ -57,7 +57,7 @@ export class Trainer {
   /**
    * Opens device, data and model, allocates all memory, and creates (or reopens) the run's folder. If it fails, nothing
    * stays open.
-   * @param config as `loadRunConfig` or `parseRunConfig` returns it
+   * @param config as `defineConfig`, `loadRunConfig` or `parseRunConfig` returns it
    * @throws TypeError or RangeError for a wrong argument
    * @throws ConfigError if the config has not been parsed or cannot be run with this data, its product table is not one
    *   for this device, another process trains in the folder, it already holds a run, or, to resume, holds none, or one
@@ -82,6 +82,11 @@ export class Trainer {
    */
   get model(): Llama {
     return this.#run.model;
+  }
+
+  /** The run's config, as it was given. */
+  get config(): RunConfig {
+    return this.#run.config;
   }
 
   /** The stages in order, each with its overrides applied and its length in steps. */
