@@ -38,6 +38,7 @@ const slow = [
   "test/train/run_checkpoints.test.ts",
   "test/train/run_metrics.test.ts",
   "test/train/run_report.test.ts",
+  "test/types/wrong.test.ts",
 ].map((path) => `<rootDir>/${path}`);
 
 /** `quick` leaves the slow tests out, `slow` leaves the others out. Without it all run. */

@@ -10,6 +10,7 @@ import { architectureOf, architectures, modelTypes, type WindowRule } from "./ar
 import { Fields } from "./fields.js";
 import { readLayers } from "./layer_types.js";
 import type { LlamaConfig, ModelType } from "./llama_config.js";
+import { shapeKeys } from "./presets.js";
 import { readRope, ropeParameters } from "./rope.js";
 
 /** The most that a model's sizes may be: far above any model's, and low enough that no product of them overflows. */
@@ -27,6 +28,15 @@ export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
   const config = readLlamaConfig(json, (key, problem) => problems.push(`${where}: ${key ? `${key}: ` : ""}${problem}`));
   if (config === null || problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
   return config;
+}
+
+/** As `parseLlamaConfig`, but the five keys of the shape have no defaults: a model that is new must say its size. */
+export function parseShaped(json: unknown, where: string): LlamaConfig {
+  const keys = typeof json === "object" && json !== null ? (json as Partial<Record<string, unknown>>) : null;
+  const missing = shapeKeys.filter((key) => keys !== null && (keys[key] === undefined || keys[key] === null));
+  const problems = missing.map((key) => `${where}: ${key}: expected a value but received nothing`);
+  if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
+  return parseLlamaConfig(json, where);
 }
 
 /** As `parseLlamaConfig`, but calls `report(key, problem)` for each problem; the result is valid if there is none. */

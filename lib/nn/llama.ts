@@ -1,11 +1,13 @@
 import { Arguments } from "../arguments.js";
 import { deepFreeze } from "../config/deep_freeze.js";
+import type { ModelKeys } from "../config/model_input.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { checkDevice, checkPrecision, Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
-import { parseLlamaConfig } from "../hf/config.js";
+import { parseShaped } from "../hf/config.js";
 import { modelFolder } from "../hf/hub_cache.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterCount } from "../hf/names.js";
+import type { Preset } from "../hf/presets.js";
 import { type ModelFolderExtras, type ModelSource, readModelFolder, writeModelFolder } from "./model_folder.js";
 import { Parameters } from "./parameters.js";
 import { alone, type RankShare } from "./sharding.js";
@@ -40,15 +42,15 @@ export class Llama {
 
   /**
    * A model with random weights, using Hugging Face's initialisation.
-   * @param config keys of a Hugging Face LlamaConfig
-   * @throws TypeError or RangeError for a wrong argument, ConfigError for a wrong config, DeviceError,
-   *   OutOfMemoryError
+   * @param config keys of a Hugging Face `config.json`: the five of the shape, such as a preset's, and any others
+   * @throws TypeError or RangeError for a wrong argument, ConfigError for a wrong config or one without its shape,
+   *   DeviceError, OutOfMemoryError
    */
-  static create(config: Partial<LlamaConfig>, options: Placement & { seed?: number } = {}): Llama {
+  static create(config: Preset & ModelKeys, options: Placement & { seed?: number } = {}): Llama {
     const check = new Arguments("Llama.create");
     const { seed = 0 } = checkPlacement(check, options);
     check.wholeNumber("seed", seed, 0);
-    const model = Llama.place(parseLlamaConfig(config, "model"), null, null, options);
+    const model = Llama.place(parseShaped(config, "model"), null, null, options);
     model.parameters.initialize(seed);
     return model;
   }

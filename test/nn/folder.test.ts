@@ -2,7 +2,8 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
-import { CheckpointError } from "../../lib/errors.js";
+import { CheckpointError, ConfigError } from "../../lib/errors.js";
+import { type Preset, presets } from "../../lib/hf/presets.js";
 import { type SafetensorsEntry, SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { backends, open } from "../support/backends.js";
@@ -100,13 +101,21 @@ describe.each(backends)("a model folder on %s", (backend) => {
     await expect(load(7)).rejects.toThrow("Llama.load: folder: expected a string but received 7");
     await expect(load("m", null)).rejects.toThrow("Llama.load: options: expected an object but received null");
     await expect(load("m", { device: {} })).rejects.toThrow("Llama.load: device: expected a Device but received");
-    const make = (options: object) => () => Llama.create({ vocab_size: 64 }, options);
+    const make = (options: object) => () => Llama.create(presets.tiny, options);
     expect(make({ precision: "fp16" })).toThrow(/^Llama\.create: precision: expected auto, bf16 or fp32 but received /);
     expect(make({ device: "gpu" })).toThrow(
       /^Llama\.create: device: expected auto, cpu, .* but received the string "gpu"$/,
     );
     expect(make({ seed: 0.5 })).toThrow(
       /^Llama\.create: seed: expected a whole number of at least 0 but received 0\.5$/,
+    );
+    const partial = { hidden_size: 64, num_attention_heads: 2 } as unknown as Preset;
+    expect(() => Llama.create(partial)).toThrow(
+      new ConfigError(
+        ["vocab_size", "intermediate_size", "num_hidden_layers"]
+          .map((key) => `model: ${key}: expected a value but received nothing`)
+          .join("\n"),
+      ),
     );
     using model = await Llama.load(fixture("gqa"), { device });
     const save = model.save.bind(model) as (...args: unknown[]) => Promise<void>;

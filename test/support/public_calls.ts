@@ -200,9 +200,10 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     },
     {
       name: "parseRunConfig",
-      arguments: { value: anyConfig(runOf(runConfig)), where: text("c.yaml") },
+      arguments: { value: anyConfig(runOf(runConfig)), where: optional(text("c.yaml")) },
       call: api.parseRunConfig,
     },
+    { name: "defineConfig", arguments: { config: anyConfig(runOf(runConfig)) }, call: api.defineConfig },
     {
       name: "learningRate",
       arguments: {
@@ -532,14 +533,9 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     },
     {
       name: "Llama.create",
-      arguments: {
-        config: {
-          ...anyConfig({ ...shape }),
-          config: ["null", "number", "string", "array", "function", "symbol", "bigint", "undefined"],
-        },
-      },
+      arguments: { config: anyConfig({ ...shape }) },
       options: options({ ...place, seed: optional(whole(0)) }),
-      call: (...args: [object, object]) => api.Llama.create(...args).dispose(),
+      call: (...args: Parameters<typeof api.Llama.create>) => api.Llama.create(...args).dispose(),
     },
     {
       name: "Llama.load",
