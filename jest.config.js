@@ -38,6 +38,7 @@ const slow = [
   "test/train/run_checkpoints.test.ts",
   "test/train/run_metrics.test.ts",
   "test/train/run_report.test.ts",
+  "test/train/steering.test.ts",
   "test/types/wrong.test.ts",
 ].map((path) => `<rootDir>/${path}`);
 

@@ -119,4 +119,4 @@ export type { PlanItem } from "./train/memory_plan.js";
 export type { TrainerProgress } from "./train/progress.js";
 export type { StageCost } from "./train/stage_costs.js";
 export { Trainer } from "./train/trainer.js";
-export type { TrainerOptions } from "./train/trainer_options.js";
+export type { Evaluation, LearningRateAt, TrainerOptions } from "./train/trainer_options.js";

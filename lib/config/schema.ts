@@ -5,12 +5,13 @@
 import { z } from "zod";
 import { shardFormats } from "../data/format_names.js";
 import { type DeviceSpec, deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
+import { adamwDefaults } from "./adamw_defaults.js";
 import { adjustLrKinds } from "./adjust_lr.js";
 import { labelWeightKinds } from "./label_weights.js";
 import { loggerNames } from "./logger_names.js";
 import { recipeNames } from "./recipes.js";
 import { recomputeKinds } from "./recompute.js";
-import { defaultDecayFraction, scheduleTypes } from "./schedule.js";
+import { scheduleDefaults, scheduleTypes } from "./schedule.js";
 
 /** What the shares of stages are counted in. */
 export const shareUnits = ["tokens", "steps", "flops"] as const;
@@ -85,13 +86,17 @@ const optimizer = z.strictObject({
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
     .describe("Decay rates of the first and second moment.")
-    .default([0.9, 0.95]),
-  eps: positive.describe("Added to the denominator of the update, for numerical stability.").default(1e-8),
-  weightDecay: z.number().min(0).describe("Decoupled weight decay, applied to matrices only.").default(0.1),
+    .default([...adamwDefaults.betas]),
+  eps: positive.describe("Added to the denominator of the update, for numerical stability.").default(adamwDefaults.eps),
+  weightDecay: z
+    .number()
+    .min(0)
+    .describe("Decoupled weight decay, applied to matrices only.")
+    .default(adamwDefaults.weightDecay),
   gradClip: positive
     .nullable()
     .describe("Largest global norm of the gradients: a larger norm is scaled down to it. null: no limit.")
-    .default(1),
+    .default(adamwDefaults.gradClip),
   // No default: if it is given, the type must be muon.
   muon: muonSchema.optional().describe("muon only: settings of Muon."),
 });
@@ -105,13 +110,21 @@ const schedule = z.strictObject({
   type: z
     .enum(scheduleTypes)
     .describe("After the linear warm-up: cosine decay, a stable rate then linear decay, or a constant rate.")
-    .default("cosine"),
-  warmupSteps: z.int().min(0).describe("Steps of linear warm-up; at most the schedule's length.").default(100),
-  minLrRatio: ratio.describe("The last step's learning rate as a fraction of the base rate.").default(0),
+    .default(scheduleDefaults.type),
+  warmupSteps: z
+    .int()
+    .min(0)
+    .describe("Steps of linear warm-up; at most the schedule's length.")
+    .default(scheduleDefaults.warmupSteps),
+  minLrRatio: ratio
+    .describe("The last step's learning rate as a fraction of the base rate.")
+    .default(scheduleDefaults.minLrRatio),
   // No default: if it is given, the type must be wsd.
   decayFraction: ratio
     .optional()
-    .describe(`wsd only: the last part of the schedule, in which the rate decays. Default ${defaultDecayFraction}.`),
+    .describe(
+      `wsd only: the last part of the schedule, in which the rate decays. Default ${scheduleDefaults.decayFraction}.`,
+    ),
 });
 
 const batch = z.strictObject({

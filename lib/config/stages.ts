@@ -4,7 +4,7 @@ import type { BatchConfig, OptimizerConfig, RunConfig } from "./config.js";
 import { deepFreeze } from "./deep_freeze.js";
 import { labelWeightValues } from "./label_weights.js";
 import { checkParsed } from "./parsed.js";
-import { defaultDecayFraction, type Schedule } from "./schedule.js";
+import { type Schedule, scheduleDefaults } from "./schedule.js";
 import { countSteps, countsFlops } from "./stage_steps.js";
 import { batchOf, tokensPerStep } from "./step_size.js";
 
@@ -110,5 +110,5 @@ function resolveOptimizer({ optimizer }: RunConfig, stage: Stage): OptimizerConf
 
 function resolveSchedule({ schedule }: RunConfig, stage: Stage): Schedule {
   const { type, warmupSteps, minLrRatio, decayFraction } = { ...schedule, ...stage.schedule };
-  return { type, warmupSteps, minLrRatio, decayFraction: decayFraction ?? defaultDecayFraction };
+  return { type, warmupSteps, minLrRatio, decayFraction: decayFraction ?? scheduleDefaults.decayFraction };
 }

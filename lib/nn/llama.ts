@@ -107,16 +107,20 @@ export class Llama {
   /**
    * Writes a Hugging Face model folder, in the model's precision (bench/peers/check_hf_load.py loads it in transformers),
    * with a `manifest.json` of its files.
-   * @param extras a tokenizer to write beside the model, with the files that lie beside it
-   * @throws TypeError or RangeError for a wrong argument; DeviceError if the weights cannot be read; errors of the file
-   *   system
+   * @param extras a tokenizer to write beside the model, with the files that lie beside it. What is wrong with them is found
+   *   before anything is written
+   * @throws TypeError or RangeError for a wrong argument, such as a tokenizer with more tokens than the model;
+   *   DataError for one without an end-of-text token; CheckpointError for a `base` that is no model's folder; DeviceError if
+   *   the weights cannot be read; errors of the file system
    */
   async save(folder: string, extras: ModelFolderExtras = {}): Promise<void> {
     const check = new Arguments("Llama.save");
+    checkLive(check, "this", this);
     check.path("folder", folder);
     const { tokenizer, base } = check.object("extras", extras);
     if (base !== undefined) check.path("base", base);
-    if (tokenizer !== undefined) {
+    if (tokenizer instanceof Tokenizer) checkTokenizerFits(check, this, tokenizer);
+    else if (tokenizer !== undefined) {
       check.path("tokenizer.path", check.object("tokenizer", tokenizer).path);
       check.string("tokenizer.endOfText", tokenizer.endOfText);
       check.wholeNumber("tokenizer.maxLength", tokenizer.maxLength, 1);
@@ -138,7 +142,11 @@ export class Llama {
 /** Checks an argument that must be a model whose memory has not been freed. @throws TypeError */
 export function checkModel(check: Arguments, model: Llama): void {
   check.instance("model", model, Llama);
-  if (model.parameters.master.disposed) check.fail(TypeError, "model", "a live model", "a disposed one");
+  checkLive(check, "model", model);
+}
+
+function checkLive(check: Arguments, name: string, { parameters }: Llama): void {
+  if (parameters.master.disposed) check.fail(TypeError, name, "a live model", "a disposed one");
 }
 
 /** Checks a tokenizer: one with tokens that the model does not have cannot be its own. @throws TypeError, RangeError */

@@ -39,6 +39,7 @@ const withoutArguments = [
   "Tensor.read",
   "TokenDataset.close",
   "Trainer.close",
+  "Trainer.finish",
   "Trainer.requestCheckpoint",
   "Trainer.requestStop",
   "Trainer.run",

@@ -1,12 +1,14 @@
 /** Loading and saving models as Hugging Face folders. */
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
+import { Tokenizer } from "../../lib/data/tokenizer.js";
 import { CheckpointError, ConfigError } from "../../lib/errors.js";
 import { type Preset, presets } from "../../lib/hf/presets.js";
 import { type SafetensorsEntry, SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { backends, open } from "../support/backends.js";
+import { madeTokenizer } from "../support/made_tokenizer.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { tensorBytesOf } from "../support/tensors.js";
 
@@ -123,6 +125,34 @@ describe.each(backends)("a model folder on %s", (backend) => {
     await expect(save(path("x"), { tokenizer: {} })).rejects.toThrow(
       /^Llama\.save: tokenizer\.path: expected a string/,
     );
+  });
+
+  it("is saved with a tokenizer, once all that is asked for can be had", async () => {
+    using model = Llama.create({ ...presets.tiny, vocab_size: 300, num_hidden_layers: 1 }, { device });
+    const tokenizer = await Tokenizer.fromJson(madeTokenizer());
+    await model.save(path("with"), { tokenizer });
+    const read = await Tokenizer.fromFile(path("with"));
+    expect([read.hash, read.endOfText]).toEqual([tokenizer.hash, "<|endoftext|>"]);
+    expect(JSON.parse(readFileSync(path("with/tokenizer_config.json"), "utf8"))).toMatchObject({
+      bos_token: "<|endoftext|>",
+      eos_token: "<|endoftext|>",
+      model_max_length: 2048,
+    });
+    // One from a folder comes with what lies beside it.
+    writeFileSync(path("with/chat_template.jinja"), "{{ messages }}");
+    await model.save(path("again"), { tokenizer: read });
+    expect(readFileSync(path("again/chat_template.jinja"), "utf8")).toBe("{{ messages }}");
+
+    using small = Llama.create({ ...presets.tiny, vocab_size: 64, num_hidden_layers: 1 }, { device });
+    await expect(small.save(path("none"), { tokenizer })).rejects.toThrow(
+      /^Llama\.save: tokenizer: expected at most the model's 64 tokens but received 257$/,
+    );
+    const file = { path: path("nowhere/tokenizer.json"), endOfText: "e", maxLength: 8 };
+    await expect(model.save(path("none"), { tokenizer: file })).rejects.toThrow("ENOENT");
+    await expect(model.save(path("none"), { base: path("nowhere") })).rejects.toThrow(CheckpointError);
+    small.dispose();
+    await expect(small.save(path("none"))).rejects.toThrow("Llama.save: this: expected a live model");
+    expect(existsSync(path("none"))).toBe(false);
   });
 
   it("that is not whole is refused, by the name of what is wrong", async () => {

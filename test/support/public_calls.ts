@@ -362,6 +362,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         verifyData: optional(flag(true)),
         log: callback,
         onProgress: callback,
+        signal,
       }),
       call: api.evaluate,
     },
@@ -377,6 +378,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         verifyData: optional(flag(true)),
         log: callback,
         onProgress: callback,
+        signal,
       }),
       call: api.activations,
     },
@@ -424,13 +426,14 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         maxTokens: optional(whole(2, 1)),
         stop: { ...made(["stop"], [[""]]), takes: ["array", "undefined"], kinds: [[3]] },
         onText: callback,
+        signal,
       }),
       call: api.generate,
     },
     {
       name: "streamText",
       arguments: { model: made(model), tokenizer: made(tokenizer), prompt: text("a") },
-      options: options({ maxTokens: optional(whole(2, 1)) }),
+      options: options({ maxTokens: optional(whole(2, 1)), signal }),
       call: (...given: Parameters<typeof api.streamText>) => api.streamText(...given).next(),
     },
     {
@@ -440,7 +443,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         tokenizer: made(tokenizer),
         prompts: { ...made(["a", "a b"], [[]]), takes: ["array"], kinds: [[3]] },
       },
-      options: options({ maxTokens: optional(whole(2, 1)), onProgress: callback }),
+      options: options({ maxTokens: optional(whole(2, 1)), onProgress: callback, signal }),
       call: api.generateTexts,
     },
     {
@@ -580,12 +583,18 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       arguments: { parameters: made(model.parameters) },
       call: (parameters: api.Parameters) => new api.AdamW(parameters).dispose(),
     },
-    ...(["step", "prepareStep"] as const).map((method) => ({
-      name: `AdamW.${method}`,
+    {
+      name: "AdamW.step",
+      arguments: { learningRate: number(1e-3, Number.NaN) },
+      options: { ...required("settings", adamwSettings), optional: true },
+      call: (...args: [number, object]) => adamw.step(...args),
+    },
+    {
+      name: "AdamW.prepareStep",
       arguments: { learningRate: number(1e-3, Number.NaN) },
       options: required("settings", adamwSettings),
-      call: (...args: [number, api.AdamWSettings]) => adamw[method](...args),
-    })),
+      call: (...args: [number, api.AdamWSettings]) => adamw.prepareStep(...args),
+    },
     {
       name: "Muon",
       arguments: { parameters: made(model.parameters) },
@@ -619,7 +628,17 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "Trainer.open",
       arguments: { config: config({ ...runConfig, out: path("opened") }) },
-      options: options({ resume: optional(flag(false)), force: optional(flag(false)), log: callback }),
+      options: options({
+        resume: optional(flag(false)),
+        force: optional(flag(false)),
+        learningRate: callback,
+        onStage: callback,
+        onStep: callback,
+        onEvaluation: callback,
+        onCheckpoint: callback,
+        log: callback,
+        signal,
+      }),
       call: async (...args: [api.RunConfig, object]) => (await api.Trainer.open(...args)).close(),
     },
     {
