@@ -1,5 +1,6 @@
 /** Runs a `tokenizer.json`: text to token ids and back, with Hugging Face's `tokenizers`. */
 import { createHash } from "node:crypto";
+import { inspect } from "node:util";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
 import { Arguments } from "../arguments.js";
 import { inputLimits } from "../disk/input_limits.js";
@@ -164,6 +165,14 @@ export class Tokenizer {
    */
   get file(): string | null {
     return this.#file;
+  }
+
+  /**
+   * What console.log shows.
+   * @internal
+   */
+  [inspect.custom](): string {
+    return `Tokenizer ${this.#name}, vocabulary ${this.vocabSize}`;
   }
 
   /** The token that ends a text. @throws DataError if there is none */

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { Arguments } from "../arguments.js";
 import { deepFreeze } from "../config/deep_freeze.js";
 import type { ModelKeys } from "../config/model_input.js";
@@ -126,6 +127,21 @@ export class Llama {
       check.wholeNumber("tokenizer.maxLength", tokenizer.maxLength, 1);
     }
     await writeModelFolder(folder, this.parameters, extras);
+  }
+
+  /**
+   * What console.log shows.
+   * @internal
+   */
+  [inspect.custom](): string {
+    const { model_type, hidden_size, num_hidden_layers: layers, vocab_size } = this.config;
+    const { backend, index } = this.device;
+    const dtype = this.parameters.dtype === "bf16" ? "bf16" : "fp32";
+    const live = this.parameters.master.disposed ? ", disposed" : "";
+    return (
+      `Llama ${model_type}, ${(this.parameterCount / 1e6).toFixed(2)} M parameters, ${dtype} on ${backend}:${index}, ` +
+      `hidden size ${hidden_size}, ${layers} layers, vocabulary ${vocab_size}${live}`
+    );
   }
 
   /** Frees the parameters' memory. */

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
 import type { LoggerName } from "../config/logger_names.js";
@@ -279,6 +280,15 @@ export class Trainer {
     } finally {
       await this.#run.close();
     }
+  }
+
+  /**
+   * What console.log shows.
+   * @internal
+   */
+  [inspect.custom](): string {
+    const closed = this.#closed ? ", closed" : "";
+    return `Trainer ${this.folder}, step ${this.step} of ${this.totalSteps}, ${inspect(this.model)}${closed}`;
   }
 
   /** The same as `close`, for `await using`. */
