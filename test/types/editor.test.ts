@@ -60,7 +60,7 @@ describe("completion", () => {
     [6, ["flops", "steps", "tokens"]],
     [7, ["betas", "eps", "gradClip", "lr", "muon", "weightDecay"]],
     [8, ["constant", "cosine", "wsd"]],
-    [12, ["maxTokens", "minP", "onText", "repetitionPenalty", "seed", "stop", "temperature", "topK", "topP"]],
+    [12, ["maxTokens", "minP", "onText", "repetitionPenalty", "seed", "signal", "stop", "temperature", "topK", "topP"]],
   ])("at mark %i offers what may stand there", async (mark, names) => {
     const offered = await document.completions(place(mark));
     expect(offered.map((name) => name.replace(/\?$/, "")).sort()).toEqual(names);
