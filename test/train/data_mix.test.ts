@@ -53,7 +53,7 @@ describe("a run on a mix", () => {
     expect(config({ train: [train()[0], { path: "x" }] })).toThrow(
       /data\.train\[1\]\.weight: expected a weight in every entry of a mix but received none/,
     );
-    expect(config({ val: [{ path: "x", weight: 1 }] })).toThrow(/data\.val\.0\.weight: expected none/);
+    expect(config({ val: [{ path: "x", weight: 1 }] })).toThrow(/data\.val\[0\]\.weight: expected none/);
     expect(config({ train: [{ path: "x", weight: 0 }] })).toThrow(/data\.train/);
     expect(config({ train: [{ path: "x", form: "llmc" }] })).toThrow(/data\.train/);
   });
