@@ -39,6 +39,8 @@ const slow = [
   "test/train/run_checkpoints.test.ts",
   "test/train/run_metrics.test.ts",
   "test/train/run_report.test.ts",
+  "test/train/steering.test.ts",
+  "test/types/wrong.test.ts",
 ].map((path) => `<rootDir>/${path}`);
 
 /** `quick` leaves the slow tests out, `slow` leaves the others out. Without it all run. */

@@ -1,6 +1,6 @@
 /**
- * Writes docs/config.md and schema.json from the schema in lib/config/schema.ts, and the tables of docs/results.md, of the
- * seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in docs/install.md, of
+ * Writes docs/config.md, schema.json and lib/config/config_types.ts from the schema in lib/config/schema.ts, and the tables
+ * of docs/results.md, of the seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in docs/install.md, of
  * oneDNN's versions in docs/onednn.md, of faults in docs/reliability.md and of trials in docs/trials.md, and the picture
  * docs/images/map.svg: `npm run docs`.
  */
@@ -10,32 +10,16 @@ import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
 import { fixedKeys, freeSections, tunableKeys } from "../lib/train/config_hash.js";
+import { configTypesFile } from "./config_types.js";
 import { withEnvironments } from "./environments_table.js";
 import { withFaults } from "./faults_table.js";
 import { mapFigure } from "./map_figure.js";
 import { withMutants } from "./mutants_table.js";
 import { withVersions } from "./onednn_table.js";
 import { withTables } from "./results_tables.js";
+import { defaultText, type SchemaNode, values } from "./schema_nodes.js";
 import { withTrials } from "./trials_table.js";
 import { withWarps } from "./warps_table.js";
-
-interface Node {
-  readonly type?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly const?: unknown;
-  readonly pattern?: string;
-  readonly anyOf?: readonly Node[];
-  readonly items?: Node | false;
-  readonly prefixItems?: readonly Node[];
-  readonly properties?: Readonly<Record<string, Node>>;
-  readonly required?: readonly string[];
-  readonly minimum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly maximum?: number;
-  readonly exclusiveMaximum?: number;
-}
 
 interface Row {
   readonly key: string;
@@ -46,10 +30,10 @@ interface Row {
 
 /** The page, as it stands in docs/config.md. */
 export function configPage(): string {
-  const schema = runConfigJsonSchema() as Node;
+  const schema = runConfigJsonSchema() as SchemaNode;
   const sections = Object.entries(schema.properties!).map(([key, node]) => {
     const required = schema.required?.includes(key) ?? false;
-    const inside = node.type === "array" ? (node.items as Node) : node;
+    const inside = node.type === "array" ? (node.items as SchemaNode) : node;
     const prefix = node.type === "array" ? `${key}[].` : `${key}.`;
     // A stage's sections have the keys of the run's.
     return [row(key, node, required), ...rowsInside(inside, prefix, node.type === "array" ? 1 : 2)];
@@ -61,7 +45,9 @@ export function configPage(): string {
     "",
     "A run config is a YAML or JSON file for `npx nextpatch train` and `npx nextpatch info --config`. An unknown key is an",
     "error that names the nearest known one; all problems are reported at once. `--set key=value` overrides a key:",
-    "`--set batch.tokensPerStep=65536 --set 'stages=[{patchSize: 1}]'`.",
+    "`--set batch.tokensPerStep=65536 --set 'stages=[{patchSize: 1}]'`; `stages[0].patchSize` is a key of the first stage.",
+    "In a program the same keys go to `defineConfig({ … })`, where an editor completes and explains them and a wrong one does",
+    "not compile, or as a value of any kind to `parseRunConfig`.",
     "",
     "| key | holds | default | meaning |",
     "|---|---|---|---|",
@@ -110,7 +96,7 @@ export function configPage(): string {
   ].join("\n");
 }
 
-const list = (keys: readonly string[]): string => keys.map((key) => `\`${key}\``).join(", ");
+const list = (keys: readonly string[]): string => keys.map((key) => `\`${key.replace(".*", "[]")}\``).join(", ");
 
 /** The JSON Schema of run configs, as it stands in schema.json. */
 export function schemaFile(): string {
@@ -118,7 +104,7 @@ export function schemaFile(): string {
 }
 
 /** The keys of a section, and of the sections in it down to a depth. */
-function rowsInside(section: Node, prefix: string, depth: number): Row[] {
+function rowsInside(section: SchemaNode, prefix: string, depth: number): Row[] {
   if (depth === 0) return [];
   return Object.entries(section.properties ?? {}).flatMap(([name, child]) => [
     row(prefix + name, child, section.required?.includes(name) ?? false),
@@ -129,7 +115,7 @@ function rowsInside(section: Node, prefix: string, depth: number): Row[] {
 /** What a stage takes from the run where it does not say. */
 const inherited: ReadonlySet<string> = new Set(["stages[].keepOptimizer", "stages[].labelWeights"]);
 
-function row(key: string, node: Node, required: boolean): Row {
+function row(key: string, node: SchemaNode, required: boolean): Row {
   const [, meaning, told] = /^(.*?)(?: ?Default:? ([\s\S]*?)\.)?$/s.exec(node.description ?? "")!;
   const isSection = node.properties !== undefined;
   const written = node.default === undefined || isSection ? undefined : `\`${defaultText(node.default)}\``;
@@ -142,40 +128,15 @@ function row(key: string, node: Node, required: boolean): Row {
   };
 }
 
-function defaultText(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(defaultText).join(", ")}]`;
-  return typeof value === "number" && value > 0 && value < 1e-3 ? value.toExponential() : String(value);
-}
-
 /** A default as the description has it: a value in code, words as they are. */
 function literal(text: string): string {
   return text.includes(" ") && !text.startsWith("[") ? text : `\`${text}\``;
 }
 
-function values(node: Node): string {
-  if (node.enum) return node.enum.map((value) => `\`${String(value)}\``).join(", ");
-  if (node.const !== undefined) return `\`${String(node.const)}\``;
-  if (node.anyOf) return [...new Set(node.anyOf.map(values))].join(" or ");
-  if (node.prefixItems) return `list of ${node.prefixItems.length} numbers`;
-  if (node.type === "array" && typeof node.items === "object" && node.items.enum)
-    return `list of ${values(node.items)}`;
-  if (node.type === "array")
-    return typeof node.items === "object" && node.items.properties ? "list of sections" : "list of texts";
-  if (node.type === "object") return "section";
-  if (node.type === "integer" || node.type === "number") return `${node.type}${bounds(node)}`;
-  return node.type === "string" ? "text" : (node.type ?? "");
-}
-
-function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: Node): string {
-  const low = exclusiveMinimum !== undefined ? ` > ${exclusiveMinimum}` : minimum !== undefined ? ` ≥ ${minimum}` : "";
-  const most = maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER ? "" : ` ≤ ${maximum}`;
-  const high = exclusiveMaximum === undefined ? most : ` < ${exclusiveMaximum}`;
-  return `${low}${low && high ? "," : ""}${high}`;
-}
-
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(new URL("config.md", import.meta.url), configPage());
   writeFileSync(new URL("../schema.json", import.meta.url), schemaFile());
+  writeFileSync(new URL("../lib/config/config_types.ts", import.meta.url), configTypesFile());
   writeFileSync(new URL("images/map.svg", import.meta.url), await mapFigure());
   const tables = {
     results: withTables,

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { Arguments, describe } from "./arguments.js";
 import { type DeviceSpec, deviceNamesInWords, type PrecisionSpec, precisionNames } from "./device_names.js";
 import { DeviceError } from "./errors.js";
@@ -20,6 +21,15 @@ export class Device extends NativeDevice {
     const { backend, index } = parse(check, "spec", spec);
     const { threads = threadsFromEnvironment() } = check.object("options", options);
     return new Device(backend, index, check.wholeNumber("threads", threads, 0, limits.maxThreads));
+  }
+
+  /**
+   * What console.log shows.
+   * @internal
+   */
+  [inspect.custom](): string {
+    const threads = this.threads === 0 ? "" : `, ${this.threads} threads`;
+    return `Device ${this.backend}:${this.index} (${this.name})${threads}`;
   }
 
   /**

@@ -50,7 +50,7 @@ export async function evaluateTogether(
 ): Promise<EvaluationResult> {
   // With a single position, nothing is predicted.
   const checked = checkDataOptions(new Arguments("evaluate"), model, options, 2);
-  const { patchSize, sequenceLength, onProgress } = checked;
+  const { patchSize, sequenceLength, onProgress, signal } = checked;
   const { config, device, parameters } = model;
   const opened = await openData(model, checked);
   await using dataset = opened.dataset;
@@ -74,6 +74,7 @@ export async function evaluateTogether(
     const read = new Int32Array(perPass * blockTokens);
     let sum = 0;
     for (const { start, count } of blockRanges(own, perPass)) {
+      signal?.throwIfAborted();
       const part = read.subarray(0, count * blockTokens);
       const place = (begin + start) * blockTokens;
       await dataset.read(place, part);

@@ -74,6 +74,7 @@ async function* stream(
   using decoder = new Decoder(model, text.prompt.length + text.limit);
   let input = text.prompt;
   while (!text.ended) {
+    settings.signal?.throwIfAborted();
     const next = await decoder.next(input, settings.sampling);
     const piece = await text.take(next);
     if (piece !== "") yield piece;

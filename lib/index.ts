@@ -25,11 +25,14 @@ export { parseTune, type Tune } from "./compare/tune_grid.js";
 export type { TunePoint } from "./compare/tune_search.js";
 export {
   type BatchConfig,
+  defineConfig,
   loadRunConfig,
   type OptimizerConfig,
   parseRunConfig,
   type RunConfig,
 } from "./config/config.js";
+export type { RunConfigInput, StageInput } from "./config/config_types.js";
+export type { ModelInput } from "./config/model_input.js";
 export type { RecipeName } from "./config/recipes.js";
 export { learningRate, type Schedule, type ScheduleType } from "./config/schedule.js";
 export { type CountFlops, type ResolvedStage, resolveStages } from "./config/stages.js";
@@ -122,4 +125,4 @@ export type { PlanItem } from "./train/memory_plan.js";
 export type { TrainerProgress } from "./train/progress.js";
 export type { StageCost } from "./train/stage_costs.js";
 export { Trainer } from "./train/trainer.js";
-export type { TrainerOptions } from "./train/trainer_options.js";
+export type { Evaluation, LearningRateAt, TrainerOptions } from "./train/trainer_options.js";

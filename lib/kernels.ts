@@ -39,7 +39,7 @@ const computeDTypes = ["f32", "bf16"] as const satisfies readonly ComputeDType[]
 export function patchEmbedding<D extends ComputeDType>(
   tokens: Tensor<"i32">,
   table: Tensor<D>,
-  options: { patchSize: number; out?: Tensor<D> },
+  options: { patchSize: number; out?: Tensor<NoInfer<D>> },
 ): Tensor<D> {
   const check = new Arguments("patchEmbedding");
   check.tensor("tokens", tokens, { dtypes: ["i32"] });
@@ -104,8 +104,8 @@ export namespace patchEmbedding {
  */
 export function flashAttention<D extends ComputeDType>(
   q: Tensor<D>,
-  k: Tensor<D>,
-  v: Tensor<D>,
+  k: Tensor<NoInfer<D>>,
+  v: Tensor<NoInfer<D>>,
   options: { scale?: number; window?: number } = {},
 ): { out: Tensor<D>; lse: Tensor<"f32"> } {
   const check = new Arguments("flashAttention");
@@ -130,10 +130,10 @@ export namespace flashAttention {
   export function backward<D extends ComputeDType>(
     dout: Tensor<D>,
     saved: {
-      q: Tensor<D>;
-      k: Tensor<D>;
-      v: Tensor<D>;
-      out: Tensor<D>;
+      q: Tensor<NoInfer<D>>;
+      k: Tensor<NoInfer<D>>;
+      v: Tensor<NoInfer<D>>;
+      out: Tensor<NoInfer<D>>;
       lse: Tensor<"f32">;
       scale?: number;
       window?: number;

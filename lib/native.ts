@@ -4,6 +4,7 @@
  */
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { inspect } from "node:util";
 import type * as Binding from "../binding.js";
 import { recognizeTensors } from "./arguments.js";
 import { DeviceError, OutOfMemoryError } from "./errors.js";
@@ -36,6 +37,12 @@ function prepare(binding: typeof Binding): void {
   // Native code throws this realm's classes, so that `instanceof` works wherever the library is loaded.
   binding.setErrorClasses({ TypeError, RangeError, DeviceError, OutOfMemoryError });
   // Configurable: a process that loads this module twice (two realms, two copies of the package) has one addon.
+  Object.defineProperty(binding.Tensor.prototype, inspect.custom, {
+    configurable: true,
+    value(this: Tensor) {
+      return tensorText(this);
+    },
+  });
   for (const { prototype } of [binding.Tensor, binding.Graph]) {
     Object.defineProperty(prototype, Symbol.dispose, {
       configurable: true,
@@ -47,6 +54,15 @@ function prepare(binding: typeof Binding): void {
   recognizeTensors(binding.Tensor);
   lazyTensor.link(binding.Tensor);
   lazyDevice.link(binding.Device);
+}
+
+/** What console.log shows of a tensor. What has been freed has no more than a dtype and a shape. */
+function tensorText(tensor: Tensor): string {
+  const { dtype, shape, disposed } = tensor;
+  const head = `Tensor ${dtype} [${shape.join(", ")}]`;
+  if (disposed) return `${head}, disposed`;
+  const { device, byteLength, contiguous } = tensor;
+  return `${head} on ${device.backend}:${device.index}, ${byteLength} bytes${contiguous ? "" : ", a strided view"}`;
 }
 
 const lazyTensor = lazyClass<typeof Binding.Tensor>("Tensor", "contiguous", load);

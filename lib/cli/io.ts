@@ -1,5 +1,5 @@
 import { isatty } from "node:tty";
-import cliProgress from "cli-progress";
+import { Bar, type Screen } from "./bar.js";
 import { Messages, Results } from "./output.js";
 
 /** A command's output: the result on stdout, everything else on stderr. Nothing of it throws. */
@@ -17,7 +17,11 @@ export interface CliIo {
 }
 
 export interface Progress {
-  update(done: number, total: number, note?: string): void;
+  /**
+   * @param note parts with " | " between them, the most important first
+   * @param extra more parts, shown where there is room
+   */
+  update(done: number, total: number, note?: string, extra?: readonly string[]): void;
   stop(): void;
 }
 
@@ -51,7 +55,8 @@ export function createIo(json: () => boolean): ProcessIo {
   process.stderr.on("error", (error) => messages.dropped(error)); // of a bar, on a terminal that was closed
   const results = new Results(process.stdout.fd);
   const output = (text: string): void => results.print(text);
-  const message = (text: string): void => messages.print(text);
+  const bar = new Bar(screen(messages));
+  const message = (text: string): void => bar.above(() => messages.print(text));
   return {
     get json() {
       return json();
@@ -61,7 +66,7 @@ export function createIo(json: () => boolean): ProcessIo {
     get stream() {
       return json() || !isatty(process.stdout.fd) ? null : output;
     },
-    progress: (label) => (isatty(process.stderr.fd) ? bar(label) : lines(label, message)),
+    progress: (label) => (isatty(process.stderr.fd) ? barProgress(label, bar) : lines(label, message)),
     message,
     output,
     finish: () => results.finish(),
@@ -69,29 +74,23 @@ export function createIo(json: () => boolean): ProcessIo {
   };
 }
 
-function bar(label: string): Progress {
-  const view = new cliProgress.SingleBar(
-    {
-      format: `${label} {bar} {percentage}% {note}`,
-      stream: process.stderr,
-      hideCursor: true,
-      barsize: 24,
-      clearOnComplete: false,
-    },
-    cliProgress.Presets.shades_classic,
-  );
-  let started = false;
+/** The terminal's width and colours: Node heeds NO_COLOR, FORCE_COLOR and TERM. */
+function screen(messages: Messages): Screen {
+  const { stderr } = process;
   return {
-    update(done, total, note = "") {
-      if (!started) view.start(total, done, { note });
-      else view.update(done, { note });
-      started = true;
-      view.setTotal(total);
+    get columns() {
+      return stderr.columns || 80;
     },
-    stop() {
-      if (started) view.stop();
-      started = false;
-    },
+    coloured: isatty(stderr.fd) && stderr.hasColors(),
+    draw: (text) => messages.draw(text),
+  };
+}
+
+function barProgress(label: string, bar: Bar): Progress {
+  return {
+    update: (done, total, note = "", extra = []) =>
+      bar.update({ label, done, total, note: note === "" ? [] : note.split(" | "), extra }),
+    stop: () => bar.stop(),
   };
 }
 
@@ -104,8 +103,9 @@ function lines(label: string, print: (text: string) => void): Progress {
     shown = latest;
   };
   return {
-    update(done, total, note = "") {
-      latest = `${label}: ${Math.floor((100 * done) / total)}%${note ? `, ${note}` : ""}`;
+    update(done, total, note = "", extra = []) {
+      const said = note === "" ? "" : `, ${[note, ...extra].join(" | ")}`;
+      latest = `${label}: ${Math.floor((100 * done) / total)}%${said}`;
       const now = performance.now();
       if (now - last < lineInterval * 1000) return;
       last = now;

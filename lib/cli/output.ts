@@ -32,6 +32,14 @@ export class Messages {
     if (!this.#take(text)) this.#dropped++;
   }
 
+  /** Prints a text that another one will replace: it is dropped, and not counted, while others wait. */
+  draw(text: string): void {
+    this.#write();
+    if (this.#waiting.length > 0) return;
+    this.#waiting = Buffer.from(text);
+    this.#write();
+  }
+
   /** Counts a message that could not be printed by other means. */
   dropped(error: NodeJS.ErrnoException): void {
     this.#dropped++;

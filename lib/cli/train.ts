@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Command } from "commander";
 import { checkRanks } from "../config/rank_checks.js";
-import { formatDuration } from "../report/format.js";
+import { formatDuration, formatMebibytes } from "../report/format.js";
 import { lastMetrics, type MetricsLine } from "../report/metrics.js";
 import { leadsRun, leaveRanks } from "../train/join_ranks.js";
 import { stageCosts } from "../train/stage_costs.js";
@@ -50,7 +50,9 @@ async function train(path: string, flags: Flags, output: CliIo): Promise<void> {
   const progress = io.progress("train");
   try {
     const pace = new Pace(trainer);
-    for await (const line of trainer.run()) progress.update(line.step, trainer.totalSteps, pace.note(line));
+    for await (const line of trainer.run()) {
+      progress.update(line.step, trainer.totalSteps, pace.note(line), pace.extra(line));
+    }
   } finally {
     progress.stop();
     signals.stop();
@@ -99,6 +101,9 @@ function describe({ model, stages }: Trainer): string {
   return `${(model.parameterCount / 1e6).toFixed(2)} M parameters${by}; ${parts.join("; then ")}`;
 }
 
+const memoryText = (bytes: number): string =>
+  bytes < 2 ** 30 ? formatMebibytes(bytes) : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+
 /** Estimates the time left: steps of this stage cost what its last ones did, other stages the same per position. */
 class Pace {
   #secondsPerPosition = 0;
@@ -106,6 +111,8 @@ class Pace {
   #lastPositions: number;
   /** The last evaluation, in words. */
   #validation: string[] = [];
+  /** Of the device, in use once the first step has been trained. */
+  #memory: string | null = null;
 
   constructor(private readonly trainer: Trainer) {
     ({ seconds: this.#lastSeconds, positions: this.#lastPositions } = trainer.progress);
@@ -131,5 +138,16 @@ class Pace {
       `${Math.round(line.tokensPerSecond).toLocaleString("en")} tokens/s`,
       `ETA ${formatDuration(left * this.#secondsPerPosition)}`,
     ].join(" | ");
+  }
+
+  /** What a wide terminal has room for. */
+  extra({ lr, gradNorm, mfu }: MetricsLine): string[] {
+    this.#memory ??= memoryText(this.trainer.model.device.memory().usedBytes);
+    return [
+      `lr ${lr.toExponential(2)}`,
+      `norm ${gradNorm.toPrecision(3)}`,
+      this.#memory,
+      ...(mfu === null ? [] : [`MFU ${Math.round(100 * mfu)}%`]),
+    ];
   }
 }

@@ -50,7 +50,7 @@ export function checkTunable(
       ...(tuned.schedule !== undefined && stage.schedule?.type !== undefined ? ["schedule.type"] : []),
     ];
     for (const key of own) {
-      throw new ConfigError(`stages.${index}.${key}: expected none, as tuning chooses it, but received one`);
+      throw new ConfigError(`stages[${index}].${key}: expected none, as tuning chooses it, but received one`);
     }
   }
 }

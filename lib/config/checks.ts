@@ -1,53 +1,76 @@
 /** Checks between the fields of a run config. */
-import type { z } from "zod";
 import { show } from "../arguments.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterTable } from "../hf/names.js";
 import { checkBatches } from "./batch_checks.js";
+import type { ConfigValues } from "./config_types.js";
 import { entriesOf, isMix } from "./data_entries.js";
 import { freezeProblem } from "./freeze.js";
-import type { runConfigSchema } from "./schema.js";
 
-type Parsed = z.output<typeof runConfigSchema>;
 type Report = (problem: string) => void;
 
-/** Reports every conflict between well-formed fields; `model` is null if the section is absent or wrong. */
-export function checkConfig(config: Parsed, model: LlamaConfig | null, report: Report): void {
-  if (config.model === undefined && config.init.from === undefined) {
+/** A key at the top of a config. */
+export type Section = keyof ConfigValues;
+
+/**
+ * Reports every conflict between well-formed fields.
+ * @param model null if the section is absent or wrong
+ * @param wrong sections that are not well-formed: what depends on them is not checked
+ */
+export function checkConfig(
+  config: ConfigValues,
+  model: LlamaConfig | null,
+  report: Report,
+  wrong: ReadonlySet<Section> = new Set(),
+): void {
+  const check = (sections: readonly Section[], run: () => void) => {
+    if (!sections.some((section) => wrong.has(section))) run();
+  };
+  check(["model", "init"], () => checkStart(config, report));
+  check(["eval", "data"], () => {
+    if (config.eval === undefined || config.data.val !== undefined) return;
+    report("eval: expected held-out data in data.val but received nothing");
+  });
+  check(["checkpoint", "data"], () => {
+    if (!config.checkpoint.keepBest || config.data.val !== undefined) return;
+    report("checkpoint.keepBest: expected held-out data in data.val but received nothing");
+  });
+  check(["guard"], () => {
+    if (config.guard === undefined || config.guard.loss !== undefined || config.guard.gradNorm !== undefined) return;
+    report("guard: expected loss, gradNorm or both but received neither");
+  });
+  check(["data"], () => checkEntries(config.data, report));
+  check(["train"], () => checkLength(config.train, report));
+  check(["stages"], () => checkFractions(config.stages, report));
+  check(["stages", "schedule"], () => checkSchedules(config, report));
+  check(["stages", "optimizer"], () => checkMuon(config, report));
+  check(["model", "batch", "data", "stages"], () => {
+    if (model !== null) checkContext(config, "model.max_position_embeddings", model.max_position_embeddings, report);
+  });
+  check(["model", "optimizer"], () => {
+    if (model !== null) checkFreeze(config.optimizer.freeze ?? [], model, report);
+  });
+  check(["batch", "data", "stages"], () => checkBatches(config, report));
+}
+
+/** Reports a run that begins with no model, or in two ways. */
+function checkStart({ model, init }: ConfigValues, report: Report): void {
+  if (model === undefined && init.from === undefined) {
     report("model: expected a model, unless init.from names a checkpoint, but received nothing");
   }
-  if (config.init.from !== undefined && config.init.seed !== undefined) {
-    report("init: expected seed or from but received both");
-  }
-  if (config.eval !== undefined && config.data.val === undefined) {
-    report("eval: expected held-out data in data.val but received nothing");
-  }
-  if (config.checkpoint.keepBest && config.data.val === undefined) {
-    report("checkpoint.keepBest: expected held-out data in data.val but received nothing");
-  }
-  if (config.guard !== undefined && config.guard.loss === undefined && config.guard.gradNorm === undefined) {
-    report("guard: expected loss, gradNorm or both but received neither");
-  }
-  checkEntries(config.data, report);
-  checkLength(config.train, report);
-  checkFractions(config.stages, report);
-  checkSchedules(config, report);
-  checkMuon(config, report);
-  if (model !== null) checkFreeze(config.optimizer.freeze ?? [], model, report);
-  if (model !== null) checkContext(config, "model.max_position_embeddings", model.max_position_embeddings, report);
-  checkBatches(config, report);
+  if (init.from !== undefined && init.seed !== undefined) report("init: expected seed or from but received both");
 }
 
 /** Reports weights that do not make a mix. */
-function checkEntries({ train, val }: Parsed["data"], report: Report): void {
+function checkEntries({ train, val }: ConfigValues["data"], report: Report): void {
   const entries = entriesOf(train);
   const without = entries.findIndex(({ weight }) => weight === undefined);
   if (isMix(train) && without !== -1) {
-    report(`data.train.${without}.weight: expected a weight in every entry of a mix but received none`);
+    report(`data.train[${without}].weight: expected a weight in every entry of a mix but received none`);
   }
   const weighted = val === undefined ? -1 : entriesOf(val).findIndex(({ weight }) => weight !== undefined);
   if (weighted !== -1) {
-    report(`data.val.${weighted}.weight: expected none, as held-out data is read in order, but received a weight`);
+    report(`data.val[${weighted}].weight: expected none, as held-out data is read in order, but received a weight`);
   }
 }
 
@@ -57,7 +80,7 @@ function checkEntries({ train, val }: Parsed["data"], report: Report): void {
  * @param limit the context in positions
  */
 export function checkContext(
-  { batch, data, stages }: Pick<Parsed, "batch" | "data" | "stages">,
+  { batch, data, stages }: Pick<ConfigValues, "batch" | "data" | "stages">,
   context: string,
   limit: number,
   report: Report,
@@ -67,7 +90,7 @@ export function checkContext(
   const shared = data.val !== undefined || own.includes(undefined);
   const lengths: readonly (readonly [string, number | undefined])[] = [
     ["batch", shared ? batch.sequenceLength : undefined],
-    ...own.map((length, index) => [`stages.${index}.batch`, length] as const),
+    ...own.map((length, index) => [`stages[${index}].batch`, length] as const),
   ];
   for (const [section, length] of lengths) {
     if (length === undefined || length <= limit) continue;
@@ -75,7 +98,7 @@ export function checkContext(
   }
 }
 
-function checkLength(train: Parsed["train"], report: Report): void {
+function checkLength(train: ConfigValues["train"], report: Report): void {
   const given = (["tokens", "epochs", "steps", "flops"] as const).filter((key) => train[key] !== undefined);
   if (given.length !== 1) {
     const got = given.length === 0 ? "nothing" : given.join(" and ");
@@ -84,24 +107,24 @@ function checkLength(train: Parsed["train"], report: Report): void {
   }
 }
 
-function checkFractions(stages: Parsed["stages"], report: Report): void {
+function checkFractions(stages: ConfigValues["stages"], report: Report): void {
   const open = stages.flatMap(({ fraction }, index) => (fraction === undefined ? [index] : []));
   const sum = stages.reduce((total, { fraction }) => total + (fraction ?? 0), 0);
   // Fractions are decimals, their sum a binary float: 0.7 + 0.2 + 0.1 is not quite 1.
   const slack = 1e-9;
   if (open.length > 1) {
-    const without = open.map((index) => `stages.${index}`).join(", ");
+    const without = open.map((index) => `stages[${index}]`).join(", ");
     report(`stages: expected at most one without a fraction but received ${open.length}: ${without}`);
   }
   if (sum > 1 + slack) {
     report(`stages: expected fractions that sum to at most 1 but received ${sum}`);
   } else if (open.length === 1 && sum > 1 - slack && stages.length > 1) {
     const expected = "other stages whose fractions sum to less than 1";
-    report(`stages.${open[0]}: expected ${expected} but received ${sum}: nothing is left for it`);
+    report(`stages[${open[0]}]: expected ${expected} but received ${sum}: nothing is left for it`);
   }
   stages.forEach(({ fraction, of }, index) => {
     if (of === undefined || fraction !== undefined) return;
-    report(`stages.${index}.of: expected a fraction beside it, to be a share of ${of}, but received none`);
+    report(`stages[${index}].of: expected a fraction beside it, to be a share of ${of}, but received none`);
   });
   const units = [...new Set(stages.flatMap(({ fraction, of = "tokens" }) => (fraction === undefined ? [] : [of])))];
   if (units.length > 1) {
@@ -111,11 +134,11 @@ function checkFractions(stages: Parsed["stages"], report: Report): void {
   }
 }
 
-function checkMuon({ optimizer, stages }: Parsed, report: Report): void {
+function checkMuon({ optimizer, stages }: ConfigValues, report: Report): void {
   if (optimizer.type === "muon") return;
   const sections = [
     ["", optimizer],
-    ...stages.map((stage, index) => [`stages.${index}.`, stage.optimizer] as const),
+    ...stages.map((stage, index) => [`stages[${index}].`, stage.optimizer] as const),
   ] as const;
   for (const [at, section] of sections) {
     if (section?.muon === undefined) continue;
@@ -130,11 +153,11 @@ export function checkFreeze(patterns: readonly string[], model: LlamaConfig, rep
   const problem = freezeProblem(patterns, names);
   if (problem === null) return;
   const { index, expected } = problem;
-  const [key, received] = index === null ? ["", "patterns that match all"] : [`.${index}`, show(patterns[index])];
+  const [key, received] = index === null ? ["", "patterns that match all"] : [`[${index}]`, show(patterns[index])];
   report(`optimizer.freeze${key}: expected ${expected} but received ${received}`);
 }
 
-function checkSchedules({ schedule, stages }: Parsed, report: Report): void {
+function checkSchedules({ schedule, stages }: ConfigValues, report: Report): void {
   const check = (type: string, decayFraction: number | undefined, at: string) => {
     if (decayFraction === undefined || type === "wsd") return;
     report(`${at}schedule.decayFraction: expected it for type wsd only but received it for type ${type}`);
@@ -142,9 +165,9 @@ function checkSchedules({ schedule, stages }: Parsed, report: Report): void {
   check(schedule.type, schedule.decayFraction, "");
   stages.forEach((stage, index) => {
     if (stage.schedule === undefined) return;
-    check(stage.schedule.type ?? schedule.type, stage.schedule.decayFraction, `stages.${index}.`);
+    check(stage.schedule.type ?? schedule.type, stage.schedule.decayFraction, `stages[${index}].`);
     if (!schedule.perStage) {
-      report(`stages.${index}.schedule: expected none, since schedule.perStage is false, but received one`);
+      report(`stages[${index}].schedule: expected none, since schedule.perStage is false, but received one`);
     }
   });
 }

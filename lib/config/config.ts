@@ -2,7 +2,6 @@
  * Reads a run config. Paths in it (`data`, `init.from`, `out`) are relative to the working directory, not to the
  * config file, so that one file works wherever the data is.
  */
-import type { z } from "zod";
 import { Arguments } from "../arguments.js";
 import { inputLimits } from "../disk/input_limits.js";
 import { parseJson } from "../disk/json.js";
@@ -10,25 +9,27 @@ import { readTextOrPipe } from "../disk/read_text.js";
 import { ConfigError, unusable } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { checkConfig } from "./checks.js";
+import type { ConfigValues, RunConfigInput } from "./config_types.js";
+import { deepFreeze } from "./deep_freeze.js";
 import { readModelSection } from "./model.js";
 import { applyOverrides } from "./overrides.js";
+import { checkRest } from "./partial_check.js";
 import { describeIssues } from "./problems.js";
 import { expandRecipe, recipeHint, recipeOf, recipeText, withStages } from "./recipes.js";
 import { evalSchema, muonSchema, runConfigSchema } from "./schema.js";
 import { checkValue } from "./value_limits.js";
 import { parseYaml } from "./yaml.js";
 
-type Parsed = z.output<typeof runConfigSchema>;
-
-/** A run config with every default filled in; the fields are documented in schema.ts. */
-export interface RunConfig extends Omit<Parsed, "recipe" | "model" | "init" | "out" | "eval" | "$schema"> {
+/** A run config with every default filled in. It is frozen. */
+export interface RunConfig extends Omit<ConfigValues, "recipe" | "model" | "init" | "out" | "eval" | "$schema"> {
   /** The model's shape; null if it comes from the checkpoint at `init.from`. */
   readonly model: LlamaConfig | null;
   /** A seed for random weights, or the folder of a checkpoint. */
   readonly init: { readonly seed: number } | { readonly from: string };
+  /** The run's folder, relative to the working directory. */
   readonly out: string;
-  /** Null if there is no held-out data. */
-  readonly eval: NonNullable<Parsed["eval"]> | null;
+  /** How the run is evaluated; null if there is no held-out data. */
+  readonly eval: NonNullable<ConfigValues["eval"]> | null;
 }
 
 /** The batch section: tokens or positions per step, positions per sequence, sequences per pass. */
@@ -66,11 +67,20 @@ export async function loadRunConfig(
 }
 
 /**
+ * Makes a run's config of its keys, with every default filled in: `Trainer.open(defineConfig({ … }))`. An editor completes
+ * and explains the keys; misspelled and mistyped ones do not compile, and are found at run time as in a file.
+ * @throws ConfigError with all problems, one per line
+ */
+export function defineConfig(config: RunConfigInput): RunConfig {
+  return parseRunConfig(config, "config");
+}
+
+/**
  * Checks a config given as a plain value, expands its recipe and fills in its defaults.
  * @param where prefix of the keys in messages, such as the file's name
  * @throws ConfigError with all problems, one per line
  */
-export function parseRunConfig(value: unknown, where: string): RunConfig {
+export function parseRunConfig(value: unknown, where = "config"): RunConfig {
   new Arguments("parseRunConfig").string("where", where);
   try {
     checkValue(value);
@@ -80,29 +90,32 @@ export function parseRunConfig(value: unknown, where: string): RunConfig {
   const problems: string[] = [];
   const report = (problem: string) => problems.push(`${where}: ${problem}${recipeHint(value, problem)}`);
 
-  const result = runConfigSchema.safeParse(withoutAbsent(expandRecipe(value)), { reportInput: true });
+  const expanded = withoutAbsent(expandRecipe(value));
+  const result = runConfigSchema.safeParse(expanded, { reportInput: true });
   // The model is read even if the rest is wrong, so that its problems are reported with the others.
   const section = (value as { model?: unknown } | null | undefined)?.model;
   const model = isSection(section)
     ? readModelSection(section, (key, problem) => report(`model${key ? `.${key}` : ""}: ${problem}`))
     : null;
+  const sound = problems.length === 0 ? model : null;
   if (!result.success) {
     describeIssues(result.error.issues, runConfigSchema).forEach(report);
+    checkRest(expanded, result.error.issues, sound, report);
     throw new ConfigError(problems.join("\n"), { problems });
   }
-  checkConfig(result.data, model, report);
+  checkConfig(result.data, sound, report);
   if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
 
   const { init, out, eval: evaluation, recipe: _recipe, $schema: _schema, ...rest } = result.data;
   const { optimizer } = rest;
-  return {
+  return deepFreeze({
     ...rest,
     model,
     optimizer: optimizer.type === "muon" ? { ...optimizer, muon: optimizer.muon ?? muonSchema.parse({}) } : optimizer,
     init: init.from === undefined ? { seed: init.seed ?? rest.seed } : { from: init.from },
     out: out ?? `runs/${rest.name}`,
     eval: rest.data.val === undefined ? null : (evaluation ?? evalSchema.parse({})),
-  };
+  });
 }
 
 /** A config without the sections that a run's own `config.json` has as null, because the run has none. */

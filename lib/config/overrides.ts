@@ -5,7 +5,7 @@ import { parseYaml } from "./yaml.js";
 
 /**
  * A copy of `config` with each override applied in turn. An override is `path=value`: the path's keys are joined by
- * dots, an index picks an entry of a list (`stages.0.patchSize=2`, or one past the end to append), and the value is
+ * dots, an index picks an entry of a list (`stages[0].patchSize=2`, or one past the end to append), and the value is
  * YAML (`3e-4`, `auto`, `[0.9, 0.95]`, `{steps: 10}`). Missing sections on the path are created.
  * @throws ConfigError naming the override, if it is not `path=value` or its path leads through another kind of value
  */
@@ -15,7 +15,8 @@ export function applyOverrides(config: unknown, overrides: readonly string[]): u
 
 function applyOverride(config: unknown, override: string): unknown {
   const equals = override.indexOf("=");
-  const keys = override.slice(0, Math.max(0, equals)).split(".");
+  const path = override.slice(0, Math.max(0, equals)).replace(/\[(\d+)\](?=[.[]|$)/g, ".$1");
+  const keys = path.split(".");
   if (keys.some((key) => key === "" || key === "__proto__")) {
     throw new ConfigError(
       `--set: expected path=value, such as batch.tokensPerStep=65536, but received ${show(override)}`,

@@ -12,7 +12,7 @@ export function checkParsed(check: Arguments, operation: string, config: RunConf
   const missing = sections.find((section) => typeof config[section] !== "object");
   if (missing === undefined) return;
   throw new ConfigError(
-    `${operation}: config: expected what loadRunConfig or parseRunConfig returns but received an object ` +
+    `${operation}: config: expected what defineConfig, loadRunConfig or parseRunConfig returns but received an object ` +
       `without the section ${missing}`,
   );
 }

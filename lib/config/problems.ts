@@ -25,8 +25,16 @@ export function unknownKey(key: string, known: readonly string[]): string {
     : `unknown key; did you mean ${nearest}?`;
 }
 
+/** `stages[0].patchSize`, as the docs write a key, for `stages.0.patchSize`. */
+export function asWritten(key: string): string {
+  return joinPath(key.split(".").map((part) => (/^\d+$/.test(part) ? Number(part) : part)));
+}
+
 function joinPath(path: readonly PropertyKey[]): string {
-  return path.map(String).join(".");
+  return path.reduce<string>((at, key) => {
+    if (typeof key === "number") return `${at}[${key}]`;
+    return at === "" ? String(key) : `${at}.${String(key)}`;
+  }, "");
 }
 
 const typeNames: Readonly<Record<string, string>> = {

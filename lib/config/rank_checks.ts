@@ -31,7 +31,7 @@ export function checkRanks(config: RunConfig, ranks: number): void {
   const size = config.batch.tokensPerStep === undefined ? "positionsPerStep" : "tokensPerStep";
   const inBatches = microBatch === "auto" ? "" : ` in micro-batches of ${microBatch}`;
   throw new ConfigError(
-    `parallel.ranks: expected a number that divides the ${sequences} sequences of a step of stages.${index} ` +
+    `parallel.ranks: expected a number that divides the ${sequences} sequences of a step of stages[${index}] ` +
       `(K = ${patchSize})${inBatches}, ${nearest(most, ranks)} in all stages, but received ${ranks}; for more ranks, make the ` +
       `step larger (batch.${size}) or its sequences shorter`,
   );

@@ -4,9 +4,6 @@ import { Arguments } from "../arguments.js";
 /** The types of schedules. */
 export const scheduleTypes = ["cosine", "wsd", "constant"] as const;
 
-/** The default part of a `wsd` schedule that decays. */
-export const defaultDecayFraction = 0.1;
-
 /** How the rate goes on after the warm-up. */
 export type ScheduleType = (typeof scheduleTypes)[number];
 
@@ -21,6 +18,9 @@ export interface Schedule {
   readonly decayFraction: number;
 }
 
+/** What a config's schedule is where it does not say. */
+export const scheduleDefaults: Schedule = { type: "cosine", warmupSteps: 100, minLrRatio: 0, decayFraction: 0.1 };
+
 /**
  * The learning rate of one step.
  *
@@ -32,24 +32,26 @@ export interface Schedule {
  *
  * A warm-up as long as the schedule or longer is cut to it: the rate rises to the last step and does not decay.
  *
+ * @param schedule what is left out has the config's default: cosine, 100 steps of warm-up, down to 0; wsd decays over 0.1
  * @param step step within the schedule, 0 <= step < steps
  * @param steps length of the schedule: of the stage, or of the run if one schedule spans it
  * @throws TypeError or RangeError for a wrong argument, such as a step outside of the schedule
  */
-export function learningRate(schedule: Schedule, baseLr: number, step: number, steps: number): number {
+export function learningRate(schedule: Partial<Schedule>, baseLr: number, step: number, steps: number): number {
   const check = new Arguments("learningRate");
-  checkSchedule(check, schedule);
+  const whole = { ...scheduleDefaults, ...check.object("schedule", schedule) };
+  checkSchedule(check, whole);
   check.number("baseLr", baseLr, "a finite number", Number.isFinite);
   check.wholeNumber("steps", steps, 1);
   check.wholeNumber("step", step, 0, steps - 1);
-  const warmup = Math.min(schedule.warmupSteps, steps);
+  const warmup = Math.min(whole.warmupSteps, steps);
   if (step < warmup) return (baseLr * (step + 1)) / warmup;
-  const decayed = 1 - decayProgress(schedule, step, steps, warmup);
-  return baseLr * (schedule.minLrRatio + (1 - schedule.minLrRatio) * decayed);
+  const decayed = 1 - decayProgress(whole, step, steps, warmup);
+  return baseLr * (whole.minLrRatio + (1 - whole.minLrRatio) * decayed);
 }
 
 function checkSchedule(check: Arguments, schedule: Schedule): void {
-  const { type, warmupSteps, minLrRatio, decayFraction } = check.object("schedule", schedule);
+  const { type, warmupSteps, minLrRatio, decayFraction } = schedule;
   check.oneOf("schedule.type", type, scheduleTypes);
   check.wholeNumber("schedule.warmupSteps", warmupSteps, 0);
   for (const [name, share] of Object.entries({ minLrRatio, decayFraction })) {

@@ -1,16 +1,17 @@
 /**
  * The run config, field by field: the one place that says what a key is called, what it may hold, what it defaults to
- * and what it means. The types, the messages and the JSON schema all come from here.
+ * and what it means. The types (`npm run docs` writes config_types.ts), the messages and the JSON schema come from here.
  */
 import { z } from "zod";
 import { shardFormats } from "../data/format_names.js";
-import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
+import { type DeviceSpec, deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
+import { adamwDefaults } from "./adamw_defaults.js";
 import { adjustLrKinds } from "./adjust_lr.js";
 import { labelWeightKinds } from "./label_weights.js";
 import { loggerNames } from "./logger_names.js";
 import { recipeNames } from "./recipes.js";
 import { recomputeKinds } from "./recompute.js";
-import { defaultDecayFraction, scheduleTypes } from "./schedule.js";
+import { scheduleDefaults, scheduleTypes } from "./schedule.js";
 
 /** What the shares of stages are counted in. */
 export const shareUnits = ["tokens", "steps", "flops"] as const;
@@ -23,21 +24,23 @@ const text = z
   .min(1)
   .refine((value) => !value.includes("\0"), { error: "expected a text without a NUL character" });
 
-const entry = z.strictObject({
-  path: text.describe("A file, or a pattern with `*`."),
-  weight: z
-    .number()
-    .positive()
-    .optional()
-    .describe("Its share of a mix is this over the sum of all weights. In all entries of a list, or in none."),
-  format: z
-    .enum(shardFormats)
-    .optional()
-    .describe(
-      "llmc (default): llm.c's, as `prepare` writes it; nanogpt: nanoGPT's uint16 tokens without a header; megatron: " +
-        "Megatron's .bin and .idx.",
-    ),
-});
+const entry = z
+  .strictObject({
+    path: text.describe("A file, or a pattern with `*`."),
+    weight: z
+      .number()
+      .positive()
+      .optional()
+      .describe("Its share of a mix is this over the sum of all weights. In all entries of a list, or in none."),
+    format: z
+      .enum(shardFormats)
+      .optional()
+      .describe(
+        "llmc (default): llm.c's, as `prepare` writes it; nanogpt: nanoGPT's uint16 tokens without a header; megatron: " +
+          "Megatron's .bin and .idx.",
+      ),
+  })
+  .describe("Token shards, their share of a mix and their format.");
 
 const patterns = z
   .union([text, z.array(text).min(1), z.array(entry).min(1)], {
@@ -83,13 +86,17 @@ const optimizer = z.strictObject({
   betas: z
     .tuple([z.number().min(0).lt(1), z.number().min(0).lt(1)])
     .describe("Decay rates of the first and second moment.")
-    .default([0.9, 0.95]),
-  eps: positive.describe("Added to the denominator of the update, for numerical stability.").default(1e-8),
-  weightDecay: z.number().min(0).describe("Decoupled weight decay, applied to matrices only.").default(0.1),
+    .default([...adamwDefaults.betas]),
+  eps: positive.describe("Added to the denominator of the update, for numerical stability.").default(adamwDefaults.eps),
+  weightDecay: z
+    .number()
+    .min(0)
+    .describe("Decoupled weight decay, applied to matrices only.")
+    .default(adamwDefaults.weightDecay),
   gradClip: positive
     .nullable()
     .describe("Largest global norm of the gradients: a larger norm is scaled down to it. null: no limit.")
-    .default(1),
+    .default(adamwDefaults.gradClip),
   freeze: z
     .array(text)
     .optional()
@@ -110,13 +117,21 @@ const schedule = z.strictObject({
   type: z
     .enum(scheduleTypes)
     .describe("After the linear warm-up: cosine decay, a stable rate then linear decay, or a constant rate.")
-    .default("cosine"),
-  warmupSteps: z.int().min(0).describe("Steps of linear warm-up; at most the schedule's length.").default(100),
-  minLrRatio: ratio.describe("The last step's learning rate as a fraction of the base rate.").default(0),
+    .default(scheduleDefaults.type),
+  warmupSteps: z
+    .int()
+    .min(0)
+    .describe("Steps of linear warm-up; at most the schedule's length.")
+    .default(scheduleDefaults.warmupSteps),
+  minLrRatio: ratio
+    .describe("The last step's learning rate as a fraction of the base rate.")
+    .default(scheduleDefaults.minLrRatio),
   // No default: if it is given, the type must be wsd.
   decayFraction: ratio
     .optional()
-    .describe(`wsd only: the last part of the schedule, in which the rate decays. Default ${defaultDecayFraction}.`),
+    .describe(
+      `wsd only: the last part of the schedule, in which the rate decays. Default ${scheduleDefaults.decayFraction}.`,
+    ),
 });
 
 const batch = z.strictObject({
@@ -151,26 +166,28 @@ const labelWeights = z
   .enum(labelWeightKinds)
   .describe("Weights of the K labels of a patch; they sum to 1. uniform: 1/K each. 1/i: proportional to 1/distance.");
 
-const stage = z.strictObject({
-  patchSize: positiveInteger.describe("K: tokens per patch. 1 is ordinary token-level training."),
-  fraction: z
-    .number()
-    .gt(0)
-    .max(1)
-    .optional()
-    .describe("The stage's share of the run, 0.3 for 30 per cent. One stage may leave it out: it gets the rest."),
-  of: z
-    .enum(shareUnits)
-    .optional()
-    .describe(
-      "What `fraction` is a share of: the run's tokens, its steps or its FLOPs; the same in all stages. Default tokens.",
-    ),
-  optimizer: stageOptimizer.optional().describe("Optimizer keys that differ in this stage."),
-  schedule: overrides(schedule).optional().describe("Schedule keys that differ in this stage."),
-  batch: overrides(batch).optional().describe("Batch keys that differ in this stage."),
-  keepOptimizer: keepOptimizer.optional(),
-  labelWeights: labelWeights.optional(),
-});
+const stage = z
+  .strictObject({
+    patchSize: positiveInteger.describe("K: tokens per patch. 1 is ordinary token-level training."),
+    fraction: z
+      .number()
+      .gt(0)
+      .max(1)
+      .optional()
+      .describe("The stage's share of the run, 0.3 for 30 per cent. One stage may leave it out: it gets the rest."),
+    of: z
+      .enum(shareUnits)
+      .optional()
+      .describe(
+        "What `fraction` is a share of: the run's tokens, its steps or its FLOPs; the same in all stages. Default tokens.",
+      ),
+    optimizer: stageOptimizer.optional().describe("Optimizer keys that differ in this stage."),
+    schedule: overrides(schedule).optional().describe("Schedule keys that differ in this stage."),
+    batch: overrides(batch).optional().describe("Batch keys that differ in this stage."),
+    keepOptimizer: keepOptimizer.optional(),
+    labelWeights: labelWeights.optional(),
+  })
+  .describe("A part of the run with one patch size.");
 
 /** The eval section, which a run with held-out data has even if its config does not say so. */
 export const evalSchema = z.strictObject({
@@ -284,9 +301,12 @@ export const runConfigSchema = z.strictObject({
     .array(z.enum(loggerNames))
     .default([])
     .describe("What else follows the run's metrics. tensorboard: event files in the run's folder, for TensorBoard."),
-  device: z
-    .string()
-    .regex(deviceNames, { error: `expected ${deviceNamesInWords}` })
+  device: (
+    z.string().regex(deviceNames, { error: `expected ${deviceNamesInWords}` }) as z.ZodType as z.ZodType<
+      DeviceSpec,
+      DeviceSpec
+    >
+  )
     .default("auto")
     .describe(`${deviceNamesInWords}. auto chooses a device and prints its choice.`),
   precision: z
@@ -344,7 +364,7 @@ export const runConfigSchema = z.strictObject({
     .describe("For editors: the address of this schema, `./node_modules/nextpatch/schema.json`."),
 });
 
-/** The JSON Schema (draft 2020-12) of a run config file, for editors and documentation. */
-export function runConfigJsonSchema(): Record<string, unknown> {
-  return z.toJSONSchema(runConfigSchema, { io: "input" }) as Record<string, unknown>;
+/** The JSON Schema (draft 2020-12) of a run config file, or of what reading it gives: for editors and documentation. */
+export function runConfigJsonSchema(io: "input" | "output" = "input"): Record<string, unknown> {
+  return z.toJSONSchema(runConfigSchema, { io }) as Record<string, unknown>;
 }

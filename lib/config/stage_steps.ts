@@ -78,6 +78,6 @@ function tooShort(index: number, unit: Unit, cost: StepCost, share: number, tota
   const name = unit === "flops" ? "FLOPs" : unit;
   const step = unit === "steps" ? "one step" : `one step of ${amount(cost[unit])} ${name}`;
   return new ConfigError(
-    `stages.${index}: expected a share of at least ${step} but received ${amount(share)} ${name} of ${amount(total)}`,
+    `stages[${index}]: expected a share of at least ${step} but received ${amount(share)} ${name} of ${amount(total)}`,
   );
 }

@@ -1,9 +1,10 @@
 /** Resolves the stages of a run config: overrides applied, lengths in steps. */
 import { Arguments } from "../arguments.js";
 import type { BatchConfig, OptimizerConfig, RunConfig } from "./config.js";
+import { deepFreeze } from "./deep_freeze.js";
 import { labelWeightValues } from "./label_weights.js";
 import { checkParsed } from "./parsed.js";
-import { defaultDecayFraction, type Schedule } from "./schedule.js";
+import { type Schedule, scheduleDefaults } from "./schedule.js";
 import { countSteps, countsFlops } from "./stage_steps.js";
 import { batchOf, tokensPerStep } from "./step_size.js";
 
@@ -43,7 +44,7 @@ type Stage = RunConfig["stages"][number];
 export type CountFlops = (step: Pick<ResolvedStage, "patchSize" | "sequenceLength" | "positionsPerStep">) => number;
 
 /**
- * The stages of a run. A stage's share is rounded to whole steps; a stage without a fraction takes what the others leave
+ * The stages of a run, frozen. A stage's share is rounded to whole steps; a stage without a fraction takes what the others leave
  * after rounding. If the stages take up the whole run, and its length or their shares are in steps or FLOPs, the last of
  * them takes what the others leave: their steps sum to `train.steps` exactly, and their FLOPs come as near to
  * `train.flops` as whole steps allow.
@@ -56,7 +57,7 @@ export function resolveStages(
   config: RunConfig,
   trainTokensAvailable: number,
   countFlops?: CountFlops,
-): ResolvedStage[] {
+): readonly ResolvedStage[] {
   const check = new Arguments("resolveStages");
   checkParsed(check, "resolveStages", config);
   check.wholeNumber("trainTokensAvailable", trainTokensAvailable, 0);
@@ -78,7 +79,7 @@ export function resolveStages(
   const steps = countSteps(config, costs, trainTokensAvailable);
   const totalSteps = steps.reduce((a, b) => a + b, 0);
   let firstStep = 0;
-  return config.stages.map((stage, index) => {
+  const resolved = config.stages.map((stage, index) => {
     const size = sizes[index]!;
     const count = steps[index]!;
     const begin = firstStep;
@@ -99,6 +100,7 @@ export function resolveStages(
       labelWeights: labelWeightValues(stage.labelWeights ?? config.labelWeights, stage.patchSize),
     };
   });
+  return deepFreeze(resolved);
 }
 
 function resolveOptimizer({ optimizer }: RunConfig, stage: Stage): OptimizerConfig {
@@ -108,5 +110,5 @@ function resolveOptimizer({ optimizer }: RunConfig, stage: Stage): OptimizerConf
 
 function resolveSchedule({ schedule }: RunConfig, stage: Stage): Schedule {
   const { type, warmupSteps, minLrRatio, decayFraction } = { ...schedule, ...stage.schedule };
-  return { type, warmupSteps, minLrRatio, decayFraction: decayFraction ?? defaultDecayFraction };
+  return { type, warmupSteps, minLrRatio, decayFraction: decayFraction ?? scheduleDefaults.decayFraction };
 }

@@ -1,10 +1,8 @@
 /** The size of a stage's step, which a config gives in tokens or in positions. */
-import type { z } from "zod";
-import type { runConfigSchema } from "./schema.js";
+import type { ConfigValues } from "./config_types.js";
 
-type Parsed = z.output<typeof runConfigSchema>;
-type Batch = Parsed["batch"];
-type Stage = Pick<Parsed["stages"][number], "patchSize" | "batch">;
+type Batch = ConfigValues["batch"];
+type Stage = Pick<ConfigValues["stages"][number], "patchSize" | "batch">;
 
 /** A stage's batch: its own keys over the run's. A step's size of its own, in tokens or in positions, is the only one. */
 export function batchOf(run: Batch, { batch: own = {} }: Stage): Batch {

@@ -13,7 +13,7 @@ export function endlessWarmups(stages: readonly Part[]): string[] {
     })
     .map(({ index, patchSize, steps, schedule: { warmupSteps } }) => {
       return (
-        `stages.${index} (K = ${patchSize}): the learning rate rises through all its ${steps} steps: ` +
+        `stages[${index}] (K = ${patchSize}): the learning rate rises through all its ${steps} steps: ` +
         `schedule.warmupSteps is ${warmupSteps}`
       );
     });

@@ -1,5 +1,6 @@
 /** Runs a `tokenizer.json`: text to token ids and back, with Hugging Face's `tokenizers`. */
 import { createHash } from "node:crypto";
+import { inspect } from "node:util";
 import type { Tokenizer as NativeTokenizer } from "tokenizers";
 import { Arguments } from "../arguments.js";
 import { inputLimits } from "../disk/input_limits.js";
@@ -69,16 +70,19 @@ export class Tokenizer {
   readonly json: string;
   readonly #native: NativeTokenizer;
   readonly #name: string;
+  readonly #file: string | null;
   /** The end-of-text token that was asked for, and the one that tokenizer_config.json names. */
   readonly #ends: { readonly chosen: string | undefined; readonly configured: string | undefined };
 
   private constructor(
     name: string,
+    file: string | null,
     json: string,
     native: NativeTokenizer,
     ends: { readonly chosen: string | undefined; readonly configured: string | undefined },
   ) {
     this.#name = name;
+    this.#file = file;
     this.#ends = ends;
     this.json = json;
     this.#native = native;
@@ -106,7 +110,7 @@ export class Tokenizer {
       throw new DataError(`${file}: expected a tokenizer.json but received ${unusable(cause)}${hint}`, { cause });
     });
     const { eos_token: configured } = await configuredTokens(file);
-    return Tokenizer.#make(json, file, { chosen: options.endOfText, configured });
+    return Tokenizer.#make(json, file, file, { chosen: options.endOfText, configured });
   }
 
   /**
@@ -119,12 +123,13 @@ export class Tokenizer {
     check.string("json", json);
     check.string("name", name);
     checkTokenizerOptions(check, options);
-    return Tokenizer.#make(json, name, { chosen: options.endOfText, configured: undefined });
+    return Tokenizer.#make(json, name, null, { chosen: options.endOfText, configured: undefined });
   }
 
   static async #make(
     json: string,
     name: string,
+    file: string | null,
     ends: { readonly chosen: string | undefined; readonly configured: string | undefined },
   ): Promise<Tokenizer> {
     const make = await nativeTokenizers();
@@ -136,7 +141,7 @@ export class Tokenizer {
     } catch (cause) {
       throw new DataError(`${name}: expected a tokenizer.json but received other text: ${firstLine(cause)}`, { cause });
     }
-    const tokenizer = new Tokenizer(name, json, native, ends);
+    const tokenizer = new Tokenizer(name, file, json, native, ends);
     if (ends.chosen !== undefined) tokenizer.#end();
     return tokenizer;
   }
@@ -152,6 +157,22 @@ export class Tokenizer {
    */
   get name(): string {
     return this.#name;
+  }
+
+  /**
+   * The file that it was read from; null: it was made of a text.
+   * @internal
+   */
+  get file(): string | null {
+    return this.#file;
+  }
+
+  /**
+   * What console.log shows.
+   * @internal
+   */
+  [inspect.custom](): string {
+    return `Tokenizer ${this.#name}, vocabulary ${this.vocabSize}`;
   }
 
   /** The token that ends a text. @throws DataError if there is none */

@@ -26,7 +26,7 @@ export interface Activations {
 export async function activations(model: Llama, options: ActivationOptions): Promise<Activations> {
   const check = new Arguments("activations");
   const checked = checkDataOptions(check, model, options, 1);
-  const { patchSize, sequenceLength, onProgress } = checked;
+  const { patchSize, sequenceLength, onProgress, signal } = checked;
   const { sequences = 64, threshold = 0.5 } = options;
   check.wholeNumber("sequences", sequences, 1);
   check.number("threshold", threshold, "a number of at least 0", (value) => value >= 0 && Number.isFinite(value));
@@ -39,6 +39,7 @@ export async function activations(model: Llama, options: ActivationOptions): Pro
   const pass = new ActivationPass(model, { sequences: 1, positions: sequenceLength, patchSize });
   try {
     for (let index = 0; index < blocks; index++) {
+      signal?.throwIfAborted();
       await dataset.read(index * block.length, block);
       dataset.checkVocabulary(block, index * block.length, config.vocab_size);
       for (const [layer, count] of (await pass.count(block, threshold)).entries()) counts[layer]! += count;

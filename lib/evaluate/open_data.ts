@@ -25,6 +25,8 @@ export interface DataOptions {
   readonly log?: (message: string) => void;
   /** Called with the number of blocks done and the total. */
   readonly onProgress?: (blocks: number, of: number) => void;
+  /** Ends the work after the pass that is being computed; the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -41,6 +43,7 @@ export function checkDataOptions<T extends DataOptions>(check: Arguments, model:
     verifyData = false,
     log = () => undefined,
     onProgress,
+    signal,
   } = check.object("options", options);
   checkPatterns(check, "data", data);
   check.wholeNumber("patchSize", patchSize, 1);
@@ -50,7 +53,8 @@ export function checkDataOptions<T extends DataOptions>(check: Arguments, model:
   check.boolean("verifyData", verifyData);
   check.callback("log", log);
   check.callback("onProgress", onProgress);
-  return { data, patchSize, sequenceLength, verifyData, log, onProgress };
+  check.signal("signal", signal);
+  return { data, patchSize, sequenceLength, verifyData, log, onProgress, signal };
 }
 
 /** Opened shards. */

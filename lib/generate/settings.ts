@@ -9,6 +9,8 @@ export interface GenerateOptions extends Partial<SamplingSettings> {
   readonly maxTokens?: number;
   /** Texts that end it: the text ends before the first of them that appears. Default: none. */
   readonly stop?: readonly string[];
+  /** Ends the work after the token that is being computed; the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
   /** Called with each piece of text, as `streamText` yields it. */
   readonly onText?: (text: string) => void;
 }
@@ -18,6 +20,7 @@ export interface Settings {
   readonly sampling: SamplingSettings;
   readonly maxTokens: number;
   readonly stop: readonly string[];
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Checks a model, its tokenizer and options. @throws TypeError, RangeError */
@@ -38,6 +41,7 @@ export function checkSettings(
     topP = 1,
     minP = 0,
     seed = 1,
+    signal,
   } = check.object("options", options);
   check.wholeNumber("maxTokens", maxTokens, 1);
   for (const [index, text] of check.strings("stop", stop, 0).entries()) {
@@ -45,5 +49,6 @@ export function checkSettings(
   }
   const sampling = { repetitionPenalty, temperature, topK, topP, minP, seed };
   checkSampling(check, sampling);
-  return { sampling, maxTokens, stop };
+  check.signal("signal", signal);
+  return { sampling, maxTokens, stop, signal };
 }

@@ -3,10 +3,9 @@ import type { Tokenizer } from "../data/tokenizer.js";
 import { bytesOf } from "../device.js";
 import { BatchDecoder } from "../nn/batch_decoder.js";
 import type { Llama } from "../nn/llama.js";
-import type { SamplingSettings } from "../nn/sampling.js";
 import { batches } from "./batches.js";
 import { Continuation, type Generation } from "./continuation.js";
-import { checkSettings, type GenerateOptions } from "./settings.js";
+import { checkSettings, type GenerateOptions, type Settings } from "./settings.js";
 
 /** Options of `generateTexts`. */
 export interface GenerateTextsOptions extends Omit<GenerateOptions, "onText"> {
@@ -49,7 +48,7 @@ export async function generateTexts(
     tokenBytes: tokenBytes(model),
   };
   const lengths = texts.map(({ prompt }) => prompt.length);
-  for (const batch of batches(lengths, limits)) await decode(model, texts, batch, settings.sampling, onEnd);
+  for (const batch of batches(lengths, limits)) await decode(model, texts, batch, settings, onEnd);
   return Promise.all(texts.map(async (text) => (await text.finish()).result));
 }
 
@@ -58,7 +57,7 @@ async function decode(
   model: Llama,
   texts: readonly Continuation[],
   batch: readonly number[],
-  sampling: SamplingSettings,
+  { sampling, signal }: Settings,
   onEnd: () => void,
 ): Promise<void> {
   // What the decoder has not seen of each text: what is left of its prompt, or its last token.
@@ -67,6 +66,7 @@ async function decode(
   const positions = Math.min(PASS_POSITIONS, rows.length * capacity);
   using decoder = new BatchDecoder(model, Int32Array.from(batch), { capacity, positions });
   while (rows.length > 0) {
+    signal?.throwIfAborted();
     // All have the same length at any time: so many tokens of each.
     const room = Math.floor(positions / rows.length);
     const count = Math.min(room, ...rows.map(({ unseen }) => unseen.length));

@@ -3,12 +3,14 @@
  * models/<model_type>/configuration_<model_type>.py).
  */
 import { Arguments, show } from "../arguments.js";
+import { deepFreeze } from "../config/deep_freeze.js";
 import { ConfigError } from "../errors.js";
 import { isHeadDim, limits } from "../limits.js";
 import { architectureOf, architectures, modelTypes, type WindowRule } from "./architectures.js";
 import { Fields } from "./fields.js";
 import { readLayers } from "./layer_types.js";
 import type { LlamaConfig, ModelType } from "./llama_config.js";
+import { shapeKeys } from "./presets.js";
 import { readRope, ropeParameters } from "./rope.js";
 
 /** The most that a model's sizes may be: far above any model's, and low enough that no product of them overflows. */
@@ -16,7 +18,7 @@ const MOST = { layers: 10_000, size: 2 ** 24, positions: 2 ** 31 - 1, parameters
 
 /**
  * Reads a parsed `config.json` as written by transformers 4 (`rope_theta`, `rope_scaling`) or 5 (`rope_parameters`).
- * A key that is absent or null takes the default it has in transformers.
+ * A key that is absent or null takes the default it has in transformers. What is returned is frozen.
  * @param where prefix of the keys in messages, such as a file's name
  * @throws ConfigError with all problems, one per line; TypeError for another `where`
  */
@@ -26,6 +28,15 @@ export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
   const config = readLlamaConfig(json, (key, problem) => problems.push(`${where}: ${key ? `${key}: ` : ""}${problem}`));
   if (config === null || problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
   return config;
+}
+
+/** As `parseLlamaConfig`, but the five keys of the shape have no defaults: a model that is new must say its size. */
+export function parseShaped(json: unknown, where: string): LlamaConfig {
+  const keys = typeof json === "object" && json !== null ? (json as Partial<Record<string, unknown>>) : null;
+  const missing = shapeKeys.filter((key) => keys !== null && (keys[key] === undefined || keys[key] === null));
+  const problems = missing.map((key) => `${where}: ${key}: expected a value but received nothing`);
+  if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
+  return parseLlamaConfig(json, where);
 }
 
 /** As `parseLlamaConfig`, but calls `report(key, problem)` for each problem; the result is valid if there is none. */
@@ -78,7 +89,8 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
   };
   checkHeads(config, fields);
   checkSize(config, report);
-  return config;
+  // Lists in it are the caller's.
+  return deepFreeze(structuredClone(config));
 }
 
 /** An absent or null key: the default of the architecture, and as many as there are query heads if it has none. */

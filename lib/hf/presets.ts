@@ -3,7 +3,7 @@
  * Llama-2's vocabulary, an untied head, head dimensions 64, 96, 128 and 80. `tiny` (3.3 million parameters)
  * trains in minutes on a CPU.
  */
-
+import { deepFreeze } from "../config/deep_freeze.js";
 import type { LlamaConfig } from "./llama_config.js";
 
 /** The keys of a Hugging Face config that define a model's shape: a preset sets them. */
@@ -27,7 +27,7 @@ const paper = (hidden_size: number, intermediate_size: number, layers: number, h
 });
 
 /** The presets by name, as keys of a Hugging Face config: `Llama.create(presets.tiny)`. */
-export const presets = {
+export const presets = deepFreeze({
   tiny: {
     vocab_size: 4096,
     hidden_size: 192,
@@ -39,7 +39,7 @@ export const presets = {
   "llama-780m": paper(1536, 4128, 24, 16),
   "llama-1.3b": paper(2048, 5504, 24, 16),
   "llama-2.7b": paper(2560, 6880, 32, 32),
-} as const satisfies Record<string, Preset>;
+} as const satisfies Record<string, Preset>);
 
 /** A preset's name, for `model.preset` in a config. */
 export type PresetName = keyof typeof presets;

@@ -1,6 +1,6 @@
-import { types } from "node:util";
-import { Arguments, describe } from "../arguments.js";
+import { Arguments } from "../arguments.js";
 import { BatchDecoder } from "./batch_decoder.js";
+import { asIds } from "./ids.js";
 import { checkModel, type Llama } from "./llama.js";
 import { checkSampling, type SamplingSettings } from "./sampling.js";
 
@@ -34,9 +34,8 @@ export class Decoder {
    * @throws TypeError or RangeError for a wrong argument, more tokens than the capacity has room for, or (once the
    *   device has seen it) an id outside the vocabulary; DeviceError
    */
-  async next(tokens: Int32Array, sampling: SamplingSettings): Promise<number> {
-    this.#check(tokens, sampling);
-    this.#batch.append(tokens);
+  async next(tokens: Int32Array | Uint32Array, sampling: SamplingSettings): Promise<number> {
+    this.#batch.append(this.#check(tokens, sampling));
     const [drawn] = await this.#batch.sample(sampling);
     return drawn!;
   }
@@ -51,14 +50,15 @@ export class Decoder {
     this.dispose();
   }
 
-  /** Runs before anything is enqueued: a rejected call leaves the cache unchanged. */
-  #check(tokens: Int32Array, sampling: SamplingSettings): void {
+  /** The ids. Runs before anything is enqueued: a rejected call leaves the cache unchanged. */
+  #check(tokens: Int32Array | Uint32Array, sampling: SamplingSettings): Int32Array {
     const check = new Arguments("Decoder.next");
     if (this.#batch.disposed) check.fail(TypeError, "this", "a live decoder", "a disposed one");
     const room = this.capacity - this.length;
     const expected = `1 to ${room} tokens (of a capacity of ${this.capacity})`;
-    if (!types.isInt32Array(tokens)) check.fail(TypeError, "tokens", "an Int32Array", describe(tokens));
+    const ids = asIds(check, "tokens", tokens);
     if (tokens.length === 0 || tokens.length > room) check.fail(RangeError, "tokens", expected, String(tokens.length));
     checkSampling(check, check.object("sampling", sampling));
+    return ids;
   }
 }

@@ -1,10 +1,14 @@
+import { inspect } from "node:util";
 import { Arguments } from "../arguments.js";
+import { deepFreeze } from "../config/deep_freeze.js";
+import type { ModelKeys } from "../config/model_input.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { checkDevice, checkPrecision, Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
-import { parseLlamaConfig } from "../hf/config.js";
+import { parseShaped } from "../hf/config.js";
 import { modelFolder } from "../hf/hub_cache.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterCount } from "../hf/names.js";
+import type { Preset } from "../hf/presets.js";
 import type { Tensor } from "../native.js";
 import { type ForwardOptions, type ForwardResult, forward } from "./forward.js";
 import { type ModelFolderExtras, type ModelSource, readModelFolder, writeModelFolder } from "./model_folder.js";
@@ -42,15 +46,15 @@ export class Llama {
 
   /**
    * A model with random weights, using Hugging Face's initialisation.
-   * @param config keys of a Hugging Face LlamaConfig
-   * @throws TypeError or RangeError for a wrong argument, ConfigError for a wrong config, DeviceError,
-   *   OutOfMemoryError
+   * @param config keys of a Hugging Face `config.json`: the five of the shape, such as a preset's, and any others
+   * @throws TypeError or RangeError for a wrong argument, ConfigError for a wrong config or one without its shape,
+   *   DeviceError, OutOfMemoryError
    */
-  static create(config: Partial<LlamaConfig>, options: Placement & { seed?: number } = {}): Llama {
+  static create(config: Preset & ModelKeys, options: Placement & { seed?: number } = {}): Llama {
     const check = new Arguments("Llama.create");
     const { seed = 0 } = checkPlacement(check, options);
     check.wholeNumber("seed", seed, 0);
-    const model = Llama.place(parseLlamaConfig(config, "model"), null, null, options);
+    const model = Llama.place(parseShaped(config, "model"), null, null, options);
     model.parameters.initialize(seed);
     return model;
   }
@@ -90,7 +94,7 @@ export class Llama {
   ): Llama {
     const opened = typeof device === "string" ? Device.open(device) : device;
     return new Llama(
-      config,
+      deepFreeze(config),
       opened,
       new Parameters(config, opened, opened.computeDType(precision), share),
       source?.ends ?? [],
@@ -137,21 +141,40 @@ export class Llama {
   /**
    * Writes a Hugging Face model folder, in the model's precision (bench/peers/check_hf_load.py loads it in transformers),
    * with a `manifest.json` of its files.
-   * @param extras a tokenizer to write beside the model, with the files that lie beside it
-   * @throws TypeError or RangeError for a wrong argument; DeviceError if the weights cannot be read; errors of the file
-   *   system
+   * @param extras a tokenizer to write beside the model, with the files that lie beside it. What is wrong with them is found
+   *   before anything is written
+   * @throws TypeError or RangeError for a wrong argument, such as a tokenizer with more tokens than the model;
+   *   DataError for one without an end-of-text token; CheckpointError for a `base` that is no model's folder; DeviceError if
+   *   the weights cannot be read; errors of the file system
    */
   async save(folder: string, extras: ModelFolderExtras = {}): Promise<void> {
     const check = new Arguments("Llama.save");
+    checkLive(check, "this", this);
     check.path("folder", folder);
     const { tokenizer, base } = check.object("extras", extras);
     if (base !== undefined) check.path("base", base);
-    if (tokenizer !== undefined) {
+    if (tokenizer instanceof Tokenizer) checkTokenizerFits(check, this, tokenizer);
+    else if (tokenizer !== undefined) {
       check.path("tokenizer.path", check.object("tokenizer", tokenizer).path);
       check.string("tokenizer.endOfText", tokenizer.endOfText);
       check.wholeNumber("tokenizer.maxLength", tokenizer.maxLength, 1);
     }
     await writeModelFolder(folder, this.parameters, extras);
+  }
+
+  /**
+   * What console.log shows.
+   * @internal
+   */
+  [inspect.custom](): string {
+    const { model_type, hidden_size, num_hidden_layers: layers, vocab_size } = this.config;
+    const { backend, index } = this.device;
+    const dtype = this.parameters.dtype === "bf16" ? "bf16" : "fp32";
+    const live = this.parameters.master.disposed ? ", disposed" : "";
+    return (
+      `Llama ${model_type}, ${(this.parameterCount / 1e6).toFixed(2)} M parameters, ${dtype} on ${backend}:${index}, ` +
+      `hidden size ${hidden_size}, ${layers} layers, vocabulary ${vocab_size}${live}`
+    );
   }
 
   /** Frees the parameters' memory. */
@@ -168,7 +191,11 @@ export class Llama {
 /** Checks an argument that must be a model whose memory has not been freed. @throws TypeError */
 export function checkModel(check: Arguments, model: Llama): void {
   check.instance("model", model, Llama);
-  if (model.parameters.master.disposed) check.fail(TypeError, "model", "a live model", "a disposed one");
+  checkLive(check, "model", model);
+}
+
+function checkLive(check: Arguments, name: string, { parameters }: Llama): void {
+  if (parameters.master.disposed) check.fail(TypeError, name, "a live model", "a disposed one");
 }
 
 /** Checks a tokenizer: one with tokens that the model does not have cannot be its own. @throws TypeError, RangeError */

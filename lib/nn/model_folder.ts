@@ -4,6 +4,7 @@
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { Tokenizer } from "../data/tokenizer.js";
 import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { makeFolder, syncFolder } from "../disk/durable.js";
 import { inputLimits } from "../disk/input_limits.js";
@@ -46,16 +47,30 @@ export interface ModelFolderExtras {
    */
   readonly base?: string;
   /**
-   * A `tokenizer.json` to write beside the model, with the files of a tokenizer that lie beside it. If there is no
-   * `tokenizer_config.json`, it is made from the tokens that begin (default: that which ends) and end a text, and the
-   * longest text.
+   * A tokenizer to write beside the model, or its `tokenizer.json`, with the files of a tokenizer that lie beside it. If
+   * there is no `tokenizer_config.json`, it is made from the tokens that begin (default: that which ends) and end a text,
+   * and the longest text (of a `Tokenizer`: the model's context).
    */
-  readonly tokenizer?: {
-    readonly path: string;
-    readonly begin?: string;
-    readonly endOfText: string;
-    readonly maxLength: number;
-  };
+  readonly tokenizer?: Tokenizer | TokenizerFile;
+}
+
+/** A `tokenizer.json`, and what it does not say. */
+export interface TokenizerFile {
+  readonly path: string;
+  readonly begin?: string;
+  readonly endOfText: string;
+  readonly maxLength: number;
+}
+
+interface File {
+  readonly name: string;
+  readonly content: string | Buffer;
+}
+
+/** What is written with a model, read whole. */
+interface Extras {
+  readonly base: Awaited<ReturnType<typeof readBase>> | null;
+  readonly files: readonly File[];
 }
 
 /**
@@ -119,15 +134,12 @@ export async function writeModelFolder(
   parameters: Parameters,
   extras: ModelFolderExtras,
 ): Promise<void> {
+  const read = await readExtras(parameters.config, extras); // nothing is touched if one of them cannot be had
   await makeFolder(folder);
   await rm(join(folder, MANIFEST), { force: true }); // an earlier model's: until the last file is there, it has none
   const manifest = new ManifestWriter(folder);
   const { config, dtype, compute } = parameters;
-  await writeModelFiles(
-    manifest,
-    { config, dtype, weights: parameterEntries(parameters, deviceElements(compute)) },
-    extras,
-  );
+  await writeFiles(manifest, { config, dtype, weights: parameterEntries(parameters, deviceElements(compute)) }, read);
   await manifest.finish();
   await syncFolder(folder);
 }
@@ -135,31 +147,65 @@ export async function writeModelFolder(
 /** Writes the files of a model into a manifest's folder, which exists. */
 export async function writeModelFiles(
   manifest: ManifestWriter,
-  { config, dtype, weights }: ModelContent,
-  { tokenizer, base }: ModelFolderExtras,
+  content: ModelContent,
+  extras: ModelFolderExtras,
 ): Promise<void> {
-  const json = (name: string, value: unknown) => manifest.write(name, `${JSON.stringify(value, null, 2)}\n`);
-  const kept = base === undefined ? null : await readBase(base);
+  await writeFiles(manifest, content, await readExtras(content.config, extras));
+}
+
+async function writeFiles(manifest: ManifestWriter, content: ModelContent, extras: Extras): Promise<void> {
+  const { config, dtype, weights } = content;
+  const { base, files } = extras;
   const type = dtype === "bf16" ? "bfloat16" : "float32";
-  await json("config.json", { ...kept?.config, ...toHuggingFaceConfig(config, type) });
-  if (kept?.generation) await manifest.write(GENERATION_CONFIG, kept.generation);
-  else await json(GENERATION_CONFIG, generationConfig(config));
+  await manifest.write("config.json", json({ ...base?.config, ...toHuggingFaceConfig(config, type) }));
+  await manifest.write(GENERATION_CONFIG, base?.generation ?? json(generationConfig(config)));
   for (const [name, digest] of await writeWeights(manifest.folder, weights)) manifest.note(name, digest);
-  if (tokenizer === undefined) return;
-  await manifest.write(TOKENIZER_JSON, await readWhole(tokenizer.path, inputLimits.tokenizer));
-  let configured = false;
-  for (const name of TOKENIZER_COMPANIONS) {
-    const content = await readCompanion(tokenizer.path, name);
-    if (content === null) continue;
-    await manifest.write(name, content);
-    configured ||= name === "tokenizer_config.json";
+  for (const { name, content: text } of files) await manifest.write(name, text);
+}
+
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+/** What is written with a model, read whole. @throws CheckpointError, DataError, errors of the file system */
+async function readExtras(config: LlamaConfig, { base, tokenizer }: ModelFolderExtras): Promise<Extras> {
+  const kept = base === undefined ? null : await readBase(base);
+  if (tokenizer === undefined) return { base: kept, files: [] };
+  return {
+    base: kept,
+    files: tokenizer instanceof Tokenizer ? await filesOf(tokenizer, config) : await filesAt(tokenizer),
+  };
+}
+
+async function filesAt({ path, begin, endOfText, maxLength }: TokenizerFile): Promise<File[]> {
+  const tokenizer = { name: TOKENIZER_JSON, content: await readWhole(path, inputLimits.tokenizer) };
+  return withCompanions(tokenizer, path, { begin: begin ?? endOfText, endOfText, maxLength });
+}
+
+async function filesOf(tokenizer: Tokenizer, config: LlamaConfig): Promise<File[]> {
+  const { json: content, file, endOfText, endOfTextId } = tokenizer;
+  const [beginId = endOfTextId] = (await tokenizer.frame()).before;
+  const begin = await tokenizer.decode([beginId], { keepSpecialTokens: true });
+  const ends = { begin, endOfText, maxLength: config.max_position_embeddings };
+  return withCompanions({ name: TOKENIZER_JSON, content }, file, ends);
+}
+
+/** @param path of a `tokenizer.json` whose companions lie beside it; null: it has none */
+async function withCompanions(
+  tokenizer: File,
+  path: string | null,
+  { begin, endOfText, maxLength }: Omit<Required<TokenizerFile>, "path">,
+): Promise<File[]> {
+  const files = [tokenizer];
+  for (const name of path === null ? [] : TOKENIZER_COMPANIONS) {
+    const content = await readCompanion(path!, name);
+    if (content !== null) files.push({ name, content });
   }
-  if (configured) return;
-  await json("tokenizer_config.json", {
+  if (files.some(({ name }) => name === "tokenizer_config.json")) return files;
+  const config = {
     tokenizer_class: "PreTrainedTokenizerFast",
-    bos_token: tokenizer.begin ?? tokenizer.endOfText,
-    eos_token: tokenizer.endOfText,
-    model_max_length: tokenizer.maxLength,
+    bos_token: begin,
+    eos_token: endOfText,
+    model_max_length: maxLength,
     clean_up_tokenization_spaces: false,
-  });
+  };
+  return [...files, { name: "tokenizer_config.json", content: json(config) }];
 }

@@ -1,9 +1,9 @@
-import { types } from "node:util";
-import { Arguments, describe } from "../arguments.js";
+import { Arguments } from "../arguments.js";
 import { labelWeightValues } from "../config/label_weights.js";
 import { type Recompute, recomputeKinds } from "../config/recompute.js";
 import { Tensor } from "../native.js";
 import type { GradientOf } from "./gradients.js";
+import { asIds } from "./ids.js";
 import { checkModel, type Llama } from "./llama.js";
 import { Pass } from "./pass.js";
 import { PassMemory, passSpecs } from "./pass_memory.js";
@@ -28,7 +28,7 @@ export interface TrainingBatch extends Batch {
  *     for (const tokens of batches) {
  *       optimizer.zeroGradient();
  *       pass.run(tokens);
- *       optimizer.step(3e-4, { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 });
+ *       optimizer.step(3e-4);
  *       const [loss] = await pass.loss.read();
  *     }
  *
@@ -92,17 +92,17 @@ export class TrainingPass {
    * @throws TypeError or RangeError for a wrong argument; the next wait throws RangeError for an id outside the
    *   vocabulary
    */
-  run(tokens: Int32Array, options: { readonly accumulate?: boolean } = {}): void {
+  run(tokens: Int32Array | Uint32Array, options: { readonly accumulate?: boolean } = {}): void {
     const input = this.#input;
     const check = new Arguments("TrainingPass.run");
     if (input.disposed) check.fail(TypeError, "this", "a live pass", "a disposed one");
-    if (!types.isInt32Array(tokens)) check.fail(TypeError, "tokens", "an Int32Array", describe(tokens));
+    const ids = asIds(check, "tokens", tokens);
     if (tokens.length !== input.size) {
       check.fail(RangeError, "tokens", `sequences * positions * patchSize = ${input.size} ids`, String(tokens.length));
     }
     const { accumulate = false } = check.object("options", options);
     check.boolean("accumulate", accumulate);
-    input.write(tokens);
+    input.write(ids);
     const adds = { loss: accumulate, gradient: true };
     this.#pass.forward(input, adds);
     this.#pass.backward(adds);

@@ -1,4 +1,5 @@
 import { Arguments } from "../arguments.js";
+import { adamwDefaults } from "../config/adamw_defaults.js";
 import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
@@ -148,10 +149,12 @@ export class AdamW {
 
   /**
    * Enqueues an update of the parameters by the gradient.
+   * @param settings what is left out has the config's default: betas 0.9 and 0.95, eps 1e-8, weightDecay 0.1, gradClip 1
    * @throws TypeError or RangeError for a wrong rate or setting
    */
-  step(learningRate: number, settings: AdamWSettings): void {
-    this.#prepare(new Arguments("AdamW.step"), learningRate, settings);
+  step(learningRate: number, settings: Partial<AdamWSettings> = {}): void {
+    const check = new Arguments("AdamW.step");
+    this.#prepare(check, learningRate, { ...adamwDefaults, ...check.object("settings", settings) });
     this.applyStep();
   }
 

@@ -31,7 +31,7 @@ export function checkGpus(label: string, stages: readonly ResolvedStage[], clust
 function checkStage(label: string, stage: ResolvedStage, stages: readonly ResolvedStage[], cluster: Nodes): void {
   const { gpus } = cluster;
   const { index, patchSize, sequencesPerStep, microBatch } = stage;
-  const name = `${label}, stages.${index} (K = ${patchSize})`;
+  const name = `${label}, stages[${index}] (K = ${patchSize})`;
   if (sequencesPerStep % gpus !== 0) {
     const [most, ...smaller] = possibleRanks(stages, cluster);
     const below = smaller.find((ranks) => ranks < gpus);

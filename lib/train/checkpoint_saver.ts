@@ -12,6 +12,7 @@ import { checkpointName, trainerEntries, writeCheckpoint } from "./checkpoint.js
 import { type FlatTensors, flatTensors, uncopied } from "./flat_tensors.js";
 import type { RunCheckpoints } from "./run_checkpoints.js";
 import { Snapshot, snapshotBytes } from "./snapshot.js";
+import type { TrainerOptions } from "./trainer_options.js";
 import type { TrainerState } from "./trainer_state.js";
 
 type Best = TrainerState["best"];
@@ -29,6 +30,8 @@ export interface Saved {
   readonly best: Best;
   /** Whether this rank writes; if not, it only gives its part. */
   readonly writes: boolean;
+  /** Called when a checkpoint is on the disk. */
+  readonly onCheckpoint: TrainerOptions["onCheckpoint"];
 }
 
 /** The best checkpoint that a run knows of, if it keeps it and has it still; `best` beside the checkpoints names it. */
@@ -131,7 +134,7 @@ export class CheckpointSaver {
   }
 
   async #write(state: TrainerState, sparedBefore: number | null): Promise<void> {
-    const { checkpoints, parameters, extras, data, config } = this.saved;
+    const { checkpoints, parameters, extras, data, config, onCheckpoint } = this.saved;
     await writeCheckpoint(
       checkpoints.folder,
       parameters,
@@ -144,6 +147,7 @@ export class CheckpointSaver {
     const best = state.best && checkpointName(state.best.step);
     if (state.best?.step === state.step) await checkpoints.pointToBest(best);
     await checkpoints.prune(state.step, config.keep, { names: best === null ? [] : [best], before: sparedBefore });
+    onCheckpoint?.({ step: state.step, path: checkpoints.path(checkpointName(state.step)) });
   }
 
   /** Whether writing a checkpoint has failed: then there is no use in another. */

@@ -148,7 +148,8 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
     best,
     writes: ranks.leads,
   };
-  const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint }, log, (copies) =>
+  const { onCheckpoint } = options;
+  const saver = await CheckpointSaver.open({ ...saved, config: config.checkpoint, onCheckpoint }, log, (copies) =>
     ranks.tell(copies),
   );
   cleanup.add(() => saver.close());

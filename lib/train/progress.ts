@@ -1,4 +1,5 @@
 /** The totals of a run: work done and its cost. Times exclude evaluation and checkpoints. */
+import { deepFreeze } from "../config/deep_freeze.js";
 import type { ResolvedStage } from "../config/stages.js";
 import type { DataPosition } from "../data/loader.js";
 import type { MetricsLine, SlowestRank, TimeByPart } from "../report/metrics.js";
@@ -65,7 +66,7 @@ export const noProgress: TrainerProgress = {
 
 /** The progress after one more step. */
 export function advance(before: TrainerProgress, stage: ResolvedStage, record: StepRecord): TrainerProgress {
-  return {
+  return deepFreeze({
     step: before.step + 1,
     tokens: before.tokens + stage.tokensPerStep,
     positions: before.positions + stage.positionsPerStep,
@@ -75,7 +76,7 @@ export function advance(before: TrainerProgress, stage: ResolvedStage, record: S
     time: addTime(before.time, record),
     energy: record.energy === null ? before.energy : (before.energy ?? 0) + record.energy,
     data: record.data,
-  };
+  });
 }
 
 /** Seconds without a record by part count as the transformer's; those of neither data nor device count as idle. */
@@ -114,7 +115,7 @@ export function metricsLine(
   measured: Pick<MetricsLine, "valLoss" | "valBitsPerByte" | "memory">,
 ): MetricsLine {
   const { step, tokens, positions, seconds, flops, optimizerFlops, time, energy } = progress;
-  return {
+  return deepFreeze({
     step,
     stage: stage.index,
     patchSize: stage.patchSize,
@@ -133,5 +134,5 @@ export function metricsLine(
     ...(energy === null ? {} : { energy }),
     ...(skipped === 0 ? {} : { skipped }),
     ...measured,
-  };
+  });
 }

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { show } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
+import { asWritten } from "../config/problems.js";
 import { inputLimits } from "../disk/input_limits.js";
 import { parseJson } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
@@ -120,14 +121,14 @@ function checkChanges(changed: readonly string[], force: boolean): void {
   const fixed = changed.filter((key) => howToChange(key) === "fixed");
   if (fixed.length > 0) {
     throw new ConfigError(
-      `--from: ${fixed.join(", ")}: expected the run's, as the checkpoint's tensors are those of its model and optimizer, ` +
+      `--from: ${fixed.map(asWritten).join(", ")}: expected the run's, as the checkpoint's tensors are those of its model and optimizer, ` +
         "but received others; begin a new run with init.from: the checkpoint's folder",
     );
   }
   const forced = changed.filter((key) => howToChange(key) === "forced");
   if (forced.length === 0 || force) return;
   throw new ConfigError(
-    `--from: ${forced.join(", ")}: expected the run's but received others, which alters what its steps mean; ` +
+    `--from: ${forced.map(asWritten).join(", ")}: expected the run's but received others, which alters what its steps mean; ` +
       "--force goes on all the same",
   );
 }
@@ -135,7 +136,7 @@ function checkChanges(changed: readonly string[], force: boolean): void {
 function unchangeable(out: string, changed: readonly string[]): ConfigError {
   const path = join(out, "config.json");
   return new ConfigError(
-    `--resume: the config differs from the run's in ${changed.join(", ")}; ` +
+    `--resume: the config differs from the run's in ${changed.map(asWritten).join(", ")}; ` +
       `go on with ${path} as it is, from one of its checkpoints with the changes (--from step-N), ` +
       "or start a new run in another folder",
   );

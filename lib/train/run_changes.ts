@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { describeIssues } from "../config/problems.js";
+import { asWritten, describeIssues } from "../config/problems.js";
 import { writeText } from "../disk/durable.js";
 import { inputLimits } from "../disk/input_limits.js";
 import { parseJson } from "../disk/json.js";
@@ -60,7 +60,7 @@ export async function writeChanges(folder: string, changes: readonly RunChange[]
 export function inWords({ step, changed }: Pick<RunChange, "step" | "changed">): string[] {
   const text = (value: unknown): string => JSON.stringify(value) ?? "not set";
   return Object.entries(changed).map(
-    ([key, { before, after }]) => `${key}: ${text(before)} up to step ${step}, then ${text(after)}`,
+    ([key, { before, after }]) => `${asWritten(key)}: ${text(before)} up to step ${step}, then ${text(after)}`,
   );
 }
 

@@ -3,7 +3,7 @@
  * `latest`, beside their folder, names the newest that is on the disk, and `best` that of the lowest validation loss, if
  * the run keeps it.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { recoverFolder, removeFolder, removeLeftovers, writeText } from "../disk/durable.js";
@@ -45,6 +45,12 @@ export class RunCheckpoints {
 
   path(name: string): string {
     return join(this.folder, name);
+  }
+
+  /** The path of the one that `latest` names; null: there is none. */
+  get latest(): string | null {
+    const name = existsSync(this.pointer) ? readFileSync(this.pointer, "utf8").trim() : "";
+    return namePattern.test(name) && existsSync(this.path(name)) ? this.path(name) : null;
   }
 
   /** Points `latest` to a checkpoint that is on the disk, whole. */

@@ -71,7 +71,7 @@ export class RunHealth {
 
   async #advice(first: number, { index, optimizer }: ResolvedStage): Promise<string> {
     const own = this.config.stages[index]?.optimizer?.lr !== undefined;
-    const key = own ? `stages.${index}.optimizer.lr` : "optimizer.lr";
+    const key = own ? `stages[${index}].optimizer.lr` : "optimizer.lr";
     const set = `--set ${key}=${Number((optimizer.lr / 2).toPrecision(3))}`;
     const before = (await this.checkpoints.names()).filter((name) => stepOf(name) < first).at(-1);
     if (before === undefined) {

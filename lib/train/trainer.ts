@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { Arguments } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
 import type { LoggerName } from "../config/logger_names.js";
@@ -31,7 +32,7 @@ const loggerKinds = { tensorboard: TensorBoardLogger } as const satisfies Record
  */
 export class Trainer {
   readonly #run: OpenRun;
-  readonly #log: (message: string) => void;
+  readonly #options: CheckedOptions;
   readonly #loggers: RunLoggers;
   #progress: TrainerProgress;
   /** The step of the last checkpoint. */
@@ -40,14 +41,17 @@ export class Trainer {
   #noted: number;
   #checkpointAsked = false;
   #stopAsked = false;
+  /** Whether a `run()` is going on. */
+  #running = false;
   /** The steps of the last `run()`, which `close` ends. */
   #steps: AsyncGenerator<MetricsLine, void> | null = null;
   #closed = false;
 
-  private constructor(run: OpenRun, { log, loggers }: CheckedOptions) {
+  private constructor(run: OpenRun, options: CheckedOptions) {
     this.#run = run;
-    this.#log = log;
+    this.#options = options;
     const ofConfig = run.config.logger.map((name) => new loggerKinds[name]());
+    const { log, loggers } = options;
     this.#loggers = new RunLoggers(run.metrics === null ? [] : [...ofConfig, ...loggers], log);
     this.#progress = run.progress;
     this.#saved = run.progress.step;
@@ -57,7 +61,7 @@ export class Trainer {
   /**
    * Opens device, data and model, allocates all memory, and creates (or reopens) the run's folder. If it fails, nothing
    * stays open.
-   * @param config as `loadRunConfig` or `parseRunConfig` returns it
+   * @param config as `defineConfig`, `loadRunConfig` or `parseRunConfig` returns it
    * @throws TypeError or RangeError for a wrong argument
    * @throws ConfigError if the config has not been parsed or cannot be run with this data, its product table is not one
    *   for this device, another process trains in the folder, it already holds a run, or, to resume, holds none, or one
@@ -84,6 +88,11 @@ export class Trainer {
     return this.#run.model;
   }
 
+  /** The run's config, as it was given. */
+  get config(): RunConfig {
+    return this.#run.config;
+  }
+
   /** The stages in order, each with its overrides applied and its length in steps. */
   get stages(): readonly ResolvedStage[] {
     return this.#run.stages;
@@ -92,6 +101,11 @@ export class Trainer {
   /** The run's folder. */
   get folder(): string {
     return this.#run.folder.path;
+  }
+
+  /** The path of the newest checkpoint on the disk; null: there is none yet. */
+  get latestCheckpoint(): string | null {
+    return this.#run.folder.checkpoints.latest;
   }
 
   /** Steps of all stages. */
@@ -128,7 +142,8 @@ export class Trainer {
    * Trains to the end and yields each step's metrics line after writing it to `metrics.jsonl`. Model and report are
    * written before the last line is yielded. If the caller leaves the loop early, a checkpoint of the last step is
    * saved. A finished run yields nothing; its model and its report are written again.
-   * @throws TypeError if the trainer is closed, or `close` was called since the last line
+   * @throws TypeError if the trainer is closed, or `close` was called since the last line; RangeError if `learningRate`
+   *   returns no rate; what a callback throws; the reason of `signal`, if that ended training
    * @throws DataError if a shard cannot be read or holds a token outside the model's vocabulary
    * @throws DeviceError if the device fails, or ten updates in a row were skipped
    * @throws ConfigError if another process has taken the run's folder, as after a standstill of over a minute
@@ -145,9 +160,10 @@ export class Trainer {
       for (;;) {
         const { done, value } = await steps.next();
         open();
-        if (done) return;
+        if (done) break;
         yield value;
       }
+      if (this.step < this.totalSteps) this.#options.signal?.throwIfAborted();
     } finally {
       await steps.return();
     }
@@ -155,8 +171,10 @@ export class Trainer {
 
   async *#train(): AsyncGenerator<MetricsLine, void> {
     const { config, products, metrics, report, saver, health } = this.#run;
+    const { onStage, onStep } = this.#options;
     await metrics?.begin();
     try {
+      this.#running = true;
       await this.#loggers.begin({ name: config.name, folder: this.folder, config, step: this.step });
       await report?.writeFacts(); // watch shows the run from its first step on
       // The run was killed between its last checkpoint and its model, or the model has been deleted since.
@@ -169,6 +187,7 @@ export class Trainer {
         let first = true;
         let failed = false;
         try {
+          onStage?.(stage);
           while (this.step < end) {
             const [line, wishes] = await this.#trainStep(stage, loader);
             if (first) await products.report();
@@ -181,10 +200,11 @@ export class Trainer {
             const due = saver.note(line);
             const last = this.step === this.totalSteps;
             if (last || due || wishes.save) await this.#save(stage.index);
+            onStep?.(line);
             // Before the line is yielded, so that a caller that stops there has everything.
             if (last) await this.#finish();
             yield line;
-            if (wishes.stop || (this.#stopAsked && !this.#run.ranks.shared)) return;
+            if (wishes.stop || (this.#wishes().stop && !this.#run.ranks.shared)) return;
           }
         } catch (error) {
           failed = true;
@@ -198,6 +218,7 @@ export class Trainer {
       this.#stopAsked = false;
       await this.#loggers.end();
       await metrics?.end();
+      this.#running = false;
     }
   }
 
@@ -216,6 +237,19 @@ export class Trainer {
    */
   requestStop(): void {
     this.#stopAsked = true;
+  }
+
+  /**
+   * Writes the model and the report of the step that the run has reached, as its end does: after a loop that was left
+   * early. Training may go on from there. Of several ranks the first one does.
+   * @throws TypeError if the trainer is closed, or `run` has not ended; ConfigError if another process has taken the run's
+   *   folder; errors of the file system
+   */
+  async finish(): Promise<void> {
+    const check = new Arguments("Trainer.finish");
+    if (this.#closed) check.fail(TypeError, "this", "an open trainer", "a closed one");
+    if (this.#running) check.fail(TypeError, "this", "a trainer whose run has ended", "one that is training");
+    await this.#finish();
   }
 
   /**
@@ -246,6 +280,15 @@ export class Trainer {
     } finally {
       await this.#run.close();
     }
+  }
+
+  /**
+   * What console.log shows.
+   * @internal
+   */
+  [inspect.custom](): string {
+    const closed = this.#closed ? ", closed" : "";
+    return `Trainer ${this.folder}, step ${this.step} of ${this.totalSteps}, ${inspect(this.model)}${closed}`;
   }
 
   /** The same as `close`, for `await using`. */
@@ -285,12 +328,7 @@ export class Trainer {
     const { device } = this.model;
     const energyBefore = device.energy();
     const start = performance.now();
-    const lr = learningRate(
-      stage.schedule,
-      stage.optimizer.lr,
-      this.step - stage.scheduleFirstStep,
-      stage.scheduleSteps,
-    );
+    const lr = this.#learningRate(stage);
     const tokens = await loader.next(stage.sequencesPerStep);
     const dataSeconds = (performance.now() - start) / 1000;
     const { limits } = health;
@@ -318,7 +356,10 @@ export class Trainer {
     };
     this.#progress = advance(this.#progress, stage, record);
     health.note(this.step, result, limits);
-    const measured = { ...(this.#evaluationDue(stage) && (await this.#evaluate())), ...this.#memory() };
+    const validation = this.#evaluationDue(stage) ? await this.#evaluate() : {};
+    const { valLoss } = validation;
+    if (valLoss !== undefined) this.#options.onEvaluation?.({ step: this.step, ...validation, valLoss });
+    const measured = { ...validation, ...this.#memory() };
     return [metricsLine(this.#progress, stage, record, peak, health.skipped, measured), wishes];
   }
 
@@ -328,8 +369,23 @@ export class Trainer {
     return { memory: { device: this.model.device.memory().usedBytes, process: process.memoryUsage.rss() } };
   }
 
+  /** The rate of the next step: the schedule's, or the caller's. */
+  #learningRate(stage: ResolvedStage): number {
+    const { step, totalSteps } = this;
+    const { schedule, optimizer, scheduleFirstStep, scheduleSteps, firstStep } = stage;
+    const scheduled = learningRate(schedule, optimizer.lr, step - scheduleFirstStep, scheduleSteps);
+    const own = this.#options.learningRate;
+    if (own === undefined) return scheduled;
+    const { tokens } = this.#progress;
+    const rate = own({ step, totalSteps, stage, stageStep: step - firstStep, tokens, scheduled });
+    const isRate = (value: number) => value >= 0 && Number.isFinite(value);
+    return new Arguments("Trainer.run").number("learningRate(at)", rate, "a number of at least 0", isRate);
+  }
+
   #wishes(): Wishes {
-    return { save: this.#checkpointAsked || this.#run.saver.late, stop: this.#stopAsked };
+    const { signal } = this.#options;
+    const stop = this.#stopAsked || (signal?.aborted ?? false);
+    return { save: this.#checkpointAsked || this.#run.saver.late, stop };
   }
 
   async #evaluate(): Promise<Pick<MetricsLine, "valLoss" | "valBitsPerByte">> {
@@ -378,7 +434,7 @@ export class Trainer {
       await saver.settle();
     } catch (error) {
       if (!failed) throw error;
-      this.#log(`the checkpoint of step ${this.step} could not be saved: ${(error as Error).message}`);
+      this.#options.log(`the checkpoint of step ${this.step} could not be saved: ${(error as Error).message}`);
     }
   }
 

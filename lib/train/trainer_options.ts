@@ -1,6 +1,25 @@
 import { type Arguments, describe } from "../arguments.js";
+import type { ResolvedStage } from "../config/stages.js";
 import type { Logger } from "../report/logger.js";
+import type { MetricsLine } from "../report/metrics.js";
 import { checkLoggers } from "./check_loggers.js";
+
+/** A step for which a learning rate is asked. */
+export interface LearningRateAt {
+  /** The run's step, from 0, and how many there are. */
+  readonly step: number;
+  readonly totalSteps: number;
+  /** The stage that it is in, and its step in that, from 0. */
+  readonly stage: ResolvedStage;
+  readonly stageStep: number;
+  /** Tokens that were trained on before it. */
+  readonly tokens: number;
+  /** The rate that the config's schedule gives it. */
+  readonly scheduled: number;
+}
+
+/** A validation loss, in nats per token, and with a known text in bits per byte, after a step. */
+export type Evaluation = Required<Pick<MetricsLine, "step" | "valLoss">> & Pick<MetricsLine, "valBitsPerByte">;
 
 /** Options of `Trainer.open`. */
 export interface TrainerOptions {
@@ -19,14 +38,33 @@ export interface TrainerOptions {
    * are none, check that every token is in the model's vocabulary. Default false: sizes and counts are compared.
    */
   readonly verifyData?: boolean;
+  /**
+   * The learning rate of a step, at least 0, instead of the schedule's: of AdamW, and Muon's is scaled alike. The config
+   * does not record it: a run that is resumed needs it again, and of several ranks each must have the same.
+   */
+  readonly learningRate?: (at: LearningRateAt) => number;
+  /** Ends training as `requestStop` does; `run` then rejects with the signal's reason, unless it was the last step. */
+  readonly signal?: AbortSignal;
+  /** Called where a stage begins, and where a run resumes in it. */
+  readonly onStage?: (stage: ResolvedStage) => void;
+  /** Called with the metrics of each step, when they are written. */
+  readonly onStep?: (line: MetricsLine) => void;
+  /** Called after an evaluation, before `onStep`. */
+  readonly onEvaluation?: (evaluation: Evaluation) => void;
+  /** Called when a checkpoint is on the disk, while training goes on; of several ranks, in the first. */
+  readonly onCheckpoint?: (checkpoint: { readonly step: number; readonly path: string }) => void;
   /** Called with messages for the user: what `auto` chose, where a run resumes, a skipped update. */
   readonly log?: (message: string) => void;
   /** What else follows the run's steps, beside those that the config's `logger` names. */
   readonly loggers?: readonly Logger[];
 }
 
+const callbacks = ["learningRate", "onStage", "onStep", "onEvaluation", "onCheckpoint"] as const;
+
 /** The options with their defaults. */
-export interface CheckedOptions extends Required<Omit<TrainerOptions, "from">> {
+export interface CheckedOptions
+  extends Required<Pick<TrainerOptions, "resume" | "force" | "verifyData" | "log" | "loggers">>,
+    Pick<TrainerOptions, (typeof callbacks)[number] | "signal"> {
   /** The step of the checkpoint to go on from; null: the newest. */
   readonly from: number | null;
 }
@@ -41,9 +79,12 @@ export function checkOptions(check: Arguments, options: TrainerOptions): Checked
   check.boolean("force", force);
   check.boolean("verifyData", verifyData);
   check.callback("log", log);
+  for (const name of callbacks) check.callback(name, checked[name]);
+  check.signal("signal", checked.signal);
   if (from !== undefined && resume !== true) check.fail(RangeError, "from", "it with resume: true", "it without");
   if (force && from === undefined) check.fail(RangeError, "force", "it with from", "it without");
   return {
+    ...checked,
     resume,
     from: from === undefined ? null : stepIn(check, from),
     force,

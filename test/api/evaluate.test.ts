@@ -43,6 +43,13 @@ describe.each(backends)("evaluate on %s", (backend) => {
       { device: open(backend), precision: "fp32" },
     );
 
+  it("ends where its signal is aborted, by the signal's reason, and closes the data", async () => {
+    using zero = model();
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(evaluate(zero, { data: data(), signal })).rejects.toThrow("enough");
+    expect(isOpen()).toBe(false);
+  });
+
   it.each([
     { patchSize: 1, sequenceLength: 2, blocks: 50 },
     { patchSize: 4, sequenceLength: 12, blocks: 2 },

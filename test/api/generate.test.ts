@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "@jest/globals";
 import { trainTokenizer } from "../../lib/data/bpe.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
 import type { GenerateOptions } from "../../lib/generate/settings.js";
+import { generateTexts } from "../../lib/generate/texts.js";
 import { generate, streamText } from "../../lib/generate.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { backends, open } from "../support/backends.js";
@@ -52,6 +53,17 @@ describe.each(backends)("generate on %s", (backend) => {
     expect(result.tokensPerSecond).toBeGreaterThan(0);
     const whole = await generate(zero, tokenizer, "one two", { maxTokens: 22, temperature: 0 });
     expect(whole).toMatchObject({ finish: "max-tokens", newTokens: 22 }); // the context is full, and that was all
+  });
+
+  it("ends where its signal is aborted, by the signal's reason", async () => {
+    using zero = model();
+    const tokenizer = await Tokenizer.fromJson(words);
+    const abort = new AbortController();
+    const onText = () => abort.abort(new Error("enough"));
+    const asked = { temperature: 0, signal: abort.signal };
+    await expect(generate(zero, tokenizer, "one", { ...asked, onText })).rejects.toThrow("enough");
+    await expect(generateTexts(zero, tokenizer, ["one", "two"], asked)).rejects.toThrow("enough");
+    await expect(streamText(zero, tokenizer, "one", asked).next()).rejects.toThrow("enough");
   });
 
   it("ends where the context is full", async () => {

@@ -19,7 +19,7 @@ beforeAll(async () => {
   writeFileSync(path("tokenizer.json"), madeTokenizer());
   tokenizer = await api.Tokenizer.fromFile(path("tokenizer.json"));
   device = api.Device.open("cpu", { threads: 1 });
-  model = api.Llama.create({ ...madeConfig(folder).model, vocab_size: 257 }, { device, precision: "fp32" });
+  model = api.Llama.create({ ...madeConfig(folder).model!, vocab_size: 257 }, { device, precision: "fp32" });
 });
 afterAll(() => {
   model.dispose();

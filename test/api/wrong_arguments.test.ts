@@ -40,6 +40,7 @@ const withoutArguments = [
   "Tensor.readBits",
   "TokenDataset.close",
   "Trainer.close",
+  "Trainer.finish",
   "Trainer.requestCheckpoint",
   "Trainer.requestStop",
   "Trainer.run",

@@ -17,6 +17,7 @@ data: { train: data/train_*.bin, val: data/val_*.bin }
 stages: [{ patchSize: 1 }]
 batch: { tokensPerStep: 256, sequenceLength: 32 }
 train: { steps: 4 }
+schedule: { warmupSteps: 2 }
 checkpoint: { everySteps: 2, keep: 1 }
 device: cpu
 precision: fp32

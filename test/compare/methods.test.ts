@@ -189,7 +189,7 @@ describe("tuned settings", () => {
     const common = { config: own, ...facts, seeds: null };
     const plan = makePlan(own, facts, {});
     expect(() => planTuning(common, plan, { lr: [0.01] })).toThrow(
-      "stages.0.optimizer.lr: expected none, as tuning chooses it, but received one",
+      "stages[0].optimizer.lr: expected none, as tuning chooses it, but received one",
     );
     expect(planTuning(common, plan, { schedule: ["wsd"] })).toHaveLength(2);
   });

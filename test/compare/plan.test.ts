@@ -199,7 +199,7 @@ describe("planComparison", () => {
 
   it.each([
     { sweep: { patchSize: [3] }, says: /^K = 3, fraction 0\.6667: batch\.tokensPerStep: expected a multiple of / },
-    { sweep: { fraction: [0.01] }, says: /stages\.0: expected a share of at least one step of 64 tokens/ },
+    { sweep: { fraction: [0.01] }, says: /stages\[0\]: expected a share of at least one step of 64 tokens/ },
   ])("refuses a sweep that cannot run: $sweep", async ({ sweep, says }) => {
     const planned = planComparison(config(), { sweep });
     await expect(planned).rejects.toThrow(ConfigError);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
-import { loadRunConfig, parseRunConfig } from "../../lib/config/config.js";
+import { defineConfig, loadRunConfig, parseRunConfig } from "../../lib/config/config.js";
 import { runConfigJsonSchema } from "../../lib/config/schema.js";
 import { ConfigError } from "../../lib/errors.js";
 
@@ -49,6 +49,26 @@ it("reads what a run writes as its config.json", () => {
   }
 });
 
+it("is deeply frozen, and leaves what was given as it was", () => {
+  const given = {
+    ...minimal,
+    stages: [{ patchSize: 2, fraction: 0.5 }, { patchSize: 1 }],
+    model: { ...minimal.model },
+  };
+  const config = defineConfig({ ...given, model: { preset: "tiny", eos_token_id: [1, 2] } });
+  for (const part of [config, config.stages, config.stages[0], config.optimizer.betas, config.model]) {
+    expect(Object.isFrozen(part)).toBe(true);
+  }
+  given.stages[0]!.patchSize = 4;
+  expect(config.stages[0]!.patchSize).toBe(2);
+});
+
+it("is the same object for defineConfig, whose messages name it config", () => {
+  const { train: _, ...rest } = minimal;
+  expect(defineConfig({ ...minimal, model: { preset: "tiny" } })).toEqual(parseRunConfig(minimal));
+  expect(() => defineConfig(rest as never)).toThrow("config: train: expected a section of keys but received nothing");
+});
+
 function problemsOf(run: () => unknown): readonly string[] {
   try {
     run();
@@ -60,6 +80,52 @@ function problemsOf(run: () => unknown): readonly string[] {
   return [];
 }
 const problems = (config: object) => problemsOf(() => parseRunConfig(config, "c.yaml"));
+
+describe("all problems at once", () => {
+  it("has conflicts between sections that are right, beside sections that are wrong", () => {
+    const config = {
+      ...minimal,
+      modle: {},
+      seed: -1,
+      batch: { tokensPerStep: 1000, sequenceLength: 128 },
+      stages: [{ patchSize: 2 }, { patchSize: 1 }],
+      train: {},
+      eval: {},
+      optimizer: { lr: "fast" },
+      schedule: { decayFraction: 0.2 },
+    };
+    expect(problems(config)).toEqual([
+      'c.yaml: optimizer.lr: expected a number but received "fast"',
+      "c.yaml: seed: expected a number of at least 0 but received -1",
+      "c.yaml: modle: unknown key; did you mean model?",
+      "c.yaml: eval: expected held-out data in data.val but received nothing",
+      "c.yaml: train: expected exactly one of tokens, epochs, steps or flops but received nothing " +
+        "(--set 'train={steps: 10}' replaces the section)",
+      "c.yaml: stages: expected at most one without a fraction but received 2: stages[0], stages[1]",
+      "c.yaml: schedule.decayFraction: expected it for type wsd only but received it for type cosine",
+      "c.yaml: batch.tokensPerStep: expected a multiple of patchSize 2 * sequenceLength 128 = 256 for stages[0] " +
+        "but received 1000; nearest that works: 1024",
+      "c.yaml: batch.tokensPerStep: expected a multiple of patchSize 1 * sequenceLength 128 = 128 for stages[1] " +
+        "but received 1000; nearest that works: 1024",
+    ]);
+  });
+
+  it("has none that may come of a section that is wrong", () => {
+    expect(problems({ ...minimal, trian: { steps: 1 }, train: undefined, recipe: "papre", eval: {}, data: 1 })).toEqual(
+      [
+        expect.stringMatching(/recipe: expected paper or superposition/),
+        expect.stringMatching(/data: expected a section of keys/),
+        expect.stringMatching(/train: expected a section of keys/),
+        expect.stringMatching(/trian: unknown key; did you mean train/),
+      ],
+    );
+    expect(problems({ model: { preset: "tiny" }, data: { train: "t" }, batch: { tokensPerStep: 3 } })).toEqual([
+      expect.stringMatching(/name: expected a text/),
+      expect.stringMatching(/batch.sequenceLength: expected/),
+      expect.stringMatching(/train: expected a section of keys/),
+    ]);
+  });
+});
 
 let folder: string;
 beforeAll(() => {
@@ -173,9 +239,9 @@ describe("problems", () => {
         "c.yaml: optimizer.lr: expected a number greater than 0 but received -1",
         "c.yaml: optimizer.betas: expected a list of 2 or more but received [0.9]",
         "c.yaml: optimizer.weight_decay: unknown key; did you mean weightDecay?",
-        "c.yaml: stages.0.patchSize: expected a number of at least 1 but received 0",
-        "c.yaml: stages.0.schedule.perStage: unknown key; expected one of type, warmupSteps, minLrRatio, decayFraction",
-        "c.yaml: stages.0.schedule.typ: unknown key; did you mean type?",
+        "c.yaml: stages[0].patchSize: expected a number of at least 1 but received 0",
+        "c.yaml: stages[0].schedule.perStage: unknown key; expected one of type, warmupSteps, minLrRatio, decayFraction",
+        "c.yaml: stages[0].schedule.typ: unknown key; did you mean type?",
         'c.yaml: precision: expected auto, bf16 or fp32 but received "fp16"',
         'c.yaml: device: expected auto, cpu, cuda, cuda:N or simt but received "gpu"',
         "c.yaml: seeed: unknown key; did you mean seed?",
@@ -192,7 +258,7 @@ describe("problems", () => {
     [
       "a step of broken sequences",
       { batch: { tokensPerStep: 1000, sequenceLength: 128 } },
-      "batch.tokensPerStep: expected a multiple of patchSize 1 * sequenceLength 128 = 128 for stages.0 but received 1000; " +
+      "batch.tokensPerStep: expected a multiple of patchSize 1 * sequenceLength 128 = 128 for stages[0] but received 1000; " +
         "nearest that works: 1024",
     ],
     [
@@ -210,7 +276,7 @@ describe("problems", () => {
         stages: [{ patchSize: 3, fraction: 0.5 }, { patchSize: 4 }],
         batch: { tokensPerStep: 1536, sequenceLength: 128 },
       },
-      "stages.0: expected patchSize * sequenceLength to divide that of the longest stage, 512, but received 384",
+      "stages[0]: expected patchSize * sequenceLength to divide that of the longest stage, 512, but received 384",
     ],
     [
       "a step that one stage cannot use",
@@ -218,19 +284,19 @@ describe("problems", () => {
         stages: [{ patchSize: 3, fraction: 0.5 }, { patchSize: 4 }],
         batch: { tokensPerStep: 1024, sequenceLength: 128 },
       },
-      "batch.tokensPerStep: expected a multiple of patchSize 3 * sequenceLength 128 = 384 for stages.0 but received 1024; " +
+      "batch.tokensPerStep: expected a multiple of patchSize 3 * sequenceLength 128 = 384 for stages[0] but received 1024; " +
         "nearest that works: 1536",
     ],
     [
       "a stage's own step",
       { stages: [{ patchSize: 4, batch: { tokensPerStep: 100 } }] },
-      "stages.0.batch.tokensPerStep: expected a multiple of patchSize 4 * sequenceLength 128 = 512 for stages.0 " +
+      "stages[0].batch.tokensPerStep: expected a multiple of patchSize 4 * sequenceLength 128 = 512 for stages[0] " +
         "but received 100; nearest that works: 512",
     ],
     [
       "passes that do not fill a step",
       { batch: { tokensPerStep: 1024, sequenceLength: 128, microBatch: 3 } },
-      "batch.microBatch: expected a divisor of the 8 sequences per step of stages.0 but received 3",
+      "batch.microBatch: expected a divisor of the 8 sequences per step of stages[0] but received 3",
     ],
     [
       "sequences longer than the model's positions",
@@ -286,7 +352,7 @@ describe("problems", () => {
           { patchSize: 1, of: "steps" },
         ],
       },
-      "stages.1.of: expected a fraction beside it, to be a share of steps, but received none",
+      "stages[1].of: expected a fraction beside it, to be a share of steps, but received none",
     ],
     [
       "a step of two sizes",
@@ -301,7 +367,7 @@ describe("problems", () => {
     [
       "a stage's step of two sizes",
       { stages: [{ patchSize: 4, batch: { tokensPerStep: 1024, positionsPerStep: 1024 } }] },
-      "stages.0.batch: expected exactly one of tokensPerStep or positionsPerStep but received both",
+      "stages[0].batch: expected exactly one of tokensPerStep or positionsPerStep but received both",
     ],
     [
       "positions of broken sequences, told once",
@@ -314,18 +380,18 @@ describe("problems", () => {
     [
       "a stage's own positions",
       { stages: [{ patchSize: 4, batch: { positionsPerStep: 100, sequenceLength: 64 } }] },
-      "stages.0.batch.positionsPerStep: expected a multiple of sequenceLength 64 but received 100; " +
+      "stages[0].batch.positionsPerStep: expected a multiple of sequenceLength 64 but received 100; " +
         "nearest that works: 128",
     ],
     [
       "two rests",
       { stages: [{ patchSize: 2 }, { patchSize: 1 }] },
-      "stages: expected at most one without a fraction but received 2: stages.0, stages.1",
+      "stages: expected at most one without a fraction but received 2: stages[0], stages[1]",
     ],
     [
       "no rest left",
       { stages: [{ patchSize: 2, fraction: 1 }, { patchSize: 1 }] },
-      "stages.1: expected other stages whose fractions sum to less than 1 but received 1: nothing is left for it",
+      "stages[1]: expected other stages whose fractions sum to less than 1 but received 1: nothing is left for it",
     ],
     ["two beginnings", { init: { seed: 1, from: "m" } }, "init: expected seed or from but received both"],
     [
@@ -341,12 +407,12 @@ describe("problems", () => {
     [
       "settings of Muon without it in a stage",
       { stages: [{ patchSize: 1, optimizer: { muon: { lr: 0.02 } } }] },
-      "stages.0.optimizer.muon: expected it for optimizer.type muon only but received it for type adamw",
+      "stages[0].optimizer.muon: expected it for optimizer.type muon only but received it for type adamw",
     ],
     [
       "another optimizer in a stage",
       { stages: [{ patchSize: 1, optimizer: { type: "muon" } }] },
-      "stages.0.optimizer.type: unknown key; expected one of lr, betas, eps, weightDecay, gradClip, muon",
+      "stages[0].optimizer.type: unknown key; expected one of lr, betas, eps, weightDecay, gradClip, muon",
     ],
     [
       "too many steps of Newton-Schulz",
@@ -361,7 +427,7 @@ describe("problems", () => {
     [
       "a stage's schedule inside one over the run",
       { schedule: { perStage: false }, stages: [{ patchSize: 1, schedule: { warmupSteps: 3 } }] },
-      "stages.0.schedule: expected none, since schedule.perStage is false, but received one",
+      "stages[0].schedule: expected none, since schedule.perStage is false, but received one",
     ],
     [
       "an unknown preset",
@@ -420,7 +486,7 @@ describe("--set", () => {
 
   it("changes values, list entries and whole sections, and adds what is missing", async () => {
     const config = await load(
-      "stages.0.patchSize=2",
+      "stages[0].patchSize=2",
       "stages.1.optimizer.lr=1e-3",
       "train={steps: 12}",
       "optimizer.betas=[0.8, 0.9]",
@@ -433,7 +499,7 @@ describe("--set", () => {
     expect(config.train).toEqual({ steps: 12 });
     expect(config.optimizer).toMatchObject({ betas: [0.8, 0.9], gradClip: null });
     expect(config).toMatchObject({ name: "a=b", keepOptimizer: true });
-    const appended = await load("stages.1.fraction=0.1", "stages.2.patchSize=1");
+    const appended = await load("stages[1].fraction=0.1", "stages[2].patchSize=1");
     expect(appended.stages[2]).toEqual({ patchSize: 1 });
   });
 

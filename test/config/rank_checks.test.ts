@@ -27,7 +27,7 @@ describe("checkRanks", () => {
   it("names the stage whose sequences cannot be shared, and the most ranks that can", () => {
     expect(() => checkRanks(made(), 4)).toThrow(
       new ConfigError(
-        "parallel.ranks: expected a number that divides the 6 sequences of a step of stages.0 (K = 4), such as 3, at most 6 " +
+        "parallel.ranks: expected a number that divides the 6 sequences of a step of stages[0] (K = 4), such as 3, at most 6 " +
           "in all stages, but received 4; for more ranks, make the step larger (batch.tokensPerStep) or its sequences shorter",
       ),
     );
@@ -36,7 +36,9 @@ describe("checkRanks", () => {
   it("counts whole micro-batches", () => {
     const batch = { tokensPerStep: 24 * 64, sequenceLength: 64, microBatch: 3 };
     expect(() => checkRanks(made({ batch }), 2)).not.toThrow();
-    expect(() => checkRanks(made({ batch }), 3)).toThrow(/stages\.0 \(K = 4\) in micro-batches of 3, at most 2 in all/);
+    expect(() => checkRanks(made({ batch }), 3)).toThrow(
+      /stages\[0\] \(K = 4\) in micro-batches of 3, at most 2 in all/,
+    );
   });
 
   it("refuses Muon, of several ranks only", () => {

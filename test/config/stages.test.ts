@@ -83,9 +83,9 @@ describe("resolveStages", () => {
     const run = () => resolve({ train: { steps: 100 }, stages });
     expect(run).toThrow(ConfigError);
     expect(run).toThrow(
-      "stages.0: expected a share of at least one step of 16384 tokens but received 1638 tokens of 1638400",
+      "stages[0]: expected a share of at least one step of 16384 tokens but received 1638 tokens of 1638400",
     );
-    expect(() => resolve({ train: { epochs: 1 } }, 100)).toThrow(/stages.0: .*but received 67 tokens of 100/);
+    expect(() => resolve({ train: { epochs: 1 } }, 100)).toThrow(/stages\[0\]: .*but received 67 tokens of 100/);
   });
 
   it("merges a stage's settings of Muon over the run's", () => {
@@ -199,10 +199,10 @@ describe("shares of steps and of FLOPs", () => {
   it("below half a step are told in their unit", () => {
     const stages = (of: string) => [{ patchSize: 4, fraction: 0.001, of }, { patchSize: 1 }];
     expect(() => resolve({ train: { steps: 100 }, stages: stages("steps") })).toThrow(
-      "stages.0: expected a share of at least one step but received 0.1 steps of 100",
+      "stages[0]: expected a share of at least one step but received 0.1 steps of 100",
     );
     expect(() => resolve({ train: { flops: 1e6 }, stages: stages("flops") }, 0, made)).toThrow(
-      "stages.0: expected a share of at least one step of 5734 FLOPs but received 1000 FLOPs of 1000000",
+      "stages[0]: expected a share of at least one step of 5734 FLOPs but received 1000 FLOPs of 1000000",
     );
   });
 });

@@ -8,13 +8,13 @@ const stage = (index: number, firstStep: number, steps: number, scheduleFirstSte
 describe("warm-ups that are as long as a stage", () => {
   test("are told where one schedule spans the run", () => {
     expect(endlessWarmups([stage(0, 0, 60, 0, 100), stage(1, 60, 140, 0, 100)])).toEqual([
-      "stages.0 (K = 4): the learning rate rises through all its 60 steps: schedule.warmupSteps is 100",
+      "stages[0] (K = 4): the learning rate rises through all its 60 steps: schedule.warmupSteps is 100",
     ]);
   });
 
   test("are told of a later stage with a schedule of its own", () => {
     expect(endlessWarmups([stage(0, 0, 60, 0, 59), stage(1, 60, 20, 60, 20)])).toEqual([
-      "stages.1 (K = 1): the learning rate rises through all its 20 steps: schedule.warmupSteps is 20",
+      "stages[1] (K = 1): the learning rate rises through all its 20 steps: schedule.warmupSteps is 20",
     ]);
   });
 

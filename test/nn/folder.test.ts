@@ -1,11 +1,14 @@
 /** Loading and saving models as Hugging Face folders. */
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
-import { CheckpointError } from "../../lib/errors.js";
+import { Tokenizer } from "../../lib/data/tokenizer.js";
+import { CheckpointError, ConfigError } from "../../lib/errors.js";
+import { type Preset, presets } from "../../lib/hf/presets.js";
 import { type SafetensorsEntry, SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { backends, open } from "../support/backends.js";
+import { madeTokenizer } from "../support/made_tokenizer.js";
 import { temporaryFolder } from "../support/temporary.js";
 import { tensorBytesOf } from "../support/tensors.js";
 
@@ -100,7 +103,7 @@ describe.each(backends)("a model folder on %s", (backend) => {
     await expect(load(7)).rejects.toThrow("Llama.load: folder: expected a string but received 7");
     await expect(load("m", null)).rejects.toThrow("Llama.load: options: expected an object but received null");
     await expect(load("m", { device: {} })).rejects.toThrow("Llama.load: device: expected a Device but received");
-    const make = (options: object) => () => Llama.create({ vocab_size: 64 }, options);
+    const make = (options: object) => () => Llama.create(presets.tiny, options);
     expect(make({ precision: "fp16" })).toThrow(/^Llama\.create: precision: expected auto, bf16 or fp32 but received /);
     expect(make({ device: "gpu" })).toThrow(
       /^Llama\.create: device: expected auto, cpu, .* but received the string "gpu"$/,
@@ -108,12 +111,48 @@ describe.each(backends)("a model folder on %s", (backend) => {
     expect(make({ seed: 0.5 })).toThrow(
       /^Llama\.create: seed: expected a whole number of at least 0 but received 0\.5$/,
     );
+    const partial = { hidden_size: 64, num_attention_heads: 2 } as unknown as Preset;
+    expect(() => Llama.create(partial)).toThrow(
+      new ConfigError(
+        ["vocab_size", "intermediate_size", "num_hidden_layers"]
+          .map((key) => `model: ${key}: expected a value but received nothing`)
+          .join("\n"),
+      ),
+    );
     using model = await Llama.load(fixture("gqa"), { device });
     const save = model.save.bind(model) as (...args: unknown[]) => Promise<void>;
     await expect(save(null)).rejects.toThrow("Llama.save: folder: expected a string but received null");
     await expect(save(path("x"), { tokenizer: {} })).rejects.toThrow(
       /^Llama\.save: tokenizer\.path: expected a string/,
     );
+  });
+
+  it("is saved with a tokenizer, once all that is asked for can be had", async () => {
+    using model = Llama.create({ ...presets.tiny, vocab_size: 300, num_hidden_layers: 1 }, { device });
+    const tokenizer = await Tokenizer.fromJson(madeTokenizer());
+    await model.save(path("with"), { tokenizer });
+    const read = await Tokenizer.fromFile(path("with"));
+    expect([read.hash, read.endOfText]).toEqual([tokenizer.hash, "<|endoftext|>"]);
+    expect(JSON.parse(readFileSync(path("with/tokenizer_config.json"), "utf8"))).toMatchObject({
+      bos_token: "<|endoftext|>",
+      eos_token: "<|endoftext|>",
+      model_max_length: 2048,
+    });
+    // One from a folder comes with what lies beside it.
+    writeFileSync(path("with/chat_template.jinja"), "{{ messages }}");
+    await model.save(path("again"), { tokenizer: read });
+    expect(readFileSync(path("again/chat_template.jinja"), "utf8")).toBe("{{ messages }}");
+
+    using small = Llama.create({ ...presets.tiny, vocab_size: 64, num_hidden_layers: 1 }, { device });
+    await expect(small.save(path("none"), { tokenizer })).rejects.toThrow(
+      /^Llama\.save: tokenizer: expected at most the model's 64 tokens but received 257$/,
+    );
+    const file = { path: path("nowhere/tokenizer.json"), endOfText: "e", maxLength: 8 };
+    await expect(model.save(path("none"), { tokenizer: file })).rejects.toThrow("ENOENT");
+    await expect(model.save(path("none"), { base: path("nowhere") })).rejects.toThrow(CheckpointError);
+    small.dispose();
+    await expect(small.save(path("none"))).rejects.toThrow("Llama.save: this: expected a live model");
+    expect(existsSync(path("none"))).toBe(false);
   });
 
   it("that is not whole is refused, by the name of what is wrong", async () => {

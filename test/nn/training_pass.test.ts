@@ -6,7 +6,7 @@ import { resolveStages } from "../../lib/config/stages.js";
 import { Tensor } from "../../lib/native.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { TrainingPass } from "../../lib/nn/training_pass.js";
-import { AdamW } from "../../lib/optim/adamw.js";
+import { AdamW, type AdamWSettings } from "../../lib/optim/adamw.js";
 import { planRun } from "../../lib/train/memory_plan.js";
 import { Stepper } from "../../lib/train/stepper.js";
 import { backends, cases, open } from "../support/backends.js";
@@ -116,6 +116,31 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
     expect(await loss([1, 0, 0, 0])).not.toBe(await loss());
   });
 
+  it("takes ids as a Uint32Array, and its optimizer the config's settings where none are given", async () => {
+    const train = async (ids: Int32Array | Uint32Array, ...given: Partial<AdamWSettings>[]) => {
+      using again = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+      using optimizer = new AdamW(again.parameters);
+      using pass = new TrainingPass(again, optimizer.gradient, cut);
+      pass.run(ids);
+      optimizer.step(1e-3, ...given);
+      return again.parameters.master.read();
+    };
+    const ids = tokens.subarray(0, half);
+    const defaults = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 } as const;
+    const expected = await train(ids, defaults);
+    expect(await train(Uint32Array.from(ids))).toEqual(expected);
+    expect(await train(ids, { gradClip: 1 })).toEqual(expected);
+    expect(await train(ids, { weightDecay: 0 })).not.toEqual(expected);
+    using model = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+    using optimizer = new AdamW(model.parameters);
+    using pass = new TrainingPass(model, optimizer.gradient, cut);
+    const moved = Uint32Array.from(ids);
+    structuredClone(moved.buffer, { transfer: [moved.buffer] });
+    expect(() => pass.run(moved)).toThrow(/^TrainingPass\.run: tokens: expected .* ids but received 0$/);
+    pass.run(new Uint32Array(half).fill(2 ** 32 - 1));
+    await expect(device.synchronize()).rejects.toThrow(RangeError);
+  });
+
   it("frees what it took", async () => {
     using model = Llama.create(shape, { device, precision: "fp32" });
     await device.synchronize(); // what other tests have used is free
@@ -159,7 +184,10 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
       () => pass.run(tokens),
       `TrainingPass.run: tokens: expected sequences * positions * patchSize = ${half} ids`,
     );
-    refused(() => pass.run([1] as never), "TrainingPass.run: tokens: expected an Int32Array but received an array");
+    refused(
+      () => pass.run([1] as never),
+      "TrainingPass.run: tokens: expected an Int32Array or a Uint32Array but received an array",
+    );
     refused(() => new AdamW(model as never), "AdamW: parameters: expected a Parameters but received another object");
     for (const [key, value] of Object.entries({ betas: [1, 0.9], eps: 0, weightDecay: -1, gradClip: 0 })) {
       const wrong = { ...settings, [key]: value } as typeof settings;

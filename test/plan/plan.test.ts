@@ -97,7 +97,7 @@ describe("planCluster refuses", () => {
       {},
       128,
     )(
-      "--gpus: expected a divisor of the 64 sequences in a step of run.yaml, stages.0 (K = 4) but received 128; the " +
+      "--gpus: expected a divisor of the 64 sequences in a step of run.yaml, stages[0] (K = 4) but received 128; the " +
         "largest that works is 64; a larger batch has more sequences",
     );
     refused({}, 24)("but received 24; the largest that works is 64, 16 the nearest below;");
@@ -130,7 +130,7 @@ describe("planCluster refuses", () => {
       16,
     )(
       "batch.microBatch: expected auto or a divisor of the 4 sequences that each of 16 GPUs has in a step of run.yaml, " +
-        "stages.0 (K = 4) but received 8",
+        "stages[0] (K = 4) but received 8",
     );
   });
 

@@ -160,25 +160,12 @@ describe("README.md", () => {
     const text = Array.from({ length: 4000 }, (_, i) => `Sentence ${i} of ${(i * 7919).toString(36)}.`).join("\n\n");
     writeFileSync(path("text.txt"), text);
     // The same program on a smaller scale.
-    const program = block("ts").replace("4096", "300");
-    writeFileSync(
-      path("config.json"),
-      JSON.stringify({
-        name: "mine",
-        model: {
-          hidden_size: 64,
-          intermediate_size: 96,
-          num_hidden_layers: 1,
-          num_attention_heads: 2,
-          vocab_size: 300,
-        },
-        data: { train: "data/mine/train_*.bin", val: "data/mine/val_*.bin" },
-        stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }],
-        batch: { tokensPerStep: 1024, sequenceLength: 32 },
-        train: { steps: 4 },
-        device: "cpu",
-      }),
-    );
+    const shape = "{ ...presets.tiny, vocab_size: 300, num_hidden_layers: 1 }";
+    const program = block("ts")
+      .replace("4096", "300")
+      .replace('{ preset: "tiny" }', shape)
+      .replace("{ epochs: 1 }", '{ steps: 4 }, device: "cpu"')
+      .replace("prepareDataset,", "prepareDataset, presets,");
     writeFileSync(path("program.ts"), program);
     const options = { target: "es2022", module: "nodenext", strict: true, skipLibCheck: true, types: ["node"] };
     const files = [path("program.ts")];

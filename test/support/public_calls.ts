@@ -200,9 +200,10 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     },
     {
       name: "parseRunConfig",
-      arguments: { value: anyConfig(runOf(runConfig)), where: text("c.yaml") },
+      arguments: { value: anyConfig(runOf(runConfig)), where: optional(text("c.yaml")) },
       call: api.parseRunConfig,
     },
+    { name: "defineConfig", arguments: { config: anyConfig(runOf(runConfig)) }, call: api.defineConfig },
     {
       name: "learningRate",
       arguments: {
@@ -361,6 +362,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         verifyData: optional(flag(true)),
         log: callback,
         onProgress: callback,
+        signal,
       }),
       call: api.evaluate,
     },
@@ -376,6 +378,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         verifyData: optional(flag(true)),
         log: callback,
         onProgress: callback,
+        signal,
       }),
       call: api.activations,
     },
@@ -438,13 +441,14 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         maxTokens: optional(whole(2, 1)),
         stop: { ...made(["stop"], [[""]]), takes: ["array", "undefined"], kinds: [[3]] },
         onText: callback,
+        signal,
       }),
       call: api.generate,
     },
     {
       name: "streamText",
       arguments: { model: made(model), tokenizer: made(tokenizer), prompt: text("a") },
-      options: options({ maxTokens: optional(whole(2, 1)) }),
+      options: options({ maxTokens: optional(whole(2, 1)), signal }),
       call: (...given: Parameters<typeof api.streamText>) => api.streamText(...given).next(),
     },
     {
@@ -454,7 +458,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         tokenizer: made(tokenizer),
         prompts: { ...made(["a", "a b"], [[]]), takes: ["array"], kinds: [[3]] },
       },
-      options: options({ maxTokens: optional(whole(2, 1)), onProgress: callback }),
+      options: options({ maxTokens: optional(whole(2, 1)), onProgress: callback, signal }),
       call: api.generateTexts,
     },
     {
@@ -547,14 +551,9 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     },
     {
       name: "Llama.create",
-      arguments: {
-        config: {
-          ...anyConfig({ ...shape }),
-          config: ["null", "number", "string", "array", "function", "symbol", "bigint", "undefined"],
-        },
-      },
+      arguments: { config: anyConfig({ ...shape }) },
       options: options({ ...place, seed: optional(whole(0)) }),
-      call: (...args: [object, object]) => api.Llama.create(...args).dispose(),
+      call: (...args: Parameters<typeof api.Llama.create>) => api.Llama.create(...args).dispose(),
     },
     {
       name: "Llama.load",
@@ -641,12 +640,18 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       }),
       call: (...args: [api.Parameters, api.OptimizerOptions]) => new api.AdamW(...args).dispose(),
     },
-    ...(["step", "prepareStep"] as const).map((method) => ({
-      name: `AdamW.${method}`,
+    {
+      name: "AdamW.step",
+      arguments: { learningRate: number(1e-3, Number.NaN) },
+      options: { ...required("settings", adamwSettings), optional: true },
+      call: (...args: [number, object]) => adamw.step(...args),
+    },
+    {
+      name: "AdamW.prepareStep",
       arguments: { learningRate: number(1e-3, Number.NaN) },
       options: required("settings", adamwSettings),
-      call: (...args: [number, api.AdamWSettings]) => adamw[method](...args),
-    })),
+      call: (...args: [number, api.AdamWSettings]) => adamw.prepareStep(...args),
+    },
     {
       name: "Muon",
       arguments: { parameters: made(model.parameters) },
@@ -687,7 +692,17 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "Trainer.open",
       arguments: { config: config({ ...runConfig, out: path("opened") }) },
-      options: options({ resume: optional(flag(false)), force: optional(flag(false)), log: callback }),
+      options: options({
+        resume: optional(flag(false)),
+        force: optional(flag(false)),
+        learningRate: callback,
+        onStage: callback,
+        onStep: callback,
+        onEvaluation: callback,
+        onCheckpoint: callback,
+        log: callback,
+        signal,
+      }),
       call: async (...args: [api.RunConfig, object]) => (await api.Trainer.open(...args)).close(),
     },
     {

@@ -291,5 +291,5 @@ describe("evaluate", () => {
 });
 
 async function modelOf(vocab_size: number): Promise<Llama> {
-  return Llama.create({ ...madeConfig(path()).model, vocab_size }, { device: "cpu", precision: "fp32" });
+  return Llama.create({ ...madeConfig(path()).model!, vocab_size }, { device: "cpu", precision: "fp32" });
 }

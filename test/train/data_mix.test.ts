@@ -34,7 +34,7 @@ describe("a run on a mix", () => {
     const config = madeConfig(path(), { data: data() });
     await runTo(config, { until: 3 });
     const other = madeConfig(path(), { data: { ...data(), train: train().map((entry) => ({ ...entry, weight: 1 })) } });
-    await expect(runTo(other, { resume: true })).rejects.toThrow(/differs from the run's in data\.train\.0\.weight/);
+    await expect(runTo(other, { resume: true })).rejects.toThrow(/differs from the run's in data\.train\[0\]\.weight/);
   });
 
   it("is one stream without weights", async () => {
@@ -51,9 +51,9 @@ describe("a run on a mix", () => {
     const config = (changes: object) => () => madeConfig(path(), { data: { ...data(), ...changes } });
     expect(config({ train: [train()[0], { path: "x" }] })).toThrow(ConfigError);
     expect(config({ train: [train()[0], { path: "x" }] })).toThrow(
-      /data\.train\.1\.weight: expected a weight in every entry of a mix but received none/,
+      /data\.train\[1\]\.weight: expected a weight in every entry of a mix but received none/,
     );
-    expect(config({ val: [{ path: "x", weight: 1 }] })).toThrow(/data\.val\.0\.weight: expected none/);
+    expect(config({ val: [{ path: "x", weight: 1 }] })).toThrow(/data\.val\[0\]\.weight: expected none/);
     expect(config({ train: [{ path: "x", weight: 0 }] })).toThrow(/data\.train/);
     expect(config({ train: [{ path: "x", form: "llmc" }] })).toThrow(/data\.train/);
   });

@@ -52,9 +52,11 @@ describe("a product table", () => {
     const { algorithm } = madeTable.products[0]!;
     expect(await refusal(text.replace('"version": 1', '"version": 2'))).toBe("version: expected 1 but received 2");
     expect(await refusal(text.replaceAll(algorithm, algorithm.slice(2)))).toMatch(
-      /^products\.0\.algorithm: expected 64 bytes in hexadecimal but received "/,
+      /^products\[0\]\.algorithm: expected 64 bytes in hexadecimal but received "/,
     );
-    expect(await refusal(text.replace('"m": 2', '"m": "2"'))).toMatch(/^products\.0\.m: expected .* but received "2"$/);
+    expect(await refusal(text.replace('"m": 2', '"m": "2"'))).toMatch(
+      /^products\[0\]\.m: expected .* but received "2"$/,
+    );
     for (const changed of [
       text.replace('"m": 2', '"m": 5'),
       text.replaceAll(algorithm, algorithm.replace("0", "1")),

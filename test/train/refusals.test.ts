@@ -50,7 +50,7 @@ describe("a run that cannot be", () => {
         stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 3 }],
         batch: { tokensPerStep: 384, sequenceLength: 16 },
       },
-      problem: /stages\.1: expected .* to divide that of the longest stage, 64, but received 48$/,
+      problem: /stages\[1\]: expected .* to divide that of the longest stage, 64, but received 48$/,
     },
     {
       what: "more positions than the model has",

@@ -1,7 +1,7 @@
-import { Llama, type LlamaConfig, Tensor } from "nextpatch";
+import { Llama, type Preset, Tensor } from "nextpatch";
 import { patchEmbedding } from "nextpatch/kernels";
 
-const shape: Partial<LlamaConfig> = {
+const shape: Preset = {
   vocab_size: 64,
   hidden_size: 32,
   intermediate_size: 32,

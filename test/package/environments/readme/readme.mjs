@@ -24,19 +24,10 @@ cpSync("../node_modules", "node_modules", { recursive: true, verbatimSymlinks: t
 for (const name of install.split(" ").slice(2)) readFileSync(join("node_modules", name, "package.json"));
 for (const line of others) console.log(type(line));
 
-// The program, with a config as the README describes it, of fewer steps.
+// The program, of fewer steps.
 const sentences = Array.from({ length: 4000 }, (_, i) => `Sentence ${i} of ${(i * 7919).toString(36)}.`);
 writeFileSync("text.txt", sentences.join("\n\n"));
-writeFileSync("my.mts", block("ts", section).replace("4096", "300"));
-const config = {
-  name: "mine",
-  $schema: "./node_modules/nextpatch/schema.json",
-  model: { hidden_size: 64, intermediate_size: 96, num_hidden_layers: 1, num_attention_heads: 2, vocab_size: 300 },
-  data: { train: "data/mine/train_*.bin", val: "data/mine/val_*.bin" },
-  batch: { tokensPerStep: 1024, sequenceLength: 32 },
-  train: { steps: 4 },
-};
-writeFileSync("config.json", JSON.stringify(config));
+writeFileSync("my.mts", block("ts", section).replace("4096", "300").replace("{ epochs: 1 }", "{ steps: 4 }"));
 console.log(type("npx tsx my.mts"));
 
 for (const example of ["loop", "kernels"]) {
