@@ -25,6 +25,7 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
   if (config.guard !== undefined && config.guard.loss === undefined && config.guard.gradNorm === undefined) {
     report("guard: expected loss, gradNorm or both but received neither");
   }
+  checkParallel(config.parallel, report);
   checkEntries(config.data, report);
   checkLength(config.train, report);
   checkFractions(config.stages, report);
@@ -32,6 +33,12 @@ export function checkConfig(config: Parsed, model: LlamaConfig | null, report: R
   checkMuon(config, report);
   if (model !== null) checkContext(config, "model.max_position_embeddings", model.max_position_embeddings, report);
   checkBatches(config, report);
+}
+
+/** Reports another number of ranks than of devices; 1 is the default. */
+function checkParallel({ ranks, devices }: Parsed["parallel"], report: Report): void {
+  if (ranks === 1 || devices.length === 0 || ranks === devices.length) return;
+  report(`parallel.ranks: expected ${devices.length}, one for each of parallel.devices, but received ${ranks}`);
 }
 
 /** Reports weights that do not make a mix. */

@@ -41,8 +41,8 @@ Nccl load() {
   api.GetVersion(&version);
   api.name = "NCCL " + version_text(version);
   if (version < kOldest)
-    throw Error(ErrorKind::device, "NCCL: expected version 2.27 or later but received " + version_text(version) +
-                                       "; " + get);
+    throw Error(ErrorKind::device,
+                "NCCL: expected version 2.27 or later but received " + version_text(version) + "; " + get);
 #define NEXTPATCH_FIND(name) find(library, #name, &api.name)
   NEXTPATCH_FIND(GetUniqueId);
   NEXTPATCH_FIND(CommInitRank);

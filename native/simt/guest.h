@@ -1,5 +1,5 @@
-// What a library that stands in for one of NVIDIA's needs of the simulated runtime. Such a library is opened at run time
-// and links nothing of it: it finds `nextpatch_simt_host` by its name.
+// What a library that stands in for one of NVIDIA's needs of the simulated runtime. Such a library is opened at run
+// time and links nothing of it: it finds `nextpatch_simt_host` by its name.
 #pragma once
 
 #include <cuda_runtime.h>

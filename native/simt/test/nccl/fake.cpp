@@ -1,10 +1,11 @@
 // An NCCL between simulated devices, of one process or of several, that believes nothing. An unknown id, a device with
 // two communicators, another device's memory or the host's, another stream than before, a first operation that is
 // captured, another call than the other ranks', blocks that overlap but for those in place, or a communicator that is
-// destroyed while a graph has its operations, or used after it, are each an error. Built as a library and opened through
-// NEXTPATCH_NCCL, so that the code that looks for the real one is tested too.
+// destroyed while a graph has its operations, or used after it, are each an error. Built as a library and opened
+// through NEXTPATCH_NCCL, so that the code that looks for the real one is tested too.
 //
-// Sums begin at the rank behind the block's own, as in a ring: they have other bits than those in the order of the ranks.
+// Sums begin at the rank behind the block's own, as in a ring: they have other bits than those in the order of the
+// ranks.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>
@@ -169,7 +170,8 @@ Result enqueue(Communicator all, Kind kind, size_t bytes, const void* in, void* 
     std::lock_guard<std::mutex> lock(mutex);
     if (live().count(all) == 0) return refuse("a communicator that is not one, or not any more");
   }
-  if (host().current_device() != all->device) return refuse("another device is current than at the communicator's begin");
+  if (host().current_device() != all->device)
+    return refuse("another device is current than at the communicator's begin");
   for (const void* data : {in, static_cast<const void*>(out)})
     if (host().device_of(data) != all->device) return refuse("memory that is not the device's");
   if (!stream || (all->stream && all->stream != stream)) return refuse("another stream than before");
