@@ -12,7 +12,11 @@ export function leadsRun(): boolean {
 }
 
 /** A rank's share of a run. More ranks need larger messages: the default of their size is Megatron's rule. */
-export function shareOf(parallel: Omit<RunConfig["parallel"], "ranks" | "devices">, rank: number, size: number): RankShare {
+export function shareOf(
+  parallel: Omit<RunConfig["parallel"], "ranks" | "devices">,
+  rank: number,
+  size: number,
+): RankShare {
   const { bucketParameters = Math.max(40e6, 1e6 * size), overlap, zero } = parallel;
   return { rank, size, bucketParameters, overlap, zero };
 }

@@ -37,10 +37,11 @@ int whole(const Napi::Value& value, const char* what, int low, int high) {
 }
 
 // Refuses NCCL, which has another way to join.
-const Engine& engine_of(const Napi::Value& name) {
-  const EngineStatus status = find_engine(engine_name(name, "joinRanks: engine"));
-  if (status.library.empty()) throw Error(ErrorKind::device, status.problem);
-  if (!status.engine) throw Error(ErrorKind::range, "joinRanks: engine: expected openmpi or mpich but received nccl");
+const Engine& engine_of(const Napi::Value& value) {
+  const std::string name = engine_name(value, "joinRanks: engine");
+  if (name == "nccl") throw Error(ErrorKind::range, "joinRanks: engine: expected openmpi or mpich but received nccl");
+  const EngineStatus status = find_engine(name);
+  if (!status.engine) throw Error(ErrorKind::device, status.problem);
   return *status.engine;
 }
 

@@ -30,9 +30,7 @@ describeNccl("training by two ranks on NCCL", () => {
     const trained = await train(changes("two"));
     await train(changes("eager", false), { NEXTPATCH_GRAPHS: "0" });
     for (const { lines } of trained) {
-      lines.forEach(({ loss }, index) =>
-        expect(Math.abs(loss / alone!.lines[index]!.loss - 1)).toBeLessThan(1e-6),
-      );
+      lines.forEach(({ loss }, index) => expect(Math.abs(loss / alone!.lines[index]!.loss - 1)).toBeLessThan(1e-6));
     }
     const weights = (name: string) => hashOf(path(name), "model/model.safetensors");
     expect(weights("eager")).toBe(weights("two"));

@@ -19,7 +19,12 @@ export function describeNccl(title: string, tests: () => void): void {
 export const fakeNccl = { NEXTPATCH_NCCL: library, NEXTPATCH_SIMT_DEVICES: "2" };
 
 /** Runs a file of test/ranks/children as so many ranks; `errors` and `reports` of each. */
-export async function runByNccl(count: number, name: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}) {
+export async function runByNccl(
+  count: number,
+  name: string,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+) {
   const folder = mkdtempSync(join(tmpdir(), "nextpatch-nccl-"));
   const child = fileURLToPath(new URL(`../ranks/children/${name}`, import.meta.url));
   const loader = name.endsWith(".ts") ? ["--import", "tsx"] : [];
