@@ -12,7 +12,6 @@ import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
 import { openRankDevice } from "../ranks/rank_device.js";
-import type { RankPlace } from "../report/ranks_section.js";
 import { loadTrainerTensors } from "./checkpoint.js";
 import { CheckpointSaver, keptBest } from "./checkpoint_saver.js";
 import { Cleanup } from "./cleanup.js";
