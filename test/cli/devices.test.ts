@@ -87,7 +87,8 @@ describeNccl("--devices", () => {
     expect({ ...ended, stderr }).toEqual({ code, stdout: "", stderr: expect.stringContaining(message) });
   });
 
-  it.each(["SIGTERM", "SIGINT"] as const)("%s ends all after one step, with one checkpoint", async (signal) => {
+  it("a signal ends all after one step, with one checkpoint", async () => {
+    const signal = "SIGTERM";
     const { process: child, finished } = await startLong(signal);
     child.kill(signal);
     const { code, stderr } = await finished;
