@@ -263,20 +263,31 @@ export function tryLibrary(file: string): string | null;
 
 /** What `engine()` reports about an engine of many ranks. */
 export interface EngineReport {
-  name: "openmpi" | "mpich";
+  name: "openmpi" | "mpich" | "nccl";
   available: boolean;
   /** Why it is not available; null if it is. */
   problem: string | null;
-  /** Its MPI and its version, as `Open MPI 4.1.4`; null if it is not available. */
+  /** Its library and version, as `Open MPI 4.1.4`; null if it is not available. */
   library: string | null;
 }
 
 /** An engine; opens it. */
-export function engine(name: "openmpi" | "mpich"): EngineReport;
+export function engine(name: "openmpi" | "mpich" | "nccl"): EngineReport;
 /** Makes this process a rank; resolves when all are there. @throws DeviceError */
 export function joinRanks(
   device: Device,
   engine: "openmpi" | "mpich",
+): Promise<{ rank: number; size: number; host: string }>;
+/**
+ * The same by NCCL. Rank 0 listens at `port`, the others find it at `address`; one rank alone needs neither.
+ * @throws DeviceError
+ */
+export function meetRanks(
+  device: Device,
+  rank: number,
+  size: number,
+  address: string,
+  port: number,
 ): Promise<{ rank: number; size: number; host: string }>;
 /** Waits until all ranks have called it; there are no operations on all ranks after it. */
 export function leaveRanks(device: Device): Promise<void>;

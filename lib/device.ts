@@ -43,6 +43,16 @@ export class Device extends NativeDevice {
   }
 }
 
+/** The backend that a name of a device means, and the number of its device. @throws as `Device.open` */
+export function findDevice(spec: DeviceSpec): { backend: BackendName; index: number } {
+  return parse(new Arguments("Device.open"), "spec", spec);
+}
+
+/** Opens the device of this number. @throws DeviceError if it is missing */
+export function openNumbered(backend: BackendName, index: number): Device {
+  return new Device(backend, index, threadsFromEnvironment());
+}
+
 /** The backends of this build, their devices and versions, and why a backend is missing. */
 export function backends(): BackendReport[] {
   return native.backends();

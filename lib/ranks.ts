@@ -4,17 +4,18 @@ import { Arguments } from "./arguments.js";
 import { Device } from "./device.js";
 import { DeviceError } from "./errors.js";
 import { type DType, native, type Tensor } from "./native.js";
+import { launchedPlace, meetingPoint } from "./ranks/place.js";
 
 export type { EngineReport } from "../binding.js";
 
-const engineNames = ["openmpi", "mpich"] as const;
+const engineNames = ["openmpi", "mpich", "nccl"] as const;
 
-/** What the ranks talk by: the MPI that started them. */
+/** What the ranks talk by: on `cuda` NCCL, on `cpu` the MPI that started them. */
 export type EngineName = (typeof engineNames)[number];
 
 /**
- * The ranks of a run, as one of them sees them. Each rank is a process, started by `mpirun` or `srun`, with a device of
- * its own.
+ * The ranks of a run, as one of them sees them. Each rank is a process, started by `mpirun`, `srun` or `torchrun`, with a
+ * device of its own.
  *
  * All ranks call the same operations in the same order, on tensors of the same sizes: another call on one of them rejects
  * the next `device.synchronize()` or `read()` of all with a `DeviceError`. An operation is enqueued on the device, runs in
@@ -41,8 +42,8 @@ export class Ranks {
   /**
    * Makes this process a rank; without a launcher, the only one. A process can be a rank once, with one device: later
    * calls return the same ranks.
-   * @param device a `cpu` device (or the simulated one)
-   * @param options.engine without it, the one whose launcher started the process, else the one that is there
+   * @param options.engine of a `cpu` device: without it, the one whose launcher started the process, else the one that is
+   * there
    * @throws DeviceError if the device has no ranks, the engine is missing, or a launcher that is not the engine's started
    * the process
    */
@@ -51,11 +52,8 @@ export class Ranks {
     check.instance("device", device, Device);
     const { engine: asked } = check.object("options", options);
     if (asked !== undefined) check.oneOf("engine", asked, engineNames);
-    if (device.backend === "cuda") {
-      throw new DeviceError(`Ranks.join: device: expected a cpu device but received cuda:${device.index}`);
-    }
-    const { name, library } = chooseEngine(asked);
-    const { rank, size, host } = await native.joinRanks(device, name);
+    const { name, library } = chooseEngine(device, asked);
+    const { rank, size, host } = await (name === "nccl" ? meet(device) : native.joinRanks(device, name));
     const ranks = new Ranks(device, rank, size, host, name, library);
     if (size === 1) refuseSingleton(ranks);
     return ranks;
@@ -108,12 +106,15 @@ export function engines(): EngineReport[] {
 }
 
 /** Opens no more engines than it must. */
-function chooseEngine(asked: EngineName | undefined): { name: EngineName; library: string } {
-  // MPICH's launcher, and srun --mpi=pmi2, say so.
-  const mpich = process.env.PMI_RANK !== undefined && process.env.OMPI_COMM_WORLD_SIZE === undefined;
-  const order = asked !== undefined ? [asked] : mpich ? engineNames.toReversed() : engineNames;
+function chooseEngine(device: Device, asked: EngineName | undefined): { name: EngineName; library: string } {
+  const possible = enginesOf(device);
+  if (asked !== undefined && !possible.includes(asked)) {
+    throw new DeviceError(
+      `Ranks.join: engine: expected ${possible.join(" or ")} for ${device.backend}:${device.index} but received ${asked}`,
+    );
+  }
   const problems: string[] = [];
-  for (const name of order) {
+  for (const name of asked !== undefined ? [asked] : possible) {
     const { library, problem } = native.engine(name);
     if (library !== null) return { name, library };
     problems.push(problem!);
@@ -121,38 +122,33 @@ function chooseEngine(asked: EngineName | undefined): { name: EngineName; librar
   throw new DeviceError(`Ranks.join: engine: expected one that is there but received none: ${problems.join("; ")}`);
 }
 
-/** Where launchers write the number of ranks, and the variable that a rank of theirs has beside it; Slurm in srun's steps. */
-const counts = [
-  ["OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"],
-  ["PMI_SIZE", "PMI_RANK"],
-  ["SLURM_STEP_NUM_TASKS", "SLURM_PROCID"],
-  ["WORLD_SIZE", "RANK"],
-] as const;
-
-/** This process's place, if a launcher started several; null: it started none, or one. */
-export function launchedPlace(): { rank: number; size: number } | null {
-  for (const [variable, rank] of counts) {
-    const size = Number(process.env[variable]);
-    if (process.env[rank] !== undefined && size > 1) return { rank: Number(process.env[rank]), size };
-  }
-  return null;
+/** What the ranks of a device may talk by, the likeliest first. */
+function enginesOf({ backend }: Device): readonly EngineName[] {
+  if (backend === "cuda") return ["nccl"];
+  // MPICH's launcher, and srun --mpi=pmi2, say so.
+  const mpich = process.env.PMI_RANK !== undefined && process.env.OMPI_COMM_WORLD_SIZE === undefined;
+  const mpis = mpich ? (["mpich", "openmpi"] as const) : (["openmpi", "mpich"] as const);
+  // The simulated device has either; no MPI has started those that torchrun's variables number.
+  if (backend === "simt") return launchedPlace()?.variable === "WORLD_SIZE" ? ["nccl", ...mpis] : [...mpis, "nccl"];
+  return mpis;
 }
 
-/** Its rank. */
-export function launchedRank(): number | null {
-  return launchedPlace()?.rank ?? null;
+/** Joins by NCCL, whose ranks find one another by TCP first. */
+function meet(device: Device): Promise<{ rank: number; size: number; host: string }> {
+  const place = launchedPlace();
+  if (place === null) return native.meetRanks(device, 0, 1, "", 0);
+  const { address, port } = meetingPoint(place);
+  return native.meetRanks(device, place.rank, place.size, address, port);
 }
 
 /** An engine that was not started by its own launcher takes every process for the only one, and each would train alone. */
 function refuseSingleton({ library }: Ranks): void {
-  for (const [variable, rank] of counts) {
-    const count = Number(process.env[variable]);
-    if (process.env[rank] === undefined || !(count > 1)) continue;
-    throw new DeviceError(
-      `Ranks.join: ${variable}: expected ${count} ranks but received 1 from ${library}, which another launcher started: ` +
-        `start with the mpirun of ${library}, or with srun --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)`,
-    );
-  }
+  const place = launchedPlace();
+  if (place === null) return;
+  throw new DeviceError(
+    `Ranks.join: ${place.variable}: expected ${place.size} ranks but received 1 from ${library}, which another launcher ` +
+      `started: start with the mpirun of ${library}, or with srun --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)`,
+  );
 }
 
 /** Errors of the addon's operation as those of the method. */

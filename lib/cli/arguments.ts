@@ -1,15 +1,18 @@
 /** Parsing of flags. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { Device, type DeviceSpec, type PrecisionSpec } from "../device.js";
+import type { DeviceSpec, PrecisionSpec } from "../device.js";
 import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
 import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
+import { openRankDevice } from "../ranks/rank_device.js";
 import type { CliIo } from "./io.js";
 import { checkModelFolder } from "./usage.js";
 
 export interface PlacementFlags {
   readonly device: DeviceSpec;
   readonly precision: PrecisionSpec;
+  /** Of `eval`: the GPUs of its ranks. */
+  readonly devices?: readonly number[];
 }
 
 /** `--device` and `--precision`, for every command that computes. */
@@ -58,8 +61,8 @@ export function overridesOf(flags: OverrideFlags): string[] {
 }
 
 /** Opens the device that the flags name, and says what `auto` chose. */
-export function openPlacement({ device: spec, precision }: PlacementFlags, io: CliIo) {
-  const device = Device.open(spec);
+export function openPlacement({ device: spec, precision, devices }: PlacementFlags, io: CliIo) {
+  const device = openRankDevice(spec, devices);
   const chosen = device.computeDType(precision) === "bf16" ? "bf16" : "fp32";
   if (spec === "auto" || precision === "auto") io.log(`computing on ${device.backend} (${device.name}) in ${chosen}`);
   return { device, precision };
@@ -85,6 +88,13 @@ export function wholeNumberBetween(low: number, high: number): (text: string) =>
     if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
     throw new InvalidArgumentError(`expected a whole number from ${low} to ${high}`);
   };
+}
+
+/** Reads numbers of devices, separated by commas. */
+export function deviceNumbers(text: string): number[] {
+  const numbers = text.split(",").map((item) => (/^\d{1,4}$/.test(item.trim()) ? Number(item) : Number.NaN));
+  if (!numbers.includes(Number.NaN) && new Set(numbers).size === numbers.length) return numbers;
+  throw new InvalidArgumentError("expected different numbers of GPUs, separated by commas");
 }
 
 /** A parser of numbers within bounds. */

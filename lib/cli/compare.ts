@@ -10,7 +10,7 @@ import { type RecipeName, recipeNames } from "../config/recipes.js";
 import { leadsRun, leaveRanks } from "../train/join_ranks.js";
 import { SharedRuns } from "../train/shared_runs.js";
 import type { Trainer } from "../train/trainer.js";
-import { wholeNumber, withOverrides } from "./arguments.js";
+import { deviceNumbers, wholeNumber, withOverrides } from "./arguments.js";
 import { type CliIo, silent } from "./io.js";
 import { loadRankedConfig, type RankFlags } from "./ranked_config.js";
 import { RunSignals } from "./run_signals.js";
@@ -50,6 +50,7 @@ export function registerCompare(program: Command, io: CliIo): void {
         "schedule=cosine,wsd; share=0.1 makes them a tenth as long as the arm's runs instead of a quarter",
     )
     .option("--ranks <N>", "train each run by N processes of this machine, on cpu", wholeNumber(1))
+    .option("--devices <numbers>", "train each run by a process on each of these GPUs, for example 0,1", deviceNumbers)
     .option("--equal-cost", "also train in stages at the same FLOPs as the token-level run; recipes always do")
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json")
     .option("--tasks <file.jsonl...>", "also score each run's final model on tasks, as eval --tasks does")

@@ -2,9 +2,10 @@
 import type { Command } from "commander";
 import { evaluateTogether } from "../evaluate.js";
 import { joinRanks, leadsRun } from "../train/join_ranks.js";
-import { loadModel, wholeNumber, withPlacement } from "./arguments.js";
+import { deviceNumbers, loadModel, wholeNumber, withPlacement } from "./arguments.js";
 import { checkKind, type EvalFlags, runKind, withKinds } from "./eval_kinds.js";
 import { type CliIo, silent } from "./io.js";
+import { runOnDevices } from "./launch_devices.js";
 import { runAsRanks } from "./launch_ranks.js";
 import { fromFlags } from "./usage.js";
 
@@ -22,11 +23,16 @@ export function registerEval(program: Command, output: CliIo): void {
     .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
     .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(1))
     .option("--ranks <N>", "with --data: by N processes of this machine, on cpu", wholeNumber(1))
+    .option("--devices <numbers>", "with --data: by a process on each of these GPUs, for example 0,1", deviceNumbers)
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
   withPlacement(withKinds(command)).action(async (flags: EvalFlags) => {
     const io = leadsRun() ? output : silent;
     checkKind(flags);
-    const ended = await runAsRanks(flags.ranks ?? 1, io, null);
+    const { devices = [] } = flags;
+    const ended =
+      devices.length > 0
+        ? await runOnDevices(devices, flags.device, io, null)
+        : await runAsRanks(flags.ranks ?? 1, io, null);
     if (ended !== null) {
       process.exitCode = ended;
       return;
@@ -34,7 +40,7 @@ export function registerEval(program: Command, output: CliIo): void {
     if (await runKind(flags, io)) return;
     using model = await loadModel(flags, io);
     // Nothing is exchanged in buckets.
-    const ranks = await joinRanks({ parallel: { ranks: 1, overlap: false, zero: 1 } }, model.device);
+    const ranks = await joinRanks({ parallel: { ranks: 1, devices: [], overlap: false, zero: 1 } }, model.device);
     const progress = io.progress("eval");
     const { data = [], patchSize, sequenceLength, verifyData = false } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };

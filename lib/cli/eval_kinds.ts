@@ -32,6 +32,7 @@ export interface EvalFlags extends PlacementFlags {
   readonly activations?: boolean;
   readonly threshold?: number;
   readonly ranks?: number;
+  readonly devices?: readonly number[];
 }
 
 /** Adds the flags that this file reads. */
@@ -62,6 +63,7 @@ const needs = [
   ["verifyData", "data"],
   ["threshold", "activations"],
   ["ranks", "data"],
+  ["devices", "data"],
 ] as const;
 
 /** @throws ConfigError if the flags do not say one thing to compute */
@@ -75,8 +77,12 @@ export function checkKind(flags: EvalFlags): void {
     if (flags[flag] === undefined || flags[other] !== undefined) continue;
     throw new ConfigError(`${flagName(flag)}: expected ${flagName(other)} with it but received none`);
   }
-  if (flags.ranks !== undefined && flags.activations) {
-    throw new ConfigError("--ranks: expected no --activations with it, which one process counts, but received it");
+  const several = (["ranks", "devices"] as const).find((key) => flags[key] !== undefined);
+  if (several !== undefined && flags.activations) {
+    throw new ConfigError(`--${several}: expected no --activations with it, which one process counts, but received it`);
+  }
+  if (flags.ranks !== undefined && flags.devices !== undefined) {
+    throw new ConfigError("eval: expected --ranks or --devices but received both");
   }
 }
 

@@ -1,6 +1,7 @@
 /** `nextpatch info`: what this machine can compute on, and whether rightly; what is missing; a run's memory plan. */
 import type { Command } from "commander";
 import { loadRunConfig } from "../config/config.js";
+import { startedRanks } from "../config/rank_checks.js";
 import { backends, Device, type DeviceSpec } from "../device.js";
 import { ConfigError, type OutOfMemoryError } from "../errors.js";
 import { thisMachine } from "../native/machine.js";
@@ -140,7 +141,7 @@ async function planOf(
   const config = await loadRunConfig(path, { set, log: io.log });
   const device = Device.open(config.device as DeviceSpec);
   const data = await openRunData(config);
-  const size = ranks ?? config.parallel.ranks;
+  const size = ranks ?? startedRanks(config.parallel);
   // The first rank, which has no less than the others.
   const share = shareOf(config.parallel, 0, size);
   const planned = await planConfig(config, device, data, { share }).finally(() => closeRunData(data));

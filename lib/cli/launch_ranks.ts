@@ -7,8 +7,10 @@ import { accessSync, constants } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Writable } from "node:stream";
 import { ConfigError, DeviceError } from "../errors.js";
-import { engines, launchedPlace, launchedRank } from "../ranks.js";
+import { launchedPlace, launchedRank } from "../ranks/place.js";
+import { engines } from "../ranks.js";
 import type { CliIo } from "./io.js";
 import { passMessages } from "./launcher_messages.js";
 import { onSignals } from "./signals.js";
@@ -51,40 +53,14 @@ export async function runAsRanks(
     throw new ConfigError(`--ranks: expected at most ${most} on this machine's ${cores} but received ${ranks}`);
   }
   const { file, args } = findLauncher(ranks);
-  const threads = String(Math.max(1, Math.floor(availableParallelism() / ranks)));
-  // A launcher that started this process alone would not have its place taken.
-  const own = Object.entries(process.env).filter(([name]) => !/^(OMPI|PMIX?|PRTE|HYDRA)_/.test(name));
-  const env = { OMP_NUM_THREADS: threads, ...Object.fromEntries(own), [LAUNCHED]: "1" };
   // Of a group of its own: a Ctrl-C that the terminal sends to all would end the ranks at once.
   const child = spawn(file, [...args, process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
     detached: true,
-    env,
+    env: environmentOf(ranks),
     stdio: ["pipe", "inherit", "pipe"],
   });
   const said = passMessages(child.stderr, (message) => io.log(message));
-  child.stdin.on("error", () => undefined); // it has ended
-  const ask = (what: "end" | "save") => child.stdin.write(`${what}\n`);
-  const stop = onSignals({
-    end: (signal) => {
-      if (onSignal === null) {
-        child.kill("SIGTERM");
-        return;
-      }
-      io.log(endText(signal));
-      ask("end");
-    },
-    again: () => child.kill("SIGTERM"),
-    warn: (signal) => {
-      if (onSignal === null) return;
-      if (onSignal === "end") {
-        io.log(endText(signal));
-        ask("end");
-      } else {
-        io.log(`${signal}: saving a checkpoint after this step`);
-        ask("save");
-      }
-    },
-  });
+  const stop = passSignals(io, onSignal, child.stdin, () => child.kill("SIGTERM"));
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (...ended) => resolve(ended));
@@ -95,10 +71,49 @@ export async function runAsRanks(
   return code ?? 1;
 }
 
+/** The environment of the ranks that this command starts. */
+export function environmentOf(ranks: number): NodeJS.ProcessEnv {
+  const threads = String(Math.max(1, Math.floor(availableParallelism() / ranks)));
+  // A launcher that started this process alone would not have its place taken.
+  const own = Object.entries(process.env).filter(([name]) => !/^(OMPI|PMIX?|PRTE|HYDRA)_/.test(name));
+  return { OMP_NUM_THREADS: threads, ...Object.fromEntries(own), [LAUNCHED]: "1" };
+}
+
+/**
+ * Tells the first rank what signals ask of all.
+ * @param first its standard input
+ * @param end ends all at once
+ * @returns a function that leaves signals to the system again
+ */
+export function passSignals(
+  io: CliIo,
+  onSignal: "continue" | "end" | null,
+  first: Writable,
+  end: () => void,
+): () => void {
+  first.on("error", () => undefined); // it has ended
+  const ask = (what: "end" | "save") => first.write(`${what}\n`);
+  const finish = (signal: string): void => {
+    io.log(endText(signal));
+    ask("end");
+  };
+  return onSignals({
+    end: (signal) => (onSignal === null ? end() : finish(signal)),
+    again: end,
+    warn: (signal) => {
+      if (onSignal === "end") finish(signal);
+      if (onSignal !== "continue") return;
+      io.log(`${signal}: saving a checkpoint after this step`);
+      ask("save");
+    },
+  });
+}
+
 /** @throws DeviceError if there is none */
 function findLauncher(ranks: number): { file: string; args: string[] } {
   const problems: string[] = [];
   for (const { name, library, problem } of engines()) {
+    if (name === "nccl") continue;
     if (library === null) {
       problems.push(problem!);
       continue;

@@ -1,7 +1,7 @@
 /** Errors of one of several ranks. */
 import { hostname } from "node:os";
 import { setTimeout } from "node:timers/promises";
-import { launchedRank } from "../ranks.js";
+import { launchedRank } from "../ranks/place.js";
 
 /** Milliseconds in which a launcher ends all ranks of which one has failed. */
 const PATIENCE = 3000;

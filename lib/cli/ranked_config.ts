@@ -1,11 +1,14 @@
 /** The config of a command that several ranks may run. */
 import { loadRunConfig, type RunConfig } from "../config/config.js";
+import type { DeviceSpec } from "../device.js";
 import { type OverrideFlags, overridesOf } from "./arguments.js";
 import type { CliIo } from "./io.js";
+import { runOnDevices } from "./launch_devices.js";
 import { runAsRanks } from "./launch_ranks.js";
 
 export interface RankFlags extends OverrideFlags {
   readonly ranks?: number;
+  readonly devices?: readonly number[];
 }
 
 /**
@@ -21,10 +24,17 @@ export async function loadRankedConfig(
 ): Promise<RunConfig | null> {
   // Told by the process that trains, and not by the one that starts it, too.
   const said: string[] = [];
-  const asked = flags.ranks === undefined ? [] : [`parallel.ranks=${flags.ranks}`];
+  const asked = (["ranks", "devices"] as const)
+    .filter((key) => flags[key] !== undefined)
+    .map((key) => `parallel.${key}=${JSON.stringify(flags[key])}`);
   const config = await loadRunConfig(path, { set: [...overridesOf(flags), ...asked], log: (text) => said.push(text) });
   check(config);
-  const ended = await runAsRanks(config.parallel.ranks, io, config.checkpoint.onSignal);
+  const { ranks, devices } = config.parallel;
+  const { onSignal } = config.checkpoint;
+  const ended =
+    devices.length > 0
+      ? await runOnDevices(devices, config.device as DeviceSpec, io, onSignal)
+      : await runAsRanks(ranks, io, onSignal);
   if (ended === null) {
     said.forEach(io.log);
     return config;

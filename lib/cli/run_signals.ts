@@ -1,6 +1,6 @@
 /** What signals ask of training: to save, and to end or to go on. */
 import type { RunConfig } from "../config/config.js";
-import { launchedRank } from "../ranks.js";
+import { launchedRank } from "../ranks/place.js";
 import type { CliIo } from "./io.js";
 import { endText, isLost, onAsked } from "./launch_ranks.js";
 import { onSignals } from "./signals.js";

@@ -1,13 +1,13 @@
 /** `nextpatch train`: runs the stages of a config and writes a run folder. */
 import { join } from "node:path";
 import type { Command } from "commander";
-import { checkRanks } from "../config/rank_checks.js";
+import { checkRanks, startedRanks } from "../config/rank_checks.js";
 import { formatDuration, formatMebibytes } from "../report/format.js";
 import { lastMetrics, type MetricsLine } from "../report/metrics.js";
 import { leadsRun, leaveRanks } from "../train/join_ranks.js";
 import { stageCosts } from "../train/stage_costs.js";
 import { Trainer } from "../train/trainer.js";
-import { wholeNumber, withOverrides } from "./arguments.js";
+import { deviceNumbers, wholeNumber, withOverrides } from "./arguments.js";
 import { type CliIo, silent } from "./io.js";
 import { manualPage } from "./manual.js";
 import { planText, stageText } from "./plan_text.js";
@@ -30,13 +30,18 @@ export function registerTrain(program: Command, io: CliIo): void {
       "train by N processes of this machine, on cpu; the same as --set parallel.ranks=N",
       wholeNumber(1),
     )
+    .option(
+      "--devices <numbers>",
+      "train by a process on each of these GPUs of this machine, for example 0,1",
+      deviceNumbers,
+    )
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
   withOverrides(withResume(command)).action(async (path: string, flags: Flags) => train(path, flags, io));
 }
 
 async function train(path: string, flags: Flags, output: CliIo): Promise<void> {
   const io = leadsRun() ? output : silent;
-  const config = await loadRankedConfig(path, flags, io, (loaded) => checkRanks(loaded, loaded.parallel.ranks));
+  const config = await loadRankedConfig(path, flags, io, (loaded) => checkRanks(loaded, startedRanks(loaded.parallel)));
   if (config === null) return;
   const options = { ...resumeOptions(flags), verifyData: flags.verifyData ?? false, log: io.log };
   const trainer = await fromFlags("Trainer.open", { from: "--from" }, () => Trainer.open(config, options));

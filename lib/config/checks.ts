@@ -39,6 +39,7 @@ export function checkConfig(
     if (config.guard === undefined || config.guard.loss !== undefined || config.guard.gradNorm !== undefined) return;
     report("guard: expected loss, gradNorm or both but received neither");
   });
+  check(["parallel"], () => checkParallel(config.parallel, report));
   check(["data"], () => checkEntries(config.data, report));
   check(["train"], () => checkLength(config.train, report));
   check(["stages"], () => checkFractions(config.stages, report));
@@ -59,6 +60,12 @@ function checkStart({ model, init }: ConfigValues, report: Report): void {
     report("model: expected a model, unless init.from names a checkpoint, but received nothing");
   }
   if (init.from !== undefined && init.seed !== undefined) report("init: expected seed or from but received both");
+}
+
+/** Reports another number of ranks than of devices; 1 is the default. */
+function checkParallel({ ranks, devices }: ConfigValues["parallel"], report: Report): void {
+  if (ranks === 1 || devices.length === 0 || ranks === devices.length) return;
+  report(`parallel.ranks: expected ${devices.length}, one for each of parallel.devices, but received ${ranks}`);
 }
 
 /** Reports weights that do not make a mix. */

@@ -267,6 +267,11 @@ export interface ParallelInput {
    */
   readonly ranks?: number | undefined;
   /**
+   * GPUs of this machine, each of which has a process that trains, as `--devices` says. Without it, a run has the
+   * first. Default [].
+   */
+  readonly devices?: readonly number[] | undefined;
+  /**
    * Parameters whose gradients the ranks exchange at once, at least. Default 40 million, or a million for each rank if
    * that is more. Integer ≥ 1.
    */
@@ -458,6 +463,11 @@ export interface CheckpointValues {
 export interface ParallelValues {
   /** Processes that train together, which `train` starts on this machine, as `--ranks` does. On `cpu`. Integer ≥ 1. */
   readonly ranks: number;
+  /**
+   * GPUs of this machine, each of which has a process that trains, as `--devices` says. Without it, a run has the
+   * first.
+   */
+  readonly devices: readonly number[];
   /**
    * Parameters whose gradients the ranks exchange at once, at least. Default 40 million, or a million for each rank if
    * that is more. Integer ≥ 1.

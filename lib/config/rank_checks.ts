@@ -4,6 +4,9 @@ import type { RunConfig } from "./config.js";
 import { greatestCommonDivisor } from "./divisors.js";
 import { batchOf, tokensPerStep } from "./step_size.js";
 
+/** How many ranks a config starts on this machine. */
+export const startedRanks = ({ ranks, devices }: RunConfig["parallel"]): number => Math.max(ranks, devices.length);
+
 /**
  * Every rank takes as many sequences of a step, in whole micro-batches.
  * @throws ConfigError naming the stage, and the most ranks that can

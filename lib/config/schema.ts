@@ -332,6 +332,13 @@ export const runConfigSchema = z.strictObject({
       ranks: positiveInteger
         .default(1)
         .describe("Processes that train together, which `train` starts on this machine, as `--ranks` does. On `cpu`."),
+      devices: z
+        .array(z.int().min(0))
+        .refine((devices) => new Set(devices).size === devices.length, { error: "expected different numbers" })
+        .default([])
+        .describe(
+          "GPUs of this machine, each of which has a process that trains, as `--devices` says. Without it, a run has the first.",
+        ),
       bucketParameters: positiveInteger
         .optional()
         .describe(

@@ -2,7 +2,8 @@
 import type { RunConfig } from "../config/config.js";
 import type { Device } from "../device.js";
 import type { RankShare } from "../nn/sharding.js";
-import { launchedRank, Ranks } from "../ranks.js";
+import { launchedRank } from "../ranks/place.js";
+import { Ranks } from "../ranks.js";
 import { RunRanks } from "./run_ranks.js";
 
 /** Whether this process is the one that writes the run's folder, and speaks for all. */
@@ -11,7 +12,11 @@ export function leadsRun(): boolean {
 }
 
 /** A rank's share of a run. More ranks need larger messages: the default of their size is Megatron's rule. */
-export function shareOf(parallel: Omit<RunConfig["parallel"], "ranks">, rank: number, size: number): RankShare {
+export function shareOf(
+  parallel: Omit<RunConfig["parallel"], "ranks" | "devices">,
+  rank: number,
+  size: number,
+): RankShare {
   const { bucketParameters = Math.max(40e6, 1e6 * size), overlap, zero } = parallel;
   return { rank, size, bucketParameters, overlap, zero };
 }

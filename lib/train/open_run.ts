@@ -6,11 +6,12 @@ import { endlessWarmups } from "../config/warmup.js";
 import { tokensPerByte } from "../data/bits_per_byte.js";
 import type { BlockLoaderOptions } from "../data/loader.js";
 import { verifyData } from "../data/verify_data.js";
-import { Device, type DeviceSpec } from "../device.js";
+import type { DeviceSpec } from "../device.js";
 import type { OwnedFolder } from "../disk/owned_folder.js";
 import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
+import { openRankDevice } from "../ranks/rank_device.js";
 import { loadTrainerTensors } from "./checkpoint.js";
 import { CheckpointSaver, keptBest } from "./checkpoint_saver.js";
 import { Cleanup } from "./cleanup.js";
@@ -82,7 +83,7 @@ export async function openRun(config: RunConfig, options: CheckedOptions): Promi
 async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup): Promise<OpenRun> {
   const { verifyData: verifies, log } = options;
   const own = await takeFolder(config, options, cleanup);
-  const device = Device.open(config.device as DeviceSpec);
+  const device = openRankDevice(config.device as DeviceSpec, config.parallel.devices);
   if (config.device === "auto") log(`device: auto chose ${device.backend}: ${device.name}`);
   const dtype = device.computeDType(config.precision);
   if (config.precision === "auto") log(`precision: auto chose ${dtype === "bf16" ? "bf16" : "fp32"}`);

@@ -1,6 +1,7 @@
 /** Several runs one after another, by the same ranks: the first one decides which, the others take part. */
 import { parseRunConfig, type RunConfig } from "../config/config.js";
-import { Device, type DeviceSpec } from "../device.js";
+import type { DeviceSpec } from "../device.js";
+import { openRankDevice } from "../ranks/rank_device.js";
 import { joinRanks } from "./join_ranks.js";
 import type { RunRanks } from "./run_ranks.js";
 import { Trainer } from "./trainer.js";
@@ -16,7 +17,9 @@ export class SharedRuns {
 
   /** @param config of any of the runs: all are on its device */
   static async join(config: RunConfig): Promise<SharedRuns> {
-    return new SharedRuns(await joinRanks(config, Device.open(config.device as DeviceSpec)));
+    return new SharedRuns(
+      await joinRanks(config, openRankDevice(config.device as DeviceSpec, config.parallel.devices)),
+    );
   }
 
   /** This rank's place among all. */

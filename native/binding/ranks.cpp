@@ -1,7 +1,10 @@
 #include "ranks.h"
 
+#include <cmath>
 #include <cstdio>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "../core/engines.h"
 #include "describe.h"
@@ -13,6 +16,8 @@
 namespace nextpatch::binding {
 namespace {
 
+constexpr int kMostRanks = 1 << 16;
+
 std::string engine_name(const Napi::Value& value, const char* what) {
   std::string names;
   for (const std::string& name : engine_names()) {
@@ -21,6 +26,23 @@ std::string engine_name(const Napi::Value& value, const char* what) {
   }
   throw Error(value.IsString() ? ErrorKind::range : ErrorKind::type,
               std::string(what) + ": expected " + names + " but received " + describe(value));
+}
+
+int whole(const Napi::Value& value, const char* what, int low, int high) {
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
+  if (number >= low && number <= high && number == std::floor(number)) return int(number);
+  throw Error(value.IsNumber() ? ErrorKind::range : ErrorKind::type,
+              std::string(what) + ": expected a whole number from " + std::to_string(low) + " to " +
+                  std::to_string(high) + " but received " + describe(value));
+}
+
+// Refuses NCCL, which has another way to join.
+const Engine& engine_of(const Napi::Value& value) {
+  const std::string name = engine_name(value, "joinRanks: engine");
+  if (name == "nccl") throw Error(ErrorKind::range, "joinRanks: engine: expected openmpi or mpich but received nccl");
+  const EngineStatus status = find_engine(name);
+  if (!status.engine) throw Error(ErrorKind::device, status.problem);
+  return *status.engine;
 }
 
 const std::shared_ptr<Device>& device_of(const Napi::Value& value, const char* what) {
@@ -37,31 +59,50 @@ Napi::Value engine(const Napi::CallbackInfo& info) {
     const EngineStatus status = find_engine(name);
     Napi::Object out = Napi::Object::New(env);
     out.Set("name", name);
-    out.Set("available", status.engine != nullptr);
-    out.Set("problem", status.engine ? env.Null() : Napi::Value(Napi::String::New(env, status.problem)));
-    out.Set("library",
-            status.engine ? Napi::Value(Napi::String::New(env, status.engine->library())) : Napi::Value(env.Null()));
+    const bool available = !status.library.empty();
+    out.Set("available", available);
+    out.Set("problem", available ? env.Null() : Napi::Value(Napi::String::New(env, status.problem)));
+    out.Set("library", available ? Napi::Value(Napi::String::New(env, status.library)) : Napi::Value(env.Null()));
     return out;
   });
+}
+
+// The promise of a place, for the start of joining.
+Napi::Value joined(Napi::Env env, const std::shared_ptr<Device>& device,
+                   const std::function<void(Device::Done)>& start) {
+  auto settlement = Environment::of(env).promise([device](Napi::Env env) -> Napi::Value {
+    Napi::Object out = Napi::Object::New(env);
+    const Collectives* const ranks = device->collectives();
+    if (!ranks) throw Error(ErrorKind::device, "Ranks.join: device: expected one that has not left the ranks");
+    const RankInfo found = ranks->info();
+    out.Set("rank", found.rank);
+    out.Set("size", found.size);
+    out.Set("host", found.host);
+    return out;
+  });
+  start(settlement.done);
+  return settlement.promise;
 }
 
 Napi::Value join(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::shared_ptr<Device> device = device_of(info[0], "joinRanks: device");
-    const EngineStatus status = find_engine(engine_name(info[1], "joinRanks: engine"));
-    if (!status.engine) throw Error(ErrorKind::device, status.problem);
-    auto settlement = Environment::of(info.Env()).promise([device](Napi::Env env) -> Napi::Value {
-      Napi::Object out = Napi::Object::New(env);
-      const Collectives* const ranks = device->collectives();
-      if (!ranks) throw Error(ErrorKind::device, "Ranks.join: device: expected one that has not left the ranks");
-      const RankInfo found = ranks->info();
-      out.Set("rank", found.rank);
-      out.Set("size", found.size);
-      out.Set("host", found.host);
-      return out;
-    });
-    device->join(*status.engine, settlement.done);
-    return settlement.promise;
+    const Engine& engine = engine_of(info[1]);
+    return joined(info.Env(), device, [&](Device::Done done) { device->join(engine, std::move(done)); });
+  });
+}
+
+Napi::Value meet(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::shared_ptr<Device> device = device_of(info[0], "meetRanks: device");
+    const int size = whole(info[2], "meetRanks: size", 1, kMostRanks);
+    const int rank = whole(info[1], "meetRanks: rank", 0, size - 1);
+    if (!info[3].IsString())
+      throw Error(ErrorKind::type, "meetRanks: address: expected a string but received " + describe(info[3]));
+    const std::string address = info[3].As<Napi::String>().Utf8Value();
+    const int port = whole(info[4], "meetRanks: port", 0, 65535);
+    return joined(info.Env(), device,
+                  [&](Device::Done done) { device->meet(rank, size, address, port, std::move(done)); });
   });
 }
 
@@ -140,6 +181,7 @@ const std::vector<Operation>& rank_operations() {
 void export_ranks(Napi::Env env, Napi::Object exports) {
   exports.Set("engine", Napi::Function::New(env, engine, "engine"));
   exports.Set("joinRanks", Napi::Function::New(env, join, "joinRanks"));
+  exports.Set("meetRanks", Napi::Function::New(env, meet, "meetRanks"));
   exports.Set("leaveRanks", Napi::Function::New(env, leave, "leaveRanks"));
   exports.Set("rankBytes", Napi::Function::New(env, sent_bytes, "rankBytes"));
 }

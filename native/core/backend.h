@@ -13,6 +13,7 @@
 #include "../kernels.h"
 #include "collectives.h"
 #include "products.h"
+#include "rendezvous.h"
 
 namespace nextpatch {
 
@@ -60,6 +61,8 @@ class Context {
 
   // Makes the process a rank, by the engine, and returns the operations on all ranks; nullptr: this backend has none.
   virtual std::unique_ptr<Communication> join(const Engine& /*engine*/) { return nullptr; }
+  // The same by a library of the devices' own (Backend::ranks_by), whose ranks have met.
+  virtual std::unique_ptr<Communication> meet(Rendezvous& /*ranks*/) { return nullptr; }
 
   // 64-byte aligned device memory, or nullptr if there is not enough. Any thread.
   virtual void* allocate(size_t bytes) = 0;
@@ -110,6 +113,9 @@ class Backend {
   virtual std::string name() const = 0;
   // The libraries it uses and their versions, for `nextpatch info`: {"oneDNN", "2.6.0"}.
   virtual std::vector<std::pair<std::string, std::string>> versions() const = 0;
+  // The library by which its devices' ranks talk, with its version: "NCCL 2.27.3"; empty: they need an engine. Throws
+  // an Error of kind device that says why it cannot be used.
+  virtual std::string ranks_by() { return ""; }
   // The devices that can be opened; if there is none, throws an Error of kind device that says why.
   virtual std::vector<DeviceInfo> devices() = 0;
   // threads: host threads that compute (0: all available cores); ignored by GPUs.

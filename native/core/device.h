@@ -120,6 +120,9 @@ class Device : public std::enable_shared_from_this<Device> {
 
   // Makes the process a rank, by the engine; `done` is called on the queue thread.
   void join(const Engine& engine, Done done);
+  // The same by the library of the device's backend. The ranks meet at rank 0's port, which the others find at the
+  // address; a rank alone needs neither.
+  void meet(int rank, int size, const std::string& address, int port, Done done);
   // The operations on all ranks; nullptr: the device has not joined, or has left.
   const Collectives* collectives() const { return left_ ? nullptr : joined_.load(); }
   // As run, for such an operation. `beside`: what is enqueued after it does not wait for it before await_collectives,

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "backends.h"
+#include "error.h"
 #include "version.h"
 
 namespace nextpatch {
@@ -21,19 +22,21 @@ void tame_ucx(const std::string& name) {
   if (name == "mpich") setenv("UCX_MEM_EVENTS", "n", 0);
 }
 
+EngineStatus missing(const std::string& problem) { return {"", problem}; }
+
 EngineStatus open_engine(const std::string& name, const std::string& file) {
   // RTLD_LOCAL: no two MPIs meet. Never closed, as their threads and handlers may outlive their last use.
   void* const library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   // Mostly the MPI itself, which the packages do not have.
   if (!library)
-    return {nullptr, std::string(dlerror()) + "; on Debian or Ubuntu: apt-get install " +
-                         (name == "openmpi" ? "openmpi-bin" : name)};
+    return missing(std::string(dlerror()) + "; on Debian or Ubuntu: apt-get install " +
+                   (name == "openmpi" ? "openmpi-bin" : name));
   const auto entry = reinterpret_cast<const Engine* (*)()>(dlsym(library, "nextpatch_engine"));
-  if (!entry) return {nullptr, file + " exports no nextpatch_engine"};
+  if (!entry) return missing(file + " exports no nextpatch_engine");
   const Engine& found = *entry();
-  if (std::string(found.version) == version()) return {&found, ""};
-  return {nullptr, file + " is of version " + found.version + ", expected " + version() +
-                       " as the addon: install the same version of all packages, or build again"};
+  if (std::string(found.version) == version()) return {found.library(), "", &found};
+  return missing(file + " is of version " + found.version + ", expected " + version() +
+                 " as the addon: install the same version of all packages, or build again");
 }
 
 EngineStatus search(const std::string& name) {
@@ -50,14 +53,29 @@ EngineStatus search(const std::string& name) {
   return status;
 }
 
+// The simulated device has the place of a GPU where there is none.
+EngineStatus find_nccl() {
+  for (const char* name : {"cuda", "simt"}) {
+    const BackendStatus found = find_backend(name);
+    if (!found.backend) continue;
+    try {
+      return {found.backend->ranks_by(), ""};
+    } catch (const Error& error) {
+      return missing(error.what());
+    }
+  }
+  return missing("it is for cuda devices, and there is none");
+}
+
 }  // namespace
 
 const std::vector<std::string>& engine_names() {
-  static const std::vector<std::string> names{"openmpi", "mpich"};
+  static const std::vector<std::string> names{"openmpi", "mpich", "nccl"};
   return names;
 }
 
 EngineStatus find_engine(const std::string& name) {
+  if (name == "nccl") return find_nccl();  // may be installed meanwhile
   static std::mutex mutex;
   static std::map<std::string, EngineStatus>* const found = new std::map<std::string, EngineStatus>;
   std::lock_guard<std::mutex> lock(mutex);

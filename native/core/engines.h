@@ -1,4 +1,5 @@
-// Finds the engines of many ranks, beside the addon and in the folders added for backends, and opens each on first use.
+// Finds the engines of many ranks, beside the addon and in the folders added for backends, and NCCL, which the backend
+// of its devices finds. Opens each on first use.
 #pragma once
 
 #include <string>
@@ -9,11 +10,12 @@
 namespace nextpatch {
 
 struct EngineStatus {
-  const Engine* engine = nullptr;  // nullptr: missing
+  std::string library;             // with its version: "Open MPI 4.1.4"; empty: missing
   std::string problem;             // why it is missing
+  const Engine* engine = nullptr;  // nullptr: the device's backend has it
 };
 
-// "openmpi" and "mpich".
+// "openmpi", "mpich" and "nccl".
 const std::vector<std::string>& engine_names();
 // Thread-safe. Opens the library, and with it the MPI that it was built for.
 EngineStatus find_engine(const std::string& name);

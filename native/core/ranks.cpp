@@ -6,6 +6,12 @@
 #include "error.h"
 
 namespace nextpatch {
+namespace {
+
+// For the slowest start of a large job.
+constexpr double kMeetSeconds = 300;
+
+}  // namespace
 
 void Device::join(const Engine& engine, Done done) {
   queue_->enqueue([this, &engine, done = std::move(done)] {
@@ -13,11 +19,30 @@ void Device::join(const Engine& engine, Done done) {
     try {
       if (communication_ && engine_ != &engine)
         throw Error(ErrorKind::device, std::string("Ranks.join: engine: expected that of the first call, ") +
-                                           engine_->library() + ", but received " + engine.library());
+                                           (engine_ ? engine_->library() : "nccl") + ", but received " +
+                                           engine.library());
       if (!communication_) communication_ = context_->join(engine);
       if (!communication_)
         throw Error(ErrorKind::device, "Ranks.join: device: expected a cpu device but received " + label());
       engine_ = &engine;
+      joined_ = &communication_->all();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    done(failure);
+  });
+}
+
+void Device::meet(int rank, int size, const std::string& address, int port, Done done) {
+  queue_->enqueue([this, rank, size, address, port, done = std::move(done)] {
+    std::exception_ptr failure;
+    try {
+      if (engine_)
+        throw Error(ErrorKind::device, std::string("Ranks.join: engine: expected that of the first call, ") +
+                                           engine_->library() + ", but received nccl");
+      if (!communication_) communication_ = context_->meet(*Rendezvous::open(rank, size, address, port, kMeetSeconds));
+      if (!communication_)
+        throw Error(ErrorKind::device, "Ranks.join: device: expected a cuda device but received " + label());
       joined_ = &communication_->all();
     } catch (...) {
       failure = std::current_exception();

@@ -5,6 +5,7 @@
 #include "context.h"
 #include "gemm.h"
 #include "gpu_code.h"
+#include "nccl.h"
 
 namespace nextpatch::cuda {
 namespace {
@@ -72,6 +73,8 @@ class CudaBackend final : public Backend {
     }
     return found;
   }
+
+  std::string ranks_by() override { return nccl().name; }
 
   std::vector<DeviceInfo> devices() override {
     int count = 0;

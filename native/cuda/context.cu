@@ -6,6 +6,7 @@
 
 #include "../core/error.h"
 #include "check.h"
+#include "communication.h"
 #include "wgmma.h"
 
 namespace nextpatch::cuda {
@@ -155,6 +156,7 @@ Ticket CudaContext::record() {
 void CudaContext::wait(Ticket ticket) {
   use("wait");
   check(cudaEventSynchronize(event(ticket)), "wait", "the device failed");
+  if (const NcclCollectives* const nccl = nccl_) nccl->check();
   report_bad_id();
 }
 
@@ -205,26 +207,41 @@ bool CudaContext::begin_capture() {
   // Relaxed: a kernel launched for the first time may be loaded during the capture.
   check(cudaStreamBeginCapture(owned_.device.stream, cudaStreamCaptureModeRelaxed), "capture");
   capturing_ = true;
+  if (nccl_) nccl_.load()->begin_recording();
   return true;
 }
 
 void* CudaContext::end_capture() {
   capturing_ = false;
   cudaGraph_t graph = nullptr;
-  check(cudaStreamEndCapture(owned_.device.stream, &graph), "capture");
   cudaGraphExec_t executable = nullptr;
-  const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+  const cudaError_t ended = cudaStreamEndCapture(owned_.device.stream, &graph);
+  const cudaError_t made = ended == cudaSuccess ? cudaGraphInstantiate(&executable, graph, 0) : ended;
+  if (nccl_) nccl_.load()->end_recording(executable);
+  check(ended, "capture");
   cudaGraphDestroy(graph);
-  check(error, "capture", "cudaGraphInstantiate failed");
+  check(made, "capture", "cudaGraphInstantiate failed");
   return executable;
 }
 
 void CudaContext::replay(void* graph) {
   check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), owned_.device.stream), "replay");
+  if (nccl_) nccl_.load()->launched(graph);
 }
 
 void CudaContext::destroy_graph(void* graph) {
+  if (nccl_) nccl_.load()->destroyed(graph);
   if (cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)) != cudaSuccess) cudaGetLastError();
+}
+
+// ---- Ranks --------------------------------------------------------------------------------------------
+
+std::unique_ptr<Communication> CudaContext::meet(Rendezvous& ranks) {
+  return std::make_unique<StreamCommunication>(owned_.device.stream, [&](cudaStream_t communicating) {
+    auto nccl = std::make_unique<NcclCollectives>(ranks, communicating);
+    nccl_ = nccl.get();
+    return nccl;
+  });
 }
 
 }  // namespace nextpatch::cuda

@@ -2,11 +2,13 @@
 
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <mutex>
 
 #include "../core/backend.h"
 #include "bad_id.cuh"
 #include "cuda_kernels.h"
+#include "nccl_collectives.h"
 #include "nvml.h"
 
 namespace nextpatch::cuda {
@@ -30,6 +32,7 @@ class CudaContext final : public Context {
 #else
   double energy() override { return energy_.joules(); }
 #endif
+  std::unique_ptr<Communication> meet(Rendezvous& ranks) override;
   void copy_from_host(void* device, const void* host, size_t bytes) override;
   void copy_to_host(void* host, const void* device, size_t bytes) override;
   bool asynchronous() const override { return true; }
@@ -76,6 +79,7 @@ class CudaContext final : public Context {
   std::mutex marks_;
   Ticket last_ticket_ = 0;
   bool capturing_ = false;
+  std::atomic<NcclCollectives*> nccl_{nullptr};  // of who joined; nullptr: has not, or by an engine
 };
 
 }  // namespace nextpatch::cuda

@@ -2,81 +2,16 @@
 
 #include <dlfcn.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <mutex>
 #include <string>
-#include <vector>
 
 #include "../core/error.h"
+#include "find_library.h"
 
 namespace nextpatch::cuda {
 namespace {
 
-namespace fs = std::filesystem;
-
-std::string setting(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-// The library's major version is the CUDA runtime's.
-std::string major() {
-  int version = 0;
-  cudaRuntimeGetVersion(&version);
-  return std::to_string(version / 1000);
-}
-
-std::string file_name() { return "libcublasLt.so." + major(); }
-
-// `root`/python3.*/{site,dist}-packages/nvidia/{cu13,cublas}/lib, as NVIDIA's Python packages lie.
-void add_python_packages(const fs::path& root, std::vector<fs::path>* folders) {
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(root, ignored)) {
-    if (entry.path().filename().string().rfind("python3", 0) != 0) continue;
-    for (const char* packages : {"site-packages", "dist-packages"})
-      for (const std::string& package : {"cu" + major(), std::string("cublas")})
-        folders->push_back(entry.path() / packages / "nvidia" / package / "lib");
-  }
-}
-
-std::vector<fs::path> folders() {
-  std::vector<fs::path> found;
-  for (const char* name : {"CUDA_HOME", "CUDA_PATH"})
-    if (const std::string root = setting(name); !root.empty()) found.push_back(fs::path(root) / "lib64");
-  found.push_back("/usr/local/cuda/lib64");
-  found.push_back("/usr/local/cuda-" + major() + "/lib64");
-  for (const char* name : {"VIRTUAL_ENV", "CONDA_PREFIX"})
-    if (const std::string root = setting(name); !root.empty()) {
-      found.push_back(fs::path(root) / "lib");
-      add_python_packages(fs::path(root) / "lib", &found);
-    }
-  if (const std::string home = setting("HOME"); !home.empty())
-    add_python_packages(fs::path(home) / ".local/lib", &found);
-  for (const char* root : {"/usr/local/lib", "/usr/lib"}) add_python_packages(root, &found);
-  return found;
-}
-
-void* open_library(std::string* tried) {
-  const auto open = [&](const std::string& path) {
-    void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!library) *tried += (tried->empty() ? "" : "; ") + std::string(dlerror());
-    return library;
-  };
-  if (const std::string given = setting("NEXTPATCH_CUBLAS"); !given.empty()) {
-    std::error_code ignored;
-    // What was asked for is not replaced by something else.
-    return open(fs::is_directory(given, ignored) ? (fs::path(given) / file_name()).string() : given);
-  }
-  if (void* library = open(file_name())) return library;
-  for (const fs::path& folder : folders()) {
-    std::error_code ignored;
-    const fs::path file = folder / file_name();
-    if (!fs::exists(file, ignored)) continue;
-    if (void* library = open(file.string())) return library;
-  }
-  return nullptr;
-}
+std::string file_name() { return "libcublasLt.so." + cuda_major(); }
 
 template <typename Function>
 void find(void* library, const char* name, Function* function) {
@@ -87,10 +22,10 @@ void find(void* library, const char* name, Function* function) {
 
 CublasLt load() {
   std::string tried;
-  void* const library = open_library(&tried);
+  void* const library = find_library("NEXTPATCH_CUBLAS", file_name(), {"cu" + cuda_major(), "cublas"}, &tried);
   if (!library) {
-    const std::string wheel = major() == "12" ? "nvidia-cublas-cu12" : "nvidia-cublas";
-    throw Error(ErrorKind::device, "cuBLAS " + major() + " was not found (" + tried +
+    const std::string wheel = cuda_major() == "12" ? "nvidia-cublas-cu12" : "nvidia-cublas";
+    throw Error(ErrorKind::device, "cuBLAS " + cuda_major() + " was not found (" + tried +
                                        "). Install the CUDA toolkit's cuBLAS, or run: pip install " + wheel +
                                        "; elsewhere, set NEXTPATCH_CUBLAS to " + file_name());
   }

@@ -378,6 +378,8 @@ cudaError_t enqueue(cudaStream_t stream, Work work) {
   return cudaSuccess;
 }
 
+bool capturing(cudaStream_t stream) { return stream && stream->capturing; }
+
 cudaError_t check_opt_in(size_t shared_bytes) {
   return shared_bytes <= capability().block_bytes ? cudaSuccess : remember(cudaErrorInvalidValue);
 }

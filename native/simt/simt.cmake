@@ -59,9 +59,22 @@ function(watch_accesses)
 endfunction()
 
 watch_accesses(${SIMT_WRAPPERS})
-add_library(nextpatch_simt MODULE ${SIMT_WRAPPERS} ${SIMT_RUNTIME_SOURCES} ${HOST_COLLECTIVES} ${VERSION_SOURCE})
+set(NCCL_SOURCES ${CUDA_SOURCE_DIR}/nccl.cpp ${CUDA_SOURCE_DIR}/nccl_collectives.cpp ${CUDA_SOURCE_DIR}/find_library.cpp)
+add_library(nextpatch_simt MODULE ${SIMT_WRAPPERS} ${SIMT_RUNTIME_SOURCES} ${HOST_COLLECTIVES} ${NCCL_SOURCES}
+  ${VERSION_SOURCE})
 set_target_properties(nextpatch_simt PROPERTIES PREFIX "")
 configure_simt(nextpatch_simt)
+target_link_libraries(nextpatch_simt PRIVATE ${CMAKE_DL_LIBS})
+
+# A library that stands in for one of NVIDIA's, opened at run time.
+function(add_fake name source)
+  add_library(${name} MODULE ${source})
+  configure_simt(${name})
+  set_target_properties(${name} PROPERTIES CXX_VISIBILITY_PRESET default)
+  target_compile_options(${name} PRIVATE -fvisibility=default)
+  target_link_libraries(${name} PRIVATE ${CMAKE_DL_LIBS})
+endfunction()
+add_fake(fake_nccl ${SIMT_DIR}/test/nccl/fake.cpp)
 
 if(NEXTPATCH_TESTS)
   file(GLOB SIMT_TEST_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test/*.cpp)
@@ -72,14 +85,18 @@ if(NEXTPATCH_TESTS)
   configure_simt(simt_test)
 
   # The CUDA backend's products against a cuBLASLt that checks what it is asked.
-  set(CUBLASLT_TEST ${CMAKE_CURRENT_LIST_DIR}/test/cublaslt)
-  add_library(fake_cublaslt MODULE ${CUBLASLT_TEST}/fake.cpp)
+  set(CUBLASLT_TEST ${SIMT_DIR}/test/cublaslt)
+  add_fake(fake_cublaslt ${CUBLASLT_TEST}/fake.cpp)
   add_executable(cublaslt_test ${CUBLASLT_TEST}/gemm_test.cpp ${CUBLASLT_TEST}/products_test.cpp
-    ${CUDA_SOURCE_DIR}/gemm_cublaslt.cpp ${CUDA_SOURCE_DIR}/cublaslt.cpp ${SIMT_TESTED})
-  foreach(target fake_cublaslt cublaslt_test)
+    ${CUDA_SOURCE_DIR}/gemm_cublaslt.cpp ${CUDA_SOURCE_DIR}/cublaslt.cpp ${CUDA_SOURCE_DIR}/find_library.cpp
+    ${SIMT_TESTED})
+  # Its operations on several ranks, against an NCCL that does.
+  set(CORE_DIR ${SIMT_DIR}/../core)
+  add_executable(nccl_test ${SIMT_DIR}/test/nccl/nccl_test.cpp ${NCCL_SOURCES} ${CORE_DIR}/rendezvous.cpp
+    ${CORE_DIR}/socket.cpp ${VERSION_SOURCE} ${SIMT_TESTED})
+  set_target_properties(nccl_test PROPERTIES ENABLE_EXPORTS ON)  # the fake finds the runtime in it
+  foreach(target cublaslt_test nccl_test)
     configure_simt(${target})
+    target_link_libraries(${target} PRIVATE ${CMAKE_DL_LIBS})
   endforeach()
-  set_target_properties(fake_cublaslt PROPERTIES CXX_VISIBILITY_PRESET default)
-  target_compile_options(fake_cublaslt PRIVATE -fvisibility=default)
-  target_link_libraries(cublaslt_test PRIVATE ${CMAKE_DL_LIBS})
 endif()

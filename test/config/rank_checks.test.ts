@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { parseRunConfig } from "../../lib/config/config.js";
-import { checkRanks } from "../../lib/config/rank_checks.js";
+import { checkRanks, startedRanks } from "../../lib/config/rank_checks.js";
 import { ConfigError } from "../../lib/errors.js";
 import { type RankShare, Sharding } from "../../lib/nn/sharding.js";
 
@@ -99,5 +99,18 @@ describe("Sharding", () => {
     const [bucket] = sharding.buckets;
     // The part has the elements from 128 on.
     expect([100, 128, 200, 256].map((decayed) => sharding.ownDecayed(bucket!, decayed))).toEqual([0, 0, 72, 128]);
+  });
+});
+
+describe("parallel.devices", () => {
+  const parsed = (parallel: object) => made({ parallel });
+
+  it("is a rank for each, and fits parallel.ranks", () => {
+    expect(startedRanks(parsed({ devices: [0, 1, 3] }).parallel)).toBe(3);
+    expect(startedRanks(parsed({ ranks: 2 }).parallel)).toBe(2);
+    expect(() => parsed({ devices: [0, 1], ranks: 3 })).toThrow(
+      /parallel\.ranks: expected 2, one for each of parallel\.devices, but received 3/,
+    );
+    expect(() => parsed({ devices: [1, 1] })).toThrow(/parallel\.devices: expected different numbers/);
   });
 });

@@ -88,8 +88,11 @@ describeRanks("Ranks.join", () => {
   });
 
   it("refuses another engine, and takes the simulated device", async () => {
-    expect(await join("cpu", { engine: "nccl" })).toMatch(
-      /^RangeError: Ranks\.join: engine: expected openmpi or mpich but received/,
+    expect(await join("cpu", { engine: "nccl" })).toBe(
+      "DeviceError: Ranks.join: engine: expected openmpi or mpich for cpu:0 but received nccl",
+    );
+    expect(await join("cpu", { engine: "gloo" })).toMatch(
+      /^RangeError: Ranks\.join: engine: expected openmpi, mpich or nccl but received/,
     );
     if (simulated) expect(await join("simt", {})).toMatchObject({ size: 1, sums: [1, 2, 3] });
   });

@@ -42,7 +42,9 @@ describeRanks("ranks", () => {
           ),
           expect.stringMatching(/^DeviceError: awaitRanks: device: expected one that has joined \(Ranks\.join\)/),
           expect.stringMatching(/^TypeError: joinRanks: device: expected a Device but received/),
-          'RangeError: joinRanks: engine: expected openmpi or mpich but received the string "nccl"',
+          "RangeError: joinRanks: engine: expected openmpi or mpich but received nccl",
+          "RangeError: meetRanks: rank: expected a whole number from 0 to 1 but received 2",
+          "TypeError: meetRanks: address: expected a string but received null",
         ],
         mismatches: [
           `DeviceError: Ranks.allReduce: ${ordered("allReduce of 16", "allReduce of 20")}`,

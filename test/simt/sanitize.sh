@@ -14,13 +14,17 @@ if [ -f "$build/Release/nextpatch_simt.missing" ]; then
   cat "$build/Release/nextpatch_simt.missing" >&2
   exit 1
 fi
-cmake --build "$build" --target nextpatch_simt simt_test cublaslt_test fake_cublaslt --parallel "$(nproc)"
+cmake --build "$build" --target nextpatch_simt simt_test cublaslt_test fake_cublaslt nccl_test fake_nccl --parallel "$(nproc)"
 
 export UBSAN_OPTIONS=print_stacktrace=1
 "$build/simt_test"
 NEXTPATCH_SIMT_DEVICES=2 "$build/simt_test" devices_are_apart
 NEXTPATCH_SIMT_LATE=1 "$build/simt_test" kernels_are_late
 NEXTPATCH_CUBLAS="$build/Release/libfake_cublaslt.so" "$build/cublaslt_test"
+export NEXTPATCH_NCCL=$build/Release/libfake_nccl.so
+NEXTPATCH_SIMT_DEVICES=3 "$build/nccl_test" 2>"$build/nccl_test.log"
+FAKE_NCCL_VERSION=22605 "$build/nccl_test" old | grep -q "^NCCL: expected version 2.27 or later but received 2.26.5; on Debian"
+unset NEXTPATCH_NCCL
 # Kernels that break the rules on purpose: each must be stopped.
 for test in sanitizer_shared_memory_overrun sanitizer_device_memory_overrun; do
   if "$build/simt_test" "$test" >"$build/simt_test.log" 2>&1 || ! grep -q AddressSanitizer "$build/simt_test.log"; then

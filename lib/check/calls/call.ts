@@ -21,6 +21,7 @@ export type Operation = Exclude<
   // Of several ranks, which this process is none of.
   | "engine"
   | "joinRanks"
+  | "meetRanks"
   | "leaveRanks"
   | "rankBytes"
   | "reduceScatter"

@@ -31,6 +31,8 @@ const refusals = [
   () => native.awaitRanks(other, 0),
   () => native.joinRanks({}, "openmpi"),
   () => native.joinRanks(device, "nccl"),
+  () => native.meetRanks(device, 2, 2, "", 0),
+  () => native.meetRanks(device, 0, 1, null, 0),
 ].map(refused);
 
 /** The device's next error. */

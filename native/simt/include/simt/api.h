@@ -102,6 +102,8 @@ namespace nextpatch::simt {
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
 // The same, but never late.
 cudaError_t enqueue_now(cudaStream_t stream, std::function<cudaError_t()> work);
+// Whether what is enqueued is recorded in a graph.
+bool capturing(cudaStream_t stream);
 
 // Completes all late copies; called before memory is freed.
 void finish_copies();

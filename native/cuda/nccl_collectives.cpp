@@ -1,0 +1,157 @@
+#include "nccl_collectives.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <utility>
+
+#include "check.h"
+
+namespace nextpatch::cuda {
+namespace {
+
+// Between two looks for errors.
+constexpr auto kPause = std::chrono::milliseconds(100);
+
+std::string host_name() {
+  char name[256] = "";
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+size_t bytes_of(const View& view) { return size_t(view.size()) * size_of(view.dtype); }
+
+}  // namespace
+
+NcclCollectives::Owned::~Owned() {
+  if (data && cudaFree(data) != cudaSuccess) cudaGetLastError();
+}
+
+NcclCollectives::NcclCollectives(Rendezvous& ranks, cudaStream_t stream)
+    : api_(nccl()), place_{ranks.rank(), ranks.size(), host_name()}, stream_(stream) {
+  cuda::check(cudaMalloc(&owned_.data, sizeof(float)), "Ranks.join");
+  nc::UniqueId id{};
+  nc::Result result = nc::kSuccess;
+  if (place_.rank == 0) result = api_.GetUniqueId(&id);
+  // Also after a failure, as the others wait for it: by an id of zeros they fail, too.
+  ranks.broadcast(&id, sizeof id);
+  require(result, "Ranks.join");
+  nc::Communicator opened = nullptr;
+  require(api_.CommInitRank(&opened, place_.size, id, place_.rank), "Ranks.join");
+  communicator_ = opened;
+  watcher_ = std::thread([this] { watch(); });
+}
+
+NcclCollectives::~NcclCollectives() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ending_ = true;
+  }
+  ends_.notify_all();
+  if (watcher_.joinable()) watcher_.join();
+}
+
+void NcclCollectives::reduce_scatter(const View& out, const View& in) {
+  const nc::Communicator to = communicator("Ranks.reduceScatter");
+  require(api_.ReduceScatter(in.data, out.data, size_t(out.size()), nc::kFloat32, nc::kSum, to, stream_),
+          "Ranks.reduceScatter");
+  count(bytes_of(out) * uint64_t(place_.size - 1));
+}
+
+void NcclCollectives::all_gather(const View& out, const View& in) {
+  const nc::Communicator to = communicator("Ranks.allGather");
+  // Bytes, whatever they mean.
+  require(api_.AllGather(in.data, out.data, bytes_of(in), nc::kInt8, to, stream_), "Ranks.allGather");
+  count(bytes_of(in) * uint64_t(place_.size - 1));
+}
+
+void NcclCollectives::all_reduce(const View& values) {
+  const nc::Communicator to = communicator("Ranks.allReduce");
+  require(api_.AllReduce(values.data, values.data, size_t(values.size()), nc::kFloat32, nc::kSum, to, stream_),
+          "Ranks.allReduce");
+  count(2 * bytes_of(values) * uint64_t(place_.size - 1) / uint64_t(place_.size));
+}
+
+void NcclCollectives::leave() {
+  const nc::Communicator to = communicator("Ranks.leave");
+  // No rank is through with it before all have begun it.
+  require(api_.AllReduce(owned_.data, owned_.data, 1, nc::kFloat32, nc::kSum, to, stream_), "Ranks.leave");
+  cuda::check(cudaStreamSynchronize(stream_), "Ranks.leave");
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (failed_) throw Error(ErrorKind::device, problem_);
+    communicator_ = nullptr;
+    problem_ = "this rank has left";
+  }
+  // NCCL waits until all graphs with its operations are gone, and those that are left may stay to the process's end.
+  if (recorded_.empty()) require(api_.CommDestroy(to), "Ranks.leave");
+}
+
+void NcclCollectives::end_recording(const void* graph) {
+  recording_ = false;
+  if (const uint64_t bytes = std::exchange(recorded_bytes_, 0); graph && bytes > 0) recorded_[graph] = bytes;
+}
+
+void NcclCollectives::launched(const void* graph) {
+  if (const auto found = recorded_.find(graph); found != recorded_.end()) sent_ += found->second;
+}
+
+void NcclCollectives::count(uint64_t bytes) {
+  if (recording_) {
+    recorded_bytes_ += bytes;
+  } else {
+    sent_ += bytes;
+  }
+}
+
+nc::Communicator NcclCollectives::communicator(const char* operation) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!communicator_) throw Error(ErrorKind::device, std::string(operation) + ": not possible: " + problem_);
+  return communicator_;
+}
+
+std::string NcclCollectives::text_of(nc::Result result) const {
+  std::string text = "rank " + std::to_string(place_.rank) + " of " + std::to_string(place_.size) + " (" + place_.host +
+                     "): " + api_.name + ": " + api_.GetErrorString(result);
+  const char* const last = api_.GetLastError(nullptr);
+  return last && *last ? text + ": " + last : text;
+}
+
+void NcclCollectives::require(nc::Result result, const char* operation) {
+  if (result == nc::kSuccess) return;
+  const std::string why = text_of(result);
+  abort(why);
+  throw Error(ErrorKind::device, std::string(operation) + ": " + why);
+}
+
+void NcclCollectives::check() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (failed_) throw Error(ErrorKind::device, problem_);
+}
+
+void NcclCollectives::abort(const std::string& why) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const nc::Communicator ended = std::exchange(communicator_, nullptr);
+  if (!ended) return;
+  problem_ = why;
+  failed_ = true;
+  // What runs ends at once; then it waits for graphs, which may never be destroyed.
+  std::thread([&api = api_, ended] { api.CommAbort(ended); }).detach();
+}
+
+void NcclCollectives::watch() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!ending_ && communicator_) {
+    nc::Result error = nc::kSuccess;
+    api_.CommGetAsyncError(communicator_, &error);
+    if (error != nc::kSuccess && error != nc::kInProgress) {
+      const std::string why = text_of(error);
+      lock.unlock();
+      abort(why);
+      return;
+    }
+    ends_.wait_for(lock, kPause);
+  }
+}
+
+}  // namespace nextpatch::cuda

@@ -1,0 +1,41 @@
+/**
+ * Training by ranks that find one another by their environment, as torchrun's do, on simulated devices with an NCCL that
+ * checks what it is asked (native/simt/test/nccl).
+ */
+import { expect, it } from "@jest/globals";
+import { writeMadeData } from "../support/made_run.js";
+import { describeNccl, runByNccl } from "../support/nccl.js";
+import { hashOf, type TrainedRank, trainRanks } from "../support/ranks_training.js";
+import { temporaryFolder } from "../support/temporary.js";
+
+const path = temporaryFolder();
+
+describeNccl("training by two ranks on NCCL", () => {
+  it("has one rank's losses, and the same bits without graphs and without overlap", async () => {
+    await writeMadeData(path());
+    const changes = (out: string, overlap = true) => ({
+      out: path(out),
+      device: "simt",
+      batch: { positionsPerStep: 4 * 8, sequenceLength: 8 },
+      train: { steps: 6 },
+      eval: { everySteps: 3, sequences: 3 },
+      parallel: { bucketParameters: 30_000, overlap },
+    });
+    const [alone] = await trainRanks(0, path(), changes("one"));
+    const train = async (made: object, env: NodeJS.ProcessEnv = {}) => {
+      const ranks = await runByNccl(2, "train.ts", [path(), JSON.stringify(made)], env);
+      for (const { code, errors } of ranks) expect({ code, errors }).toEqual({ code: 0, errors: "" });
+      return ranks.map(({ report }) => report as TrainedRank);
+    };
+    const trained = await train(changes("two"));
+    await train(changes("eager", false), { NEXTPATCH_GRAPHS: "0" });
+    for (const { lines } of trained) {
+      lines.forEach(({ loss }, index) => expect(Math.abs(loss / alone!.lines[index]!.loss - 1)).toBeLessThan(1e-6));
+    }
+    const weights = (name: string) => hashOf(path(name), "model/model.safetensors");
+    expect(weights("eager")).toBe(weights("two"));
+    // Launched graphs count what they send.
+    expect(trained[0]!.sent.every((bytes) => bytes > 0)).toBe(true);
+    expect(trained[0]!.sent).toEqual(trained[1]!.sent);
+  });
+});
