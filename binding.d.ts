@@ -278,12 +278,16 @@ export function rankBytes(device: Device): number;
  * has not joined they throw `DeviceError`. N is the number of ranks.
  *
  * out [n/N] f32 = this rank's block of the sum of the ranks' input [n] f32; out may be that block of input.
+ * @param beside whether what is enqueued after it runs beside it, and touches none of its tensors, until `awaitRanks`, a
+ *   `read` or `synchronize`; else that waits for it
  */
-export function reduceScatter(out: Tensor, input: Tensor): void;
+export function reduceScatter(out: Tensor, input: Tensor, beside: boolean): void;
 /** out [n] = the ranks' input [n/N], one after the other, of any dtype; input may be this rank's block of out. */
-export function allGather(out: Tensor, input: Tensor): void;
+export function allGather(out: Tensor, input: Tensor, beside: boolean): void;
 /** values = the sum of the ranks' values, f32. */
 export function allReduce(values: Tensor): void;
+/** What is enqueued from here on waits for all operations that run beside it but the last `left`; no rank waits for another. */
+export function awaitRanks(device: Device, left: number): void;
 
 export function setErrorClasses(classes: {
   TypeError: new (message: string) => Error;

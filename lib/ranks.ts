@@ -72,7 +72,7 @@ export class Ranks {
    * @param input f32 [n], n a multiple of N
    */
   reduceScatter(out: Tensor<"f32">, input: Tensor<"f32">): void {
-    named("Ranks.reduceScatter", () => native.reduceScatter(out, input));
+    named("Ranks.reduceScatter", () => native.reduceScatter(out, input, false));
   }
 
   /**
@@ -81,7 +81,7 @@ export class Ranks {
    * @param input the same dtype [n/N]; may be the block of `out` at `rank` · n/N
    */
   allGather<D extends DType>(out: Tensor<D>, input: Tensor<D>): void {
-    named("Ranks.allGather", () => native.allGather(out, input));
+    named("Ranks.allGather", () => native.allGather(out, input, false));
   }
 
   /**

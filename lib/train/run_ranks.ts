@@ -38,7 +38,7 @@ export class RunRanks {
     const { save, stop } = own();
     const place = this.#wishes.narrow(0, this.share.rank, 1);
     place.write(Int32Array.of(Number(save) + 2 * Number(stop)));
-    native.allGather(this.#wishes, place);
+    native.allGather(this.#wishes, place, false);
     const wishes = this.#wishes.read();
     wishes.catch(() => undefined); // the step that fails too tells it
     return async () => {
@@ -66,7 +66,7 @@ export class RunRanks {
     using all = new Tensor(this.device, "f32", [2 * size]);
     const place = all.narrow(0, 2 * rank, 2);
     place.write(Float32Array.of(high, own - high));
-    native.allGather(all, place);
+    native.allGather(all, place, false);
     return (await all.read()).reduce((sum, each) => sum + each, 0);
   }
 

@@ -231,9 +231,11 @@ void Call::run(std::initializer_list<Argument> written, std::function<void(Kerne
   device_->run(operation_, std::move(operation), std::move(storages_));
 }
 
-void Call::collect(std::initializer_list<Argument> written, std::function<void(Collectives&)> operation) {
+void Call::collect(std::initializer_list<Argument> written, std::function<void(Collectives&)> operation, bool beside) {
   for (const Argument& argument : written) check_apart(argument);
-  device_->collect(operation_, std::move(operation), std::move(storages_));
+  device_->collect(operation_, std::move(operation), std::move(storages_), beside);
 }
+
+void Call::await_collectives(size_t left) { device_->await_collectives(operation_, left); }
 
 }  // namespace nextpatch::binding

@@ -82,7 +82,10 @@ class Call {
   // storages of all tensor arguments live until the operation has been issued.
   void run(std::initializer_list<Argument> written, std::function<void(Kernels&)> operation);
   // The same for an operation on all ranks.
-  void collect(std::initializer_list<Argument> written, std::function<void(Collectives&)> operation);
+  void collect(std::initializer_list<Argument> written, std::function<void(Collectives&)> operation,
+               bool beside = false);
+  // What is enqueued from here on waits for all of them but the last `left`.
+  void await_collectives(size_t left);
 
  private:
   // In a rehearsal, appends the parameter and returns true.

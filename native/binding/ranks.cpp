@@ -93,20 +93,22 @@ void require_blocks(const Call& call, const Argument& whole, const Argument& blo
 
 void reduce_scatter(Call& call) {
   const Argument out = call.vector("out"), in = call.vector("input");
+  const bool beside = call.boolean("beside");
   for (const Argument& tensor : {out, in}) call.dtype(tensor, {DType::f32});
   const RankInfo ranks = call.collectives().info();
   require_blocks(call, in, out, ranks);
   call.in_part(out, in, out.view.size() * ranks.rank);
-  call.collect({out}, [=](Collectives& all) { all.reduce_scatter(out.view, in.view); });
+  call.collect({out}, [=](Collectives& all) { all.reduce_scatter(out.view, in.view); }, beside);
 }
 
 void all_gather(Call& call) {
   const Argument out = call.vector("out"), in = call.vector("input");
+  const bool beside = call.boolean("beside");
   call.same_dtype(in, out);
   const RankInfo ranks = call.collectives().info();
   require_blocks(call, out, in, ranks);
   call.in_part(in, out, in.view.size() * ranks.rank);
-  call.collect({out}, [=](Collectives& all) { all.all_gather(out.view, in.view); });
+  call.collect({out}, [=](Collectives& all) { all.all_gather(out.view, in.view); }, beside);
 }
 
 void all_reduce(Call& call) {
@@ -116,6 +118,13 @@ void all_reduce(Call& call) {
   call.collect({values}, [=](Collectives& all) { all.all_reduce(values.view); });
 }
 
+void await_ranks(Call& call) {
+  call.device("device");
+  const int64_t left = call.whole_number("left", 0, kMaxCount);
+  call.collectives();
+  call.await_collectives(size_t(left));
+}
+
 }  // namespace
 
 const std::vector<Operation>& rank_operations() {
@@ -123,6 +132,7 @@ const std::vector<Operation>& rank_operations() {
       {"reduceScatter", reduce_scatter},
       {"allGather", all_gather},
       {"allReduce", all_reduce},
+      {"awaitRanks", await_ranks},
   };
   return operations;
 }

@@ -59,7 +59,7 @@ class Context {
   virtual void enter() {}
 
   // Makes the process a rank, by the engine, and returns the operations on all ranks; nullptr: this backend has none.
-  virtual std::unique_ptr<Collectives> join(const Engine& /*engine*/) { return nullptr; }
+  virtual std::unique_ptr<Communication> join(const Engine& /*engine*/) { return nullptr; }
 
   // 64-byte aligned device memory, or nullptr if there is not enough. Any thread.
   virtual void* allocate(size_t bytes) = 0;

@@ -2,13 +2,15 @@
 // process. A context that has joined ranks has them.
 //
 // All ranks call the same operations in the same order on tensors of the same sizes; another call of one rank is an
-// Error of kind device on all of them. They run in the device's queue, in its order.
+// Error of kind device on all of them.
 //
 // A sum is made in the order of the ranks, ((x0 + x1) + x2) + ..., so its bits depend on N, the number of ranks, and on
 // nothing else: not on which machine a rank is on, nor on the engine.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "view.h"
@@ -40,6 +42,20 @@ class Collectives {
   virtual void leave() = 0;
   // Ends the operation that is running, and all later ones, with an Error. Any thread.
   virtual void stop() = 0;
+};
+
+// The place of these operations in a device's queue: one after another in the order of the calls, each behind the work
+// that came before it in the queue, and beside the work that comes after it if the caller says so. Queue thread only.
+class Communication {
+ public:
+  virtual ~Communication() = default;
+
+  // For what any thread may call.
+  virtual Collectives& all() = 0;
+  // The queue's later work waits for the operation; `beside`: only where `await` says so.
+  virtual void enqueue(std::function<void(Collectives&)> operation, bool beside) = 0;
+  // The queue's later work waits for all operations beside it but the last `left`. Throws the Error of one that failed.
+  virtual void await(size_t left) = 0;
 };
 
 }  // namespace nextpatch

@@ -138,12 +138,14 @@ void Device::instantiate(Graph& graph) {
     }
   };
   bool capturing = false;
+  try_to([&] { join_communication(0); });  // a graph waits for nothing outside of it
   try_to([&] { capturing = context_->begin_capture(); });
   if (capturing) {
     try_to([&] {
       for (const auto& operation : graph.operations_) operation.run(context_->kernels());
     });
-    // Also after a failure: the stream must leave capture mode.
+    // Also after a failure: all streams must leave capture mode.
+    try_to([&] { join_communication(0); });
     try_to([&] { graph.native_ = context_->end_capture(); });
   }
   if (!failure) return;
@@ -158,10 +160,12 @@ void Device::launch(const std::shared_ptr<Graph>& graph) {
   queue_->enqueue([this, graph] {
     attempt([&] {
       const Finished finished(unfinished_, graph->collectives_);
+      join_communication(0);  // operations on all ranks keep their order
       if (graph->native_) {
         context_->replay(graph->native_);
       } else {
         for (const auto& operation : graph->operations_) operation.run(context_->kernels());
+        join_communication(0);
       }
       for (const auto& operation : graph->operations_) history_.add(operation.name);
       for (const int slot : graph->marks_) marked_[size_t(slot)] = true;
@@ -294,6 +298,7 @@ void Device::finish(std::function<void()> issue, std::function<void(bool)> arriv
     Ticket ticket = 0;
     Epoch epoch = 0;
     try {
+      join_communication(0);
       if (!failure) issue();
       issue = nullptr;  // frees what it owns before `done` is called
       ticket = context_->record();

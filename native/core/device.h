@@ -12,6 +12,7 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -121,9 +122,12 @@ class Device : public std::enable_shared_from_this<Device> {
   void join(const Engine& engine, Done done);
   // The operations on all ranks; nullptr: the device has not joined, or has left.
   const Collectives* collectives() const { return left_ ? nullptr : joined_.load(); }
-  // As run, for such an operation.
+  // As run, for such an operation. `beside`: what is enqueued after it does not wait for it before await_collectives,
+  // or a wait of the caller, and touches none of its tensors until then.
   void collect(const char* name, std::function<void(Collectives&)> operation,
-               std::vector<std::shared_ptr<Storage>> owned);
+               std::vector<std::shared_ptr<Storage>> owned, bool beside = false);
+  // What is enqueued from here on waits for all such operations but the last `left`.
+  void await_collectives(const char* name, size_t left);
   // The last operation on all ranks, after all that came before.
   void leave(Done done);
 
@@ -166,6 +170,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void finish(std::function<void()> issue, std::function<void(bool)> arrived, Done done);
   void instantiate(Graph& graph);
   void release_sent();
+  // On the queue thread: await_collectives.
+  void join_communication(size_t left);
   // An operation's part on the queue thread: skipped after a failure, which is kept for the next wait.
   template <typename Part>
   void attempt(const Part& part);
@@ -183,7 +189,8 @@ class Device : public std::enable_shared_from_this<Device> {
   DeviceInfo info_;
   std::unique_ptr<Context> context_;
   const Engine* engine_ = nullptr;  // queue thread only, as what it points to next
-  std::unique_ptr<Collectives> collectives_;
+  std::unique_ptr<Communication> communication_;
+  std::deque<std::vector<std::shared_ptr<Storage>>> beside_;  // what operations beside the queue use
   std::atomic<Collectives*> joined_{nullptr};
   std::atomic<bool> left_{false};
   std::atomic<int> unfinished_{0};  // operations on all ranks, enqueued and not run

@@ -11,14 +11,14 @@ void Device::join(const Engine& engine, Done done) {
   queue_->enqueue([this, &engine, done = std::move(done)] {
     std::exception_ptr failure;
     try {
-      if (collectives_ && engine_ != &engine)
+      if (communication_ && engine_ != &engine)
         throw Error(ErrorKind::device, std::string("Ranks.join: engine: expected that of the first call, ") +
                                            engine_->library() + ", but received " + engine.library());
-      if (!collectives_) collectives_ = context_->join(engine);
-      if (!collectives_)
+      if (!communication_) communication_ = context_->join(engine);
+      if (!communication_)
         throw Error(ErrorKind::device, "Ranks.join: device: expected a cpu device but received " + label());
       engine_ = &engine;
-      joined_ = collectives_.get();
+      joined_ = &communication_->all();
     } catch (...) {
       failure = std::current_exception();
     }
@@ -27,21 +27,39 @@ void Device::join(const Engine& engine, Done done) {
 }
 
 void Device::collect(const char* name, std::function<void(Collectives&)> operation,
-                     std::vector<std::shared_ptr<Storage>> owned) {
+                     std::vector<std::shared_ptr<Storage>> owned, bool beside) {
   require_device();
-  const bool captured = capture_ != nullptr;  // then a launch counts it
+  const bool captured = capture_ != nullptr;  // then a launch counts it, and the graph owns what it uses
   if (captured) {
     ++capture_->collectives_;
   } else {
     ++unfinished_;
   }
+  std::vector<std::shared_ptr<Storage>> kept;
+  if (beside && !captured) kept = owned;
   run(
       name,
-      [this, captured, operation = std::move(operation)](Kernels&) {
-        const Finished finished(unfinished_, captured ? 0 : 1);
-        operation(*collectives_);
+      [this, captured, beside, operation = std::move(operation), kept = std::move(kept)](Kernels&) {
+        if (beside) beside_.push_back(kept);
+        communication_->enqueue(
+            [this, captured, operation](Collectives& all) {
+              const Finished finished(unfinished_, captured ? 0 : 1);
+              operation(all);
+            },
+            beside);
+        if (!beside) beside_.clear();
       },
       std::move(owned));
+}
+
+void Device::await_collectives(const char* name, size_t left) {
+  run(name, [this, left](Kernels&) { join_communication(left); }, {});
+}
+
+void Device::join_communication(size_t left) {
+  if (!communication_) return;
+  communication_->await(left);
+  while (beside_.size() > left) beside_.pop_front();
 }
 
 void Device::leave(Done done) {

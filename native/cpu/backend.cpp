@@ -14,7 +14,7 @@
 
 #include "../core/error.h"
 #include "../core/version.h"
-#include "../engine/host_collectives.h"
+#include "communication.h"
 #include "cpu_kernels.h"
 #include "host_memory.h"
 
@@ -45,7 +45,9 @@ class CpuContext final : public Context {
   // OpenMP's thread count is a setting of the thread that opens parallel regions.
   void enter() override { omp_set_num_threads(threads_); }
 
-  std::unique_ptr<Collectives> join(const Engine& engine) override { return std::make_unique<HostCollectives>(engine); }
+  std::unique_ptr<Communication> join(const Engine& engine) override {
+    return std::make_unique<HostCommunication>(engine);
+  }
 
   void* allocate(size_t bytes) override { return allocate_memory(bytes); }
   void free(void* data) override { free_memory(data); }

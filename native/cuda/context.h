@@ -26,7 +26,7 @@ class CudaContext final : public Context {
   void free_host(void* data) override;
   MemoryStatus memory() override;
 #if NEXTPATCH_SIMT
-  std::unique_ptr<Collectives> join(const Engine& engine) override;  // simt/ranks.cpp
+  std::unique_ptr<Communication> join(const Engine& engine) override;  // simt/ranks.cpp
 #else
   double energy() override { return energy_.joules(); }
 #endif

@@ -1,6 +1,7 @@
-// The operations on several ranks of the simulated device: on its memory, which is the host's, when its stream comes by
+// The operations on several ranks of the simulated device: on its memory, which is the host's, when their stream comes by
 // them.
 #include "../cuda/check.h"
+#include "../cuda/communication.h"
 #include "../cuda/context.h"
 #include "../engine/host_collectives.h"
 
@@ -45,8 +46,10 @@ class StreamCollectives final : public Collectives {
 
 }  // namespace
 
-std::unique_ptr<Collectives> CudaContext::join(const Engine& engine) {
-  return std::make_unique<StreamCollectives>(engine, owned_.device.stream);
+std::unique_ptr<Communication> CudaContext::join(const Engine& engine) {
+  return std::make_unique<StreamCommunication>(owned_.device.stream, [&](cudaStream_t communicating) {
+    return std::make_unique<StreamCollectives>(engine, communicating);
+  });
 }
 
 }  // namespace nextpatch::cuda

@@ -16,14 +16,14 @@ function refused(body) {
 const other = new Device(device.backend, 0, 3);
 const input = zeros(4 * size);
 const refusals = [
-  () => native.reduceScatter(zeros(4), zeros(4 * size + 1)),
-  () => native.reduceScatter(zeros(4, "bf16"), input),
-  () => native.reduceScatter(zeros(4), zeros(4 * size, "i32")),
-  () => native.reduceScatter(input.narrow(0, 1, 4), input),
+  () => native.reduceScatter(zeros(4), zeros(4 * size + 1), false),
+  () => native.reduceScatter(zeros(4, "bf16"), input, false),
+  () => native.reduceScatter(zeros(4), zeros(4 * size, "i32"), false),
+  () => native.reduceScatter(input.narrow(0, 1, 4), input, false),
   // Another rank's block.
-  () => native.reduceScatter(input.narrow(0, 4 * ((rank + 1) % size), 4), input),
-  () => native.allGather(zeros(4 * size - 1), zeros(4)),
-  () => native.allGather(zeros(4 * size), zeros(4, "bf16")),
+  () => native.reduceScatter(input.narrow(0, 4 * ((rank + 1) % size), 4), input, false),
+  () => native.allGather(zeros(4 * size - 1), zeros(4), false),
+  () => native.allGather(zeros(4 * size), zeros(4, "bf16"), false),
   () => native.allReduce(zeros(4, "bf16")),
   () => native.allReduce(zeros(4, "f32", other)),
   () => native.allReduce(null),
@@ -42,7 +42,7 @@ const mismatches = [];
 native.allReduce(zeros(rank === 0 ? 4 : 5));
 mismatches.push(await failed());
 if (rank === 0) native.allReduce(zeros(4));
-else native.reduceScatter(zeros(4), input);
+else native.reduceScatter(zeros(4), input, false);
 mismatches.push(await failed());
 const again = await native.joinRanks(device, engine);
 const second = await native.joinRanks(other, engine).then(

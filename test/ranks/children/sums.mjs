@@ -44,12 +44,12 @@ for (const block of blocks) {
   const expected = sums(n);
   const before = native.rankBytes(device);
   const out = new Tensor(device, "f32", [block]);
-  native.reduceScatter(out, input);
+  native.reduceScatter(out, input, false);
   await expect(`reduceScatter ${n}`, out, expected.subarray(begin, end));
   await expect(`reduceScatter ${n}: input`, input, values(rank, n));
   const scattered = native.rankBytes(device);
   const all = new Tensor(device, "f32", [n]);
-  native.allGather(all, out);
+  native.allGather(all, out, false);
   await expect(`allGather ${n}`, all, expected);
   const gathered = native.rankBytes(device);
   native.allReduce(input);
@@ -71,9 +71,9 @@ for (const n of [1, 2, 5, 7, 4097]) {
 // In place: a block of the whole tensor is the result, and the part that is given to the others.
 const whole = tensor(values(rank, 5 * size));
 const own = whole.narrow(0, 5 * rank, 5);
-native.reduceScatter(own, whole);
+native.reduceScatter(own, whole, false);
 await expect("reduceScatter in place", own, sums(5 * size).subarray(5 * rank, 5 * rank + 5));
-native.allGather(whole, own);
+native.allGather(whole, own, false);
 await expect("allGather in place", whole, sums(5 * size));
 
 for (const [dtype, array] of [
@@ -82,7 +82,7 @@ for (const [dtype, array] of [
 ]) {
   const part = (r) => array.from({ length: 9 }, (_, i) => 31 * i + 1000 * r);
   const gathered = new Tensor(device, dtype, [9 * size]);
-  native.allGather(gathered, tensor(part(rank), dtype));
+  native.allGather(gathered, tensor(part(rank), dtype), false);
   await expect(`allGather ${dtype}`, gathered, Array.from({ length: size }, (_, r) => [...part(r)]).flat());
 }
 
