@@ -264,10 +264,15 @@ export interface EngineReport {
 
 /** An engine; opens it. */
 export function engine(name: "openmpi" | "mpich"): EngineReport;
-/** Makes this process a rank; resolves when all are there. @throws DeviceError */
+/**
+ * Makes this process a rank; resolves when all are there. All end where one is lost or silent, or has not come to an
+ * operation that others have waited in for `timeout` seconds.
+ * @throws DeviceError
+ */
 export function joinRanks(
   device: Device,
   engine: "openmpi" | "mpich",
+  timeout: number,
 ): Promise<{ rank: number; size: number; host: string }>;
 /** Waits until all ranks have called it; there are no operations on all ranks after it. */
 export function leaveRanks(device: Device): Promise<void>;

@@ -42,20 +42,26 @@ export class Ranks {
    * Makes this process a rank; without a launcher, the only one. A process can be a rank once, with one device: later
    * calls return the same ranks.
    * @param device a `cpu` device (or the simulated one)
+   * @param options.timeout seconds that a rank may wait in an operation for others that do not come to it, before all of
+   * them end (that of rank 0 counts). Default 600
    * @param options.engine without it, the one whose launcher started the process, else the one that is there
    * @throws DeviceError if the device has no ranks, the engine is missing, or a launcher that is not the engine's started
    * the process
    */
-  static async join(device: Device, options: { readonly engine?: EngineName } = {}): Promise<Ranks> {
+  static async join(
+    device: Device,
+    options: { readonly engine?: EngineName; readonly timeout?: number } = {},
+  ): Promise<Ranks> {
     const check = new Arguments("Ranks.join");
     check.instance("device", device, Device);
-    const { engine: asked } = check.object("options", options);
+    const { engine: asked, timeout = 600 } = check.object("options", options);
     if (asked !== undefined) check.oneOf("engine", asked, engineNames);
+    check.number("timeout", timeout, "seconds above 0", (seconds) => seconds > 0);
     if (device.backend === "cuda") {
       throw new DeviceError(`Ranks.join: device: expected a cpu device but received cuda:${device.index}`);
     }
     const { name, library } = chooseEngine(asked);
-    const { rank, size, host } = await native.joinRanks(device, name);
+    const { rank, size, host } = await native.joinRanks(device, name, timeout);
     const ranks = new Ranks(device, rank, size, host, name, library);
     if (size === 1) refuseSingleton(ranks);
     return ranks;

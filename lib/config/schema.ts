@@ -303,6 +303,11 @@ export const runConfigSchema = z.strictObject({
       bucketParameters: positiveInteger
         .default(40_000_000)
         .describe("Parameters whose gradients the ranks exchange at once, about."),
+      timeout: z
+        .number()
+        .positive()
+        .default(600)
+        .describe("Seconds that a rank may wait for others, while they compute, read or write; then all end."),
     })
     .prefault({})
     .describe("Training by several processes at once. A run may go on with another number of them."),

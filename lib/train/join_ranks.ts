@@ -14,7 +14,7 @@ let joined: Ranks | null = null;
 /** @throws DeviceError if a launcher started several processes that cannot find one another */
 export async function joinRanks({ parallel }: Pick<RunConfig, "parallel">, device: Device): Promise<RunRanks> {
   if (launchedRank() === null) return new RunRanks(device);
-  joined = await Ranks.join(device);
+  joined = await Ranks.join(device, { timeout: parallel.timeout });
   const { rank, size } = joined;
   return new RunRanks(device, { rank, size, bucketParameters: parallel.bucketParameters });
 }

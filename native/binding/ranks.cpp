@@ -50,6 +50,9 @@ Napi::Value join(const Napi::CallbackInfo& info) {
     const std::shared_ptr<Device> device = device_of(info[0], "joinRanks: device");
     const EngineStatus status = find_engine(engine_name(info[1], "joinRanks: engine"));
     if (!status.engine) throw Error(ErrorKind::device, status.problem);
+    const double timeout = info[2].IsNumber() ? info[2].As<Napi::Number>().DoubleValue() : 0;
+    if (!(timeout > 0))
+      throw Error(ErrorKind::range, "joinRanks: timeout: expected seconds above 0 but received " + describe(info[2]));
     auto settlement = Environment::of(info.Env()).promise([device](Napi::Env env) -> Napi::Value {
       Napi::Object out = Napi::Object::New(env);
       const Collectives* const ranks = device->collectives();
@@ -60,7 +63,7 @@ Napi::Value join(const Napi::CallbackInfo& info) {
       out.Set("host", found.host);
       return out;
     });
-    device->join(*status.engine, settlement.done);
+    device->join(*status.engine, timeout, settlement.done);
     return settlement.promise;
   });
 }

@@ -44,8 +44,8 @@ mismatches.push(await failed());
 if (rank === 0) native.allReduce(zeros(4));
 else native.reduceScatter(zeros(4), input, false);
 mismatches.push(await failed());
-const again = await native.joinRanks(device, engine);
-const second = await native.joinRanks(other, engine).then(
+const again = await native.joinRanks(device, engine, 600);
+const second = await native.joinRanks(other, engine, 600).then(
   () => "nothing",
   (error) => text(error),
 );
