@@ -193,7 +193,7 @@ void Watch::missed(const Peer& peer, const std::string& what) {
 }
 
 void Watch::end(const std::string& line, milliseconds grace) {
-  if (rank_ == 0) send_all_peers(kEnd);
+  send_all_peers(kEnd);  // to rank 0, too, which may only have been stopped
   if (!line.empty()) {
     const std::string text = "nextpatch: " + line + "\n";
     [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text.data(), text.size());

@@ -60,6 +60,14 @@ void HostCollectives::agree(int64_t operation, int64_t bytes) {
   for (int i = 0; i < size_; ++i) {
     const Header& other = headers[size_t(i)];
     if (other.operation == operation && other.bytes == bytes) continue;
+    if (operation == kLeave || other.operation == kLeave) {
+      const bool own = operation == kLeave;
+      const Header& going = own ? other : Header{operation, bytes};
+      throw Error(ErrorKind::device, name + ": rank " + std::to_string(own ? rank_ : i) + " ends, or has called " +
+                                         kNames[kLeave] + ", but rank " + std::to_string(own ? i : rank_) +
+                                         " goes on with " + call_text(going.operation, going.bytes) +
+                                         ": expected all ranks to end, and to leave their loops, after the same step");
+    }
     throw Error(ErrorKind::device, name + ": expected the same call on all ranks but received " +
                                        call_text(operation, bytes) + " on rank " + std::to_string(rank_) + " and " +
                                        call_text(other.operation, other.bytes) + " on rank " + std::to_string(i));
