@@ -273,10 +273,15 @@ export interface EngineReport {
 
 /** An engine; opens it. */
 export function engine(name: "openmpi" | "mpich" | "nccl"): EngineReport;
-/** Makes this process a rank; resolves when all are there. @throws DeviceError */
+/**
+ * Makes this process a rank; resolves when all are there. All end where one is lost or silent, or has not come to an
+ * operation that others have waited in for `timeout` seconds.
+ * @throws DeviceError
+ */
 export function joinRanks(
   device: Device,
   engine: "openmpi" | "mpich",
+  timeout: number,
 ): Promise<{ rank: number; size: number; host: string }>;
 /**
  * The same by NCCL. Rank 0 listens at `port`, the others find it at `address`; one rank alone needs neither.
@@ -288,6 +293,7 @@ export function meetRanks(
   size: number,
   address: string,
   port: number,
+  timeout: number,
 ): Promise<{ rank: number; size: number; host: string }>;
 /** Waits until all ranks have called it; there are no operations on all ranks after it. */
 export function leaveRanks(device: Device): Promise<void>;

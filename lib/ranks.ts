@@ -42,18 +42,26 @@ export class Ranks {
   /**
    * Makes this process a rank; without a launcher, the only one. A process can be a rank once, with one device: later
    * calls return the same ranks.
+   * @param options.timeout of a `cpu` device: seconds that a rank may wait in an operation for others that do not come to
+   * it, before all of them end (that of rank 0 counts). Default 600
    * @param options.engine of a `cpu` device: without it, the one whose launcher started the process, else the one that is
    * there
    * @throws DeviceError if the device has no ranks, the engine is missing, or a launcher that is not the engine's started
    * the process
    */
-  static async join(device: Device, options: { readonly engine?: EngineName } = {}): Promise<Ranks> {
+  static async join(
+    device: Device,
+    options: { readonly engine?: EngineName; readonly timeout?: number } = {},
+  ): Promise<Ranks> {
     const check = new Arguments("Ranks.join");
     check.instance("device", device, Device);
-    const { engine: asked } = check.object("options", options);
+    const { engine: asked, timeout = 600 } = check.object("options", options);
     if (asked !== undefined) check.oneOf("engine", asked, engineNames);
+    check.number("timeout", timeout, "seconds above 0", (seconds) => seconds > 0);
     const { name, library } = chooseEngine(device, asked);
-    const { rank, size, host } = await (name === "nccl" ? meet(device) : native.joinRanks(device, name));
+    const { rank, size, host } = await (name === "nccl"
+      ? meet(device, timeout)
+      : native.joinRanks(device, name, timeout));
     const ranks = new Ranks(device, rank, size, host, name, library);
     if (size === 1) refuseSingleton(ranks);
     return ranks;
@@ -134,11 +142,11 @@ function enginesOf({ backend }: Device): readonly EngineName[] {
 }
 
 /** Joins by NCCL, whose ranks find one another by TCP first. */
-function meet(device: Device): Promise<{ rank: number; size: number; host: string }> {
+function meet(device: Device, timeout: number): Promise<{ rank: number; size: number; host: string }> {
   const place = launchedPlace();
-  if (place === null) return native.meetRanks(device, 0, 1, "", 0);
+  if (place === null) return native.meetRanks(device, 0, 1, "", 0, timeout);
   const { address, port } = meetingPoint(place);
-  return native.meetRanks(device, place.rank, place.size, address, port);
+  return native.meetRanks(device, place.rank, place.size, address, port, timeout);
 }
 
 /** An engine that was not started by its own launcher takes every process for the only one, and each would train alone. */

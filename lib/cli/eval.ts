@@ -40,7 +40,10 @@ export function registerEval(program: Command, output: CliIo): void {
     if (await runKind(flags, io)) return;
     using model = await loadModel(flags, io);
     // Nothing is exchanged in buckets.
-    const ranks = await joinRanks({ parallel: { ranks: 1, devices: [], overlap: false, zero: 1 } }, model.device);
+    const ranks = await joinRanks(
+      { parallel: { ranks: 1, devices: [], overlap: false, zero: 1, timeout: 600 } },
+      model.device,
+    );
     const progress = io.progress("eval");
     const { data = [], patchSize, sequenceLength, verifyData = false } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };

@@ -283,6 +283,10 @@ export interface ParallelInput {
    * memory, and the ranks exchange gradients in every micro-batch. Default 1.
    */
   readonly zero?: 1 | 2 | undefined;
+  /**
+   * Seconds that a rank may wait for others, while they compute, read or write; then all end. Number > 0. Default 600.
+   */
+  readonly timeout?: number | undefined;
 }
 
 /** A run config as it is written: what is left out takes its default. */
@@ -480,6 +484,8 @@ export interface ParallelValues {
    * memory, and the ranks exchange gradients in every micro-batch.
    */
   readonly zero: 1 | 2;
+  /** Seconds that a rank may wait for others, while they compute, read or write; then all end. Number > 0. */
+  readonly timeout: number;
 }
 
 /** A run config with its defaults, but for what config.ts resolves. */

@@ -356,6 +356,11 @@ export const runConfigSchema = z.strictObject({
           "1: a rank adds up a step's gradient of all parameters. 2: it keeps the sum of its own part alone, which takes less " +
             "memory, and the ranks exchange gradients in every micro-batch.",
         ),
+      timeout: z
+        .number()
+        .positive()
+        .default(600)
+        .describe("Seconds that a rank may wait for others, while they compute, read or write; then all end."),
     })
     .prefault({})
     .describe("Training by several processes at once. A run may go on with another number of them."),

@@ -13,7 +13,7 @@ export function leadsRun(): boolean {
 
 /** A rank's share of a run. More ranks need larger messages: the default of their size is Megatron's rule. */
 export function shareOf(
-  parallel: Omit<RunConfig["parallel"], "ranks" | "devices">,
+  parallel: Omit<RunConfig["parallel"], "ranks" | "devices" | "timeout">,
   rank: number,
   size: number,
 ): RankShare {
@@ -26,7 +26,7 @@ let joined: Ranks | null = null;
 /** @throws DeviceError if a launcher started several processes that cannot find one another */
 export async function joinRanks({ parallel }: Pick<RunConfig, "parallel">, device: Device): Promise<RunRanks> {
   if (launchedRank() === null) return new RunRanks(device);
-  joined = await Ranks.join(device);
+  joined = await Ranks.join(device, { timeout: parallel.timeout });
   const { rank, size } = joined;
   return new RunRanks(device, shareOf(parallel, rank, size));
 }

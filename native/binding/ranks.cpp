@@ -36,6 +36,13 @@ int whole(const Napi::Value& value, const char* what, int low, int high) {
                   std::to_string(high) + " but received " + describe(value));
 }
 
+double timeout_of(const Napi::Value& value, const char* what) {
+  const double seconds = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
+  if (seconds > 0) return seconds;
+  throw Error(value.IsNumber() ? ErrorKind::range : ErrorKind::type,
+              std::string(what) + ": expected seconds above 0 but received " + describe(value));
+}
+
 // Refuses NCCL, which has another way to join.
 const Engine& engine_of(const Napi::Value& value) {
   const std::string name = engine_name(value, "joinRanks: engine");
@@ -88,7 +95,8 @@ Napi::Value join(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::shared_ptr<Device> device = device_of(info[0], "joinRanks: device");
     const Engine& engine = engine_of(info[1]);
-    return joined(info.Env(), device, [&](Device::Done done) { device->join(engine, std::move(done)); });
+    const double timeout = timeout_of(info[2], "joinRanks: timeout");
+    return joined(info.Env(), device, [&](Device::Done done) { device->join(engine, timeout, std::move(done)); });
   });
 }
 
@@ -101,8 +109,9 @@ Napi::Value meet(const Napi::CallbackInfo& info) {
       throw Error(ErrorKind::type, "meetRanks: address: expected a string but received " + describe(info[3]));
     const std::string address = info[3].As<Napi::String>().Utf8Value();
     const int port = whole(info[4], "meetRanks: port", 0, 65535);
+    const double timeout = timeout_of(info[5], "meetRanks: timeout");
     return joined(info.Env(), device,
-                  [&](Device::Done done) { device->meet(rank, size, address, port, std::move(done)); });
+                  [&](Device::Done done) { device->meet(rank, size, address, port, timeout, std::move(done)); });
   });
 }
 

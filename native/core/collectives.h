@@ -23,6 +23,13 @@ struct RankInfo {
   std::string host;
 };
 
+// How far a rank is in these operations: where it waits in one and nothing changes, it waits for other ranks.
+struct Progress {
+  uint64_t begun = 0;     // operations that it has come to
+  uint64_t advanced = 0;  // parts of them that are done
+  bool waits = false;     // in one; never in leave, in which a rank may wait for as long as the others like
+};
+
 class Collectives {
  public:
   virtual ~Collectives() = default;
@@ -30,6 +37,9 @@ class Collectives {
   virtual RankInfo info() const = 0;
   // Bytes of tensors that this rank has sent to others. Any thread.
   virtual uint64_t sent_bytes() const = 0;
+
+  // Any thread.
+  virtual Progress progress() const { return {}; }
 
   // out[n/N] f32 = block `rank` of the sum over the ranks of in[n] f32. out may be that block of in.
   virtual void reduce_scatter(const View& out, const View& in) = 0;

@@ -24,6 +24,7 @@
 #include "allocator.h"
 #include "backend.h"
 #include "history.h"
+#include "liveness.h"
 #include "worker.h"
 
 namespace nextpatch {
@@ -118,11 +119,12 @@ class Device : public std::enable_shared_from_this<Device> {
   // process, is what messages call it.
   void run(const char* name, std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned);
 
-  // Makes the process a rank, by the engine; `done` is called on the queue thread.
-  void join(const Engine& engine, Done done);
+  // Makes the process a rank, by the engine, and watches over the others; `timeout`: seconds in an operation on all
+  // ranks after which one that has not come to it hangs. `done` is called on the queue thread.
+  void join(const Engine& engine, double timeout, Done done);
   // The same by the library of the device's backend. The ranks meet at rank 0's port, which the others find at the
   // address; a rank alone needs neither.
-  void meet(int rank, int size, const std::string& address, int port, Done done);
+  void meet(int rank, int size, const std::string& address, int port, double timeout, Done done);
   // The operations on all ranks; nullptr: the device has not joined, or has left.
   const Collectives* collectives() const { return left_ ? nullptr : joined_.load(); }
   // As run, for such an operation. `beside`: what is enqueued after it does not wait for it before await_collectives,
@@ -193,6 +195,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unique_ptr<Context> context_;
   const Engine* engine_ = nullptr;  // queue thread only, as what it points to next
   std::unique_ptr<Communication> communication_;
+  std::unique_ptr<Watch> watch_;
   std::deque<std::vector<std::shared_ptr<Storage>>> beside_;  // what operations beside the queue use
   std::atomic<Collectives*> joined_{nullptr};
   std::atomic<bool> left_{false};

@@ -4,6 +4,7 @@
 
 #include "device.h"
 #include "error.h"
+#include "meeting.h"
 
 namespace nextpatch {
 namespace {
@@ -13,18 +14,21 @@ constexpr double kMeetSeconds = 300;
 
 }  // namespace
 
-void Device::join(const Engine& engine, Done done) {
-  queue_->enqueue([this, &engine, done = std::move(done)] {
+void Device::join(const Engine& engine, double timeout, Done done) {
+  queue_->enqueue([this, &engine, timeout, done = std::move(done)] {
     std::exception_ptr failure;
     try {
       if (communication_ && engine_ != &engine)
         throw Error(ErrorKind::device, std::string("Ranks.join: engine: expected that of the first call, ") +
                                            (engine_ ? engine_->library() : "nccl") + ", but received " +
                                            engine.library());
-      if (!communication_) communication_ = context_->join(engine);
+      const bool first = !communication_;
+      if (first) communication_ = context_->join(engine);
       if (!communication_)
         throw Error(ErrorKind::device, "Ranks.join: device: expected a cpu device but received " + label());
       engine_ = &engine;
+      if (first && engine.size() > 1)
+        watch_ = std::make_unique<Watch>(*meet_by(engine), communication_->all(), timeout);
       joined_ = &communication_->all();
     } catch (...) {
       failure = std::current_exception();
@@ -33,14 +37,18 @@ void Device::join(const Engine& engine, Done done) {
   });
 }
 
-void Device::meet(int rank, int size, const std::string& address, int port, Done done) {
-  queue_->enqueue([this, rank, size, address, port, done = std::move(done)] {
+void Device::meet(int rank, int size, const std::string& address, int port, double timeout, Done done) {
+  queue_->enqueue([this, rank, size, address, port, timeout, done = std::move(done)] {
     std::exception_ptr failure;
     try {
       if (engine_)
         throw Error(ErrorKind::device, std::string("Ranks.join: engine: expected that of the first call, ") +
                                            engine_->library() + ", but received nccl");
-      if (!communication_) communication_ = context_->meet(*Rendezvous::open(rank, size, address, port, kMeetSeconds));
+      if (!communication_) {
+        const auto ranks = Rendezvous::open(rank, size, address, port, kMeetSeconds);
+        communication_ = context_->meet(*ranks);
+        if (communication_ && size > 1) watch_ = std::make_unique<Watch>(*ranks, communication_->all(), timeout);
+      }
       if (!communication_)
         throw Error(ErrorKind::device, "Ranks.join: device: expected a cuda device but received " + label());
       joined_ = &communication_->all();
@@ -88,7 +96,11 @@ void Device::join_communication(size_t left) {
 }
 
 void Device::leave(Done done) {
-  collect("Ranks.leave", [](Collectives& all) { all.leave(); }, {});
+  const auto leave = [this](Collectives& all) {
+    all.leave();
+    if (watch_) watch_->leave();
+  };
+  collect("Ranks.leave", leave, {});
   left_ = true;
   synchronize(std::move(done));
 }
@@ -106,14 +118,17 @@ std::string Device::close(bool in_order) {
     queue_->close([&] {
       try {
         ranks->leave();
+        if (watch_) watch_->leave();
       } catch (const std::exception& error) {
         problem = error.what();
       }
     });
   } else {
+    if (watch_) watch_->fail();  // before the operations that the others wait in end
     if (ranks && !(left && unfinished_ == 0)) ranks->stop();
     queue_->close();
   }
+  if (watch_) watch_->fail();
   waiter_->close();
   return problem;
 }

@@ -200,7 +200,8 @@ std::unique_ptr<Rendezvous> Rendezvous::connect(int rank, int size, const Meetin
         if (std::memcmp(reply.magic, kMagic, sizeof kMagic) != 0) {
           problem += " but received what is no rank";
         } else if (reply.answer == kTaken) {
-          problem += " without a rank " + std::to_string(rank) + " but received that it has one: two processes have its number";
+          problem += " without a rank " + std::to_string(rank) +
+                     " but received that it has one: two processes have its number";
         } else {
           problem += " but received one of another run";
         }
@@ -211,7 +212,8 @@ std::unique_ptr<Rendezvous> Rendezvous::connect(int rank, int size, const Meetin
       // These do not pass.
       reply.version[sizeof reply.version - 1] = 0;
       if (reply.answer == kOtherVersion)
-        fail(rank_text(rank) + "expected nextpatch " + version() + " as here but received " + reply.version + " on rank 0");
+        fail(rank_text(rank) + "expected nextpatch " + version() + " as here but received " + reply.version +
+             " on rank 0");
       if (reply.answer == kOtherSize)
         fail(rank_text(rank) + "expected " + std::to_string(size) + " ranks as here but received " +
              std::to_string(reply.size) + " on rank 0");
@@ -232,8 +234,7 @@ void Rendezvous::with_rank(int other, const Part& part) {
 
 void Rendezvous::broadcast(void* data, size_t bytes) {
   const Deadline deadline = deadline_in(seconds_);
-  if (rank_ != 0)
-    return with_rank(0, [&](const Socket& socket) { receive_all(socket, data, bytes, deadline); });
+  if (rank_ != 0) return with_rank(0, [&](const Socket& socket) { receive_all(socket, data, bytes, deadline); });
   for (int other = 1; other < size_; ++other)
     with_rank(other, [&](const Socket& socket) { send_all(socket, data, bytes, deadline); });
 }

@@ -1,6 +1,6 @@
-// How ranks find one another: a TCP connection of each to rank 0, which carries no tensors. Rank 0 listens until all have
-// come, and not longer; what is no rank of this run is refused. Made for a network that is trusted, like MPI and NCCL: it is
-// neither encrypted nor safe from who listens to it.
+// How ranks find one another: a TCP connection of each to rank 0, which carries no tensors. Rank 0 listens until all
+// have come, and not longer; what is no rank of this run is refused. Made for a network that is trusted, like MPI and
+// NCCL: it is neither encrypted nor safe from who listens to it.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +35,9 @@ class Rendezvous {
   };
 
   // Rank 0 listens at port (0: any) on all addresses; the others connect to address:port. Their token is made of what
-  // launchers tell all ranks of a run (TORCHELASTIC_RUN_ID, SLURM_JOB_ID, SLURM_STEP_ID). Rank 0 waits for all, the others
-  // for rank 0; after so many seconds they throw an Error of kind device with rank, address, port and what to check.
+  // launchers tell all ranks of a run (TORCHELASTIC_RUN_ID, SLURM_JOB_ID, SLURM_STEP_ID). Rank 0 waits for all, the
+  // others for rank 0; after so many seconds they throw an Error of kind device with rank, address, port and what to
+  // check.
   static std::unique_ptr<Rendezvous> open(int rank, int size, const std::string& address, int port, double seconds);
   // The same in two halves, for who has to tell the others the port.
   static std::unique_ptr<Rendezvous> accept(Door door, int size, uint64_t token, double seconds);
@@ -54,8 +55,8 @@ class Rendezvous {
   // all[i * bytes] = rank i's own[bytes].
   virtual void all_gather(const void* own, void* all, size_t bytes);
 
-  // Rank 0: those to the others, by their ranks, the first one empty. The others: that to rank 0 alone. Nothing else may be
-  // called after it.
+  // Rank 0: those to the others, by their ranks, the first one empty. The others: that to rank 0 alone. Nothing else
+  // may be called after it.
   std::vector<Socket> release() { return std::move(sockets_); }
 
  private:

@@ -85,7 +85,8 @@ Socket connect_by(const addrinfo& number, Deadline deadline) {
 
 Deadline deadline_in(double seconds) {
   // A clock that counts nanoseconds ends after 292 years.
-  return Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(seconds, 1e9)));
+  return Clock::now() +
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(std::min(seconds, 1e9)));
 }
 
 int milliseconds_to(Deadline deadline) {

@@ -1,5 +1,5 @@
-// TCP sockets of Linux, for what ranks tell one another beside tensors. None of them blocks: who waits does so by poll, up
-// to a deadline. All throw an Error of kind device, whose message is the reason alone.
+// TCP sockets of Linux, for what ranks tell one another beside tensors. None of them blocks: who waits does so by poll,
+// up to a deadline. All throw an Error of kind device, whose message is the reason alone.
 #pragma once
 
 #include <chrono>

@@ -43,6 +43,7 @@ void HostCollectives::exchange(const std::vector<Message>& messages, bool patien
               "): " + engine_.library() + ": " + problem;
     throw Error(ErrorKind::device, broken_);
   }
+  ++advanced_;
 }
 
 void HostCollectives::agree(int64_t operation, int64_t bytes) {
@@ -59,6 +60,14 @@ void HostCollectives::agree(int64_t operation, int64_t bytes) {
   for (int i = 0; i < size_; ++i) {
     const Header& other = headers[size_t(i)];
     if (other.operation == operation && other.bytes == bytes) continue;
+    if (operation == kLeave || other.operation == kLeave) {
+      const bool own = operation == kLeave;
+      const Header& going = own ? other : Header{operation, bytes};
+      throw Error(ErrorKind::device, name + ": rank " + std::to_string(own ? rank_ : i) + " ends, or has called " +
+                                         kNames[kLeave] + ", but rank " + std::to_string(own ? i : rank_) +
+                                         " goes on with " + call_text(going.operation, going.bytes) +
+                                         ": expected all ranks to end, and to leave their loops, after the same step");
+    }
     throw Error(ErrorKind::device, name + ": expected the same call on all ranks but received " +
                                        call_text(operation, bytes) + " on rank " + std::to_string(rank_) + " and " +
                                        call_text(other.operation, other.bytes) + " on rank " + std::to_string(i));
@@ -120,11 +129,13 @@ void HostCollectives::gather_parts(char* data, const std::vector<int64_t>& start
 }
 
 void HostCollectives::reduce_scatter(const View& out, const View& in) {
+  const Turn turn(*this);
   agree(kReduceScatter, in.size() * int64_t(sizeof(float)));
   sum_parts(out.as<float>(), in.as<float>(), equal_starts(out.size(), size_));
 }
 
 void HostCollectives::all_gather(const View& out, const View& in) {
+  const Turn turn(*this);
   const int64_t block = in.size() * int64_t(size_of(in.dtype));
   agree(kAllGather, block * size_);
   char* const own = out.as<char>() + rank_ * block;
@@ -133,6 +144,7 @@ void HostCollectives::all_gather(const View& out, const View& in) {
 }
 
 void HostCollectives::all_reduce(const View& values) {
+  const Turn turn(*this);
   const int64_t n = values.size();
   agree(kAllReduce, n * int64_t(sizeof(float)));
   std::vector<int64_t> starts = equal_starts((n + size_ - 1) / size_, size_);

@@ -18,6 +18,7 @@ class HostCollectives final : public Collectives {
 
   RankInfo info() const override { return {rank_, size_, engine_.host()}; }
   uint64_t sent_bytes() const override { return sent_; }
+  Progress progress() const override { return {begun_, advanced_, begun_ != done_}; }
   void reduce_scatter(const View& out, const View& in) override;
   void all_gather(const View& out, const View& in) override;
   void all_reduce(const View& values) override;
@@ -29,6 +30,18 @@ class HostCollectives final : public Collectives {
   struct Header {
     int64_t operation;
     int64_t bytes;
+  };
+
+  // An operation, from this rank's call to its end.
+  class Turn {
+   public:
+    explicit Turn(HostCollectives& all) : all_(all) { ++all_.begun_; }
+    ~Turn() { ++all_.done_; }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    HostCollectives& all_;
   };
 
   // Waits for the other ranks' call and throws an Error if one is another. Else a rank could wait for ever for what
@@ -48,6 +61,7 @@ class HostCollectives final : public Collectives {
   int rank_ = 0;
   int size_ = 1;
   std::atomic<uint64_t> sent_{0};
+  std::atomic<uint64_t> begun_{0}, advanced_{0}, done_{0};
   std::string broken_;  // the engine's first problem: what was being sent may still be on its way
   std::vector<float> arrived_;
 };

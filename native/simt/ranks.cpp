@@ -14,6 +14,7 @@ class StreamCollectives final : public Collectives {
 
   RankInfo info() const override { return all_.info(); }
   uint64_t sent_bytes() const override { return all_.sent_bytes(); }
+  Progress progress() const override { return all_.progress(); }
 
   void reduce_scatter(const View& out, const View& in) override {
     enqueue("reduce_scatter", [this, out, in] { all_.reduce_scatter(out, in); });

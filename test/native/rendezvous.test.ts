@@ -125,7 +125,12 @@ describe("ranks", () => {
     expect(await ended).toContain(`expected 3 ranks at port ${port} within 3 s but received 2, without rank 2; check`);
     expect(await taken.ended).toContain("expected an answer of rank 0 but received: the connection was closed");
     expect(await wrong({})).toContain(`${there} ${port} within 1 s but received: Connection refused${advice}`);
-    const other = createServer((socket) => socket.on("error", () => undefined).resume().end("220 mail\r\n".repeat(9))).listen(0);
+    const other = createServer((socket) =>
+      socket
+        .on("error", () => undefined)
+        .resume()
+        .end("220 mail\r\n".repeat(9)),
+    ).listen(0);
     await new Promise((resolve) => other.on("listening", resolve));
     const { port: taken0 } = other.address() as { port: number };
     expect(await wrong({ port: taken0 })).toContain(`${there} ${taken0} but received what is no rank${advice}`);

@@ -52,8 +52,8 @@ mismatches.push(await failed());
 native.allGather(zeros((rank + 1) * size), zeros(rank + 1), true);
 native.awaitRanks(device, 0);
 mismatches.push(await failed());
-const again = await native.joinRanks(device, engine);
-const second = await native.joinRanks(other, engine).then(
+const again = await native.joinRanks(device, engine, 600);
+const second = await native.joinRanks(other, engine, 600).then(
   () => "nothing",
   (error) => text(error),
 );

@@ -9,7 +9,7 @@ const { Device, Tensor } = native;
 
 export const device = new Device(process.env.NEXTPATCH_TEST_DEVICE ?? "cpu", 0, 1);
 export const engine = process.env.NEXTPATCH_TEST_ENGINE ?? "openmpi";
-export const { rank, size } = await native.joinRanks(device, engine);
+export const { rank, size } = await native.joinRanks(device, engine, Number(process.env.NEXTPATCH_TEST_TIMEOUT ?? 600));
 const [, , folder, ...args] = process.argv;
 
 export { args };
