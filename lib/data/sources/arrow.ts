@@ -160,7 +160,10 @@ class ArrowReader {
     const streams = hasData && !batch.isCompressed;
     const wanted = [...layout.buffers, own + 1];
     if (hasData && !streams) wanted.push(own + 2);
-    for (let i = 0; i < views; i++) wanted.push(own + 2 + i);
+    for (let i = 0; i < views; i++) {
+      batch.range(own + 2 + i); // or a count that is damaged would fill the memory first
+      wanted.push(own + 2 + i);
+    }
     const buffers = await batch.read(this.reader, begin, wanted);
     const validities = buffers.slice(0, path.length);
     if (validities.some(({ length }) => length > 0 && 8 * length < batch.length)) {

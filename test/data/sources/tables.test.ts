@@ -83,6 +83,11 @@ describe("Parquet and Arrow", () => {
     await expect(read(path("a.arrow"))).rejects.toThrow(/a\.arrow: expected an Arrow file but received damaged data: /);
   });
 
+  it("are damaged where they count more buffers of views than there are", async () => {
+    const problem = /message 3: expected an Arrow file but received damaged data: a buffer that is not in its record batch$/;
+    await expect(read(fixture("views_count.arrow"))).rejects.toThrow(problem);
+  });
+
   it("say where each row is", async () => {
     const rows: (number | undefined)[] = [];
     for await (const { where } of readDocuments(fixture("v2.parquet"))) rows.push(where.row);

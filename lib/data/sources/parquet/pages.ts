@@ -91,7 +91,8 @@ async function readHeader(parquetHeader: ParquetHeader, readAt: ReadAt, position
       return { header: parquetHeader(reader), length: reader.offset };
     } catch (cause) {
       if (length < Math.min(end - position, MOST_HEADER)) continue;
-      throw new Error(`${at(position)}: a damaged page header: ${(cause as Error).message}`, { cause });
+      // The cause's message is about bytes that the page does not have.
+      throw new Error(`${at(position)}: a damaged page header`, { cause });
     }
   }
 }
