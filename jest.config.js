@@ -25,6 +25,7 @@ const slow = [
   "test/data/encode/exact.test.ts",
   "test/data/parts.test.ts",
   "test/data/prepare.test.ts",
+  "test/ranks/hosts.test.ts",
   "test/ranks/more_ranks.test.ts",
   "test/ranks/more_training.test.ts",
   "test/ranks/nccl.test.ts",
