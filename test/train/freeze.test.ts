@@ -51,11 +51,11 @@ describe("a run with frozen parameters", () => {
 
   it("says what is wrong with its patterns", () => {
     expect(() => config({ freeze: ["model.layer.0.*"] })).toThrow(
-      /^made: optimizer\.freeze\.0: expected a parameter's name, or a pattern that matches one, such as model\.\S+, but received "model\.layer\.0\.\*"$/,
+      /^made: optimizer\.freeze\[0\]: expected a parameter's name, or a pattern that matches one, such as model\.\S+, but received "model\.layer\.0\.\*"$/,
     );
     expect(() => config({ freeze: ["*"] })).toThrow("made: optimizer.freeze: expected patterns that leave a parameter");
     expect(() => madeConfig(path(), { stages: [{ patchSize: 1, optimizer: { freeze: ["lm_head.weight"] } }] })).toThrow(
-      "stages.0.optimizer.freeze: unknown key",
+      "stages[0].optimizer.freeze: unknown key",
     );
     expect(() => checkRanks(config(), 2)).toThrow("optimizer.freeze: expected none for 2 ranks but received patterns");
   });
@@ -69,7 +69,7 @@ describe("a run with frozen parameters", () => {
       out: path("next"),
     });
     await expect(Trainer.open(from)).rejects.toThrow(
-      /^optimizer\.freeze\.0: expected a parameter's name, or a pattern/,
+      /^optimizer\.freeze\[0\]: expected a parameter's name, or a pattern/,
     );
   });
 });
