@@ -84,7 +84,8 @@ describe("Parquet and Arrow", () => {
   });
 
   it("are damaged where they count more buffers of views than there are", async () => {
-    const problem = /message 3: expected an Arrow file but received damaged data: a buffer that is not in its record batch$/;
+    const problem =
+      /message 3: expected an Arrow file but received damaged data: a buffer that is not in its record batch$/;
     await expect(read(fixture("views_count.arrow"))).rejects.toThrow(problem);
   });
 
