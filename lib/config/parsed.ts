@@ -4,7 +4,17 @@ import { ConfigError } from "../errors.js";
 import type { RunConfig } from "./config.js";
 
 /** Sections that a parsed config has, even if its file leaves them out. */
-const sections = ["init", "data", "stages", "batch", "train", "optimizer", "schedule", "checkpoint", "parallel"] as const;
+const sections = [
+  "init",
+  "data",
+  "stages",
+  "batch",
+  "train",
+  "optimizer",
+  "schedule",
+  "checkpoint",
+  "parallel",
+] as const;
 /** Keys that are given, too. */
 const keys = ["recompute", "precision", "device", "out", "name"] as const;
 
@@ -12,7 +22,8 @@ const keys = ["recompute", "precision", "device", "out", "name"] as const;
 export function checkParsed(check: Arguments, operation: string, config: RunConfig): void {
   check.object("config", config);
   const missing =
-    sections.find((section) => typeof config[section] !== "object") ?? keys.find((key) => typeof config[key] !== "string");
+    sections.find((section) => typeof config[section] !== "object") ??
+    keys.find((key) => typeof config[key] !== "string");
   if (missing === undefined) return;
   throw new ConfigError(
     `${operation}: config: expected what defineConfig, loadRunConfig or parseRunConfig returns but received an object ` +
