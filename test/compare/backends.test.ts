@@ -115,7 +115,7 @@ describe.each(backends)("a comparison on %s", (device) => {
     expect(notes).toHaveLength(12 + 12 + Math.round(equalCost!.tokens / 64));
     expect(notes[0]).toMatch(/^run 1\/3: token-level \| stage 1\/1, K 1 \| step 1\/12 \| ETA .* \| loss \d\.\d+$/);
     expect(notes[19]).toMatch(/^run 2\/3: K = 4, fraction 0\.6667 \| stage 1\/2, K 4 \| step 8\/12 \| /);
-    expect(notes[19]).toMatch(/ \| ETA of all [\d.]+ (s|min \d+ s) \| loss \d\.\d+ \| val \d\.\d+$/);
+    expect(notes[19]).toMatch(/ \| ETA of all [\d.]+ (ms|s|min \d+ s) \| loss \d\.\d+ \| val \d\.\d+$/);
 
     // The same command again runs nothing and says the same; in another folder it computes the same bits.
     const messages: string[] = [];
