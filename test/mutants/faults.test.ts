@@ -7,9 +7,11 @@ import { seeded } from "./mutant.js";
 const root = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const { scripts } = JSON.parse(readFileSync(root("package.json"), "utf8")) as { scripts: Record<string, string> };
 
-/** The scripts that a script runs, those that they run included. */
+/** The scripts that a script runs, or the file that it is, those that they run included. */
 function reached(script: string): string[] {
-  const named = [...scripts[script]!.matchAll(/npm (?:run )?([\w:-]+)/g)].map(([, name]) => name!);
+  const [, file] = /^bash (test\/long\.sh)$/.exec(scripts[script]!) ?? [];
+  const text = file === undefined ? scripts[script]! : readFileSync(root(file), "utf8").replace(/^#.*$/gm, "");
+  const named = [...text.matchAll(/(?<=npm (?:run )?)[\w:-]+|\w+:[\w:-]+/g)].map(([name]) => name);
   return [script, ...named.filter((name) => name in scripts).flatMap(reached)];
 }
 
