@@ -31,13 +31,17 @@ export function values(node: SchemaNode): string {
   if (node.const !== undefined) return `\`${String(node.const)}\``;
   if (node.anyOf) return [...new Set(node.anyOf.map(values))].join(" or ");
   if (node.prefixItems) return `list of ${node.prefixItems.length} numbers`;
-  if (node.type === "array" && typeof node.items === "object" && node.items.enum)
-    return `list of ${values(node.items)}`;
-  if (node.type === "array")
-    return typeof node.items === "object" && node.items.properties ? "list of sections" : "list of texts";
+  if (node.type === "array") return `list of ${typeof node.items === "object" ? entries(node.items) : "texts"}`;
   if (node.type === "object") return "section";
   if (node.type === "integer" || node.type === "number") return `${node.type}${bounds(node)}`;
   return node.type === "string" ? "text" : (node.type ?? "");
+}
+
+/** What a list has. */
+function entries(items: SchemaNode): string {
+  if (items.enum) return values(items);
+  if (items.properties) return "sections";
+  return items.type === "integer" ? "integers" : "texts";
 }
 
 function bounds({ minimum, exclusiveMinimum, maximum, exclusiveMaximum }: SchemaNode): string {

@@ -5,6 +5,7 @@ import { Device } from "./device.js";
 import { DeviceError } from "./errors.js";
 import { type DType, native, type Tensor } from "./native.js";
 import { launchedPlace, meetingPoint } from "./ranks/place.js";
+import { defaultTimeout } from "./ranks/timeout.js";
 
 export type { EngineReport } from "../binding.js";
 
@@ -19,8 +20,9 @@ export type EngineName = (typeof engineNames)[number];
  *
  * All ranks call the same operations in the same order, on tensors of the same sizes: another call on one of them rejects
  * the next `device.synchronize()` or `read()` of all with a `DeviceError`. An operation is enqueued on the device, runs in
- * its order, beside the event loop, and returns at once. Its sum is made in the order of the ranks, so that its bits depend
- * on the number of ranks and on nothing else.
+ * its order, beside the event loop, and returns at once. On a `cpu` device its sum is made in the order of the ranks, so that
+ * its bits depend on the number of ranks and on nothing else; NCCL, on GPUs, makes it in an order of its own, and compares no
+ * calls: where one rank's differs, all wait.
  *
  * A rank that ends waits for the others, unless it ends by an error: `mpirun` then ends all. One that ends with such
  * operations in its queue ends with code 1.
@@ -55,7 +57,7 @@ export class Ranks {
   ): Promise<Ranks> {
     const check = new Arguments("Ranks.join");
     check.instance("device", device, Device);
-    const { engine: asked, timeout = 600 } = check.object("options", options);
+    const { engine: asked, timeout = defaultTimeout } = check.object("options", options);
     if (asked !== undefined) check.oneOf("engine", asked, engineNames);
     check.number("timeout", timeout, "seconds above 0", (seconds) => seconds > 0);
     const { name, library } = chooseEngine(device, asked);

@@ -73,20 +73,13 @@ function device(text: string): string {
   throw new InvalidArgumentError(`expected ${deviceNamesInWords}`);
 }
 
-/** A parser of whole numbers from `low` on. */
-export function wholeNumber(low: number): (text: string) => number {
+/** A parser of whole numbers from `low` on, up to `high` if there is such a bound. */
+export function wholeNumber(low: number, high?: number): (text: string) => number {
+  const expected = high === undefined ? `of at least ${low}` : `from ${low} to ${high}`;
   return (text) => {
     const value = Number(text);
-    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= low) return value;
-    throw new InvalidArgumentError(`expected a whole number of at least ${low}`);
-  };
-}
-
-/** A parser of whole numbers within bounds. */
-export function wholeNumberBetween(low: number, high: number): (text: string) => number {
-  return (text) => {
-    if (/^\d+$/.test(text) && Number(text) >= low && Number(text) <= high) return Number(text);
-    throw new InvalidArgumentError(`expected a whole number from ${low} to ${high}`);
+    if (/^\d+$/.test(text) && value >= low && value <= (high ?? Number.MAX_SAFE_INTEGER)) return value;
+    throw new InvalidArgumentError(`expected a whole number ${expected}`);
   };
 }
 

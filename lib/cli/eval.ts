@@ -1,6 +1,7 @@
 /** `nextpatch eval`: the mean loss of a model on token shards; eval_kinds.ts has what else it computes. */
 import type { Command } from "commander";
 import { evaluateTogether } from "../evaluate.js";
+import { defaultTimeout } from "../ranks/timeout.js";
 import { joinRanks, leadsRun } from "../train/join_ranks.js";
 import { deviceNumbers, loadModel, wholeNumber, withPlacement } from "./arguments.js";
 import { checkKind, type EvalFlags, runKind, withKinds } from "./eval_kinds.js";
@@ -41,7 +42,7 @@ export function registerEval(program: Command, output: CliIo): void {
     using model = await loadModel(flags, io);
     // Nothing is exchanged in buckets.
     const ranks = await joinRanks(
-      { parallel: { ranks: 1, devices: [], overlap: false, zero: 1, timeout: 600 } },
+      { parallel: { ranks: 1, devices: [], overlap: false, zero: 1, timeout: defaultTimeout } },
       model.device,
     );
     const progress = io.progress("eval");

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import type { Command } from "commander";
 import { ConfigError } from "../errors.js";
 import { WatchServer } from "../watch/server.js";
-import { wholeNumberBetween } from "./arguments.js";
+import { wholeNumber } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { manualPage } from "./manual.js";
 import { onSignals } from "./signals.js";
@@ -16,7 +16,7 @@ export function registerWatch(program: Command, io: CliIo): void {
         `${manualPage("watching.md")} says how to see it from another one`,
     )
     .argument("[folder]", "folder that holds runs, at any depth", "runs")
-    .option("--port <port>", "port of the page; 0: one that is free", wholeNumberBetween(0, 65_535), 0)
+    .option("--port <port>", "port of the page; 0: one that is free", wholeNumber(0, 65_535), 0)
     .action(async (folder: string, { port }: { readonly port: number }) => watch(folder, port, io));
 }
 

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { shardFormats } from "../data/format_names.js";
 import { type DeviceSpec, deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
+import { defaultTimeout } from "../ranks/timeout.js";
 import { adamwDefaults } from "./adamw_defaults.js";
 import { adjustLrKinds } from "./adjust_lr.js";
 import { labelWeightKinds } from "./label_weights.js";
@@ -359,8 +360,8 @@ export const runConfigSchema = z.strictObject({
       timeout: z
         .number()
         .positive()
-        .default(600)
-        .describe("Seconds that a rank may wait for others, while they compute, read or write; then all end."),
+        .default(defaultTimeout)
+        .describe("Seconds that a rank on cpu may wait for others, while they compute, read or write; then all end."),
     })
     .prefault({})
     .describe("Training by several processes at once. A run may go on with another number of them."),

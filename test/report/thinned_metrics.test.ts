@@ -1,22 +1,10 @@
 import { describe, expect, it } from "@jest/globals";
 import type { MetricsLine } from "../../lib/report/metrics.js";
 import { ThinnedMetrics } from "../../lib/report/thinned_metrics.js";
+import { madeLine } from "../support/made_lines.js";
 
-const line = (step: number, stage: number, valLoss?: number): MetricsLine => ({
-  step,
-  stage,
-  patchSize: 1,
-  tokens: step * 8,
-  positions: step * 8,
-  loss: 5,
-  lr: 1e-3,
-  gradNorm: 1,
-  seconds: step,
-  tokensPerSecond: 8,
-  flops: step,
-  mfu: null,
-  ...(valLoss !== undefined && { valLoss }),
-});
+const line = (step: number, stage: number, valLoss?: number): MetricsLine =>
+  madeLine(step, { stage, ...(valLoss !== undefined && { valLoss }) });
 
 /** Adds the lines of a run whose stages end after these steps, evaluated every so many steps. */
 function thinned(ends: readonly number[], everyEvaluation: number): ThinnedMetrics {

@@ -111,6 +111,8 @@ describe("a run that cannot be", () => {
     const { schedule: _, ...unparsed } = config;
     await expect(open(unparsed)).rejects.toThrow(ConfigError);
     await expect(open(unparsed)).rejects.toThrow(/^Trainer\.open: config: expected .* without schedule$/);
+    const { recompute: __, ...old } = config;
+    await expect(open(old)).rejects.toThrow(/^Trainer\.open: config: expected .* without recompute$/);
     await expect(open(config, null)).rejects.toThrow("Trainer.open: options: expected an object but received null");
     await expect(open(config, { log: 1 })).rejects.toThrow("Trainer.open: log: expected a function but received 1");
     await expect(open(config, { resume: 1 })).rejects.toThrow(

@@ -83,6 +83,12 @@ describe("Parquet and Arrow", () => {
     await expect(read(path("a.arrow"))).rejects.toThrow(/a\.arrow: expected an Arrow file but received damaged data: /);
   });
 
+  it("are damaged where a page's header has a length below zero", async () => {
+    const problem =
+      /row group 1 of 3: expected a Parquet file but received damaged data: page at byte 342: a damaged page header$/;
+    await expect(read(fixture("header_length.parquet"))).rejects.toThrow(problem);
+  });
+
   it("are damaged where they count more buffers of views than there are", async () => {
     const problem =
       /message 3: expected an Arrow file but received damaged data: a buffer that is not in its record batch$/;
