@@ -7,7 +7,7 @@
 //   kill   the process is killed before it
 //   half   half of what it writes is written, then the process is killed
 //   torn   half of what it writes is written, and it says so: no fault, but a rare outcome
-//   a number: it fails with this errno, and so does every later one
+//   a number: it fails with this errno, and so does every later one; a negative one: only this call fails
 //   count  nothing happens
 // At its end, and before it is killed, the process writes the number of calls so far to the file NEXTPATCH_INJECTED.
 #define _GNU_SOURCE
@@ -70,6 +70,10 @@ static enum outcome met(const char* path) {
     return fail;
   }
   if (number != wanted) return go_on;
+  if (code < 0) {
+    errno = -code;
+    return fail;
+  }
   if (strcmp(action, "kill") == 0) die();
   return strcmp(action, "half") == 0 || strcmp(action, "torn") == 0 ? half : go_on;
 }
