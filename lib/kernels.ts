@@ -7,8 +7,8 @@
  * `await tensor.read()` or `await device.synchronize()` waits. Only a caller that is thousands of calls ahead of the device
  * waits in a call. The same inputs give the same bits.
  *
- * Results are new tensors, or those passed as `out`: what an earlier call returned, or other contiguous tensors of the same
- * dtypes and shapes that overlap no input. `dispose()` (or `using`) gives a tensor's memory to the next tensor at once,
+ * Results are new tensors, or those passed as `out`: what an earlier call returned, or other tensors of the same dtypes and
+ * shapes that overlap no input. `dispose()` (or `using`) gives a tensor's memory to the next tensor at once,
  * even if work that was enqueued before still uses it, as the next tensor's work runs after that.
  *
  * A wrong argument throws `TypeError` (kind, dtype, device) or `RangeError` (shape, value) that names the operation,
@@ -145,15 +145,16 @@ export function flashAttention<D extends ComputeDType>(
   const scale = attentionScale(check, given.scale, headDim);
   const window = attentionWindow(check, given.window);
   const lseShape = [batch, heads, queries];
-  if (given.out !== undefined) {
-    const results = check.object("out", given.out);
-    check.tensor("out.out", results.out, { dtypes: [q.dtype], shape: q.shape, strided: true });
-    check.tensor("out.lse", results.lse, { dtypes: ["f32"], shape: lseShape });
-  }
-  const { out, lse } = given.out ?? {
+  const results = given.out;
+  if (results !== undefined) check.object("out", results);
+  const { out, lse } = results ?? {
     out: new Tensor(q.device, q.dtype, q.shape),
     lse: new Tensor(q.device, "f32", lseShape),
   };
+  if (results !== undefined) {
+    check.tensor("out.out", out, { dtypes: [q.dtype], shape: q.shape, strided: true });
+    check.tensor("out.lse", lse, { dtypes: ["f32"], shape: lseShape });
+  }
   named(check, () => native.attentionForward(out, lse, q, k, v, scale, window), "out.");
   return { out, lse };
 }
@@ -188,21 +189,17 @@ export namespace flashAttention {
     check.tensor("lse", lse, { dtypes: ["f32"], shape: [batch, heads, queries] });
     const scale = attentionScale(check, saved.scale, headDim);
     const window = attentionWindow(check, saved.window);
-    const target = check.object("options", options).out;
-    if (target !== undefined) {
-      check.object("out", target);
-      for (const [name, input] of [
-        ["dq", q],
-        ["dk", k],
-        ["dv", v],
-      ] as const) {
-        check.tensor(`out.${name}`, target[name], { dtypes: [q.dtype], shape: input.shape, strided: true });
-      }
+    const gradients = check.object("options", options).out;
+    if (gradients !== undefined) check.object("out", gradients);
+    const like = (input: Tensor<D>): Tensor<D> => new Tensor(input.device, input.dtype, input.shape);
+    const { dq, dk, dv } = gradients ?? { dq: like(q), dk: like(k), dv: like(v) };
+    if (gradients !== undefined) {
+      check.tensor("out.dq", dq, { dtypes: [q.dtype], shape: q.shape, strided: true });
+      check.tensor("out.dk", dk, { dtypes: [q.dtype], shape: k.shape, strided: true });
+      check.tensor("out.dv", dv, { dtypes: [q.dtype], shape: v.shape, strided: true });
     }
     const elements = native.attentionBackwardWorkspace(q.device, batch, queries, keys, heads, kvHeads, headDim);
     using workspace = new Tensor(q.device, "f32", [elements]);
-    const like = (input: Tensor<D>): Tensor<D> => new Tensor(input.device, input.dtype, input.shape);
-    const { dq, dk, dv } = target ?? { dq: like(q), dk: like(k), dv: like(v) };
     const run = () => native.attentionBackward(dq, dk, dv, dout, q, k, v, out, lse, workspace, null, scale, window);
     named(check, run, "out.");
     return { dq, dk, dv };
@@ -311,18 +308,19 @@ function nextPatchLoss(
   const [, patchSize] = check.tensor("labels", labels, { dtypes: ["i32"], shape: [rows!, "K"] });
   const given = check.object("options", options);
   const weights = weightValues(check, given.weights, patchSize!);
-  if (given.out !== undefined) {
-    const { loss, losses } = check.object("out", given.out);
+  const results = given.out;
+  if (results !== undefined) check.object("out", results);
+  const { device } = logits;
+  const { loss, losses } = results ?? {
+    loss: new Tensor(device, "f32", [1]),
+    losses: new Tensor(device, "f32", [rows!]),
+  };
+  if (results !== undefined) {
     check.tensor("out.loss", loss, { dtypes: ["f32"], shape: [1] });
     check.tensor("out.losses", losses, { dtypes: ["f32"], shape: [rows!] });
     checkApart(check, "out.loss", loss, { logits, losses });
     checkApart(check, "out.losses", losses, { logits });
   }
-  const { device } = logits;
-  const { loss, losses } = given.out ?? {
-    loss: new Tensor(device, "f32", [1]),
-    losses: new Tensor(device, "f32", [rows!]),
-  };
   using labelWeights = new Tensor(device, "f32", [patchSize!]);
   labelWeights.write(weights);
   using coefficients = new Tensor(device, "f32", [patchSize!]);
