@@ -3,7 +3,8 @@
  * with its shapes and dtypes; this file gives the JavaScript names and argument orders, outputs first.
  *
  * `dt` is f32 or bf16, the same for all arguments marked so in one call. Every operation checks its arguments, is
- * enqueued on the device of its tensors and returns at once. A wrong argument throws `TypeError` (kind, dtype, device)
+ * enqueued on the device of its tensors and returns at once, but where 4096 of them wait in the device's queue: then it
+ * returns when there is room. A wrong argument throws `TypeError` (kind, dtype, device)
  * or `RangeError` (shape, value) that names the operation, the argument, what was expected and what was received.
  */
 
@@ -104,7 +105,7 @@ export class Device {
   memory(): MemoryCounters;
   /** Joules the device has used since power-on, from its own counter; null if it has none. */
   energy(): number | null;
-  /** Returns cached memory to the system. */
+  /** Returns cached memory to the system, but for what operations in the queue still use. */
   trim(): void;
   /** Resolves when every operation enqueued so far has finished; rejects with the error of the first that failed. */
   synchronize(): Promise<void>;
@@ -143,7 +144,7 @@ export class Graph {
   private constructor();
   /** Enqueues all recorded operations. */
   launch(): void;
-  /** Releases the operations and the memory they use, once the launches already enqueued have run. */
+  /** Releases the operations and the memory they use; launches already enqueued still run. */
   dispose(): void;
   [Symbol.dispose](): void;
 }
@@ -168,7 +169,10 @@ export class Tensor<D extends DType = DType> {
   reshape(shape: readonly number[]): Tensor<D>;
   /** The same memory, only `length` entries from `start` along `dimension`. */
   narrow(dimension: number, start: number, length: number): Tensor<D>;
-  /** Copies `data` (which may be changed as soon as this returns) to the device; contiguous tensors only. */
+  /**
+   * Copies `data` (which may be changed as soon as this returns) to the device; contiguous tensors only. Waits while the
+   * queue holds more than 64 MiB of earlier writes.
+   */
   write(data: ArrayOf[D]): void;
   /**
    * As `write`, but the transfer to the device overlaps operations enqueued before, even those on this tensor: the data
@@ -186,9 +190,12 @@ export class Tensor<D extends DType = DType> {
    * unlike an `ArrayBuffer`, stays where it is until the promise is settled.
    */
   readInto(target: ArrayOf[D]): Promise<void>;
-  /** Releases this handle; the memory is freed with its last view and after the last operation that uses it. */
+  /**
+   * Releases this handle. With its last view the memory is free: the next tensor may have it at once, as all that is
+   * enqueued for it runs after the operations enqueued before.
+   */
   dispose(): void;
-  /** Frees the memory after the last operation that uses it: disposes of this tensor and of all views of its memory. */
+  /** Frees the memory: disposes of this tensor and of all views of it. */
   free(): void;
   [Symbol.dispose](): void;
 }
@@ -314,6 +321,9 @@ export function allGather(out: Tensor, input: Tensor, beside: boolean): void;
 export function allReduce(values: Tensor): void;
 /** What is enqueued from here on waits for all operations that run beside it but the last `left`; no rank waits for another. */
 export function awaitRanks(device: Device, left: number): void;
+
+/** Whether two live tensors share memory. */
+export function overlap(a: Tensor, b: Tensor): boolean;
 
 export function setErrorClasses(classes: {
   TypeError: new (message: string) => Error;

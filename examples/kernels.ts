@@ -1,6 +1,9 @@
 /**
  * The three kernels of patch-level training on your own tensors, each beside a loop that computes the same:
  * `npx tsx node_modules/nextpatch/examples/kernels.ts`. Prints every result's largest difference from the loop's.
+ *
+ * Every tensor is declared with `using`, which disposes of it at the end of its block: its memory is the next tensor's,
+ * even while the device still computes with it. The last part is a loop that needs no more memory than its first round.
  */
 import { fileURLToPath } from "node:url";
 import { Device, flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "nextpatch/kernels";
@@ -29,25 +32,32 @@ export async function main(device: Device): Promise<Record<string, number>> {
 
   // ---- Patch embedding: the mean of the embeddings of every 4 tokens ----
   const ids = Int32Array.from({ length: rows * patchSize }, (_, i) => (i * i + 7 * i) % vocabulary);
-  const tokens = new Tensor(device, "i32", [rows * patchSize]);
+  using tokens = new Tensor(device, "i32", [rows * patchSize]);
   tokens.write(ids);
-  const table = waves(vocabulary * channels, 1);
-  const patches = patchEmbedding(tokens, upload(table, [vocabulary, channels]), { patchSize });
-  await compare("patches", patches, embed(ids, table));
+  const embeddings = waves(vocabulary * channels, 1);
+  using table = upload(embeddings, [vocabulary, channels]);
+  using patches = patchEmbedding(tokens, table, { patchSize });
+  await compare("patches", patches, embed(ids, embeddings));
 
-  const dpatches = waves(rows * channels, 2);
-  const dtable = patchEmbedding.backward(upload(dpatches, [rows, channels]), tokens, { vocabulary });
-  await compare("dtable", dtable, embedBackward(ids, dpatches));
+  const upstreamOfPatches = waves(rows * channels, 2);
+  using dpatches = upload(upstreamOfPatches, [rows, channels]);
+  using dtable = patchEmbedding.backward(dpatches, tokens, { vocabulary });
+  await compare("dtable", dtable, embedBackward(ids, upstreamOfPatches));
 
   // ---- Attention: the patches as queries, some of their heads as keys and values ----
-  const q = patches.reshape([sequences, positions, heads, headDim]);
-  const k = q.narrow(2, 0, kvHeads); // views: nothing is copied
-  const v = q.narrow(2, kvHeads, kvHeads);
-  const { out, lse } = flashAttention(q, k, v);
+  using q = patches.reshape([sequences, positions, heads, headDim]);
+  using k = q.narrow(2, 0, kvHeads); // views: nothing is copied
+  using v = q.narrow(2, kvHeads, kvHeads);
+  const attended = flashAttention(q, k, v);
+  using out = attended.out;
+  using lse = attended.lse;
   const x = await patches.read();
   await compare("attention", out, attend(x));
-  const dout = upload(waves(rows * channels, 3), [sequences, positions, heads, headDim]);
+  using dout = upload(waves(rows * channels, 3), [sequences, positions, heads, headDim]);
   const gradients = flashAttention.backward(dout, { q, k, v, out, lse });
+  using dq = gradients.dq;
+  using dk = gradients.dk;
+  using dv = gradients.dv;
 
   // When q, k and v all grow by a factor s, the sum of dout * out changes by dq q + dk k + dv v.
   const upstream = await dout.read();
@@ -56,23 +66,44 @@ export async function main(device: Device): Promise<Record<string, number>> {
   const headsOfX = (from: number, count: number): Float32Array =>
     x.filter((_, i) => Math.floor(i / headDim) % heads >= from && Math.floor(i / headDim) % heads < from + count);
   const along =
-    dot(await gradients.dq.read(), x) +
-    dot(await gradients.dk.read(), headsOfX(0, kvHeads)) +
-    dot(await gradients.dv.read(), headsOfX(kvHeads, kvHeads));
+    dot(await dq.read(), x) +
+    dot(await dk.read(), headsOfX(0, kvHeads)) +
+    dot(await dv.read(), headsOfX(kvHeads, kvHeads));
   differences["attention's gradient along q, k and v"] = Math.abs(along - slope);
 
   // ---- Next-patch loss: each position's distribution against the 4 tokens of the next patch ----
   const labelIds = ids.map((_, i) =>
     Math.floor(i / patchSize) % positions === positions - 1 ? -100 : ids[i + patchSize]!,
   );
-  const labels = new Tensor(device, "i32", [rows, patchSize]);
+  using labels = new Tensor(device, "i32", [rows, patchSize]);
   labels.write(labelIds);
   const scores = waves(rows * vocabulary, 4).map((x) => 3 * x);
-  const logits = upload(scores, [rows, vocabulary]);
-  const { loss, dlogits } = patchCrossEntropy.backward(logits, labels); // dlogits === logits: overwritten
+  using logits = upload(scores, [rows, vocabulary]);
+  const result = patchCrossEntropy.backward(logits, labels);
+  using loss = result.loss;
+  using losses = result.losses;
   const expected = crossEntropy(scores, labelIds);
   await compare("loss", loss, [expected.loss]);
-  await compare("dlogits", dlogits, expected.gradient);
+  await compare("dlogits", result.dlogits, expected.gradient); // the tensor logits itself, overwritten
+
+  // ---- In a loop: results go to the tensors of the first round, and what is made in a round is disposed of ----
+  // Nothing in it waits. The sum of the gradients of 20 batches stays on the device.
+  const batches = Array.from({ length: 20 }, (_, batch) => ids.map((id) => (id + batch) % vocabulary));
+  dtable.write(new Float32Array(dtable.size));
+  for (const batch of batches) {
+    using batchTokens = new Tensor(device, "i32", [rows * patchSize]);
+    batchTokens.write(batch);
+    patchEmbedding(batchTokens, table, { patchSize, out: patches }); // q, k and v are views of it
+    flashAttention(q, k, v, { out: attended });
+    flashAttention.backward(dout, { q, k, v, out, lse }, { out: gradients });
+    using dx = dq.reshape([rows, channels]);
+    patchEmbedding.backward(dx, batchTokens, { dtable }); // adds to it; `out: dtable` would overwrite it
+    logits.write(scores);
+    patchCrossEntropy.backward(logits, labels, { out: { loss, losses } });
+  }
+  const last = batches.at(-1)!;
+  await compare("attention of the last batch", out, attend(embed(last, embeddings)));
+  await compare("loss of the last batch", loss, [expected.loss]);
   return differences;
 }
 

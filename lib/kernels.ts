@@ -4,7 +4,12 @@
  * `dt` is f32 or bf16, the same for all tensors of a call marked so; sums, softmax and losses are in f32. Tensors are
  * row-major; those of attention may be strided views whose last dimension is contiguous, all others are contiguous.
  * Every call checks its arguments, enqueues its work on the device of its tensors and returns at once:
- * `await tensor.read()` or `await device.synchronize()` waits. The same inputs give the same bits.
+ * `await tensor.read()` or `await device.synchronize()` waits. Only a caller that is thousands of calls ahead of the device
+ * waits in a call. The same inputs give the same bits.
+ *
+ * Results are new tensors, or those passed as `out`: what an earlier call returned, or other tensors of the same dtypes and
+ * shapes that overlap no input. `dispose()` (or `using`) gives a tensor's memory to the next tensor at once,
+ * even if work that was enqueued before still uses it, as the next tensor's work runs after that.
  *
  * A wrong argument throws `TypeError` (kind, dtype, device) or `RangeError` (shape, value) that names the operation,
  * the argument, what was expected and what was received; a failed allocation throws `OutOfMemoryError`. Only the kernel
@@ -61,14 +66,14 @@ export namespace patchEmbedding {
    *
    * @param dout dt [N, C], the gradient with respect to `out`
    * @param tokens i32, the ids of the forward; K is their number over N
-   * @param target `vocabulary`: V, for a new tensor; or `dtable`, f32 [V, C], to add the gradient to (if a head shares
-   *   the table, or for further micro-batches)
+   * @param target `vocabulary`: V, for a new tensor; or `out`, f32 [V, C], to write the gradient to; or `dtable`,
+   *   f32 [V, C], to add it to (if a head shares the table, or for further micro-batches)
    * @returns f32 [V, C]
    */
   export function backward(
     dout: Tensor<ComputeDType>,
     tokens: Tensor<"i32">,
-    target: { vocabulary: number } | { dtable: Tensor<"f32"> },
+    target: { vocabulary: number } | { out: Tensor<"f32"> } | { dtable: Tensor<"f32"> },
   ): Tensor<"f32"> {
     const check = new Arguments("patchEmbedding.backward");
     const [rows, cols] = check.tensor("dout", dout, { dtypes: computeDTypes, shape: ["N", "C"] });
@@ -76,18 +81,44 @@ export namespace patchEmbedding {
     if (tokens.size % rows! !== 0) {
       check.fail(RangeError, "tokens", `a multiple of the ${rows} rows of dout`, String(tokens.size));
     }
-    const given: { vocabulary?: number; dtable?: Tensor<"f32"> } = check.object("target", target);
-    const { dtable = zeros(dout, [vocabularySize(check, given.vocabulary), cols!]) } = given;
-    const [vocabulary] = check.tensor("dtable", dtable, { dtypes: ["f32"], shape: ["V", cols!] });
-    const elements = native.patchEmbeddingBackwardWorkspace(dout.device, tokens.size, vocabulary!);
-    const workspace = new Tensor(dout.device, "i32", [elements]);
-    named(check, () => native.patchEmbeddingBackward(dtable, dout, flat(tokens), workspace, 1));
-    workspace.dispose();
-    return dtable;
+    const { dtable, out, vocabulary } = check.object("target", target) as {
+      vocabulary?: number;
+      out?: Tensor<"f32">;
+      dtable?: Tensor<"f32">;
+    };
+    const pattern = { dtypes: ["f32"], shape: ["V", cols!] } as const;
+    if (dtable !== undefined) {
+      if (out !== undefined) check.fail(TypeError, "target", "one of vocabulary, out and dtable", "out and dtable");
+      check.tensor("dtable", dtable, pattern);
+    } else if (out !== undefined) {
+      check.tensor("out", out, pattern);
+      checkApart(check, "out", out, { dout });
+    }
+    const sum = dtable ?? out ?? new Tensor(dout.device, "f32", [vocabularySize(check, vocabulary), cols!]);
+    if (dtable === undefined) native.fill(sum, 0);
+    const elements = native.patchEmbeddingBackwardWorkspace(dout.device, tokens.size, sum.shape[0]!);
+    using workspace = new Tensor(dout.device, "i32", [elements]);
+    named(check, () => native.patchEmbeddingBackward(sum, dout, flat(tokens), workspace, 1));
+    return sum;
   }
 }
 
 // ---- Attention ------------------------------------------------------------------------------------------------
+
+/** The result of `flashAttention`. */
+export interface Attended<D extends ComputeDType = ComputeDType> {
+  /** dt [B, Tq, H, D] */
+  out: Tensor<D>;
+  /** f32 [B, H, Tq]: the log of the sum of the exponentials of a query's scores. */
+  lse: Tensor<"f32">;
+}
+
+/** The gradients of `flashAttention`, of the shapes of q, k and v. */
+export interface AttentionGradients<D extends ComputeDType = ComputeDType> {
+  dq: Tensor<D>;
+  dk: Tensor<D>;
+  dv: Tensor<D>;
+}
 
 /**
  * Causal grouped-query attention that never stores its scores (FlashAttention, arXiv 2205.14135 and 2307.08691):
@@ -100,22 +131,31 @@ export namespace patchEmbedding {
  * @param v dt [B, Tk, G, D]
  * @param options.scale factor on the scores; default 1/sqrt(D)
  * @param options.window how many keys a query sees, up to its own; default: all. What lies outside costs nothing
- * @returns `out` dt [B, Tq, H, D], and `lse` f32 [B, H, Tq], the log of the sum of the exponentials of a query's scores
+ * @param options.out the tensors to write to; default: new ones
  */
 export function flashAttention<D extends ComputeDType>(
   q: Tensor<D>,
   k: Tensor<NoInfer<D>>,
   v: Tensor<NoInfer<D>>,
-  options: { scale?: number; window?: number } = {},
-): { out: Tensor<D>; lse: Tensor<"f32"> } {
+  options: { scale?: number; window?: number; out?: Attended<NoInfer<D>> } = {},
+): Attended<D> {
   const check = new Arguments("flashAttention");
   const { batch, queries, heads, headDim } = attentionSizes(check, q, k, v);
   const given = check.object("options", options);
   const scale = attentionScale(check, given.scale, headDim);
   const window = attentionWindow(check, given.window);
-  const out = new Tensor(q.device, q.dtype, q.shape);
-  const lse = new Tensor(q.device, "f32", [batch, heads, queries]);
-  native.attentionForward(out, lse, q, k, v, scale, window);
+  const lseShape = [batch, heads, queries];
+  const results = given.out;
+  if (results !== undefined) check.object("out", results);
+  const { out, lse } = results ?? {
+    out: new Tensor(q.device, q.dtype, q.shape),
+    lse: new Tensor(q.device, "f32", lseShape),
+  };
+  if (results !== undefined) {
+    check.tensor("out.out", out, { dtypes: [q.dtype], shape: q.shape, strided: true });
+    check.tensor("out.lse", lse, { dtypes: ["f32"], shape: lseShape });
+  }
+  named(check, () => native.attentionForward(out, lse, q, k, v, scale, window), "out.");
   return { out, lse };
 }
 
@@ -125,7 +165,7 @@ export namespace flashAttention {
    *
    * @param dout dt [B, Tq, H, D], the gradient with respect to `out`
    * @param saved the inputs and results of the forward, with the `scale` and `window` it was given
-   * @returns gradients of the shapes of q, k and v
+   * @param options.out the tensors to write to; default: new ones
    */
   export function backward<D extends ComputeDType>(
     dout: Tensor<D>,
@@ -138,7 +178,8 @@ export namespace flashAttention {
       scale?: number;
       window?: number;
     },
-  ): { dq: Tensor<D>; dk: Tensor<D>; dv: Tensor<D> } {
+    options: { out?: AttentionGradients<NoInfer<D>> } = {},
+  ): AttentionGradients<D> {
     const check = new Arguments("flashAttention.backward");
     const { q, k, v, out, lse } = check.object("saved", saved);
     const { batch, queries, keys, heads, kvHeads, headDim } = attentionSizes(check, q, k, v);
@@ -148,12 +189,20 @@ export namespace flashAttention {
     check.tensor("lse", lse, { dtypes: ["f32"], shape: [batch, heads, queries] });
     const scale = attentionScale(check, saved.scale, headDim);
     const window = attentionWindow(check, saved.window);
+    const gradients = check.object("options", options).out;
+    if (gradients !== undefined) check.object("out", gradients);
+    const like = (input: Tensor<D>): Tensor<D> => new Tensor(input.device, input.dtype, input.shape);
+    const { dq, dk, dv } = gradients ?? { dq: like(q), dk: like(k), dv: like(v) };
+    if (gradients !== undefined) {
+      check.tensor("out.dq", dq, { dtypes: [q.dtype], shape: q.shape, strided: true });
+      check.tensor("out.dk", dk, { dtypes: [q.dtype], shape: k.shape, strided: true });
+      check.tensor("out.dv", dv, { dtypes: [q.dtype], shape: v.shape, strided: true });
+    }
     const elements = native.attentionBackwardWorkspace(q.device, batch, queries, keys, heads, kvHeads, headDim);
-    const workspace = new Tensor(q.device, "f32", [Math.max(elements, 1)]);
-    const [dq, dk, dv] = [q, k, v].map((input) => new Tensor(input.device, input.dtype, input.shape));
-    native.attentionBackward(dq!, dk!, dv!, dout, q, k, v, out, lse, workspace, null, scale, window);
-    workspace.dispose();
-    return { dq: dq!, dk: dk!, dv: dv! };
+    using workspace = new Tensor(q.device, "f32", [elements]);
+    const run = () => native.attentionBackward(dq, dk, dv, dout, q, k, v, out, lse, workspace, null, scale, window);
+    named(check, run, "out.");
+    return { dq, dk, dv };
   }
 }
 
@@ -203,6 +252,14 @@ export interface PatchLoss {
   losses: Tensor<"f32">;
 }
 
+/** The options of `patchCrossEntropy` and its backward. */
+export interface PatchLossOptions {
+  /** K numbers; default 1/K each. */
+  weights?: ArrayLike<number>;
+  /** The tensors to write to; default: new ones. */
+  out?: PatchLoss;
+}
+
 /**
  * The next-patch loss (arXiv 2407.12665): each row's one distribution is compared with the K tokens of the next patch,
  * `loss = sum_j w_j * mean_n -log softmax(logits[n])[labels[n, j]]`. For each j the mean is over the rows whose label
@@ -210,12 +267,11 @@ export interface PatchLoss {
  *
  * @param logits dt [N, V]
  * @param labels i32 [N, K]
- * @param options.weights K numbers; default 1/K each
  */
 export function patchCrossEntropy(
   logits: Tensor<ComputeDType>,
   labels: Tensor<"i32">,
-  options: { weights?: ArrayLike<number> } = {},
+  options: PatchLossOptions = {},
 ): PatchLoss {
   return nextPatchLoss("patchCrossEntropy", logits, labels, options, false);
 }
@@ -233,7 +289,7 @@ export namespace patchCrossEntropy {
   export function backward<D extends ComputeDType>(
     logits: Tensor<D>,
     labels: Tensor<"i32">,
-    options: { weights?: ArrayLike<number> } = {},
+    options: PatchLossOptions = {},
   ): PatchLoss & { dlogits: Tensor<D> } {
     const { loss, losses } = nextPatchLoss("patchCrossEntropy.backward", logits, labels, options, true);
     return { loss, losses, dlogits: logits };
@@ -244,24 +300,33 @@ function nextPatchLoss(
   operation: string,
   logits: Tensor,
   labels: Tensor,
-  options: { weights?: ArrayLike<number> },
+  options: PatchLossOptions,
   gradient: boolean,
 ): PatchLoss {
   const check = new Arguments(operation);
   const [rows] = check.tensor("logits", logits, { dtypes: computeDTypes, shape: ["N", "V"] });
   const [, patchSize] = check.tensor("labels", labels, { dtypes: ["i32"], shape: [rows!, "K"] });
-  const weights = weightValues(check, check.object("options", options).weights, patchSize!);
+  const given = check.object("options", options);
+  const weights = weightValues(check, given.weights, patchSize!);
+  const results = given.out;
+  if (results !== undefined) check.object("out", results);
   const { device } = logits;
-  const labelWeights = new Tensor(device, "f32", [patchSize!]);
+  const { loss, losses } = results ?? {
+    loss: new Tensor(device, "f32", [1]),
+    losses: new Tensor(device, "f32", [rows!]),
+  };
+  if (results !== undefined) {
+    check.tensor("out.loss", loss, { dtypes: ["f32"], shape: [1] });
+    check.tensor("out.losses", losses, { dtypes: ["f32"], shape: [rows!] });
+    checkApart(check, "out.loss", loss, { logits, losses });
+    checkApart(check, "out.losses", losses, { logits });
+  }
+  using labelWeights = new Tensor(device, "f32", [patchSize!]);
   labelWeights.write(weights);
-  const coefficients = new Tensor(device, "f32", [patchSize!]);
-  const losses = new Tensor(device, "f32", [rows!]);
-  const loss = new Tensor(device, "f32", [1]);
+  using coefficients = new Tensor(device, "f32", [patchSize!]);
   native.labelCoefficients(coefficients, labels, labelWeights);
   native.crossEntropy(losses, logits, labels, coefficients, gradient);
   native.sum(loss, losses, false);
-  labelWeights.dispose();
-  coefficients.dispose();
   return { loss, losses };
 }
 
@@ -283,24 +348,30 @@ function vocabularySize(check: Arguments, vocabulary: number | undefined): numbe
   return check.wholeNumber("vocabulary", vocabulary, 1, largest);
 }
 
-/** Errors of the addon's operation, such as of an `out` that overlaps an input, as those of the function called. */
-function named({ operation }: Arguments, run: () => void): void {
+/**
+ * Errors of the addon's operation, such as of an `out` that overlaps an input, as those of the function called.
+ * @param of where the caller has what the operation writes to
+ */
+function named({ operation }: Arguments, run: () => void, of = ""): void {
   try {
     run();
   } catch (error) {
     if (error instanceof TypeError || error instanceof RangeError) {
-      error.message = error.message.replace(/^\w+(?=: )/, operation);
+      error.message = error.message.replace(/^\w+: /, `${operation}: ${of}`);
     }
     throw error;
   }
 }
 
-function flat(tensor: Tensor<"i32">): Tensor<"i32"> {
-  return tensor.reshape([tensor.size]);
+/** The same check as the addon's, for operations that would notice after others have written. */
+function checkApart(check: Arguments, name: string, written: Tensor, others: Readonly<Record<string, Tensor>>): void {
+  for (const [other, tensor] of Object.entries(others)) {
+    if (!native.overlap(written, tensor)) continue;
+    const received = `a tensor of shape ${list(written.shape)} that overlaps it`;
+    check.fail(RangeError, name, `memory apart from that of ${other}`, received);
+  }
 }
 
-function zeros(like: Tensor, shape: readonly number[]): Tensor<"f32"> {
-  const tensor = new Tensor(like.device, "f32", shape);
-  native.fill(tensor, 0);
-  return tensor;
+function flat(tensor: Tensor<"i32">): Tensor<"i32"> {
+  return tensor.reshape([tensor.size]);
 }

@@ -59,6 +59,7 @@ Napi::Object define_exports(Napi::Env env, Napi::Object exports) {
   exports.Set("Tensor", tensor);
   exports.Set("Graph", graph);
   exports.Set("setErrorClasses", Napi::Function::New(env, set_error_classes, "setErrorClasses"));
+  exports.Set("overlap", Napi::Function::New(env, overlap_of, "overlap"));
   exports.Set("limits", limits(env));
   export_backends(env, exports);
   export_operations(env, exports);

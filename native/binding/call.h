@@ -78,8 +78,7 @@ class Call {
   int64_t ask(const std::function<int64_t(const Kernels&)>& question) const;
 
   // Enqueues the operation, which writes to `written` and only reads the other tensors; absent ones are passed over.
-  // Throws if one that is written overlaps another argument, unless both are the same and that was allowed. The
-  // storages of all tensor arguments live until the operation has been issued.
+  // Throws if one that is written overlaps another argument, unless both are the same and that was allowed.
   void run(std::initializer_list<Argument> written, std::function<void(Kernels&)> operation);
   // The same for an operation on all ranks.
   void collect(std::initializer_list<Argument> written, std::function<void(Collectives&)> operation,

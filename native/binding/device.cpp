@@ -115,8 +115,7 @@ Napi::Value DeviceHandle::energy(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DeviceHandle::trim(const Napi::CallbackInfo& info) {
-  device_->memory().trim();
-  device_->host_memory().trim();
+  device_->trim();
   return info.Env().Undefined();
 }
 

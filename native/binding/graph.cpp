@@ -56,8 +56,14 @@ Napi::Value GraphHandle::launch(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value GraphHandle::dispose(const Napi::CallbackInfo& info) {
-  graph_.reset();
+  release();
   return info.Env().Undefined();
+}
+
+void GraphHandle::release() {
+  if (!graph_) return;
+  graph_->release();
+  graph_.reset();
 }
 
 }  // namespace nextpatch::binding

@@ -15,6 +15,7 @@ class GraphHandle : public Napi::ObjectWrap<GraphHandle> {
   static Napi::Function define(Napi::Env env);
   static Napi::Value create(Napi::Env env, std::shared_ptr<Graph> graph);
   explicit GraphHandle(const Napi::CallbackInfo& info);
+  ~GraphHandle() { release(); }
 
   // The native graph that a JavaScript value wraps, or nullptr if it is not a Graph.
   static GraphHandle* from(const Napi::Value& value);
@@ -22,6 +23,7 @@ class GraphHandle : public Napi::ObjectWrap<GraphHandle> {
  private:
   Napi::Value launch(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
+  void release();
 
   std::shared_ptr<Graph> graph_;
 };

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "../core/overlap.h"
 #include "class_members.h"
 #include "describe.h"
 #include "device.h"
@@ -254,8 +255,16 @@ Napi::Value Tensor::narrow(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value Tensor::write(const Napi::CallbackInfo& info) { return fill_from(info, "write", &Device::write); }
-Napi::Value Tensor::prefetch(const Napi::CallbackInfo& info) { return fill_from(info, "prefetch", &Device::prefetch); }
+Napi::Value Tensor::write(const Napi::CallbackInfo& info) {
+  return fill_from(info, "write", [](Storage& owner, void* to, const void* host, size_t bytes) {
+    owner.device()->write(to, host, bytes);
+  });
+}
+Napi::Value Tensor::prefetch(const Napi::CallbackInfo& info) {
+  return fill_from(info, "prefetch", [](Storage& owner, void* to, const void* host, size_t bytes) {
+    owner.device()->prefetch(owner, to, host, bytes);
+  });
+}
 
 Napi::Value Tensor::fill_from(const Napi::CallbackInfo& info, const char* method, Copy copy) {
   return guarded(info.Env(), [&]() -> Napi::Value {
@@ -272,7 +281,7 @@ Napi::Value Tensor::fill_from(const Napi::CallbackInfo& info, const char* method
                                         shape_text(view_) + " but received " + std::to_string(length));
     }
     require_contiguous(method);
-    ((*storage()->device()).*copy)(storage(), view_.data, data, length * size_of(view_.dtype));
+    copy(*storage(), view_.data, data, length * size_of(view_.dtype));
     return info.Env().Undefined();
   });
 }
@@ -321,7 +330,7 @@ Napi::Value Tensor::read_elements(const Napi::CallbackInfo& info, const char* me
         settle(failure);
       };
     }
-    owner->device()->read(owner, view_.data, data + (bytes - own_bytes), own_bytes, std::move(done));
+    owner->device()->read(view_.data, data + (bytes - own_bytes), own_bytes, std::move(done));
     return settlement.promise;
   });
 }
@@ -349,7 +358,7 @@ Napi::Value Tensor::read_into(const Napi::CallbackInfo& info) {
     // Keeps the memory alive meanwhile.
     auto held = std::make_shared<Napi::ObjectReference>(Napi::Persistent(info[0].As<Napi::Object>()));
     auto settlement = Environment::of(info.Env()).promise([held](Napi::Env env) { return env.Undefined(); });
-    owner->device()->read(owner, view_.data, data, length * size_of(view_.dtype), settlement.done);
+    owner->device()->read(view_.data, data, length * size_of(view_.dtype), settlement.done);
     return settlement.promise;
   });
 }
@@ -362,6 +371,21 @@ Napi::Value Tensor::dispose(const Napi::CallbackInfo& info) {
 Napi::Value Tensor::free(const Napi::CallbackInfo& info) {
   if (shared_) shared_->free();
   return info.Env().Undefined();
+}
+
+Napi::Value overlap_of(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const View* views[2];
+    for (size_t i = 0; i < 2; ++i) {
+      const Tensor* const tensor = Tensor::from(info[i]);
+      if (!tensor || tensor->disposed())
+        throw Error(ErrorKind::type, std::string("overlap: ") + (i == 0 ? "a" : "b") +
+                                         ": expected a live tensor but received " +
+                                         (tensor ? "a disposed one" : describe(info[i])));
+      views[i] = &tensor->view();
+    }
+    return Napi::Boolean::New(info.Env(), overlap(*views[0], *views[1]));
+  });
 }
 
 }  // namespace nextpatch::binding

@@ -62,7 +62,7 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   void require_alive(const char* method) const;
   void require_contiguous(const char* method) const;
   // Checks the typed array passed to a method, then passes it to `copy`.
-  using Copy = void (Device::*)(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
+  using Copy = void (*)(Storage& owner, void* to, const void* host, size_t bytes);
   Napi::Value fill_from(const Napi::CallbackInfo& info, const char* method, Copy copy);
   // `widened`: as floats.
   Napi::Value read_elements(const Napi::CallbackInfo& info, const char* method, bool widened);
@@ -71,6 +71,9 @@ class Tensor : public Napi::ObjectWrap<Tensor> {
   std::shared_ptr<SharedStorage> shared_;
   View view_;
 };
+
+// overlap(a, b): whether two live tensors share memory.
+Napi::Value overlap_of(const Napi::CallbackInfo& info);
 
 // "[2, 3]"
 std::string shape_text(const View& view);

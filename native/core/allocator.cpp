@@ -18,11 +18,11 @@ Allocator::Allocator(Allocate allocate, Free free)
     : system_allocate_(std::move(allocate)), system_free_(std::move(free)) {}
 
 Allocator::~Allocator() {
-  trim_locked();
+  trim_locked(UINT64_MAX);
   for (const auto& [data, size] : in_use_) system_free_(data);
 }
 
-void* Allocator::allocate(size_t bytes) {
+void* Allocator::allocate(size_t bytes, Position passed) {
   const size_t size = rounded(bytes);
   std::lock_guard<std::mutex> lock(mutex_);
   void* data = nullptr;
@@ -31,13 +31,13 @@ void* Allocator::allocate(size_t bytes) {
   auto fit = cached_.lower_bound(size);
   if (fit != cached_.end() && fit->first <= size + size / 8) {
     block = fit->first;
-    data = fit->second;
+    data = fit->second.data;
     cached_.erase(fit);
   } else {
     ++counters_.system_allocations;
     data = system_allocate_(size);
     if (!data && !cached_.empty()) {
-      trim_locked();
+      trim_locked(passed);
       data = system_allocate_(size);
     }
     if (!data) return nullptr;
@@ -49,25 +49,29 @@ void* Allocator::allocate(size_t bytes) {
   return data;
 }
 
-void Allocator::free(void* data) {
+void Allocator::free(void* data, Position until) {
   std::lock_guard<std::mutex> lock(mutex_);
   const auto block = in_use_.find(data);
   counters_.used_bytes -= int64_t(block->second);
-  cached_.emplace(block->second, data);
+  cached_.emplace(block->second, Cached{data, until});
   in_use_.erase(block);
 }
 
-void Allocator::trim() {
+void Allocator::trim(Position passed) {
   std::lock_guard<std::mutex> lock(mutex_);
-  trim_locked();
+  trim_locked(passed);
 }
 
-void Allocator::trim_locked() {
-  for (const auto& [size, data] : cached_) {
-    system_free_(data);
-    counters_.reserved_bytes -= int64_t(size);
+void Allocator::trim_locked(Position passed) {
+  for (auto block = cached_.begin(); block != cached_.end();) {
+    if (block->second.until > passed) {
+      ++block;
+      continue;
+    }
+    system_free_(block->second.data);
+    counters_.reserved_bytes -= int64_t(block->first);
+    block = cached_.erase(block);
   }
-  cached_.clear();
 }
 
 AllocatorCounters Allocator::counters() const {

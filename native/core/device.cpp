@@ -15,26 +15,32 @@ namespace {
 // between does not take its size in staging memory.
 constexpr size_t kMostSentBytes = size_t(64) << 20;
 
+// A caller that has enqueued so many jobs more than have run waits, until there is room for some.
+constexpr Position kMostQueued = 4096;
+constexpr Position kRoom = 64;
+
 }  // namespace
 
 Storage::Storage(std::shared_ptr<Device> device, size_t bytes)
     : device_(std::move(device)), bytes_(bytes), data_(device_->allocate(bytes)) {}
 
-Storage::~Storage() { device_->memory().free(data_); }
+Storage::~Storage() { device_->release(data_); }
 
 Device::Device(std::string backend, int index, int threads, DeviceInfo info, std::unique_ptr<Context> context)
     : backend_(std::move(backend)),
       index_(index),
       threads_(threads),
       info_(std::move(info)),
-      context_(std::move(context)) {
+      context_(std::move(context)),
+      written_(kMostSentBytes),
+      issued_(kMostSentBytes) {
   Context* c = context_.get();
   memory_ = std::make_unique<Allocator>([c](size_t n) { return c->allocate(n); }, [c](void* p) { c->free(p); });
   host_memory_ =
       std::make_unique<Allocator>([c](size_t n) { return c->allocate_host(n); }, [c](void* p) { c->free_host(p); });
-  if (const size_t bytes = context_->workspace_bytes()) context_->use_workspace(allocate(bytes));
   waiter_ = std::make_unique<Worker>();
   queue_ = std::make_unique<Worker>();
+  if (const size_t bytes = context_->workspace_bytes()) context_->use_workspace(allocate(bytes));
   queue_->enqueue([this] { attempt([this] { context_->enter(); }); });
 }
 
@@ -83,20 +89,45 @@ void Device::attempt(const Part& part) {
   try {
     part();
   } catch (...) {
-    failure_ = heard(std::current_exception());
+    fail(std::current_exception());
+  }
+}
+
+void Device::fail(std::exception_ptr error) {
+  if (failure_) return;
+  failure_ = heard(error);
+  try {
+    join_communication(0);  // what would wait for it is skipped
+  } catch (...) {
+    // The first failure is the one to report.
   }
 }
 
 void* Device::allocate(size_t bytes) {
-  void* const data = asked([&] { return memory_->allocate(bytes); });
-  if (data) return data;
+  const auto ask = [&] { return memory_->allocate(bytes, queue_->passed()); };
+  if (void* const data = asked(ask)) return data;
+  const AllocatorCounters counters = memory_->counters();
+  if (counters.reserved_bytes > counters.used_bytes) {
+    queue_->wait(queue_->enqueued());
+    if (void* const data = asked(ask)) return data;
+  }
   const MemoryStatus status = memory_status();
   throw Error::out_of_memory(
       "out of memory on " + info_.name + ": asked for " + std::to_string(bytes) + " bytes, " + status.text(),
       int64_t(bytes), status.free_bytes);
 }
 
+void Device::trim() {
+  memory_->trim(queue_->passed());
+  host_memory_->trim();
+}
+
 Device::~Device() { close(); }
+
+void Device::await_room() {
+  const Position enqueued = queue_->enqueued();
+  if (enqueued - queue_->passed() >= kMostQueued) queue_->wait(enqueued - kMostQueued + kRoom);
+}
 
 void Device::run(const char* name, std::function<void(Kernels&)> operation,
                  std::vector<std::shared_ptr<Storage>> owned) {
@@ -106,7 +137,8 @@ void Device::run(const char* name, std::function<void(Kernels&)> operation,
     capture_->owned_.insert(capture_->owned_.end(), owned.begin(), owned.end());
     return;
   }
-  queue_->enqueue([this, name, operation = std::move(operation), owned = std::move(owned)] {
+  await_room();
+  queue_->enqueue([this, name, operation = std::move(operation)] {
     attempt([&] {
       operation(context_->kernels());
       history_.add(name);
@@ -124,6 +156,7 @@ std::shared_ptr<Graph> Device::end_capture() {
   if (!capture_) throw Error(ErrorKind::device, "endCapture: no capture was begun");
   auto graph = std::exchange(capture_, nullptr);
   queue_->enqueue([this, graph] { instantiate(*graph); });
+  beside_.clear();
   return graph;
 }
 
@@ -150,13 +183,14 @@ void Device::instantiate(Graph& graph) {
   }
   if (!failure) return;
   if (graph.native_) context_->destroy_graph(std::exchange(graph.native_, nullptr));  // a part of the operations only
-  if (!failure_) failure_ = heard(failure);
+  fail(failure);
 }
 
 void Device::launch(const std::shared_ptr<Graph>& graph) {
   require_device();
   require_no_capture("launch");
   unfinished_ += graph->collectives_;
+  await_room();
   queue_->enqueue([this, graph] {
     attempt([&] {
       const Finished finished(unfinished_, graph->collectives_);
@@ -182,6 +216,7 @@ void Device::launch(const std::shared_ptr<Graph>& graph) {
       for (const int slot : graph->marks_) marked_[size_t(slot)] = true;
     });
   });
+  beside_.clear();
 }
 
 Graph::~Graph() {
@@ -225,24 +260,29 @@ void* Device::staging(size_t bytes) {
                              int64_t(bytes), free_bytes);
 }
 
-void Device::write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes) {
+void Device::write(void* to, const void* host, size_t bytes) {
   require_no_capture("write");
-  send(host, bytes, [this, owner, to, bytes](const void* block) { context_->copy_from_host(to, block, bytes); });
+  send(host, bytes, [this, to, bytes](const void* block) { context_->copy_from_host(to, block, bytes); });
 }
 
-void Device::prefetch(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes) {
+void Device::prefetch(Storage& owner, void* to, const void* host, size_t bytes) {
   require_no_capture("prefetch");
-  if (!context_->asynchronous()) return write(owner, to, host, bytes);
-  if (!owner->arrival_) owner->arrival_ = std::make_shared<Storage>(shared_from_this(), owner->bytes());
-  send(host, bytes, [this, owner, arrival = owner->arrival_, to, bytes](const void* block) {
-    context_->upload(to, arrival->data(), block, bytes, arrival->fresh_);
-    arrival->fresh_ = false;
+  if (!context_->asynchronous()) return write(to, host, bytes);
+  if (!owner.arrival_) {
+    owner.arrival_ = std::make_unique<Storage>(shared_from_this(), owner.bytes());
+    owner.fresh_ = std::make_shared<bool>(true);
+  }
+  send(host, bytes, [this, arrival = owner.arrival_->data(), fresh = owner.fresh_, to, bytes](const void* block) {
+    context_->upload(to, arrival, block, bytes, *fresh);
+    *fresh = false;
   });
 }
 
 // Keeps the data in a staging block until the copy from it is done. If issuing the copy fails, the block is kept
 // until the device is closed, as the copy may still be running.
 void Device::send(const void* host, size_t bytes, std::function<void(const void*)> copy) {
+  await_room();
+  written_.make_room(*queue_, bytes);
   void* const block = staging(bytes);
   std::memcpy(block, host, bytes);
   queue_->enqueue([this, block, bytes, copy = std::move(copy)] {
@@ -251,6 +291,7 @@ void Device::send(const void* host, size_t bytes, std::function<void(const void*
       copy(block);
       if (!context_->asynchronous()) return host_memory_->free(block);
       const Ticket ticket = context_->record();
+      issued_.make_room(*waiter_, bytes);
       waiter_->enqueue([this, ticket, block, bytes] {
         sent_.push_back(block);
         sent_bytes_ += bytes;
@@ -262,20 +303,22 @@ void Device::send(const void* host, size_t bytes, std::function<void(const void*
         }
         release_sent();
       });
+      issued_.add(*waiter_, bytes);
     } catch (...) {
-      failure_ = heard(std::current_exception());
+      fail(std::current_exception());
     }
   });
+  written_.add(*queue_, bytes);
 }
 
-void Device::read(const std::shared_ptr<Storage>& owner, const void* from, void* host, size_t bytes, Done done) {
+void Device::read(const void* from, void* host, size_t bytes, Done done) {
   try {
     require_device();
   } catch (...) {
     return done(std::current_exception());
   }
   if (!context_->asynchronous()) {
-    finish([this, owner, from, host, bytes] { context_->copy_to_host(host, from, bytes); }, {}, std::move(done));
+    finish([this, from, host, bytes] { context_->copy_to_host(host, from, bytes); }, {}, std::move(done));
     return;
   }
   void* block = nullptr;
@@ -284,7 +327,7 @@ void Device::read(const std::shared_ptr<Storage>& owner, const void* from, void*
   } catch (...) {
     return done(std::current_exception());
   }
-  finish([this, owner, from, block, bytes] { context_->copy_to_host(block, from, bytes); },
+  finish([this, from, block, bytes] { context_->copy_to_host(block, from, bytes); },
          [this, host, block, bytes](bool intact) {
            if (intact) std::memcpy(host, block, bytes);
            host_memory_->free(block);
@@ -304,14 +347,13 @@ void Device::synchronize(Done done) {
 // Issues the last operation, then hands over to the waiter: the queue goes on while the stream drains. `arrived` is
 // called before `done`, with whether all work succeeded.
 void Device::finish(std::function<void()> issue, std::function<void(bool)> arrived, Done done) {
-  queue_->enqueue([this, issue = std::move(issue), arrived = std::move(arrived), done = std::move(done)]() mutable {
+  queue_->enqueue([this, issue = std::move(issue), arrived = std::move(arrived), done = std::move(done)] {
     std::exception_ptr failure = std::exchange(failure_, nullptr);
     Ticket ticket = 0;
     Epoch epoch = 0;
     try {
       join_communication(0);
       if (!failure) issue();
-      issue = nullptr;  // frees what it owns before `done` is called
       ticket = context_->record();
       epoch = history_.close_epoch();
     } catch (...) {
@@ -331,6 +373,7 @@ void Device::finish(std::function<void()> issue, std::function<void(bool)> arriv
       done(outcome);
     });
   });
+  beside_.clear();
 }
 
 void Device::release_sent() {

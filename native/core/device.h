@@ -1,5 +1,14 @@
 // An opened device: its memory, and its queue of operations, which run in order on a separate thread.
 //
+// The queue's order is what keeps memory apart. A block that its last owner releases serves the next allocation at
+// once, though operations in the queue still use it: whatever its next owner does with it is enqueued behind them.
+// Three kinds of use are outside of that order. Of operations on all ranks beside the queue, the device owns the blocks
+// until it has enqueued what waits for them; of recorded operations, the graph owns them; and the system gets a block
+// back only when the queue has passed all operations that were enqueued before its release. What an asynchronous device
+// may still be computing then, its own way of freeing memory waits for.
+//
+// A caller that is far ahead of the queue waits: for the number of operations in it, and for the bytes of writes.
+//
 // An asynchronous device computes while the queue goes on: the queue thread issues, the stream computes, and the
 // waiter thread waits for the stream. No copy blocks another:
 // - write: the data is copied to page-locked memory at once; the stream copies it from there in stream order.
@@ -23,6 +32,7 @@
 
 #include "allocator.h"
 #include "backend.h"
+#include "backlog.h"
 #include "history.h"
 #include "liveness.h"
 #include "worker.h"
@@ -31,8 +41,7 @@ namespace nextpatch {
 
 class Device;
 
-// A block of device memory, returned to the allocator when its last owner releases it. Pending operations own the
-// storages they use.
+// A block of device memory, returned to the allocator when its last owner releases it.
 class Storage {
  public:
   Storage(std::shared_ptr<Device> device, size_t bytes);
@@ -49,16 +58,19 @@ class Storage {
   std::shared_ptr<Device> device_;
   size_t bytes_;
   void* data_;
-  std::shared_ptr<Storage> arrival_;  // made by the first prefetch; caller's thread only
-  bool fresh_ = true;                 // of an arrival: not used by an upload yet; queue thread only
+  // Made by the first prefetch.
+  std::unique_ptr<Storage> arrival_;
+  std::shared_ptr<bool> fresh_;  // whether no upload has used the arrival yet; what it points to: queue thread only
 };
 
 // Operations recorded once, to be run repeatedly on the same memory: as a device graph if the device has graphs,
-// else one by one. Owns all storages they use.
+// else one by one. Owns all storages they use, until they are released.
 class Graph {
  public:
   ~Graph();
   const std::shared_ptr<Device>& device() const { return device_; }
+  // There will be no other launch. Those in the queue run before whatever uses the memory next.
+  void release() { owned_.clear(); }
 
  private:
   friend class Device;
@@ -105,8 +117,12 @@ class Device : public std::enable_shared_from_this<Device> {
   const Kernels& kernels() const { return context_->kernels(); }
   Allocator& memory() { return *memory_; }
   Allocator& host_memory() { return *host_memory_; }
-  // Device memory; throws an Error if there is not enough. Free it with memory().free.
+  // Device memory; throws an Error if there is not enough, even when the queue has come to its end and no free block is
+  // kept. Any use of it is an operation in the queue.
   void* allocate(size_t bytes);
+  void release(void* data) { memory_->free(data, queue_->enqueued()); }
+  // Returns the free blocks to the system that no operation in the queue uses.
+  void trim();
   // The workspace of matrix products: part of the memory in use as long as the device is open.
   size_t workspace_bytes() const { return context_->workspace_bytes(); }
   // As Context's: call its methods in an operation.
@@ -115,8 +131,8 @@ class Device : public std::enable_shared_from_this<Device> {
   double energy() { return context_->energy(); }
 
   // Runs `operation` on the queue, after all that came before. If it throws, operations behind it are skipped and the
-  // next wait reports the error. `owned` lives until the operation has been issued. `name`, which lives as long as the
-  // process, is what messages call it.
+  // next wait reports the error. `owned`: what it uses. `name`, which lives as long as the process, is what messages
+  // call it.
   void run(const char* name, std::function<void(Kernels&)> operation, std::vector<std::shared_ptr<Storage>> owned);
 
   // Makes the process a rank, by the engine, and watches over the others; `timeout`: seconds in an operation on all
@@ -151,13 +167,13 @@ class Device : public std::enable_shared_from_this<Device> {
   double seconds_between(int first, int second);
 
   // Copies `bytes` from `host` (which may be changed as soon as this returns) to `to`.
-  void write(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
-  // As write, but the transfer overlaps operations enqueued before. Takes owner->bytes() of memory the first time.
+  void write(void* to, const void* host, size_t bytes);
+  // As write, but the transfer overlaps operations enqueued before. Takes owner.bytes() of memory the first time.
   // The same as write if the device is not asynchronous.
-  void prefetch(const std::shared_ptr<Storage>& owner, void* to, const void* host, size_t bytes);
+  void prefetch(Storage& owner, void* to, const void* host, size_t bytes);
 
   // Copies from `from` to `host`, which must live until `done` is called (on a thread of the device, or this one).
-  void read(const std::shared_ptr<Storage>& owner, const void* from, void* host, size_t bytes, Done done);
+  void read(const void* from, void* host, size_t bytes, Done done);
 
   // Ends the device's threads; operations that have not begun, and later ones, are dropped. A rank leaves the others
   // first, if `in_order`, which may wait for them. Returns why the others must not wait for this one: it did not leave,
@@ -169,6 +185,8 @@ class Device : public std::enable_shared_from_this<Device> {
 
  private:
   friend class Graph;
+  // Waits while the queue has as many jobs as it may.
+  void await_room();
   // Page-locked memory for a copy; throws an Error if there is not enough.
   void* staging(size_t bytes);
   void send(const void* host, size_t bytes, std::function<void(const void*)> copy);
@@ -180,6 +198,7 @@ class Device : public std::enable_shared_from_this<Device> {
   // An operation's part on the queue thread: skipped after a failure, which is kept for the next wait.
   template <typename Part>
   void attempt(const Part& part);
+  void fail(std::exception_ptr error);
   // The error as callers hear of it. One by which the device is lost says which operations may have been the cause,
   // and is what every later call is refused with.
   std::exception_ptr heard(std::exception_ptr error);
@@ -196,7 +215,8 @@ class Device : public std::enable_shared_from_this<Device> {
   const Engine* engine_ = nullptr;  // queue thread only, as what it points to next
   std::unique_ptr<Communication> communication_;
   std::unique_ptr<Watch> watch_;
-  std::deque<std::vector<std::shared_ptr<Storage>>> beside_;  // what operations beside the queue use
+  // What operations beside the queue use, until what waits for them is enqueued. Caller's thread only.
+  std::deque<std::vector<std::shared_ptr<Storage>>> beside_;
   std::atomic<Collectives*> joined_{nullptr};
   std::atomic<bool> left_{false};
   std::atomic<int> unfinished_{0};  // operations on all ranks, enqueued and not run
@@ -212,6 +232,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::exception_ptr waited_failure_;
   std::vector<void*> sent_;
   size_t sent_bytes_ = 0;
+  Backlog written_;                                 // of writes in the queue; caller's thread only
+  Backlog issued_;                                  // of those that the waiter has not come to; queue thread only
   std::array<std::atomic<bool>, kMarks> marked_{};  // slots that the queue has marked
   // Waits for the stream so that the queue need not; destroyed after the queue, which enqueues to it.
   std::unique_ptr<Worker> waiter_;

@@ -68,31 +68,29 @@ void Device::collect(const char* name, std::function<void(Collectives&)> operati
   } else {
     ++unfinished_;
   }
-  std::vector<std::shared_ptr<Storage>> kept;
-  if (beside && !captured) kept = owned;
+  if (beside && !captured) beside_.push_back(owned);
   run(
       name,
-      [this, captured, beside, operation = std::move(operation), kept = std::move(kept)](Kernels&) {
-        if (beside) beside_.push_back(kept);
+      [this, captured, beside, operation = std::move(operation)](Kernels&) {
         communication_->enqueue(
             [this, captured, operation](Collectives& all) {
               const Finished finished(unfinished_, captured ? 0 : 1);
               operation(all);
             },
             beside);
-        if (!beside) beside_.clear();
       },
       std::move(owned));
+  if (!beside && !captured) beside_.clear();
 }
 
 void Device::await_collectives(const char* name, size_t left) {
   run(name, [this, left](Kernels&) { join_communication(left); }, {});
+  if (capture_) return;
+  while (beside_.size() > left) beside_.pop_front();
 }
 
 void Device::join_communication(size_t left) {
-  if (!communication_) return;
-  communication_->await(left);
-  while (beside_.size() > left) beside_.pop_front();
+  if (communication_) communication_->await(left);
 }
 
 void Device::leave(Done done) {

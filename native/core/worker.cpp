@@ -1,5 +1,6 @@
 #include "worker.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace nextpatch {
@@ -18,6 +19,11 @@ void Worker::close(Job last) {
   }
   changed_.notify_one();
   if (thread_.joinable()) thread_.join();
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    passed_ = enqueued_.load();
+  }
+  ended_.notify_all();
 }
 
 void Worker::enqueue(Job job) {
@@ -25,22 +31,36 @@ void Worker::enqueue(Job job) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (closing_) return;
     jobs_.push_back(std::move(job));
+    ++enqueued_;
   }
   changed_.notify_one();
 }
 
-void Worker::run() {
-  for (;;) {
-    Job job;
-    {
-      std::unique_lock<std::mutex> lock(mutex_);
-      changed_.wait(lock, [this] { return closing_ || !jobs_.empty(); });
-      if (closing_) break;
-      job = std::move(jobs_.front());
-      jobs_.pop_front();
-    }
-    job();
+void Worker::wait(Position position) {
+  if (passed_ >= position) return;
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (passed_ < position) {
+    awaited_ = std::min(awaited_, position);
+    ended_.wait(lock);
   }
+}
+
+void Worker::run() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return closing_ || !jobs_.empty(); });
+    if (closing_) break;
+    Job job = std::move(jobs_.front());
+    jobs_.pop_front();
+    lock.unlock();
+    job();
+    job = nullptr;  // what it owns is released before it counts as ended
+    lock.lock();
+    if (++passed_ < awaited_) continue;
+    awaited_ = kNone;
+    ended_.notify_all();
+  }
+  lock.unlock();
   if (last_) last_();
 }
 

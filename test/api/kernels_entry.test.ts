@@ -42,7 +42,7 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
 
   it("agrees with the example's plain loops", async () => {
     const differences = await example(device);
-    expect(Object.keys(differences)).toHaveLength(6);
+    expect(Object.keys(differences)).toHaveLength(8);
     for (const difference of Object.values(differences)) expect(difference).toBeLessThan(2e-5);
   });
 
@@ -77,6 +77,14 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
           alone.map((x, i) => x + normals(v * c, 5)[i]!),
         ),
       ).toBeLessThan(1e-6);
+    });
+
+    it("writes the gradient to `out`, whatever it held", async () => {
+      const out = f32([v, c], normals(v * c, 5));
+      const upstream = f32([n, c], dout);
+      const alone = await patchEmbedding.backward(upstream, i32([n * k], ids), { vocabulary: v }).read();
+      expect(patchEmbedding.backward(upstream, i32([n * k], ids), { out })).toBe(out);
+      expect(await out.read()).toEqual(alone);
     });
 
     it("sums tokens that are everywhere and tokens that are rare", async () => {
@@ -157,6 +165,27 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
       expect(await flashAttention(q, k, v).out.read()).toEqual(await scaled.out.read());
     });
 
+    it("writes to `out`, forward and backward", async () => {
+      const { q, k, v } = tensors(inputs);
+      const upstream = f32([b, t, h, d], dout);
+      const fresh = flashAttention(q, k, v);
+      const gradients = flashAttention.backward(upstream, { q, k, v, ...fresh });
+      const whole = f32([b, t, h, 2 * d], new Float32Array(2 * b * t * h * d));
+      const strided = whole.narrow(3, d, d);
+      const lse = new Tensor(device, "f32", [b, h, t]);
+      expect(flashAttention(q, k, v, { out: { out: strided, lse } })).toEqual({ out: strided, lse });
+      expect(await lse.read()).toEqual(await fresh.lse.read());
+      const [row] = [await fresh.out.read()];
+      const interleaved = await whole.read();
+      expect(interleaved.filter((_, i) => i % (2 * d) >= d)).toEqual(row);
+      expect(interleaved.every((x, i) => i % (2 * d) >= d || x === 0)).toBe(true);
+      const expected = await Promise.all(Object.values(gradients).map((each) => each.read()));
+      const reused = { dq: f32(q.shape, inputs[0]), dk: f32(k.shape, inputs[1]), dv: f32(v.shape, inputs[2]) };
+      const again = flashAttention.backward(upstream, { q, k, v, ...fresh }, { out: reused });
+      expect([again.dq, again.dk, again.dv]).toEqual([reused.dq, reused.dk, reused.dv]);
+      expect(await Promise.all(Object.values(reused).map((each) => each.read()))).toEqual(expected);
+    });
+
     it("names a tensor of the wrong rank or shape", () => {
       const { q, k, v } = tensors(inputs);
       expect(() => flashAttention(q.reshape([t, h * d]), k, v)).toThrow(
@@ -195,6 +224,17 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
       },
     );
 
+    it("writes to `out`", async () => {
+      for (const kernel of [patchCrossEntropy, patchCrossEntropy.backward]) {
+        const fresh = kernel(f32([n, v], scores), i32([n, k], ids));
+        const out = { loss: f32([1], [7]), losses: f32([n], normals(n, 5)) };
+        const returned = kernel(f32([n, v], scores), i32([n, k], ids), { out });
+        expect([returned.loss, returned.losses]).toEqual([out.loss, out.losses]);
+        expect(await out.loss.read()).toEqual(await fresh.loss.read());
+        expect(await out.losses.read()).toEqual(await fresh.losses.read());
+      }
+    });
+
     it("leaves the logits alone in the forward", async () => {
       const logits = f32([n, v], scores);
       patchCrossEntropy(logits, i32([n, k], ids));
@@ -222,6 +262,85 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
       );
       expect(() => patchCrossEntropy(logits, i32([k, n], ids))).toThrow(RangeError);
     });
+  });
+
+  it("refuses an `out` that overlaps what it reads, and changes nothing", async () => {
+    const f = (...shape: number[]): Tensor<"f32"> =>
+      f32(
+        shape,
+        normals(
+          shape.reduce((a, b) => a * b),
+          31,
+        ),
+      );
+    const [q, k, v, dq] = [f(1, 3, 2, 32), f(1, 3, 1, 32), f(1, 3, 1, 32), f(1, 3, 2, 32)];
+    const { out, lse } = flashAttention(q, k, v);
+    const saved = { q, k, v, out, lse };
+    const twice = f(1, 3, 1, 32);
+    const [logits, labels] = [f(4, 9), i32([4, 2], [1, 2, 3, 4, 5, 6, 7, 8])];
+    const row = logits.reshape([36]).narrow(0, 8, 4);
+    const [tokens, dout, losses] = [i32([4], [0, 1, 2, 3]), f(4, 8), f(4)];
+    const refused: [string, string, () => unknown][] = [
+      ["patchEmbedding.backward: out", "dout", () => patchEmbedding.backward(dout, tokens, { out: dout })],
+      ["flashAttention: out.out", "q", () => flashAttention(q, k, v, { out: { out: q, lse } })],
+      [
+        "flashAttention.backward: out.dk",
+        "v",
+        () => flashAttention.backward(out, saved, { out: { dq, dk: v, dv: k } }),
+      ],
+      [
+        "flashAttention.backward: out.dk",
+        "dv",
+        () => flashAttention.backward(out, saved, { out: { dq, dk: twice, dv: twice } }),
+      ],
+      [
+        "patchCrossEntropy.backward: out.losses",
+        "logits",
+        () => patchCrossEntropy.backward(logits, labels, { out: { loss: f(1), losses: row } }),
+      ],
+      [
+        "patchCrossEntropy.backward: out.loss",
+        "logits",
+        () => patchCrossEntropy.backward(logits, labels, { out: { loss: row.narrow(0, 2, 1), losses } }),
+      ],
+      [
+        "patchCrossEntropy.backward: out.loss",
+        "losses",
+        () => patchCrossEntropy.backward(logits, labels, { out: { loss: losses.narrow(0, 2, 1), losses } }),
+      ],
+    ];
+    const read = async () => Promise.all([q, k, v, out, lse, dq, logits, dout, losses].map((each) => each.read()));
+    const before = await read();
+    for (const [argument, other, call] of refused) {
+      expect(call).toThrow(RangeError);
+      expect(call).toThrow(`${argument}: expected memory apart from that of ${other}`);
+    }
+    expect(await read()).toEqual(before);
+  });
+
+  it("refuses two places for one gradient", () => {
+    const [dout, out] = [f32([2, 8], new Float32Array(16)), f32([4, 8], new Float32Array(32))];
+    const target = { out, dtable: out };
+    expect(() => patchEmbedding.backward(dout, i32([2], [0, 1]), target)).toThrow(
+      new TypeError(
+        "patchEmbedding.backward: target: expected one of vocabulary, out and dtable but received out and dtable",
+      ),
+    );
+  });
+
+  it("takes the memory of one result for a loop that disposes of them", async () => {
+    const [rows, cols] = [64, 256];
+    const tokens = i32([rows], new Int32Array(rows));
+    const table = f32([2, cols], normals(2 * cols, 33));
+    const expected = await patchEmbedding(tokens, table, { patchSize: 1 }).read();
+    const { reservedBytes } = device.memory();
+    const reads: Promise<Float32Array>[] = [];
+    for (let i = 0; i < 50; ++i) {
+      using out = patchEmbedding(tokens, table, { patchSize: 1 });
+      if (i % 10 === 9) reads.push(out.read());
+    }
+    expect(device.memory().reservedBytes - reservedBytes).toBeLessThanOrEqual(4 * rows * cols);
+    for (const read of await Promise.all(reads)) expect(read).toEqual(expected);
   });
 
   it("frees what it works with", async () => {

@@ -188,6 +188,32 @@ describe.each(backends)("Device on %s", (backend) => {
     expect((await Promise.all(reads)).map((data) => data[3])).toEqual(Array.from({ length: 20 }, (_, i) => i));
   });
 
+  it("gives the memory of a disposed tensor to the next one while operations still use it", async () => {
+    const alone = new Device(backend, 0, 9);
+    const [total, size] = [new Tensor(alone, "f32", [1]), 20_000];
+    native.fill(total, 0);
+    const { usedBytes, systemAllocations } = alone.memory();
+    for (let i = 1; i <= 200; ++i) {
+      const scratch = new Tensor(alone, "f32", [size]);
+      native.fill(scratch, i);
+      native.sum(total, scratch, true);
+      scratch.dispose();
+      if (i % 50 === 0) alone.trim(); // must leave it to the queue
+    }
+    expect(alone.memory().usedBytes).toBe(usedBytes);
+    expect(alone.memory().peakUsedBytes - usedBytes).toBeLessThan(4 * size + 512);
+    expect(alone.memory().systemAllocations - systemAllocations).toBeLessThanOrEqual(5);
+    expect((await total.read())[0]).toBe((size * 200 * 201) / 2);
+    alone.trim();
+    expect(alone.memory().reservedBytes).toBe(alone.memory().usedBytes);
+  });
+
+  it("takes as many operations as a caller likes, in their order", async () => {
+    const tensor = new Tensor(device, "i32", [1]);
+    for (let i = 0; i < 10_000; ++i) native.fill(tensor, i);
+    expect([...(await tensor.read())]).toEqual([9999]);
+  });
+
   it("rejects the first wait after a failure only, and skips what came between", async () => {
     const [tokens, table, out] = [
       new Tensor(device, "i32", [1]),

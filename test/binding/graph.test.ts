@@ -73,6 +73,24 @@ describe.each(backends)("a graph on %s", (backend) => {
     expect(alone.memory().usedBytes).toBe(usedBytes);
   });
 
+  it("gives its memory back when it is disposed of, and its launches in the queue still run", async () => {
+    const alone = new Device(backend, 0, 10);
+    const total = filledOn(alone, 0);
+    const { usedBytes } = alone.memory();
+    const step = filledOn(alone, 1, 1);
+    const graph = record(() => {
+      native.fill(step, 4);
+      native.sum(total, step, true);
+    }, alone);
+    step.dispose();
+    graph.launch();
+    graph.launch();
+    graph.dispose();
+    expect(alone.memory().usedBytes).toBe(usedBytes);
+    const other = filledOn(alone, 7, 7); // is given the memory
+    expect([...(await total.read()), ...(await other.read())]).toEqual([16, 7, 7]);
+  });
+
   it("is disposed of by `using`, and made by a capture only", () => {
     const total = filled(0);
     const graph = record(() => native.fill(total, 1));

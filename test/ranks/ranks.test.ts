@@ -61,8 +61,10 @@ describeRanks("ranks", () => {
   it("compute beside what waits for another rank", async () => {
     const { code, errors, reports } = await runRanks(2, "beside.mjs");
     expect({ code, errors }).toEqual({ code: 0, errors: "" });
-    const [{ computed, waited, first }] = reports as { computed: number; waited: number; first: number }[] as [never];
-    expect(first).toBe(1);
+    const [{ computed, waited, first, freed }] = reports as [
+      { computed: number; waited: number; first: number; freed: boolean[] },
+    ];
+    expect({ first, freed }).toEqual({ first: 1, freed: [false, true] });
     expect(computed).toBeLessThan(waited);
   });
 

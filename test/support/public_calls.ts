@@ -70,7 +70,19 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const targets: Record<string, Spec>[] = [
     { vocabulary: whole(9, 1, 2 ** 31) },
     { dtable: optional(made(tensor("f32", 9, 8), wrongShape)) },
+    { out: optional(made(tensor("f32", 9, 8), wrongShape)) },
   ];
+  const attended = { out: tensor("f32", 1, 4, 2, 32), lse: tensor("f32", 1, 2, 4) };
+  const gradients = { dq: tensor("f32", 1, 4, 2, 32), dk: tensor("f32", 1, 4, 1, 32), dv: tensor("f32", 1, 4, 1, 32) };
+  const patchLoss = { loss: tensor("f32", 1), losses: tensor("f32", 3) };
+  /** An object of tensors to write to, each of which is checked. */
+  const outputs = (value: object): Spec =>
+    optional(
+      made(
+        value,
+        Object.keys(value).map((name) => ({ ...value, [name]: wrongShape[0] })),
+      ),
+    );
 
   /** Options of which the object may be left out. */
   const options = (of: NonNullable<PublicCall["options"]>["of"]) => ({ name: "options", optional: true, of });
@@ -728,7 +740,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "flashAttention",
       arguments: { q: made(q, wrongShape), k: made(k, wrongShape), v: made(k, wrongShape) },
-      options: options({ scale: optional(number(1, Number.NaN, 1e7)) }),
+      options: options({ scale: optional(number(1, Number.NaN, 1e7)), out: outputs(attended) }),
       call: kernels.flashAttention,
     },
     {
@@ -744,6 +756,12 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       }),
       call: kernels.flashAttention.backward,
     },
+    {
+      name: "flashAttention.backward",
+      arguments: { dout: made(q, wrongShape), saved: object({ q, k, v: k, ...attended }) },
+      options: options({ out: outputs(gradients) }),
+      call: kernels.flashAttention.backward,
+    },
     ...[kernels.patchCrossEntropy, kernels.patchCrossEntropy.backward].map((call) => ({
       name: call === kernels.patchCrossEntropy ? "patchCrossEntropy" : "patchCrossEntropy.backward",
       arguments: { logits: made(logits), labels: made(labels, [tensor("i32", 5, 2)]) },
@@ -753,6 +771,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
           takes: ["array", "undefined"],
           kinds: [["1", 2]],
         },
+        out: outputs(patchLoss),
       }),
       call,
     })),

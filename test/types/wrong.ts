@@ -156,6 +156,10 @@ flashAttention(i32, i32, i32);
 flashAttention.backward(f32, { q: f32, k: f32, v: bf16, out: f32, lse: f32 });
 // 2322: Type 'Tensor<"bf16">' is not assignable to type 'Tensor<"f32">'
 patchEmbedding(i32, f32, { patchSize: 4, out: bf16 });
+// 2322: Type 'Tensor<"bf16">' is not assignable to type 'Tensor<"f32">'
+flashAttention(f32, f32, f32, { out: { out: bf16, lse: f32 } });
+// 2741: Property 'losses' is missing in type
+patchCrossEntropy(f32, i32, { out: { loss: f32 } });
 // 2345: Argument of type 'Tensor<"f32">' is not assignable to parameter of type 'Tensor<"i32">'
 patchEmbedding(f32, f32, { patchSize: 4 });
 // 2345: Argument of type 'Tensor<"f32">' is not assignable to parameter of type 'Tensor<"i32">'

@@ -18,6 +18,7 @@ export type Operation = Exclude<
   | "explainMissing"
   | "backendLibraries"
   | "tryLibrary"
+  | "overlap"
   // Of several ranks, which this process is none of.
   | "engine"
   | "joinRanks"
