@@ -32,6 +32,8 @@ const slow = [
   "test/ranks/more_training.test.ts",
   "test/ranks/nccl.test.ts",
   "test/ranks/simt_training.test.ts",
+  "test/reference/run.test.ts",
+  "test/reference/written.test.ts",
   "test/repository/surface.test.ts",
   "test/train/checkpoint.test.ts",
   "test/train/data_identity.test.ts",

@@ -42,7 +42,7 @@ function completeTensor(project) {
   const alias = module.children.find(({ name, kind }) => name === "Tensor" && kind === ReflectionKind.TypeAlias);
   const value = module.children.find(({ name, kind }) => name === "Tensor" && kind === ReflectionKind.Variable);
   alias.kind = ReflectionKind.Class;
-  alias.comment = own.comment;
+  alias.comment = value.comment;
   delete alias.type;
   for (const child of [...own.children]) {
     own.removeChild(child);
@@ -94,7 +94,8 @@ class CompactContext extends MarkdownThemeContext {
 
   partials = {
     ...this.partials,
-    constructor: (model) => `### Constructor\n\n${model.signatures.map((signature) => this.#signature(signature)).join("\n\n")}`,
+    constructor: (model) =>
+      `### Constructor\n\n${model.signatures.map((signature) => this.#signature(signature)).join("\n\n")}`,
     signatures: (model) => model.signatures.map((signature) => this.#signature(signature)).join("\n\n"),
     signature: (model) => this.#signature(model),
     inheritance: () => "",
@@ -121,7 +122,12 @@ class CompactContext extends MarkdownThemeContext {
       return [`- ${title}: ${links.join(", ")}`];
     });
     const members = sections.flatMap(([, kinds]) => module.children.filter((child) => child.kindOf(kinds)));
-    const all = members.map((child) => this.partials.memberContainer(child, { headingLevel: 2 }));
+    const all = members.map((child) => {
+      // Two names that differ in case alone have one slug: a heading's own anchor is that of the first.
+      const anchor = this.router.getAnchor(child);
+      const place = /-\d+$/.test(anchor) ? `<a id="${anchor}"></a>\n\n` : "";
+      return place + this.partials.memberContainer(child, { headingLevel: 2 });
+    });
     return `${[...text, lists.join("\n"), ...all].join("\n\n")}\n`;
   }
 
@@ -137,7 +143,7 @@ class CompactContext extends MarkdownThemeContext {
     const children = model.children ?? [];
     const of = (kind) => children.filter((child) => child.kindOf(kind));
     const properties = of(ReflectionKind.Property);
-    for (const constructor of of(ReflectionKind.Constructor)) parts.push(this.partials.constructor(constructor));
+    for (const made of of(ReflectionKind.Constructor)) parts.push(this.partials.constructor(made));
     if (properties.length > 0) parts.push(this.partials.propertiesTable(properties, { kind: model.kind }));
     for (const method of of(ReflectionKind.Method)) parts.push(this.partials.memberContainer(method, { headingLevel }));
     return parts.join("\n\n");
@@ -155,7 +161,9 @@ class CompactContext extends MarkdownThemeContext {
   }
 
   #comment(comment) {
-    return [this.helpers.getCommentParts(comment.summary), this.#tags(comment)].filter((part) => part !== "").join("\n\n");
+    return [this.helpers.getCommentParts(comment.summary), this.#tags(comment)]
+      .filter((part) => part !== "")
+      .join("\n\n");
   }
 
   #tags({ blockTags }) {

@@ -50,7 +50,9 @@ function pages(): Map<string, string> {
     const typedoc = join(tools, "node_modules/typedoc/bin/typedoc");
     const options = ["--options", join(here, "typedoc.json"), "--out", out, "--logLevel", "Warn"];
     // A warning is a link or a tag that does not fit: it must not stay.
-    execFileSync(process.execPath, [typedoc, ...options, "--treatWarningsAsErrors"], { stdio: ["ignore", 2, "inherit"] });
+    execFileSync(process.execPath, [typedoc, ...options, "--treatWarningsAsErrors"], {
+      stdio: ["ignore", 2, "inherit"],
+    });
     const dist = builtDist();
     return new Map(
       readdirSync(out)
@@ -59,7 +61,10 @@ function pages(): Map<string, string> {
         .map((file) => {
           const name = file.slice(0, -".md".length);
           const of = pageNames.includes(name) ? `, from declarations ${fingerprint(dist, exportsOf(name))}` : "";
-          const [title, ...rest] = readFileSync(join(out, file), "utf8").replace(/[ \t]+$/gm, "").trimEnd().split("\n");
+          const [title, ...rest] = readFileSync(join(out, file), "utf8")
+            .replace(/[ \t]+$/gm, "")
+            .trimEnd()
+            .split("\n");
           return [file, [title, "", `<!-- Written by \`npm run reference\`${of}. -->`, ...rest, ""].join("\n")];
         }),
     );

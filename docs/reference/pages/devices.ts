@@ -4,7 +4,7 @@
  *
  * @module devices
  */
-export { Tensor as TensorClass } from "../../../binding.js";
+
 export {
   type ArrayOf,
   type BackendName,
@@ -23,3 +23,4 @@ export {
   type TableProduct,
   Tensor,
 } from "nextpatch";
+export { Tensor as TensorClass } from "../../../binding.js";

@@ -1,0 +1,85 @@
+/** The reference has every export, with an example of each function and class, and is that of the sources. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "@jest/globals";
+import { declarationsOf } from "../../docs/reference/declarations.js";
+import { fingerprint } from "../../docs/reference/fingerprint.js";
+import { type Export, exportsOf, pageNames } from "../../docs/reference/pages.js";
+import * as api from "../../lib/index.js";
+import * as kernels from "../../lib/kernels.js";
+import { builtDist } from "../support/built_package.js";
+import { exportedNames } from "../support/declarations.js";
+import { examples } from "./examples.js";
+
+const folder = fileURLToPath(new URL("../../docs/api/", import.meta.url));
+const dist = builtDist();
+const files = readdirSync(folder);
+const read = (file: string) => readFileSync(join(folder, file), "utf8");
+
+describe("the pages", () => {
+  const on = pageNames.flatMap(exportsOf);
+
+  it("have each export once", () => {
+    const names = ({ entry }: Pick<Export, "entry">) => exportedNames(join(dist, `${entry}.d.ts`));
+    const main = names({ entry: "index" });
+    const others = names({ entry: "kernels" }).filter((name) => !main.includes(name));
+    expect(on.map(({ name }) => name).sort()).toEqual([...main, ...others].sort());
+  });
+
+  it("have an example of every function and every class", () => {
+    const values = { ...api, ...kernels } as Record<string, unknown>;
+    const shown = new Set(examples().map(({ name }) => name));
+    expect(Object.keys(values).filter((name) => !shown.has(name))).toEqual([]);
+    // The three kernels have gradients.
+    const functions = Object.values(kernels).filter((value) => "backward" in Object(value));
+    expect(functions.map(({ name }) => `${name}.2`).filter((name) => !shown.has(name))).toEqual([]);
+  });
+
+  it("say something of every export", () => {
+    const silent = on.filter(({ name, entry }) => {
+      const all = declarationsOf(name, join(dist, `${entry}.d.ts`)).filter(({ kind }) => kind !== "namespace");
+      return !all.every(({ text }) => /^\/\*\*\s*(\* )?\w/.test(text) || /^\/\*\*[\s*]*[`A-Z]/.test(text));
+    });
+    expect(silent).toEqual([]);
+  });
+});
+
+it("is all that lies there", () => {
+  expect(files.sort()).toEqual(["README.md", ...pageNames.map((name) => `${name}.md`)].sort());
+});
+
+/** The places of a page that a link may lead to. */
+function anchors(text: string): Set<string> {
+  const seen = new Map<string, number>();
+  const slugs = [...text.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ (.*)$/gm)].map(([, title]) => {
+    const slug = title!
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-");
+    const count = seen.get(slug) ?? 0;
+    seen.set(slug, count + 1);
+    return count === 0 ? slug : `${slug}-${count}`;
+  });
+  return new Set([...slugs, ...[...text.matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id!)]);
+}
+
+describe.each(pageNames)("%s.md", (name) => {
+  const text = read(`${name}.md`);
+
+  it("is of the declarations that the sources have: npm run reference writes it", () => {
+    const [, written] = /from declarations (\w+)\. -->/.exec(text) ?? [];
+    expect(written).toBe(fingerprint(dist, exportsOf(name)));
+  });
+
+  it("links to what is there", () => {
+    const links = [...text.matchAll(/\]\(([^)\s]*?)(?:#([^)\s]*))?\)/g)];
+    const missing = links.filter(([, file, anchor]) => {
+      if (/^https?:/.test(file!)) return false;
+      if (!existsSync(join(folder, file === "" ? `${name}.md` : file!))) return true;
+      const target = file === "" ? text : read(file!);
+      return anchor !== undefined && !anchors(target).has(anchor);
+    });
+    expect(missing.map(([link]) => link)).toEqual([]);
+  });
+});
