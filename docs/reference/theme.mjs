@@ -99,6 +99,7 @@ class CompactContext extends MarkdownThemeContext {
     signatures: (model) => model.signatures.map((signature) => this.#signature(signature)).join("\n\n"),
     signature: (model) => this.#signature(model),
     inheritance: () => "",
+    declaration: (model) => this.#declaration(model),
     memberWithGroups: (model, options) => this.#withMembers(model, options),
   };
 
@@ -149,9 +150,15 @@ class CompactContext extends MarkdownThemeContext {
     return parts.join("\n\n");
   }
 
+  /** A value, or a type without properties: its code says all of it. */
+  #declaration(model) {
+    return `${this.partials.declarationTitle(model)}\n\n${this.#comment(model.comment)}`;
+  }
+
   /** A call of a function, a method or a constructor. */
   #signature(model) {
-    const parts = [this.partials.signatureTitle(model)];
+    // A name with a dot is a method's of a function, and no name in quotes.
+    const parts = [this.partials.signatureTitle(model).replace(/"([\w.]+)"(?=[<(])/, "$1")];
     const comment = model.comment ?? model.parent.comment;
     if (comment) parts.push(this.helpers.getCommentParts(comment.summary));
     const { parameters = [] } = model;
