@@ -2,6 +2,7 @@
  * The three kernels of patch-level training on your own tensors, each beside a loop that computes the same:
  * `npx tsx node_modules/nextpatch/examples/kernels.ts`. Prints every result's largest difference from the loop's.
  */
+import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Device, flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "nextpatch/kernels";
 
@@ -149,7 +150,8 @@ function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return sum;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+// The path that was typed may lead through a link, as in a project of pnpm.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const device = Device.open("auto");
   process.stdout.write(`${device.name}: largest difference from a plain loop\n`);
   for (const [name, difference] of Object.entries(await main(device))) {

@@ -20,7 +20,7 @@ const made: Readonly<Record<string, string>> = {
   serve: "pretrain.gguf",
 };
 const printed: Readonly<Record<string, RegExp>> = {
-  kernels: /^loss \d\.\d{4} nats, gradients 16,256 and 256,64$/m,
+  kernels: /^loss \d\.\d{4} nats, gradients 16,256 and 256,64$[\s\S]*^ {2}dlogits: \d\.\de-\d+$/m,
   loop: /^K = 4, step 20: \d\.\d+\n[\s\S]*^K = 1, step 20: \d\.\d+\nvalidation \d\.\d+ nats per token$/m,
   "many-gpus": /^2 ranks: 3,3,3,3$/m,
 };

@@ -2,7 +2,7 @@
  * The reference has every export, with an example of each function and class, and is that of the sources. That an export
  * has a doc comment is tested in test/repository/public_api.test.ts.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
@@ -43,37 +43,11 @@ it("is all that lies there", () => {
   expect(files.sort()).toEqual(["README.md", ...pageNames.map((name) => `${name}.md`)].sort());
 });
 
-/** The places of a page that a link may lead to. */
-function anchors(text: string): Set<string> {
-  const seen = new Map<string, number>();
-  const slugs = [...text.replace(/^```[\s\S]*?^```/gm, "").matchAll(/^#+ (.*)$/gm)].map(([, title]) => {
-    const slug = title!
-      .toLowerCase()
-      .replace(/[^\w\- ]/g, "")
-      .replaceAll(" ", "-");
-    const count = seen.get(slug) ?? 0;
-    seen.set(slug, count + 1);
-    return count === 0 ? slug : `${slug}-${count}`;
-  });
-  return new Set([...slugs, ...[...text.matchAll(/<a id="([^"]+)">/g)].map(([, id]) => id!)]);
-}
-
 describe.each(pageNames)("%s.md", (name) => {
   const text = read(`${name}.md`);
 
   it("is of the declarations that the sources have: npm run reference writes it", () => {
     const [, written] = /from declarations (\w+)\. -->/.exec(text) ?? [];
     expect(written).toBe(fingerprint(dist, exportsOf(name)));
-  });
-
-  it("links to what is there", () => {
-    const links = [...text.matchAll(/\]\(([^)\s]*?)(?:#([^)\s]*))?\)/g)];
-    const missing = links.filter(([, file, anchor]) => {
-      if (/^https?:/.test(file!)) return false;
-      if (!existsSync(join(folder, file === "" ? `${name}.md` : file!))) return true;
-      const target = file === "" ? text : read(file!);
-      return anchor !== undefined && !anchors(target).has(anchor);
-    });
-    expect(missing.map(([link]) => link)).toEqual([]);
   });
 });
