@@ -2,7 +2,7 @@
  * Makes docs/images/report.png, the README's picture, of the report of a quickstart that has been run:
  * `npm run quickstart && npm run report-picture [-- REPORT.html]`.
  *
- * The first page of the report, in headless Chromium: its figures and the loss.
+ * The top of the report, in headless Chromium: its figures and the loss.
  */
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -23,12 +23,12 @@ try {
   await page.evaluate(async () => {
     for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
   });
-  const figure = await page.locator("figure").first().boundingBox();
-  if (figure === null) throw new Error(`${report}: expected a page with a chart`);
-  const height = Math.ceil(figure.y + figure.height + 16);
+  const note = await page.locator("figure .note").first().boundingBox();
+  if (note === null) throw new Error(`${report}: expected a page with a chart and a note on it`);
+  const height = Math.floor(note.y);
   const picture = await page.screenshot({ fullPage: true, clip: { x: 0, y: 0, width: 1120, height } });
   const file = fileURLToPath(new URL("../docs/images/report.png", import.meta.url));
-  const small = withPalette(picture, 64);
+  const small = withPalette(picture, 24);
   writeFileSync(file, small);
   process.stdout.write(`${file}: ${picture.length} bytes, ${small.length} with a palette\n`);
 } finally {
