@@ -138,7 +138,26 @@ export class Device {
   useProductTable(table: readonly TableProduct[]): Promise<void>;
 }
 
-/** Recorded operations: a CUDA graph on `cuda` (and `simt`), a list on `cpu`. Keeps the memory they use alive. */
+/**
+ * Recorded operations: a CUDA graph on `cuda` (and `simt`), a list on `cpu`. Keeps the memory they use alive.
+ *
+ * @example
+ * ```ts
+ * import { Device, patchEmbedding, Tensor } from "nextpatch/kernels";
+ *
+ * const device = Device.open("auto");
+ * const tokens = new Tensor(device, "i32", [8]);
+ * const table = new Tensor(device, "f32", [16, 4]);
+ * const out = new Tensor(device, "f32", [2, 4]);
+ * device.beginCapture();
+ * patchEmbedding(tokens, table, { patchSize: 4, out });
+ * using graph = device.endCapture();
+ * tokens.write(Int32Array.of(0, 1, 2, 3, 4, 5, 6, 7));
+ * table.write(new Float32Array(table.size).fill(1));
+ * graph.launch(); // any number of times, each with what the tensors hold then
+ * console.log(await out.read());
+ * ```
+ */
 export class Graph {
   /** Made by `Device.endCapture`. */
   private constructor();

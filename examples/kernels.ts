@@ -5,6 +5,7 @@
  * Every tensor is declared with `using`, which disposes of it at the end of its block: its memory is the next tensor's,
  * even while the device still computes with it. The last part is a loop that needs no more memory than its first round.
  */
+import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Device, flashAttention, patchCrossEntropy, patchEmbedding, Tensor } from "nextpatch/kernels";
 
@@ -180,7 +181,8 @@ function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return sum;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+// The path that was typed may lead through a link, as in a project of pnpm.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const device = Device.open("auto");
   process.stdout.write(`${device.name}: largest difference from a plain loop\n`);
   for (const [name, difference] of Object.entries(await main(device))) {

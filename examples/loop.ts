@@ -2,6 +2,7 @@
  * A custom training loop, a few steps in two stages: patches of 4 tokens, then token by token.
  * `npx tsx node_modules/nextpatch/examples/loop.ts`.
  */
+import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { AdamW, Device, Llama, learningRate, TrainingPass } from "nextpatch";
 
@@ -48,7 +49,8 @@ function countingTokens(count: number, seed: number): Int32Array {
   return Int32Array.from({ length: count }, (_, i) => (i + 31 * seed) % shape.vocab_size);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+// The path that was typed may lead through a link, as in a project of pnpm.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const losses = await main(Device.open("auto"));
   losses.forEach((loss, index) => process.stdout.write(`step ${index + 1}: ${loss.toFixed(4)}\n`));
 }

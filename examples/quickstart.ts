@@ -8,7 +8,7 @@
  * run in runs/sotu-tiny; sotu-tiny.yaml says what is trained and for how long. Started again, the script resumes where
  * it was interrupted, or shows the finished run's result again.
  */
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
@@ -196,7 +196,8 @@ async function main(): Promise<void> {
   );
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+// The path that was typed may lead through a link, as in a project of pnpm.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   await main().catch((error: Error) => {
     process.stderr.write(`quickstart: ${error.message}\n`);
     process.exitCode = 1;

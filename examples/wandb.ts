@@ -3,6 +3,7 @@
  * `npm install @wandb/sdk`, set `WANDB_API_KEY`, then
  * `npx tsx node_modules/nextpatch/examples/wandb.ts config.yaml`.
  */
+import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type LoggedRun, type Logger, loadRunConfig, type MetricsLine, Trainer } from "nextpatch";
 
@@ -37,7 +38,8 @@ export class WandBLogger implements Logger {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+// The path that was typed may lead through a link, as in a project of pnpm.
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const sdk = "@wandb/sdk"; // not a dependency of this package, whose types are therefore not known
   const { default: wandb } = (await import(sdk)) as { default: WandB };
   const config = await loadRunConfig(process.argv[2] ?? "config.yaml");

@@ -8,7 +8,20 @@ import { NativeDevice, native } from "./native.js";
 
 export type { DeviceSpec, PrecisionSpec } from "./device_names.js";
 
-/** An opened device with its in-order queue of operations. */
+/**
+ * An opened device with its in-order queue of operations.
+ *
+ * @example
+ * ```ts
+ * import { Device, Llama } from "nextpatch";
+ *
+ * const device = Device.open("auto"); // a GPU if there is one
+ * using model = await Llama.load("runs/mine/model", { device });
+ * model.forward([1, 2, 3]).logits.dispose(); // is enqueued, and returns at once
+ * await device.synchronize();
+ * console.log(device.name, device.memory().peakUsedBytes);
+ * ```
+ */
 export class Device extends NativeDevice {
   /**
    * Opens a device. `auto` takes the first GPU, or the CPU if there is none; any other value fails if that device is
@@ -53,7 +66,16 @@ export function openNumbered(backend: BackendName, index: number): Device {
   return new Device(backend, index, threadsFromEnvironment());
 }
 
-/** The backends of this build, their devices and versions, and why a backend is missing. */
+/**
+ * The backends of this build, their devices and versions, and why a backend is missing.
+ *
+ * @example
+ * ```ts
+ * import { backends } from "nextpatch";
+ *
+ * for (const { name, available, problem } of backends()) console.log(name, available ? "is there" : problem);
+ * ```
+ */
 export function backends(): BackendReport[] {
   return native.backends();
 }

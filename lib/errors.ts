@@ -55,7 +55,21 @@ function boundedLine(line: string): string {
   return line.length <= LINE ? line : `${line.slice(0, LINE / 2)} … ${line.slice(3 - LINE / 2)}`;
 }
 
-/** A configuration (file, flag or option) that cannot be run. */
+/**
+ * A configuration (file, flag or option) that cannot be run.
+ *
+ * @example
+ * ```ts
+ * import { ConfigError, parseRunConfig } from "nextpatch";
+ *
+ * try {
+ *   parseRunConfig({ name: "mine", batches: {} });
+ * } catch (error) {
+ *   if (!(error instanceof ConfigError)) throw error;
+ *   for (const problem of error.problems) console.log(problem);
+ * }
+ * ```
+ */
 export class ConfigError extends Error {
   override name = "ConfigError";
   /** All problems that were found, one line each. */
@@ -66,7 +80,21 @@ export class ConfigError extends Error {
   }
 }
 
-/** Training data that is not in the expected format. */
+/**
+ * Training data that is not in the expected format.
+ *
+ * @example
+ * ```ts
+ * import { DataError, TokenDataset } from "nextpatch";
+ *
+ * try {
+ *   await TokenDataset.open("data/none/train_*.bin");
+ * } catch (error) {
+ *   if (!(error instanceof DataError)) throw error;
+ *   console.log(error.message);
+ * }
+ * ```
+ */
 export class DataError extends Error {
   override name = "DataError";
   constructor(message: string, options?: ErrorOptions) {
@@ -74,7 +102,21 @@ export class DataError extends Error {
   }
 }
 
-/** A model folder or checkpoint that is missing, damaged, incomplete or of another architecture. */
+/**
+ * A model folder or checkpoint that is missing, damaged, incomplete or of another architecture.
+ *
+ * @example
+ * ```ts
+ * import { CheckpointError, Llama } from "nextpatch";
+ *
+ * try {
+ *   await Llama.load("runs/none/model");
+ * } catch (error) {
+ *   if (!(error instanceof CheckpointError)) throw error;
+ *   console.log(error.message); // names the file, and says what was expected
+ * }
+ * ```
+ */
 export class CheckpointError extends Error {
   override name = "CheckpointError";
   constructor(message: string, options?: ErrorOptions) {
@@ -82,12 +124,40 @@ export class CheckpointError extends Error {
   }
 }
 
-/** A device that is missing, could not be opened, or failed while it ran an operation. */
+/**
+ * A device that is missing, could not be opened, or failed while it ran an operation.
+ *
+ * @example
+ * ```ts
+ * import { Device, DeviceError } from "nextpatch";
+ *
+ * try {
+ *   console.log(Device.open("cuda:7").name);
+ * } catch (error) {
+ *   if (!(error instanceof DeviceError)) throw error;
+ *   console.log(error.message);
+ * }
+ * ```
+ */
 export class DeviceError extends Error {
   override name = "DeviceError";
 }
 
-/** A device without enough free memory for a request. */
+/**
+ * A device without enough free memory for a request.
+ *
+ * @example
+ * ```ts
+ * import { Device, OutOfMemoryError, Tensor } from "nextpatch";
+ *
+ * try {
+ *   new Tensor(Device.open("cpu"), "f32", [2 ** 20, 2 ** 20]);
+ * } catch (error) {
+ *   if (!(error instanceof OutOfMemoryError)) throw error;
+ *   console.log(error.requestedBytes, error.freeBytes);
+ * }
+ * ```
+ */
 export class OutOfMemoryError extends Error {
   override name = "OutOfMemoryError";
   /** Bytes requested by the failed allocation. */

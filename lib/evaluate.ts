@@ -33,6 +33,15 @@ const positionsPerPass = 4096;
  * @throws TypeError or RangeError for a wrong argument; DataError if the data cannot be read, is not what the files
  *   beside it say, is of another tokenizer or a larger vocabulary than the model, holds no whole block, or holds a token
  *   outside the model's vocabulary; DeviceError, OutOfMemoryError
+ *
+ * @example
+ * ```ts
+ * import { evaluate, Llama } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * const { loss, perplexity } = await evaluate(model, { data: "data/mine/val_*.bin", sequenceLength: 32 });
+ * console.log(`${loss} nats per token, perplexity ${perplexity}`);
+ * ```
  */
 export async function evaluate(model: Llama, options: EvaluateOptions): Promise<EvaluationResult> {
   return evaluateTogether(model, options, alone, async (sum) => sum);

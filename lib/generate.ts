@@ -11,6 +11,16 @@ import type { Llama } from "./nn/llama.js";
  * at the tokenizer's end-of-text token.
  * @throws TypeError or RangeError for a wrong argument, such as a prompt that fills the model's context or a tokenizer
  *   with more tokens than the model; DataError if the tokenizer has no end-of-text token; DeviceError, OutOfMemoryError
+ *
+ * @example
+ * ```ts
+ * import { generate, Llama, Tokenizer } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * const tokenizer = await Tokenizer.fromFile("runs/mine/model/tokenizer.json");
+ * const { text, finish } = await generate(model, tokenizer, "The river", { maxTokens: 32, topP: 0.9, seed: 1 });
+ * console.log(text, finish);
+ * ```
  */
 export async function generate(
   model: Llama,
@@ -34,10 +44,16 @@ export async function generate(
 /**
  * As `generate`, but yields the text in pieces as it grows, each of whole characters, and returns the result. Leaving the
  * loop ends the work.
- *
- *     for await (const piece of streamText(model, tokenizer, "Once")) process.stdout.write(piece);
- *
  * @throws as `generate`, from the first piece on
+ *
+ * @example
+ * ```ts
+ * import { Llama, streamText, Tokenizer } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * const tokenizer = await Tokenizer.fromFile("runs/mine/model/tokenizer.json");
+ * for await (const piece of streamText(model, tokenizer, "The river", { maxTokens: 32 })) process.stdout.write(piece);
+ * ```
  */
 export async function* streamText(
   model: Llama,

@@ -40,6 +40,19 @@ const computeDTypes = ["f32", "bf16"] as const satisfies readonly ComputeDType[]
  * @param options.patchSize K
  * @param options.out dt [N, C] to write to; default: a new tensor
  * @returns dt [N, C]
+ *
+ * @example
+ * ```ts
+ * import { Device, patchEmbedding, Tensor } from "nextpatch/kernels";
+ *
+ * const device = Device.open("auto");
+ * const table = new Tensor(device, "f32", [3, 2]); // 3 tokens, 2 channels
+ * table.write(Float32Array.of(0, 0, 1, 10, 2, 20));
+ * const tokens = new Tensor(device, "i32", [4]);
+ * tokens.write(Int32Array.of(1, 2, 0, 1));
+ * const patches = patchEmbedding(tokens, table, { patchSize: 2 });
+ * console.log(await patches.read()); // 1.5, 15, 0.5, 5
+ * ```
  */
 export function patchEmbedding<D extends ComputeDType>(
   tokens: Tensor<"i32">,
@@ -69,6 +82,19 @@ export namespace patchEmbedding {
    * @param target `vocabulary`: V, for a new tensor; or `out`, f32 [V, C], to write the gradient to; or `dtable`,
    *   f32 [V, C], to add it to (if a head shares the table, or for further micro-batches)
    * @returns f32 [V, C]
+   *
+   * @example
+   * ```ts
+   * import { Device, patchEmbedding, Tensor } from "nextpatch/kernels";
+   *
+   * const device = Device.open("auto");
+   * const tokens = new Tensor(device, "i32", [2]);
+   * tokens.write(Int32Array.of(1, 2));
+   * const dout = new Tensor(device, "f32", [1, 2]); // one patch of 2 tokens, 2 channels
+   * dout.write(Float32Array.of(1, 10));
+   * const dtable = patchEmbedding.backward(dout, tokens, { vocabulary: 3 });
+   * console.log(await dtable.read()); // 0, 0, 0.5, 5, 0.5, 5
+   * ```
    */
   export function backward(
     dout: Tensor<ComputeDType>,
@@ -126,12 +152,27 @@ export interface AttentionGradients<D extends ComputeDType = ComputeDType> {
  * the end: query i is at position p = i + Tk - Tq and sees keys j <= p, with a window only those with p - window < j. A
  * query without visible keys gives zeros and an `lse` of -Infinity.
  *
- * @param q dt [B, Tq, H, D], D one of `limits.headDims` (lib/limits.ts)
+ * @param q dt [B, Tq, H, D], D one of 16, 32, 48, 64, 80, 96, 128 and 256
  * @param k dt [B, Tk, G, D], G a divisor of H
  * @param v dt [B, Tk, G, D]
  * @param options.scale factor on the scores; default 1/sqrt(D)
  * @param options.window how many keys a query sees, up to its own; default: all. What lies outside costs nothing
  * @param options.out the tensors to write to; default: new ones
+ * @returns `out` dt [B, Tq, H, D], and `lse` f32 [B, H, Tq], the log of the sum of the exponentials of a query's scores
+ *
+ * @example
+ * ```ts
+ * import { Device, flashAttention, Tensor } from "nextpatch/kernels";
+ *
+ * const device = Device.open("auto");
+ * const [q, k, v] = [8, 2, 2].map((heads) => {
+ *   const tensor = new Tensor(device, "f32", [1, 128, heads, 64]);
+ *   tensor.write(new Float32Array(tensor.size).fill(0.5));
+ *   return tensor;
+ * });
+ * const { out } = flashAttention(q!, k!, v!, { window: 32 });
+ * console.log(out.shape, await out.read()); // [1, 128, 8, 64]
+ * ```
  */
 export function flashAttention<D extends ComputeDType>(
   q: Tensor<D>,
@@ -166,6 +207,23 @@ export namespace flashAttention {
    * @param dout dt [B, Tq, H, D], the gradient with respect to `out`
    * @param saved the inputs and results of the forward, with the `scale` and `window` it was given
    * @param options.out the tensors to write to; default: new ones
+   * @returns gradients of the shapes of q, k and v
+   *
+   * @example
+   * ```ts
+   * import { Device, flashAttention, Tensor } from "nextpatch/kernels";
+   *
+   * const device = Device.open("auto");
+   * const ones = () => {
+   *   const tensor = new Tensor(device, "f32", [1, 16, 4, 32]);
+   *   tensor.write(new Float32Array(tensor.size).fill(1));
+   *   return tensor;
+   * };
+   * const [q, k, v, dout] = [ones(), ones(), ones(), ones()];
+   * const { out, lse } = flashAttention(q, k, v);
+   * const { dq, dk, dv } = flashAttention.backward(dout, { q, k, v, out, lse });
+   * console.log(dq.shape, dk.shape, await dv.read());
+   * ```
    */
   export function backward<D extends ComputeDType>(
     dout: Tensor<D>,
@@ -267,6 +325,19 @@ export interface PatchLossOptions {
  *
  * @param logits dt [N, V]
  * @param labels i32 [N, K]
+ *
+ * @example
+ * ```ts
+ * import { Device, patchCrossEntropy, Tensor } from "nextpatch/kernels";
+ *
+ * const device = Device.open("auto");
+ * const logits = new Tensor(device, "f32", [2, 100]); // 2 patches, 100 tokens in the vocabulary
+ * logits.write(new Float32Array(logits.size));
+ * const labels = new Tensor(device, "i32", [2, 4]); // the 4 tokens that come after each
+ * labels.write(Int32Array.of(7, 8, 9, 9, -100, -100, -100, -100));
+ * const { loss } = patchCrossEntropy(logits, labels);
+ * console.log(await loss.read()); // ln 100: all tokens are as likely
+ * ```
  */
 export function patchCrossEntropy(
   logits: Tensor<ComputeDType>,
@@ -285,6 +356,20 @@ export namespace patchCrossEntropy {
    * @param labels as in the forward
    * @param options as in the forward
    * @returns the loss as from the forward, which need not be called first, and `dlogits` dt [N, V]
+   *
+   * @example
+   * ```ts
+   * import { Device, patchCrossEntropy, Tensor } from "nextpatch/kernels";
+   *
+   * const device = Device.open("auto");
+   * const logits = new Tensor(device, "f32", [1, 100]);
+   * logits.write(new Float32Array(logits.size));
+   * const labels = new Tensor(device, "i32", [1, 2]);
+   * labels.write(Int32Array.of(7, 8));
+   * const { dlogits } = patchCrossEntropy.backward(logits, labels);
+   * const gradient = await dlogits.read();
+   * console.log(gradient[7], gradient[0]); // 1/100 - 1/2, 1/100
+   * ```
    */
   export function backward<D extends ComputeDType>(
     logits: Tensor<D>,

@@ -75,7 +75,20 @@ export const native: typeof Binding = lazyObject(load);
 /** The addon's class of devices, to extend. */
 export const NativeDevice = lazyDevice.type;
 
-/** A handle on device memory: dtype, shape, `write`, `read`, `dispose`. */
+/**
+ * A handle on memory of a device: row-major elements, or a strided view of them. Its methods throw `TypeError` after it
+ * was disposed of, and `RangeError` for a shape or a position that does not fit.
+ *
+ * @example
+ * ```ts
+ * import { Device, Tensor } from "nextpatch";
+ *
+ * using tensor = new Tensor(Device.open("cpu"), "f32", [2, 3]);
+ * tensor.write(Float32Array.of(1, 2, 3, 4, 5, 6));
+ * const row = tensor.narrow(0, 1, 1); // a view: no copy
+ * console.log(await row.read()); // 4, 5, 6
+ * ```
+ */
 export const Tensor = lazyTensor.type;
 /** With an element type: `Tensor<"f32">`. */
 export type Tensor<D extends Binding.DType = Binding.DType> = Binding.Tensor<D>;

@@ -26,6 +26,20 @@ export type EngineName = (typeof engineNames)[number];
  *
  * A rank that ends waits for the others, unless it ends by an error: `mpirun` then ends all. One that ends with such
  * operations in its queue ends with code 1.
+ *
+ * @example
+ * ```ts
+ * import { Device, Ranks, Tensor } from "nextpatch";
+ *
+ * // mpirun -n 4 node sum.mjs
+ * const device = Device.open("cpu");
+ * const ranks = await Ranks.join(device);
+ * const values = new Tensor(device, "f32", [1]);
+ * values.write(Float32Array.of(ranks.rank + 1));
+ * ranks.allReduce(values);
+ * const [sum] = await values.read();
+ * if (ranks.rank === 0) console.log(sum); // 10 of 4 ranks
+ * ```
  */
 export class Ranks {
   private constructor(
@@ -110,7 +124,16 @@ export class Ranks {
   }
 }
 
-/** The engines of this build, the libraries they found, and why one is missing. Opens all of them. */
+/**
+ * The engines of this build, the libraries they found, and why one is missing. Opens all of them.
+ *
+ * @example
+ * ```ts
+ * import { engines } from "nextpatch";
+ *
+ * for (const { name, available, library, problem } of engines()) console.log(name, available ? library : problem);
+ * ```
+ */
 export function engines(): EngineReport[] {
   return engineNames.map((name) => native.engine(name));
 }

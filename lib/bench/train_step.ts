@@ -58,6 +58,20 @@ const warmupSteps = 2;
  * @throws ConfigError for an invalid model, one whose context is shorter than the sequences, or a product table that is
  *   not one for this device
  * @throws DeviceError, OutOfMemoryError
+ *
+ * @example
+ * ```ts
+ * import { benchTrainStep, Device } from "nextpatch";
+ *
+ * const { tokensPerSecond, mfu } = await benchTrainStep(Device.open("auto"), {
+ *   model: { preset: "tiny" },
+ *   patchSize: 4,
+ *   sequenceLength: 32,
+ *   tokensPerStep: 1024,
+ *   precision: "auto",
+ * });
+ * console.log(tokensPerSecond, mfu);
+ * ```
  */
 export async function benchTrainStep(device: Device, options: TrainBenchOptions): Promise<TrainBenchResult> {
   checkArguments(device, options);

@@ -46,6 +46,15 @@ export interface CompareFiles {
  * @throws TypeError or RangeError for an argument that is wrong
  * @throws ConfigError if the config does not end token by token, or the folder holds runs of another config, of other
  *   data or of another precision, or another process compares in it; ComparisonInterrupted; and what `Trainer` throws
+ *
+ * @example
+ * ```ts
+ * import { compare, loadRunConfig } from "nextpatch";
+ *
+ * const config = await loadRunConfig("config.yaml"); // with stages, and a token-level one last
+ * const { comparison, files } = await compare(config, { seeds: [1, 2] });
+ * console.log(`${comparison.valLossDelta} nats for ${comparison.ratio.flops} of the FLOPs: ${files.html}`);
+ * ```
  */
 export async function compare(
   config: RunConfig,

@@ -9,7 +9,22 @@ import { checkSameConditions, recordEnvironment, recordedEnvironments } from "./
 import { forgetEvaluation } from "./evaluation_record.js";
 import { type CompareProgress, ProgressCounter } from "./progress.js";
 
-/** A comparison that was stopped before its end. */
+/**
+ * A comparison that was stopped before its end.
+ *
+ * @example
+ * ```ts
+ * import { ComparisonInterrupted, compare, loadRunConfig } from "nextpatch";
+ *
+ * try {
+ *   const { files } = await compare(await loadRunConfig("config.yaml"), { signal: AbortSignal.timeout(3_600_000) });
+ *   console.log(files.html);
+ * } catch (error) {
+ *   if (!(error instanceof ComparisonInterrupted)) throw error;
+ *   console.log("An hour is over. The same call goes on.");
+ * }
+ * ```
+ */
 export class ComparisonInterrupted extends Error {
   override name = "ComparisonInterrupted";
 }

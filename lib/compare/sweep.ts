@@ -16,6 +16,14 @@ const axes = {
 /**
  * Reads the values of `--sweep`, such as `patchSize=2,4,8` and `fraction=0.5,0.8`.
  * @throws TypeError or RangeError for another argument
+ *
+ * @example
+ * ```ts
+ * import { parseSweep } from "nextpatch";
+ *
+ * const sweep = parseSweep(["patchSize=2,4,8", "fraction=0.5"]);
+ * console.log(sweep); // { patchSize: [2, 4, 8], fraction: [0.5] }, an option of compare
+ * ```
  */
 export function parseSweep(texts: readonly string[]): Sweep {
   return parseAxes(new Arguments("parseSweep"), texts, axes, "patchSize=K,... or fraction=F,...") as Sweep;

@@ -28,6 +28,14 @@ const axes = {
 /**
  * Reads the values of `--tune`, such as `lr=4e-3,8e-3,1.6e-2`, `schedule=cosine,wsd` and `share=0.1`.
  * @throws TypeError or RangeError for another argument
+ *
+ * @example
+ * ```ts
+ * import { parseTune } from "nextpatch";
+ *
+ * const tune = parseTune(["lr=4e-3,8e-3", "share=0.1"]);
+ * console.log(tune); // { lr: [0.004, 0.008], share: 0.1 }, an option of compare
+ * ```
  */
 export function parseTune(texts: readonly string[]): Tune {
   const check = new Arguments("parseTune");

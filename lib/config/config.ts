@@ -39,9 +39,17 @@ export type OptimizerConfig = RunConfig["optimizer"];
 
 /**
  * Reads a config file (JSON or YAML, under any name) and applies `--set` overrides to it.
- * @param options.set overrides such as `batch.tokensPerStep=65536`; see overrides.ts
+ * @param options.set overrides such as `batch.tokensPerStep=65536`
  * @param options.log called with the keys that the config's recipe comes to, if it names one
  * @throws ConfigError with all problems, one per line
+ *
+ * @example
+ * ```ts
+ * import { loadRunConfig } from "nextpatch";
+ *
+ * const config = await loadRunConfig("config.yaml", { set: ["optimizer.lr=1e-3", "seed=2"] });
+ * console.log(config.name, config.seed);
+ * ```
  */
 export async function loadRunConfig(
   path: string,
@@ -67,9 +75,24 @@ export async function loadRunConfig(
 }
 
 /**
- * Makes a run's config of its keys, with every default filled in: `Trainer.open(defineConfig({ … }))`. An editor completes
+ * Makes a run's config of its keys, with every default filled in, for `Trainer.open`. An editor completes
  * and explains the keys; misspelled and mistyped ones do not compile, and are found at run time as in a file.
  * @throws ConfigError with all problems, one per line
+ *
+ * @example
+ * ```ts
+ * import { defineConfig } from "nextpatch";
+ *
+ * const config = defineConfig({
+ *   name: "mine",
+ *   model: { preset: "tiny" },
+ *   data: { train: "data/mine/train_*.bin", val: "data/mine/val_*.bin" },
+ *   stages: [{ patchSize: 4, fraction: 0.6667 }, { patchSize: 1 }],
+ *   batch: { tokensPerStep: 1024, sequenceLength: 32 },
+ *   train: { epochs: 1 },
+ * });
+ * console.log(config.out, config.optimizer.lr); // runs/mine, and the default
+ * ```
  */
 export function defineConfig(config: RunConfigInput): RunConfig {
   return parseRunConfig(config, "config");
@@ -79,6 +102,15 @@ export function defineConfig(config: RunConfigInput): RunConfig {
  * Checks a config given as a plain value, expands its recipe and fills in its defaults.
  * @param where prefix of the keys in messages, such as the file's name
  * @throws ConfigError with all problems, one per line
+ *
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { parseRunConfig } from "nextpatch";
+ *
+ * const config = parseRunConfig(JSON.parse(await readFile("config.json", "utf8")), "config.json");
+ * console.log(config.stages.map(({ patchSize }) => patchSize));
+ * ```
  */
 export function parseRunConfig(value: unknown, where = "config"): RunConfig {
   new Arguments("parseRunConfig").string("where", where);

@@ -36,6 +36,15 @@ export const scheduleDefaults: Schedule = { type: "cosine", warmupSteps: 100, mi
  * @param step step within the schedule, 0 <= step < steps
  * @param steps length of the schedule: of the stage, or of the run if one schedule spans it
  * @throws TypeError or RangeError for a wrong argument, such as a step outside of the schedule
+ *
+ * @example
+ * ```ts
+ * import { learningRate } from "nextpatch";
+ *
+ * const schedule = { type: "cosine", warmupSteps: 20 } as const;
+ * console.log(learningRate(schedule, 3e-4, 19, 200)); // 0.0003: the last step of the warm-up
+ * console.log(learningRate(schedule, 3e-4, 199, 200)); // 0: the last step
+ * ```
  */
 export function learningRate(schedule: Partial<Schedule>, baseLr: number, step: number, steps: number): number {
   const check = new Arguments("learningRate");

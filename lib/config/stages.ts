@@ -52,6 +52,17 @@ export type CountFlops = (step: Pick<ResolvedStage, "patchSize" | "sequenceLengt
  * @param countFlops FLOPs of a step: needed if the run's length or its stages' shares are in FLOPs
  * @throws TypeError if `countFlops` is needed but missing
  * @throws ConfigError if a stage's share is less than half a step
+ *
+ * @example
+ * ```ts
+ * import { loadRunConfig, resolveStages, TokenDataset } from "nextpatch";
+ *
+ * const config = await loadRunConfig("config.yaml");
+ * await using dataset = await TokenDataset.open("data/mine/train_*.bin");
+ * for (const { patchSize, steps, tokens } of resolveStages(config, dataset.tokenCount)) {
+ *   console.log(`K = ${patchSize}: ${steps} steps, ${tokens} tokens`);
+ * }
+ * ```
  */
 export function resolveStages(
   config: RunConfig,

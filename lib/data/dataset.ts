@@ -12,7 +12,19 @@ import { ShardFiles } from "./shard_files.js";
 /** The most names in a folder that an error lists. */
 const NAMES_IN_ERROR = 8;
 
-/** The shards of one split, in the order of their names, as one stream of `tokenCount` tokens. */
+/**
+ * The shards of one split, in the order of their names, as one stream of `tokenCount` tokens.
+ *
+ * @example
+ * ```ts
+ * import { TokenDataset } from "nextpatch";
+ *
+ * await using dataset = await TokenDataset.open("data/mine/train_*.bin");
+ * const tokens = new Int32Array(128);
+ * await dataset.read(0, tokens); // the first 128 of dataset.tokenCount
+ * console.log(dataset.shards.length, dataset.tokenCount);
+ * ```
+ */
 export class TokenDataset {
   /** The shards, in order. */
   readonly shards: readonly Shard[];

@@ -69,7 +69,19 @@ interface Batch {
   next: DataPosition;
 }
 
-/** The blocks of a stage, in an order that depends only on dataset, seed and unit; one batch is read ahead. */
+/**
+ * The blocks of a stage, in an order that depends only on dataset, seed and unit; one batch is read ahead.
+ *
+ * @example
+ * ```ts
+ * import { BlockLoader, TokenDataset } from "nextpatch";
+ *
+ * await using dataset = await TokenDataset.open("data/mine/train_*.bin");
+ * await using loader = new BlockLoader({ dataset, blockTokens: 32, unitTokens: 128, vocabSize: 4096, seed: 1 });
+ * const tokens = await loader.next(4); // Int32Array of 4 blocks of 32 tokens
+ * console.log(tokens.length, loader.position); // where another loader can go on
+ * ```
+ */
 export class BlockLoader {
   /** Tokens of a block. */
   readonly blockTokens: number;

@@ -28,11 +28,24 @@ export type { PartInfo, PartNumber } from "./prepare/part_info.js";
  * llm.c, unless it begins with that token. Whole documents are held out for validation, chosen by their index: an even
  * spread of `valFraction` of them, never the first. If that leaves validation empty, the last document is held out, or
  * of a single document the last `valFraction` of its tokens. Encoding runs on all cores; the files do not depend on how
- * many. The dataset is complete or absent: outfolder.ts says how it comes into its place.
+ * many. The dataset is complete or absent.
  *
  * @throws TypeError or RangeError for a wrong option
  * @throws ConfigError if `out` is a folder that holds something else, or that another process is filling
  * @throws DataError for sources or a tokenizer that cannot be used
+ *
+ * @example
+ * ```ts
+ * import { prepareDataset } from "nextpatch";
+ *
+ * const { tokens, documents } = await prepareDataset({
+ *   files: ["text.txt"],
+ *   out: "data/mine",
+ *   trainTokenizerVocab: 4096,
+ *   valFraction: 0.05,
+ * });
+ * console.log(`${tokens.train} tokens to train on, ${documents.val} documents held out`);
+ * ```
  */
 export async function prepareDataset(options: PrepareOptions): Promise<DatasetInfo> {
   const checked = checkOptions(new Arguments("prepareDataset"), options);

@@ -60,7 +60,18 @@ export async function nativeTokenizers(): Promise<(json: string) => NativeTokeni
 /** The most rows that a tokenizer can ask an embedding to have: as many as a model can. */
 const MOST_ROWS = 2 ** 24;
 
-/** Text to token ids and back, as a `tokenizer.json` defines. */
+/**
+ * Text to token ids and back, as a `tokenizer.json` defines.
+ *
+ * @example
+ * ```ts
+ * import { Tokenizer } from "nextpatch";
+ *
+ * const tokenizer = await Tokenizer.fromFile("runs/mine/model/tokenizer.json");
+ * const ids = await tokenizer.encode("The river is wide.");
+ * console.log(await tokenizer.decode(ids));
+ * ```
+ */
 export class Tokenizer {
   /** One more than the largest token id: the rows an embedding needs. */
   readonly vocabSize: number;

@@ -22,6 +22,18 @@ export interface Activations {
 /**
  * How many neurons of each layer's MLP are active at a position, at any patch size (docs/evaluation.md).
  * @throws TypeError or RangeError for a wrong argument; DataError as `evaluate`; DeviceError, OutOfMemoryError
+ *
+ * @example
+ * ```ts
+ * import { activations, Llama } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * const data = "data/mine/val_*.bin";
+ * for (const patchSize of [1, 4]) {
+ *   const { layers } = await activations(model, { data, sequenceLength: 32, patchSize });
+ *   console.log(patchSize, layers.map(({ active }) => active));
+ * }
+ * ```
  */
 export async function activations(model: Llama, options: ActivationOptions): Promise<Activations> {
   const check = new Arguments("activations");

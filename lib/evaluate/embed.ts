@@ -21,6 +21,16 @@ export interface EmbedOptions {
  * @returns for each text f32 [hidden_size]
  * @throws TypeError or RangeError for a wrong argument; DataError for a text longer than the model's context;
  *   DeviceError, OutOfMemoryError
+ *
+ * @example
+ * ```ts
+ * import { embed, Llama, Tokenizer } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * const tokenizer = await Tokenizer.fromFile("runs/mine/model/tokenizer.json");
+ * const [river, stream] = await embed(model, tokenizer, ["a river", "a stream"], { pooling: "mean" });
+ * console.log(river!.length, stream!.length);
+ * ```
  */
 export async function embed(
   model: Llama,

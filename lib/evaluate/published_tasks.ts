@@ -148,6 +148,17 @@ function withoutMarks(text: string): string {
  * Items of a published file, JSONL or Parquet (docs/evaluation.md says which).
  * @throws TypeError or RangeError for a wrong argument; DataError naming the file, the line or row, and the field of what
  *   is not as published
+ *
+ * @example
+ * ```ts
+ * import { convertTask, Llama, type ScoreItem, score, Tokenizer } from "nextpatch";
+ *
+ * const items: ScoreItem[] = [];
+ * for await (const item of convertTask("hellaswag", "hellaswag_val.jsonl")) items.push(item);
+ * using model = await Llama.load("runs/mine/model");
+ * const tokenizer = await Tokenizer.fromFile("runs/mine/model/tokenizer.json");
+ * console.log((await score(model, tokenizer, items)).tasks);
+ * ```
  */
 export function convertTask(
   name: PublishedTask,

@@ -48,6 +48,17 @@ export interface ScoreResult {
  * Scores items as lm-evaluation-harness does (docs/evaluation.md).
  * @throws TypeError or RangeError for a wrong argument, such as an item of no form; DataError if a task has items of
  *   different forms or too few examples, or a continuation does not fit the model; DeviceError, OutOfMemoryError
+ *
+ * @example
+ * ```ts
+ * import { Llama, score, Tokenizer } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * const tokenizer = await Tokenizer.fromFile("runs/mine/model/tokenizer.json");
+ * const items = [{ query: "The river", choices: [" is wide", " is a bird"], gold: 0, task: "rivers" }];
+ * const { tasks, items: scored } = await score(model, tokenizer, items);
+ * console.log(tasks.rivers!, scored[0]!.logLikelihoods);
+ * ```
  */
 export async function score(
   model: Llama,

@@ -41,6 +41,16 @@ export interface TextScores {
  * The perplexity of documents, every token of them predicted once, in rolling windows: what lm-evaluation-harness computes
  * for WikiText.
  * @throws TypeError or RangeError for a wrong argument; DataError if there is no text; DeviceError, OutOfMemoryError
+ *
+ * @example
+ * ```ts
+ * import { Llama, scoreText, Tokenizer } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * const tokenizer = await Tokenizer.fromFile("runs/mine/model/tokenizer.json");
+ * const { bitsPerByte } = await scoreText(model, tokenizer, ["The river is wide.", "So is the sea."]);
+ * console.log(bitsPerByte);
+ * ```
  */
 export async function scoreText(
   model: Llama,

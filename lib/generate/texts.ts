@@ -23,6 +23,17 @@ const PASS_POSITIONS = 2048;
  * tokens are as likely to the last bits, the choice may differ.
  * @returns the results, in the order of the prompts
  * @throws as `generate`
+ *
+ * @example
+ * ```ts
+ * import { generateTexts, Llama, Tokenizer } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * const tokenizer = await Tokenizer.fromFile("runs/mine/model/tokenizer.json");
+ * const prompts = ["The river", "The sea", "A bird"];
+ * const results = await generateTexts(model, tokenizer, prompts, { maxTokens: 32 });
+ * for (const [i, { text }] of results.entries()) console.log(prompts[i] + text);
+ * ```
  */
 export async function generateTexts(
   model: Llama,

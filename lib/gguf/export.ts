@@ -55,6 +55,14 @@ export interface GgufExport {
  *   something else for such a model
  * @throws CheckpointError if the folder is missing, damaged or not a complete model with its tokenizer, a weight is NaN or
  *   infinite, or llama.cpp has no tokenizer that gives the same ids; DataError if the tokenizer's file is damaged
+ *
+ * @example
+ * ```ts
+ * import { exportGguf } from "nextpatch";
+ *
+ * const { file, bytes } = await exportGguf("runs/mine/model", "mine.gguf", { dtype: "q8_0" });
+ * console.log(file, bytes);
+ * ```
  */
 export async function exportGguf(folder: string, file: string, options: ExportGgufOptions = {}): Promise<GgufExport> {
   const check = new Arguments("exportGguf");

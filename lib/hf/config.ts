@@ -21,6 +21,16 @@ const MOST = { layers: 10_000, size: 2 ** 24, positions: 2 ** 31 - 1, parameters
  * A key that is absent or null takes the default it has in transformers. What is returned is frozen.
  * @param where prefix of the keys in messages, such as a file's name
  * @throws ConfigError with all problems, one per line; TypeError for another `where`
+ *
+ * @example
+ * ```ts
+ * import { readFile } from "node:fs/promises";
+ * import { parseLlamaConfig } from "nextpatch";
+ *
+ * const file = "runs/mine/model/config.json";
+ * const { hidden_size, head_dim, rope_theta } = parseLlamaConfig(JSON.parse(await readFile(file, "utf8")), file);
+ * console.log(hidden_size, head_dim, rope_theta);
+ * ```
  */
 export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
   new Arguments("parseLlamaConfig").string("where", where);

@@ -67,6 +67,14 @@ const replaced = ["config.json", MANIFEST, ...copied];
  * @throws TypeError or RangeError for a wrong argument; ConfigError if `out` is the model's own folder, or holds
  *   something else than a model
  * @throws CheckpointError if the model's folder is missing, damaged or not a complete Llama, or a weight is NaN or infinite
+ *
+ * @example
+ * ```ts
+ * import { exportHf } from "nextpatch";
+ *
+ * const { folder, bytes } = await exportHf("runs/mine/model", "mine-bf16", { dtype: "bf16" });
+ * console.log(folder, bytes);
+ * ```
  */
 export async function exportHf(folder: string, out: string, options: ExportHfOptions = {}): Promise<HfExport> {
   const check = new Arguments("exportHf");

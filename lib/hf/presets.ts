@@ -26,7 +26,17 @@ const paper = (hidden_size: number, intermediate_size: number, layers: number, h
   num_attention_heads: heads,
 });
 
-/** The presets by name, as keys of a Hugging Face config: `Llama.create(presets.tiny)`. */
+/**
+ * The presets by name, as keys of a Hugging Face config.
+ *
+ * @example
+ * ```ts
+ * import { Llama, presets } from "nextpatch";
+ *
+ * using model = Llama.create({ ...presets.tiny, vocab_size: 4096 });
+ * console.log(model.parameterCount);
+ * ```
+ */
 export const presets = deepFreeze({
   tiny: {
     vocab_size: 4096,

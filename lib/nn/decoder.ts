@@ -4,7 +4,22 @@ import { asIds } from "./ids.js";
 import { checkModel, type Llama } from "./llama.js";
 import { checkSampling, type SamplingSettings } from "./sampling.js";
 
-/** Token-by-token inference with a cache of keys and values: every token runs through the model once. */
+/**
+ * Token-by-token inference with a cache of keys and values: every token runs through the model once.
+ *
+ * @example
+ * ```ts
+ * import { Decoder, Llama, Tokenizer } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * const tokenizer = await Tokenizer.fromFile("runs/mine/model/tokenizer.json");
+ * using decoder = new Decoder(model, 32); // tokens in the cache, at most
+ * const greedy = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 1 };
+ * const ids = [await decoder.next(await tokenizer.encode("The river"), greedy)];
+ * while (ids.length < 8) ids.push(await decoder.next(Int32Array.of(ids.at(-1)!), greedy));
+ * console.log(await tokenizer.decode(ids));
+ * ```
+ */
 export class Decoder {
   readonly #batch: BatchDecoder;
 

@@ -21,6 +21,15 @@ export interface PositionFlops {
 /**
  * Forward FLOPs of one position of a sequence of `positions`, each `patchSize` tokens.
  * @throws TypeError or RangeError for a wrong argument, ConfigError for an object that is not a parsed Llama config
+ *
+ * @example
+ * ```ts
+ * import { forwardFlops, parseLlamaConfig, presets } from "nextpatch";
+ *
+ * const config = parseLlamaConfig(presets["llama-370m"], "llama-370m");
+ * const { projections, attention, head, embedding } = forwardFlops(config, 2048, 4);
+ * console.log(attention / (projections + attention + head + embedding)); // attention's share
+ * ```
  */
 export function forwardFlops(config: LlamaConfig, positions: number, patchSize: number): PositionFlops {
   check("forwardFlops", config, { positions, patchSize });
@@ -30,6 +39,16 @@ export function forwardFlops(config: LlamaConfig, positions: number, patchSize: 
 /**
  * FLOPs of one training step, forward and backward, of sequences of `sequenceLength` positions.
  * @throws as `forwardFlops`
+ *
+ * @example
+ * ```ts
+ * import { parseLlamaConfig, presets, stepFlops } from "nextpatch";
+ *
+ * const config = parseLlamaConfig(presets["llama-370m"], "llama-370m");
+ * const flops = (patchSize: number) =>
+ *   stepFlops(config, { positionsPerStep: 131072 / patchSize, sequenceLength: 2048, patchSize });
+ * console.log(flops(4) / flops(1)); // near 1/4: a step of as many tokens
+ * ```
  */
 export function stepFlops(
   config: LlamaConfig,
@@ -44,6 +63,14 @@ export function stepFlops(
  * Forward and backward FLOPs of one position: the backward of a product is two products, that of the embedding one
  * pass over its rows. Recomputation to save memory is not counted, nor are norms, activations and the optimizer.
  * @throws as `forwardFlops`
+ *
+ * @example
+ * ```ts
+ * import { parseLlamaConfig, presets, trainingFlops } from "nextpatch";
+ *
+ * const config = parseLlamaConfig(presets["llama-370m"], "llama-370m");
+ * console.log(trainingFlops(config, 2048, 1) * 1e9); // of a billion tokens, token by token
+ * ```
  */
 export function trainingFlops(config: LlamaConfig, positions: number, patchSize: number): number {
   check("trainingFlops", config, { positions, patchSize });

@@ -27,7 +27,20 @@ export interface Placement {
   readonly share?: RankShare;
 }
 
-/** A Llama model: its configuration and its parameters on a device. */
+/**
+ * A Llama model: its configuration and its parameters on a device.
+ *
+ * @example
+ * ```ts
+ * import { Llama, Tokenizer } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * const tokenizer = await Tokenizer.fromFile("runs/mine/model/tokenizer.json");
+ * const { logits } = model.forward(await tokenizer.encode("The river"));
+ * console.log(logits.shape, await logits.read()); // [1, tokens, vocabulary]
+ * logits.dispose();
+ * ```
+ */
 export class Llama {
   private constructor(
     readonly config: LlamaConfig,

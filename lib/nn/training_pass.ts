@@ -21,18 +21,23 @@ export interface TrainingBatch extends Batch {
 }
 
 /**
- * Forward and backward of a model over batches of one shape, for your own training loop:
+ * Forward and backward of a model over batches of one shape, for your own training loop. `Trainer` is the complete loop: stages, data, schedules, checkpoints.
  *
- *     using optimizer = new AdamW(model.parameters);
- *     using pass = new TrainingPass(model, optimizer.gradient, { sequences: 8, positions: 256, patchSize: 4 });
- *     for (const tokens of batches) {
- *       optimizer.zeroGradient();
- *       pass.run(tokens);
- *       optimizer.step(3e-4);
- *       const [loss] = await pass.loss.read();
- *     }
+ * @example
+ * ```ts
+ * import { AdamW, Llama, presets, TrainingPass } from "nextpatch";
  *
- * `Trainer` is the complete loop: stages, data, schedules, checkpoints.
+ * using model = Llama.create({ ...presets.tiny, vocab_size: 4096 }, { seed: 1 });
+ * using optimizer = new AdamW(model.parameters);
+ * using pass = new TrainingPass(model, optimizer.gradient, { sequences: 2, positions: 16, patchSize: 4 });
+ * for (let step = 0; step < 3; step++) {
+ *   optimizer.zeroGradient();
+ *   pass.run(Int32Array.from({ length: 2 * 16 * 4 }, (_, i) => i % 97)); // 2 sequences of 16 patches of 4 tokens
+ *   optimizer.step(1e-3);
+ *   const [loss] = await pass.loss.read(); // waits for the step
+ *   console.log(loss);
+ * }
+ * ```
  */
 export class TrainingPass {
   readonly #input: Tensor<"i32">;

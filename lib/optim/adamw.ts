@@ -61,6 +61,18 @@ export function adamwSpecs(device: Device, layout: ParameterLayout, sharding: Sh
  * If the gradient of a step is not finite, the step is skipped: parameters, moments and `stepsTaken` are unchanged, and
  * `norm` is not finite. The device does this, so a loop that reads nothing back is correct, too: its later steps have
  * the same bits as without the skipped one.
+ *
+ * @example
+ * ```ts
+ * import { AdamW, Llama } from "nextpatch";
+ *
+ * using model = await Llama.load("runs/mine/model");
+ * using optimizer = new AdamW(model.parameters, { freeze: ["model.embed_tokens.weight"] });
+ * optimizer.zeroGradient(); // a TrainingPass adds to optimizer.gradient
+ * optimizer.step(3e-4, { weightDecay: 0.01 });
+ * const [norm] = await optimizer.norm.read();
+ * console.log(norm); // 0
+ * ```
  */
 export class AdamW {
   readonly #tensors: Allocated<ReturnType<typeof adamwSpecs>>;

@@ -49,6 +49,28 @@ export function muonSpecs(device: Device, layout: ParameterLayout, dtype: "f32" 
  * Muon, as torch.optim.Muon defines it, for the matrices of the layers, each as Hugging Face has it; AdamW for
  * embedding, head and vectors. Used as `AdamW` is, which documents what they have in common: clipping by the global norm
  * of all gradients, and the skipping of steps whose gradient is not finite.
+ *
+ * @example
+ * ```ts
+ * import { Llama, Muon, presets, TrainingPass } from "nextpatch";
+ *
+ * using model = Llama.create({ ...presets.tiny, vocab_size: 4096 }, { seed: 1 });
+ * using optimizer = new Muon(model.parameters);
+ * using pass = new TrainingPass(model, optimizer.gradient, { sequences: 2, positions: 16, patchSize: 4 });
+ * optimizer.zeroGradient();
+ * pass.run(Int32Array.from({ length: 2 * 16 * 4 }, (_, i) => i % 97));
+ * optimizer.step(
+ *   { adamw: 1e-3, muon: 0.02 },
+ *   {
+ *     betas: [0.9, 0.95],
+ *     eps: 1e-8,
+ *     weightDecay: 0.1,
+ *     gradClip: 1,
+ *     muon: { momentum: 0.95, nesterov: true, nsSteps: 5, adjustLr: "original" },
+ *   },
+ * );
+ * console.log(await pass.loss.read());
+ * ```
  */
 export class Muon {
   readonly #tensors: Allocated<ReturnType<typeof muonSpecs>>;

@@ -23,12 +23,17 @@ import { type CheckedOptions, checkOptions, type TrainerOptions } from "./traine
 const loggerKinds = { tensorboard: TensorBoardLogger } as const satisfies Record<LoggerName, new () => Logger>;
 
 /**
- * Trains a model through its stages and maintains the run's folder. `run()` yields a metrics line per step:
+ * Trains a model through its stages and maintains the run's folder. `run()` yields a metrics line per step. Without
+ * `await using`, `close()` ends it.
  *
- *     await using trainer = await Trainer.open(await loadRunConfig("config.yaml"));
- *     for await (const { step, loss } of trainer.run()) console.log(step, loss);
+ * @example
+ * ```ts
+ * import { loadRunConfig, Trainer } from "nextpatch";
  *
- * Without `await using`, `close()` ends it.
+ * await using trainer = await Trainer.open(await loadRunConfig("config.yaml"), { log: console.error });
+ * for await (const { step, loss } of trainer.run()) console.log(step, loss);
+ * console.log(trainer.folder); // with model/, report.html and checkpoints/
+ * ```
  */
 export class Trainer {
   readonly #run: OpenRun;

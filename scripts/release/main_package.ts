@@ -39,7 +39,7 @@ const allowed = [
   /^(LICENSE|README\.md|CHANGELOG\.md|package\.json|schema\.json|CMakeLists\.txt|binding\.d\.ts)$/,
   /^dist\/(.*\.js|.*\.d\.ts|[^/]+\.mjs|[^/]+\.d\.mts|package\.json)$/,
   /^native\/(?!simt\/)/,
-  /^docs\/([^/]+\.md|images\/.*|results\/.*\.(md|png))$/,
+  /^docs\/((guides\/)?[^/]+\.md|images\/.*|results\/.*\.(md|png))$/,
   // What the pages link to.
   /^bench\/(results\/.*\.(md|txt|json)|peers\/README\.md)$/,
   /^examples\//,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Exported models in llama.cpp itself: fetches its build for Node (x86-64 Linux, 70 MB) into a folder of its own, and
-# compares tokens and greedy continuations with nextpatch's.
+# Exported models in llama.cpp itself: fetches its build for Node (x86-64 Linux, 70 MB) into a folder of its own, compares
+# tokens and greedy continuations with nextpatch's, and runs the program of docs/guides/serve.md.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$(mktemp -d)
@@ -14,3 +14,4 @@ npm install --prefix "$folder" --ignore-scripts --omit=optional --no-audit --no-
 
 cd "$root"
 npx tsx test/llama.cpp/compare.ts "$folder/node_modules/node-llama-cpp/dist/index.js" "$folder/work"
+npx tsx test/llama.cpp/guide.ts "$folder" "$folder/work/dtype.gguf"

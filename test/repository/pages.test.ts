@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
+import { anchors } from "../support/anchors.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: Record<string, string> };
@@ -38,6 +39,15 @@ describe.each(pages)("%s", (page) => {
       .filter((target) => !/^([a-z]+:|#)/.test(target))
       .map((target) => target.replace(/#.*/, ""));
     expect(relative.filter((target) => !existsSync(join(root, dirname(page), target)))).toEqual([]);
+  });
+
+  it("links to places that are there", () => {
+    const links = [...text.matchAll(/\]\((?![a-z]+:)([^)\s#]*)#([^)\s]+)\)/g)];
+    const missing = links.filter(([, file, anchor]) => {
+      const target = file === "" ? text : readFileSync(join(root, dirname(page), file!), "utf8");
+      return !anchors(target).has(anchor!);
+    });
+    expect(missing.map(([link]) => link)).toEqual([]);
   });
 });
 

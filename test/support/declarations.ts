@@ -62,7 +62,7 @@ function declarationsOf(name: string, file: string): string[] {
 }
 
 /** The names that a file exports. */
-function exportedNames(file: string): string[] {
+export function exportedNames(file: string): string[] {
   const names = statements(withoutComments(readFileSync(file, "utf8"))).flatMap((statement) => {
     const list = /^export (?:type )?\{([^}]*)\}/.exec(statement);
     if (list) return list[1]!.split(",").map((item) => item.replace(/\btype\b/, "").trim());

@@ -32,6 +32,17 @@ export interface MergeOptions {
  * files are read once, and compared with the hashes that the part has of them.
  * @throws TypeError for a wrong option; ConfigError for `out` as `prepareDataset`; DataError for parts that are damaged,
  *   missing, or not of one dataset
+ *
+ * @example
+ * ```ts
+ * import { mergeParts, preparePart } from "nextpatch";
+ *
+ * const options = { files: ["text.txt", "more.txt"], tokenizerPath: "data/mine/tokenizer.json" };
+ * const parts = ["parts/1", "parts/2"];
+ * for (const [i, out] of parts.entries()) await preparePart({ ...options, out }, { index: i + 1, of: parts.length });
+ * const { tokens } = await mergeParts({ parts, out: "data/merged" });
+ * console.log(tokens.train, tokens.val);
+ * ```
  */
 export async function mergeParts(options: MergeOptions): Promise<DatasetInfo> {
   const check = new Arguments("mergeParts");

@@ -27,6 +27,16 @@ import { writeTokenizer } from "./tokenizer_copy.js";
  * @param options as of `prepareDataset`, the same for all parts; with `tokenizerPath`, without `dedup`
  * @throws TypeError or RangeError for a wrong option; ConfigError, DataError as `prepareDataset`, and for fewer files than
  *   parts or standard input
+ *
+ * @example
+ * ```ts
+ * import { preparePart } from "nextpatch";
+ *
+ * // On the second of two machines. Any of them joins the parts by `mergeParts`.
+ * const options = { files: ["text.txt", "more.txt"], tokenizerPath: "data/mine/tokenizer.json" };
+ * const { tokens } = await preparePart({ ...options, out: "part-2" }, { index: 2, of: 2 });
+ * console.log(tokens);
+ * ```
  */
 export async function preparePart(options: PrepareOptions, part: PartNumber): Promise<PartInfo> {
   const check = new Arguments("preparePart");

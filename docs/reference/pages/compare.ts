@@ -1,0 +1,40 @@
+/**
+ * Token-level training against patches, measured. [compare.md](../compare.md) says how to read it.
+ *
+ * @module compare
+ */
+export {
+  type Arm,
+  type ArmEvaluation,
+  type ArmRun,
+  type CompareFiles,
+  type CompareOptions,
+  type CompareProgress,
+  type CompareReport,
+  type Comparison,
+  ComparisonInterrupted,
+  type ComparisonPlan,
+  type CostRatio,
+  type CurvePoint,
+  compare,
+  type FinalLoss,
+  type LossDifference,
+  type Method,
+  type MethodResult,
+  type Paired,
+  type PartFlops,
+  type PlanOptions,
+  parseSweep,
+  parseTune,
+  type RunLength,
+  type RunResult,
+  type SeedResult,
+  type StagedArm,
+  type StagedResult,
+  type Sweep,
+  type SweepResult,
+  type Tune,
+  type TunePoint,
+  type TuneResult,
+  type TuneResults,
+} from "nextpatch";

@@ -1,0 +1,28 @@
+/**
+ * Text to token shards, shards to batches, and tokenizers. [data.md](../data.md) and [tokenizers.md](../tokenizers.md)
+ * have the formats.
+ *
+ * @module data
+ */
+export {
+  BlockLoader,
+  type BlockLoaderOptions,
+  type DataPosition,
+  type DatasetInfo,
+  type MergeOptions,
+  mergeParts,
+  type PartInfo,
+  type PartNumber,
+  type PrepareOptions,
+  type PrepareProgress,
+  prepareDataset,
+  preparePart,
+  type Shard,
+  type ShardFormat,
+  type ShardPattern,
+  TokenDataset,
+  Tokenizer,
+  type TokenizerOptions,
+  type TokenizerTraining,
+  type WeightedDataset,
+} from "nextpatch";
