@@ -51,6 +51,8 @@ export interface ReadOptions {
    * the usual names (text_field.ts).
    */
   readonly textField?: string;
+  /** Field or column of the prompt before the text; then `textField` is `completion` by default. */
+  readonly promptField?: string;
   /** Called for each record that gives no document. */
   readonly onPassedOver?: (reason: PassedOver) => void;
   /** Called with what was taken for granted, to be shown: a field, a format. */
@@ -69,16 +71,21 @@ export async function* readDocuments(
   onBytes?: (bytes: number) => void,
   options: ReadOptions = {},
 ): AsyncGenerator<SourcePiece> {
-  const { textField, onPassedOver, onNote, path = file } = options;
-  const field = new TextField(textField, (name) =>
-    onNote?.(`${file}: no field "text": reading ${JSON.stringify(name)}`),
-  );
-  for await (const { text, where, continues = false } of await openTexts(file, path, field, onBytes, onNote)) {
+  const { promptField, onPassedOver, onNote, path = file } = options;
+  const { textField = promptField === undefined ? undefined : "completion" } = options;
+  const onFound = (name: string) => onNote?.(`${file}: no field "text": reading ${JSON.stringify(name)}`);
+  const field = new TextField(textField, promptField, onFound);
+  const texts = await openTexts(file, path, field, onBytes, onNote);
+  for await (const { text, prompt, where, continues = false } of texts) {
     if (text === null) onPassedOver?.("null");
     else if (text === "") onPassedOver?.("empty");
     else {
       checkText(text, where, file);
-      yield { text, first: !continues, where };
+      if (prompt) {
+        checkText(prompt, where, file);
+        yield { text: prompt, first: true, prompt: true, where };
+      }
+      yield { text, first: !continues && !prompt, prompt: false, where };
     }
   }
 }
@@ -94,6 +101,7 @@ async function openTexts(
   const known = knownFormat(file) ?? (isFile ? sourceFormat(file) : undefined);
   if (known !== undefined) {
     const { format, compression } = known;
+    checkPrompts(format, file, field);
     if (format === "parquet") {
       if (!isFile && path === file) throw notSeekable(file);
       return readParquet(path, file, field, onBytes);
@@ -106,6 +114,7 @@ async function openTexts(
   const inner = await peek(decompress(outer.all, compression, file));
   const format = sniffFormat(inner.start);
   if (format === "parquet") throw notSeekable(file);
+  checkPrompts(format, file, field);
   onNote?.(`${file}: reading it as ${EXPECTED[format]}${compression === "none" ? "" : `, ${compression} data`}`);
   return read(format, inner.all, file, field);
 }
@@ -115,6 +124,14 @@ async function isRegular(file: string): Promise<boolean> {
   if (file === STANDARD_INPUT || file.startsWith("/dev/")) return false;
   const facts = await stat(file).catch(() => undefined);
   return facts === undefined || !(facts.isFIFO() || facts.isCharacterDevice());
+}
+
+/** Throws DataError if records should have prompts in a format that is read for its text alone. */
+function checkPrompts(format: Format, file: string, { hasPrompt }: TextField): void {
+  if (!hasPrompt || ["jsonl", "json", "csv"].includes(format)) return;
+  throw new DataError(
+    `${file}: expected JSONL, JSON or CSV, as records have prompts, but received ${EXPECTED[format]}`,
+  );
 }
 
 function notSeekable(file: string): DataError {
