@@ -39,6 +39,7 @@ const slow = [
   "test/train/data_mix.test.ts",
   "test/train/going_back.test.ts",
   "test/train/health.test.ts",
+  "test/train/loss_mask.test.ts",
   "test/train/memory.test.ts",
   "test/train/resume.test.ts",
   "test/train/run_checkpoints.test.ts",

@@ -60,13 +60,17 @@ export async function openRunData(
   try {
     for (const entries of [...parts, ...held]) datasets.push(await TokenDataset.open(entries));
     const trained = datasets.slice(0, parts.length);
+    const val = datasets[parts.length] ?? null;
+    const masked = trained.some((dataset) => dataset.masked);
+    const named = [...(masked ? ["data.train"] : []), ...(val?.masked ? ["data.val"] : [])];
+    if (named.length > 0) log(`${named.join(" and ")}: with a loss mask: the loss is the mean over the labels that count`);
     return {
       train: isMix(train)
         ? trained.map((dataset, index) => ({ dataset, weight: parts[index]![0]!.weight! }))
         : trained[0]!,
       trainingTokens: trained.reduce((sum, { tokenCount }) => sum + tokenCount, 0),
-      masked: trained.some(({ masked }) => masked),
-      val: datasets[parts.length] ?? null,
+      masked,
+      val,
       datasets,
       identity: await identifyData(datasets, log),
     };
