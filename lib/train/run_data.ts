@@ -63,7 +63,8 @@ export async function openRunData(
     const val = datasets[parts.length] ?? null;
     const masked = trained.some((dataset) => dataset.masked);
     const named = [...(masked ? ["data.train"] : []), ...(val?.masked ? ["data.val"] : [])];
-    if (named.length > 0) log(`${named.join(" and ")}: with a loss mask: the loss is the mean over the labels that count`);
+    if (named.length > 0)
+      log(`${named.join(" and ")} has a loss mask: the loss is the mean over the labels that count`);
     return {
       train: isMix(train)
         ? trained.map((dataset, index) => ({ dataset, weight: parts[index]![0]!.weight! }))
