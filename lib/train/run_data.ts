@@ -61,24 +61,28 @@ export async function openRunData(
     for (const entries of [...parts, ...held]) datasets.push(await TokenDataset.open(entries));
     const trained = datasets.slice(0, parts.length);
     const val = datasets[parts.length] ?? null;
-    const masked = trained.some((dataset) => dataset.masked);
-    const named = [...(masked ? ["data.train"] : []), ...(val?.masked ? ["data.val"] : [])];
-    if (named.length > 0)
-      log(`${named.join(" and ")} has a loss mask: the loss is the mean over the labels that count`);
-    return {
+    const data = {
       train: isMix(train)
         ? trained.map((dataset, index) => ({ dataset, weight: parts[index]![0]!.weight! }))
         : trained[0]!,
       trainingTokens: trained.reduce((sum, { tokenCount }) => sum + tokenCount, 0),
-      masked,
+      masked: trained.some(({ masked }) => masked),
       val,
       datasets,
       identity: await identifyData(datasets, log),
     };
+    const masked = maskedData(data);
+    if (masked.length > 0) log(`loss mask in ${masked.join(" and ")}: losses are means over the labels that count`);
+    return data;
   } catch (error) {
     await Promise.all(datasets.map((dataset) => dataset.close()));
     throw error;
   }
+}
+
+/** Which data of a run has a loss mask, by the config's keys. */
+export function maskedData({ masked, val }: Pick<RunData, "masked" | "val">): string[] {
+  return [...(masked ? ["data.train"] : []), ...(val?.masked ? ["data.val"] : [])];
 }
 
 /** Closes a run's data. */

@@ -2,14 +2,16 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "@jest/globals";
+import { planComparison } from "../../lib/compare/plan.js";
 import { TokenDataset } from "../../lib/data/dataset.js";
-import { evaluate } from "../../lib/evaluate.js";
+import { evaluate, evaluateTogether } from "../../lib/evaluate.js";
 import { Llama } from "../../lib/nn/llama.js";
+import { alone } from "../../lib/nn/sharding.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { Trainer } from "../../lib/train/trainer.js";
 import { backends } from "../support/backends.js";
 import { madeMask, writeMask } from "../support/made_mask.js";
-import { computed, madeConfig, madeTokens, runTo, writeMadeData, writeShard } from "../support/made_run.js";
+import { computed, madeConfig, madeModel, madeTokens, runTo, writeMadeData, writeShard } from "../support/made_run.js";
 import { temporaryFolder } from "../support/temporary.js";
 
 const path = temporaryFolder();
@@ -93,6 +95,36 @@ describe.each(backends)("a run on masked data on %s", (device) => {
 });
 
 describe("a loss mask", () => {
+  it("counts for an evaluation by several ranks what all of them have", async () => {
+    using model = Llama.create({ ...madeModel }, { device: "cpu", precision: "fp32", seed: 3 });
+    const options = { data: path("val.bin"), sequenceLength: 16 };
+    const { loss, labels } = await evaluate(model, options);
+    // Three ranks, one after another: the last one has the sums of all.
+    const sums = [0, 0];
+    const results = [];
+    for (let rank = 0; rank < 3; rank++) {
+      let call = 0;
+      const total = async (own: number) => {
+        sums[call]! += own;
+        return sums[call++]!;
+      };
+      results.push(await evaluateTogether(model, options, { ...alone, rank, size: 3 }, total).catch(() => null));
+    }
+    expect(results[2]!.labels).toBe(labels);
+    expect(Math.abs(results[2]!.loss / loss - 1)).toBeLessThan(1e-6);
+  });
+
+  it("is told", async () => {
+    const said: string[] = [];
+    const log = (message: string) => void said.push(message);
+    await (await Trainer.open(named("told"), { log })).close();
+    expect(said).toContain("loss mask in data.train and data.val: losses are means over the labels that count");
+    const plan = await planComparison(
+      madeConfig(path(), { stages: [{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }] }),
+    );
+    expect(plan.masked).toEqual(["data.train", "data.val"]);
+  });
+
   it("is planned for: the tokens as labels beside the tokens", async () => {
     const planned = async (changes: object) => {
       await using trainer = await Trainer.open(named(String(Math.random()), changes));
