@@ -5,11 +5,12 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
 import { TokenDataset } from "../../lib/data/dataset.js";
 import { mergeParts, type PrepareOptions, prepareDataset, preparePart } from "../../lib/data/prepare.js";
+import { readDocuments } from "../../lib/data/sources.js";
 import { Tokenizer } from "../../lib/data/tokenizer.js";
 import { DataError } from "../../lib/errors.js";
 import { madeTokenizer } from "../support/made_tokenizer.js";
 import { temporaryFolder } from "../support/temporary.js";
-import { read } from "./sources/reading.js";
+import { fixture, read } from "./sources/reading.js";
 
 const path = temporaryFolder();
 
@@ -161,6 +162,28 @@ describe("records with prompts", () => {
     expect((await read(path("b.jsonl"), { promptField: "chat.q", textField: "chat.a" })).texts).toEqual(["xy"]);
   });
 
+  it.each(["snappy.parquet", "v2.parquet", "plain_stream.arrow", "zstd_file.arrow"])(
+    "are read from %s",
+    async (name) => {
+      const byRow = async (textField: string) => {
+        const found = new Map<number, string>();
+        for await (const { text, where } of readDocuments(fixture(name), undefined, { textField })) {
+          found.set(where.row!, text);
+        }
+        return found;
+      };
+      const [prompts, completions] = [await byRow("meta.body"), await byRow("text")];
+      const fields = { promptField: "meta.body", textField: "text" };
+      const { texts, bytes } = await read(fixture(name), fields);
+      expect(texts).toEqual([...completions].map(([row, text]) => `${prompts.get(row) ?? ""}${text}`));
+      expect(prompts.size).toBeGreaterThan(10);
+      expect(bytes).toBeCloseTo(readFileSync(fixture(name)).length);
+      await expect(read(fixture(name), { ...fields, promptField: "words" })).rejects.toThrow(
+        /: expected a field "words" but received the columns id, vector, text, meta; name the prompt's field with --prompt/,
+      );
+    },
+  );
+
   it.each([
     ["a.jsonl", '{"completion": "a"}', /expected an object with a "prompt" string but received one with the keys comp/],
     ["b.jsonl", '{"prompt": "a", "text": "b"}', /expected an object with a "completion" string but received/],
@@ -168,7 +191,7 @@ describe("records with prompts", () => {
     ["d.json", '["a"]', /expected an object but received/],
     ["e.csv", "completion\nb\n", /expected a field "prompt" but .* name the prompt's field with --prompt-field$/],
     ["f.csv", "prompt,prompt,completion\na,b,c\n", /expected one column "prompt" but received two$/],
-    ["g.txt", "a", /g\.txt: expected JSONL, JSON or CSV, as records have prompts, but received text$/],
+    ["g.txt", "a", /g\.txt: expected records, as they have prompts, but received text$/],
     ["h.jsonl", '{"prompt": "\\ud800", "completion": "b"}', /half of a surrogate pair/],
   ])("are refused in %s: %s", async (name, content, says) => {
     writeFileSync(path(name), content);

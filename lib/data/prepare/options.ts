@@ -42,7 +42,7 @@ export interface PrepareOptions {
   textField?: string;
   /**
    * Field or column of a prompt that goes before the text, with dots for one inside another: its tokens do not count in
-   * the loss (docs/data.md). JSONL, JSON and CSV have it. The text's field is then `completion` unless told.
+   * the loss (docs/data.md). Text files have none. The text's field is then `completion` unless told.
    */
   promptField?: string;
   /**

@@ -59,6 +59,11 @@ export class TextField {
     return this.prompt !== undefined;
   }
 
+  /** What finds the prompt as if it were the text; null: records have none. */
+  get ofPrompt(): TextField | null {
+    return this.prompt === undefined ? null : new TextField(this.prompt, this.prompt);
+  }
+
   /** The fields of a parsed JSON value. Throws DataError unless they are strings or null. */
   of(value: unknown, where: string): RecordFields {
     if (!isObject(value)) throw new DataError(`${where}: expected an object but received ${show(value)}`);
