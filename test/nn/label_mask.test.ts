@@ -8,7 +8,7 @@ import { type TrainingBatch, TrainingPass, type TrainingRunOptions } from "../..
 import { AdamW } from "../../lib/optim/adamw.js";
 import { planRun } from "../../lib/train/memory_plan.js";
 import { Stepper } from "../../lib/train/stepper.js";
-import { backends, open } from "../support/backends.js";
+import { backends, cases, open } from "../support/backends.js";
 import { relativeError } from "../support/closeness.js";
 import { madeMask } from "../support/made_mask.js";
 
@@ -66,6 +66,7 @@ function lossOf(
 
 describe.each(backends)("a loss mask on %s", (backend) => {
   const device = open(backend);
+  const chosen = cases(backend, cuts, cuts.slice(2));
   const created = () => Llama.create(shape, { device, precision: "fp32", seed: 5 });
 
   /** Loss and gradient of the tokens in passes of so many sequences. */
@@ -83,7 +84,7 @@ describe.each(backends)("a loss mask on %s", (backend) => {
     return { loss: loss!, gradient: await optimizer.gradient.read() };
   }
 
-  it.each(cuts)("leaves labels out of the loss: $sequences x $positions x $patchSize, $labelWeights", async (cut) => {
+  it.each(chosen)("leaves labels out of the loss: $sequences x $positions x $patchSize, $labelWeights", async (cut) => {
     using model = created();
     const rows = Array.from({ length: 8 }, (_, row) => tokens.subarray(48 * row, 48 * (row + 1)));
     using logits = model.forward(rows, { patchSize: cut.patchSize }).logits;
@@ -94,7 +95,7 @@ describe.each(backends)("a loss mask on %s", (backend) => {
     expect(expected.labels).toBeLessThan(0.6 * tokens.length);
   });
 
-  it.each(cuts)("parts the loss and its gradient by labels: $patchSize, $labelWeights", async (cut) => {
+  it.each(chosen)("parts the loss and its gradient by labels: $patchSize, $labelWeights", async (cut) => {
     // What counts and what does not are the whole loss together, each by its number of labels.
     const one = await run(cut, 1, (part) => ({ mask: part }));
     const other = await run(cut, 1, (part) => ({ mask: part.map((counts) => 1 - counts) }));
@@ -116,7 +117,7 @@ describe.each(backends)("a loss mask on %s", (backend) => {
     expect(relativeError(one.gradient, whole.gradient)).toBeGreaterThan(0.1);
   });
 
-  it.each(cuts)("has the same loss and gradient in one pass, two or four: $patchSize, $labelWeights", async (cut) => {
+  it.each(chosen)("has the same loss and gradient in one pass, two or four: $patchSize, $labelWeights", async (cut) => {
     const { labels } = countLabels(mask, cut);
     const whole = await run(cut, 1, (part) => ({ mask: part }));
     for (const passes of [1, 2, 4]) {
@@ -126,7 +127,7 @@ describe.each(backends)("a loss mask on %s", (backend) => {
     }
   });
 
-  it.each(cuts)("that leaves nothing out changes no bit: $patchSize, $labelWeights", async (cut) => {
+  it.each(chosen)("that leaves nothing out changes no bit: $patchSize, $labelWeights", async (cut) => {
     for (const passes of [1, 2]) {
       expect(await run(cut, passes, (part) => ({ mask: new Uint8Array(part.length).fill(1) }))).toEqual(
         await run(cut, passes, () => ({})),
