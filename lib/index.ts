@@ -110,7 +110,7 @@ export type { ParameterLayout, Parameters, Slot } from "./nn/parameters.js";
 export type { SamplingSettings } from "./nn/sampling.js";
 export type { Batch } from "./nn/shape.js";
 export type { TokenBatch, TokenIds } from "./nn/token_batch.js";
-export { type TrainingBatch, TrainingPass } from "./nn/training_pass.js";
+export { type TrainingBatch, TrainingPass, type TrainingRunOptions } from "./nn/training_pass.js";
 export { AdamW, type AdamWSettings } from "./optim/adamw.js";
 export type { OptimizerOptions } from "./optim/frozen.js";
 export { Muon } from "./optim/muon.js";

@@ -1,7 +1,7 @@
 /** What `nextpatch info --data` shows of a folder or of token shards. */
 import { statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type DataFolder, readDataFolder } from "../data/data_folder.js";
 import { TokenDataset } from "../data/dataset.js";
 import { identifyData } from "../data/identity.js";
@@ -19,6 +19,8 @@ const CHARACTERS = 300;
 interface SplitReport {
   readonly shards: number;
   readonly tokens: number;
+  /** Tokens that count in the loss; null: not known, as a loss mask lies beside shards without a dataset.json. */
+  readonly labels: number | null;
   readonly documents: number | null;
   readonly bytes: number | null;
   readonly tokensPerDocument: number | null;
@@ -103,18 +105,30 @@ async function identified(
   }
 }
 
-function report(name: string, { shards, tokenCount: tokens }: TokenDataset, info: DataFolder["info"]): SplitReport {
+function report(name: string, dataset: TokenDataset, info: DataFolder["info"]): SplitReport {
+  const { shards, tokenCount: tokens } = dataset;
   const of = (counts: Readonly<Record<string, number>> | undefined): number | null => counts?.[name] ?? null;
   const [documents, bytes] = [of(info?.documents), of(info?.bytes)];
   const ratio = (a: number | null, b: number | null): number | null => (a === null || !b ? null : a / b);
   return {
     shards: shards.length,
     tokens,
+    labels: labelsOf(dataset, info),
     documents,
     bytes,
     tokensPerDocument: ratio(tokens, documents),
     bytesPerToken: ratio(bytes, tokens),
   };
+}
+
+/** Null: not known. */
+function labelsOf({ masked, shards, tokenCount }: TokenDataset, info: DataFolder["info"]): number | null {
+  if (!masked) return tokenCount;
+  const listed = new Map(info?.shards?.map((shard) => [shard.file, shard]));
+  const counts = shards.map(({ path, mask, tokenCount: tokens }) =>
+    mask === null ? tokens : listed.get(basename(path))?.mask?.labels,
+  );
+  return counts.reduce<number | null>((sum, count) => (sum === null || count === undefined ? null : sum + count), 0);
 }
 
 /** Null: there is none. */
@@ -142,9 +156,12 @@ async function beginning(tokens: Int32Array, tokenizer: Tokenizer): Promise<stri
 export function dataText({ folder, prepared, splits, dtype, tokenizer, info, beginning: texts }: DataReport): string {
   const count = (value: number): string => value.toLocaleString("en");
   const lines = [`${folder}: ${dtype} tokens${prepared ? "" : ", without a dataset.json"}`];
-  for (const [name, { shards, tokens, documents, tokensPerDocument, bytesPerToken }] of Object.entries(splits)) {
+  for (const [name, split] of Object.entries(splits)) {
+    const { shards, tokens, labels, documents, tokensPerDocument, bytesPerToken } = split;
+    const masked = labels === null ? "a loss mask says which count" : `${count(labels)} count in the loss`;
     const parts = [
       `${count(tokens)} tokens in ${count(shards)} ${shards === 1 ? "shard" : "shards"}`,
+      ...(labels === tokens ? [] : [masked]),
       ...(documents === null ? [] : [`${count(documents)} ${documents === 1 ? "document" : "documents"}`]),
       ...(tokensPerDocument === null ? [] : [`${tokensPerDocument.toFixed(1)} tokens a document`]),
       ...(bytesPerToken === null ? [] : [`${bytesPerToken.toFixed(2)} bytes a token`]),

@@ -58,7 +58,8 @@ export function registerEval(program: Command, output: CliIo): void {
     io.result(
       `loss ${result.loss.toFixed(6)} nats per token, perplexity ${result.perplexity.toFixed(4)}, ` +
         (result.bitsPerByte === undefined ? "" : `${result.bitsPerByte.toFixed(4)} bits per byte, `) +
-        `over ${result.tokens} tokens in ${result.positions} positions`,
+        `over ${result.tokens} tokens in ${result.positions} positions` +
+        (result.labels === undefined ? "" : `, of which ${result.labels} labels count`),
       result,
     );
   });

@@ -19,6 +19,7 @@ const DEFAULT_VOCAB = 4096;
 const flagOf = {
   files: "files",
   textField: "--text-field",
+  promptField: "--prompt-field",
   out: "--out",
   tokenizerPath: "--tokenizer",
   endOfText: "--end-of-text",
@@ -32,6 +33,7 @@ const flagOf = {
 interface Flags {
   out: string;
   textField?: string;
+  promptField?: string;
   tokenizer?: string;
   endOfText?: string;
   trainTokenizer?: number;
@@ -54,6 +56,10 @@ export function registerPrepare(program: Command, io: CliIo): void {
     .option(
       "--text-field <name>",
       'field or column of the text, with dots for one inside another (default: "text", or its only usual name there)',
+    )
+    .option(
+      "--prompt-field <name>",
+      'field or column of a prompt before the text, which does not count in the loss; --text-field: "completion"',
     )
     .option("--tokenizer <tokenizer.json>", "tokenizer to encode with, or its folder")
     .option("--end-of-text <token>", "token before every document (default: the tokenizer's own)")
@@ -135,7 +141,7 @@ function preparation(files: readonly string[], flags: Flags, io: CliIo): Work {
     files,
     out: flags.out,
     ...tokenizer,
-    ...given(flags, ["val", "valFraction", "textField", "endOfText", "dedup"]),
+    ...given(flags, ["val", "valFraction", "textField", "promptField", "endOfText", "dedup"]),
     onNote: io.log,
   };
   const { part } = flags;
@@ -225,6 +231,7 @@ function partSummary(out: string, { part, tokens, documents, own }: PartInfo): s
 
 function summary(out: string, info: DatasetInfo): string {
   const { tokens, documents, passedOver, duplicates } = info;
+  const labels = labelsOf(info);
   const without = passedOver.null + passedOver.empty;
   const held = {
     documents: `${documents.val} documents`,
@@ -235,6 +242,7 @@ function summary(out: string, info: DatasetInfo): string {
   };
   return [
     `${out}: ${tokens.train} training tokens from ${documents.train} documents, vocabulary ${info.vocabSize}`,
+    ...(labels === null ? [] : [`tokens that count in the loss: ${labels.train} for training, ${labels.val} held out`]),
     info.heldOut === "none"
       ? "held out for validation: nothing"
       : `held out for validation: ${tokens.val} tokens, ${held[info.heldOut]}`,
@@ -243,6 +251,14 @@ function summary(out: string, info: DatasetInfo): string {
       : [`records passed over: ${passedOver.null} with a null text, ${passedOver.empty} with an empty one`]),
     ...(duplicates === 0 ? [] : [`duplicates dropped: ${duplicates}`]),
   ].join("\n");
+}
+
+/** Tokens that count in the loss; null: all do. */
+function labelsOf({ shards }: DatasetInfo): Record<"train" | "val", number> | null {
+  if (shards.every(({ mask }) => mask === undefined)) return null;
+  const labels = { train: 0, val: 0 };
+  for (const { file, mask } of shards) labels[file.startsWith("val") ? "val" : "train"] += mask?.labels ?? 0;
+  return labels;
 }
 
 function partNumber(text: string): PartNumber {

@@ -5,7 +5,7 @@ import { verifyData } from "../data/verify_data.js";
 import { ConfigError } from "../errors.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterCount } from "../hf/names.js";
-import { closeRunData, openRunData } from "../train/run_data.js";
+import { closeRunData, maskedData, openRunData } from "../train/run_data.js";
 import { modelOf } from "../train/run_plan.js";
 import { type Arm, type ArmRun, type Common, longestBlock } from "./arm.js";
 import { armsOf, type Method, type Methods, planOwnStages, planRecipes, type StagedArm } from "./methods.js";
@@ -34,6 +34,8 @@ export interface ComparisonPlan {
   /** Tokens in the training shards, and in the held-out ones. */
   readonly availableTokens: number;
   readonly heldOutTokens: number;
+  /** Which of them have a loss mask: `data.train`, `data.val`. */
+  readonly masked: readonly string[];
   /** Of the model. */
   readonly parameters: number;
 }
@@ -61,6 +63,8 @@ export interface Facts {
   readonly shape: LlamaConfig;
   readonly availableTokens: number;
   readonly heldOutTokens: number;
+  /** Which of them have a loss mask: `data.train`, `data.val`. */
+  readonly masked: readonly string[];
 }
 
 /** Opens the data and the model of a config, to learn what a plan needs. @throws ConfigError, DataError */
@@ -72,7 +76,8 @@ export async function readFacts(config: RunConfig, { log, verifyData: verifies }
   try {
     const { shape } = await modelOf(config, data);
     if (verifies) await verifyData(data.datasets, data.identity, shape.vocab_size, log ?? (() => undefined));
-    return { shape, availableTokens: data.trainingTokens, heldOutTokens: data.val?.tokenCount ?? 0 };
+    const heldOutTokens = data.val?.tokenCount ?? 0;
+    return { shape, availableTokens: data.trainingTokens, heldOutTokens, masked: maskedData(data) };
   } finally {
     await closeRunData(data);
   }
@@ -98,7 +103,7 @@ export function makePlan(
   settings: Settings | null = null,
 ): ComparisonPlan {
   const { recipes, seeds = null, sweep: swept } = options;
-  const { shape, availableTokens, heldOutTokens } = facts;
+  const { shape, availableTokens, heldOutTokens, masked } = facts;
   const common: Common = { config, shape, availableTokens, seeds };
   const planned: Methods =
     recipes === undefined
@@ -123,6 +128,7 @@ export function makePlan(
     seeds: own,
     availableTokens,
     heldOutTokens,
+    masked,
     parameters,
   };
 }

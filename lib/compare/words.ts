@@ -63,6 +63,10 @@ export function runNote({ comparison: { seeds } }: CompareReport): string {
 export function conditions({ comparison, config, plan }: CompareReport): [string, string][] {
   const { environments, seeds } = comparison;
   const length = config.batch.sequenceLength;
+  const masked: [string, string][] = plan.masked.map((data) => [
+    `Loss mask in ${data}`,
+    "losses are means over the labels that count",
+  ]);
   const evaluated = Math.min(config.eval!.sequences, Math.floor(plan.heldOutTokens / length));
   return [
     ...environmentFacts(environments),
@@ -71,6 +75,7 @@ export function conditions({ comparison, config, plan }: CompareReport): [string
       "Held-out data",
       `${dataText(config.data.val!)}: ${plan.heldOutTokens} tokens; curves on ${evaluated} sequences of ${length}`,
     ],
+    ...masked,
     ["First weights", "from" in config.init ? `those of ${config.init.from}` : "random"],
     ["Seeds", seeds.join(", ")],
   ];

@@ -13,10 +13,13 @@ export function bitsPerByte(loss: number, tokensPerByte: number): number {
 }
 
 /**
- * Tokens per byte of a dataset's text; null if no dataset.json beside its shards says it.
+ * Tokens per byte of a dataset's text; null if no dataset.json beside its shards says it, or if the loss is not one of
+ * the whole text, as a loss mask leaves tokens out.
  * @param folders those of its shards
  */
-export function tokensPerByte({ shards, tokenCount }: TokenDataset, folders: readonly DataFolder[]): number | null {
+export function tokensPerByte(dataset: TokenDataset, folders: readonly DataFolder[]): number | null {
+  const { shards, tokenCount, masked } = dataset;
+  if (masked) return null;
   const byName = new Map(folders.map((each) => [each.folder, each]));
   let bytes = 0;
   for (const { path, tokenCount: tokens, format } of shards) {

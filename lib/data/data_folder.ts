@@ -8,6 +8,7 @@ import { readText } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import type { DatasetInfo } from "./dataset_info.js";
 import { type KnownTokenizer, knownTokenizer } from "./known_tokenizer.js";
+import type { MaskInfo } from "./loss_mask.js";
 import { DATASET_JSON, UNFINISHED } from "./outfolder.js";
 import type { ShardInfo } from "./split.js";
 
@@ -85,11 +86,15 @@ function isCount(value: unknown): boolean {
 }
 
 function isShard(value: unknown): value is ShardInfo {
-  const { file, tokens, bytes, sha256 } = (value ?? {}) as Record<string, unknown>;
-  return (
-    typeof file === "string" &&
-    Number.isSafeInteger(tokens) &&
-    Number.isSafeInteger(bytes) &&
-    typeof sha256 === "string"
-  );
+  const { tokens, mask } = (value ?? {}) as Record<string, unknown>;
+  return isListedFile(value) && Number.isSafeInteger(tokens) && (mask === undefined || isMask(mask));
+}
+
+function isMask(value: unknown): value is MaskInfo {
+  return isListedFile(value) && Number.isSafeInteger((value as Partial<MaskInfo>).labels);
+}
+
+function isListedFile(value: unknown): boolean {
+  const { file, bytes, sha256 } = (value ?? {}) as Record<string, unknown>;
+  return typeof file === "string" && Number.isSafeInteger(bytes) && typeof sha256 === "string";
 }

@@ -85,15 +85,32 @@ export class TokenDataset {
    * @throws DataError if a file has become shorter
    */
   async read(position: number, out: Int32Array): Promise<void> {
-    this.#checkRange(new Arguments("TokenDataset.read"), "out", out, "position", position);
-    let done = 0;
-    while (done < out.length) {
-      const index = this.#shardAt(position + done);
-      const shard = this.shards[index]!;
-      const within = position + done - this.#starts[index]!;
-      const count = Math.min(out.length - done, shard.tokenCount - within);
-      await shard.read(within, out.subarray(done, done + count));
-      done += count;
+    const check = new Arguments("TokenDataset.read");
+    if (!types.isInt32Array(out)) check.fail(TypeError, "out", "an Int32Array", describe(out));
+    this.#checkRange(check, out.length, "position", position);
+    for (const { shard, within, begin, end } of this.#parts(position, out.length)) {
+      await shard.read(within, out.subarray(begin, end));
+    }
+  }
+
+  /** Whether a loss mask lies beside any shard. Without one, all tokens count. */
+  get masked(): boolean {
+    return this.shards.some(({ mask }) => mask !== null);
+  }
+
+  /**
+   * Fills `out` with the loss mask of the tokens from stream position `position` on, a byte a token: 1 if it counts in
+   * the loss as a label, else 0. All tokens of a shard without a mask count.
+   * @throws as `read`
+   */
+  async readMask(position: number, out: Uint8Array): Promise<void> {
+    const check = new Arguments("TokenDataset.readMask");
+    if (!types.isUint8Array(out)) check.fail(TypeError, "out", "a Uint8Array", describe(out));
+    this.#checkRange(check, out.length, "position", position);
+    for (const { shard, within, begin, end } of this.#parts(position, out.length)) {
+      const part = out.subarray(begin, end);
+      if (shard.mask === null) part.fill(1);
+      else await shard.mask.read(within, part);
     }
   }
 
@@ -104,7 +121,8 @@ export class TokenDataset {
    */
   checkVocabulary(tokens: Int32Array, start: number, vocabulary: number): void {
     const check = new Arguments("TokenDataset.checkVocabulary");
-    this.#checkRange(check, "tokens", tokens, "start", start);
+    if (!types.isInt32Array(tokens)) check.fail(TypeError, "tokens", "an Int32Array", describe(tokens));
+    this.#checkRange(check, tokens.length, "start", start);
     check.wholeNumber("vocabulary", vocabulary, 1);
     let largest = 0;
     for (let i = 0; i < tokens.length; i++) largest = Math.max(largest, tokens[i]! >>> 0);
@@ -137,12 +155,23 @@ export class TokenDataset {
     await this.close();
   }
 
-  /** Checks an array for the tokens from a stream position on. */
-  #checkRange(check: Arguments, array: string, tokens: Int32Array, name: string, position: number): void {
-    if (!types.isInt32Array(tokens)) check.fail(TypeError, array, "an Int32Array", describe(tokens));
+  /** Checks a stream position with `length` tokens from it on. */
+  #checkRange(check: Arguments, length: number, name: string, position: number): void {
     const { tokenCount } = this;
-    const within = (first: number) => Number.isInteger(first) && first >= 0 && first + tokens.length <= tokenCount;
-    check.number(name, position, `a position with ${tokens.length} of the ${tokenCount} tokens from it on`, within);
+    const within = (first: number) => Number.isInteger(first) && first >= 0 && first + length <= tokenCount;
+    check.number(name, position, `a position with ${length} of the ${tokenCount} tokens from it on`, within);
+  }
+
+  /** The shards that hold a range: where it begins in each, and which part of the range that is. */
+  *#parts(position: number, length: number) {
+    for (let begin = 0; begin < length; ) {
+      const index = this.#shardAt(position + begin);
+      const shard = this.shards[index]!;
+      const within = position + begin - this.#starts[index]!;
+      const end = Math.min(length, begin + shard.tokenCount - within);
+      yield { shard, within, begin, end };
+      begin = end;
+    }
   }
 
   /** Index of the last shard that starts at or before `position`. */

@@ -3,9 +3,10 @@ import { basename, dirname, join } from "node:path";
 import { DataError } from "../errors.js";
 import { type DataFolder, readDataFolder } from "./data_folder.js";
 import { isWild, type TokenDataset } from "./dataset.js";
-import type { ShardFormat } from "./format_names.js";
 import { describeTokenizer, isSameTokenizer, type KnownTokenizer } from "./known_tokenizer.js";
+import { maskPath } from "./loss_mask.js";
 import { DATASET_JSON } from "./outfolder.js";
+import type { Shard } from "./shard.js";
 
 /** A shard, as it can be told from another. */
 export interface ShardIdentity {
@@ -13,6 +14,8 @@ export interface ShardIdentity {
   readonly tokens: number;
   /** SHA-256 of the file, in hex; null: no dataset.json has it. */
   readonly sha256: string | null;
+  /** SHA-256 of its loss mask, likewise; absent: it has none. */
+  readonly mask?: string | null;
 }
 
 /** Data whose shards have been checked against the files beside them. */
@@ -85,13 +88,14 @@ export function checkTokenizer({ tokenizer }: IdentifiedData, model: KnownTokeni
 }
 
 function identify(
-  shard: { readonly path: string; readonly format: ShardFormat; readonly tokenCount: number; readonly bytes: number },
+  { path, format, tokenCount: tokens, bytes, mask }: Shard,
   { folder, info }: DataFolder,
   problems: DataError[],
 ): ShardIdentity {
-  const { path, tokenCount: tokens, bytes } = shard;
   const file = basename(path);
-  if (info?.shards === undefined || shard.format !== "llmc") return { file, tokens, sha256: null };
+  if (info?.shards === undefined || format !== "llmc") {
+    return { file, tokens, sha256: null, ...(mask && { mask: null }) };
+  }
   const listed = info.shards.find((other) => other.file === file);
   const list = join(folder, DATASET_JSON);
   if (listed === undefined) {
@@ -103,8 +107,13 @@ function identify(
           `but received ${tokens} tokens in ${bytes}`,
       ),
     );
+  } else if ((listed.mask !== undefined) !== (mask !== null)) {
+    const [expected, received] = mask === null ? ["a", "no such file"] : ["no", "one"];
+    problems.push(
+      new DataError(`${maskPath(path)}: expected ${expected} loss mask, as ${list} says, but received ${received}`),
+    );
   }
-  return { file, tokens, sha256: listed?.sha256 ?? null };
+  return { file, tokens, sha256: listed?.sha256 ?? null, ...(mask && { mask: listed?.mask?.sha256 ?? null }) };
 }
 
 /** A pattern stands for a whole split: what of it is missing. */

@@ -14,7 +14,7 @@
  * rounded up to a whole block.
  */
 import { setImmediate } from "node:timers/promises";
-import { Arguments } from "../arguments.js";
+import { Arguments, describe } from "../arguments.js";
 import { DataError } from "../errors.js";
 import { TokenDataset } from "./dataset.js";
 import { Mix } from "./mix.js";
@@ -93,6 +93,10 @@ export class BlockLoader {
   readonly #unitTokens: number;
   readonly #vocabSize: number;
   #position: DataPosition;
+  /** Of the batches that were read. */
+  readonly #masks = new WeakMap<Int32Array, Uint8Array | null>();
+  /** Whether tokens of any dataset do not count in the loss. */
+  readonly #masked: boolean;
   #prefetched: { count: number; batch: Promise<Batch> } | undefined;
   /** What a call of `next` waits for. */
   #reading: Promise<Batch> | null = null;
@@ -126,6 +130,7 @@ export class BlockLoader {
           `but received ${each.tokenCount} tokens`,
       );
     });
+    this.#masked = datasets.some(({ masked }) => masked);
     this.blockTokens = blockTokens;
     this.tokensPerEpoch = mixed === null ? this.#corpora[0]!.units * unitTokens : Number.POSITIVE_INFINITY;
     this.#mix = mixed && new Mix(mixed.map(({ weight }) => weight));
@@ -142,6 +147,17 @@ export class BlockLoader {
   /** The batch that `next` will probably return next, as a promise; it does not count as returned. */
   get ahead(): Promise<Int32Array> | null {
     return this.#prefetched?.batch.then(({ tokens }) => tokens) ?? null;
+  }
+
+  /**
+   * The loss mask of a batch that `next` returned, or that `ahead` will return.
+   * @returns a byte a token, 1: it counts in the loss as a label, else 0; null: all count, as no dataset has a mask
+   * @throws TypeError for an array that is not a batch of this loader
+   */
+  maskOf(tokens: Int32Array): Uint8Array | null {
+    const mask = this.#masks.get(tokens);
+    if (mask !== undefined) return mask;
+    return new Arguments("BlockLoader.maskOf").fail(TypeError, "tokens", "a batch of this loader", describe(tokens));
   }
 
   /**
@@ -214,6 +230,7 @@ export class BlockLoader {
 
   async #read(from: DataPosition, count: number): Promise<Batch> {
     const out = new Int32Array(count * this.blockTokens);
+    const mask = this.#masked ? new Uint8Array(out.length) : null;
     const reads: Promise<void>[] = [];
     let position = from;
     for (let done = 0; done < out.length; ) {
@@ -221,7 +238,9 @@ export class BlockLoader {
       const { corpus, unit } = this.#unitAt(position);
       const length = Math.min(out.length - done, this.#unitTokens - within);
       const start = unit * this.#unitTokens + within;
-      reads.push(this.#readPart(this.#corpora[corpus]!.dataset, start, out.subarray(done, done + length)));
+      const { dataset } = this.#corpora[corpus]!;
+      reads.push(this.#readPart(dataset, start, out.subarray(done, done + length)));
+      if (mask !== null) reads.push(dataset.readMask(start, mask.subarray(done, done + length)));
       done += length;
       position = this.#after(position, corpus, length);
     }
@@ -229,6 +248,7 @@ export class BlockLoader {
     // order of the data is reported.
     const failure = (await Promise.allSettled(reads)).find((read) => read.status === "rejected");
     if (failure) throw failure.reason;
+    this.#masks.set(out, mask);
     return { tokens: out, next: position };
   }
 

@@ -28,7 +28,7 @@ export const PART_LENGTHS = "part.lengths";
 const LOCK = "prepare.lock";
 
 /** Names of the files that make up a dataset. */
-const SHARD_FILE = /^(train|val|part)_\d{6,}\.bin$/;
+const SHARD_FILE = /^(train|val|part)_\d{6,}\.(bin|mask)$/;
 const isDatasetFile = (name: string): boolean =>
   SHARD_FILE.test(name) || [DATASET_JSON, PART_LENGTHS, TOKENIZER_JSON, ...TOKENIZER_COMPANIONS].includes(name);
 

@@ -82,7 +82,8 @@ class Preparation {
     if (path === undefined || dedup) await this.#sources.keepPipes(this.#folder);
     if (dedup) await this.#sources.compare();
     const tokenizer = await this.#tokenizer();
-    const splits = new Splits(this.#folder, bytesPerToken(tokenizer), this.#options);
+    const masked = this.#options.promptField !== undefined;
+    const splits = new Splits(this.#folder, bytesPerToken(tokenizer), { ...this.#options, masked });
     let split: SplitInfo;
     try {
       await this.#encode(tokenizer, splits);
@@ -137,8 +138,8 @@ class Preparation {
 
   async #encode(tokenizer: Tokenizer, splits: Splits): Promise<void> {
     for await (const pieces of encodeDocuments(this.#sources.texts("encode"), tokenizer, availableParallelism())) {
-      for (const { piece, ids } of pieces) {
-        await splits.add(piece.split, piece.continues, ids, Buffer.byteLength(piece.text));
+      for (const { piece, ids, mask } of pieces) {
+        await splits.add(piece.split, piece.continues, ids, mask, Buffer.byteLength(piece.text));
       }
       this.#sources.tokens = splits.tokenCount;
     }

@@ -19,6 +19,7 @@ import { readFully } from "../disk/read_fully.js";
 import { openFile } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import type { ShardFormat } from "./format_names.js";
+import { openMask, type ShardMask } from "./loss_mask.js";
 import { type FileFacts, ShardFiles } from "./shard_files.js";
 import { LLMC_VARIANTS, readLayout, SHARD_HEADER_BYTES, type ShardLayout, type TokenBytes } from "./shard_formats.js";
 
@@ -149,13 +150,23 @@ export class Shard {
   readonly format: ShardFormat;
   readonly tokenCount: number;
   readonly bytesPerToken: TokenBytes;
+  /** Which tokens count in the loss; null: all do. */
+  readonly mask: ShardMask | null;
   readonly #offset: number;
   readonly #facts: FileFacts;
   readonly #files: ShardFiles;
 
   /** For a file that `openShard` has checked. */
-  constructor(path: string, format: ShardFormat, layout: ShardLayout, facts: FileFacts, files: ShardFiles) {
+  constructor(
+    path: string,
+    format: ShardFormat,
+    layout: ShardLayout,
+    mask: ShardMask | null,
+    facts: FileFacts,
+    files: ShardFiles,
+  ) {
     this.path = path;
+    this.mask = mask;
     this.format = format;
     this.tokenCount = layout.tokenCount;
     this.bytesPerToken = layout.bytesPerToken;
@@ -217,7 +228,8 @@ export class Shard {
 }
 
 /**
- * Checks a shard's header against its length. The file is opened when it is read.
+ * Checks a shard's header against its length, and the size of the loss mask beside it, if there is one. The files are
+ * opened when they are read.
  * @param files shares descriptors with other shards
  * @throws DataError for anything that is not a whole shard of that format
  */
@@ -228,7 +240,8 @@ export async function openShard(path: string, files = new ShardFiles(), format: 
   try {
     const facts = await file.stat({ bigint: true });
     const layout = await readLayout(format, path, file, Number(facts.size));
-    return new Shard(path, format, layout, facts, files);
+    const mask = await openMask(path, layout.tokenCount, files);
+    return new Shard(path, format, layout, mask, facts, files);
   } finally {
     await file.close();
   }

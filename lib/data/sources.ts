@@ -51,6 +51,8 @@ export interface ReadOptions {
    * the usual names (text_field.ts).
    */
   readonly textField?: string;
+  /** Field or column of the prompt before the text; then `textField` is `completion` by default. */
+  readonly promptField?: string;
   /** Called for each record that gives no document. */
   readonly onPassedOver?: (reason: PassedOver) => void;
   /** Called with what was taken for granted, to be shown: a field, a format. */
@@ -69,16 +71,21 @@ export async function* readDocuments(
   onBytes?: (bytes: number) => void,
   options: ReadOptions = {},
 ): AsyncGenerator<SourcePiece> {
-  const { textField, onPassedOver, onNote, path = file } = options;
-  const field = new TextField(textField, (name) =>
-    onNote?.(`${file}: no field "text": reading ${JSON.stringify(name)}`),
-  );
-  for await (const { text, where, continues = false } of await openTexts(file, path, field, onBytes, onNote)) {
+  const { promptField, onPassedOver, onNote, path = file } = options;
+  const { textField = promptField === undefined ? undefined : "completion" } = options;
+  const onFound = (name: string) => onNote?.(`${file}: no field "text": reading ${JSON.stringify(name)}`);
+  const field = new TextField(textField, promptField, onFound);
+  const texts = await openTexts(file, path, field, onBytes, onNote);
+  for await (const { text, prompt, where, continues = false } of texts) {
     if (text === null) onPassedOver?.("null");
     else if (text === "") onPassedOver?.("empty");
     else {
       checkText(text, where, file);
-      yield { text, first: !continues, where };
+      if (prompt) {
+        checkText(prompt, where, file);
+        yield { text: prompt, first: true, prompt: true, where };
+      }
+      yield { text, first: !continues && !prompt, prompt: false, where };
     }
   }
 }
@@ -94,18 +101,27 @@ async function openTexts(
   const known = knownFormat(file) ?? (isFile ? sourceFormat(file) : undefined);
   if (known !== undefined) {
     const { format, compression } = known;
-    if (format === "parquet") {
-      if (!isFile && path === file) throw notSeekable(file);
-      return readParquet(path, file, field, onBytes);
-    }
     const expected = compression === "none" ? EXPECTED[format] : `${compression} data`;
-    return read(format, decompress(readBytes(path, file, expected, onBytes), compression, file), file, field);
+    const texts = (own: TextField, counted = onBytes): Texts =>
+      format === "parquet"
+        ? readParquet(path, file, own, counted)
+        : read(format, decompress(readBytes(path, file, expected, counted), compression, file), file, own);
+    if (format !== "parquet" && format !== "arrow") return texts(field);
+    const { ofPrompt } = field;
+    const isPipe = !isFile && path === file;
+    if (isPipe && (format === "parquet" || ofPrompt !== null)) throw notSeekable(file, format);
+    return ofPrompt === null
+      ? texts(field)
+      : withPrompts(
+          texts(field),
+          texts(ofPrompt, () => undefined),
+        );
   }
   const outer = await peek(readBytes(path, file, "text", onBytes));
   const compression = sniffCompression(outer.start);
   const inner = await peek(decompress(outer.all, compression, file));
   const format = sniffFormat(inner.start);
-  if (format === "parquet") throw notSeekable(file);
+  if (format === "parquet" || (format === "arrow" && field.hasPrompt)) throw notSeekable(file, format);
   onNote?.(`${file}: reading it as ${EXPECTED[format]}${compression === "none" ? "" : `, ${compression} data`}`);
   return read(format, inner.all, file, field);
 }
@@ -117,9 +133,23 @@ async function isRegular(file: string): Promise<boolean> {
   return facts === undefined || !(facts.isFIFO() || facts.isCharacterDevice());
 }
 
-function notSeekable(file: string): DataError {
+/** The rows of a table with prompts, of readers that give one column each. */
+async function* withPrompts(texts: Texts, prompts: Texts): Texts {
+  try {
+    for await (const row of texts) {
+      const { value } = await prompts.next();
+      yield { ...row, prompt: value?.text ?? null };
+    }
+    await prompts.next(); // lets it check the end of the file
+  } finally {
+    await prompts.return(undefined);
+  }
+}
+
+/** A table from a pipe that would have to be read out of order, or twice. */
+function notSeekable(file: string, format: "parquet" | "arrow"): DataError {
   return new DataError(
-    `${file}: expected data that is read from beginning to end but received a Parquet file from a pipe; name the file`,
+    `${file}: expected data that is read from beginning to end but received ${EXPECTED[format]} from a pipe; name the file`,
   );
 }
 
@@ -129,6 +159,9 @@ function read(
   file: string,
   field: TextField,
 ): Texts {
-  if (format === "text") return readText(bytes, file);
+  if (format === "text") {
+    if (!field.hasPrompt) return readText(bytes, file);
+    throw new DataError(`${file}: expected records, as they have prompts, but received text`);
+  }
   return { jsonl: readJsonl, json: readJson, csv: readCsv, arrow: readArrow }[format](bytes, file, field);
 }

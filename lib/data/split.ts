@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { hashFile } from "../disk/hash_file.js";
 import { TokenDataset } from "./dataset.js";
+import { type MaskInfo, MaskWriter, maskPath } from "./loss_mask.js";
 import type { BytesPerToken, WrittenShard } from "./shard.js";
 import { ShardWriter } from "./shard.js";
 
@@ -20,7 +21,17 @@ export interface ShardInfo {
   readonly bytes: number;
   /** SHA-256 of the whole file, in hex. */
   readonly sha256: string;
+  /** Its loss mask; absent: all tokens count. */
+  readonly mask?: MaskInfo;
 }
+
+/** A shard with its loss mask, if its split has one. */
+interface ShardFiles {
+  readonly tokens: ShardWriter;
+  readonly mask: MaskWriter | null;
+}
+
+type WrittenFiles = WrittenShard & { readonly mask: MaskInfo | null };
 
 /** Writes a stream of tokens into shards of at most `shardTokens` tokens. */
 export class SplitWriter {
@@ -28,11 +39,20 @@ export class SplitWriter {
   readonly #name: SplitName | "part";
   readonly #bytesPerToken: BytesPerToken;
   readonly #shardTokens: number;
-  readonly #written: WrittenShard[] = [];
-  #shard: ShardWriter | undefined;
+  /** Whether shards get a loss mask. */
+  readonly #masked: boolean;
+  readonly #written: WrittenFiles[] = [];
+  #shard: ShardFiles | undefined;
   #tokenCount = 0;
 
-  constructor(folder: string, name: SplitName | "part", bytesPerToken: BytesPerToken, shardTokens: number) {
+  constructor(
+    folder: string,
+    name: SplitName | "part",
+    bytesPerToken: BytesPerToken,
+    shardTokens: number,
+    masked: boolean,
+  ) {
+    this.#masked = masked;
     this.#folder = folder;
     this.#name = name;
     this.#bytesPerToken = bytesPerToken;
@@ -43,12 +63,13 @@ export class SplitWriter {
     return this.#tokenCount;
   }
 
-  async write(tokens: Uint32Array): Promise<void> {
+  /** @param mask a byte a token, 1: it counts in the loss; null: all count */
+  async write(tokens: Uint32Array, mask: Uint8Array | null): Promise<void> {
     for (let done = 0; done < tokens.length; ) {
       this.#shard ??= await this.#startShard();
-      const room = this.#shardTokens - this.#shard.tokenCount;
+      const room = this.#shardTokens - this.#shard.tokens.tokenCount;
       const part = tokens.subarray(done, done + room);
-      await this.#shard.write(part);
+      await writeBoth(this.#shard, part, mask?.subarray(done, done + room) ?? null);
       done += part.length;
       this.#tokenCount += part.length;
       if (part.length === room) await this.#endShard();
@@ -63,8 +84,9 @@ export class SplitWriter {
   /** The finished shards, in order. */
   async shards(): Promise<ShardInfo[]> {
     const infos: ShardInfo[] = [];
-    for (const { path, tokens, bytes, sha256 } of this.#written) {
-      infos.push({ file: basename(path), tokens, bytes, sha256: sha256 ?? (await hashFile(path)) });
+    for (const { path, tokens, bytes, sha256, mask } of this.#written) {
+      const hash = sha256 ?? (await hashFile(path));
+      infos.push({ file: basename(path), tokens, bytes, sha256: hash, ...(mask && { mask }) });
     }
     return infos;
   }
@@ -75,15 +97,17 @@ export class SplitWriter {
     const dataset = await TokenDataset.open(before.map(({ path }) => path));
     this.#tokenCount = cut;
     try {
-      await copy(dataset, cut, dataset.tokenCount, (tokens) => target.write(tokens));
+      await copy(dataset, cut, dataset.tokenCount, (tokens, mask) => target.write(tokens, mask));
       let start = 0;
       for (const shard of before) {
         if (start + shard.tokens <= cut) this.#written.push(shard);
-        else if (start >= cut) await rm(shard.path);
-        else {
-          const writer = await ShardWriter.create(shard.path, this.#bytesPerToken);
-          await copy(dataset, start, cut, (tokens) => writer.write(tokens));
-          this.#written.push(await writer.finish());
+        else if (start >= cut) {
+          await rm(shard.path);
+          if (this.#masked) await rm(maskPath(shard.path)!);
+        } else {
+          const files = await this.#create(shard.path, 0);
+          await copy(dataset, start, cut, (tokens, mask) => writeBoth(files, tokens, mask));
+          this.#written.push(await finishBoth(files));
         }
         start += shard.tokens;
       }
@@ -94,31 +118,50 @@ export class SplitWriter {
 
   /** Closes what is open; the files stay for the caller to remove with their folder. */
   async abort(): Promise<void> {
-    await this.#shard?.abort();
+    await this.#shard?.tokens.abort();
+    await this.#shard?.mask?.abort();
   }
 
-  async #startShard(): Promise<ShardWriter> {
+  async #startShard(): Promise<ShardFiles> {
     const path = join(this.#folder, `${this.#name}_${String(this.#written.length).padStart(6, "0")}.bin`);
-    return ShardWriter.create(path, this.#bytesPerToken, this.#shardTokens);
+    return this.#create(path, this.#shardTokens);
+  }
+
+  async #create(path: string, expectedTokens: number): Promise<ShardFiles> {
+    return {
+      tokens: await ShardWriter.create(path, this.#bytesPerToken, expectedTokens),
+      mask: this.#masked ? await MaskWriter.create(maskPath(path)!) : null,
+    };
   }
 
   async #endShard(): Promise<void> {
     const shard = this.#shard;
     this.#shard = undefined;
-    if (shard !== undefined) this.#written.push(await shard.finish());
+    if (shard !== undefined) this.#written.push(await finishBoth(shard));
   }
+}
+
+async function writeBoth(files: ShardFiles, tokens: Uint32Array, mask: Uint8Array | null): Promise<void> {
+  await files.tokens.write(tokens);
+  await files.mask?.write(tokens.length, mask);
+}
+
+async function finishBoth({ tokens, mask }: ShardFiles): Promise<WrittenFiles> {
+  return { ...(await tokens.finish()), mask: mask && (await mask.finish()) };
 }
 
 async function copy(
   dataset: TokenDataset,
   from: number,
   to: number,
-  write: (tokens: Uint32Array) => Promise<void>,
+  write: (tokens: Uint32Array, mask: Uint8Array | null) => Promise<void>,
 ): Promise<void> {
   for (let position = from; position < to; ) {
     const tokens = new Int32Array(Math.min(COPY_TOKENS, to - position));
+    const mask = dataset.masked ? new Uint8Array(tokens.length) : null;
     await dataset.read(position, tokens);
-    await write(new Uint32Array(tokens.buffer));
+    if (mask !== null) await dataset.readMask(position, mask);
+    await write(new Uint32Array(tokens.buffer), mask);
     position += tokens.length;
   }
 }

@@ -40,7 +40,7 @@ export async function verifyData(
 }
 
 /**
- * Compares each shard with its hash; one without a hash is only checked for tokens outside the vocabulary.
+ * Compares each shard and its loss mask with their hashes; one without a hash is only checked for tokens outside the vocabulary.
  * @param shards what is known of the dataset's shards, in order
  * @param onShard called with each shard that is right
  * @throws DataError naming a shard that is another, or a token
@@ -52,16 +52,10 @@ async function verifyDataset(
   onShard: (path: string, bytes: number, hashed: boolean) => void,
 ): Promise<void> {
   let start = 0;
-  for (const [index, { path, tokenCount, bytes }] of dataset.shards.entries()) {
-    const { sha256 } = shards[index]!;
-    if (sha256 !== null) {
-      const found = await hashFile(path);
-      if (found !== sha256) {
-        throw new DataError(
-          `${path}: expected a file of SHA-256 ${sha256}, as dataset.json says, but received ${found}`,
-        );
-      }
-    }
+  for (const [index, { path, tokenCount, bytes, mask }] of dataset.shards.entries()) {
+    const { sha256, mask: maskSha256 = null } = shards[index]!;
+    await verifyFile(path, sha256);
+    if (mask !== null) await verifyFile(mask.path, maskSha256);
     for (let at = 0; sha256 === null && at < tokenCount; at += CHUNK) {
       const tokens = new Int32Array(Math.min(CHUNK, tokenCount - at));
       await dataset.read(start + at, tokens);
@@ -70,4 +64,12 @@ async function verifyDataset(
     onShard(path, bytes, sha256 !== null);
     start += tokenCount;
   }
+}
+
+/** @param sha256 null: it is not known */
+async function verifyFile(path: string, sha256: string | null): Promise<void> {
+  if (sha256 === null) return;
+  const found = await hashFile(path);
+  if (found === sha256) return;
+  throw new DataError(`${path}: expected a file of SHA-256 ${sha256}, as dataset.json says, but received ${found}`);
 }

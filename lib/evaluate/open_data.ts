@@ -98,3 +98,11 @@ export function wholeBlocks({ shards, tokenCount }: TokenDataset, patchSize: num
       `but received ${tokenCount} tokens`,
   );
 }
+
+/** The error of blocks whose loss mask leaves nothing to compute a loss of. */
+export function noLabels({ shards }: TokenDataset, blocks: number): DataError {
+  return new DataError(
+    `${shards[0]!.path}: expected a label that counts in ${blocks} blocks but received a loss mask that leaves out all ` +
+      "of them",
+  );
+}

@@ -27,9 +27,23 @@ export function blockBatches(blocks: Batch, size: number): Batch[] {
   return [...counts].map((sequences) => ({ ...blocks, sequences }));
 }
 
+/** Blocks of which some labels do not count. */
+export interface MaskedLabels {
+  /** i32 [B * T * K], on the device: the tokens as labels (`labelIds`). */
+  readonly ids: Tensor<"i32">;
+  /** Of `countLabels`, for all blocks that the loss is a mean over. */
+  scale: number;
+}
+
+interface Part {
+  readonly pass: Pass;
+  readonly tokens: Tensor<"i32">;
+  readonly labels: Tensor<"i32"> | null;
+}
+
 /** The mean loss over blocks of T positions of K tokens, in as many passes as they need. */
 export class BlockLoss {
-  readonly #parts: readonly { readonly pass: Pass; readonly tokens: Tensor<"i32"> }[];
+  readonly #parts: readonly Part[];
 
   /**
    * @param memory allocated for the `blockBatches` of these blocks, among others
@@ -37,6 +51,7 @@ export class BlockLoss {
    * @param size blocks in a pass
    * @param tokens i32 [B * T * K], on the device
    * @param of the blocks that the loss is a mean over: these, or more, of which these have their share
+   * @param labels which of their labels count; null: all
    */
   constructor(
     memory: PassMemory,
@@ -45,6 +60,7 @@ export class BlockLoss {
     size: number,
     tokens: Tensor<"i32">,
     of = blocks.sequences,
+    private readonly labels: MaskedLabels | null = null,
   ) {
     const { sequences, positions, patchSize } = blocks;
     const blockTokens = positions * patchSize;
@@ -58,12 +74,16 @@ export class BlockLoss {
     this.#parts = Array.from(blockRanges(sequences, size), ({ start, count }) => ({
       pass: passes.get(count)!,
       tokens: tokens.narrow(0, start * blockTokens, count * blockTokens),
+      labels: labels?.ids.narrow(0, start * blockTokens, count * blockTokens) ?? null,
     }));
   }
 
   /** Enqueues the computation. Returns f32 [1]: the loss, in nats per token. */
   enqueue(): Tensor<"f32"> {
-    this.#parts.forEach(({ pass, tokens }, index) => pass.forward(tokens, { loss: index > 0, gradient: false }));
+    this.#parts.forEach(({ pass, tokens, labels }, index) => {
+      if (this.labels !== null) pass.weigh(this.labels.scale);
+      pass.forward(tokens, { loss: index > 0, gradient: false }, undefined, labels);
+    });
     return this.#parts[0]!.pass.loss;
   }
 

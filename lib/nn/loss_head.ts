@@ -49,7 +49,7 @@ interface Chunk {
 export class LossHead {
   readonly #chunks: readonly Chunk[];
   readonly #labels: Tensor;
-  readonly #coefficients: Tensor;
+  readonly #coefficients: Tensor<"f32">;
   readonly #losses: Tensor;
 
   /**
@@ -92,13 +92,22 @@ export class LossHead {
     return this.buffers.loss;
   }
 
-  /** The loss and, if `dhidden` was given, the gradients of the hidden states and of the head's weight. */
-  forward(adds: Adds): void {
-    native.patchLabels(this.#labels, this.tokens, this.batch.positions);
-    native.labelCoefficients(this.#coefficients, this.#labels, this.labelWeights);
-    for (const [index, { hidden, dhidden, logits, labels, losses }] of this.#chunks.entries()) {
+  /** f32 [K]: the weight of each label in the loss, for a forward whose labels are given. */
+  get coefficients(): Tensor<"f32"> {
+    return this.#coefficients;
+  }
+
+  /**
+   * The loss and, if `dhidden` was given, the gradients of the hidden states and of the head's weight.
+   * @param labels i32 [N * K], the tokens as labels, of which some may be ignored; then `coefficients` have been written.
+   *   Null: all tokens count
+   */
+  forward(adds: Adds, labels: Tensor<"i32"> | null): void {
+    native.patchLabels(this.#labels, labels ?? this.tokens, this.batch.positions);
+    if (labels === null) native.labelCoefficients(this.#coefficients, this.#labels, this.labelWeights);
+    for (const [index, { hidden, dhidden, logits, labels: own, losses }] of this.#chunks.entries()) {
       this.head.forward(logits, hidden);
-      native.crossEntropy(losses, logits, labels, this.#coefficients, dhidden !== null);
+      native.crossEntropy(losses, logits, own, this.#coefficients, dhidden !== null);
       if (dhidden) {
         this.head.backward(dhidden, logits, hidden, { weight: adds.gradient || index > 0, input: false }, null);
       }

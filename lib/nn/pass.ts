@@ -1,5 +1,6 @@
 import { native, type Tensor } from "../native.js";
 import { reuse } from "./buffers.js";
+import { scaledCoefficients } from "./label_mask.js";
 import { type Adds, LossHead } from "./loss_head.js";
 import { type PassMemory, passSpecs } from "./pass_memory.js";
 import type { Batch } from "./shape.js";
@@ -20,9 +21,9 @@ export class Pass {
    */
   constructor(
     memory: PassMemory,
-    batch: Batch,
+    private readonly batch: Batch,
     weights: ModelWeights,
-    labelWeights: readonly number[],
+    private readonly labelWeights: readonly number[],
     training: boolean,
   ) {
     const { device, shape, rotary } = memory;
@@ -49,16 +50,27 @@ export class Pass {
   }
 
   /**
+   * Says what labels weigh in forwards whose labels are given, up to the next pass over the same memory that says it, or
+   * whose labels all count.
+   * @param scale of `countLabels`, for all passes whose losses are added up
+   * @param labelWeights K weights in place of the pass's own
+   */
+  weigh(scale: number, labelWeights = this.labelWeights): void {
+    this.#head.coefficients.write(scaledCoefficients(labelWeights, this.batch, scale));
+  }
+
+  /**
    * The loss of a micro-batch.
    * @param tokens i32 [sequences * positions * patchSize], on the device
    * @param adds what is added to that of previous passes
+   * @param labels i32, as many: the tokens as labels (`labelIds`), after `weigh`; null: all count
    */
-  forward(tokens: Tensor<"i32">, adds: Adds, watch = unwatched): void {
+  forward(tokens: Tensor<"i32">, adds: Adds, watch = unwatched, labels: Tensor<"i32"> | null = null): void {
     native.copy(this.#tokens, tokens);
     this.#transformer.forward(0, watch);
     watch.reads("head");
     watch.begins("head");
-    this.#head.forward(adds);
+    this.#head.forward(adds, labels);
     watch.completes("head");
     watch.lap("head");
   }

@@ -1,9 +1,11 @@
-import { Arguments } from "../arguments.js";
+import { types } from "node:util";
+import { Arguments, describe } from "../arguments.js";
 import { labelWeightValues } from "../config/label_weights.js";
 import { type Recompute, recomputeKinds } from "../config/recompute.js";
 import { Tensor } from "../native.js";
 import type { GradientOf } from "./gradients.js";
 import { asIds } from "./ids.js";
+import { allLabels, countLabels, labelIds } from "./label_mask.js";
 import { checkModel, type Llama } from "./llama.js";
 import { Pass } from "./pass.js";
 import { PassMemory, passSpecs } from "./pass_memory.js";
@@ -18,6 +20,22 @@ export interface TrainingBatch extends Batch {
   readonly share?: number;
   /** What the backward computes again, to keep less: `none` (default), `elementwise` or `block`. The bits are the same. */
   readonly recompute?: Recompute;
+}
+
+/** What of a batch counts, and what its loss is added to. */
+export interface TrainingRunOptions {
+  /** Also add the loss to that of the previous batches. Default false. */
+  readonly accumulate?: boolean;
+  /**
+   * Which tokens count in the loss, as labels: a byte for each of the B * T * K tokens, 1: it counts, 0: it does not.
+   * Every token is read all the same. Default: all count.
+   */
+  readonly mask?: Uint8Array;
+  /**
+   * With a mask: the labels that count in all batches of the step (`countLabels`), over which the loss is then a mean;
+   * `share` has no part in it. 0 makes loss and gradient 0. Default: those of this batch, whose mean is weighted by `share`.
+   */
+  readonly labels?: number;
 }
 
 /**
@@ -40,7 +58,11 @@ export interface TrainingBatch extends Batch {
  * ```
  */
 export class TrainingPass {
+  readonly #cut: Batch;
+  readonly #labelWeights: readonly number[];
   readonly #input: Tensor<"i32">;
+  /** The tokens as labels, once a mask has been given. */
+  #labels: Tensor<"i32"> | null = null;
   readonly #memory: PassMemory;
   readonly #pass: Pass;
 
@@ -79,6 +101,8 @@ export class TrainingPass {
     const cut = { sequences, positions, patchSize };
     const shape = { config, dtype: parameters.dtype, positions: sequences * positions, recompute };
     const shares = weights.map((weight) => weight * share);
+    this.#cut = cut;
+    this.#labelWeights = weights;
     this.#input = new Tensor(device, "i32", [sequences * positions * patchSize]);
     this.#memory = new PassMemory(device, shape, passSpecs(device, shape, [cut], true));
     const gradientOf: GradientOf = (begin, size) => gradient.narrow(0, begin, size);
@@ -91,32 +115,79 @@ export class TrainingPass {
   }
 
   /**
-   * Enqueues forward and backward of a batch: the loss is written, the gradient added to.
-   * @param tokens B * T * K ids, sequence by sequence; the array may be changed after the call
-   * @param options.accumulate also add the loss to that of the previous batches. Default false.
-   * @throws TypeError or RangeError for a wrong argument; the next wait throws RangeError for an id outside the
-   *   vocabulary
+   * How many labels of a batch count in the loss. The first K tokens of a sequence are no labels.
+   * @param mask a byte for each of the B * T * K tokens, 1: it counts, 0: it does not
+   * @throws TypeError or RangeError for a wrong argument
    */
-  run(tokens: Int32Array | Uint32Array, options: { readonly accumulate?: boolean } = {}): void {
+  countLabels(mask: Uint8Array): number {
+    this.#checkMask(new Arguments("TrainingPass.countLabels"), mask);
+    return countLabels(mask, this.#cut).labels;
+  }
+
+  /**
+   * Enqueues forward and backward of a batch: the loss is written, the gradient added to.
+   *
+   * With a mask the loss is the mean over the labels that count. Where a step sums several batches, `labels` makes it one
+   * over the labels of the whole step, however they are spread over its batches:
+   *
+   *     const labels = masks.reduce((sum, mask) => sum + pass.countLabels(mask), 0);
+   *     batches.forEach((tokens, i) => pass.run(tokens, { mask: masks[i]!, labels, accumulate: i > 0 }));
+   *
+   * @param tokens B * T * K ids, sequence by sequence; the array may be changed after the call
+   * @throws TypeError or RangeError for a wrong argument; OutOfMemoryError with the first mask, which takes as much memory
+   *   as the tokens; the next wait throws RangeError for an id outside the vocabulary
+   */
+  run(tokens: Int32Array | Uint32Array, options: TrainingRunOptions = {}): void {
     const input = this.#input;
     const check = new Arguments("TrainingPass.run");
-    if (input.disposed) check.fail(TypeError, "this", "a live pass", "a disposed one");
+    this.#checkLive(check);
     const ids = asIds(check, "tokens", tokens);
     if (tokens.length !== input.size) {
       check.fail(RangeError, "tokens", `sequences * positions * patchSize = ${input.size} ids`, String(tokens.length));
     }
-    const { accumulate = false } = check.object("options", options);
+    const { accumulate = false, mask, labels } = check.object("options", options);
     check.boolean("accumulate", accumulate);
+    if (mask !== undefined) this.#checkMask(check, mask);
+    if (labels !== undefined) {
+      if (mask === undefined) check.fail(RangeError, "labels", "nothing without a mask", String(labels));
+      check.wholeNumber("labels", labels, 0);
+    }
+    const masked = mask === undefined ? null : this.#writeLabels(ids, mask, labels);
     input.write(ids);
     const adds = { loss: accumulate, gradient: true };
-    this.#pass.forward(input, adds);
+    this.#pass.forward(input, adds, undefined, masked);
     this.#pass.backward(adds);
+  }
+
+  /** @param labels of the step; undefined: those of this batch, of which the step's loss has its share */
+  #writeLabels(ids: Int32Array, mask: Uint8Array, labels: number | undefined): Tensor<"i32"> {
+    this.#labels ??= new Tensor(this.#input.device, "i32", [this.#input.size]);
+    if (labels === undefined) this.#pass.weigh(countLabels(mask, this.#cut).scale);
+    else this.#pass.weigh(labels === 0 ? 0 : allLabels(this.#cut) / labels, this.#labelWeights);
+    this.#labels.write(labelIds(ids, mask));
+    return this.#labels;
+  }
+
+  #checkLive(check: Arguments): void {
+    if (this.#input.disposed) check.fail(TypeError, "this", "a live pass", "a disposed one");
+  }
+
+  #checkMask(check: Arguments, mask: Uint8Array): void {
+    this.#checkLive(check);
+    if (!types.isUint8Array(mask)) check.fail(TypeError, "mask", "a Uint8Array", describe(mask));
+    if (mask.length !== this.#input.size) {
+      const expected = `sequences * positions * patchSize = ${this.#input.size} bytes`;
+      check.fail(RangeError, "mask", expected, String(mask.length));
+    }
+    const other = mask.findIndex((byte) => byte > 1);
+    if (other !== -1) check.fail(RangeError, `mask[${other}]`, "0 or 1", String(mask[other]));
   }
 
   /** Frees the memory of the pass; model and gradient stay. */
   dispose(): void {
     this.#memory.dispose();
     this.#input.free();
+    this.#labels?.free();
   }
 
   /** `dispose()`, for `using`. */

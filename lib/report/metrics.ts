@@ -44,6 +44,8 @@ export interface MetricsLine {
   readonly lr: number;
   /** Global norm of the gradients before clipping; NaN if it diverged. */
   readonly gradNorm: number;
+  /** Labels that the step's loss is a mean over, if the data has a loss mask; 0: none counted, and the loss is 0. */
+  readonly labels?: number;
   /** Seconds of training so far. */
   readonly seconds: number;
   /** Tokens per second of this step. */

@@ -13,12 +13,18 @@ import { microBatch, positionsPerPass } from "./micro_batch.js";
  * What is planned for: the model's config, the dtype of its activations, what the backward computes again, and this
  * process's place among several ranks (default: alone).
  */
-export type PlannedModel = Omit<PassShape, "positions"> & { readonly share?: RankShare };
+export type PlannedModel = Omit<PassShape, "positions"> & {
+  readonly share?: RankShare;
+  /** Whether labels of the training data do not count in the loss. Default false. */
+  readonly masked?: boolean;
+};
 
 /** Held-out sequences of T tokens, all on the device during the run: of several ranks, this one's. */
 export interface EvaluationSize {
   readonly sequences: number;
   readonly positions: number;
+  /** Which of their labels count; null or absent: all. */
+  readonly mask?: object | null;
 }
 
 /** The memory layout of a run: everything it will allocate. */
@@ -33,6 +39,8 @@ export interface RunPlan {
   /** Of all stages. */
   readonly optimizer: OptimizerKind;
   readonly passes: PassSpecs;
+  /** Whether labels of the training data do not count in the loss. */
+  readonly masked: boolean;
   readonly tokens: ReturnType<typeof tokenSpecs>;
   /** Of a run with a guard; else null. */
   readonly guard: typeof guardSpecs | null;
@@ -76,7 +84,7 @@ export function planRun(
 /** Plans a run's memory with these micro-batches, one for each stage. */
 export function planBatches(
   device: Device,
-  { share = alone, ...model }: PlannedModel,
+  { share = alone, masked = false, ...model }: PlannedModel,
   stages: readonly ResolvedStage[],
   size: EvaluationSize | null,
   batches: readonly Batch[],
@@ -93,7 +101,7 @@ export function planBatches(
   const all = [...batches, ...(heldOut ? blockBatches(heldOut.blocks, heldOut.perPass) : [])];
   const passes = passSpecs(device, shape, all, true);
   const { type, freeze } = stages[0]!.optimizer;
-  const tokens = tokenSpecs(stages, share.size, evaluation);
+  const tokens = tokenSpecs(stages, share.size, masked, evaluation);
   const layout = parameterLayout(model.config, share.size);
   const sharding = shardingOf(layout, share);
   return {
@@ -104,15 +112,24 @@ export function planBatches(
     evaluation: heldOut,
     optimizer: { type, freeze },
     passes,
+    masked,
     tokens,
     guard: null,
   };
 }
 
-function tokenSpecs(stages: readonly ResolvedStage[], ranks: number, evaluation: EvaluationSize | null) {
+/** Where labels do not count, the tokens as labels lie beside the tokens. */
+function tokenSpecs(
+  stages: readonly ResolvedStage[],
+  ranks: number,
+  masked: boolean,
+  evaluation: EvaluationSize | null,
+) {
+  const step = Math.max(...stages.map((stage) => stage.tokensPerStep)) / ranks;
+  const heldOut = evaluation && new Spec("i32", [evaluation.sequences * evaluation.positions]);
   return {
-    step: new Spec("i32", [Math.max(...stages.map((stage) => stage.tokensPerStep)) / ranks]),
-    evaluation: evaluation && new Spec("i32", [evaluation.sequences * evaluation.positions]),
+    step: new Spec("i32", [masked ? 2 * step : step]),
+    evaluation: heldOut && { tokens: heldOut, labels: evaluation?.mask ? heldOut : null },
   };
 }
 

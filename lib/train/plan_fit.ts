@@ -33,7 +33,7 @@ function advise(device: Device, { stages, heldOut, plan }: PlannedRun, freeBytes
   const { share } = plan.sharding;
   const bytesWith = (sequences: number) => {
     const batches = stages.map(({ sequenceLength: positions, patchSize }) => ({ sequences, positions, patchSize }));
-    const smaller = planBatches(device, { ...shape, share }, stages, heldOut, batches);
+    const smaller = planBatches(device, { ...shape, share, masked: plan.masked }, stages, heldOut, batches);
     return plannedBytes(device, { ...smaller, guard: plan.guard }) - workspaceBytes;
   };
   const now = Math.max(...plan.batches.map(({ sequences }) => sequences));

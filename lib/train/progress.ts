@@ -34,6 +34,8 @@ export interface StepRecord {
   readonly loss: number;
   /** Before clipping. */
   readonly gradNorm: number;
+  /** Labels that counted in the loss; null: all did. */
+  readonly labels: number | null;
   readonly flops: number;
   readonly optimizerFlops: number;
   readonly seconds: number;
@@ -124,6 +126,7 @@ export function metricsLine(
     loss: record.loss,
     lr: record.lr,
     gradNorm: record.gradNorm,
+    ...(record.labels !== null && { labels: record.labels }),
     seconds,
     tokensPerSecond: stage.tokensPerStep / record.seconds,
     flops,

@@ -18,6 +18,8 @@ export interface RunData {
   /** What it is trained on. */
   readonly train: BlockLoaderOptions["dataset"];
   readonly trainingTokens: number;
+  /** Whether some of them do not count in the loss. */
+  readonly masked: boolean;
   /** Null: the run evaluates nothing. */
   readonly val: TokenDataset | null;
   /** All of it: for training, then for validation. */
@@ -26,7 +28,14 @@ export interface RunData {
 }
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, { error: "expected a SHA-256 in hexadecimal" });
-const shards = z.array(z.strictObject({ file: z.string(), tokens: z.int().min(0), sha256: sha256.nullable() }));
+const shards = z.array(
+  z.strictObject({
+    file: z.string(),
+    tokens: z.int().min(0),
+    sha256: sha256.nullable(),
+    mask: sha256.nullable().optional(),
+  }),
+);
 
 /** What a run's `data.json` has: the data that it began with. */
 const recordSchema = z.strictObject({
@@ -51,19 +60,29 @@ export async function openRunData(
   try {
     for (const entries of [...parts, ...held]) datasets.push(await TokenDataset.open(entries));
     const trained = datasets.slice(0, parts.length);
-    return {
+    const val = datasets[parts.length] ?? null;
+    const data = {
       train: isMix(train)
         ? trained.map((dataset, index) => ({ dataset, weight: parts[index]![0]!.weight! }))
         : trained[0]!,
       trainingTokens: trained.reduce((sum, { tokenCount }) => sum + tokenCount, 0),
-      val: datasets[parts.length] ?? null,
+      masked: trained.some(({ masked }) => masked),
+      val,
       datasets,
       identity: await identifyData(datasets, log),
     };
+    const masked = maskedData(data);
+    if (masked.length > 0) log(`loss mask in ${masked.join(" and ")}: losses are means over the labels that count`);
+    return data;
   } catch (error) {
     await Promise.all(datasets.map((dataset) => dataset.close()));
     throw error;
   }
+}
+
+/** Which data of a run has a loss mask, by the config's keys. */
+export function maskedData({ masked, val }: Pick<RunData, "masked" | "val">): string[] {
+  return [...(masked ? ["data.train"] : []), ...(val?.masked ? ["data.val"] : [])];
 }
 
 /** Closes a run's data. */
@@ -165,17 +184,32 @@ function compareShards(
         `but received ${now.length}`,
     );
   }
-  for (const [index, { file, tokens, sha256 }] of before.entries()) {
+  for (const [index, began] of before.entries()) {
     const found = now[index]!;
-    const same = file === found.file && tokens === found.tokens;
-    if (same && (sha256 === null || found.sha256 === null || sha256 === found.sha256)) continue;
-    const words = (shard: ShardIdentity): string =>
-      `${shard.file} of ${shard.tokens} tokens${shard.sha256 === null ? "" : `, SHA-256 ${short(shard.sha256)}`}`;
+    if (isSameShard(began, found)) continue;
     throw new DataError(
-      `${datasets.flatMap(({ shards }) => shards)[index]!.path}: expected the shard that the run began with, ${words({ file, tokens, sha256 })} ` +
+      `${datasets.flatMap(({ shards }) => shards)[index]!.path}: expected the shard that the run began with, ${words(began)} ` +
         `(${path}), but received ${words(found)}`,
     );
   }
+}
+
+/** Hashes that are not known are not compared. */
+function isSameShard(a: ShardIdentity, b: ShardIdentity): boolean {
+  const same = (one: string | null, other: string | null) => one === null || other === null || one === other;
+  return (
+    a.file === b.file &&
+    a.tokens === b.tokens &&
+    same(a.sha256, b.sha256) &&
+    (a.mask === undefined) === (b.mask === undefined) &&
+    same(a.mask ?? null, b.mask ?? null)
+  );
+}
+
+function words({ file, tokens, sha256, mask }: ShardIdentity): string {
+  const hash = (value: string | null): string => (value === null ? "" : `, SHA-256 ${short(value)}`);
+  const masked = mask === undefined ? "" : `, with a loss mask${hash(mask)}`;
+  return `${file} of ${tokens} tokens${hash(sha256)}${masked}`;
 }
 
 const short = (sha256: string): string => `${sha256.slice(0, 12)}…`;

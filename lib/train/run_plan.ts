@@ -42,7 +42,8 @@ export async function planConfig(
   const all = await readHeldOut(config, data.val, shape.vocab_size);
   const heldOut = all && ownHeldOut(all, share);
   const dtype = device.computeDType(config.precision);
-  const plan = planRun(device, { config: shape, dtype, recompute: config.recompute, share }, stages, heldOut);
+  const { masked } = data;
+  const plan = planRun(device, { config: shape, dtype, recompute: config.recompute, share, masked }, stages, heldOut);
   const guard = config.guard === undefined ? null : guardSpecs;
   return { stages, tokenizer, shape, heldOut, dtype, plan: { ...plan, guard } };
 }

@@ -5,9 +5,11 @@ import { BlockLoss } from "../nn/block_loss.js";
 import { type Allocated, allocate, disposeAll } from "../nn/buffers.js";
 import type { Exchange } from "../nn/exchange.js";
 import { stepFlops } from "../nn/flops.js";
+import { countLabels, labelIds } from "../nn/label_mask.js";
 import type { Llama } from "../nn/llama.js";
 import { Pass } from "../nn/pass.js";
 import { PassMemory } from "../nn/pass_memory.js";
+import type { Batch } from "../nn/shape.js";
 import { unwatched } from "../nn/watch.js";
 import { addedGradients, modelWeights } from "../nn/weights.js";
 import { AdamW } from "../optim/adamw.js";
@@ -17,14 +19,16 @@ import type { HeldOut } from "./held_out.js";
 import type { RunPlan } from "./memory_plan.js";
 import type { PartSeconds } from "./step_clock.js";
 import { StepGraph } from "./step_graph.js";
-import { StepTokens } from "./step_tokens.js";
+import { type MicroBatch, StepTokens } from "./step_tokens.js";
 
 /** The objects of one stage's steps. */
 interface StageStep {
   readonly optimizer: OptimizerConfig;
   readonly pass: Pass;
+  /** The sequences of a step, of all ranks. */
+  readonly batch: Batch;
   /** The step's tokens on the device, a view for each micro-batch. */
-  readonly microBatches: readonly Tensor<"i32">[];
+  readonly microBatches: readonly MicroBatch[];
   readonly graph: StepGraph;
 }
 
@@ -36,6 +40,8 @@ export interface StepResult {
   readonly gradNorm: number;
   /** Whether the parameters are as before: the gradient was not finite, or a limit was exceeded. */
   readonly skipped: boolean;
+  /** Labels that counted, of all ranks; null: all did. */
+  readonly labels: number | null;
   /** The device's time by part. */
   readonly seconds: PartSeconds | null;
 }
@@ -78,7 +84,7 @@ export class Stepper {
       this.#memory = new PassMemory(device, plan.shape, plan.passes);
       this.#buffers = allocate(device, plan.tokens);
       this.#guard = allocate(device, plan.guard);
-      this.#tokens = new StepTokens(this.#buffers.step, share);
+      this.#tokens = new StepTokens(this.#buffers.step, share, plan.masked);
       const weights = modelWeights(parameters, gradients?.of ?? ((begin, size) => gradient.narrow(0, begin, size)));
       this.#stages = stages.map(({ sequencesPerStep, labelWeights, optimizer }, index) => {
         const batch = plan.batches[index]!;
@@ -86,6 +92,7 @@ export class Stepper {
         const shares = labelWeights.map((weight) => weight / (count * share.size));
         return {
           optimizer,
+          batch: { ...batch, sequences: sequencesPerStep },
           pass: new Pass(this.#memory, batch, weights, shares, true),
           microBatches: this.#tokens.microBatches(count, batch.sequences * batch.positions * batch.patchSize),
           graph: new StepGraph(device),
@@ -93,9 +100,11 @@ export class Stepper {
       });
       const { evaluation: held } = this.#buffers;
       if (heldOut === null || held === null || plan.evaluation === null) return;
-      held.write(heldOut.tokens);
+      held.tokens.write(heldOut.tokens);
+      const labels = held.labels && heldOut.mask && { ids: held.labels, scale: heldOut.mask.scale };
+      labels?.ids.write(labelIds(heldOut.tokens, heldOut.mask!.bytes));
       const { blocks, perPass } = plan.evaluation;
-      this.#evaluation = new BlockLoss(this.#memory, weights, blocks, perPass, held, heldOut.of);
+      this.#evaluation = new BlockLoss(this.#memory, weights, blocks, perPass, held.tokens, heldOut.of, labels);
     } catch (error) {
       this.dispose();
       throw error;
@@ -120,6 +129,7 @@ export class Stepper {
    * @param next the next step's tokens, if known: they are transferred to the device while this step runs. A hint only:
    *   the next step may use other tokens, or the promise may reject.
    * @param limits of a plan with a guard; null: there are none
+   * @param maskOf of a masked plan: the loss mask of a step's tokens, a byte each, 1: it counts; null: all count
    */
   async step(
     stageIndex: number,
@@ -127,23 +137,27 @@ export class Stepper {
     learningRate: number,
     next: Promise<Int32Array> | null = null,
     limits: GuardLimits | null = null,
+    maskOf: (tokens: Int32Array) => Uint8Array | null = () => null,
   ): Promise<StepResult> {
     const stage = this.#stages[stageIndex]!;
     const guard = this.#guard;
     const exchange = this.#exchange;
     const { loss: mostLoss, norm: mostNorm } = limits ?? { loss: Infinity, norm: Infinity };
     guard?.limits.write(Float32Array.of(mostLoss, mostNorm));
-    this.#tokens.send(tokens);
+    const mask = this.plan.masked ? maskOf(tokens) : null;
+    const counted = mask && countLabels(mask, stage.batch);
+    if (this.plan.masked) stage.pass.weigh(counted?.scale ?? 1);
+    this.#tokens.send(tokens, mask);
     prepareStep(this.optimizer, learningRate, stage.optimizer);
     const last = stage.microBatches.length - 1;
     const clock = stage.graph.run((lap) => {
       exchange?.begin(lap);
       for (const gradient of this.#added) native.fill(gradient, 0);
       lap("optimizer");
-      stage.microBatches.forEach((microBatch, index) => {
+      stage.microBatches.forEach(({ tokens: microBatch, labels }, index) => {
         const adds = { loss: index > 0, gradient: index > 0 };
         const watch = exchange?.watch(index === 0, index === last) ?? { ...unwatched, lap };
-        stage.pass.forward(microBatch, adds, watch);
+        stage.pass.forward(microBatch, adds, watch, labels);
         stage.pass.backward(adds, watch);
       });
       this.optimizer.applyStep((norm) => {
@@ -153,7 +167,7 @@ export class Stepper {
       lap("optimizer");
     });
     this.#apart = exchange !== null;
-    this.#tokens.sendAhead(next);
+    this.#tokens.sendAhead(next, maskOf);
     const norm = guard?.measured ?? this.optimizer.norm;
     const [[loss], [gradNorm], seconds] = await Promise.all([
       stage.pass.loss.read(),
@@ -161,7 +175,7 @@ export class Stepper {
       clock.read(),
     ] as const);
     const skipped = !Number.isFinite(gradNorm) || loss! > mostLoss || gradNorm! > mostNorm;
-    return { loss: loss!, gradNorm: gradNorm!, skipped, seconds };
+    return { loss: loss!, gradNorm: gradNorm!, skipped, labels: counted?.labels ?? null, seconds };
   }
 
   /** Makes the model's weights whole, for whoever reads them between steps: of several ranks, all call it. */

@@ -337,8 +337,9 @@ export class Trainer {
     const tokens = await loader.next(stage.sequencesPerStep);
     const dataSeconds = (performance.now() - start) / 1000;
     const { limits } = health;
-    const result = await stepper.step(stage.index, tokens, lr, loader.ahead, limits);
-    const { loss, gradNorm, seconds: parts } = result;
+    const maskOf = (batch: Int32Array) => loader.maskOf(batch);
+    const result = await stepper.step(stage.index, tokens, lr, loader.ahead, limits, maskOf);
+    const { loss, gradNorm, labels, seconds: parts } = result;
     const seconds = (performance.now() - start) / 1000;
     const energyAfter = device.energy();
     const energy = energyBefore === null || energyAfter === null ? null : energyAfter - energyBefore;
@@ -350,6 +351,7 @@ export class Trainer {
       lr,
       loss,
       gradNorm,
+      labels,
       flops,
       optimizerFlops,
       seconds,

@@ -2,6 +2,7 @@
 import { cpSync, existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, expect, it } from "@jest/globals";
+import { madeMask, writeMask } from "../support/made_mask.js";
 import { madeModel, writeMadeData } from "../support/made_run.js";
 import { describeRanks } from "../support/ranks.js";
 import { hashOf, type TrainedRank, trainRanks } from "../support/ranks_training.js";
@@ -54,6 +55,18 @@ describeRanks("training by several ranks", () => {
       expect(model4("again")).toBe(model4("4"));
     },
   );
+
+  it("has one rank's losses where a loss mask leaves one more labels than another", async () => {
+    const mask = madeMask(6000, 3);
+    // Of some sequences none counts.
+    for (let at = 0; at < mask.length; at += 400) mask.fill(0, at, at + 200);
+    await writeMask(path("train.bin"), mask);
+    await writeMask(path("val.bin"), madeMask(16 * 8, 4));
+    const batch = { positionsPerStep: 24 * 32, sequenceLength: 32, microBatch: 2 };
+    const of = (name: string) => made(name, { batch, train: { steps: 10 } });
+    const [alone] = await trainRanks(0, path(), of("masked-1"));
+    expectClose(await trainRanks(3, path(), of("masked-3")), alone!, 1e-6);
+  });
 
   it("resumes a checkpoint of four ranks with four, two, one and three", async () => {
     const whole = made("whole", { checkpoint: { everySteps: 10, keep: 9 } });

@@ -34,7 +34,7 @@ const uses = [
   "test/train/backends.test.ts",
   "test/compare/backends.test.ts",
   "test/train/stages.test.ts",
-  ...["parity", "architectures", "decoder", "batch_decoder", "accumulation", "folder"].map(
+  ...["parity", "architectures", "decoder", "batch_decoder", "accumulation", "label_mask", "folder"].map(
     (name) => `test/nn/${name}.test.ts`,
   ),
   "test/api/kernels_entry.test.ts",

@@ -46,6 +46,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   const dataset = await api.TokenDataset.open(path("train.bin"));
   const blocks = { dataset, blockTokens: 16, unitTokens: 64, vocabSize: 96, seed: 1 };
   const loader = new api.BlockLoader(blocks);
+  const loaded = await loader.next(1);
   const adamw = new api.AdamW(model.parameters);
   const muon = new api.Muon(model.parameters);
   const batch = { sequences: 2, positions: 8, patchSize: 2 };
@@ -244,6 +245,11 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: (position: number, out: Int32Array) => dataset.read(position, out),
     },
     {
+      name: "TokenDataset.readMask",
+      arguments: { position: whole(0, 0, 5999), out: made(new Uint8Array(4)) },
+      call: (position: number, out: Uint8Array) => dataset.readMask(position, out),
+    },
+    {
       name: "TokenDataset.checkVocabulary",
       arguments: { tokens: made(ids), start: whole(0, 0, 5999), vocabulary: whole(96, 1) },
       call: (part: Int32Array, start: number, size: number) => dataset.checkVocabulary(part, start, size),
@@ -270,6 +276,11 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       name: "BlockLoader.next",
       arguments: { count: whole(1, 1, 2 ** 40) },
       call: (count: number) => loader.next(count),
+    },
+    {
+      name: "BlockLoader.maskOf",
+      arguments: { tokens: made(loaded) },
+      call: (tokens: Int32Array) => loader.maskOf(tokens),
     },
     {
       name: "preparePart",
@@ -637,8 +648,17 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "TrainingPass.run",
       arguments: { tokens: made(new Int32Array(32), [new Int32Array(31)]) },
-      options: options({ accumulate: optional(flag(false)) }),
+      options: options({
+        accumulate: optional(flag(false)),
+        mask: optional(made(new Uint8Array(32), [new Uint8Array(31), new Uint8Array(32).fill(2)])),
+        labels: optional(whole(3, 0)),
+      }),
       call: (...args: [Int32Array, object]) => pass.run(...args),
+    },
+    {
+      name: "TrainingPass.countLabels",
+      arguments: { mask: made(new Uint8Array(32), [new Uint8Array(31), new Uint8Array(32).fill(2)]) },
+      call: (mask: Uint8Array) => pass.countLabels(mask),
     },
     {
       name: "AdamW",

@@ -12,6 +12,8 @@ const BATCH = 1 << 19;
 export interface EncodedPiece {
   readonly piece: DocumentPiece;
   readonly ids: Uint32Array;
+  /** A byte a token, 1: it counts in the loss; null: all count. */
+  readonly mask: Uint8Array | null;
 }
 
 /**
@@ -36,7 +38,11 @@ export async function* encodeDocuments(
     const encoded = await ids.catch((cause) => {
       throw cannotEncode(tokenizer.name, cause);
     });
-    return encoded.map((tokens, i) => ({ piece: pieces[i]!, ids: framed(pieces[i]!, tokens, frame, separator) }));
+    return encoded.map((tokens, i) => {
+      const piece = pieces[i]!;
+      const ids = framed(piece, tokens, frame, separator);
+      return { piece, ids, mask: piece.prompt ? promptMask(piece, ids, separator) : null };
+    });
   };
   try {
     let started = false;
@@ -63,6 +69,13 @@ function framed(piece: DocumentPiece, ids: Uint32Array, { before, after }: Frame
   whole.set(ids, lead.length);
   whole.set(last, lead.length + ids.length);
   return whole;
+}
+
+/** Of a prompt only the end-of-text token before it counts: it ends the document before. */
+function promptMask({ continues }: DocumentPiece, ids: Uint32Array, separator: number): Uint8Array {
+  const mask = new Uint8Array(ids.length);
+  if (!continues && ids[0] === separator) mask[0] = 1;
+  return mask;
 }
 
 async function* batches(

@@ -11,6 +11,8 @@ const PIECE = 1 << 20;
 export interface DocumentPiece extends EncodePiece {
   /** Whether it is the last of its document. */
   readonly ends: boolean;
+  /** Whether it is of the document's prompt, which does not count in the loss. */
+  readonly prompt: boolean;
   readonly split: SplitName;
 }
 
@@ -23,7 +25,8 @@ export interface SourceText extends SourcePiece {
 }
 
 /**
- * The pieces of documents. One that cannot be cut is one piece.
+ * The pieces of documents. A prompt and the text after it are pieces of their own; either of them that cannot be cut is
+ * one piece.
  * @throws DataError for a document of more than 256 MiB that cannot be cut
  */
 export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: Encoder): AsyncGenerator<DocumentPiece> {
@@ -31,10 +34,14 @@ export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: E
   let rest = "";
   let continues = false;
   let window = PIECE;
+  const piece = (text: string, ends: boolean): DocumentPiece => {
+    const { prompt, split } = current!;
+    return { text, continues, ends, prompt, split };
+  };
   for await (const next of texts) {
-    if (next.first) {
-      if (rest !== "") yield { text: rest, continues, ends: true, split: current!.split };
-      [current, rest, continues, window] = [next, "", false, PIECE];
+    if (next.first || next.prompt !== current!.prompt) {
+      if (rest !== "") yield piece(rest, next.first);
+      [current, rest, continues, window] = [next, "", !next.first, PIECE];
     }
     rest += next.text;
     while (rest.length > window) {
@@ -43,7 +50,7 @@ export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: E
         window *= 2;
         continue;
       }
-      yield { text: rest.slice(0, cut), continues, ends: false, split: next.split };
+      yield piece(rest.slice(0, cut), false);
       [rest, continues, window] = [rest.slice(cut), true, PIECE];
     }
     if (rest.length > MAX_DOCUMENT / 3) {
@@ -51,5 +58,5 @@ export async function* cutDocuments(texts: AsyncIterable<SourceText>, encoder: E
       checkSize(Buffer.byteLength(rest), MAX_DOCUMENT, what, current!.where, current!.file);
     }
   }
-  if (rest !== "") yield { text: rest, continues, ends: true, split: current!.split };
+  if (rest !== "") yield piece(rest, true);
 }

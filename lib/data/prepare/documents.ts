@@ -117,7 +117,7 @@ export class Documents {
     order: readonly number[],
     count: { documents: number; bytes: number },
   ): AsyncGenerator<SourceText> {
-    const { onProgress, signal, textField } = this.#options;
+    const { onProgress, signal, textField, promptField } = this.#options;
     for (const source of order) {
       const { source: input, split } = this.#inputs[source]!;
       const onBytes = (bytes: number): void => {
@@ -129,7 +129,8 @@ export class Documents {
       const onPassedOver = (reason: PassedOver): void => {
         if (phase === "encode") this.passedOver[reason]++;
       };
-      const read = { textField, path: input.path, onPassedOver, onNote: (note: string) => this.#note(note) };
+      const fields = { textField, promptField, path: input.path };
+      const read = { ...fields, onPassedOver, onNote: (note: string) => this.#note(note) };
       for await (const text of readDocuments(input.file, onBytes, read)) {
         signal?.throwIfAborted();
         if (text.first) count.documents++;

@@ -63,7 +63,8 @@ export async function mergeParts(options: MergeOptions): Promise<DatasetInfo> {
     const { info, folder } = parts[0]!;
     const sources = parts.flatMap((part) => part.info.sources.slice(...part.info.own));
     const named = (split?: "val") => sources.filter((source) => source.split === split).map(({ file }) => file);
-    const splits = new Splits(staging, bytesPerToken(info), { ...info, files: named(), val: named("val") });
+    const masked = info.promptField !== undefined;
+    const splits = new Splits(staging, bytesPerToken(info), { ...info, masked, files: named(), val: named("val") });
     let split: SplitInfo;
     try {
       await copyDocuments(parts, splits, { onProgress, signal });
@@ -123,7 +124,7 @@ async function copyDocuments(
         split = piece.split === "train" && isHeldOut(count, valFraction) ? "val" : piece.split;
         if (piece.split === "train") count++;
       }
-      await splits.add(split, piece.continues, piece.ids, piece.bytes);
+      await splits.add(split, piece.continues, piece.ids, piece.mask, piece.bytes);
     }
   }
   progress();

@@ -41,6 +41,11 @@ export interface PrepareOptions {
    */
   textField?: string;
   /**
+   * Field or column of a prompt that goes before the text, with dots for one inside another: its tokens do not count in
+   * the loss (docs/data.md). Text files have none. The text's field is then `completion` unless told.
+   */
+  promptField?: string;
+  /**
    * Folder to fill. It is created, or may be an empty one, which stays; an earlier dataset in it is replaced; other
    * files in it are an error.
    */
@@ -80,13 +85,12 @@ export interface CheckedOptions extends PrepareOptions {
 
 /** Checks options and fills in their defaults. @throws TypeError, RangeError */
 export function checkOptions(check: Arguments, options: PrepareOptions): CheckedOptions {
-  const { files, val, out, textField, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } = check.object(
-    "options",
-    options,
-  );
+  const { files, val, out, textField, promptField, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } =
+    check.object("options", options);
   const sources = check.paths("files", files, 1);
   const heldOut = val === undefined ? [] : check.paths("val", val, 1);
   if (textField !== undefined) check.string("textField", textField);
+  if (promptField !== undefined) check.string("promptField", promptField);
   check.path("out", out);
   const given = Object.entries({ tokenizerPath, trainTokenizer, trainTokenizerVocab }).flatMap(([name, value]) =>
     value === undefined ? [] : [name],
@@ -119,6 +123,7 @@ export function checkOptions(check: Arguments, options: PrepareOptions): Checked
     shardTokens,
     dedup,
     ...(textField !== undefined && { textField }),
+    ...(promptField !== undefined && { promptField }),
     ...(tokenizerPath !== undefined && { tokenizerPath }),
     ...(endOfText !== undefined && { endOfText }),
     ...(trainTokenizer !== undefined && { trainTokenizer }),

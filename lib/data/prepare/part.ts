@@ -57,17 +57,18 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
   const tokenizer = await Tokenizer.fromFile(path!, endOfText === undefined ? {} : { endOfText });
   const documents = new Documents(checked, train.sources, val.sources, own);
   return writeFolderAside(checked.out, async (folder) => {
-    const writer = new SplitWriter(folder, "part", bytesPerToken(tokenizer), checked.shardTokens);
+    const masked = checked.promptField !== undefined;
+    const writer = new SplitWriter(folder, "part", bytesPerToken(tokenizer), checked.shardTokens, masked);
     const lengths = await LengthWriter.create(join(folder, PART_LENGTHS));
     try {
       let [count, bytes] = [0, 0];
       for await (const pieces of encodeDocuments(documents.texts("encode"), tokenizer, availableParallelism())) {
-        for (const { piece, ids } of pieces) {
+        for (const { piece, ids, mask } of pieces) {
           const size = Buffer.byteLength(piece.text);
           if (!piece.continues) count++;
           bytes += size;
           await lengths.add(piece.continues, ids.length, size);
-          await writer.write(ids);
+          await writer.write(ids, mask);
         }
         documents.tokens = writer.tokenCount;
       }
@@ -83,6 +84,7 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
         valFraction: checked.valFraction,
         shardTokens: checked.shardTokens,
         textField: checked.textField ?? null,
+        ...(checked.promptField !== undefined && { promptField: checked.promptField }),
         tokenizerSha256: tokenizer.hash,
         shards: await writer.shards(),
         lengthsSha256: await lengths.finish(),

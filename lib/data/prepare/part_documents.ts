@@ -4,8 +4,10 @@ import { type FileHandle, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { hashFile } from "../../disk/hash_file.js";
 import { readFully } from "../../disk/read_fully.js";
+import { readWhole } from "../../disk/read_text.js";
 import { DataError, unusable } from "../../errors.js";
 import { bytesPerToken } from "../dataset_info.js";
+import { type MaskInfo, maskBytes, spreadBits } from "../loss_mask.js";
 import { DATASET_JSON, PART_LENGTHS } from "../outfolder.js";
 import { SHARD_HEADER_BYTES } from "../shard_formats.js";
 import type { ShardInfo, SplitName } from "../split.js";
@@ -22,6 +24,8 @@ export interface PartPiece {
   readonly split: SplitName;
   readonly continues: boolean;
   readonly ids: Uint32Array;
+  /** A byte a token, 1: it counts in the loss; null: all count. */
+  readonly mask: Uint8Array | null;
   /** UTF-8 bytes of the whole document; 0 where it continues. */
   readonly bytes: number;
 }
@@ -31,7 +35,8 @@ export interface PartPiece {
  * @throws DataError if one is not what the part says
  */
 export async function checkPartFiles({ folder, info }: Part): Promise<void> {
-  for (const { file, bytes } of info.shards) {
+  const masks = info.shards.flatMap(({ mask, tokens }) => (mask ? { ...mask, bytes: maskBytes(tokens) } : []));
+  for (const { file, bytes } of [...info.shards, ...masks]) {
     const path = join(folder, file);
     const { size } = await stat(path).catch((cause: unknown) => absent(path, cause));
     if (size !== bytes) throw other(path, `${bytes} bytes`, `one of ${size}`);
@@ -58,6 +63,8 @@ export async function* partDocuments(
   const at = { source: 0, documents: 0 };
   let left = 0;
   for (const shard of info.shards) {
+    const bits = shard.mask === undefined ? null : await readMask(folder, shard.mask, shard.tokens);
+    let position = 0;
     for await (const ids of readShard(folder, shard, bytesPerToken(info), onBytes)) {
       for (let done = 0; done < ids.length; ) {
         const continues = left > 0;
@@ -68,12 +75,24 @@ export async function* partDocuments(
           at.documents++;
         }
         const piece = ids.subarray(done, done + left);
-        yield { split: sources[at.source]!.split ?? "train", continues, ids: piece, bytes };
+        const mask = bits && new Uint8Array(piece.length);
+        if (mask !== null) spreadBits(bits!, position, mask);
+        yield { split: sources[at.source]!.split ?? "train", continues, ids: piece, mask, bytes };
         done += piece.length;
+        position += piece.length;
         left -= piece.length;
       }
     }
   }
+}
+
+/** The loss mask of a shard, a bit a token. */
+async function readMask(folder: string, { file, sha256 }: MaskInfo, tokens: number): Promise<Uint8Array> {
+  const path = join(folder, file);
+  const bits = await readWhole(path, maskBytes(tokens)).catch((cause: unknown) => absent(path, cause));
+  const found = createHash("sha256").update(bits).digest("hex");
+  if (found !== sha256) throw other(path, `SHA-256 ${sha256}`, found);
+  return bits;
 }
 
 /** The tokens of a shard, in chunks; that it is the right one is known at its end. */

@@ -26,6 +26,8 @@ export interface PartInfo
   readonly part: PartNumber;
   readonly shardTokens: number;
   readonly textField: string | null;
+  /** Absent: its documents have no prompts. */
+  readonly promptField?: string;
   readonly tokens: number;
   readonly documents: number;
   /** UTF-8 bytes of the documents. */
@@ -91,6 +93,7 @@ const COMMON = [
   "valFraction",
   "shardTokens",
   "textField",
+  "promptField",
 ] as const satisfies readonly (keyof PartInfo)[];
 
 /** Checks that these are all parts of one dataset, in order. @throws DataError that names what differs */

@@ -8,6 +8,8 @@ import { type SplitName, SplitWriter } from "../split.js";
 export interface SplitOptions {
   readonly valFraction: number;
   readonly shardTokens: number;
+  /** Whether some tokens do not count in the loss. */
+  readonly masked: boolean;
   /** The names of the sources, for errors. */
   readonly files: readonly string[];
   /** The names of separate validation files. */
@@ -27,7 +29,8 @@ export class Splits {
 
   constructor(folder: string, bytesPerToken: BytesPerToken, options: SplitOptions) {
     this.#options = options;
-    const writer = (name: SplitName) => new SplitWriter(folder, name, bytesPerToken, options.shardTokens);
+    const writer = (name: SplitName) =>
+      new SplitWriter(folder, name, bytesPerToken, options.shardTokens, options.masked);
     this.#writers = { train: writer("train"), val: writer("val") };
   }
 
@@ -43,16 +46,23 @@ export class Splits {
 
   /**
    * Appends a document, or more of it.
+   * @param mask a byte a token, 1: it counts in the loss; null: all count
    * @param bytes of its text, as UTF-8
    */
-  async add(split: SplitName, continues: boolean, ids: Uint32Array, bytes: number): Promise<void> {
+  async add(
+    split: SplitName,
+    continues: boolean,
+    ids: Uint32Array,
+    mask: Uint8Array | null,
+    bytes: number,
+  ): Promise<void> {
     if (!continues) {
       this.#documents[split]++;
       if (split === "train") [this.#last.position, this.#last.bytes] = [this.#writers.train.tokenCount, 0];
     }
     this.#bytes[split] += bytes;
     if (split === "train") this.#last.bytes += bytes;
-    await this.#writers[split].write(ids);
+    await this.#writers[split].write(ids, mask);
   }
 
   /** Completes both splits. @throws DataError if there is no document, or none that anything can be held out of */

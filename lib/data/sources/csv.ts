@@ -10,7 +10,7 @@ import { checkUtf8 } from "./utf8.js";
 export async function* readCsv(chunks: AsyncIterable<Uint8Array>, file: string, field: TextField): Texts {
   let ready: RecordText[] = [];
   let failure: Error | undefined;
-  let column = -1;
+  let columns: ReturnType<TextField["columns"]> | undefined;
   let row = 0;
   let line = 1;
   let byte = 0;
@@ -21,10 +21,11 @@ export async function* readCsv(chunks: AsyncIterable<Uint8Array>, file: string, 
     max_record_size: MAX_RECORD,
   });
   const take = ({ record, info }: { record: string[]; info: Info }): void => {
-    if (column < 0) column = columnOf(record, file, field);
+    if (columns === undefined) columns = field.columns(record, place(file, { line: 1 }), "the columns");
     else {
       row++;
-      ready.push({ text: record[column]!, where: { line, row, byte } });
+      const prompt = columns.prompt === undefined ? {} : { prompt: record[columns.prompt]! };
+      ready.push({ text: record[columns.text]!, ...prompt, where: { line, row, byte } });
     }
     line = info.lines + 1;
     byte = info.bytes;
@@ -55,17 +56,6 @@ export async function* readCsv(chunks: AsyncIterable<Uint8Array>, file: string, 
   drain();
   if (failure !== undefined) throw notCsv(failure, file);
   yield* ready;
-}
-
-function columnOf(names: string[], file: string, field: TextField): number {
-  const where = place(file, { line: 1 });
-  const path = field.choose(names, where, "the columns");
-  const column = names.indexOf(path);
-  if (column < 0) throw field.missing(path, names, where, "the columns");
-  if (names.indexOf(path, column + 1) >= 0) {
-    throw new DataError(`${where}: expected one column ${JSON.stringify(path)} but received two`);
-  }
-  return column;
 }
 
 function notCsv(cause: Error, file: string): Error {

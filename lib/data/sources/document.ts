@@ -8,6 +8,8 @@ export interface TextPiece {
   readonly text: string;
   /** Whether a document begins here. */
   readonly first: boolean;
+  /** Whether it is of the document's prompt, which does not count in the loss. */
+  readonly prompt: boolean;
 }
 
 /** A piece, and where its document begins. */

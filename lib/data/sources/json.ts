@@ -15,9 +15,8 @@ export async function* readJson(chunks: AsyncIterable<Uint8Array>, file: string,
   const splitter = new ValueSplitter(file);
   const record = ({ bytes, where, isElement }: JsonValue) => {
     const value = parseValue(bytes, where, file);
-    const text =
-      isElement && (value === null || typeof value === "string") ? value : field.of(value, place(file, where));
-    return { text, where };
+    const isText = isElement && !field.hasPrompt && (value === null || typeof value === "string");
+    return { ...(isText ? { text: value } : field.of(value, place(file, where))), where };
   };
   for await (const chunk of chunks) for (const value of splitter.push(asBuffer(chunk))) yield record(value);
   for (const value of splitter.finish()) yield record(value);

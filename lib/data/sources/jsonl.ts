@@ -11,7 +11,7 @@ export async function* readJsonl(chunks: AsyncIterable<Uint8Array>, file: string
       // A byte order mark begins a file, or one of several that were joined.
       const content = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
       if (isBlank(content)) continue;
-      yield { text: field.of(parseValue(content, where, file), place(file, where)), where };
+      yield { ...field.of(parseValue(content, where, file), place(file, where)), where };
     }
   }
 }

@@ -18,16 +18,25 @@ const USUAL = [
   "page_content",
 ];
 
+/** The text of a record, and the prompt before it; null where it has none. */
+export interface RecordFields {
+  readonly text: string | null;
+  /** Absent: records have no prompts. */
+  readonly prompt?: string | null;
+}
+
 /** Finds the text of the records of one file. */
 export class TextField {
   #path: string | undefined;
 
   /**
    * @param path the field's name, or its path with dots; without it `text`, else the only usual name that is there
+   * @param prompt path of the prompt's field; without it, records have none
    * @param onFound called with the usual name that is taken instead of `text`
    */
   constructor(
     path: string | undefined,
+    private readonly prompt?: string,
     private readonly onFound?: (field: string) => void,
   ) {
     this.#path = path;
@@ -45,10 +54,39 @@ export class TextField {
     return path;
   }
 
-  /** The text of a parsed JSON value; null where it is null. Throws DataError for anything else. */
-  of(value: unknown, where: string): string | null {
+  /** Whether records have a prompt before their text. */
+  get hasPrompt(): boolean {
+    return this.prompt !== undefined;
+  }
+
+  /** What finds the prompt as if it were the text; null: records have none. */
+  get ofPrompt(): TextField | null {
+    return this.prompt === undefined ? null : new TextField(this.prompt, this.prompt);
+  }
+
+  /** The fields of a parsed JSON value. Throws DataError unless they are strings or null. */
+  of(value: unknown, where: string): RecordFields {
     if (!isObject(value)) throw new DataError(`${where}: expected an object but received ${show(value)}`);
-    const path = this.choose(Object.keys(value), where, "an object with the keys");
+    const text = this.#string(value, this.choose(Object.keys(value), where, "an object with the keys"), where);
+    return this.prompt === undefined ? { text } : { text, prompt: this.#string(value, this.prompt, where) };
+  }
+
+  /**
+   * The fields' places among a table's columns. Throws DataError if one is not there, or twice.
+   * @param what what `names` are, for the error
+   */
+  columns(names: readonly string[], where: string, what: string): { readonly text: number; readonly prompt?: number } {
+    const place = (path: string): number => {
+      const column = names.indexOf(path);
+      if (column < 0) throw this.missing(path, names, where, what);
+      if (names.indexOf(path, column + 1) < 0) return column;
+      throw new DataError(`${where}: expected one column ${JSON.stringify(path)} but received two`);
+    };
+    const text = place(this.choose(names, where, what));
+    return this.prompt === undefined ? { text } : { text, prompt: place(this.prompt) };
+  }
+
+  #string(value: Record<string, unknown>, path: string, where: string): string | null {
     const text = fieldAt(value, path);
     if (typeof text === "string" || text === null) return text;
     const keys = text === undefined ? Object.keys(value).join(", ") : "";
@@ -60,7 +98,7 @@ export class TextField {
   missing(path: string, names: readonly string[], where: string, what: string): DataError {
     return new DataError(
       `${where}: expected a field ${JSON.stringify(path)} but received ${what} ${shorten(names.join(", "))}; ` +
-        "name the text's field with --text-field",
+        `name the ${path === this.prompt ? "prompt's field with --prompt-field" : "text's field with --text-field"}`,
     );
   }
 
