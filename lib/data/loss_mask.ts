@@ -1,8 +1,9 @@
 /**
- * Loss masks: which tokens of a shard count in the loss, as labels. A token that does not is read like any other.
+ * Loss masks: which tokens of a shard do not count in the loss, as labels. Such a token is read like any other.
  *
  * `train_000000.mask` lies beside `train_000000.bin` and has a bit a token: token i is bit i % 8 of byte floor(i / 8), the
- * least significant bit first, 1 if it counts. The bits after the last token are 0.
+ * least significant bit first, 1 if it does not count. The bits after the last token are 0. In memory a mask is a byte a
+ * token, 1 if it counts, 0 if not.
  */
 import { createHash } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
@@ -35,11 +36,11 @@ export function maskPath(shard: string): string | null {
 /** Size of the mask of so many tokens. */
 export const maskBytes = (tokens: number): number => Math.ceil(tokens / 8);
 
-/** Spreads the bits from `bit` of the first byte on over `out`, a byte each. */
-export function spreadBits(bits: Uint8Array, bit: number, out: Uint8Array): void {
+/** Fills `out` with the mask in memory of what a file's bits say from `bit` of the first byte on. */
+export function maskOfBits(bits: Uint8Array, bit: number, out: Uint8Array): void {
   for (let i = 0; i < out.length; i++) {
     const at = bit + i;
-    out[i] = (bits[at >> 3]! >> (at & 7)) & 1;
+    out[i] = 1 - ((bits[at >> 3]! >> (at & 7)) & 1);
   }
 }
 
@@ -68,10 +69,8 @@ export class MaskWriter {
    */
   async write(count: number, mask: Uint8Array | null): Promise<void> {
     for (let i = 0; i < count; i++) {
-      if (mask === null || mask[i] === 1) {
-        this.#buffer[this.#bits >> 3]! |= 1 << (this.#bits & 7);
-        this.#labels++;
-      }
+      if (mask === null || mask[i] === 1) this.#labels++;
+      else this.#buffer[this.#bits >> 3]! |= 1 << (this.#bits & 7);
       if (++this.#bits === 8 * WRITE_BUFFER) await this.#flush();
     }
   }
@@ -124,7 +123,7 @@ export class ShardMask {
       const expected = `${bytes.length} bytes at byte ${start}, as when it was opened,`;
       throw new DataError(`${this.path}: expected ${expected} but received ${done}`);
     }
-    spreadBits(bytes, position % 8, out);
+    maskOfBits(bytes, position % 8, out);
   }
 }
 

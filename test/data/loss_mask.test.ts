@@ -36,7 +36,7 @@ describe("a loss mask", () => {
     const bytes = readFileSync(path("train_000000.mask"));
     expect(bytes).toHaveLength(5);
     const bits = Array.from({ length: 40 }, (_, i) => (bytes[i >> 3]! >> (i & 7)) & 1);
-    expect(bits).toEqual([...masks[0]!, 0, 0, 0]);
+    expect(bits).toEqual([...Array.from(masks[0]!, (counts) => 1 - counts), 0, 0, 0]);
     expect(new Set(masks[0]).size).toBe(2);
   });
 

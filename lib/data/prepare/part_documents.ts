@@ -7,7 +7,7 @@ import { readFully } from "../../disk/read_fully.js";
 import { readWhole } from "../../disk/read_text.js";
 import { DataError, unusable } from "../../errors.js";
 import { bytesPerToken } from "../dataset_info.js";
-import { type MaskInfo, maskBytes, spreadBits } from "../loss_mask.js";
+import { type MaskInfo, maskBytes, maskOfBits } from "../loss_mask.js";
 import { DATASET_JSON, PART_LENGTHS } from "../outfolder.js";
 import { SHARD_HEADER_BYTES } from "../shard_formats.js";
 import type { ShardInfo, SplitName } from "../split.js";
@@ -76,7 +76,7 @@ export async function* partDocuments(
         }
         const piece = ids.subarray(done, done + left);
         const mask = bits && new Uint8Array(piece.length);
-        if (mask !== null) spreadBits(bits!, position, mask);
+        if (mask !== null) maskOfBits(bits!, position, mask);
         yield { split: sources[at.source]!.split ?? "train", continues, ids: piece, mask, bytes };
         done += piece.length;
         position += piece.length;
