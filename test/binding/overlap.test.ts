@@ -124,3 +124,24 @@ it("a shape whose elements change it while they are read does no harm", () => {
   });
   expect(failure(() => tensor.reshape(disposing)).message).toContain("reshape: tensor: expected a live tensor");
 });
+
+it("overlap says whether two tensors share memory, and takes nothing but live tensors", () => {
+  const whole = new Tensor(open("cpu"), "f32", [4, 6]);
+  const [left, right, row] = [whole.narrow(1, 0, 3), whole.narrow(1, 3, 3), whole.narrow(0, 2, 1)];
+  const gone = new Tensor(open("cpu"), "f32", [1]);
+  gone.dispose();
+  expect(native.overlap(left, right)).toBe(false);
+  expect(native.overlap(right, row)).toBe(true);
+  expect(native.overlap(whole, new Tensor(open("cpu"), "f32", [4, 6]))).toBe(false);
+  const call = native.overlap as (...values: unknown[]) => unknown;
+  for (const [wrong, received] of [
+    [gone, "a disposed one"],
+    [null, "null"],
+    [3, "3"],
+    [Object.create(Tensor.prototype), "another object"],
+  ] as const) {
+    const message = (name: string) => `overlap: ${name}: expected a live tensor but received ${received}`;
+    expect(failure(() => call(wrong, whole))).toMatchObject({ name: "TypeError", message: message("a") });
+    expect(failure(() => call(whole, wrong))).toMatchObject({ name: "TypeError", message: message("b") });
+  }
+});
