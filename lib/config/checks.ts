@@ -114,14 +114,31 @@ function checkLength(train: ConfigValues["train"], report: Report): void {
   }
 }
 
+/** Reports lengths in steps that do not leave the rest to one stage. */
+function checkSteps(stages: ConfigValues["stages"], report: Report): void {
+  const counted = stages.findIndex(({ steps }) => steps !== undefined);
+  const shared = stages.findIndex(({ fraction }) => fraction !== undefined);
+  if (counted === -1) return;
+  if (shared !== -1) {
+    const [at, received] =
+      stages[shared]!.steps === undefined
+        ? ["stages", `steps in stages[${counted}] and a fraction in stages[${shared}]`]
+        : [`stages[${shared}]`, "both"];
+    report(`${at}: expected either steps or fractions but received ${received}`);
+  } else if (stages.every(({ steps }) => steps !== undefined)) {
+    report("stages: expected one without steps, which gets the rest of the run's length (train), but received none");
+  }
+}
+
 function checkFractions(stages: ConfigValues["stages"], report: Report): void {
-  const open = stages.flatMap(({ fraction }, index) => (fraction === undefined ? [index] : []));
+  checkSteps(stages, report);
+  const open = stages.flatMap(({ fraction, steps }, index) => ((fraction ?? steps) === undefined ? [index] : []));
   const sum = stages.reduce((total, { fraction }) => total + (fraction ?? 0), 0);
   // Fractions are decimals, their sum a binary float: 0.7 + 0.2 + 0.1 is not quite 1.
   const slack = 1e-9;
   if (open.length > 1) {
     const without = open.map((index) => `stages[${index}]`).join(", ");
-    report(`stages: expected at most one without a fraction but received ${open.length}: ${without}`);
+    report(`stages: expected at most one without a fraction or steps but received ${open.length}: ${without}`);
   }
   if (sum > 1 + slack) {
     report(`stages: expected fractions that sum to at most 1 but received ${sum}`);

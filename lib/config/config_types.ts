@@ -117,6 +117,11 @@ export interface StageInput {
    */
   readonly fraction?: number | undefined;
   /**
+   * Instead of `fraction`, in all stages but one, which gets the rest: optimizer steps, whatever the run's length.
+   * Integer ≥ 1.
+   */
+  readonly steps?: number | undefined;
+  /**
    * What `fraction` is a share of: the run's tokens, its steps or its FLOPs; the same in all stages. Default tokens.
    */
   readonly of?: "tokens" | "steps" | "flops" | undefined;

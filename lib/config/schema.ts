@@ -176,6 +176,11 @@ const stage = z
       .max(1)
       .optional()
       .describe("The stage's share of the run, 0.3 for 30 per cent. One stage may leave it out: it gets the rest."),
+    steps: positiveInteger
+      .optional()
+      .describe(
+        "Instead of `fraction`, in all stages but one, which gets the rest: optimizer steps, whatever the run's length.",
+      ),
     of: z
       .enum(shareUnits)
       .optional()

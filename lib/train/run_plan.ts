@@ -37,7 +37,7 @@ export async function planConfig(
   { resume = false, share = alone }: { resume?: boolean; share?: RankShare } = {},
 ): Promise<PlannedRun> {
   const { tokenizer, shape } = await modelOf(config, data, resume);
-  const stages = resolveStages(config, data.trainingTokens, (step) => stepFlops(shape, step));
+  const stages = resolverOf(data, shape)(config);
   checkRanks(config, share.size);
   const all = await readHeldOut(config, data.val, shape.vocab_size);
   const heldOut = all && ownHeldOut(all, share);
@@ -45,6 +45,12 @@ export async function planConfig(
   const plan = planRun(device, { config: shape, dtype, recompute: config.recompute, share }, stages, heldOut);
   const guard = config.guard === undefined ? null : guardSpecs;
   return { stages, tokenizer, shape, heldOut, dtype, plan: { ...plan, guard } };
+}
+
+/** Resolves the stages of configs for a run's data and model. */
+export function resolverOf({ trainingTokens }: RunData, shape: LlamaConfig) {
+  return (config: RunConfig): readonly ResolvedStage[] =>
+    resolveStages(config, trainingTokens, (step) => stepFlops(shape, step));
 }
 
 /**

@@ -23,12 +23,16 @@ export type Evaluation = Required<Pick<MetricsLine, "step" | "valLoss">> & Pick<
 
 /** Options of `Trainer.open`. */
 export interface TrainerOptions {
-  /** Resume the run in `config.out`; `auto`: if there is one. Default: begin a new one there. */
+  /**
+   * Resume the run in `config.out`; `auto`: if there is one. Its config may have another `train`, so that the run is longer:
+   * the last stage gets what is more. Default: begin a new one there.
+   */
   readonly resume?: boolean | "auto";
   /**
    * With `resume: true`, the name of the checkpoint to go on from, such as `step-400`. What the run did after it moves to
    * `abandoned/`. Keys of `optimizer`, `schedule`, `guard` and `precision` may then differ from the run's; they are
-   * noted in its `changes.json`. Default: the newest that is intact, with the config as it was.
+   * noted in its `changes.json`. So may its length, if that leaves the steps up to there as they are. Default: the newest
+   * that is intact, with the config as it was but for a longer run.
    */
   readonly from?: string;
   /** With `from`, other keys may differ, too, except the model's; what the steps of the run mean changes. Default false. */
@@ -40,7 +44,8 @@ export interface TrainerOptions {
   readonly verifyData?: boolean;
   /**
    * The learning rate of a step, at least 0, instead of the schedule's: of AdamW, and Muon's is scaled alike. The config
-   * does not record it: a run that is resumed needs it again, and of several ranks each must have the same.
+   * does not record it: a run that is resumed needs it again, and of several ranks each must have the same. A run with
+   * rates of its own can be extended whatever its schedule is.
    */
   readonly learningRate?: (at: LearningRateAt) => number;
   /** Ends training as `requestStop` does; `run` then rejects with the signal's reason, unless it was the last step. */
