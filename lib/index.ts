@@ -52,6 +52,7 @@ export {
   preparePart,
 } from "./data/prepare.js";
 export type { Shard } from "./data/shard.js";
+export type { GivenDocument, GivenDocuments } from "./data/sources/given.js";
 export { Tokenizer, type TokenizerOptions } from "./data/tokenizer.js";
 export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.js";
 export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";

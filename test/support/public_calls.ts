@@ -107,6 +107,11 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       takes: sections,
     },
   } as const;
+  const given = {
+    ...made(["some text", { text: "and more" }]),
+    takes: ["array"],
+    kinds: ["text", [3], [{}], [null]],
+  } as const;
   const prepared = (folderName: string): Record<string, Spec> => ({
     files: { ...made([path("text/a.txt")], [[]]), takes: ["array"], kinds: [[3], [path("text/a.txt"), null], "x"] },
     out: text(path(folderName)),
@@ -294,6 +299,16 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       name: "prepareDataset",
       arguments: {},
       options: required("options", { ...prepared("as asked"), trainTokenizer: optional(object({ vocab: 258 })) }),
+      call: api.prepareDataset,
+    },
+    {
+      name: "prepareDataset",
+      arguments: {},
+      options: required("options", {
+        documents: given,
+        out: text(path("given")),
+        tokenizerPath: optional(text(path("tokenizer.json"))),
+      }),
       call: api.prepareDataset,
     },
     {
