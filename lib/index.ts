@@ -40,6 +40,7 @@ export type { TokenizerTraining } from "./data/bpe.js";
 export { type ShardPattern, TokenDataset } from "./data/dataset.js";
 export type { ShardFormat } from "./data/format_names.js";
 export { BlockLoader, type BlockLoaderOptions, type DataPosition, type WeightedDataset } from "./data/loader.js";
+export type { DatasetIds, MemoryOptions } from "./data/memory_data.js";
 export {
   type DatasetInfo,
   type MergeOptions,

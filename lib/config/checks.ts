@@ -4,7 +4,7 @@ import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterTable } from "../hf/names.js";
 import { checkBatches } from "./batch_checks.js";
 import type { ConfigValues } from "./config_types.js";
-import { entriesOf, isMix } from "./data_entries.js";
+import { entriesOf, givenName, isMix } from "./data_entries.js";
 import { freezeProblem } from "./freeze.js";
 
 type Report = (problem: string) => void;
@@ -74,6 +74,12 @@ function checkEntries({ train, val }: ConfigValues["data"], report: Report): voi
   const without = entries.findIndex(({ weight }) => weight === undefined);
   if (isMix(train) && without !== -1) {
     report(`data.train[${without}].weight: expected a weight in every entry of a mix but received none`);
+  }
+  for (const [key, section] of Object.entries({ train, val })) {
+    const all = section === undefined ? [] : entriesOf(section);
+    const given = all.find(({ path }) => givenName(path) !== null);
+    if (given === undefined || all.length === 1 || isMix(all)) continue;
+    report(`data.${key}: expected ${given.path} alone, or weights in all entries, but received ${all.length} entries`);
   }
   const weighted = val === undefined ? -1 : entriesOf(val).findIndex(({ weight }) => weight !== undefined);
   if (weighted !== -1) {

@@ -31,11 +31,13 @@ export interface DataInput {
   /**
    * Token shards: a file, a pattern with `*`, or a list of either, or of { path, weight, format }. Relative to the
    * working directory. Weights mix the entries; without them, the shards are one stream in the order of their names.
+   * `dataset:NAME` is a dataset that a program gives `Trainer.open`.
    */
   readonly train: string | readonly string[] | readonly DataEntryInput[];
   /**
    * Token shards: a file, a pattern with `*`, or a list of either, or of { path, weight, format }. Relative to the
    * working directory. Weights mix the entries; without them, the shards are one stream in the order of their names.
+   * `dataset:NAME` is a dataset that a program gives `Trainer.open`.
    */
   readonly val?: string | readonly string[] | readonly DataEntryInput[] | undefined;
   /**

@@ -13,10 +13,12 @@ export function bitsPerByte(loss: number, tokensPerByte: number): number {
 }
 
 /**
- * Tokens per byte of a dataset's text; null if no dataset.json beside its shards says it.
+ * Tokens per byte of a dataset's text; null if no dataset.json beside its shards says it, or it was made of ids.
  * @param folders those of its shards
  */
-export function tokensPerByte({ shards, tokenCount }: TokenDataset, folders: readonly DataFolder[]): number | null {
+export function tokensPerByte(dataset: TokenDataset, folders: readonly DataFolder[]): number | null {
+  const { shards, tokenCount, memory } = dataset;
+  if (memory !== null) return memory.bytes && tokenCount / memory.bytes;
   const byName = new Map(folders.map((each) => [each.folder, each]));
   let bytes = 0;
   for (const { path, tokenCount: tokens, format } of shards) {

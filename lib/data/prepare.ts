@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { Arguments } from "../arguments.js";
 import { trainTokenizer as trainBpe } from "./bpe.js";
-import { bytesPerToken, type DatasetInfo, vocabularyOf, writeInfo } from "./dataset_info.js";
+import { type DatasetInfo, vocabularyOf, writeInfo } from "./dataset_info.js";
 import { encodeDocuments } from "./encode/encode_documents.js";
 import type { SourceText } from "./encode/pieces.js";
 import { checkOutFolder, writeFolderAside } from "./outfolder.js";
@@ -12,6 +12,7 @@ import { type SplitInfo, Splits } from "./prepare/splits.js";
 import { writeTokenizer } from "./prepare/tokenizer_copy.js";
 import { GivenTexts } from "./sources/given.js";
 import { findSources, type Source } from "./sources.js";
+import { bytesPerToken } from "./token_width.js";
 import { Tokenizer } from "./tokenizer.js";
 import { tokenizerPath } from "./tokenizer_files.js";
 

@@ -19,7 +19,7 @@ import { readFully } from "../disk/read_fully.js";
 import { openFile } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import type { ShardFormat } from "./format_names.js";
-import { type FileFacts, ShardFiles } from "./shard_files.js";
+import { type FileFacts, ShardFiles, type ShardSources } from "./shard_files.js";
 import { LLMC_VARIANTS, readLayout, SHARD_HEADER_BYTES, type ShardLayout, type TokenBytes } from "./shard_formats.js";
 
 /** The count is an int32 in the header, so a shard holds at most this many tokens. */
@@ -127,7 +127,8 @@ export class ShardWriter {
   }
 }
 
-function headerOf(bytesPerToken: BytesPerToken, tokenCount: number): Buffer {
+/** The header of a shard. */
+export function headerOf(bytesPerToken: BytesPerToken, tokenCount: number): Buffer {
   const variant = LLMC_VARIANTS.find((v) => v.bytesPerToken === bytesPerToken)!;
   const header = Buffer.alloc(SHARD_HEADER_BYTES);
   header.writeInt32LE(variant.magic, 0);
@@ -151,10 +152,10 @@ export class Shard {
   readonly bytesPerToken: TokenBytes;
   readonly #offset: number;
   readonly #facts: FileFacts;
-  readonly #files: ShardFiles;
+  readonly #files: ShardSources;
 
   /** For a file that `openShard` has checked. */
-  constructor(path: string, format: ShardFormat, layout: ShardLayout, facts: FileFacts, files: ShardFiles) {
+  constructor(path: string, format: ShardFormat, layout: ShardLayout, facts: FileFacts, files: ShardSources) {
     this.path = path;
     this.format = format;
     this.tokenCount = layout.tokenCount;

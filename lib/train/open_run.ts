@@ -93,7 +93,7 @@ async function open(given: RunConfig, options: CheckedOptions, cleanup: Cleanup)
   const places = await ranks.all({ host: hostname(), device: `${device.backend} (${device.name})` });
   const resume = await ranks.tell(own?.resume ?? false);
 
-  const data = await openRunData(given, log);
+  const data = await openRunData(given, log, options.datasets);
   cleanup.add(() => closeRunData(data));
   const resolve = async (each: RunConfig) => resolverOf(data, (await modelOf(each, data, resume)).shape)(each);
   const mayExtend = own?.resume && !options.force;

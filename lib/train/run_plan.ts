@@ -11,7 +11,7 @@ import { alone, type RankShare } from "../nn/sharding.js";
 import { type HeldOut, ownHeldOut } from "./held_out.js";
 import { guardSpecs, planRun, type RunPlan } from "./memory_plan.js";
 import type { RunData } from "./run_data.js";
-import { findTokenizer, type RunTokenizer, readTokenizer } from "./run_tokenizer.js";
+import { describedTokenizer, findTokenizer, type RunTokenizer, readTokenizer } from "./run_tokenizer.js";
 import { modelShape, readHeldOut } from "./setup.js";
 
 /** What a config trains on a device. */
@@ -63,7 +63,9 @@ export async function modelOf(
   resume = false,
 ): Promise<{ tokenizer: RunTokenizer | null; shape: LlamaConfig }> {
   const path = findTokenizer(config, resume);
-  const tokenizer = path === null ? null : await readTokenizer(path, identity.endOfText);
+  const { given, endOfText } = identity;
+  const ofData = path === null && given !== null ? await describedTokenizer(null, given) : null;
+  const tokenizer = path === null ? ofData : await readTokenizer(path, endOfText);
   const shape = await modelShape(config, tokenizer);
   if (path !== null) checkTokenizer(identity, await knownTokenizer(dirname(path)));
   checkData(identity, shape.vocab_size);

@@ -1,5 +1,6 @@
 import { type Arguments, describe } from "../arguments.js";
 import type { ResolvedStage } from "../config/stages.js";
+import { TokenDataset } from "../data/dataset.js";
 import type { Logger } from "../report/logger.js";
 import type { MetricsLine } from "../report/metrics.js";
 import { checkLoggers } from "./check_loggers.js";
@@ -38,6 +39,11 @@ export interface TrainerOptions {
   /** With `from`, other keys may differ, too, except the model's; what the steps of the run mean changes. Default false. */
   readonly force?: boolean;
   /**
+   * Datasets that the config's `data` names by `dataset:NAME`, such as `TokenDataset.from` makes. The trainer does not close
+   * them. A run is resumed with the same tokens.
+   */
+  readonly datasets?: Readonly<Record<string, TokenDataset>>;
+  /**
    * Read every byte of the data before anything else, and compare it with the hashes in `dataset.json`, or where there
    * are none, check that every token is in the model's vocabulary. Default false: sizes and counts are compared.
    */
@@ -68,7 +74,7 @@ const callbacks = ["learningRate", "onStage", "onStep", "onEvaluation", "onCheck
 
 /** The options with their defaults. */
 export interface CheckedOptions
-  extends Required<Pick<TrainerOptions, "resume" | "force" | "verifyData" | "log" | "loggers">>,
+  extends Required<Pick<TrainerOptions, "resume" | "force" | "datasets" | "verifyData" | "log" | "loggers">>,
     Pick<TrainerOptions, (typeof callbacks)[number] | "signal"> {
   /** The step of the checkpoint to go on from; null: the newest. */
   readonly from: number | null;
@@ -77,11 +83,15 @@ export interface CheckedOptions
 /** The options with their defaults. @throws TypeError, RangeError */
 export function checkOptions(check: Arguments, options: TrainerOptions): CheckedOptions {
   const checked = check.object("options", options);
-  const { resume = false, from, force = false, verifyData = false, log = () => undefined, loggers = [] } = checked;
+  const { resume = false, from, force = false, datasets = {}, verifyData = false } = checked;
+  const { log = () => undefined, loggers = [] } = checked;
   if (resume !== "auto" && typeof resume !== "boolean") {
     check.fail(TypeError, "resume", 'a boolean or "auto"', describe(resume));
   }
   check.boolean("force", force);
+  for (const [name, dataset] of Object.entries(check.object("datasets", datasets))) {
+    check.instance(`datasets.${name}`, dataset, TokenDataset);
+  }
   check.boolean("verifyData", verifyData);
   check.callback("log", log);
   for (const name of callbacks) check.callback(name, checked[name]);
@@ -93,6 +103,7 @@ export function checkOptions(check: Arguments, options: TrainerOptions): Checked
     resume,
     from: from === undefined ? null : stepIn(check, from),
     force,
+    datasets,
     verifyData,
     log,
     loggers: checkLoggers(check, loggers),

@@ -332,9 +332,7 @@ describe("prepareDataset", () => {
     );
     const both = await fails({ val: [path("word.txt")], valFraction: 0.1 }, RangeError);
     expect(both).toMatch(/: valFraction: expected 0 or nothing beside val, .* but received 0\.1$/);
-    expect(await fails({ val: [path("blank.txt")] }, DataError)).toMatch(
-      /blank\.txt: expected text but received none/,
-    );
+    expect(await fails({ val: [path("blank.txt")] }, DataError)).toMatch(/blank\.txt: expected text but received none/);
     expect(existsSync(path("out"))).toBe(false);
   });
 });

@@ -109,7 +109,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
   } as const;
   const given = {
     ...made(["some text", { text: "and more" }]),
-    takes: ["array"],
+    takes: ["array", "undefined"],
     kinds: ["text", [3], [{}], [null]],
   } as const;
   const prepared = (folderName: string): Record<string, Spec> => ({
@@ -230,6 +230,18 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
         pathsOrPatterns: { ...made(path("train.bin"), [[]]), takes: ["string", "array"], kinds: [[3], [null]] },
       },
       call: async (patterns: string) => (await api.TokenDataset.open(patterns)).close(),
+    },
+    {
+      name: "TokenDataset.from",
+      arguments: { data: { ...made([1, 2, 3], [[1, -1], [0.5]]), takes: ["array"], kinds: [[1, "2"], "text"] } },
+      options: options({ name: optional(text("ids")), signal }),
+      call: api.TokenDataset.from,
+    },
+    {
+      name: "TokenDataset.from",
+      arguments: { data: { ...given, takes: ["array"], kinds: ["text", [{}], [null]] } },
+      options: options({ tokenizer: made(tokenizer), name: optional(text("texts")), signal }),
+      call: api.TokenDataset.from,
     },
     {
       name: "TokenDataset.read",
@@ -710,6 +722,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       options: options({
         resume: optional(flag(false)),
         force: optional(flag(false)),
+        datasets: { ...optional(object({})), kinds: [{ train: 3 }] },
         learningRate: callback,
         onStage: callback,
         onStep: callback,
