@@ -40,6 +40,7 @@ const slow = [
   "test/repository/surface.test.ts",
   "test/train/checkpoint.test.ts",
   "test/train/data_identity.test.ts",
+  "test/train/extension.test.ts",
   "test/train/freeze.test.ts",
   "test/train/data_mix.test.ts",
   "test/train/going_back.test.ts",

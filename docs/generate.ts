@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { meaningfulKeys } from "../lib/hf/config.js";
 import { presets } from "../lib/hf/presets.js";
-import { fixedKeys, freeSections, tunableKeys } from "../lib/train/config_hash.js";
+import { fixedKeys, freeSections, lengthKeys, tunableKeys } from "../lib/train/config_hash.js";
 import { configTypesFile } from "./config_types.js";
 import { withEnvironments } from "./environments_table.js";
 import { withFaults } from "./faults_table.js";
@@ -71,6 +71,7 @@ export function configPage(): string {
     "|---|---|",
     `| ${list(freeSections)} | with \`--resume\`: they say where and how often, not what is computed; of \`productTable\` the place, not the content |`,
     `| ${list(tunableKeys)} | with \`--resume --from step-N\`: how it learns from there on |`,
+    `| ${list(lengthKeys)} | with \`--resume\`: the run's length, where the steps that are done stay what they are ([checkpoints.md](checkpoints.md#a-longer-run)) |`,
     "| all others | with `--resume --from step-N --force`: what the run's steps mean changes |",
     `| ${list(fixedKeys)} | never: the checkpoint's tensors are those of its model and optimizer |`,
     "",

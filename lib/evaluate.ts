@@ -65,8 +65,8 @@ export async function evaluateTogether(
   const checked = checkDataOptions(new Arguments("evaluate"), model, options, 2);
   const { patchSize, sequenceLength, onProgress, signal } = checked;
   const { config, device, parameters } = model;
-  const opened = await openData(model, checked);
-  await using dataset = opened.dataset;
+  await using opened = await openData(model, checked);
+  const { dataset } = opened;
   const blockTokens = patchSize * sequenceLength;
   const blocks = wholeBlocks(dataset, patchSize, sequenceLength);
   const { begin, end } = ownRange(blocks, share);

@@ -40,6 +40,7 @@ export type { TokenizerTraining } from "./data/bpe.js";
 export { type ShardPattern, TokenDataset } from "./data/dataset.js";
 export type { ShardFormat } from "./data/format_names.js";
 export { BlockLoader, type BlockLoaderOptions, type DataPosition, type WeightedDataset } from "./data/loader.js";
+export type { DatasetIds, MemoryOptions } from "./data/memory_data.js";
 export {
   type DatasetInfo,
   type MergeOptions,
@@ -52,6 +53,7 @@ export {
   preparePart,
 } from "./data/prepare.js";
 export type { Shard } from "./data/shard.js";
+export type { GivenDocument, GivenDocuments } from "./data/sources/given.js";
 export { Tokenizer, type TokenizerOptions } from "./data/tokenizer.js";
 export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.js";
 export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";

@@ -19,7 +19,8 @@ export function withResume(command: Command): Command {
   return command
     .option(
       "--resume",
-      "continue from the run's newest intact checkpoint; --resume=auto: begin, if there is no run yet",
+      "continue from the run's newest intact checkpoint, also for longer (--set train.steps=N); --resume=auto: begin, if " +
+        "there is no run yet",
     )
     .addOption(command.createOption(AUTO).hideHelp())
     .option(

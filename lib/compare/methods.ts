@@ -135,4 +135,10 @@ function checkStages({ config: { stages } }: Common): void {
         `compare (--recipe), but received patchSize ${sizes.join(", then ")}`,
     );
   }
+  const counted = stages.findIndex(({ steps }) => steps !== undefined);
+  if (counted !== -1) {
+    throw new ConfigError(
+      `stages[${counted}].steps: expected a fraction, as the runs of a comparison differ in length, but received steps`,
+    );
+  }
 }

@@ -4,7 +4,7 @@ import type { LlamaConfig } from "../hf/llama_config.js";
 import { parameterTable } from "../hf/names.js";
 import { checkBatches } from "./batch_checks.js";
 import type { ConfigValues } from "./config_types.js";
-import { entriesOf, isMix } from "./data_entries.js";
+import { entriesOf, givenName, isMix } from "./data_entries.js";
 import { freezeProblem } from "./freeze.js";
 
 type Report = (problem: string) => void;
@@ -75,6 +75,12 @@ function checkEntries({ train, val }: ConfigValues["data"], report: Report): voi
   if (isMix(train) && without !== -1) {
     report(`data.train[${without}].weight: expected a weight in every entry of a mix but received none`);
   }
+  for (const [key, section] of Object.entries({ train, val })) {
+    const all = section === undefined ? [] : entriesOf(section);
+    const given = all.find(({ path }) => givenName(path) !== null);
+    if (given === undefined || all.length === 1 || isMix(all)) continue;
+    report(`data.${key}: expected ${given.path} alone, or weights in all entries, but received ${all.length} entries`);
+  }
   const weighted = val === undefined ? -1 : entriesOf(val).findIndex(({ weight }) => weight !== undefined);
   if (weighted !== -1) {
     report(`data.val[${weighted}].weight: expected none, as held-out data is read in order, but received a weight`);
@@ -114,14 +120,31 @@ function checkLength(train: ConfigValues["train"], report: Report): void {
   }
 }
 
+/** Reports lengths in steps that do not leave the rest to one stage. */
+function checkSteps(stages: ConfigValues["stages"], report: Report): void {
+  const counted = stages.findIndex(({ steps }) => steps !== undefined);
+  const shared = stages.findIndex(({ fraction }) => fraction !== undefined);
+  if (counted === -1) return;
+  if (shared !== -1) {
+    const [at, received] =
+      stages[shared]!.steps === undefined
+        ? ["stages", `steps in stages[${counted}] and a fraction in stages[${shared}]`]
+        : [`stages[${shared}]`, "both"];
+    report(`${at}: expected either steps or fractions but received ${received}`);
+  } else if (stages.every(({ steps }) => steps !== undefined)) {
+    report("stages: expected one without steps, which gets the rest of the run's length (train), but received none");
+  }
+}
+
 function checkFractions(stages: ConfigValues["stages"], report: Report): void {
-  const open = stages.flatMap(({ fraction }, index) => (fraction === undefined ? [index] : []));
+  checkSteps(stages, report);
+  const open = stages.flatMap(({ fraction, steps }, index) => ((fraction ?? steps) === undefined ? [index] : []));
   const sum = stages.reduce((total, { fraction }) => total + (fraction ?? 0), 0);
   // Fractions are decimals, their sum a binary float: 0.7 + 0.2 + 0.1 is not quite 1.
   const slack = 1e-9;
   if (open.length > 1) {
     const without = open.map((index) => `stages[${index}]`).join(", ");
-    report(`stages: expected at most one without a fraction but received ${open.length}: ${without}`);
+    report(`stages: expected at most one without a fraction or steps but received ${open.length}: ${without}`);
   }
   if (sum > 1 + slack) {
     report(`stages: expected fractions that sum to at most 1 but received ${sum}`);

@@ -31,11 +31,13 @@ export interface DataInput {
   /**
    * Token shards: a file, a pattern with `*`, or a list of either, or of { path, weight, format }. Relative to the
    * working directory. Weights mix the entries; without them, the shards are one stream in the order of their names.
+   * `dataset:NAME` is a dataset that a program gives `Trainer.open`.
    */
   readonly train: string | readonly string[] | readonly DataEntryInput[];
   /**
    * Token shards: a file, a pattern with `*`, or a list of either, or of { path, weight, format }. Relative to the
    * working directory. Weights mix the entries; without them, the shards are one stream in the order of their names.
+   * `dataset:NAME` is a dataset that a program gives `Trainer.open`.
    */
   readonly val?: string | readonly string[] | readonly DataEntryInput[] | undefined;
   /**
@@ -116,6 +118,11 @@ export interface StageInput {
    * The stage's share of the run, 0.3 for 30 per cent. One stage may leave it out: it gets the rest. Number > 0, ≤ 1.
    */
   readonly fraction?: number | undefined;
+  /**
+   * Instead of `fraction`, in all stages but one, which gets the rest: optimizer steps, whatever the run's length.
+   * Integer ≥ 1.
+   */
+  readonly steps?: number | undefined;
   /**
    * What `fraction` is a share of: the run's tokens, its steps or its FLOPs; the same in all stages. Default tokens.
    */

@@ -19,6 +19,14 @@ export function entriesOf(section: DataSection): DataEntry[] {
   return list.map((entry) => (typeof entry === "string" ? { path: entry } : entry));
 }
 
+/** What a path begins with that stands for a dataset which the program gives, by its name: `dataset:train`. */
+const GIVEN = "dataset:";
+
+/** The name of the dataset that a path stands for; null: it is a path. */
+export function givenName(path: string): string | null {
+  return path.startsWith(GIVEN) ? path.slice(GIVEN.length) : null;
+}
+
 /** Whether the entries are a mix, each in its own order, and not one stream. */
 export function isMix(section: DataSection): boolean {
   return entriesOf(section).some(({ weight }) => weight !== undefined);

@@ -59,6 +59,25 @@ export function learningRate(schedule: Partial<Schedule>, baseLr: number, step: 
   return baseLr * (whole.minLrRatio + (1 - whole.minLrRatio) * decayed);
 }
 
+/**
+ * From which step on a schedule of one length has other rates than of another length; infinite: nowhere. Up to there,
+ * a run that was begun with the one can go on with the other.
+ */
+export function firstOtherRate(schedule: Schedule, steps: number, other: number): number {
+  if (steps === other) return Number.POSITIVE_INFINITY;
+  const shorter = Math.min(steps, other);
+  const { type, warmupSteps: warmup } = schedule;
+  if (warmup > shorter) return 0; // cut to the length, it rises faster
+  // The first step after the warm-up has the full rate yet.
+  if (type === "cosine") return warmup + 1;
+  return type === "wsd" ? stableEnd(schedule, shorter, warmup) : Number.POSITIVE_INFINITY;
+}
+
+/** The step at which the decay of a wsd schedule begins. */
+function stableEnd({ decayFraction }: Schedule, steps: number, warmup: number): number {
+  return Math.max(warmup, steps - Math.round(decayFraction * steps));
+}
+
 function checkSchedule(check: Arguments, schedule: Schedule): void {
   const { type, warmupSteps, minLrRatio, decayFraction } = schedule;
   check.oneOf("schedule.type", type, scheduleTypes);
@@ -79,8 +98,8 @@ function decayProgress(schedule: Schedule, step: number, steps: number, warmup: 
       return (1 - Math.cos(Math.PI * progress)) / 2;
     }
     case "wsd": {
-      const stableEnd = Math.max(warmup, steps - Math.round(schedule.decayFraction * steps));
-      return step < stableEnd ? 0 : (step + 1 - stableEnd) / (steps - stableEnd);
+      const end = stableEnd(schedule, steps, warmup);
+      return step < end ? 0 : (step + 1 - end) / (steps - end);
     }
   }
 }

@@ -49,7 +49,8 @@ const patterns = z
   })
   .describe(
     "Token shards: a file, a pattern with `*`, or a list of either, or of { path, weight, format }. Relative to the " +
-      "working directory. Weights mix the entries; without them, the shards are one stream in the order of their names.",
+      "working directory. Weights mix the entries; without them, the shards are one stream in the order of their names. " +
+      "`dataset:NAME` is a dataset that a program gives `Trainer.open`.",
   );
 
 /** A section of a stage: the keys of the run's section, each optional and without its default. */
@@ -176,6 +177,11 @@ const stage = z
       .max(1)
       .optional()
       .describe("The stage's share of the run, 0.3 for 30 per cent. One stage may leave it out: it gets the rest."),
+    steps: positiveInteger
+      .optional()
+      .describe(
+        "Instead of `fraction`, in all stages but one, which gets the rest: optimizer steps, whatever the run's length.",
+      ),
     of: z
       .enum(shareUnits)
       .optional()

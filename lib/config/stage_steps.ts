@@ -24,6 +24,7 @@ export function countSteps(config: RunConfig, costs: readonly StepCost[], availa
   const { stages } = config;
   const of = unitOfShares(stages);
   const [length, unit] = lengthOf(config.train, available);
+  if (stages.some((stage) => stage.steps !== undefined)) return aroundCounted(stages, costs, length, unit);
   const shares = shareOfEach(stages);
   const covered = shares.reduce((a, b) => a + b, 0);
   const target = of === unit ? length : converted(length * covered, shares, costs, unit, of);
@@ -49,6 +50,16 @@ export function countSteps(config: RunConfig, costs: readonly StepCost[], availa
     const cheapest = flops.indexOf(Math.min(...flops));
     steps[cheapest] = Math.max(1, steps[cheapest]! + missing(cheapest));
   }
+  return steps;
+}
+
+/** Stages whose steps are counted, and the one that gets the rest. */
+function aroundCounted(stages: RunConfig["stages"], costs: readonly StepCost[], length: number, unit: Unit): number[] {
+  const steps = stages.map((stage) => stage.steps ?? 0);
+  const open = stages.findIndex((stage) => stage.steps === undefined);
+  const left = costs.reduce((rest, cost, index) => rest - steps[index]! * cost[unit], length);
+  steps[open] = Math.round(left / costs[open]![unit]);
+  if (steps[open]! < 1) throw tooShort(open, unit, costs[open]!, Math.max(0, left), length);
   return steps;
 }
 

@@ -40,12 +40,17 @@ export interface ResolvedStage {
 
 type Stage = RunConfig["stages"][number];
 
+/** Steps of all stages. */
+export function stepsOf(stages: readonly Pick<ResolvedStage, "steps">[]): number {
+  return stages.reduce((sum, { steps }) => sum + steps, 0);
+}
+
 /** Floating-point operations of a step, such as `stepFlops` counts them for a model. */
 export type CountFlops = (step: Pick<ResolvedStage, "patchSize" | "sequenceLength" | "positionsPerStep">) => number;
 
 /**
- * The stages of a run, frozen. A stage's share is rounded to whole steps; a stage without a fraction takes what the others leave
- * after rounding. If the stages take up the whole run, and its length or their shares are in steps or FLOPs, the last of
+ * The stages of a run, frozen. A stage's share is rounded to whole steps; a stage without a fraction or steps takes what the
+ * others leave after rounding. If the stages take up the whole run, and its length or their shares are in steps or FLOPs, the last of
  * them takes what the others leave: their steps sum to `train.steps` exactly, and their FLOPs come as near to
  * `train.flops` as whole steps allow.
  * @param trainTokensAvailable tokens in the training shards: one epoch

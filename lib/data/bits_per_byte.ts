@@ -13,13 +13,14 @@ export function bitsPerByte(loss: number, tokensPerByte: number): number {
 }
 
 /**
- * Tokens per byte of a dataset's text; null if no dataset.json beside its shards says it, or if the loss is not one of
- * the whole text, as a loss mask leaves tokens out.
+ * Tokens per byte of a dataset's text; null if no dataset.json beside its shards says it, if it was made of ids, or if the
+ * loss is not one of the whole text, as a loss mask leaves tokens out.
  * @param folders those of its shards
  */
 export function tokensPerByte(dataset: TokenDataset, folders: readonly DataFolder[]): number | null {
-  const { shards, tokenCount, masked } = dataset;
+  const { shards, tokenCount, masked, memory } = dataset;
   if (masked) return null;
+  if (memory !== null) return memory.bytes && tokenCount / memory.bytes;
   const byName = new Map(folders.map((each) => [each.folder, each]));
   let bytes = 0;
   for (const { path, tokenCount: tokens, format } of shards) {

@@ -5,9 +5,12 @@ import { types } from "node:util";
 import { Arguments, describe, either } from "../arguments.js";
 import { DataError, unusable } from "../errors.js";
 import { type ShardFormat, shardFormats } from "./format_names.js";
+import { type DatasetIds, type MemoryData, type MemoryOptions, memoryData } from "./memory_data.js";
 import type { Shard } from "./shard.js";
 import { openShard } from "./shard.js";
-import { ShardFiles } from "./shard_files.js";
+import { ShardFiles, type ShardSources } from "./shard_files.js";
+import type { GivenDocuments } from "./sources/given.js";
+import type { Tokenizer } from "./tokenizer.js";
 
 /** The most names in a folder that an error lists. */
 const NAMES_IN_ERROR = 8;
@@ -33,13 +36,25 @@ export class TokenDataset {
   /** Tokens in all shards together. */
   readonly tokenCount: number;
 
-  readonly #files: ShardFiles;
+  readonly #files: ShardSources;
 
-  /** What it was opened with. */
+  /** What it was opened with; the name of one in memory. */
   readonly patterns: readonly string[];
 
-  private constructor(patterns: readonly string[], shards: readonly Shard[], files: ShardFiles) {
+  /**
+   * What is known of one in memory; null: it is in files.
+   * @internal
+   */
+  readonly memory: MemoryData | null;
+
+  private constructor(
+    patterns: readonly string[],
+    shards: readonly Shard[],
+    files: ShardSources,
+    memory: MemoryData | null = null,
+  ) {
     this.patterns = patterns;
+    this.memory = memory;
     this.shards = shards;
     this.#files = files;
     const starts: number[] = [];
@@ -76,6 +91,26 @@ export class TokenDataset {
       shards,
       files,
     );
+  }
+
+  /**
+   * A dataset in memory, of ids (which are copied) or of documents: texts, or objects with a text, in an array, an iterable
+   * or an async iterable. A document's tokens are those that `prepareDataset` writes: its tokenizer's, post-processor
+   * included, behind the end-of-text token unless they begin with it. Takes 2 bytes a token, or 4 for ids from 65536 on, and
+   * twice as much while it is made.
+   *
+   * It serves a `BlockLoader`, `evaluate`, and as one of the `datasets` of `Trainer.open` a run.
+   * @throws TypeError or RangeError for a wrong argument, such as an id that is none, or documents without a tokenizer
+   * @throws DataError if there is no token, or a text that cannot be encoded; what an iterable throws
+   */
+  static async from(data: DatasetIds, options?: MemoryOptions): Promise<TokenDataset>;
+  static async from(
+    data: GivenDocuments,
+    options: MemoryOptions & { readonly tokenizer: Tokenizer },
+  ): Promise<TokenDataset>;
+  static async from(data: DatasetIds | GivenDocuments, options: MemoryOptions = {}): Promise<TokenDataset> {
+    const memory = await memoryData(new Arguments("TokenDataset.from"), data, options);
+    return new TokenDataset([memory.shard.path], [memory.shard], memory.sources, memory);
   }
 
   /**

@@ -2,9 +2,11 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DATASET_JSON } from "./outfolder.js";
-import type { BytesPerToken } from "./shard.js";
 import type { ShardInfo, SplitName } from "./split.js";
+import { bytesPerToken } from "./token_width.js";
 import type { Tokenizer } from "./tokenizer.js";
+
+export { bytesPerToken } from "./token_width.js";
 
 /** A source file, as `dataset.json` has it. */
 export interface SourceInfo {
@@ -45,11 +47,6 @@ export interface DatasetInfo {
   /** The shards, those of training first, in order. */
   shards: readonly ShardInfo[];
   sources: readonly SourceInfo[];
-}
-
-/** The width of a tokenizer's ids. */
-export function bytesPerToken({ vocabSize }: Pick<Tokenizer, "vocabSize">): BytesPerToken {
-  return vocabSize <= 2 ** 16 ? 2 : 4;
 }
 
 /** The keys that follow from the tokenizer. */

@@ -3,10 +3,11 @@ import { basename, dirname, join } from "node:path";
 import { DataError } from "../errors.js";
 import { type DataFolder, readDataFolder } from "./data_folder.js";
 import { isWild, type TokenDataset } from "./dataset.js";
-import { describeTokenizer, isSameTokenizer, type KnownTokenizer } from "./known_tokenizer.js";
+import { describeTokenizer, isSameTokenizer, type KnownTokenizer, knownOf } from "./known_tokenizer.js";
 import { maskPath } from "./loss_mask.js";
 import { DATASET_JSON } from "./outfolder.js";
 import type { Shard } from "./shard.js";
+import type { Tokenizer } from "./tokenizer.js";
 
 /** A shard, as it can be told from another. */
 export interface ShardIdentity {
@@ -23,7 +24,9 @@ export interface IdentifiedData {
   readonly folders: readonly DataFolder[];
   /** The tokenizer of all of it; null: unknown. */
   readonly tokenizer: KnownTokenizer | null;
-  /** The end-of-text token of the first folder that names one. */
+  /** That of the first data in memory that has one. */
+  readonly given: Tokenizer | null;
+  /** The end-of-text token of the first folder that names one, or of `given`. */
   readonly endOfText: string | null;
   /** The shards of each dataset, in order. */
   readonly shards: readonly (readonly ShardIdentity[])[];
@@ -43,7 +46,14 @@ export async function identifyData(
   const folders = new Map<string, DataFolder>();
   const shards: ShardIdentity[][] = [];
   const problems: DataError[] = [];
+  const given = datasets.flatMap(({ memory }) => (memory?.tokenizer ? [{ memory, tokenizer: memory.tokenizer }] : []));
   for (const dataset of datasets) {
+    const { memory } = dataset;
+    if (memory !== null) {
+      const { shard, sha256 } = memory;
+      shards.push([{ file: shard.path, tokens: shard.tokenCount, sha256 }]);
+      continue;
+    }
     for (const { path } of dataset.shards) {
       const name = dirname(path);
       if (folders.has(name)) continue;
@@ -57,8 +67,15 @@ export async function identifyData(
   const all = [...folders.values()];
   return {
     folders: all,
-    tokenizer: commonTokenizer(all.flatMap(({ tokenizer }) => tokenizer ?? [])),
-    endOfText: all.map(({ info }) => info?.endOfText).find((token) => token !== undefined) ?? null,
+    tokenizer: commonTokenizer([
+      ...all.flatMap(({ tokenizer }) => tokenizer ?? []),
+      ...given.map(({ memory, tokenizer }) => knownOf(tokenizer, memory.shard.path)),
+    ]),
+    given: given[0]?.tokenizer ?? null,
+    endOfText:
+      all.map(({ info }) => info?.endOfText).find((token) => token !== undefined) ??
+      given[0]?.tokenizer.endOfText ??
+      null,
     shards,
     problem: problems[0] ?? null,
   };

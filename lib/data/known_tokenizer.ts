@@ -6,6 +6,7 @@ import { parseJson } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import { largestId, type Model, type TokenizerJson } from "./encode/tokenizer_json.js";
+import type { Tokenizer } from "./tokenizer.js";
 import { TOKENIZER_JSON } from "./tokenizer_files.js";
 
 /** A tokenizer, as far as it can be told from another. */
@@ -55,6 +56,12 @@ export async function knownTokenizer(folder: string): Promise<KnownTokenizer | n
     const reason = (cause as Error).message;
     throw new DataError(`${path}: expected a tokenizer.json but received other text: ${reason}`, { cause });
   }
+}
+
+/** A tokenizer that is loaded. @param data what it belongs to, which names it if it is of no file */
+export function knownOf({ file, hash, json, vocabSize }: Tokenizer, data: string): KnownTokenizer {
+  const path = file ?? `the tokenizer of ${data}`;
+  return { path, sha256: hash, content: () => contentHash(JSON.parse(json) as TokenizerJson), vocabSize };
 }
 
 /** Whether the parts that are read here are there. */

@@ -11,7 +11,7 @@ import { basename } from "node:path";
 import { readFully } from "../disk/read_fully.js";
 import { openFile } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
-import type { FileFacts, ShardFiles } from "./shard_files.js";
+import type { FileFacts, ShardSources } from "./shard_files.js";
 
 /** Bytes buffered before a write to disk. */
 const WRITE_BUFFER = 1 << 16;
@@ -107,7 +107,7 @@ export class ShardMask {
   constructor(
     readonly path: string,
     private readonly facts: FileFacts,
-    private readonly files: ShardFiles,
+    private readonly files: ShardSources,
   ) {}
 
   /**
@@ -128,7 +128,7 @@ export class ShardMask {
 }
 
 /** Opens the mask beside a shard; null: there is none. @throws DataError if it is not one of as many tokens */
-export async function openMask(shard: string, tokens: number, files: ShardFiles): Promise<ShardMask | null> {
+export async function openMask(shard: string, tokens: number, files: ShardSources): Promise<ShardMask | null> {
   const path = maskPath(shard);
   if (path === null) return null;
   let file: FileHandle;

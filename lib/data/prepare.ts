@@ -1,8 +1,8 @@
-/** Text to token shards, for `nextpatch prepare`. */
+/** Text to token shards, for `nextpatch prepare` and for programs. */
 import { availableParallelism } from "node:os";
 import { Arguments } from "../arguments.js";
 import { trainTokenizer as trainBpe } from "./bpe.js";
-import { bytesPerToken, type DatasetInfo, vocabularyOf, writeInfo } from "./dataset_info.js";
+import { type DatasetInfo, vocabularyOf, writeInfo } from "./dataset_info.js";
 import { encodeDocuments } from "./encode/encode_documents.js";
 import type { SourceText } from "./encode/pieces.js";
 import { checkOutFolder, writeFolderAside } from "./outfolder.js";
@@ -10,7 +10,9 @@ import { Documents } from "./prepare/documents.js";
 import { type CheckedOptions, checkOptions, type PrepareOptions } from "./prepare/options.js";
 import { type SplitInfo, Splits } from "./prepare/splits.js";
 import { writeTokenizer } from "./prepare/tokenizer_copy.js";
-import { findSources } from "./sources.js";
+import { GivenTexts } from "./sources/given.js";
+import { findSources, type Source } from "./sources.js";
+import { bytesPerToken } from "./token_width.js";
 import { Tokenizer } from "./tokenizer.js";
 import { tokenizerPath } from "./tokenizer_files.js";
 
@@ -30,9 +32,9 @@ export type { PartInfo, PartNumber } from "./prepare/part_info.js";
  * of a single document the last `valFraction` of its tokens. Encoding runs on all cores; the files do not depend on how
  * many. The dataset is complete or absent.
  *
- * @throws TypeError or RangeError for a wrong option
+ * @throws TypeError or RangeError for a wrong option, or something else than a text among `documents`
  * @throws ConfigError if `out` is a folder that holds something else, or that another process is filling
- * @throws DataError for sources or a tokenizer that cannot be used
+ * @throws DataError for sources or a tokenizer that cannot be used; what an iterable of documents throws
  *
  * @example
  * ```ts
@@ -48,8 +50,13 @@ export type { PartInfo, PartNumber } from "./prepare/part_info.js";
  * ```
  */
 export async function prepareDataset(options: PrepareOptions): Promise<DatasetInfo> {
-  const checked = checkOptions(new Arguments("prepareDataset"), options);
-  const train = await findSources(checked.files);
+  const check = new Arguments("prepareDataset");
+  const checked = checkOptions(check, options);
+  const { documents: given, signal } = checked;
+  const train =
+    given === undefined
+      ? await findSources(checked.files)
+      : { sources: [givenSource(new GivenTexts(check, GIVEN, given, signal))], notes: [] };
   const val = await findSources(checked.val);
   for (const note of [...train.notes, ...val.notes]) checked.onNote?.(note);
   await checkOutFolder(checked.out);
@@ -58,11 +65,16 @@ export async function prepareDataset(options: PrepareOptions): Promise<DatasetIn
     try {
       return await new Preparation(checked, folder, documents).run();
     } catch (error) {
-      checked.signal?.throwIfAborted(); // what fails then fails because of it
+      signal?.throwIfAborted(); // what fails then fails because of it
       throw error;
     }
   });
 }
+
+/** The name of documents that are given. */
+const GIVEN = "documents";
+
+const givenSource = (given: GivenTexts): Source => ({ file: given.name, bytes: 0, isFile: false, given });
 
 /** One run of prepareDataset. */
 class Preparation {
@@ -83,7 +95,8 @@ class Preparation {
     if (dedup) await this.#sources.compare();
     const tokenizer = await this.#tokenizer();
     const masked = this.#options.promptField !== undefined;
-    const splits = new Splits(this.#folder, bytesPerToken(tokenizer), { ...this.#options, masked });
+    const files = this.#options.documents === undefined ? this.#options.files : [GIVEN];
+    const splits = new Splits(this.#folder, bytesPerToken(tokenizer), { ...this.#options, files, masked });
     let split: SplitInfo;
     try {
       await this.#encode(tokenizer, splits);

@@ -20,7 +20,7 @@ import { openFile } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import type { ShardFormat } from "./format_names.js";
 import { openMask, type ShardMask } from "./loss_mask.js";
-import { type FileFacts, ShardFiles } from "./shard_files.js";
+import { type FileFacts, ShardFiles, type ShardSources } from "./shard_files.js";
 import { LLMC_VARIANTS, readLayout, SHARD_HEADER_BYTES, type ShardLayout, type TokenBytes } from "./shard_formats.js";
 
 /** The count is an int32 in the header, so a shard holds at most this many tokens. */
@@ -128,7 +128,8 @@ export class ShardWriter {
   }
 }
 
-function headerOf(bytesPerToken: BytesPerToken, tokenCount: number): Buffer {
+/** The header of a shard. */
+export function headerOf(bytesPerToken: BytesPerToken, tokenCount: number): Buffer {
   const variant = LLMC_VARIANTS.find((v) => v.bytesPerToken === bytesPerToken)!;
   const header = Buffer.alloc(SHARD_HEADER_BYTES);
   header.writeInt32LE(variant.magic, 0);
@@ -154,7 +155,7 @@ export class Shard {
   readonly mask: ShardMask | null;
   readonly #offset: number;
   readonly #facts: FileFacts;
-  readonly #files: ShardFiles;
+  readonly #files: ShardSources;
 
   /** For a file that `openShard` has checked. */
   constructor(
@@ -163,7 +164,7 @@ export class Shard {
     layout: ShardLayout,
     mask: ShardMask | null,
     facts: FileFacts,
-    files: ShardFiles,
+    files: ShardSources,
   ) {
     this.path = path;
     this.mask = mask;

@@ -2,6 +2,7 @@
 import type { BigIntStats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { Arguments } from "../arguments.js";
+import type { Readable } from "../disk/read_fully.js";
 import { DataError, unusable } from "../errors.js";
 
 /** Files kept open at a time. */
@@ -15,8 +16,16 @@ interface OpenFile {
 /** A file as it was first seen. */
 export type FileFacts = Pick<BigIntStats, "dev" | "ino" | "size" | "mtimeNs">;
 
+/** What the shards of a dataset are read from. */
+export interface ShardSources {
+  /** Calls `read` with what a shard is read from. */
+  use<T>(path: string, facts: FileFacts, read: (file: Readable) => Promise<T>): Promise<T>;
+  /** Ends it, after the reads that have begun. */
+  close(): Promise<void>;
+}
+
 /** The open files of a dataset: those used last. */
-export class ShardFiles {
+export class ShardFiles implements ShardSources {
   readonly #most: number;
   /** Least recently used first. */
   readonly #open = new Map<string, OpenFile>();
@@ -32,9 +41,7 @@ export class ShardFiles {
    * @throws DataError if the file is gone, or is not the one that `facts` describes; TypeError once closed
    */
   async use<T>(path: string, facts: FileFacts, read: (file: FileHandle) => Promise<T>): Promise<T> {
-    if (this.#closed) {
-      new Arguments("TokenDataset.read").fail(TypeError, "this", "an open dataset", "a closed one");
-    }
+    if (this.#closed) failClosed();
     const use = this.#use(path, facts, read);
     this.#uses.add(use);
     return use.finally(() => this.#uses.delete(use));
@@ -75,6 +82,11 @@ export class ShardFiles {
       await (await file.handle).close();
     }
   }
+}
+
+/** @throws TypeError for a read of a closed dataset */
+export function failClosed(): never {
+  return new Arguments("TokenDataset.read").fail(TypeError, "this", "an open dataset", "a closed one");
 }
 
 async function reopen(path: string, facts: FileFacts): Promise<FileHandle> {

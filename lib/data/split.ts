@@ -6,11 +6,12 @@ import { TokenDataset } from "./dataset.js";
 import { type MaskInfo, MaskWriter, maskPath } from "./loss_mask.js";
 import type { BytesPerToken, WrittenShard } from "./shard.js";
 import { ShardWriter } from "./shard.js";
+import type { SplitName } from "./split_name.js";
 
 /** Tokens copied at a time when a split is cut. */
 const COPY_TOKENS = 1 << 20;
 
-export type SplitName = "train" | "val";
+export type { SplitName } from "./split_name.js";
 
 /** A shard as `dataset.json` has it. */
 export interface ShardInfo {

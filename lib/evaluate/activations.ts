@@ -43,8 +43,8 @@ export async function activations(model: Llama, options: ActivationOptions): Pro
   check.wholeNumber("sequences", sequences, 1);
   check.number("threshold", threshold, "a number of at least 0", (value) => value >= 0 && Number.isFinite(value));
   const { config, device } = model;
-  const opened = await openData(model, checked);
-  await using dataset = opened.dataset;
+  await using opened = await openData(model, checked);
+  const { dataset } = opened;
   const blocks = Math.min(sequences, wholeBlocks(dataset, patchSize, sequenceLength));
   const block = new Int32Array(patchSize * sequenceLength);
   const counts = new Array<number>(config.num_hidden_layers).fill(0);

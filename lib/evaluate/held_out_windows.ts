@@ -31,8 +31,8 @@ export async function heldOutWindows(
   checked: ReturnType<typeof checkDataOptions>,
   { length, seed }: WindowOptions,
 ): Promise<Window[]> {
-  const { dataset: opened, ends } = await openData(model, checked);
-  await using dataset = opened;
+  await using opened = await openData(model, checked);
+  const { dataset, ends } = opened;
   const tokens = new Int32Array(Math.min(most, dataset.tokenCount));
   await dataset.read(0, tokens);
   dataset.checkVocabulary(tokens, 0, model.config.vocab_size);

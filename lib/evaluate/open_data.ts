@@ -10,8 +10,10 @@ import { checkModel, type Llama } from "../nn/llama.js";
 
 /** What is read, and in which blocks. */
 export interface DataOptions {
-  /** Token shards: a file, a pattern, or a list of them or of shards in another format. */
-  readonly data: string | readonly string[] | readonly ShardPattern[];
+  /**
+   * Token shards: a file, a pattern, or a list of them or of shards in another format; or a dataset, which stays open.
+   */
+  readonly data: string | readonly string[] | readonly ShardPattern[] | TokenDataset;
   /** K: tokens per position, at least 1. Default 1. */
   readonly patchSize?: number;
   /** T: positions of a block, up to the model's context. Default: the model's context, at most 1024. */
@@ -45,7 +47,8 @@ export function checkDataOptions<T extends DataOptions>(check: Arguments, model:
     onProgress,
     signal,
   } = check.object("options", options);
-  checkPatterns(check, "data", data);
+  if (isDataset(data)) check.instance("data", data, TokenDataset);
+  else checkPatterns(check, "data", data);
   check.wholeNumber("patchSize", patchSize, 1);
   const fits = (length: number) => Number.isSafeInteger(length) && length >= least && length <= context;
   const expected = `a whole number from ${least} to the model's context of ${context}`;
@@ -57,8 +60,8 @@ export function checkDataOptions<T extends DataOptions>(check: Arguments, model:
   return { data, patchSize, sequenceLength, verifyData, log, onProgress, signal };
 }
 
-/** Opened shards. */
-export interface OpenData {
+/** Opened shards, which are closed unless the caller has opened them. */
+export interface OpenData extends AsyncDisposable {
   readonly dataset: TokenDataset;
   /** Of their text; null: unknown. */
   readonly tokensPerByte: number | null;
@@ -75,18 +78,26 @@ export async function openData(
   model: Llama,
   { data, verifyData: verifies, log }: Pick<ReturnType<typeof checkDataOptions>, "data" | "verifyData" | "log">,
 ): Promise<OpenData> {
-  const dataset = await TokenDataset.open(data);
+  const own = isDataset(data) ? null : await TokenDataset.open(data);
+  const dataset = own ?? (data as TokenDataset);
+  const close = async () => own?.close();
   try {
     const identity = await identifyData([dataset], log);
     if (model.folder !== null) checkTokenizer(identity, await knownTokenizer(model.folder));
     checkData(identity, model.config.vocab_size);
     if (verifies) await verifyData([dataset], identity, model.config.vocab_size, log);
     const ends = new Set(identity.folders.flatMap(({ info }) => info?.endOfTextId ?? []));
-    return { dataset, tokensPerByte: tokensPerByte(dataset, identity.folders), ends };
+    if (identity.given !== null) ends.add(identity.given.endOfTextId);
+    const perByte = tokensPerByte(dataset, identity.folders);
+    return { dataset, tokensPerByte: perByte, ends, [Symbol.asyncDispose]: close };
   } catch (error) {
-    await dataset.close();
+    await close();
     throw error;
   }
+}
+
+function isDataset(data: DataOptions["data"]): data is TokenDataset {
+  return typeof data === "object" && data !== null && !Array.isArray(data);
 }
 
 /** How many whole blocks of K * T tokens there are. @throws DataError if there is none */

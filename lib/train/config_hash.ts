@@ -30,6 +30,9 @@ export const tunableKeys = [
 /** Keys, or their beginnings, that never change in a run: the checkpoint's tensors are those of the model. */
 export const fixedKeys = ["model", "init.from", "optimizer.type"] as const;
 
+/** Keys, or their beginnings, that say how long a run is: check_length.ts says when they may change on resumption. */
+export const lengthKeys = ["train", "stages.*.fraction", "stages.*.of", "stages.*.steps"] as const;
+
 const free: ReadonlySet<string> = new Set(freeSections);
 
 /** Every value of a config that counts, as JSON, by its key, such as `optimizer.lr`. */
@@ -70,6 +73,9 @@ export function howToChange(key: string): "tunable" | "forced" | "fixed" {
   if (matches(key, fixedKeys)) return "fixed";
   return matches(key, tunableKeys) ? "tunable" : "forced";
 }
+
+/** Whether a key says how long a run, or one of its stages, is. */
+export const isLength = (key: string): boolean => matches(key, lengthKeys);
 
 function matches(key: string, patterns: readonly string[]): boolean {
   const parts = key.split(".");

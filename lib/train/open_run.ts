@@ -1,7 +1,7 @@
 /** Opens everything that a run needs, and closes it again. */
 import { hostname } from "node:os";
 import type { RunConfig } from "../config/config.js";
-import type { ResolvedStage } from "../config/stages.js";
+import { type ResolvedStage, stepsOf } from "../config/stages.js";
 import { endlessWarmups } from "../config/warmup.js";
 import { tokensPerByte } from "../data/bits_per_byte.js";
 import type { BlockLoaderOptions } from "../data/loader.js";
@@ -16,6 +16,7 @@ import { loadTrainerTensors } from "./checkpoint.js";
 import { CheckpointSaver, keptBest } from "./checkpoint_saver.js";
 import { Cleanup } from "./cleanup.js";
 import { joinRanks, leadsRun } from "./join_ranks.js";
+import { keptStages, withKept } from "./kept_stages.js";
 import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
 import { shortage } from "./plan_fit.js";
@@ -24,7 +25,7 @@ import { closeRunData, openRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { RunHealth } from "./run_health.js";
 import type { RunMetrics } from "./run_metrics.js";
-import { planConfig } from "./run_plan.js";
+import { modelOf, planConfig, resolverOf } from "./run_plan.js";
 import { RunProducts } from "./run_products.js";
 import type { RunRanks } from "./run_ranks.js";
 import { noStart, openRecord } from "./run_record.js";
@@ -80,20 +81,24 @@ export async function openRun(config: RunConfig, options: CheckedOptions): Promi
   }
 }
 
-async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup): Promise<OpenRun> {
+async function open(given: RunConfig, options: CheckedOptions, cleanup: Cleanup): Promise<OpenRun> {
   const { verifyData: verifies, log } = options;
-  const own = await takeFolder(config, options, cleanup);
-  const device = openRankDevice(config.device as DeviceSpec, config.parallel.devices);
-  if (config.device === "auto") log(`device: auto chose ${device.backend}: ${device.name}`);
-  const dtype = device.computeDType(config.precision);
-  if (config.precision === "auto") log(`precision: auto chose ${dtype === "bf16" ? "bf16" : "fp32"}`);
-  const ranks = await joinRanks(config, device);
+  const own = await takeFolder(given, options, cleanup);
+  const device = openRankDevice(given.device as DeviceSpec, given.parallel.devices);
+  if (given.device === "auto") log(`device: auto chose ${device.backend}: ${device.name}`);
+  const dtype = device.computeDType(given.precision);
+  if (given.precision === "auto") log(`precision: auto chose ${dtype === "bf16" ? "bf16" : "fp32"}`);
+  const ranks = await joinRanks(given, device);
   cleanup.add(() => ranks.dispose());
   const places = await ranks.all({ host: hostname(), device: `${device.backend} (${device.name})` });
   const resume = await ranks.tell(own?.resume ?? false);
 
-  const data = await openRunData(config, log);
+  const data = await openRunData(given, log, options.datasets);
   cleanup.add(() => closeRunData(data));
+  const resolve = async (each: RunConfig) => resolverOf(data, (await modelOf(each, data, resume)).shape)(each);
+  const mayExtend = own?.resume && !options.force;
+  const kept = await ranks.tell(mayExtend ? await keptStages(given, options.from, resolve) : null);
+  const config = kept === null ? given : withKept(given, kept);
   const planned = await planConfig(config, device, data, { resume, share: ranks.share });
   const lack = shortage(device, planned);
   if (lack !== null) throw lack;
@@ -130,8 +135,7 @@ async function open(config: RunConfig, options: CheckedOptions, cleanup: Cleanup
     await loadTrainerTensors(checkpoint, model.parameters, stepper.optimizer);
     const { stepsTaken } = stepper.optimizer;
     stepsTaken.write(new Int32Array(stepsTaken.size).fill(state.optimizerSteps));
-    const total = stages.reduce((sum, { steps }) => sum + steps, 0);
-    log(`going on from ${checkpoint}: step ${step} of ${total}`);
+    log(`going on from ${checkpoint}: step ${step} of ${stepsOf(stages)}`);
   } else if (resume) {
     log(`${config.out} has no checkpoint yet: beginning at step 0`);
   }

@@ -1,19 +1,25 @@
 /** Where a run goes on: from its newest intact checkpoint, or from an earlier one with another config. */
 import { join } from "node:path";
-import { show } from "../arguments.js";
 import type { RunConfig } from "../config/config.js";
 import { asWritten } from "../config/problems.js";
-import { inputLimits } from "../disk/input_limits.js";
-import { parseJson } from "../disk/json.js";
-import { readText } from "../disk/read_text.js";
+import type { ResolvedStage } from "../config/stages.js";
 import { ConfigError } from "../errors.js";
 import { abandonAfter } from "./abandon.js";
+import { checkExtension, checkNotShorter } from "./check_length.js";
 import { checkpointName } from "./checkpoint.js";
-import { changedKeys, type DecisiveValues, decisiveValues, hashOfValues, howToChange } from "./config_hash.js";
-import { countedFrom, inWords, type RunChange, readChanges, valuesAt, writeChanges } from "./run_changes.js";
+import {
+  changedKeys,
+  type DecisiveValues,
+  decisiveValues,
+  hashOfValues,
+  howToChange,
+  isLength,
+} from "./config_hash.js";
+import { countedFrom, inWords, type RunChange, valuesAt, writeChanges } from "./run_changes.js";
 import { stepOf } from "./run_checkpoints.js";
 import { RunFolder } from "./run_folder.js";
 import type { ExpectedState, TrainerState } from "./trainer_state.js";
+import { configOf, readWrittenRun, type WrittenRun, writtenAt } from "./written_run.js";
 
 /** How to go on. */
 export interface ResumeOptions {
@@ -21,6 +27,10 @@ export interface ResumeOptions {
   readonly from: number | null;
   /** Whether keys may change that alter what the run's steps mean. */
   readonly force: boolean;
+  /** Whether the rates are the caller's, and not the schedule's. */
+  readonly ownRates: boolean;
+  /** Resolves a config's stages with the run's data and model. */
+  readonly resolve: (config: RunConfig) => readonly ResolvedStage[];
   readonly log: (message: string) => void;
 }
 
@@ -47,67 +57,80 @@ export interface Resumption {
  */
 export async function prepareResumption(config: RunConfig, options: ResumeOptions): Promise<Resumption> {
   const folder = await RunFolder.reopen(config);
-  const written = decisiveValues(await readWritten(join(config.out, "config.json")));
-  const changes = await readChanges(config.out);
-  const values = decisiveValues(config);
-  if (options.from !== null) return prepareReturn(folder, config, { written, changes, values }, options, options.from);
-  const changed = changedKeys(written, values);
-  if (changed.length > 0) throw unchangeable(config.out, changed);
+  const run = await readWrittenRun(config.out);
+  if (options.from !== null) return prepareReturn(folder, config, run, options, options.from);
+  const changed = changedKeys(run.values, decisiveValues(config));
+  if (!changed.every(isLength)) throw unchangeable(config.out, changed);
   const newest = await folder.checkpoints.newest(options.log);
+  const step = newest === null ? 0 : stepOf(newest);
+  if (changed.length > 0) {
+    const stages = stagesOf(config, run.values, options);
+    checkNotShorter(stages);
+    await checkExtension(folder.checkpoints, stages, step, "--resume", options);
+  }
   if (newest !== null) await folder.checkpoints.point(newest);
+  const change = changeAt(step, changed, run.values, config);
+  inWords(change).forEach(options.log);
   return {
     folder,
     checkpoint: newest && folder.checkpoints.path(newest),
-    expected: expectedAt(values, changes, newest === null ? 0 : stepOf(newest)),
-    notes: changes.flatMap(inWords),
-    commit: () => folder.writeConfig(config),
-  };
-}
-
-interface Known {
-  readonly written: DecisiveValues;
-  readonly changes: readonly RunChange[];
-  readonly values: DecisiveValues;
-}
-
-async function prepareReturn(
-  folder: RunFolder,
-  config: RunConfig,
-  { written, changes, values }: Known,
-  { force, log }: ResumeOptions,
-  step: number,
-): Promise<Resumption> {
-  const name = checkpointName(step);
-  await folder.checkpoints.check(name, log);
-  const before = valuesAt(written, changes, step);
-  const changed = changedKeys(before, values);
-  checkChanges(changed, force);
-  const parsed = (of: DecisiveValues, key: string): unknown => (of.has(key) ? JSON.parse(of.get(key)!) : undefined);
-  const entries = changed.map((key) => [key, { before: parsed(before, key), after: parsed(values, key) }] as const);
-  const [change, earlier] = [
-    { step, changed: Object.fromEntries(entries) },
-    changes.filter((each) => each.step < step),
-  ];
-  inWords(change).forEach(log);
-  const forced = changed.some((key) => howToChange(key) === "forced");
-  return {
-    folder,
-    checkpoint: folder.checkpoints.path(name),
-    expected: { ...expectedAt(written, changes, step), ...(forced && { countedFrom: null }) },
-    notes: [...earlier, change].flatMap(inWords),
+    expected: expectedAt(run, step),
+    notes: [...run.changes, change].flatMap(inWords),
     async commit(state) {
-      const { tokens, positions } = state!;
-      const time = new Date().toISOString();
-      const moved = await abandonAfter(folder, state!, { from: name, time, changed: change.changed });
-      if (moved !== null) log(`what the run did after step ${step} is in ${moved}`);
-      const noted = entries.length === 0 ? [] : [{ ...change, tokens, positions, time }];
-      await writeChanges(folder.path, [...earlier, ...noted]);
+      if (state !== null && changed.length > 0) await writeChanges(folder.path, [...run.changes, dated(change, state)]);
       await folder.writeConfig(config);
     },
   };
 }
 
-function expectedAt(now: DecisiveValues, changes: readonly RunChange[], step: number): ExpectedState {
+async function prepareReturn(
+  folder: RunFolder,
+  config: RunConfig,
+  run: WrittenRun,
+  options: ResumeOptions,
+  step: number,
+): Promise<Resumption> {
+  const { force, log } = options;
+  const name = checkpointName(step);
+  await folder.checkpoints.check(name, log);
+  const before = writtenAt(run, step);
+  const changed = changedKeys(before, decisiveValues(config));
+  checkChanges(changed, force);
+  if (!force && changed.some(isLength)) {
+    await checkExtension(folder.checkpoints, stagesOf(config, before, options), step, "--from", options);
+  }
+  const change = changeAt(step, changed, before, config);
+  const earlier = run.changes.filter((each) => each.step < step);
+  inWords(change).forEach(log);
+  const forced = changed.some((key) => howToChange(key) === "forced");
+  return {
+    folder,
+    checkpoint: folder.checkpoints.path(name),
+    expected: { ...expectedAt(run, step), ...(forced && { countedFrom: null }) },
+    notes: [...earlier, change].flatMap(inWords),
+    async commit(state) {
+      const noted = dated(change, state!);
+      const moved = await abandonAfter(folder, state!, { from: name, time: noted.time, changed: change.changed });
+      if (moved !== null) log(`what the run did after step ${step} is in ${moved}`);
+      await writeChanges(folder.path, changed.length === 0 ? earlier : [...earlier, noted]);
+      await folder.writeConfig(config);
+    },
+  };
+}
+
+/** The values of changed keys, before a step and after it. */
+function changeAt(step: number, changed: readonly string[], before: DecisiveValues, config: RunConfig) {
+  const after = decisiveValues(config);
+  const parsed = (of: DecisiveValues, key: string): unknown => (of.has(key) ? JSON.parse(of.get(key)!) : undefined);
+  const entries = changed.map((key) => [key, { before: parsed(before, key), after: parsed(after, key) }] as const);
+  return { step, changed: Object.fromEntries(entries) };
+}
+
+function dated(change: Pick<RunChange, "step" | "changed">, { tokens, positions }: TrainerState): RunChange {
+  return { ...change, tokens, positions, time: new Date().toISOString() };
+}
+
+function expectedAt({ values: now, changes }: WrittenRun, step: number): ExpectedState {
   const values = valuesAt(now, changes, step);
   return {
     configHash: hashOfValues(values),
@@ -126,7 +149,7 @@ function checkChanges(changed: readonly string[], force: boolean): void {
     );
   }
   const forced = changed.filter((key) => howToChange(key) === "forced");
-  if (forced.length === 0 || force) return;
+  if (forced.every(isLength) || force) return; // another length is not always another run
   throw new ConfigError(
     `--from: ${forced.map(asWritten).join(", ")}: expected the run's but received others, which alters what its steps mean; ` +
       "--force goes on all the same",
@@ -142,14 +165,7 @@ function unchangeable(out: string, changed: readonly string[]): ConfigError {
   );
 }
 
-/** Reads the config that a run wrote. */
-async function readWritten(path: string): Promise<object> {
-  let config: unknown;
-  try {
-    config = parseJson(await readText(path, inputLimits.smallJson));
-  } catch (cause) {
-    throw new ConfigError(`${path}: cannot be read: ${(cause as Error).message}`, { cause });
-  }
-  if (typeof config === "object" && config !== null) return config;
-  throw new ConfigError(`${path}: expected a run's config but received ${show(config)}`);
+/** A run's stages as they were, and as its config has them now. */
+function stagesOf(config: RunConfig, before: DecisiveValues, { resolve }: ResumeOptions) {
+  return { before: resolve(configOf(before, config)), after: resolve(config) };
 }

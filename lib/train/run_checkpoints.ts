@@ -47,9 +47,23 @@ export class RunCheckpoints {
     return join(this.folder, name);
   }
 
+  /** The pointer to the one of the lowest validation loss. */
+  private get bestPointer(): string {
+    return join(dirname(this.folder), "best");
+  }
+
   /** The path of the one that `latest` names; null: there is none. */
   get latest(): string | null {
-    const name = existsSync(this.pointer) ? readFileSync(this.pointer, "utf8").trim() : "";
+    return this.#namedBy(this.pointer);
+  }
+
+  /** The path of the one that `best` names; null: there is none. */
+  get best(): string | null {
+    return this.#namedBy(this.bestPointer);
+  }
+
+  #namedBy(pointer: string): string | null {
+    const name = existsSync(pointer) ? readFileSync(pointer, "utf8").trim() : "";
     return namePattern.test(name) && existsSync(this.path(name)) ? this.path(name) : null;
   }
 
@@ -61,9 +75,8 @@ export class RunCheckpoints {
 
   /** Points `best`, beside `latest`, to a checkpoint; null: there is none, and no such file. */
   async pointToBest(name: string | null): Promise<void> {
-    const path = join(dirname(this.folder), "best");
-    if (name === null) await rm(path, { force: true });
-    else await writeText(path, `${name}\n`);
+    if (name === null) await rm(this.bestPointer, { force: true });
+    else await writeText(this.bestPointer, `${name}\n`);
   }
 
   /** Restores what a killed process was about to replace, and deletes what it left behind. */

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { RunConfig } from "../config/config.js";
-import { entriesOf, isMix } from "../config/data_entries.js";
+import { entriesOf, givenName, isMix } from "../config/data_entries.js";
 import { describeIssues } from "../config/problems.js";
 import { TokenDataset } from "../data/dataset.js";
 import { type IdentifiedData, identifyData, type ShardIdentity } from "../data/identity.js";
@@ -12,6 +12,7 @@ import { inputLimits } from "../disk/input_limits.js";
 import { parseJson } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
+import { checkGiven, type GivenDatasets } from "./given_datasets.js";
 
 /** The open data of a run. */
 export interface RunData {
@@ -24,6 +25,8 @@ export interface RunData {
   readonly val: TokenDataset | null;
   /** All of it: for training, then for validation. */
   readonly datasets: readonly TokenDataset[];
+  /** Those that the run has opened, and closes. */
+  readonly opened: readonly TokenDataset[];
   readonly identity: IdentifiedData;
 }
 
@@ -47,18 +50,28 @@ const recordSchema = z.strictObject({
 
 /**
  * Opens the shards of a config.
+ * @param given the datasets that it names by `dataset:NAME`
+ * @throws ConfigError if one of them is not given, or another
  * @throws DataError if they are missing or damaged, or do not belong together
  */
 export async function openRunData(
   config: RunConfig,
   log: (message: string) => void = () => undefined,
+  given: GivenDatasets = {},
 ): Promise<RunData> {
   const { train, val } = config.data;
   const parts = isMix(train) ? entriesOf(train).map((entry) => [entry]) : [entriesOf(train)];
   const held = config.eval !== null && val !== undefined ? [entriesOf(val)] : [];
+  checkGiven(config, given);
   const datasets: TokenDataset[] = [];
+  const opened: TokenDataset[] = [];
   try {
-    for (const entries of [...parts, ...held]) datasets.push(await TokenDataset.open(entries));
+    for (const entries of [...parts, ...held]) {
+      const name = givenName(entries[0]!.path);
+      const dataset = name === null ? await TokenDataset.open(entries) : given[name]!;
+      datasets.push(dataset);
+      if (name === null) opened.push(dataset);
+    }
     const trained = datasets.slice(0, parts.length);
     const val = datasets[parts.length] ?? null;
     const data = {
@@ -69,13 +82,14 @@ export async function openRunData(
       masked: trained.some(({ masked }) => masked),
       val,
       datasets,
+      opened,
       identity: await identifyData(datasets, log),
     };
     const masked = maskedData(data);
     if (masked.length > 0) log(`loss mask in ${masked.join(" and ")}: losses are means over the labels that count`);
     return data;
   } catch (error) {
-    await Promise.all(datasets.map((dataset) => dataset.close()));
+    await Promise.all(opened.map((dataset) => dataset.close()));
     throw error;
   }
 }
@@ -85,9 +99,9 @@ export function maskedData({ masked, val }: Pick<RunData, "masked" | "val">): st
   return [...(masked ? ["data.train"] : []), ...(val?.masked ? ["data.val"] : [])];
 }
 
-/** Closes a run's data. */
-export async function closeRunData({ datasets }: RunData): Promise<void> {
-  await Promise.all(datasets.map((dataset) => dataset.close()));
+/** Closes what a run has opened of its data. */
+export async function closeRunData({ opened }: RunData): Promise<void> {
+  await Promise.all(opened.map((dataset) => dataset.close()));
 }
 
 const recordPath = (folder: string): string => join(folder, "data.json");

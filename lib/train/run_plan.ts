@@ -11,7 +11,7 @@ import { alone, type RankShare } from "../nn/sharding.js";
 import { type HeldOut, ownHeldOut } from "./held_out.js";
 import { guardSpecs, planRun, type RunPlan } from "./memory_plan.js";
 import type { RunData } from "./run_data.js";
-import { findTokenizer, type RunTokenizer, readTokenizer } from "./run_tokenizer.js";
+import { describedTokenizer, findTokenizer, type RunTokenizer, readTokenizer } from "./run_tokenizer.js";
 import { modelShape, readHeldOut } from "./setup.js";
 
 /** What a config trains on a device. */
@@ -37,7 +37,7 @@ export async function planConfig(
   { resume = false, share = alone }: { resume?: boolean; share?: RankShare } = {},
 ): Promise<PlannedRun> {
   const { tokenizer, shape } = await modelOf(config, data, resume);
-  const stages = resolveStages(config, data.trainingTokens, (step) => stepFlops(shape, step));
+  const stages = resolverOf(data, shape)(config);
   checkRanks(config, share.size);
   const all = await readHeldOut(config, data.val, shape.vocab_size);
   const heldOut = all && ownHeldOut(all, share);
@@ -46,6 +46,12 @@ export async function planConfig(
   const plan = planRun(device, { config: shape, dtype, recompute: config.recompute, share, masked }, stages, heldOut);
   const guard = config.guard === undefined ? null : guardSpecs;
   return { stages, tokenizer, shape, heldOut, dtype, plan: { ...plan, guard } };
+}
+
+/** Resolves the stages of configs for a run's data and model. */
+export function resolverOf({ trainingTokens }: RunData, shape: LlamaConfig) {
+  return (config: RunConfig): readonly ResolvedStage[] =>
+    resolveStages(config, trainingTokens, (step) => stepFlops(shape, step));
 }
 
 /**
@@ -58,7 +64,9 @@ export async function modelOf(
   resume = false,
 ): Promise<{ tokenizer: RunTokenizer | null; shape: LlamaConfig }> {
   const path = findTokenizer(config, resume);
-  const tokenizer = path === null ? null : await readTokenizer(path, identity.endOfText);
+  const { given, endOfText } = identity;
+  const ofData = path === null && given !== null ? await describedTokenizer(null, given) : null;
+  const tokenizer = path === null ? ofData : await readTokenizer(path, endOfText);
   const shape = await modelShape(config, tokenizer);
   if (path !== null) checkTokenizer(identity, await knownTokenizer(dirname(path)));
   checkData(identity, shape.vocab_size);

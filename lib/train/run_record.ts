@@ -8,7 +8,7 @@ import { keepBase } from "./run_base.js";
 import { checkRunData, type RunData, readRunData, recordRunData, restoreRunData } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { RunMetrics } from "./run_metrics.js";
-import type { PlannedRun } from "./run_plan.js";
+import { type PlannedRun, resolverOf } from "./run_plan.js";
 import { checkRecorded, keepTable, tableToBegin, tableToResume } from "./run_table.js";
 import { keepTokenizer } from "./run_tokenizer.js";
 import type { CheckedOptions } from "./trainer_options.js";
@@ -49,10 +49,12 @@ interface Opened {
 /** @throws ConfigError, DataError, CheckpointError */
 export async function openRecord(
   config: RunConfig,
-  { from, force, log }: CheckedOptions,
+  { from, force, learningRate, log }: CheckedOptions,
   { resume, device, data, planned: { stages, tokenizer, shape } }: Opened,
 ): Promise<RunRecord> {
-  const begun = resume ? await prepareResumption(config, { from, force, log }) : null;
+  const resolve = resolverOf(data, shape);
+  const resumption = { from, force, ownRates: learningRate !== undefined, resolve, log };
+  const begun = resume ? await prepareResumption(config, resumption) : null;
   const table = await (begun ? tableToResume(config) : tableToBegin(config));
   if (table !== null) checkPlace(table, device);
   const { folder, checkpoint } = begun ?? { folder: await RunFolder.create(config), checkpoint: null };

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { RunConfig } from "../config/config.js";
-import { entriesOf } from "../config/data_entries.js";
+import { entriesOf, givenName } from "../config/data_entries.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { writeFolder } from "../disk/durable.js";
@@ -14,8 +14,9 @@ import { modelFolder } from "../hf/hub_cache.js";
 
 /** A run's tokenizer. */
 export interface RunTokenizer {
-  /** Its tokenizer.json. */
-  readonly path: string;
+  /** Its tokenizer.json; null: it is of data in memory. */
+  readonly path: string | null;
+  readonly tokenizer: Tokenizer;
   readonly endOfTextId: number;
   readonly endOfText: string;
   /** The token that begins a text. */
@@ -34,7 +35,10 @@ const copyPath = (out: string): string => join(out, "tokenizer", TOKENIZER_JSON)
 export function findTokenizer(config: RunConfig, resume: boolean): string | null {
   if (resume && existsSync(copyPath(config.out))) return copyPath(config.out);
   const first = entriesOf(config.data.train)[0]!.path;
-  const folders = [...("from" in config.init ? [modelFolder(config.init.from)] : []), dirname(first)];
+  const folders = [
+    ...("from" in config.init ? [modelFolder(config.init.from)] : []),
+    ...(givenName(first) === null ? [dirname(first)] : []),
+  ];
   return folders.map((folder) => join(folder, TOKENIZER_JSON)).find((path) => existsSync(path)) ?? null;
 }
 
@@ -44,10 +48,14 @@ export function findTokenizer(config: RunConfig, resume: boolean): string | null
  * @throws DataError
  */
 export async function readTokenizer(path: string, endOfText: string | null): Promise<RunTokenizer> {
-  const tokenizer = await Tokenizer.fromFile(path, endOfText === null ? {} : { endOfText });
+  return describedTokenizer(path, await Tokenizer.fromFile(path, endOfText === null ? {} : { endOfText }));
+}
+
+/** A run's tokenizer. @throws DataError */
+export async function describedTokenizer(path: string | null, tokenizer: Tokenizer): Promise<RunTokenizer> {
   const [beginId = tokenizer.endOfTextId] = (await tokenizer.frame()).before;
   const begin = await tokenizer.decode([beginId], { keepSpecialTokens: true });
-  return { path, endOfTextId: tokenizer.endOfTextId, endOfText: tokenizer.endOfText, beginId, begin };
+  return { path, tokenizer, endOfTextId: tokenizer.endOfTextId, endOfText: tokenizer.endOfText, beginId, begin };
 }
 
 /**
@@ -55,16 +63,22 @@ export async function readTokenizer(path: string, endOfText: string | null): Pro
  * continued, the files stay as they are. A new model's `tokenizer_config.json` names the tokens that its `config.json`
  * names.
  */
-export async function keepTokenizer(config: RunConfig, tokenizer: RunTokenizer): Promise<RunTokenizer> {
+export async function keepTokenizer(
+  config: RunConfig,
+  tokenizer: RunTokenizer,
+): Promise<RunTokenizer & { readonly path: string }> {
   const path = copyPath(config.out);
-  if (tokenizer.path === path) return tokenizer;
-  const continued = "from" in config.init && relative(dirname(tokenizer.path), modelFolder(config.init.from)) === "";
+  const { path: from, tokenizer: loaded } = tokenizer;
+  if (from === path) return { ...tokenizer, path };
+  const source = from ?? loaded.file;
+  const continued =
+    "from" in config.init && from !== null && relative(dirname(from), modelFolder(config.init.from)) === "";
   await writeFolder(dirname(path), async (folder) => {
     await mkdir(folder);
     const write = (name: string, content: string | Buffer) => writeFile(join(folder, name), content, { flush: true });
-    await write(TOKENIZER_JSON, await readWhole(tokenizer.path, inputLimits.tokenizer));
-    for (const name of TOKENIZER_COMPANIONS) {
-      const content = await readCompanion(tokenizer.path, name);
+    await write(TOKENIZER_JSON, from === null ? loaded.json : await readWhole(from, inputLimits.tokenizer));
+    for (const name of source === null ? [] : TOKENIZER_COMPANIONS) {
+      const content = await readCompanion(source!, name);
       if (content === null) continue;
       const isConfig = name === "tokenizer_config.json" && !continued;
       await write(name, isConfig ? withEnds(content.toString(), tokenizer) : content);

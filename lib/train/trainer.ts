@@ -4,7 +4,7 @@ import type { RunConfig } from "../config/config.js";
 import type { LoggerName } from "../config/logger_names.js";
 import { checkParsed } from "../config/parsed.js";
 import { learningRate } from "../config/schedule.js";
-import type { ResolvedStage } from "../config/stages.js";
+import { type ResolvedStage, stepsOf } from "../config/stages.js";
 import { bitsPerByte } from "../data/bits_per_byte.js";
 import { BlockLoader } from "../data/loader.js";
 import type { Llama } from "../nn/llama.js";
@@ -70,7 +70,8 @@ export class Trainer {
    * @throws TypeError or RangeError for a wrong argument
    * @throws ConfigError if the config has not been parsed or cannot be run with this data, its product table is not one
    *   for this device, another process trains in the folder, it already holds a run, or, to resume, holds none, or one
-   *   whose config differs in keys that may not change so, or whose product table computes something else
+   *   whose config differs in keys that may not change so, or whose schedule does not allow another length, or whose
+   *   product table computes something else
    * @throws DataError if the shards are missing, damaged, not those that the files beside them or the run's own record
    *   describe, or of another tokenizer or a larger vocabulary than the model; if they hold no held-out sequence; if
    *   metrics.jsonl is not the one that the checkpoint was made with
@@ -93,7 +94,7 @@ export class Trainer {
     return this.#run.model;
   }
 
-  /** The run's config, as it was given. */
+  /** The run's config, as it was given; of a run that was extended, its stages but the last are counted in steps. */
   get config(): RunConfig {
     return this.#run.config;
   }
@@ -113,9 +114,14 @@ export class Trainer {
     return this.#run.folder.checkpoints.latest;
   }
 
+  /** The path of the checkpoint of the lowest validation loss, with `checkpoint.keepBest`; null: there is none yet. */
+  get bestCheckpoint(): string | null {
+    return this.#run.folder.checkpoints.best;
+  }
+
   /** Steps of all stages. */
   get totalSteps(): number {
-    return this.stages.reduce((sum, { steps }) => sum + steps, 0);
+    return stepsOf(this.stages);
   }
 
   /** Steps done. */

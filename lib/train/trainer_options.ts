@@ -1,5 +1,6 @@
 import { type Arguments, describe } from "../arguments.js";
 import type { ResolvedStage } from "../config/stages.js";
+import { TokenDataset } from "../data/dataset.js";
 import type { Logger } from "../report/logger.js";
 import type { MetricsLine } from "../report/metrics.js";
 import { checkLoggers } from "./check_loggers.js";
@@ -23,16 +24,25 @@ export type Evaluation = Required<Pick<MetricsLine, "step" | "valLoss">> & Pick<
 
 /** Options of `Trainer.open`. */
 export interface TrainerOptions {
-  /** Resume the run in `config.out`; `auto`: if there is one. Default: begin a new one there. */
+  /**
+   * Resume the run in `config.out`; `auto`: if there is one. Its config may have another `train`, so that the run is longer:
+   * the last stage gets what is more. Default: begin a new one there.
+   */
   readonly resume?: boolean | "auto";
   /**
    * With `resume: true`, the name of the checkpoint to go on from, such as `step-400`. What the run did after it moves to
    * `abandoned/`. Keys of `optimizer`, `schedule`, `guard` and `precision` may then differ from the run's; they are
-   * noted in its `changes.json`. Default: the newest that is intact, with the config as it was.
+   * noted in its `changes.json`. So may its length, if that leaves the steps up to there as they are. Default: the newest
+   * that is intact, with the config as it was but for a longer run.
    */
   readonly from?: string;
   /** With `from`, other keys may differ, too, except the model's; what the steps of the run mean changes. Default false. */
   readonly force?: boolean;
+  /**
+   * Datasets that the config's `data` names by `dataset:NAME`, such as `TokenDataset.from` makes. The trainer does not close
+   * them. A run is resumed with the same tokens.
+   */
+  readonly datasets?: Readonly<Record<string, TokenDataset>>;
   /**
    * Read every byte of the data before anything else, and compare it with the hashes in `dataset.json`, or where there
    * are none, check that every token is in the model's vocabulary. Default false: sizes and counts are compared.
@@ -40,7 +50,8 @@ export interface TrainerOptions {
   readonly verifyData?: boolean;
   /**
    * The learning rate of a step, at least 0, instead of the schedule's: of AdamW, and Muon's is scaled alike. The config
-   * does not record it: a run that is resumed needs it again, and of several ranks each must have the same.
+   * does not record it: a run that is resumed needs it again, and of several ranks each must have the same. A run with
+   * rates of its own can be extended whatever its schedule is.
    */
   readonly learningRate?: (at: LearningRateAt) => number;
   /** Ends training as `requestStop` does; `run` then rejects with the signal's reason, unless it was the last step. */
@@ -63,7 +74,7 @@ const callbacks = ["learningRate", "onStage", "onStep", "onEvaluation", "onCheck
 
 /** The options with their defaults. */
 export interface CheckedOptions
-  extends Required<Pick<TrainerOptions, "resume" | "force" | "verifyData" | "log" | "loggers">>,
+  extends Required<Pick<TrainerOptions, "resume" | "force" | "datasets" | "verifyData" | "log" | "loggers">>,
     Pick<TrainerOptions, (typeof callbacks)[number] | "signal"> {
   /** The step of the checkpoint to go on from; null: the newest. */
   readonly from: number | null;
@@ -72,11 +83,15 @@ export interface CheckedOptions
 /** The options with their defaults. @throws TypeError, RangeError */
 export function checkOptions(check: Arguments, options: TrainerOptions): CheckedOptions {
   const checked = check.object("options", options);
-  const { resume = false, from, force = false, verifyData = false, log = () => undefined, loggers = [] } = checked;
+  const { resume = false, from, force = false, datasets = {}, verifyData = false } = checked;
+  const { log = () => undefined, loggers = [] } = checked;
   if (resume !== "auto" && typeof resume !== "boolean") {
     check.fail(TypeError, "resume", 'a boolean or "auto"', describe(resume));
   }
   check.boolean("force", force);
+  for (const [name, dataset] of Object.entries(check.object("datasets", datasets))) {
+    check.instance(`datasets.${name}`, dataset, TokenDataset);
+  }
   check.boolean("verifyData", verifyData);
   check.callback("log", log);
   for (const name of callbacks) check.callback(name, checked[name]);
@@ -88,6 +103,7 @@ export function checkOptions(check: Arguments, options: TrainerOptions): Checked
     resume,
     from: from === undefined ? null : stepIn(check, from),
     force,
+    datasets,
     verifyData,
     log,
     loggers: checkLoggers(check, loggers),

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { describeIssues } from "../config/problems.js";
-import type { ResolvedStage } from "../config/stages.js";
+import { type ResolvedStage, stepsOf } from "../config/stages.js";
 import { inputLimits } from "../disk/input_limits.js";
 import { parseJson } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
@@ -108,8 +108,6 @@ export async function readTrainerState(
   }
   return result.data;
 }
-
-const stepsOf = (stages: readonly ResolvedStage[]): number => stages.reduce((sum, { steps }) => sum + steps, 0);
 
 /** Where a run is after `step` steps, or at its end if it has fewer. */
 function reached(stages: readonly ResolvedStage[], step: number, from: CountedFrom) {

@@ -178,6 +178,10 @@ describe("planComparison", () => {
       says: /stages: expected two or more, the first with .* the last with patchSize 1, .* but received patchSize 8, then 4$/,
     },
     {
+      changes: { stages: [{ patchSize: 8, steps: 2 }, { patchSize: 1 }] },
+      says: /stages\[0\]\.steps: expected a fraction, as the runs .* but received steps$/,
+    },
+    {
       changes: { data: { train: "TRAIN" }, eval: undefined },
       says: /data\.val: expected held-out data, as a comparison needs it, but received nothing/,
     },

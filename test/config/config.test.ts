@@ -101,7 +101,7 @@ describe("all problems at once", () => {
       "c.yaml: eval: expected held-out data in data.val but received nothing",
       "c.yaml: train: expected exactly one of tokens, epochs, steps or flops but received nothing " +
         "(--set 'train={steps: 10}' replaces the section)",
-      "c.yaml: stages: expected at most one without a fraction but received 2: stages[0], stages[1]",
+      "c.yaml: stages: expected at most one without a fraction or steps but received 2: stages[0], stages[1]",
       "c.yaml: schedule.decayFraction: expected it for type wsd only but received it for type cosine",
       "c.yaml: batch.tokensPerStep: expected a multiple of patchSize 2 * sequenceLength 128 = 256 for stages[0] " +
         "but received 1000; nearest that works: 1024",
@@ -386,7 +386,22 @@ describe("problems", () => {
     [
       "two rests",
       { stages: [{ patchSize: 2 }, { patchSize: 1 }] },
-      "stages: expected at most one without a fraction but received 2: stages[0], stages[1]",
+      "stages: expected at most one without a fraction or steps but received 2: stages[0], stages[1]",
+    ],
+    [
+      "steps beside a fraction",
+      { stages: [{ patchSize: 2, fraction: 0.5, steps: 3 }, { patchSize: 1 }] },
+      "stages[0]: expected either steps or fractions but received both",
+    ],
+    [
+      "steps and fractions",
+      { stages: [{ patchSize: 4, steps: 3 }, { patchSize: 2, fraction: 0.5 }, { patchSize: 1 }] },
+      "stages: expected either steps or fractions but received steps in stages[0] and a fraction in stages[1]",
+    ],
+    [
+      "steps in all stages",
+      { stages: [{ patchSize: 1, steps: 3 }] },
+      "stages: expected one without steps, which gets the rest of the run's length (train), but received none",
     ],
     [
       "no rest left",

@@ -78,6 +78,18 @@ describe("resolveStages", () => {
     expect(half[0]!.steps).toBe(50);
   });
 
+  it("stages of so many steps have them at any length; the other has the rest", () => {
+    const stages = [{ patchSize: 8, steps: 30 }, { patchSize: 4 }, { patchSize: 1, steps: 12 }];
+    const counts = (train: object) => resolve({ train, stages }, 0, made).map(({ steps }) => steps);
+    expect(counts({ steps: 50 })).toEqual([30, 8, 12]);
+    expect(counts({ tokens: 1000 * 16384 })).toEqual([30, 958, 12]);
+    const flops = ([a, b, c]: number[]) => 16384 * ((a! * 1.8) / 8 + (b! * 1.4) / 4 + c! * 1.1);
+    expect(counts({ flops: flops([30, 77, 12]) })).toEqual([30, 77, 12]);
+    expect(() => counts({ steps: 42 })).toThrow(
+      "stages[1]: expected a share of at least one step but received 0 steps of 42",
+    );
+  });
+
   it("a share below half a step is told", () => {
     const stages = [{ patchSize: 4, fraction: 0.001 }, { patchSize: 1 }];
     const run = () => resolve({ train: { steps: 100 }, stages });

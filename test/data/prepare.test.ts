@@ -324,7 +324,7 @@ describe("prepareDataset", () => {
     );
     const tiny = { trainTokenizerVocab: 257 };
     expect(await fails({ ...tiny, files: [path("blank.txt")] }, DataError)).toMatch(
-      /blank\.txt: expected text but received empty files$/,
+      /blank\.txt: expected text but received none$/,
     );
     const word = await fails({ ...tiny, files: [path("word.txt")] }, DataError);
     expect(word).toMatch(
@@ -332,9 +332,7 @@ describe("prepareDataset", () => {
     );
     const both = await fails({ val: [path("word.txt")], valFraction: 0.1 }, RangeError);
     expect(both).toMatch(/: valFraction: expected 0 or nothing beside val, .* but received 0\.1$/);
-    expect(await fails({ val: [path("blank.txt")] }, DataError)).toMatch(
-      /blank\.txt: expected text but received empty/,
-    );
+    expect(await fails({ val: [path("blank.txt")] }, DataError)).toMatch(/blank\.txt: expected text but received none/);
     expect(existsSync(path("out"))).toBe(false);
   });
 });

@@ -95,7 +95,8 @@ describe("a run's folder", () => {
     await runTo(config, { until: 3 });
     await actual.rename(path("run/checkpoints/step-00000003"), path("run/checkpoints/.step-00000003.old"));
     await writes("old")(path("run/.model.old"));
-    const { checkpoint } = await prepareResumption(config, { from: null, force: false, log: () => undefined });
+    const options = { from: null, force: false, ownRates: false, resolve: () => [], log: () => undefined };
+    const { checkpoint } = await prepareResumption(config, options);
     expect(checkpoint).toBe(path("run/checkpoints/step-00000003"));
     expect(content("run/model")).toBe("old");
     expect((await runTo(config, { resume: true, until: 4 })).map(({ step }) => step)).toEqual([4]);

@@ -120,6 +120,11 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       takes: sections,
     },
   } as const;
+  const given = {
+    ...made(["some text", { text: "and more" }]),
+    takes: ["array", "undefined"],
+    kinds: ["text", [3], [{}], [null]],
+  } as const;
   const prepared = (folderName: string): Record<string, Spec> => ({
     files: { ...made([path("text/a.txt")], [[]]), takes: ["array"], kinds: [[3], [path("text/a.txt"), null], "x"] },
     out: text(path(folderName)),
@@ -240,6 +245,18 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       call: async (patterns: string) => (await api.TokenDataset.open(patterns)).close(),
     },
     {
+      name: "TokenDataset.from",
+      arguments: { data: { ...made([1, 2, 3], [[1, -1], [0.5]]), takes: ["array"], kinds: [[1, "2"], "text"] } },
+      options: options({ name: optional(text("ids")), signal }),
+      call: api.TokenDataset.from,
+    },
+    {
+      name: "TokenDataset.from",
+      arguments: { data: { ...given, takes: ["array"], kinds: ["text", [{}], [null]] } },
+      options: options({ tokenizer: made(tokenizer), name: optional(text("texts")), signal }),
+      call: api.TokenDataset.from,
+    },
+    {
       name: "TokenDataset.read",
       arguments: { position: whole(0, 0, 5999), out: made(new Int32Array(4)) },
       call: (position: number, out: Int32Array) => dataset.read(position, out),
@@ -317,6 +334,16 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       name: "prepareDataset",
       arguments: {},
       options: required("options", { ...prepared("as asked"), trainTokenizer: optional(object({ vocab: 258 })) }),
+      call: api.prepareDataset,
+    },
+    {
+      name: "prepareDataset",
+      arguments: {},
+      options: required("options", {
+        documents: given,
+        out: text(path("given")),
+        tokenizerPath: optional(text(path("tokenizer.json"))),
+      }),
       call: api.prepareDataset,
     },
     {
@@ -727,6 +754,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       options: options({
         resume: optional(flag(false)),
         force: optional(flag(false)),
+        datasets: { ...optional(object({})), kinds: [{ train: 3 }] },
         learningRate: callback,
         onStage: callback,
         onStep: callback,

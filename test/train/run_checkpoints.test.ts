@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { CheckpointError, ConfigError } from "../../lib/errors.js";
-import { readMetrics } from "../../lib/report/metrics.js";
+import { type MetricsLine, readMetrics } from "../../lib/report/metrics.js";
 import { RunMetrics } from "../../lib/train/run_metrics.js";
 import { Trainer } from "../../lib/train/trainer.js";
 import { flipBit } from "../support/bits.js";
@@ -136,10 +136,14 @@ describe("a run keeps", () => {
 
   it("the one of the lowest validation loss", async () => {
     const config = every(100, 1, { keepBest: true });
-    const lines = await runTo(config);
+    const lines: MetricsLine[] = [];
+    await using trainer = await Trainer.open(config);
+    expect(trainer.bestCheckpoint).toBeNull();
+    for await (const line of trainer.run()) lines.push(line);
     const evaluated = lines.filter(({ valLoss }) => valLoss !== undefined);
     const best = evaluated.reduce((a, b) => (b.valLoss! < a.valLoss! ? b : a)).step;
     expect(pointer("best")).toBe(`${name(best)}\n`);
+    expect(trainer.bestCheckpoint).toBe(path(`run/checkpoints/${name(best)}`));
     expect(kept()).toEqual([...new Set([best, 12])].sort((a, b) => a - b).map(name));
     await expect(async () =>
       madeConfig(path(), { checkpoint: { keepBest: true }, eval: undefined, data: { train: "a" } }),

@@ -17,6 +17,7 @@ import {
   type RunConfigInput,
   type StageInput,
   Tensor,
+  TokenDataset,
   type Tokenizer,
   Trainer,
   TrainingPass,
@@ -186,6 +187,14 @@ generate(model, tokenizer, "Once", { temprature: 0 });
 generate(model, "tokenizer.json", "Once");
 // 2741: Property 'out' is missing
 prepareDataset({ files: ["text.txt"] });
+// 2322: Type '(string | number)[]' is not assignable to type 'GivenDocuments | undefined'
+prepareDataset({ documents: ["text", 3], out: "data" });
+// 2322: Type 'string' is not assignable to type 'number'
+TokenDataset.from(["text"]);
+// 2345: Argument of type 'Float32Array<ArrayBuffer>' is not assignable to parameter of type 'DatasetIds'
+TokenDataset.from(new Float32Array(3));
+// 2322: Type 'string' is not assignable to type 'TokenDataset'
+Trainer.open(config, { datasets: { train: "train.bin" } });
 // 2322: Type '"fp4"' is not assignable to type
 exportGguf("model", "model.gguf", { dtype: "fp4" });
 // 2741: Property 'patchSize' is missing

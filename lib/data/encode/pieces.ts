@@ -1,7 +1,7 @@
 /** Cuts documents, as they are read, into pieces that can be encoded apart. */
 import { checkSize, MAX_DOCUMENT } from "../sources/document.js";
 import type { SourcePiece } from "../sources.js";
-import type { SplitName } from "../split.js";
+import type { SplitName } from "../split_name.js";
 import type { EncodePiece, Encoder } from "./encoder.js";
 
 /** UTF-16 units of a piece, if its document can be cut in there. */

@@ -62,7 +62,7 @@ export class Documents {
     return this.#duplicates.count;
   }
 
-  /** Makes it possible to read everything twice: what comes from pipes is copied to files in `folder`. */
+  /** Makes it possible to read everything twice: what is in no file is copied to files in `folder`. */
   async keepPipes(folder: string): Promise<void> {
     for (const [i, input] of this.#inputs.entries()) {
       input.source = await keepSource(input.source, join(folder, `pipe-${i}`));
@@ -131,7 +131,8 @@ export class Documents {
       };
       const fields = { textField, promptField, path: input.path };
       const read = { ...fields, onPassedOver, onNote: (note: string) => this.#note(note) };
-      for await (const text of readDocuments(input.file, onBytes, read)) {
+      const texts = input.given?.read(onBytes, onPassedOver) ?? readDocuments(input.file, onBytes, read);
+      for await (const text of texts) {
         signal?.throwIfAborted();
         if (text.first) count.documents++;
         yield { ...text, source, file: input.file, split };

@@ -2,6 +2,7 @@
 import type { Arguments } from "../../arguments.js";
 import { checkTokenizerTraining, checkVocab, type TokenizerTraining } from "../bpe.js";
 import { MAX_SHARD_TOKENS } from "../shard.js";
+import { checkGiven, type GivenDocuments } from "../sources/given.js";
 
 /** Default share of the documents held out for validation. */
 export const DEFAULT_VAL_FRACTION = 0.01;
@@ -18,7 +19,7 @@ export interface PrepareProgress {
   phase: "duplicates" | "tokenizer" | "merges" | "encode";
   /** Bytes of the source files read in this phase. */
   bytes: number;
-  /** Bytes of all source files; Infinity if a pipe is among them. */
+  /** Bytes of all source files; Infinity if a pipe is among them, or documents are given. */
   totalBytes: number;
   /** Documents read in this phase. */
   documents: number;
@@ -30,9 +31,14 @@ export interface PrepareProgress {
 export interface PrepareOptions {
   /**
    * Source files, taken in this order: files (sources.ts says which kinds), folders, patterns such as `**\/*.jsonl`, or
-   * `-` for standard input.
+   * `-` for standard input. These or `documents`.
    */
-  files: readonly string[];
+  files?: readonly string[];
+  /**
+   * The documents themselves: texts, or objects with a `text`, in an array, an iterable or an async iterable, which is read
+   * once and no faster than they are encoded. What it throws, `prepareDataset` rejects with.
+   */
+  documents?: GivenDocuments;
   /** Files, folders and patterns with the documents of validation. Then none of `files` is held out. */
   val?: readonly string[];
   /**
@@ -77,6 +83,8 @@ export interface PrepareOptions {
 
 /** Options with their defaults, checked. */
 export interface CheckedOptions extends PrepareOptions {
+  /** Empty: `documents` are given. */
+  files: readonly string[];
   val: readonly string[];
   valFraction: number;
   shardTokens: number;
@@ -85,12 +93,8 @@ export interface CheckedOptions extends PrepareOptions {
 
 /** Checks options and fills in their defaults. @throws TypeError, RangeError */
 export function checkOptions(check: Arguments, options: PrepareOptions): CheckedOptions {
-  const { files, val, out, textField, promptField, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } =
-    check.object("options", options);
-  const sources = check.paths("files", files, 1);
-  const heldOut = val === undefined ? [] : check.paths("val", val, 1);
-  if (textField !== undefined) check.string("textField", textField);
-  if (promptField !== undefined) check.string("promptField", promptField);
+  const { val, out, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } = check.object("options", options);
+  const sources = checkSources(check, options);
   check.path("out", out);
   const given = Object.entries({ tokenizerPath, trainTokenizer, trainTokenizerVocab }).flatMap(([name, value]) =>
     value === undefined ? [] : [name],
@@ -116,14 +120,11 @@ export function checkOptions(check: Arguments, options: PrepareOptions): Checked
   check.signal("signal", signal);
   // Each is read once, and those that an object inherits, too.
   return {
-    files: sources,
-    val: heldOut,
+    ...sources,
     out,
     valFraction,
     shardTokens,
     dedup,
-    ...(textField !== undefined && { textField }),
-    ...(promptField !== undefined && { promptField }),
     ...(tokenizerPath !== undefined && { tokenizerPath }),
     ...(endOfText !== undefined && { endOfText }),
     ...(trainTokenizer !== undefined && { trainTokenizer }),
@@ -131,5 +132,25 @@ export function checkOptions(check: Arguments, options: PrepareOptions): Checked
     ...(onNote !== undefined && { onNote }),
     ...(onProgress !== undefined && { onProgress }),
     ...(signal !== undefined && { signal }),
+  };
+}
+
+/** Checks what is read. */
+function checkSources(check: Arguments, { files, documents, val, textField, promptField }: PrepareOptions) {
+  if (documents !== undefined) {
+    checkGiven(check, "documents", documents);
+    if (files !== undefined) check.fail(RangeError, "options", "files or documents", "both");
+    for (const [name, field] of Object.entries({ textField, promptField })) {
+      if (field !== undefined) check.fail(RangeError, name, "none beside documents, which are texts,", "one");
+    }
+  }
+  if (textField !== undefined) check.string("textField", textField);
+  if (promptField !== undefined) check.string("promptField", promptField);
+  return {
+    files: documents === undefined ? check.paths("files", files, 1) : [],
+    ...(documents !== undefined && { documents }),
+    val: val === undefined ? [] : check.paths("val", val, 1),
+    ...(textField !== undefined && { textField }),
+    ...(promptField !== undefined && { promptField }),
   };
 }

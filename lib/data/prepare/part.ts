@@ -47,6 +47,9 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
   if (checked.tokenizerPath === undefined) {
     check.fail(RangeError, "options", "a tokenizerPath, as all parts need the same tokenizer,", "one to train");
   }
+  if (checked.documents !== undefined) {
+    check.fail(RangeError, "documents", "files, as each part reads its own,", "documents");
+  }
   if (checked.dedup) check.fail(RangeError, "dedup", "false, as a part does not know the others,", "true");
   const train = await findSources(checked.files);
   const val = await findSources(checked.val);

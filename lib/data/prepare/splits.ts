@@ -90,7 +90,7 @@ export class Splits {
     const { files, val: valFiles, valFraction } = this.#options;
     for (const [split, names] of [["train", files] as const, ["val", valFiles] as const]) {
       if (names.length === 0 || this.#documents[split] > 0) continue;
-      throw new DataError(`${names.join(", ")}: expected text but received empty files`);
+      throw new DataError(`${names.join(", ")}: expected text but received none`);
     }
     if (valFiles.length > 0) return "files";
     if (valFraction === 0) return "none";

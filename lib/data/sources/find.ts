@@ -7,6 +7,7 @@ import { DataError, unusable } from "../../errors.js";
 import { readBytes, refuseStandIn, STANDARD_INPUT } from "./bytes.js";
 import { walkFolder } from "./folder.js";
 import { extensions, knownFormat, sourceFormat, supportedNames } from "./formats.js";
+import type { GivenTexts } from "./given.js";
 
 /** A file or pipe to read. */
 export interface Source {
@@ -18,6 +19,8 @@ export interface Source {
   readonly isFile: boolean;
   /** Where its bytes are, if they are not at its name. */
   readonly path?: string;
+  /** Documents that are in no file. */
+  readonly given?: GivenTexts;
 }
 
 /** What `findSources` found. */
@@ -57,9 +60,13 @@ export async function findSources(names: readonly string[]): Promise<FoundSource
   return { sources, notes };
 }
 
-/** A source that can be read twice: a pipe's bytes are copied to `path`. */
+/** A source that can be read twice: a pipe's bytes, or documents that are in no file, are copied to `path`. */
 export async function keepSource(source: Source, path: string): Promise<Source> {
   if (source.isFile) return source;
+  if (source.given !== undefined) {
+    await source.given.keep(path);
+    return { ...source, path };
+  }
   const copy = await open(path, "w");
   await pipeline(readBytes(source.file, source.file, "text"), copy.createWriteStream());
   return { ...source, path, bytes: (await stat(path)).size };

@@ -7,13 +7,16 @@ export interface Position {
   readonly line?: number;
   /** Counted from 1, in the formats that have rows. */
   readonly row?: number;
+  /** Counted from 0, of documents that are given, and not in a file. */
+  readonly index?: number;
   /** Counted from 0, in the file's content when decompressed; of a page or batch, where that begins. */
   readonly byte: number;
 }
 
-/** The place of a message: `a.jsonl:3`, `a.parquet: row 3`. */
-export function place(file: string, { line, row }: Omit<Position, "byte">): string {
+/** The place of a message: `a.jsonl:3`, `a.parquet: row 3`, `documents[3]`. */
+export function place(file: string, { line, row, index }: Omit<Position, "byte">): string {
   if (line !== undefined) return `${file}:${line}`;
+  if (index !== undefined) return `${file}[${index}]`;
   return row === undefined ? file : `${file}: row ${row}`;
 }
 

@@ -1,0 +1,2 @@
+/** The splits of a dataset. */
+export type SplitName = "train" | "val";
