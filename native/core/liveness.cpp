@@ -54,7 +54,7 @@ std::vector<std::string> gather_hosts(Rendezvous& ranks) {
 
 }  // namespace
 
-Watch::Watch(Rendezvous& ranks, const Collectives& watched, double timeout)
+Watch::Watch(Rendezvous& ranks, Collectives& watched, double timeout)
     : watched_(watched),
       rank_(ranks.rank()),
       hosts_(gather_hosts(ranks)),
@@ -199,6 +199,7 @@ void Watch::end(const std::string& line, milliseconds grace) {
     [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
   }
   std::this_thread::sleep_for(grace);
+  watched_.abandon();
   _exit(1);
 }
 

@@ -26,7 +26,7 @@ namespace nextpatch {
 class Watch {
  public:
   // All ranks make one, with what they met by. `watched` outlives it. Rank 0's timeout counts, in seconds.
-  Watch(Rendezvous& ranks, const Collectives& watched, double timeout);
+  Watch(Rendezvous& ranks, Collectives& watched, double timeout);
   ~Watch() { fail(); }
   // In order, once all ranks have come to do so: from here on no rank is missed.
   void leave() { close(kLeft); }
@@ -63,7 +63,7 @@ class Watch {
   [[noreturn]] void missed(const Peer& peer, const std::string& what);
   [[noreturn]] void end(const std::string& line, std::chrono::milliseconds grace);
 
-  const Collectives& watched_;
+  Collectives& watched_;
   const int rank_;
   std::vector<std::string> hosts_;  // by rank
   const Clock::duration silence_;
