@@ -27,6 +27,7 @@ const slow = [
   "test/data/prepare.test.ts",
   "test/native/rendezvous.test.ts",
   "test/ranks/hosts.test.ts",
+  "test/ranks/leaving.test.ts",
   "test/ranks/more_liveness.test.ts",
   "test/ranks/more_ranks.test.ts",
   "test/ranks/more_training.test.ts",

@@ -1,6 +1,7 @@
 // The operations of core/collectives.h on NCCL: one communicator, all of whose operations go to one stream.
 //
-// NCCL compares no calls. Where one rank's call is another than the others', all wait, until the timeout of core/liveness.h.
+// NCCL compares no calls. Where one rank's call is another than the others', all wait, until the timeout of
+// core/liveness.h.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -3,9 +3,9 @@
  * checks what it is asked (native/simt/test/nccl).
  */
 import { expect, it } from "@jest/globals";
+import { lossLine } from "../support/lost_ranks.js";
 import { writeMadeData } from "../support/made_run.js";
 import { describeNccl, runByNccl } from "../support/nccl.js";
-import { lossLine } from "../support/lost_ranks.js";
 import { hashOf, type TrainedRank, trainRanks } from "../support/ranks_training.js";
 import { temporaryFolder } from "../support/temporary.js";
 

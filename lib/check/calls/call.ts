@@ -22,6 +22,8 @@ export type Operation = Exclude<
   | "engine"
   | "joinRanks"
   | "meetRanks"
+  | "beginStep"
+  | "leaveLoop"
   | "leaveRanks"
   | "rankBytes"
   | "reduceScatter"
