@@ -1,13 +1,13 @@
 /** A copy of the tests, with a backend to test in its place. */
 import { execFileSync } from "node:child_process";
-import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Check } from "./checks.js";
 import { execute, type Outcome } from "./execute.js";
 
 const copied = ["lib", "test", "examples", "binding.d.ts", "package.json", "jest.config.js"];
-/** Of the ordinary build; the second for ranks. */
-const built = ["nextpatch.node", "libfake_nccl.so"];
+/** Of the ordinary build: the addon, and what training by ranks needs beside the backend that is tested. */
+const built = /^(nextpatch\.node|nextpatch_cpu_\w+\.so|libfake_nccl\.so)$/;
 const jest = ["--experimental-vm-modules", "--no-warnings", "node_modules/jest/bin/jest.js", "--runInBand"];
 
 /** What test/simt/sanitize.sh sets. */
@@ -24,9 +24,9 @@ export class Bench {
     mkdirSync(join(folder, "build/Release"), { recursive: true });
     for (const name of copied) cpSync(join(root, name), join(folder, name), { recursive: true });
     symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-    for (const name of built) {
-      const file = join(root, "build/Release", name);
-      if (existsSync(file)) copyFileSync(file, join(folder, "build/Release", name));
+    const release = join(root, "build/Release");
+    for (const name of readdirSync(release).filter((each) => built.test(each))) {
+      copyFileSync(join(release, name), join(folder, "build/Release", name));
     }
   }
 
