@@ -1,5 +1,7 @@
 /** `--devices`, on simulated devices with the fake NCCL: what it starts, refuses and says, and how its ranks end. */
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { beforeAll, expect, it } from "@jest/globals";
 import { readMetrics } from "../../lib/report/metrics.js";
@@ -88,6 +90,34 @@ describeNccl("--devices", () => {
     const [one, both] = [await evaluated(), await evaluated("--devices", "0,1")];
     expect(both.tokens).toBe(one.tokens);
     expect(Math.abs(both.loss / one.loss - 1)).toBeLessThan(1e-6);
+  });
+
+  it("trains as torchrun starts it, whose agent holds the port that it names", async () => {
+    const agent = createServer().listen(0, "127.0.0.1");
+    await once(agent, "listening");
+    const variables = {
+      WORLD_SIZE: 2,
+      LOCAL_WORLD_SIZE: 2,
+      GROUP_RANK: 0,
+      GROUP_WORLD_SIZE: 1,
+      ROLE_WORLD_SIZE: 2,
+      MASTER_ADDR: "127.0.0.1",
+      MASTER_PORT: (agent.address() as AddressInfo).port,
+      TORCHELASTIC_RESTART_COUNT: 0,
+      TORCHELASTIC_MAX_RESTARTS: 0,
+      TORCHELASTIC_RUN_ID: "none",
+      OMP_NUM_THREADS: 1,
+    };
+    const line = ["--json train config.json", ...small, ...set("out=torchrun", "train.steps=3")].join(" ");
+    const exports = Object.entries(variables).map(([name, value]) => `export ${name}=${value}`);
+    const ranks = [1, 0].map((rank) => `RANK=${rank} LOCAL_RANK=${rank} ROLE_RANK=${rank} nextpatch ${line}`);
+    const { code, stdout, stderr } = await nextpatch.shell(
+      [...exports, `${ranks[0]} &`, ranks[1]!, "wait $!"].join("\n"),
+    );
+    agent.close();
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/M parameters, by 2 ranks/) });
+    expect(stdout.trim().split("\n")).toHaveLength(1);
+    expect(JSON.parse(stdout)).toMatchObject({ run: "torchrun", steps: 3 });
   });
 
   it("a signal ends all after one step, with one checkpoint", async () => {
