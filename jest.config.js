@@ -25,6 +25,7 @@ const slow = [
   "test/data/encode/exact.test.ts",
   "test/data/parts.test.ts",
   "test/data/prepare.test.ts",
+  "test/native/liveness.test.ts",
   "test/native/rendezvous.test.ts",
   "test/ranks/hosts.test.ts",
   "test/ranks/leaving.test.ts",

@@ -80,10 +80,10 @@ export const collectives: readonly Mutant[] = [
     says: otherWeights,
   },
   {
-    fault: "What is computed next waits for one operation too few.",
+    fault: "An operation's end is marked in the stream that computes.",
     file: streams,
-    find: "running_[running_.size() - left - 1]",
-    replace: "running_[running_.size() > left + 1 ? running_.size() - left - 2 : 0]",
+    find: "check(cudaEventRecord(done, owned_.stream),",
+    replace: "check(cudaEventRecord(done, computing_),",
     check: ranksOnNccl,
     says: otherWeights,
   },
