@@ -321,6 +321,13 @@ export function meetRanks(
   port: number,
   timeout: number,
 ): Promise<{ rank: number; size: number; host: string }>;
+/** A step of a loop that all ranks are in begins. @throws DeviceError of a device that has not joined */
+export function beginStep(device: Device): void;
+/**
+ * Waits until all ranks have called it, after the same step.
+ * @throws DeviceError (the promise) that names one that has begun another step instead
+ */
+export function leaveLoop(device: Device): Promise<void>;
 /** Waits until all ranks have called it; there are no operations on all ranks after it. */
 export function leaveRanks(device: Device): Promise<void>;
 /** Bytes of tensors that this rank has sent to others; 0 of a device that has not joined, or has left. */

@@ -22,7 +22,7 @@ export type EngineName = (typeof engineNames)[number];
  * the next `device.synchronize()` or `read()` of all with a `DeviceError`. An operation is enqueued on the device, runs in
  * its order, beside the event loop, and returns at once. On a `cpu` device its sum is made in the order of the ranks, so that
  * its bits depend on the number of ranks and on nothing else; NCCL, on GPUs, makes it in an order of its own, and compares no
- * calls: where one rank's differs, all wait.
+ * calls: where one rank's differs, all wait, up to the timeout of `join`.
  *
  * A rank that ends waits for the others, unless it ends by an error: `mpirun` then ends all. One that ends with such
  * operations in its queue ends with code 1.
@@ -58,8 +58,8 @@ export class Ranks {
   /**
    * Makes this process a rank; without a launcher, the only one. A process can be a rank once, with one device: later
    * calls return the same ranks.
-   * @param options.timeout of a `cpu` device: seconds that a rank may wait in an operation for others that do not come to
-   * it, before all of them end (that of rank 0 counts). Default 600
+   * @param options.timeout seconds that a rank may wait in an operation for others that do not come to it, before all of
+   * them end (that of rank 0 counts). Default 600
    * @param options.engine of a `cpu` device: without it, the one whose launcher started the process, else the one that is
    * there
    * @throws DeviceError if the device has no ranks, the engine is missing, or a launcher that is not the engine's started

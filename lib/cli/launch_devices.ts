@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { constants, hostname } from "node:os";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
@@ -12,6 +11,7 @@ import { DeviceError } from "../errors.js";
 import { native } from "../native.js";
 import { launchedPlace } from "../ranks/place.js";
 import { checkDevices } from "../ranks/rank_device.js";
+import { freePort } from "./free_port.js";
 import type { CliIo } from "./io.js";
 import { environmentOf, passSignals } from "./launch_ranks.js";
 
@@ -113,14 +113,4 @@ function endAll(ranks: readonly ChildProcess[], signal: NodeJS.Signals): void {
 
 async function passLines(from: Readable, log: (line: string) => void): Promise<void> {
   for await (const line of createInterface({ input: from })) log(line);
-}
-
-/** A port of this machine that was free just now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }

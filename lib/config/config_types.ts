@@ -291,8 +291,7 @@ export interface ParallelInput {
    */
   readonly zero?: 1 | 2 | undefined;
   /**
-   * Seconds that a rank on cpu may wait for others, while they compute, read or write; then all end. Number > 0.
-   * Default 600.
+   * Seconds that a rank may wait for others, while they compute, read or write; then all end. Number > 0. Default 600.
    */
   readonly timeout?: number | undefined;
 }
@@ -492,7 +491,7 @@ export interface ParallelValues {
    * memory, and the ranks exchange gradients in every micro-batch.
    */
   readonly zero: 1 | 2;
-  /** Seconds that a rank on cpu may wait for others, while they compute, read or write; then all end. Number > 0. */
+  /** Seconds that a rank may wait for others, while they compute, read or write; then all end. Number > 0. */
   readonly timeout: number;
 }
 

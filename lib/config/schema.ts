@@ -367,7 +367,7 @@ export const runConfigSchema = z.strictObject({
         .number()
         .positive()
         .default(defaultTimeout)
-        .describe("Seconds that a rank on cpu may wait for others, while they compute, read or write; then all end."),
+        .describe("Seconds that a rank may wait for others, while they compute, read or write; then all end."),
     })
     .prefault({})
     .describe("Training by several processes at once. A run may go on with another number of them."),

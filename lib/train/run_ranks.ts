@@ -1,4 +1,5 @@
 /** The ranks that train a run together, and what they tell one another beside tensors. */
+import { DeviceError } from "../errors.js";
 import { type Device, native, Tensor } from "../native.js";
 import { alone, type RankShare } from "../nn/sharding.js";
 import type { SlowestRank } from "../report/metrics.js";
@@ -43,6 +44,25 @@ export class RunRanks {
     const wishes = told.filter((_, index) => index % 2 === 0).reduce((sum, each) => sum | each, 0);
     const slowest = slowestOf(Array.from(told.filter((_, index) => index % 2 === 1)));
     return { save: (wishes & 1) !== 0, stop: (wishes & 2) !== 0, slowest };
+  }
+
+  /** Before each step. */
+  beginStep(): void {
+    if (this.shared) native.beginStep(this.device);
+  }
+
+  /**
+   * Waits until all ranks have left the loop of `Trainer.run`.
+   * @throws DeviceError if another has gone on, and waits for this one
+   */
+  async leaveLoop(step: number): Promise<void> {
+    if (!this.shared) return;
+    await native.leaveLoop(this.device).catch((error: Error) => {
+      throw new DeviceError(
+        `Trainer.run: at step ${step} ${error.message}: expected all ranks to leave it after the same step, as by ` +
+          "trainer.requestStop()",
+      );
+    });
   }
 
   /** What the first rank says, as JSON; all of them call it. @param value of the first rank; others' does not count */

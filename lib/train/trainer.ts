@@ -152,11 +152,13 @@ export class Trainer {
   /**
    * Trains to the end and yields each step's metrics line after writing it to `metrics.jsonl`. Model and report are
    * written before the last line is yielded. If the caller leaves the loop early, a checkpoint of the last step is
-   * saved. A finished run yields nothing; its model and its report are written again.
+   * saved. A finished run yields nothing; its model and its report are written again. Of several ranks all have to leave
+   * the loop after the same step, as `requestStop` makes them do.
    * @throws TypeError if the trainer is closed, or `close` was called since the last line; RangeError if `learningRate`
    *   returns no rate; what a callback throws; the reason of `signal`, if that ended training
    * @throws DataError if a shard cannot be read or holds a token outside the model's vocabulary
-   * @throws DeviceError if the device fails, or ten updates in a row were skipped
+   * @throws DeviceError if the device fails, ten updates in a row were skipped, or one of several ranks leaves the loop
+   *   where others go on
    * @throws ConfigError if another process has taken the run's folder, as after a standstill of over a minute
    * @throws Error of the file system if the run's folder cannot be written, such as on a full disk
    */
@@ -197,9 +199,11 @@ export class Trainer {
         const loader = this.#beginStage(stage);
         let first = true;
         let failed = false;
+        let left = false;
         try {
           onStage?.(stage);
           while (this.step < end) {
+            this.#run.ranks.beginStep();
             const [line, wishes] = await this.#trainStep(stage, loader);
             if (first) await products.report();
             first = false;
@@ -214,14 +218,17 @@ export class Trainer {
             onStep?.(line);
             // Before the line is yielded, so that a caller that stops there has everything.
             if (last) await this.#finish();
+            left = true;
             yield line;
             if (wishes.stop || (this.#wishes().stop && !this.#run.ranks.shared)) return;
+            left = false;
           }
         } catch (error) {
           failed = true;
           throw error;
         } finally {
           await loader.close();
+          if (left && this.step < this.totalSteps) await this.#run.ranks.leaveLoop(this.step);
           await this.#leave(stage.index, failed);
         }
       }

@@ -115,12 +115,32 @@ Napi::Value meet(const Napi::CallbackInfo& info) {
   });
 }
 
+const std::shared_ptr<Device>& joined_device(const Napi::Value& value, const std::string& what) {
+  const std::shared_ptr<Device>& device = device_of(value, (what + ": device").c_str());
+  if (device->collectives()) return device;
+  throw Error(ErrorKind::device, what + ": expected a device that has joined but received " + device->label());
+}
+
+Napi::Value begin_step(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    joined_device(info[0], "beginStep")->begin_step();
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value leave_loop(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::shared_ptr<Device> device = joined_device(info[0], "leaveLoop");
+    auto settlement = Environment::of(info.Env()).promise([](Napi::Env env) { return env.Undefined(); });
+    device->leave_loop(settlement.done);
+    return settlement.promise;
+  });
+}
+
 Napi::Value leave(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::shared_ptr<Device> device = device_of(info[0], "leaveRanks: device");
-    device->require_no_capture("leaveRanks");
-    if (!device->collectives())
-      throw Error(ErrorKind::device, "Ranks.leave: expected a device that has joined but received " + device->label());
+    const std::shared_ptr<Device> device = joined_device(info[0], "Ranks.leave");
+    device->require_no_capture("Ranks.leave");
     auto settlement = Environment::of(info.Env()).promise([](Napi::Env env) { return env.Undefined(); });
     device->leave(settlement.done);
     return settlement.promise;
@@ -191,6 +211,8 @@ void export_ranks(Napi::Env env, Napi::Object exports) {
   exports.Set("engine", Napi::Function::New(env, engine, "engine"));
   exports.Set("joinRanks", Napi::Function::New(env, join, "joinRanks"));
   exports.Set("meetRanks", Napi::Function::New(env, meet, "meetRanks"));
+  exports.Set("beginStep", Napi::Function::New(env, begin_step, "beginStep"));
+  exports.Set("leaveLoop", Napi::Function::New(env, leave_loop, "leaveLoop"));
   exports.Set("leaveRanks", Napi::Function::New(env, leave, "leaveRanks"));
   exports.Set("rankBytes", Napi::Function::New(env, sent_bytes, "rankBytes"));
 }

@@ -52,6 +52,8 @@ class Collectives {
   virtual void leave() = 0;
   // Ends the operation that is running, and all later ones, with an Error. Any thread.
   virtual void stop() = 0;
+  // Ends what a device runs for others that are gone, and tells of nothing any more: the process ends next. Any thread.
+  virtual void abandon() {}
 };
 
 // The place of these operations in a device's queue: one after another in the order of the calls, each behind the work

@@ -149,6 +149,11 @@ class Device : public std::enable_shared_from_this<Device> {
                std::vector<std::shared_ptr<Storage>> owned, bool beside = false);
   // What is enqueued from here on waits for all such operations but the last `left`.
   void await_collectives(const char* name, size_t left);
+  // A step of a loop that all ranks are in begins.
+  void begin_step();
+  // This rank has left the loop; `done` is called, on a thread of the device, once all have, after the same step, or
+  // with an Error that says which has gone on.
+  void leave_loop(Done done);
   // The last operation on all ranks, after all that came before.
   void leave(Done done);
 

@@ -54,7 +54,7 @@ std::vector<std::string> gather_hosts(Rendezvous& ranks) {
 
 }  // namespace
 
-Watch::Watch(Rendezvous& ranks, const Collectives& watched, double timeout)
+Watch::Watch(Rendezvous& ranks, Collectives& watched, double timeout)
     : watched_(watched),
       rank_(ranks.rank()),
       hosts_(gather_hosts(ranks)),
@@ -72,6 +72,15 @@ Watch::Watch(Rendezvous& ranks, const Collectives& watched, double timeout)
   for (size_t i = 0; i < sockets.size(); ++i)
     if (sockets[i]) peers_.push_back({rank_ == 0 ? int(i) : 0, std::move(sockets[i]), Clock::now(), {}, "", ""});
   thread_ = std::thread([this] { run(); });
+}
+
+void Watch::depart(std::function<void(const std::string&)> done) {
+  {
+    std::lock_guard<std::mutex> lock(departing_mutex_);
+    departing_ = std::move(done);
+  }
+  std::lock_guard<std::mutex> lock(closing_);
+  if (thread_.joinable()) send_some(wakes_, "", 1);
 }
 
 void Watch::close(Kind kind) {
@@ -107,8 +116,13 @@ void Watch::run() {
     std::vector<pollfd> waited{{woken_.fd(), POLLIN, 0}};
     for (const Peer& peer : peers_) waited.push_back({peer.socket.fd(), POLLIN, 0});
     poll(waited.data(), waited.size(), milliseconds_to(next));
-    if (waited[0].revents != 0) return;
+    if (waited[0].revents != 0) {
+      char bytes[64];
+      if (receive_some(woken_, bytes, sizeof bytes) <= 0) return;
+      next = Clock::now();
+    }
     for (Peer& peer : peers_) take(peer);
+    if (rank_ == 0) check_departure();
     const auto has_left = [](const Peer& peer) { return peer.last.kind == kLeft; };
     peers_.erase(std::remove_if(peers_.begin(), peers_.end(), has_left), peers_.end());
   }
@@ -123,8 +137,14 @@ void Watch::take(Peer& peer) {
     peer.heard = Clock::now();
     peer.received.append(bytes, size_t(count));
     while (peer.received.size() >= sizeof(Frame)) {
-      std::memcpy(&peer.last, peer.received.data(), sizeof(Frame));
+      Frame frame;
+      std::memcpy(&frame, peer.received.data(), sizeof(Frame));
       peer.received.erase(0, sizeof(Frame));
+      if (frame.kind == kAllDeparted || frame.kind == kWentOn) {
+        departed(frame);
+        continue;
+      }
+      peer.last = frame;
       if (peer.last.kind == kLeft) return;
       if (peer.last.kind == kFailed) end("", kFailureGrace);
       if (peer.last.kind == kEnd) end("", kGrace);
@@ -138,7 +158,56 @@ Watch::Frame Watch::beat() {
   if (!now.waits || now.begun != progress_.begun || now.advanced != progress_.advanced) changed_ = Clock::now();
   progress_ = now;
   const auto waited = std::chrono::duration_cast<milliseconds>(Clock::now() - changed_).count();
-  return {kBeat, uint32_t(std::min<int64_t>(waited, UINT32_MAX)), now.begun};
+  std::lock_guard<std::mutex> lock(departing_mutex_);
+  return {kBeat, uint32_t(std::min<int64_t>(waited, UINT32_MAX)), now.begun, steps_, departing_ ? departures_ + 1 : 0};
+}
+
+std::vector<std::pair<int, Watch::Frame>> Watch::beats() {
+  std::vector<std::pair<int, Frame>> all{{0, beat()}};
+  for (const Peer& peer : peers_) all.push_back({peer.rank, peer.last});
+  return all;
+}
+
+// A rank that has begun a later step has gone on. All waits are for the next departure: a beat that tells of an earlier
+// one was sent before its end was known.
+void Watch::check_departure() {
+  const std::vector<std::pair<int, Frame>> all = beats();
+  const auto waits = [&](const Frame& frame) { return frame.departure == departures_ + 1; };
+  const auto together = [&](const auto& each) {
+    return waits(each.second) && each.second.steps == all.front().second.steps;
+  };
+  Frame answer{kAllDeparted, 0, 0, 0, departures_ + 1};
+  if (std::all_of(all.begin(), all.end(), together)) {
+    for (Peer& peer : peers_) send(peer, answer);
+    departed(answer);
+    return;
+  }
+  answer.kind = kWentOn;
+  for (const auto& [rank, frame] : all) {
+    if (!waits(frame)) continue;
+    const uint64_t steps = frame.steps;
+    const auto later = [&](const auto& each) { return each.second.steps > steps; };
+    const auto found = std::find_if(all.begin(), all.end(), later);
+    if (found == all.end()) continue;
+    answer.begun = uint64_t(found->first);
+    if (rank == 0) departed(answer);
+    for (Peer& peer : peers_) {
+      if (peer.rank != rank) continue;
+      send(peer, answer);
+      peer.last.departure = 0;  // it is answered
+    }
+  }
+}
+
+void Watch::departed(const Frame& answer) {
+  std::function<void(const std::string&)> done;
+  {
+    std::lock_guard<std::mutex> lock(departing_mutex_);
+    std::swap(done, departing_);
+    if (answer.kind == kAllDeparted) departures_ = answer.departure;
+  }
+  const std::string own = name(rank_) + " left the loop, but ";
+  if (done) done(answer.kind == kAllDeparted ? "" : own + name(int(answer.begun)) + " went on");
 }
 
 void Watch::send(Peer& peer, const Frame& frame) {
@@ -151,7 +220,7 @@ void Watch::send(Peer& peer, const Frame& frame) {
 }
 
 void Watch::send_all_peers(Kind kind) {
-  for (Peer& peer : peers_) send(peer, {kind, 0, 0});
+  for (Peer& peer : peers_) send(peer, {kind, 0, 0, 0, 0});
 }
 
 void Watch::check_silence() {
@@ -164,8 +233,7 @@ void Watch::check_silence() {
 // A beat is an interval old, so that whoever counts as absent had two of them to come.
 void Watch::check_hang() {
   const double limit = 1000 * timeout_ + 2000 * std::chrono::duration<double>(interval_).count();
-  std::vector<std::pair<int, Frame>> all{{0, beat()}};
-  for (const Peer& peer : peers_) all.push_back({peer.rank, peer.last});
+  const std::vector<std::pair<int, Frame>> all = beats();
   const std::pair<int, Frame>* waiting = nullptr;
   for (const auto& each : all)
     if (each.second.waited >= limit && (!waiting || each.second.begun > waiting->second.begun)) waiting = &each;
@@ -199,6 +267,7 @@ void Watch::end(const std::string& line, milliseconds grace) {
     [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
   }
   std::this_thread::sleep_for(grace);
+  watched_.abandon();
   _exit(1);
 }
 

@@ -93,6 +93,17 @@ void Device::join_communication(size_t left) {
   if (communication_) communication_->await(left);
 }
 
+void Device::begin_step() {
+  if (watch_) watch_->step();
+}
+
+void Device::leave_loop(Done done) {
+  if (!watch_) return done(nullptr);
+  watch_->depart([done = std::move(done)](const std::string& problem) {
+    done(problem.empty() ? nullptr : std::make_exception_ptr(Error(ErrorKind::device, problem)));
+  });
+}
+
 void Device::leave(Done done) {
   const auto leave = [this](Collectives& all) {
     all.leave();

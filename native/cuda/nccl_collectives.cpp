@@ -12,6 +12,8 @@ namespace {
 
 // Between two looks for errors.
 constexpr auto kPause = std::chrono::milliseconds(100);
+// So long what runs on the device has to see that it was aborted.
+constexpr auto kAbortGrace = std::chrono::milliseconds(100);
 
 std::string host_name() {
   char name[256] = "";
@@ -51,24 +53,40 @@ NcclCollectives::~NcclCollectives() {
   if (watcher_.joinable()) watcher_.join();
 }
 
+Progress NcclCollectives::progress() const {
+  Progress seen = progress_.seen();
+  std::lock_guard<std::mutex> lock(mutex_);
+  seen.waits = seen.waits && communicator_;
+  return seen;
+}
+
+template <typename Part>
+void NcclCollectives::enqueue(const char* operation, Part part) {
+  const nc::Communicator to = communicator(operation);
+  progress_.begin(stream_);
+  require(part(to), operation);
+  progress_.end(stream_);
+}
+
 void NcclCollectives::reduce_scatter(const View& out, const View& in) {
-  const nc::Communicator to = communicator("Ranks.reduceScatter");
-  require(api_.ReduceScatter(in.data, out.data, size_t(out.size()), nc::kFloat32, nc::kSum, to, stream_),
-          "Ranks.reduceScatter");
+  enqueue("Ranks.reduceScatter", [&](nc::Communicator to) {
+    return api_.ReduceScatter(in.data, out.data, size_t(out.size()), nc::kFloat32, nc::kSum, to, stream_);
+  });
   count(bytes_of(out) * uint64_t(place_.size - 1));
 }
 
 void NcclCollectives::all_gather(const View& out, const View& in) {
-  const nc::Communicator to = communicator("Ranks.allGather");
-  // Bytes, whatever they mean.
-  require(api_.AllGather(in.data, out.data, bytes_of(in), nc::kInt8, to, stream_), "Ranks.allGather");
+  enqueue("Ranks.allGather", [&](nc::Communicator to) {
+    // Bytes, whatever they mean.
+    return api_.AllGather(in.data, out.data, bytes_of(in), nc::kInt8, to, stream_);
+  });
   count(bytes_of(in) * uint64_t(place_.size - 1));
 }
 
 void NcclCollectives::all_reduce(const View& values) {
-  const nc::Communicator to = communicator("Ranks.allReduce");
-  require(api_.AllReduce(values.data, values.data, size_t(values.size()), nc::kFloat32, nc::kSum, to, stream_),
-          "Ranks.allReduce");
+  enqueue("Ranks.allReduce", [&](nc::Communicator to) {
+    return api_.AllReduce(values.data, values.data, size_t(values.size()), nc::kFloat32, nc::kSum, to, stream_);
+  });
   count(2 * bytes_of(values) * uint64_t(place_.size - 1) / uint64_t(place_.size));
 }
 
@@ -131,12 +149,23 @@ void NcclCollectives::check() const {
 
 void NcclCollectives::abort(const std::string& why) {
   std::lock_guard<std::mutex> lock(mutex_);
+  abort_locked(why);
+}
+
+void NcclCollectives::abort_locked(const std::string& why) {
   const nc::Communicator ended = std::exchange(communicator_, nullptr);
   if (!ended) return;
   problem_ = why;
   failed_ = true;
   // What runs ends at once; then it waits for graphs, which may never be destroyed.
   std::thread([&api = api_, ended] { api.CommAbort(ended); }).detach();
+}
+
+void NcclCollectives::abandon() {
+  // Never unlocked: who waits for what is ended here neither goes on with its values nor tells of an error.
+  mutex_.lock();
+  abort_locked("this rank is ending");
+  std::this_thread::sleep_for(kAbortGrace);
 }
 
 void NcclCollectives::watch() {

@@ -1,6 +1,7 @@
 // The operations of core/collectives.h on NCCL: one communicator, all of whose operations go to one stream.
 //
-// NCCL compares no calls. Where one rank's call is another than the others', all wait, until one of them is missed.
+// NCCL compares no calls. Where one rank's call is another than the others', all wait, until the timeout of
+// core/liveness.h.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -16,6 +17,7 @@
 #include "../core/collectives.h"
 #include "../core/rendezvous.h"
 #include "nccl.h"
+#include "stream_progress.h"
 
 namespace nextpatch::cuda {
 
@@ -27,11 +29,13 @@ class NcclCollectives final : public Collectives {
 
   RankInfo info() const override { return place_; }
   uint64_t sent_bytes() const override { return sent_; }
+  Progress progress() const override;
   void reduce_scatter(const View& out, const View& in) override;
   void all_gather(const View& out, const View& in) override;
   void all_reduce(const View& values) override;
   void leave() override;
   void stop() override { abort("this rank is leaving"); }
+  void abandon() override;
 
   // Between them operations are recorded, in a graph that counts as sent what its launches send.
   void begin_recording() { recording_ = true; }
@@ -51,11 +55,15 @@ class NcclCollectives final : public Collectives {
 
   // The communicator, for a call of the operation; throws if there is none any more.
   nc::Communicator communicator(const char* operation) const;
+  // Enqueues an operation, between the counts of its begin and its end.
+  template <typename Part>
+  void enqueue(const char* operation, Part part);
   void require(nc::Result result, const char* operation);
   void count(uint64_t bytes);
   std::string text_of(nc::Result result) const;
-  // Ends what runs; `why` is the Error of all that comes later. Only the first call counts.
+  // Ends what runs; `why` is the Error of all that comes later. Only the first call counts. The second: with the mutex.
   void abort(const std::string& why);
+  void abort_locked(const std::string& why);
   // Looks for errors that no call returns, such as a connection that is lost.
   void watch();
 
@@ -63,6 +71,7 @@ class NcclCollectives final : public Collectives {
   const RankInfo place_;
   const cudaStream_t stream_;
   Owned owned_;
+  const StreamProgress progress_;
   std::atomic<uint64_t> sent_{0};
   bool recording_ = false;
   uint64_t recorded_bytes_ = 0;

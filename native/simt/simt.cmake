@@ -96,7 +96,7 @@ if(NEXTPATCH_TESTS)
   # Its operations on several ranks, against an NCCL that does.
   set(CORE_DIR ${SIMT_DIR}/../core)
   add_executable(nccl_test ${SIMT_DIR}/test/nccl/nccl_test.cpp ${NCCL_SOURCES} ${CORE_DIR}/rendezvous.cpp
-    ${CORE_DIR}/socket.cpp ${VERSION_SOURCE} ${SIMT_TESTED})
+    ${CORE_DIR}/socket.cpp ${VERSION_SOURCE} ${CMAKE_BINARY_DIR}/simt/stream_progress.cpp ${SIMT_TESTED})
   set_target_properties(nccl_test PROPERTIES ENABLE_EXPORTS ON)  # the fake finds the runtime in it
   foreach(target cublaslt_test nccl_test)
     configure_simt(${target})

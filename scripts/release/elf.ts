@@ -23,7 +23,10 @@ export const newestGlibc = "2.34";
 const systemLibraries = /^(libc\.so\.6|libm\.so\.6|libdl\.so\.2|libpthread\.so\.0|librt\.so\.1|ld-linux-.*\.so\.\d)$/;
 
 /** What an engine of many ranks is linked with: the MPI that its user has, by the name of its binary interface. */
-const ofEngines: ReadonlyMap<string, string> = new Map([["nextpatch_openmpi.so", "libmpi.so.40"]]);
+const ofEngines: ReadonlyMap<string, string> = new Map([
+  ["nextpatch_openmpi.so", "libmpi.so.40"],
+  ["nextpatch_mpich.so", "libmpich.so.12"],
+]);
 
 const readelf = (file: string, ...flags: string[]): string =>
   execFileSync("readelf", ["--wide", ...flags, file], { encoding: "utf8", maxBuffer: 1 << 26 });

@@ -22,12 +22,14 @@ case $what in
     JOBS=$jobs "$here/onednn.sh" "$what" "$prefix"
     onednn=$(cat "$prefix/source.json")
     options=(-DNEXTPATCH_ONEDNN="$prefix")
-    libraries=(nextpatch nextpatch_cpu_baseline)
+    libraries=(nextpatch nextpatch_cpu_baseline nextpatch_openmpi nextpatch_mpich)
     if [ "$what" = x64 ]; then
-      libraries+=(nextpatch_cpu_avx2 nextpatch_cpu_avx512_bf16 nextpatch_openmpi)
+      libraries+=(nextpatch_cpu_avx2 nextpatch_cpu_avx512_bf16)
     else
       compiler=aarch64-linux-gnu-g++
+      mpi=$("$here/mpi_arm64.sh")
       options+=(-DCMAKE_TOOLCHAIN_FILE="$here/aarch64.cmake")
+      options+=(-DNEXTPATCH_MPI_OPENMPI="$mpi/openmpi" -DNEXTPATCH_MPI_MPICH="$mpi/mpich")
     fi
     ;;
   cuda12 | cuda13)

@@ -19,7 +19,13 @@ export interface Platform {
 
 export const megabyte = 1_000_000;
 
-const addon = ["nextpatch.node", "libgomp.so.1", "nextpatch_cpu_baseline.so"];
+const addon = [
+  "nextpatch.node",
+  "libgomp.so.1",
+  "nextpatch_cpu_baseline.so",
+  "nextpatch_openmpi.so",
+  "nextpatch_mpich.so",
+];
 
 export const platforms: readonly Platform[] = [
   {
@@ -27,7 +33,7 @@ export const platforms: readonly Platform[] = [
     target: "x64",
     cpu: "x64",
     brings: "the addon and the CPU kernels for Linux on x86-64",
-    libraries: [...addon, "nextpatch_cpu_avx2.so", "nextpatch_cpu_avx512_bf16.so", "nextpatch_openmpi.so"],
+    libraries: [...addon, "nextpatch_cpu_avx2.so", "nextpatch_cpu_avx512_bf16.so"],
     maxPackedBytes: 15 * megabyte,
     withMain: true,
   },

@@ -2,9 +2,9 @@
 # sources, its own state, and every file checked against the archive's signature. They come from the mirror that the
 # machine itself uses, or from DEBIAN_MIRROR, which an Ubuntu machine must name.
 
-# private_apt FOLDER "deb|deb-src SUITE COMPONENTS"...: afterwards apt-get and apt-cache in this shell use these only.
+# private_apt FOLDER "deb|deb-src|deb:arm64 SUITE COMPONENTS"...: afterwards apt-get and apt-cache in this shell use these only.
 private_apt() {
-  local folder=$1 keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror line kind rest
+  local folder=$1 keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror line kind arch rest
   shift
   [ -e "$keyring" ] || {
     echo "$keyring is missing; install it: apt-get install -y debian-archive-keyring" >&2
@@ -18,7 +18,9 @@ private_apt() {
   mkdir -p "$folder"/{state/lists/partial,cache/archives/partial,empty}
   for line in "$@"; do
     read -r kind rest <<< "$line"
-    echo "$kind [signed-by=$keyring] $mirror $rest"
+    arch=amd64
+    [[ $kind != *:* ]] || arch=${kind#*:}
+    echo "${kind%:*} [arch=$arch signed-by=$keyring] $mirror $rest"
   done > "$folder/sources.list"
   cat > "$folder/apt.conf" <<CONF
 Dir::Etc::sourcelist "$folder/sources.list";
@@ -29,7 +31,7 @@ Dir::State "$folder/state";
 Dir::State::status "/dev/null";
 Dir::Cache "$folder/cache";
 APT::Architecture "amd64";
-APT::Architectures { "amd64"; };
+APT::Architectures { "amd64"; "arm64"; };
 APT::Sandbox::User "root";
 Acquire::Languages "none";
 CONF

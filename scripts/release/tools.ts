@@ -7,9 +7,11 @@ import type { NativeTarget } from "./platforms.js";
 
 /** Each tool, and the package of Debian and Ubuntu that has it. */
 const builders = { cmake: "cmake", ninja: "ninja-build", readelf: "binutils" };
+/** For oneDNN's source, and MPI's packages for another processor. */
 const oneDNN = { "apt-get": "apt", "dpkg-source": "dpkg-dev" };
+const wrappers = { "mpicc.openmpi": "libopenmpi-dev", "mpicc.mpich": "libmpich-dev" };
 const tools: Readonly<Record<NativeTarget, Readonly<Record<string, string>>>> = {
-  x64: { ...builders, ...oneDNN, [process.env.CXX ?? "c++"]: "g++", mpicc: "libopenmpi-dev" },
+  x64: { ...builders, ...oneDNN, [process.env.CXX ?? "c++"]: "g++", ...wrappers },
   arm64: { ...builders, ...oneDNN, "aarch64-linux-gnu-g++": "g++-aarch64-linux-gnu" },
   cuda13: { ...builders, [process.env.CXX ?? "c++"]: "g++" },
   cuda12: { ...builders, [process.env.CXX ?? "c++"]: "g++" },

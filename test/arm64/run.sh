@@ -14,7 +14,7 @@ done
 
 mkdir -p "$cache"
 scripts/release/native.sh arm64 "$cache/package" > "$cache/log" 2>&1 || { cat "$cache/log" >&2; exit 1; }
-for library in nextpatch.node nextpatch_cpu_baseline.so libgomp.so.1; do
+for library in nextpatch.node nextpatch_cpu_baseline.so nextpatch_openmpi.so nextpatch_mpich.so libgomp.so.1; do
   readelf -h "$cache/package/$library" | grep -q AArch64 || { echo "$library is not for AArch64" >&2; exit 1; }
 done
 

@@ -1,9 +1,12 @@
 /** `--devices`, on simulated devices with the fake NCCL: what it starts, refuses and says, and how its ranks end. */
-import { readdirSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { readdirSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { beforeAll, expect, it } from "@jest/globals";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { builtCommand } from "../support/built.js";
+import { ranksOf, set, startLong } from "../support/long_run.js";
 import { writeMadeConfig } from "../support/made_run.js";
 import { describeNccl, fakeNccl } from "../support/nccl.js";
 
@@ -14,43 +17,11 @@ const { path } = nextpatch;
 
 beforeAll(() => writeMadeConfig(path(".")));
 
-const set = (...changes: string[]) => changes.flatMap((change) => ["--set", change]);
 const small = ["--device", "simt", ...set("batch.tokensPerStep=64", "batch.sequenceLength=8", "eval.sequences=2")];
-const long = set("train.steps=1000000", "eval.everySteps=1000000", "checkpoint.everySteps=1000000");
 const train = (out: string, devices: string) => ["train", "config.json", "--devices", devices, ...set(`out=${out}`)];
 
-/** Process numbers of the ranks whose run is in a folder, by rank. */
-function ranksOf(out: string): number[] {
-  const found: number[] = [];
-  for (const process of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    try {
-      const args = readFileSync(`/proc/${process}/cmdline`, "utf8").split("\0");
-      const rank = /(?:^|\0)RANK=(\d)/.exec(readFileSync(`/proc/${process}/environ`, "utf8"))?.[1];
-      if (args.includes(`out=${out}`) && rank !== undefined) found[Number(rank)] = Number(process);
-    } catch {
-      // it has ended meanwhile
-    }
-  }
-  return found;
-}
-
-/** Starts a run that takes hours, and waits for its first steps. */
-async function startLong(out: string) {
-  const started = nextpatch.start(...train(out, "0,1"), ...small, ...long);
-  const begun = () => {
-    try {
-      return readFileSync(path(`${out}/metrics.jsonl`)).length > 0;
-    } catch {
-      return false;
-    }
-  };
-  while (!begun()) {
-    if (started.process.exitCode !== null) throw new Error((await started.finished).stderr);
-    await setTimeout(20);
-  }
-  expect(ranksOf(out)).toHaveLength(2);
-  return started;
-}
+/** A run by two ranks. */
+const startRanks = (out: string) => startLong(nextpatch, out, 2, "--devices", "0,1", ...small);
 
 describeNccl("--devices", () => {
   it("trains by a process on each, and on one alone without others", async () => {
@@ -87,9 +58,71 @@ describeNccl("--devices", () => {
     expect({ ...ended, stderr }).toEqual({ code, stdout: "", stderr: expect.stringContaining(message) });
   });
 
+  it("compare trains every run on all of them, and eval shares out the blocks", async () => {
+    const made = [...small, ...set("train.steps=4", "stages=[{ patchSize: 4, fraction: 0.5 }, { patchSize: 1 }]")];
+    const loss = async (out: string, ...more: string[]) => {
+      const args = ["compare", "config.json", ...made, ...set(`out=${out}`), "--seeds", "1", ...more];
+      const { code, stdout, stderr } = await nextpatch("--json", ...args);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.anything() });
+      const { baseline, patch } = JSON.parse(stdout) as Record<"baseline" | "patch", { valLoss: number }>;
+      return [baseline.valLoss, patch.valLoss];
+    };
+    const alone = await loss("compared-1");
+    const shared = await loss("compared-2", "--devices", "0,1");
+    for (const [arm, valLoss] of shared.entries()) expect(Math.abs(valLoss / alone[arm]! - 1)).toBeLessThan(1e-6);
+
+    const evaluated = async (...more: string[]) => {
+      const flags = [
+        "--model",
+        "two/model",
+        "--data",
+        "val.bin",
+        "--sequence-length",
+        "16",
+        "--device",
+        "simt",
+        ...more,
+      ];
+      const { code, stdout, stderr } = await nextpatch("--json", "eval", ...flags);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.anything() });
+      return JSON.parse(stdout) as { loss: number; tokens: number };
+    };
+    const [one, both] = [await evaluated(), await evaluated("--devices", "0,1")];
+    expect(both.tokens).toBe(one.tokens);
+    expect(Math.abs(both.loss / one.loss - 1)).toBeLessThan(1e-6);
+  });
+
+  it("trains as torchrun starts it, whose agent holds the port that it names", async () => {
+    const agent = createServer().listen(0, "127.0.0.1");
+    await once(agent, "listening");
+    const variables = {
+      WORLD_SIZE: 2,
+      LOCAL_WORLD_SIZE: 2,
+      GROUP_RANK: 0,
+      GROUP_WORLD_SIZE: 1,
+      ROLE_WORLD_SIZE: 2,
+      MASTER_ADDR: "127.0.0.1",
+      MASTER_PORT: (agent.address() as AddressInfo).port,
+      TORCHELASTIC_RESTART_COUNT: 0,
+      TORCHELASTIC_MAX_RESTARTS: 0,
+      TORCHELASTIC_RUN_ID: "none",
+      OMP_NUM_THREADS: 1,
+    };
+    const line = ["--json train config.json", ...small, ...set("out=torchrun", "train.steps=3")].join(" ");
+    const exports = Object.entries(variables).map(([name, value]) => `export ${name}=${value}`);
+    const ranks = [1, 0].map((rank) => `RANK=${rank} LOCAL_RANK=${rank} ROLE_RANK=${rank} nextpatch ${line}`);
+    const { code, stdout, stderr } = await nextpatch.shell(
+      [...exports, `${ranks[0]} &`, ranks[1]!, "wait $!"].join("\n"),
+    );
+    agent.close();
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/M parameters, by 2 ranks/) });
+    expect(stdout.trim().split("\n")).toHaveLength(1);
+    expect(JSON.parse(stdout)).toMatchObject({ run: "torchrun", steps: 3 });
+  });
+
   it("a signal ends all after one step, with one checkpoint", async () => {
     const signal = "SIGTERM";
-    const { process: child, finished } = await startLong(signal);
+    const { process: child, finished } = await startRanks(signal);
     child.kill(signal);
     const { code, stderr } = await finished;
     expect(code).toBe(1);
@@ -101,7 +134,7 @@ describeNccl("--devices", () => {
 
   it.each([0, 1])("ends all in two seconds where rank %d is killed, and says so in one line", async (rank) => {
     const out = `killed-${rank}`;
-    const { finished } = await startLong(out);
+    const { finished } = await startRanks(out);
     const begin = performance.now();
     process.kill(ranksOf(out)[rank]!, "SIGKILL");
     const { code, stderr } = await finished;
@@ -113,7 +146,7 @@ describeNccl("--devices", () => {
   });
 
   it("ends with a checkpoint where the command is killed", async () => {
-    const { process: child } = await startLong("gone");
+    const { process: child } = await startRanks("gone");
     child.kill("SIGKILL");
     while (ranksOf("gone").length > 0) await setTimeout(50);
     expect(readdirSync(path("gone/checkpoints"))).toHaveLength(1);

@@ -4,6 +4,7 @@ import { setTimeout } from "node:timers/promises";
 import { beforeAll, expect, it } from "@jest/globals";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { builtCommand } from "../support/built.js";
+import { long, ranksOf, set, startLong } from "../support/long_run.js";
 import { writeMadeConfig } from "../support/made_run.js";
 import { describeRanks } from "../support/ranks.js";
 
@@ -12,51 +13,8 @@ const { path } = nextpatch;
 
 beforeAll(() => writeMadeConfig(path(".")));
 
-const set = (...changes: string[]) => changes.flatMap((change) => ["--set", change]);
-const long = set("train.steps=1000000", "eval.everySteps=1000000", "checkpoint.everySteps=1000000");
-
-/** Process numbers of the ranks whose run is in a folder, in the order of their start. */
-function ranksOf(out: string): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .sort((a, b) => a - b)
-    .filter((process) => {
-      try {
-        const [program, ...args] = readFileSync(`/proc/${process}/cmdline`, "utf8").split("\0");
-        const environment = readFileSync(`/proc/${process}/environ`, "utf8");
-        return /node/.test(program!) && args.includes(`out=${out}`) && environment.includes("OMPI_COMM_WORLD_RANK=");
-      } catch {
-        return false; // it has ended meanwhile
-      }
-    });
-}
-
-/** Starts a run that takes hours, and waits for its first steps. */
-async function startLong(out: string, ranks: number, ...more: string[]) {
-  const started = nextpatch.start(
-    "train",
-    "config.json",
-    "--ranks",
-    String(ranks),
-    ...set(`out=${out}`),
-    ...long,
-    ...more,
-  );
-  const begun = () => {
-    try {
-      return readFileSync(path(`${out}/metrics.jsonl`)).length > 0;
-    } catch {
-      return false;
-    }
-  };
-  while (!begun()) {
-    if (started.process.exitCode !== null) throw new Error((await started.finished).stderr);
-    await setTimeout(20);
-  }
-  expect(ranksOf(out)).toHaveLength(ranks);
-  return started;
-}
+/** A run by so many ranks. */
+const startRanks = (out: string, ranks: number) => startLong(nextpatch, out, ranks, "--ranks", String(ranks));
 
 describeRanks("train --ranks", () => {
   it("trains, and prints what one rank prints", async () => {
@@ -86,7 +44,7 @@ describeRanks("train --ranks", () => {
   it.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
     "%s ends all after one step, with one checkpoint",
     async (signal) => {
-      const { process: child, finished } = await startLong(signal, 2);
+      const { process: child, finished } = await startRanks(signal, 2);
       child.kill(signal);
       const { code, stdout, stderr } = await finished;
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
@@ -99,7 +57,7 @@ describeRanks("train --ranks", () => {
   );
 
   it("saves on SIGUSR2 and goes on, and saves and ends where the command is killed", async () => {
-    const { process: child } = await startLong("gone", 2);
+    const { process: child } = await startRanks("gone", 2);
     child.kill("SIGUSR2");
     while (readdirSync(path("gone/checkpoints")).length === 0) await setTimeout(20);
     expect(ranksOf("gone")).toHaveLength(2);
@@ -112,7 +70,7 @@ describeRanks("train --ranks", () => {
 
   it.each([0, 1])("ends all where rank %d is killed, and says so in one line", async (rank) => {
     const out = `killed-${rank}`;
-    const { finished } = await startLong(out, 2);
+    const { finished } = await startRanks(out, 2);
     process.kill(ranksOf(out)[rank]!, "SIGKILL");
     const { code, stderr } = await finished;
     expect(code).not.toBe(0);
@@ -140,7 +98,7 @@ describeRanks("train --ranks", () => {
   });
 
   it("says so where the program that starts ranks is killed", async () => {
-    const { process: child, finished } = await startLong("orphans", 2);
+    const { process: child, finished } = await startRanks("orphans", 2);
     const [launcher] = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ");
     process.kill(Number(launcher), "SIGKILL");
     const { code, stderr } = await finished;

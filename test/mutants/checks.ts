@@ -14,10 +14,13 @@ export interface Check {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Tests with the built backend, the program that tests cuBLASLt's caller, or the report of nvcc's assembler. */
+/**
+ * Tests with the built backend, the program that tests the caller of one of NVIDIA's libraries on what stands in for it, or
+ * the report of nvcc's assembler.
+ */
 export type Run =
   | { readonly kind: "jest"; readonly args: readonly string[] }
-  | { readonly kind: "cublaslt" }
+  | { readonly kind: "fake"; readonly library: "cublaslt" | "nccl"; readonly variable: string }
   | { readonly kind: "assembler"; readonly only: string };
 
 interface Where {
@@ -55,12 +58,24 @@ export const cublaslt: Check = {
   script: "test:simt",
   part: "the fake cuBLASLt",
   build: "plain",
-  run: { kind: "cublaslt" },
+  run: { kind: "fake", library: "cublaslt", variable: "NEXTPATCH_CUBLAS" },
   env: {},
 };
 
 /** The same under the sanitizers. */
 export const sanitizedCublaslt: Check = { ...cublaslt, script: "test:sanitize", build: "sanitized" };
+
+/** Operations on all ranks on an NCCL that checks what it is asked. */
+export const nccl: Check = {
+  script: "test:simt",
+  part: "the fake NCCL",
+  build: "plain",
+  run: { kind: "fake", library: "nccl", variable: "NEXTPATCH_NCCL" },
+  env: { NEXTPATCH_SIMT_DEVICES: "3" },
+};
+
+/** Training by ranks on it: what goes wrong where streams do not wait for one another shows with late kernels. */
+export const ranksOnNccl = tests("test:slow", "plain", "ranks/nccl", { filter: "training by", late: true });
 
 /** What nvcc's assembler says of one source. */
 export const assembler = (only: string): Check => ({

@@ -16,7 +16,12 @@ const copied = ["native", "bench", "CMakeLists.txt", "package.json"];
 
 /** The target of a check's build, and the file that it makes. */
 const targetOf = ({ run }: Check): [target: string, file: string] =>
-  run.kind === "cublaslt" ? ["cublaslt_test", "cublaslt_test"] : ["nextpatch_simt", "Release/nextpatch_simt.so"];
+  run.kind === "fake"
+    ? [`${run.library}_test`, `${run.library}_test`]
+    : ["nextpatch_simt", "Release/nextpatch_simt.so"];
+
+/** The library that a check of a fake needs. */
+const fakeOf = ({ run }: Check): string[] => (run.kind === "fake" ? [`fake_${run.library}`] : []);
 
 export class Sources {
   readonly #root: string;
@@ -44,16 +49,17 @@ export class Sources {
       await made.#cmake(...where, ...options[build]);
       const missing = join(made.#tree, `build-${build}`, "Release/nextpatch_simt.missing");
       if (existsSync(missing)) throw new Error(readFileSync(missing, "utf8"));
-      const targets = checks.filter((check) => check.build === build).map((check) => targetOf(check)[0]);
-      await made.#build(build, ...new Set([...targets, "fake_cublaslt"]));
+      const needed = checks.filter((check) => check.build === build);
+      await made.#build(build, ...new Set(needed.flatMap((check) => [targetOf(check)[0], ...fakeOf(check)])));
     }
     await made.#copyTimes(made.#tree, made.#clean);
     return made;
   }
 
-  /** The fake cuBLASLt of the check's build. */
-  fake({ build }: Check): string {
-    return join(this.#clean, `build-${build}`, "Release/libfake_cublaslt.so");
+  /** The fake of the check's build, by the variable that names it. */
+  fake({ build, run }: Check): NodeJS.ProcessEnv {
+    if (run.kind !== "fake") return {};
+    return { [run.variable]: join(this.#clean, `build-${build}`, `Release/libfake_${run.library}.so`) };
   }
 
   /** What the check runs, without a fault. */

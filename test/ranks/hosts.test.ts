@@ -27,7 +27,7 @@ const ranks = (): number[] =>
 
 /** Skipped where namespaces cannot be made, such as by who is not root. */
 const describeHosts: typeof describeRanks = (title, tests) =>
-  reason === null ? describeRanks(title, tests) : describe.skip(`${title}: ${reason}`, tests);
+  reason === null ? describeRanks(title, tests, "openmpi") : describe.skip(`${title}: ${reason}`, tests);
 
 describeHosts("ranks on three machines", () => {
   let hosts: Hosts;
@@ -37,7 +37,10 @@ describeHosts("ranks on three machines", () => {
   afterEach(() => hosts.remove());
 
   function start(name: string, ...args: string[]) {
-    const running = hosts.start([process.execPath, child(name), folder(), ...args], { OMP_NUM_THREADS: "1" });
+    const running = hosts.start([process.execPath, child(name), folder(), ...args], {
+      OMP_NUM_THREADS: "1",
+      NEXTPATCH_TEST_ENGINE: "openmpi",
+    });
     let errors = "";
     running.stderr.on("data", (data: Buffer) => (errors += data.toString()));
     const ended = new Promise<number | null>((resolve) => running.on("close", resolve));

@@ -12,7 +12,7 @@ const folder = temporaryFolder();
 describeRanks("ranks that miss another", () => {
   it("end where it is killed before they have met", async () => {
     const child = fileURLToPath(new URL("children/sums.mjs", import.meta.url));
-    const killed = `[ $OMPI_COMM_WORLD_RANK = 1 ] && kill -KILL $$; exec ${process.execPath} ${child} ${folder()}`;
+    const killed = `[ $OMPI_COMM_WORLD_RANK$PMI_RANK = 1 ] && kill -KILL $$; exec ${process.execPath} ${child} ${folder()}`;
     const { code, seconds } = await launch(2, ["sh", "-c", killed]);
     expect(code).toBeGreaterThan(0);
     expect(seconds).toBeLessThan(10);

@@ -3,6 +3,7 @@
  * checks what it is asked (native/simt/test/nccl).
  */
 import { expect, it } from "@jest/globals";
+import { lossLine } from "../support/lost_ranks.js";
 import { writeMadeData } from "../support/made_run.js";
 import { describeNccl, runByNccl } from "../support/nccl.js";
 import { hashOf, type TrainedRank, trainRanks } from "../support/ranks_training.js";
@@ -37,5 +38,17 @@ describeNccl("training by two ranks on NCCL", () => {
     // Launched graphs count what they send.
     expect(trained[0]!.sent.every((bytes) => bytes > 0)).toBe(true);
     expect(trained[0]!.sent).toEqual(trained[1]!.sent);
+  });
+});
+
+describeNccl("ranks on NCCL that miss another", () => {
+  it("end where one comes to no operation within the timeout", async () => {
+    const limits = { NEXTPATCH_SILENCE: "2", NEXTPATCH_TEST_TIMEOUT: "1" };
+    const simulated = { NEXTPATCH_TEST_DEVICE: "simt", NEXTPATCH_TEST_ENGINE: "nccl" };
+    const ranks = await runByNccl(3, "lost.mjs", ["busy", path(), "1"], { ...simulated, ...limits });
+    expect(ranks.map(({ code }) => code)).toEqual([1, 1, 1]);
+    const lines = ranks.flatMap(({ errors }) => errors.split("\n").filter((line) => line !== ""));
+    const where = String.raw`the operation on all ranks that rank [02] on \S+ has waited in for 1 s \(timeout\)`;
+    expect(lines).toEqual(lossLine(`rank 1 on \\S+ has not come to ${where}`));
   });
 });

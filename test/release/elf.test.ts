@@ -60,6 +60,22 @@ it("finds a library that is not beside it, or not looked for there", () => {
   expect(complaints(file, ["libgomp.so.1"], [])).toEqual(["finds libgomp.so.1 in null, expected $ORIGIN"]);
 });
 
+it("lets an engine need its own MPI, and no other", () => {
+  const mpi = path("libmpich.so");
+  writeFileSync(path("mpi.cpp"), 'extern "C" int MPI_Finalize() { return 0; }\n');
+  execFileSync("c++", ["-shared", "-fPIC", "-Wl,-soname,libmpich.so.12", "-o", mpi, path("mpi.cpp")]);
+  const calls = 'extern "C" int MPI_Finalize();\n__attribute__((used)) int (*keep)() = MPI_Finalize;\n';
+  const built = library(calls, ...release, mpi);
+  const named = (name: string) => {
+    copyFileSync(built, path(name));
+    return complaints(path(name), [], []);
+  };
+  expect(named("nextpatch_mpich.so")).toEqual([]);
+  for (const other of ["nextpatch_openmpi.so", "nextpatch_cuda13.so"]) {
+    expect(named(other)).toEqual(["needs libmpich.so.12, which neither glibc nor the package has"]);
+  }
+});
+
 it("finds a path of the build", () => {
   const file = library("__attribute__((used)) const char* where = __FILE__;\n", ...release);
   expect(complaints(file, [], [dirname(file)])).toEqual([`holds a path of the build: ${dirname(file)}`]);

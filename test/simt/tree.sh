@@ -11,4 +11,6 @@ mkdir -p "$tree/build/Release"
 cp -r lib test examples binding.d.ts package.json jest.config.js "$tree"
 ln -s "$PWD/node_modules" "$tree/node_modules"
 cp build/Release/nextpatch.node build/Release/nextpatch_cpu_*.so "$1/Release/nextpatch_simt.so" "$tree/build/Release"
-if [ -f build/Release/nextpatch_openmpi.so ]; then cp build/Release/nextpatch_openmpi.so "$tree/build/Release"; fi
+for file in build/Release/nextpatch_openmpi.so "$1/Release/libfake_nccl.so"; do
+  if [ -f "$file" ]; then cp "$file" "$tree/build/Release"; fi
+done

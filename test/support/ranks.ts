@@ -1,4 +1,4 @@
-/** Runs a program as several ranks, by Open MPI's launcher. */
+/** Runs a program as several ranks, by an MPI's launcher. */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,8 +7,11 @@ import { fileURLToPath } from "node:url";
 import { describe } from "@jest/globals";
 import { native } from "../../lib/native.js";
 
+/** The MPI of tests that name none: NEXTPATCH_TEST_ENGINE, else Open MPI. */
+const usual = process.env.NEXTPATCH_TEST_ENGINE === "mpich" ? "mpich" : "openmpi";
+
 /** Tests of several ranks, which are skipped where the engine is not. */
-export function describeRanks(title: string, tests: () => void, engine: "openmpi" | "mpich" = "openmpi"): void {
+export function describeRanks(title: string, tests: () => void, engine: "openmpi" | "mpich" = usual): void {
   (native.engine(engine).available ? describe : describe.skip)(title, tests);
 }
 
@@ -33,7 +36,7 @@ export async function launch(
   program: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): Promise<Omit<Ended, "reports">> {
-  const engine = env.NEXTPATCH_TEST_ENGINE === "mpich" ? "mpich" : "openmpi";
+  const engine = env.NEXTPATCH_TEST_ENGINE === undefined ? usual : (env.NEXTPATCH_TEST_ENGINE as "openmpi" | "mpich");
   const launcher = count === 0 ? [] : [...launchers[engine], "-n", String(count)];
   const [command, ...args] = [...launcher, ...program];
   const begin = performance.now();

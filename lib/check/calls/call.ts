@@ -23,6 +23,8 @@ export type Operation = Exclude<
   | "engine"
   | "joinRanks"
   | "meetRanks"
+  | "beginStep"
+  | "leaveLoop"
   | "leaveRanks"
   | "rankBytes"
   | "reduceScatter"

@@ -1,9 +1,13 @@
 // A minimal test harness that names what failed.
 #pragma once
 
+#include <atomic>
 #include <cstdio>
+#include <functional>
 #include <string>
 #include <vector>
+
+#include "../../core/error.h"
 
 struct Test {
   const char* name;
@@ -15,9 +19,26 @@ inline std::vector<Test>& tests() {
   return tests;
 }
 
-inline int& failures() {
-  static int failures = 0;
+inline std::atomic<int>& failures() {
+  static std::atomic<int> failures{0};
   return failures;
+}
+
+// For what a sentence names better than its condition. Any thread.
+inline void expect(bool holds, const std::string& what) {
+  if (holds) return;
+  std::printf("%s\n", what.c_str());
+  ++failures();
+}
+
+// What an Error says; empty if there is none.
+inline std::string refusal(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const nextpatch::Error& error) {
+    return error.what();
+  }
+  return "";
 }
 
 #define TEST(name)                                                            \

@@ -9,7 +9,11 @@ const { Device, Tensor } = native;
 
 export const device = new Device(process.env.NEXTPATCH_TEST_DEVICE ?? "cpu", 0, 1);
 export const engine = process.env.NEXTPATCH_TEST_ENGINE ?? "openmpi";
-export const { rank, size } = await native.joinRanks(device, engine, Number(process.env.NEXTPATCH_TEST_TIMEOUT ?? 600));
+const timeout = Number(process.env.NEXTPATCH_TEST_TIMEOUT ?? 600);
+const { RANK, WORLD_SIZE, MASTER_ADDR, NEXTPATCH_PORT } = process.env;
+export const { rank, size } = await (engine === "nccl"
+  ? native.meetRanks(device, Number(RANK), Number(WORLD_SIZE), MASTER_ADDR, Number(NEXTPATCH_PORT), timeout)
+  : native.joinRanks(device, engine, timeout));
 const [, , folder, ...args] = process.argv;
 
 export { args };

@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <vector>
 
-#include "../../../core/error.h"
 #include "../../../cuda/gemm.h"
+#include "../check.h"
 #include "matrix.h"
 #include "products_test.h"
 
@@ -13,7 +13,7 @@ using namespace nextpatch;
 
 namespace {
 
-int products = 0, wrong = 0;
+int products = 0;
 
 // Where the operands and the result begin.
 struct Offsets {
@@ -39,7 +39,7 @@ void product(cuda::Gemm& gemm, DType in, DType out, bool transpose_a, bool trans
       std::printf("[%d, %d, %d] transposed %d %d, accumulate %d, offsets %d %d %d: element %d is %g, expected %g\n",
                   int(m), int(n), int(k), transpose_a, transpose_b, accumulate, int(at.a), int(at.b), int(at.c), int(i),
                   double(c.get(i)), double(expected.get(i)));
-      ++wrong;
+      ++failures();
       return;
     }
 }
@@ -77,7 +77,7 @@ void batched_product(cuda::Gemm& gemm, DType type, bool transpose_a, bool transp
     if (c.get(i) != expected.get(i)) {
       std::printf("3 of [%d, %d, %d] transposed %d %d, adds %d: element %d is %g, expected %g\n", int(m), int(n),
                   int(k), transpose_a, transpose_b, adds, int(i), double(c.get(i)), double(expected.get(i)));
-      ++wrong;
+      ++failures();
       return;
     }
 }
@@ -108,13 +108,14 @@ void all_products() {
 int main() {
   try {
     all_products();
-    wrong += wrong_algorithms();
+    test_algorithms();
     setenv("FAKE_CUBLASLT_ANY_REDUCTION", "1", 1);
     all_products();
   } catch (const Error& error) {
     std::printf("FAIL %s\n", error.what());
     return 1;
   }
+  const int wrong = failures();
   std::printf("%s %d products on the fake cuBLASLt, %d wrong\n", wrong ? "FAIL" : "ok  ", products, wrong);
   return wrong ? 1 : 0;
 }

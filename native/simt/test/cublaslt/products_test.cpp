@@ -2,37 +2,17 @@
 // orders.
 #include "products_test.h"
 
-#include <cstdio>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "../../../core/error.h"
 #include "../../../cuda/gemm.h"
 #include "../../../cuda/product_key.h"
+#include "../check.h"
 #include "matrix.h"
 
 using namespace nextpatch;
 
 namespace {
-
-int wrong = 0;
-
-void expect(bool holds, const std::string& what) {
-  if (holds) return;
-  std::printf("algorithms: %s\n", what.c_str());
-  ++wrong;
-}
-
-// What an Error says; empty if there is none.
-std::string refusal(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 // Operands whose sums depend on the order of their terms.
 struct Operands {
@@ -120,10 +100,9 @@ void test(cuda::Gemm& gemm, Products& products) {
 
 }  // namespace
 
-int wrong_algorithms() {
+void test_algorithms() {
   const auto gemm = cuda::make_gemm(cuda::Device());
   std::vector<char> workspace(gemm->workspace_bytes());
   gemm->use_workspace(workspace.data());
   test(*gemm, *gemm->products());
-  return wrong;
 }

@@ -1,4 +1,4 @@
 #pragma once
 
-// Tests the choice of algorithms on the fake cuBLASLt. Prints what is wrong, and returns how much that is.
-int wrong_algorithms();
+// Tests the choice of algorithms on the fake cuBLASLt; counts and prints what is wrong (check.h).
+void test_algorithms();

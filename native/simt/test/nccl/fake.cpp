@@ -125,6 +125,7 @@ struct nextpatch::cuda::nc::CommunicatorOpaque {
   }
 
   void run(Call call, const void* in, void* out) {
+    if (aborted) return;
     shared->calls[rank] = call;
     if (!meet()) return;
     for (int other = 0; other < ranks; ++other)
@@ -172,8 +173,6 @@ Result enqueue(Communicator all, Kind kind, size_t bytes, const void* in, void* 
   }
   if (host().current_device() != all->device)
     return refuse("another device is current than at the communicator's begin");
-  for (const void* data : {in, static_cast<const void*>(out)})
-    if (host().device_of(data) != all->device) return refuse("memory that is not the device's");
   if (!stream || (all->stream && all->stream != stream)) return refuse("another stream than before");
   all->stream = stream;
   const bool capturing = host().capturing(stream);
@@ -183,6 +182,8 @@ Result enqueue(Communicator all, Kind kind, size_t bytes, const void* in, void* 
   const char* const to = static_cast<const char*>(out);
   const size_t in_bytes = kind == kReduceScatter ? bytes * size_t(all->ranks) : bytes;
   const size_t out_bytes = kind == kAllGather ? bytes * size_t(all->ranks) : bytes;
+  for (const char* const byte : {from, from + in_bytes - 1, to, to + out_bytes - 1})
+    if (host().device_of(byte) != all->device) return refuse("memory that is not the device's");
   const bool overlap = from < to + out_bytes && to < from + in_bytes;
   const size_t own = size_t(all->rank) * bytes;
   const bool in_place = kind == kAllReduce ? from == to : kind == kAllGather ? from == to + own : to == from + own;

@@ -11,10 +11,10 @@
 #include <thread>
 #include <vector>
 
-#include "../../../core/error.h"
 #include "../../../core/rendezvous.h"
 #include "../../../cuda/check.h"
 #include "../../../cuda/nccl_collectives.h"
+#include "../check.h"
 
 using namespace nextpatch;
 using cuda::NcclCollectives;
@@ -22,23 +22,6 @@ using cuda::NcclCollectives;
 namespace {
 
 constexpr int kRanks = 3;
-std::atomic<int> wrong{0};
-
-void expect(bool holds, const std::string& what) {
-  if (holds) return;
-  std::printf("%s\n", what.c_str());
-  ++wrong;
-}
-
-// What an Error says; empty if there is none.
-std::string refusal(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
 
 struct Rank {
   int number = 0;
@@ -146,7 +129,10 @@ void operations(Rank& rank) {
   expect(second.find("Ranks.join: rank 0 of 1 (") == 0 &&
              second.find("): NCCL 2.27.3: invalid usage: the device has a communicator") != std::string::npos,
          "a device that is joined twice: " + second);
+  const Progress progress = all.progress();
+  expect(progress.begun == 21 && progress.advanced == 21 && !progress.waits, "the count of operations");
   all.leave();
+  expect(all.progress().begun == 21, "that leaving is no operation in which a rank is missed");
   expect(refusal([&] { all.all_reduce(part.view); }) == "Ranks.allReduce: not possible: this rank has left",
          "an operation after leaving");
   expect(refusal([&] { all.check(); }).empty(), "leaving is no failure");
@@ -175,6 +161,8 @@ void graphs(Rank& rank) {
   cuda::check(cudaStreamSynchronize(rank.stream), "test");
   expect(all.sent_bytes() - before == 2 * 2 * 16 * (kRanks - 1) / kRanks, "the bytes of launches");
   for (int i = 0; i < 4; ++i) expect(values.view.as<float>()[i] == float(27 * i), "a graph's sums");
+  const Progress progress = all.progress();
+  expect(progress.begun == 3 && progress.advanced == 3, "the count of operations that graphs launch");
   // The communicator stays as long as the graph does, the odd rank's is destroyed.
   if (rank.number == 1) {
     cudaGraphExecDestroy(executable);
@@ -197,16 +185,38 @@ void another_call(Rank& rank) {
   expect(refusal([&] { rank.all->leave(); }) == "Ranks.leave: not possible: " + said, "leaving after it");
 }
 
-void stopped(Rank& rank) {
+// Rank 0 waits in an operation that the others never call, until `end`.
+void end_waiting(Rank& rank, const std::function<void()>& end) {
   Values values(8);
   rank.all->all_reduce(values.view);
   std::thread other([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    rank.all->stop();
+    for (int looks = 0; rank.number == 0 && !rank.all->progress().waits && looks < 500; ++looks)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    const Progress progress = rank.all->progress();
+    expect(progress.waits == (rank.number == 0), "which rank waits");
+    expect(progress.advanced == 1 && progress.begun == (rank.number == 0 ? 2u : 1u), "how far a rank is");
+    end();
   });
-  if (rank.number == 0) rank.all->all_reduce(values.view);  // which the others never call
+  if (rank.number == 0) rank.all->all_reduce(values.view);
   other.join();
+}
+
+void stopped(Rank& rank) {
+  end_waiting(rank, [&] { rank.all->stop(); });
   expect(refusal([&] { rank.all->check(); }) == "this rank is leaving", "an operation that is stopped");
+  expect(!rank.all->progress().waits, "that a rank without a communicator waits for no other");
+}
+
+void abandoned(Rank& rank) {
+  end_waiting(rank, [&] { rank.all->abandon(); });
+  NcclCollectives* const all = rank.all.release();  // which whoever asks it waits for
+  static std::atomic<int> told;
+  std::thread([all] {
+    refusal([&] { all->check(); });
+    ++told;
+  }).detach();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  expect(told == 0, "that nothing is told by a rank that ends at once");
 }
 
 }  // namespace
@@ -216,15 +226,20 @@ int main(int count, char**) {
     std::printf("%s\n", refusal([] { cuda::nccl(); }).c_str());
     return 0;
   }
+  // Those of `graphs` keep their devices.
   const struct {
     const char* name;
     void (*part)(Rank&);
-  } tests[] = {{"operations", operations}, {"another_call", another_call}, {"stopped", stopped}, {"graphs", graphs}};
+  } tests[] = {{"operations", operations},
+               {"another_call", another_call},
+               {"stopped", stopped},
+               {"abandoned", abandoned},
+               {"graphs", graphs}};
   for (const auto& test : tests) {
-    const int before = wrong;
+    const int before = failures();
     on_ranks(test.part);
-    std::printf("%s NCCL: %s\n", wrong == before ? "ok  " : "FAIL", test.name);
+    std::printf("%s NCCL: %s\n", failures() == before ? "ok  " : "FAIL", test.name);
   }
   std::fflush(stdout);
-  std::_Exit(wrong == 0 ? 0 : 1);
+  std::_Exit(failures() == 0 ? 0 : 1);
 }
