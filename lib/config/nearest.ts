@@ -31,13 +31,14 @@ export function nearestKey(
 ): string | undefined {
   const plain = (text: string) => text.toLowerCase().replace(/[_-]/g, "");
   const ranked = known
-    .map((candidate) => ({ candidate, distance: distance(plain(key), plain(candidate)) }))
+    .map((candidate) => ({ candidate, distance: distance(plain(key), plain(candidate), limit) }))
     .sort((a, b) => a.distance - b.distance);
   const best = ranked[0];
   return best !== undefined && best.distance <= limit ? best.candidate : undefined;
 }
 
-function distance(key: string, candidate: string): number {
+function distance(key: string, candidate: string, limit: number): number {
+  if (key.length - candidate.length > limit) return Number.POSITIVE_INFINITY; // so many are too many; counting takes long
   const shortened = key.length >= 3 && candidate.length > key.length && candidate.startsWith(key);
   return shortened ? 1 : editDistance(key, candidate);
 }

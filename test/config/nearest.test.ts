@@ -30,4 +30,8 @@ describe("nearestKey", () => {
     expect(nearestKey("hiden_sise", ["hidden_size"], 2)).toBe("hidden_size");
     expect(nearestKey("hidn_sise", ["hidden_size"], 2)).toBeUndefined();
   });
+
+  it("counts no edits of a key that is far too long", () => {
+    expect(nearestKey("l".repeat(2 ** 28), known)).toBeUndefined(); // counted, they would take minutes
+  });
 });
