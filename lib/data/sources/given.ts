@@ -54,7 +54,7 @@ export class GivenTexts {
         const length = Buffer.alloc(4);
         length.writeUInt32LE(text === null ? NO_TEXT : bytes.length);
         parts.push(length, bytes);
-        size += bytes.length;
+        size += length.length + bytes.length;
         if (size < AT_ONCE) continue;
         await file.writeFile(Buffer.concat(parts));
         [parts, size] = [[], 0];
