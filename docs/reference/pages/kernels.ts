@@ -5,9 +5,12 @@
  * @module kernels
  */
 export {
+  type Attended,
+  type AttentionGradients,
   type ComputeDType,
   flashAttention,
   type PatchLoss,
+  type PatchLossOptions,
   patchCrossEntropy,
   patchEmbedding,
 } from "nextpatch/kernels";

@@ -14,4 +14,5 @@ export {
   type OptimizerOptions,
   type TrainingBatch,
   TrainingPass,
+  type TrainingRunOptions,
 } from "nextpatch";
