@@ -54,6 +54,7 @@ export {
 } from "./data/prepare.js";
 export type { Shard } from "./data/shard.js";
 export type { GivenDocument, GivenDocuments } from "./data/sources/given.js";
+export type { SplitName } from "./data/split_name.js";
 export { Tokenizer, type TokenizerOptions } from "./data/tokenizer.js";
 export { backends, Device, type DeviceSpec, type PrecisionSpec } from "./device.js";
 export { CheckpointError, ConfigError, DataError, DeviceError, OutOfMemoryError } from "./errors.js";
@@ -123,6 +124,7 @@ export type { LoggedRun, Logger } from "./report/logger.js";
 export type { MetricsLine, SlowestRank, TimeByPart } from "./report/metrics.js";
 export type { RankPlace, RanksOfReport } from "./report/ranks_section.js";
 export type { Report } from "./report/report.js";
+export type { Sample } from "./report/run_facts.js";
 export type { PlanItem } from "./train/memory_plan.js";
 export type { TrainerProgress } from "./train/progress.js";
 export type { StageCost } from "./train/stage_costs.js";

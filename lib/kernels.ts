@@ -113,8 +113,11 @@ export namespace patchEmbedding {
       dtable?: Tensor<"f32">;
     };
     const pattern = { dtypes: ["f32"], shape: ["V", cols!] } as const;
+    const given = Object.entries({ vocabulary, out, dtable }).flatMap(([name, one]) =>
+      one === undefined ? [] : [name],
+    );
+    if (given.length > 1) check.fail(TypeError, "target", "one of vocabulary, out and dtable", given.join(" and "));
     if (dtable !== undefined) {
-      if (out !== undefined) check.fail(TypeError, "target", "one of vocabulary, out and dtable", "out and dtable");
       check.tensor("dtable", dtable, pattern);
     } else if (out !== undefined) {
       check.tensor("out", out, pattern);

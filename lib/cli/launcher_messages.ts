@@ -48,6 +48,6 @@ export async function passMessages(from: Readable, log: (message: string) => voi
       log(`nextpatch: rank ${rank} on ${host} was ended by signal ${signal} (${name}); so all have ended`);
     } else if (text.trim() !== "" && !ended.test(text)) log(text);
   }
-  framed?.forEach(log);
+  for (const each of framed ?? []) log(each);
   tell();
 }

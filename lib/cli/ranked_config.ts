@@ -36,7 +36,7 @@ export async function loadRankedConfig(
       ? await runOnDevices(devices, config.device as DeviceSpec, io, onSignal)
       : await runAsRanks(ranks, io, onSignal);
   if (ended === null) {
-    said.forEach(io.log);
+    for (const each of said) io.log(each);
     return config;
   }
   process.exitCode = ended;

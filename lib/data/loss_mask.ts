@@ -147,6 +147,11 @@ export async function openMask(shard: string, tokens: number, files: ShardSource
           `but received ${facts.size}`,
       );
     }
+    const last = new Uint8Array(1);
+    if (tokens % 8 > 0 && (await readFully(file, last, expected - 1)) === 1 && last[0]! >> (tokens % 8) !== 0) {
+      const bits = `zeros in the ${8 - (tokens % 8)} bits behind the last token's`;
+      throw new DataError(`${path}: expected ${bits} but received a last byte of ${last[0]}`);
+    }
     return new ShardMask(path, facts, files);
   } finally {
     await file.close();

@@ -74,9 +74,9 @@ export async function memoryData(
   return { ...(await shardOf(name, parts, width)), bytes, tokenizer };
 }
 
-/** Whether these are ids: of an empty array, there are none. */
+/** Whether these are ids; an empty array is one of none. */
 function isIds(data: DatasetIds | GivenDocuments): data is DatasetIds {
-  return types.isTypedArray(data) || (Array.isArray(data) && typeof data[0] === "number");
+  return types.isTypedArray(data) || (Array.isArray(data) && (data.length === 0 || typeof data[0] === "number"));
 }
 
 function checkIds(check: Arguments, data: DatasetIds, limit: number): DatasetIds {

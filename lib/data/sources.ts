@@ -24,7 +24,7 @@ import { readJson } from "./sources/json.js";
 import { readJsonl } from "./sources/jsonl.js";
 import { readParquet } from "./sources/parquet.js";
 import { peek, sniffCompression, sniffFormat } from "./sources/sniff.js";
-import { TextField } from "./sources/text_field.js";
+import { COMPLETION, TextField } from "./sources/text_field.js";
 import { readText } from "./sources/text_file.js";
 import type { Texts } from "./sources/texts.js";
 
@@ -72,7 +72,7 @@ export async function* readDocuments(
   options: ReadOptions = {},
 ): AsyncGenerator<SourcePiece> {
   const { promptField, onPassedOver, onNote, path = file } = options;
-  const { textField = promptField === undefined ? undefined : "completion" } = options;
+  const { textField = promptField === undefined ? undefined : COMPLETION } = options;
   const onFound = (name: string) => onNote?.(`${file}: no field "text": reading ${JSON.stringify(name)}`);
   const field = new TextField(textField, promptField, onFound);
   const texts = await openTexts(file, path, field, onBytes, onNote);

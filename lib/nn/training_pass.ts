@@ -150,7 +150,9 @@ export class TrainingPass {
     if (mask !== undefined) this.#checkMask(check, mask);
     if (labels !== undefined) {
       if (mask === undefined) check.fail(RangeError, "labels", "nothing without a mask", String(labels));
-      check.wholeNumber("labels", labels, 0);
+      const { labels: own } = countLabels(mask!, this.#cut);
+      const isOfAll = (count: number) => Number.isSafeInteger(count) && count >= own;
+      check.number("labels", labels, `the step's number of labels, at least the ${own} of this batch,`, isOfAll);
     }
     const masked = mask === undefined ? null : this.#writeLabels(ids, mask, labels);
     input.write(ids);

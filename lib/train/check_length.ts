@@ -17,6 +17,7 @@ export function checkNotShorter({ before, after }: OldAndNew): void {
   if (stepsOf(after) >= stepsOf(before)) return;
   throw new ConfigError(
     `--resume: train: expected a length of at least the run's ${stepsOf(before)} steps but received ${stepsOf(after)}; ` +
+      "if the run was made longer, put that length into the config; " +
       "a run is made shorter from one of its checkpoints (--from step-N)",
   );
 }

@@ -18,9 +18,9 @@ export function checkGiven({ data: { train, val } }: RunConfig, given: GivenData
   const lacking = named.find(([, name]) => name !== null && !Object.hasOwn(given, name));
   if (lacking !== undefined) {
     const [key, name] = lacking;
+    const received = Object.keys(given).join(", ") || "none; commands read files";
     throw new ConfigError(
-      `${key}: expected a dataset that Trainer.open is given (datasets: { ${name} }) for dataset:${name} but received none; ` +
-        "commands read files",
+      `${key}: expected a dataset that Trainer.open is given (datasets: { ${name} }) for dataset:${name} but received ${received}`,
     );
   }
   const other = Object.keys(given).find((name) => !names.includes(name));

@@ -60,7 +60,11 @@ export async function prepareResumption(config: RunConfig, options: ResumeOption
   const run = await readWrittenRun(config.out);
   if (options.from !== null) return prepareReturn(folder, config, run, options, options.from);
   const changed = changedKeys(run.values, decisiveValues(config));
-  if (!changed.every(isLength)) throw unchangeable(config.out, changed);
+  if (!changed.every(isLength))
+    throw unchangeable(
+      config.out,
+      changed.filter((key) => !isLength(key)),
+    );
   const newest = await folder.checkpoints.newest(options.log);
   const step = newest === null ? 0 : stepOf(newest);
   if (changed.length > 0) {
@@ -70,7 +74,7 @@ export async function prepareResumption(config: RunConfig, options: ResumeOption
   }
   if (newest !== null) await folder.checkpoints.point(newest);
   const change = changeAt(step, changed, run.values, config);
-  inWords(change).forEach(options.log);
+  for (const each of inWords(change)) options.log(each);
   return {
     folder,
     checkpoint: newest && folder.checkpoints.path(newest),
@@ -101,7 +105,7 @@ async function prepareReturn(
   }
   const change = changeAt(step, changed, before, config);
   const earlier = run.changes.filter((each) => each.step < step);
-  inWords(change).forEach(log);
+  for (const each of inWords(change)) log(each);
   const forced = changed.some((key) => howToChange(key) === "forced");
   return {
     folder,

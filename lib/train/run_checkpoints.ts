@@ -118,7 +118,7 @@ export class RunCheckpoints {
       const others = await this.names();
       const has = others.length === 0 ? "no checkpoint" : others.join(", ");
       throw new CheckpointError(
-        `${this.path(name)}: expected a checkpoint of the run but received one that has ${has}`,
+        `${this.path(name)}: expected a checkpoint of the run, which has ${has}, but received none`,
       );
     }
     const problem = await this.#verify(name, log);

@@ -85,6 +85,7 @@ export async function openRunData(
       opened,
       identity: await identifyData(datasets, log),
     };
+    for (const dataset of trained) await checkCounts(dataset);
     const masked = maskedData(data);
     if (masked.length > 0) log(`loss mask in ${masked.join(" and ")}: losses are means over the labels that count`);
     return data;
@@ -92,6 +93,15 @@ export async function openRunData(
     await Promise.all(opened.map((dataset) => dataset.close()));
     throw error;
   }
+}
+
+/** @throws DataError if a loss mask leaves nothing to train on */
+async function checkCounts(dataset: TokenDataset): Promise<void> {
+  if (!dataset.masked || (await dataset.countsAny())) return;
+  const { path } = dataset.shards[0]!;
+  throw new DataError(
+    `${path}: expected a token that counts in the loss but received a loss mask that marks all of them`,
+  );
 }
 
 /** Which data of a run has a loss mask, by the config's keys. */

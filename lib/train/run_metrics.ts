@@ -53,7 +53,7 @@ export class RunMetrics {
     if (!existsSync(path)) {
       const metrics = new RunMetrics(path, copy, 0, new ThinnedMetrics());
       metrics.damage = [`${path}: expected the lines of ${mark.step} steps but received no file`];
-      metrics.damage.forEach(log);
+      for (const each of metrics.damage) log(each);
       return metrics;
     }
     await checkFile(path);
@@ -62,7 +62,7 @@ export class RunMetrics {
     const [thinned, length] = kept === null ? await readAll(path, mark) : [kept, mark.bytes!];
     const metrics = new RunMetrics(path, copy, length, thinned);
     metrics.damage = await checkMetrics(path, Math.max(0, length - LOOKED_THROUGH), length);
-    metrics.damage.forEach(log);
+    for (const each of metrics.damage) log(each);
     return metrics;
   }
 

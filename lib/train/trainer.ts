@@ -109,7 +109,10 @@ export class Trainer {
     return this.#run.folder.path;
   }
 
-  /** The path of the newest checkpoint on the disk; null: there is none yet. */
+  /**
+   * The path of the newest checkpoint on the disk; null: there is none yet. Of several ranks the first one writes them, and
+   * goes on meanwhile: another one may still find the one before.
+   */
   get latestCheckpoint(): string | null {
     return this.#run.folder.checkpoints.latest;
   }

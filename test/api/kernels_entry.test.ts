@@ -326,6 +326,8 @@ describe.each(backends)("nextpatch/kernels on %s", (backend) => {
         "patchEmbedding.backward: target: expected one of vocabulary, out and dtable but received out and dtable",
       ),
     );
+    const both = { out, vocabulary: 4 };
+    expect(() => patchEmbedding.backward(dout, i32([2], [0, 1]), both)).toThrow(/but received vocabulary and out$/);
   });
 
   it("takes the memory of one result for a loop that disposes of them", async () => {

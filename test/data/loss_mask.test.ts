@@ -95,6 +95,14 @@ describe("a loss mask", () => {
     );
   });
 
+  it("whose bits behind the last token are set is refused: it is not one of these tokens", async () => {
+    const bytes = readFileSync(path("train_000000.mask"));
+    writeFileSync(path("train_000000.mask"), bytes.fill(0x20, 4));
+    await expect(open()).rejects.toThrow(
+      /train_000000\.mask: expected zeros in the 3 bits behind the last token's but received a last byte of 32$/,
+    );
+  });
+
   it("that is cut while it is read is refused", async () => {
     await using dataset = await open();
     writeFileSync(path("train_000002.mask"), new Uint8Array(3));

@@ -149,6 +149,10 @@ describe.each(backends)("a loss mask on %s", (backend) => {
       expect((await optimizer.gradient.read()).every((value) => value === 0)).toBe(true);
     }
     expect(pass.countLabels(new Uint8Array(mask.length))).toBe(0);
+    const own = pass.countLabels(mask);
+    expect(() => pass.run(tokens, { mask, labels: own - 1 })).toThrow(
+      `labels: expected the step's number of labels, at least the ${own} of this batch, but received ${own - 1}`,
+    );
     optimizer.zeroGradient();
     pass.run(tokens);
     expect((await pass.loss.read())[0]).toBe(loss);

@@ -98,7 +98,7 @@ describe("a run of a constant rate", () => {
     await runTo(config(12));
     await refused(
       runTo(config(11), { resume: true }),
-      /^--resume: train: expected a length of at least the run's 12 steps but received 11; a run is made shorter from one of its checkpoints \(--from step-N\)$/,
+      /^--resume: train: expected a length of at least the run's 12 steps but received 11; if the run was made longer, put that length into the config; a run is made shorter from one of its checkpoints \(--from step-N\)$/,
     );
     await refused(
       runTo(config(9), { resume: true, from: name(10) }),

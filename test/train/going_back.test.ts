@@ -79,7 +79,7 @@ describe("a run that goes back", () => {
       /^--from: model\.rope_theta: expected the run's, as the checkpoint's tensors are those of its model/,
     );
     await expect(runTo(config(), { resume: true, from: "step-3" })).rejects.toThrow(
-      /step-00000003: expected a checkpoint of the run but received one that has step-00000002, step-00000004$/,
+      /step-00000003: expected a checkpoint of the run, which has step-00000002, step-00000004, but received none$/,
     );
     // Nothing has been touched by all that.
     expect(kept()).toEqual([2, 4].map(name));

@@ -150,7 +150,8 @@ describe("a loss mask", () => {
   });
 
   it("of which no label counts makes a step of loss 0, and no evaluation", async () => {
-    await writeMask(path("train.bin"), new Uint8Array(trained));
+    // One label, in no batch of the two steps but for one chance in many.
+    await writeMask(path("train.bin"), new Uint8Array(trained).fill(1, 0, 1));
     const lines = await runTo(
       named("none", { optimizer: { lr: 3e-3, weightDecay: 0 }, train: { steps: 2 }, stages: [{ patchSize: 1 }] }),
     );
@@ -158,6 +159,11 @@ describe("a loss mask", () => {
       [0, 0, 0],
       [0, 0, 0],
     ]);
+    await writeMask(path("train.bin"), new Uint8Array(trained));
+    await expect(Trainer.open(named("nothing"))).rejects.toThrow(
+      /train\.bin: expected a token that counts in the loss but received a loss mask that marks all of them$/,
+    );
+    await writeMask(path("train.bin"), new Uint8Array(trained).fill(1));
     await writeMask(path("val.bin"), new Uint8Array(held));
     await expect(Trainer.open(named("refused"))).rejects.toThrow(
       /val\.bin: expected a label that counts in 8 held-out sequences but received a loss mask that leaves out all of them$/,

@@ -24,6 +24,7 @@ export {
   type Shard,
   type ShardFormat,
   type ShardPattern,
+  type SplitName,
   TokenDataset,
   Tokenizer,
   type TokenizerOptions,

@@ -14,6 +14,7 @@ export {
   type RankPlace,
   type RanksOfReport,
   type Report,
+  type Sample,
   type SlowestRank,
   type StageCost,
   type TimeByPart,

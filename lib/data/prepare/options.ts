@@ -3,6 +3,7 @@ import type { Arguments } from "../../arguments.js";
 import { checkTokenizerTraining, checkVocab, type TokenizerTraining } from "../bpe.js";
 import { MAX_SHARD_TOKENS } from "../shard.js";
 import { checkGiven, type GivenDocuments } from "../sources/given.js";
+import { COMPLETION } from "../sources/text_field.js";
 
 /** Default share of the documents held out for validation. */
 export const DEFAULT_VAL_FRACTION = 0.01;
@@ -48,7 +49,7 @@ export interface PrepareOptions {
   textField?: string;
   /**
    * Field or column of a prompt that goes before the text, with dots for one inside another: its tokens do not count in
-   * the loss (docs/data.md). Text files have none. The text's field is then `completion` unless told.
+   * the loss (docs/data.md). Text files have none, and so have `documents`. The text's field is then `completion` unless told.
    */
   promptField?: string;
   /**
@@ -144,8 +145,13 @@ function checkSources(check: Arguments, { files, documents, val, textField, prom
       if (field !== undefined) check.fail(RangeError, name, "none beside documents, which are texts,", "one");
     }
   }
+  if (documents === undefined && files === undefined) check.fail(TypeError, "options", "files or documents", "neither");
   if (textField !== undefined) check.string("textField", textField);
-  if (promptField !== undefined) check.string("promptField", promptField);
+  if (promptField !== undefined) {
+    check.string("promptField", promptField);
+    const text = textField ?? COMPLETION;
+    if (promptField === text) check.fail(RangeError, "promptField", `another field than the text's, "${text}",`, "it");
+  }
   return {
     files: documents === undefined ? check.paths("files", files, 1) : [],
     ...(documents !== undefined && { documents }),

@@ -2,6 +2,9 @@
 import { show } from "../../arguments.js";
 import { DataError } from "../../errors.js";
 
+/** The text's field beside a prompt, unless told. */
+export const COMPLETION = "completion";
+
 /** Names that data sets give their text, besides `text`. */
 const USUAL = [
   "content",

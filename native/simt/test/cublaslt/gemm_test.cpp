@@ -39,7 +39,7 @@ void product(cuda::Gemm& gemm, DType in, DType out, bool transpose_a, bool trans
       std::printf("[%d, %d, %d] transposed %d %d, accumulate %d, offsets %d %d %d: element %d is %g, expected %g\n",
                   int(m), int(n), int(k), transpose_a, transpose_b, accumulate, int(at.a), int(at.b), int(at.c), int(i),
                   double(c.get(i)), double(expected.get(i)));
-      ++failures();
+      count_failure();
       return;
     }
 }
@@ -77,7 +77,7 @@ void batched_product(cuda::Gemm& gemm, DType type, bool transpose_a, bool transp
     if (c.get(i) != expected.get(i)) {
       std::printf("3 of [%d, %d, %d] transposed %d %d, adds %d: element %d is %g, expected %g\n", int(m), int(n),
                   int(k), transpose_a, transpose_b, adds, int(i), double(c.get(i)), double(expected.get(i)));
-      ++failures();
+      count_failure();
       return;
     }
 }
