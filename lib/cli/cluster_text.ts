@@ -29,7 +29,7 @@ export function clusterText(plan: ClusterPlan, cluster: Cluster, given: GivenMfu
     ...(staged ? [savesText(tokenLevel.total, staged.total)] : []),
     ...mostText(staged ?? tokenLevel, cluster),
     "",
-    ...(cluster.gpus === 1 ? [] : [`nextpatch was not measured on several GPUs yet: ${manualPage("distributed.md")}`]),
+    ...(cluster.gpus === 1 ? [] : ["nextpatch was not measured on several GPUs yet."]),
     "Nothing of this was measured: it is arithmetic on data sheets. Evaluation,",
     `checkpoints, failures and slow machines are left out: ${manualPage("plan.md")}`,
   ].join("\n");

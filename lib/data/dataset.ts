@@ -133,20 +133,6 @@ export class TokenDataset {
     return this.shards.some(({ mask }) => mask !== null);
   }
 
-  /** Whether any token counts in the loss; reads up to the first one that does. @internal */
-  async countsAny(): Promise<boolean> {
-    const read = new Uint8Array(2 ** 16);
-    for (const { mask, tokenCount } of this.shards) {
-      if (mask === null && tokenCount > 0) return true;
-      for (let at = 0; at < tokenCount; at += read.length) {
-        const part = read.subarray(0, Math.min(read.length, tokenCount - at));
-        await mask!.read(at, part);
-        if (part.includes(1)) return true;
-      }
-    }
-    return false;
-  }
-
   /**
    * Fills `out` with the loss mask of the tokens from stream position `position` on, a byte a token: 1 if it counts in
    * the loss as a label, else 0. All tokens of a shard without a mask count.

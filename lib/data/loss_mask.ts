@@ -157,3 +157,19 @@ export async function openMask(shard: string, tokens: number, files: ShardSource
     await file.close();
   }
 }
+
+/** Whether any token of some shards counts; reads up to the first one that does. */
+export async function countsAny(
+  shards: Iterable<{ readonly mask: ShardMask | null; readonly tokenCount: number }>,
+): Promise<boolean> {
+  const read = new Uint8Array(2 ** 16);
+  for (const { mask, tokenCount } of shards) {
+    if (mask === null && tokenCount > 0) return true;
+    for (let at = 0; at < tokenCount; at += read.length) {
+      const part = read.subarray(0, Math.min(read.length, tokenCount - at));
+      await mask!.read(at, part);
+      if (part.includes(1)) return true;
+    }
+  }
+  return false;
+}

@@ -7,6 +7,7 @@ import { describeIssues } from "../config/problems.js";
 import { TokenDataset } from "../data/dataset.js";
 import { type IdentifiedData, identifyData, type ShardIdentity } from "../data/identity.js";
 import type { BlockLoaderOptions } from "../data/loader.js";
+import { countsAny } from "../data/loss_mask.js";
 import { writeText } from "../disk/durable.js";
 import { inputLimits } from "../disk/input_limits.js";
 import { parseJson } from "../disk/json.js";
@@ -97,7 +98,7 @@ export async function openRunData(
 
 /** @throws DataError if a loss mask leaves nothing to train on */
 async function checkCounts(dataset: TokenDataset): Promise<void> {
-  if (!dataset.masked || (await dataset.countsAny())) return;
+  if (!dataset.masked || (await countsAny(dataset.shards))) return;
   const { path } = dataset.shards[0]!;
   throw new DataError(
     `${path}: expected a token that counts in the loss but received a loss mask that marks all of them`,

@@ -145,7 +145,7 @@ function checkSources(check: Arguments, { files, documents, val, textField, prom
       if (field !== undefined) check.fail(RangeError, name, "none beside documents, which are texts,", "one");
     }
   }
-  if (documents === undefined && files === undefined) check.fail(TypeError, "options", "files or documents", "neither");
+  if (documents === undefined && files === undefined) check.fail(TypeError, "files", "some, or documents,", "neither");
   if (textField !== undefined) check.string("textField", textField);
   if (promptField !== undefined) {
     check.string("promptField", promptField);
