@@ -89,7 +89,7 @@ describe("a run on data in memory", () => {
       [
         {},
         { train },
-        /^data\.val: expected a dataset that Trainer\.open is given \(datasets: \{ val \}\) for dataset:val but received none; commands read files$/,
+        /^data\.val: expected a dataset that Trainer\.open is given \(datasets: \{ val \}\) for dataset:val but received train$/,
       ],
       [
         {},
