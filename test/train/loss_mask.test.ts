@@ -150,7 +150,7 @@ describe("a loss mask", () => {
   });
 
   it("of which no label counts makes a step of loss 0, and no evaluation", async () => {
-    // One label, in no batch of the two steps but for one chance in many.
+    // The one token that counts begins a sequence, and is no label there.
     await writeMask(path("train.bin"), new Uint8Array(trained).fill(1, 0, 1));
     const lines = await runTo(
       named("none", { optimizer: { lr: 3e-3, weightDecay: 0 }, train: { steps: 2 }, stages: [{ patchSize: 1 }] }),
