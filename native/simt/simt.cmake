@@ -31,6 +31,10 @@ foreach(source ${SIMT_CUDA_SOURCES})
   list(APPEND SIMT_WRAPPERS ${wrapper})
 endforeach()
 file(GLOB SIMT_RUNTIME_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.cpp)
+# The library of kernels has products and ranks too.
+set(SIMT_LIBRARY_SOURCES ${SIMT_RUNTIME_SOURCES})
+list(FILTER SIMT_LIBRARY_SOURCES INCLUDE REGEX "/(gemm|ranks)\\.cpp$")
+list(REMOVE_ITEM SIMT_RUNTIME_SOURCES ${SIMT_LIBRARY_SOURCES})
 
 function(configure_simt target)
   target_include_directories(${target} PRIVATE ${SIMT_DIR}/include ${BOOST_CONTEXT_INCLUDE_DIR})
@@ -63,8 +67,12 @@ set(SIMT_KERNELS ${SIMT_WRAPPERS})
 list(FILTER SIMT_KERNELS EXCLUDE REGEX "/(context|communication)\\.cpp$")
 watch_accesses(${SIMT_KERNELS})
 set(NCCL_SOURCES ${CUDA_SOURCE_DIR}/nccl.cpp ${CUDA_SOURCE_DIR}/nccl_collectives.cpp ${CUDA_SOURCE_DIR}/find_library.cpp)
-add_library(nextpatch_simt MODULE ${SIMT_WRAPPERS} ${SIMT_RUNTIME_SOURCES} ${HOST_COLLECTIVES} ${NCCL_SOURCES}
-  ${VERSION_SOURCE})
+# Compiled once for all that it is linked into.
+add_library(simt_runtime OBJECT ${SIMT_RUNTIME_SOURCES})
+set_target_properties(simt_runtime PROPERTIES POSITION_INDEPENDENT_CODE ON)
+configure_simt(simt_runtime)
+add_library(nextpatch_simt MODULE ${SIMT_WRAPPERS} ${SIMT_LIBRARY_SOURCES} $<TARGET_OBJECTS:simt_runtime>
+  ${HOST_COLLECTIVES} ${NCCL_SOURCES} ${VERSION_SOURCE})
 set_target_properties(nextpatch_simt PROPERTIES PREFIX "")
 configure_simt(nextpatch_simt)
 target_link_libraries(nextpatch_simt PRIVATE ${CMAKE_DL_LIBS})
@@ -81,10 +89,8 @@ add_fake(fake_nccl ${SIMT_DIR}/test/nccl/fake.cpp)
 
 if(NEXTPATCH_TESTS)
   file(GLOB SIMT_TEST_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/test/*.cpp)
-  set(SIMT_TESTED ${SIMT_RUNTIME_SOURCES})
-  list(FILTER SIMT_TESTED EXCLUDE REGEX "/(gemm|ranks)\\.cpp$")
   watch_accesses(${CMAKE_CURRENT_LIST_DIR}/test/races_test.cpp)
-  add_executable(simt_test ${SIMT_TEST_SOURCES} ${SIMT_TESTED})
+  add_executable(simt_test ${SIMT_TEST_SOURCES} $<TARGET_OBJECTS:simt_runtime>)
   configure_simt(simt_test)
 
   # The CUDA backend's products against a cuBLASLt that checks what it is asked.
@@ -92,11 +98,11 @@ if(NEXTPATCH_TESTS)
   add_fake(fake_cublaslt ${CUBLASLT_TEST}/fake.cpp)
   add_executable(cublaslt_test ${CUBLASLT_TEST}/gemm_test.cpp ${CUBLASLT_TEST}/products_test.cpp
     ${CUDA_SOURCE_DIR}/gemm_cublaslt.cpp ${CUDA_SOURCE_DIR}/cublaslt.cpp ${CUDA_SOURCE_DIR}/find_library.cpp
-    ${SIMT_TESTED})
+    $<TARGET_OBJECTS:simt_runtime>)
   # Its operations on several ranks, against an NCCL that does.
   set(CORE_DIR ${SIMT_DIR}/../core)
   add_executable(nccl_test ${SIMT_DIR}/test/nccl/nccl_test.cpp ${NCCL_SOURCES} ${CORE_DIR}/rendezvous.cpp
-    ${CORE_DIR}/socket.cpp ${VERSION_SOURCE} ${CMAKE_BINARY_DIR}/simt/stream_progress.cpp ${SIMT_TESTED})
+    ${CORE_DIR}/socket.cpp ${VERSION_SOURCE} ${CMAKE_BINARY_DIR}/simt/stream_progress.cpp $<TARGET_OBJECTS:simt_runtime>)
   set_target_properties(nccl_test PROPERTIES ENABLE_EXPORTS ON)  # the fake finds the runtime in it
   foreach(target cublaslt_test nccl_test)
     configure_simt(${target})
