@@ -181,11 +181,17 @@ export function describe(value: unknown): string {
     case "object":
       if (value === null) return "null";
       if (isTensor(value)) return "a Tensor";
+      if (types.isTypedArray(value)) return withArticle(typedArrayName(value));
       return Array.isArray(value) ? "an array" : "another object";
     default:
       return String(value);
   }
 }
+
+/** "Float64Array". Not by a property, which may be a program's own. */
+const typedArrayName = Function.prototype.call.bind(
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get!,
+) as (array: NodeJS.TypedArray) => string;
 
 /** A value from a file or a config as JSON, cut to a length that fits a message; "nothing" if it is absent. */
 export function show(value: unknown): string {
@@ -231,5 +237,5 @@ function deviceName({ backend, index, threads }: Device): string {
 }
 
 function withArticle(name: string): string {
-  return `${/^[AEIOU]/.test(name) ? "an" : "a"} ${name}`;
+  return `${/^([AEIO]|U(?!int))/.test(name) ? "an" : "a"} ${name}`;
 }

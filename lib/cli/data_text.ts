@@ -7,6 +7,7 @@ import { TokenDataset } from "../data/dataset.js";
 import { identifyData } from "../data/identity.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { DataError } from "../errors.js";
+import { counted } from "../report/format.js";
 
 /** Documents shown. */
 const SHOWN = 3;
@@ -160,9 +161,9 @@ export function dataText({ folder, prepared, splits, dtype, tokenizer, info, beg
     const { shards, tokens, labels, documents, tokensPerDocument, bytesPerToken } = split;
     const masked = labels === null ? "a loss mask says which count" : `${count(labels)} count in the loss`;
     const parts = [
-      `${count(tokens)} tokens in ${count(shards)} ${shards === 1 ? "shard" : "shards"}`,
+      `${count(tokens)} tokens in ${counted(shards, "shard")}`,
       ...(labels === tokens ? [] : [masked]),
-      ...(documents === null ? [] : [`${count(documents)} ${documents === 1 ? "document" : "documents"}`]),
+      ...(documents === null ? [] : [counted(documents, "document")]),
       ...(tokensPerDocument === null ? [] : [`${tokensPerDocument.toFixed(1)} tokens a document`]),
       ...(bytesPerToken === null ? [] : [`${bytesPerToken.toFixed(2)} bytes a token`]),
     ];

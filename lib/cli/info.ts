@@ -69,9 +69,13 @@ export function registerInfo(program: Command, io: CliIo): void {
     const { platform, arch, node, glibc } = thisMachine();
     const machine = { platform: `${platform}-${arch}`, node, glibc };
     const system = glibc === null ? machine.platform : `${machine.platform}, glibc ${glibc}`;
-    const human = [`${system}, Node ${node}`, ...addonText(addon, found), ...passedOverLibraries()];
     const ofRanks = addon.problem === null ? engines() : [];
-    human.push(...ofRanks.map(engineText));
+    const human: string[] = [];
+    // Who asks for data alone is told of the machine in the JSON only.
+    if (data === undefined || check || plan) {
+      human.push(`${system}, Node ${node}`, ...addonText(addon, found), ...passedOverLibraries());
+      human.push(...ofRanks.map(engineText));
+    }
     if (plan) human.push(`stages of ${config}:`, stagesText(plan.stages));
     if (plan)
       human.push(

@@ -6,7 +6,7 @@ import { show } from "../arguments.js";
 import type { DatasetInfo, PartInfo, PartNumber, PrepareOptions, PrepareProgress } from "../data/prepare.js";
 import { DEFAULT_VAL_FRACTION, mergeParts, prepareDataset, preparePart } from "../data/prepare.js";
 import { ConfigError } from "../errors.js";
-import { formatDuration } from "../report/format.js";
+import { counted, formatDuration } from "../report/format.js";
 import { collect } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { onSignals } from "./signals.js";
@@ -216,7 +216,7 @@ function note({ phase, bytes, totalBytes, documents, tokens }: PrepareProgress, 
   const left = (seconds * (totalBytes - bytes)) / bytes;
   return [
     `${(bytes / 1e6 / seconds).toFixed(1)} MB/s`,
-    `${count(documents)} ${documents === 1 ? "document" : "documents"}`,
+    counted(documents, "document"),
     ...(phase === "encode" ? [`${count(tokens)} tokens`] : []),
     ...(Number.isFinite(left) && left > 0 ? [`ETA ${formatDuration(left)}`] : []),
   ].join(" | ");
@@ -224,7 +224,7 @@ function note({ phase, bytes, totalBytes, documents, tokens }: PrepareProgress, 
 
 function partSummary(out: string, { part, tokens, documents, own }: PartInfo): string {
   return (
-    `${out}: part ${part.index} of ${part.of}: ${tokens} tokens from ${documents} documents in ${own[1] - own[0]} files; ` +
+    `${out}: part ${part.index} of ${part.of}: ${tokens} tokens from ${counted(documents, "document")} in ${counted(own[1] - own[0], "file")}; ` +
     "join all parts with prepare --merge"
   );
 }
@@ -234,14 +234,14 @@ function summary(out: string, info: DatasetInfo): string {
   const labels = labelsOf(info);
   const without = passedOver.null + passedOver.empty;
   const held = {
-    documents: `${documents.val} documents`,
+    documents: counted(documents.val, "document"),
     "last-document": "the last document",
     tail: "the end of the only document",
-    files: `${documents.val} documents of their own`,
+    files: `${counted(documents.val, "document")} given apart`,
     none: "",
   };
   return [
-    `${out}: ${tokens.train} training tokens from ${documents.train} documents, vocabulary ${info.vocabSize}`,
+    `${out}: ${tokens.train} training tokens from ${counted(documents.train, "document")}, vocabulary ${info.vocabSize}`,
     ...(labels === null ? [] : [`tokens that count in the loss: ${labels.train} for training, ${labels.val} held out`]),
     info.heldOut === "none"
       ? "held out for validation: nothing"
@@ -257,7 +257,9 @@ function summary(out: string, info: DatasetInfo): string {
 function labelsOf({ shards }: DatasetInfo): Record<"train" | "val", number> | null {
   if (shards.every(({ mask }) => mask === undefined)) return null;
   const labels = { train: 0, val: 0 };
-  for (const { file, mask } of shards) labels[file.startsWith("val") ? "val" : "train"] += mask?.labels ?? 0;
+  for (const { file, mask, tokens } of shards) {
+    labels[file.startsWith("val") ? "val" : "train"] += mask?.labels ?? tokens;
+  }
   return labels;
 }
 

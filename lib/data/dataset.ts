@@ -94,8 +94,8 @@ export class TokenDataset {
   }
 
   /**
-   * A dataset in memory, of ids (which are copied) or of documents: texts, or objects with a text, in an array, an iterable
-   * or an async iterable. A document's tokens are those that `prepareDataset` writes: its tokenizer's, post-processor
+   * A dataset in memory, of ids (which are copied) or of documents: texts, or objects with a text and perhaps a prompt, in an
+   * array, an iterable or an async iterable. A document's tokens are those that `prepareDataset` writes: its tokenizer's, post-processor
    * included, behind the end-of-text token unless they begin with it. Takes 2 bytes a token, or 4 for ids from 65536 on, and
    * twice as much while it is made.
    *

@@ -50,8 +50,9 @@ export async function identifyData(
   for (const dataset of datasets) {
     const { memory } = dataset;
     if (memory !== null) {
-      const { shard, sha256 } = memory;
-      shards.push([{ file: shard.path, tokens: shard.tokenCount, sha256 }]);
+      const { shard, sha256, maskSha256 } = memory;
+      const mask = maskSha256 === null ? {} : { mask: maskSha256 };
+      shards.push([{ file: shard.path, tokens: shard.tokenCount, sha256, ...mask }]);
       continue;
     }
     for (const { path } of dataset.shards) {

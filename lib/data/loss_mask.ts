@@ -44,6 +44,14 @@ export function maskOfBits(bits: Uint8Array, bit: number, out: Uint8Array): void
   }
 }
 
+/** Sets the bits of a file, zeros before, by a mask in memory whose first token has bit `bit` of the first byte. */
+export function bitsOfMask(mask: Uint8Array, bit: number, bits: Uint8Array): void {
+  for (let i = 0; i < mask.length; i++) {
+    const at = bit + i;
+    if (mask[i] === 0) bits[at >> 3]! |= 1 << (at & 7);
+  }
+}
+
 /** Writes the mask of one shard as a stream. Until `finish()` the file is `<path>.partial`. */
 export class MaskWriter {
   readonly #hash = createHash("sha256");

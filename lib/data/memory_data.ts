@@ -8,6 +8,7 @@ import type { Readable } from "../disk/read_fully.js";
 import { DataError } from "../errors.js";
 import { encodeDocuments } from "./encode/encode_documents.js";
 import type { SourceText } from "./encode/pieces.js";
+import { bitsOfMask, maskBytes, ShardMask } from "./loss_mask.js";
 import { type BytesPerToken, headerOf, MAX_SHARD_TOKENS, Shard } from "./shard.js";
 import { type FileFacts, failClosed, type ShardSources } from "./shard_files.js";
 import { SHARD_HEADER_BYTES } from "./shard_formats.js";
@@ -25,6 +26,8 @@ export type DatasetIds = readonly number[] | Uint16Array | Uint32Array | Int32Ar
 export interface MemoryOptions {
   /** What encodes documents. Beside ids, the tokenizer that they are of: a run keeps its files. */
   readonly tokenizer?: Tokenizer;
+  /** Beside ids: which of them count in the loss as labels, a byte for each, 1 if it counts, else 0. It is copied. */
+  readonly mask?: Uint8Array;
   /** Its name in errors and in a run's records. Default `memory`. */
   readonly name?: string;
   /** Aborting it ends the work with the signal's reason. */
@@ -37,6 +40,8 @@ export interface MemoryData {
   readonly sources: ShardSources;
   /** SHA-256 of the shard that it would be in a file, in hex. */
   readonly sha256: string;
+  /** SHA-256 of the loss mask that would be beside it, in hex; null: all tokens count. */
+  readonly maskSha256: string | null;
   /** UTF-8 bytes of the documents; null: it was made of ids. */
   readonly bytes: number | null;
   readonly tokenizer: Tokenizer | null;
@@ -48,28 +53,32 @@ export async function memoryData(
   data: DatasetIds | GivenDocuments,
   options: MemoryOptions,
 ): Promise<MemoryData> {
-  const { tokenizer, name = "memory", signal } = check.object("options", options);
+  const { tokenizer, mask, name = "memory", signal } = check.object("options", options);
   if (tokenizer !== undefined) check.instance("tokenizer", tokenizer, Tokenizer);
-  check.string("name", name);
+  if (check.string("name", name) === "") check.fail(RangeError, "name", "a name", describe(name));
   check.signal("signal", signal);
   signal?.throwIfAborted();
   if (isIds(data)) {
     const ids = checkIds(check, data, tokenizer?.vocabSize ?? 2 ** 31);
-    return { ...(await shardOf(name, [ids], widthOf(ids))), bytes: null, tokenizer: tokenizer ?? null };
+    const part = { ids, mask: mask === undefined ? null : checkMask(check, mask, ids.length) };
+    return { ...(await shardOf(name, [part], widthOf(ids))), bytes: null, tokenizer: tokenizer ?? null };
   }
   const documents = new GivenTexts(check, "data", checkGiven(check, "data", data), signal);
+  if (mask !== undefined) {
+    check.fail(RangeError, "mask", "none beside documents, which have prompts,", describe(mask));
+  }
   if (tokenizer === undefined) {
     return check.fail(TypeError, "tokenizer", "a Tokenizer, as documents are to be encoded,", describe(tokenizer));
   }
   let bytes = 0;
-  const parts: (Uint16Array | Uint32Array)[] = [];
+  const parts: Part[] = [];
   const width = bytesPerToken(tokenizer);
   const onBytes = (more: number) => {
     bytes += more;
   };
   for await (const pieces of encodeDocuments(sourceOf(documents, onBytes), tokenizer, availableParallelism())) {
     signal?.throwIfAborted();
-    for (const { ids } of pieces) parts.push(width === 2 ? Uint16Array.from(ids) : ids);
+    for (const { ids, mask } of pieces) parts.push({ ids: width === 2 ? Uint16Array.from(ids) : ids, mask });
   }
   return { ...(await shardOf(name, parts, width)), bytes, tokenizer };
 }
@@ -95,6 +104,16 @@ function checkIds(check: Arguments, data: DatasetIds, limit: number): DatasetIds
   return data;
 }
 
+function checkMask(check: Arguments, mask: Uint8Array, tokens: number): Uint8Array {
+  if (!types.isUint8Array(mask)) check.fail(TypeError, "mask", "a Uint8Array", describe(mask));
+  if (mask.length !== tokens) {
+    check.fail(RangeError, "mask", `a byte for each of ${tokens} ids`, `${mask.length} of them`);
+  }
+  const index = mask.findIndex((byte) => byte > 1);
+  if (index >= 0) check.number(`mask[${index}]`, mask[index], "0 or 1", () => false);
+  return mask;
+}
+
 function widthOf(ids: DatasetIds): BytesPerToken {
   let largest = 0;
   for (let index = 0; index < ids.length; index++) largest = Math.max(largest, ids[index]!);
@@ -105,9 +124,15 @@ async function* sourceOf(texts: GivenTexts, onBytes: (bytes: number) => void): A
   for await (const piece of texts.read(onBytes)) yield { ...piece, source: 0, file: texts.name, split: "train" };
 }
 
-/** A shard with a copy of the ids, in llm.c's format. */
-async function shardOf(name: string, parts: readonly DatasetIds[], width: BytesPerToken) {
-  const tokenCount = parts.reduce((sum, { length }) => sum + length, 0);
+/** Ids, and which of them count: a byte for each, 1 if it counts; null: all do. */
+interface Part {
+  readonly ids: DatasetIds;
+  readonly mask: Uint8Array | null;
+}
+
+/** A shard with a copy of the ids, in llm.c's format, and its loss mask. */
+async function shardOf(name: string, parts: readonly Part[], width: BytesPerToken) {
+  const tokenCount = parts.reduce((sum, { ids }) => sum + ids.length, 0);
   if (tokenCount === 0) throw new DataError(`${name}: expected a token or more but received none`);
   if (tokenCount > MAX_SHARD_TOKENS) {
     throw new DataError(`${name}: expected at most ${MAX_SHARD_TOKENS} tokens in memory but received ${tokenCount}`);
@@ -117,16 +142,27 @@ async function shardOf(name: string, parts: readonly DatasetIds[], width: BytesP
   image.set(headerOf(width, tokenCount));
   const Tokens = width === 2 ? Uint16Array : Uint32Array;
   const tokens = new Tokens(image.buffer, SHARD_HEADER_BYTES, tokenCount);
+  const masked = parts.some(({ mask }) => mask?.includes(0));
+  const bits = masked ? new Uint8Array(maskBytes(tokenCount)) : null;
   let at = 0;
-  for (const part of parts) {
-    tokens.set(part, at);
-    at += part.length;
+  for (const { ids, mask } of parts) {
+    tokens.set(ids, at);
+    if (bits !== null && mask !== null) bitsOfMask(mask, at, bits);
+    at += ids.length;
   }
-  const sources = new Memory(image);
+  const maskName = `the loss mask of ${name}`;
+  const sources = new Memory({ [name]: image, ...(bits && { [maskName]: bits }) });
   const layout = { tokenCount, bytesPerToken: width, offset: SHARD_HEADER_BYTES };
-  const facts: FileFacts = { dev: 0n, ino: 0n, size: BigInt(size), mtimeNs: 0n };
-  return { shard: new Shard(name, "llmc", layout, null, facts, sources), sources, sha256: await hashOf(image) };
+  const mask = bits && new ShardMask(maskName, factsOf(bits), sources);
+  return {
+    shard: new Shard(name, "llmc", layout, mask, factsOf(image), sources),
+    sources,
+    sha256: await hashOf(image),
+    maskSha256: bits && (await hashOf(bits)),
+  };
 }
+
+const factsOf = ({ length }: Uint8Array): FileFacts => ({ dev: 0n, ino: 0n, size: BigInt(length), mtimeNs: 0n });
 
 /** SHA-256, in hex; the event loop stays free. */
 async function hashOf(bytes: Uint8Array): Promise<string> {
@@ -138,26 +174,26 @@ async function hashOf(bytes: Uint8Array): Promise<string> {
   return hash.digest("hex");
 }
 
-/** The bytes of a shard, where others have a file. */
-class Memory implements ShardSources, Readable {
-  #bytes: Uint8Array | null;
+/** The bytes of a shard and its mask, where others have files. */
+class Memory implements ShardSources {
+  #images: ReadonlyMap<string, Uint8Array> | null;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+  constructor(images: Readonly<Record<string, Uint8Array>>) {
+    this.#images = new Map(Object.entries(images));
   }
 
-  async use<T>(_path: string, _facts: FileFacts, read: (file: Readable) => Promise<T>): Promise<T> {
-    if (this.#bytes === null) failClosed();
-    return read(this);
-  }
-
-  async read(bytes: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }> {
-    const part = (this.#bytes ?? failClosed()).subarray(position, position + length);
-    bytes.set(part, offset);
-    return { bytesRead: part.length };
+  async use<T>(path: string, _facts: FileFacts, read: (file: Readable) => Promise<T>): Promise<T> {
+    const image = (this.#images ?? failClosed()).get(path)!;
+    return read({
+      read: async (bytes, offset, length, position) => {
+        const part = image.subarray(position, position + length);
+        bytes.set(part, offset);
+        return { bytesRead: part.length };
+      },
+    });
   }
 
   async close(): Promise<void> {
-    this.#bytes = null;
+    this.#images = null;
   }
 }

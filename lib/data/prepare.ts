@@ -10,7 +10,7 @@ import { Documents } from "./prepare/documents.js";
 import { type CheckedOptions, checkOptions, type PrepareOptions } from "./prepare/options.js";
 import { type SplitInfo, Splits } from "./prepare/splits.js";
 import { writeTokenizer } from "./prepare/tokenizer_copy.js";
-import { GivenTexts } from "./sources/given.js";
+import { type GivenDocuments, GivenTexts } from "./sources/given.js";
 import { findSources, type Source } from "./sources.js";
 import { bytesPerToken } from "./token_width.js";
 import { Tokenizer } from "./tokenizer.js";
@@ -52,12 +52,13 @@ export type { PartInfo, PartNumber } from "./prepare/part_info.js";
 export async function prepareDataset(options: PrepareOptions): Promise<DatasetInfo> {
   const check = new Arguments("prepareDataset");
   const checked = checkOptions(check, options);
-  const { documents: given, signal } = checked;
-  const train =
-    given === undefined
-      ? await findSources(checked.files)
-      : { sources: [givenSource(new GivenTexts(check, GIVEN, given, signal))], notes: [] };
-  const val = await findSources(checked.val);
+  const { files, val: valFiles, documents: given, valDocuments, signal } = checked;
+  const ofProgram = (name: keyof typeof GIVEN, texts: GivenDocuments) => ({
+    sources: [givenSource(new GivenTexts(check, GIVEN[name], texts, signal))],
+    notes: [],
+  });
+  const train = given === undefined ? await findSources(files) : ofProgram("train", given);
+  const val = valDocuments === undefined ? await findSources(valFiles) : ofProgram("val", valDocuments);
   for (const note of [...train.notes, ...val.notes]) checked.onNote?.(note);
   await checkOutFolder(checked.out);
   const documents = new Documents(checked, train.sources, val.sources);
@@ -71,8 +72,8 @@ export async function prepareDataset(options: PrepareOptions): Promise<DatasetIn
   });
 }
 
-/** The name of documents that are given. */
-const GIVEN = "documents";
+/** The names of documents that are given. */
+const GIVEN = { train: "documents", val: "valDocuments" } as const;
 
 const givenSource = (given: GivenTexts): Source => ({ file: given.name, bytes: 0, isFile: false, given });
 
@@ -94,9 +95,10 @@ class Preparation {
     if (path === undefined || dedup) await this.#sources.keepPipes(this.#folder);
     if (dedup) await this.#sources.compare();
     const tokenizer = await this.#tokenizer();
-    const masked = this.#options.promptField !== undefined;
-    const files = this.#options.documents === undefined ? this.#options.files : [GIVEN];
-    const splits = new Splits(this.#folder, bytesPerToken(tokenizer), { ...this.#options, files, masked });
+    const { documents: given, valDocuments } = this.#options;
+    const files = given === undefined ? this.#options.files : [GIVEN.train];
+    const val = valDocuments === undefined ? this.#options.val : [GIVEN.val];
+    const splits = new Splits(this.#folder, bytesPerToken(tokenizer), { ...this.#options, files, val });
     let split: SplitInfo;
     try {
       await this.#encode(tokenizer, splits);

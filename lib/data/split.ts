@@ -22,14 +22,15 @@ export interface ShardInfo {
   readonly bytes: number;
   /** SHA-256 of the whole file, in hex. */
   readonly sha256: string;
-  /** Its loss mask; absent: all tokens count. */
+  /** Its loss mask; absent: all its tokens count. */
   readonly mask?: MaskInfo;
 }
 
-/** A shard with its loss mask, if its split has one. */
+/** A shard with its loss mask. */
 interface ShardFiles {
   readonly tokens: ShardWriter;
-  readonly mask: MaskWriter | null;
+  /** Null: all tokens count so far. */
+  mask: MaskWriter | null;
 }
 
 type WrittenFiles = WrittenShard & { readonly mask: MaskInfo | null };
@@ -40,20 +41,11 @@ export class SplitWriter {
   readonly #name: SplitName | "part";
   readonly #bytesPerToken: BytesPerToken;
   readonly #shardTokens: number;
-  /** Whether shards get a loss mask. */
-  readonly #masked: boolean;
   readonly #written: WrittenFiles[] = [];
   #shard: ShardFiles | undefined;
   #tokenCount = 0;
 
-  constructor(
-    folder: string,
-    name: SplitName | "part",
-    bytesPerToken: BytesPerToken,
-    shardTokens: number,
-    masked: boolean,
-  ) {
-    this.#masked = masked;
+  constructor(folder: string, name: SplitName | "part", bytesPerToken: BytesPerToken, shardTokens: number) {
     this.#folder = folder;
     this.#name = name;
     this.#bytesPerToken = bytesPerToken;
@@ -104,11 +96,13 @@ export class SplitWriter {
         if (start + shard.tokens <= cut) this.#written.push(shard);
         else if (start >= cut) {
           await rm(shard.path);
-          if (this.#masked) await rm(maskPath(shard.path)!);
+          if (shard.mask !== null) await rm(maskPath(shard.path)!);
         } else {
           const files = await this.#create(shard.path, 0);
           await copy(dataset, start, cut, (tokens, mask) => writeBoth(files, tokens, mask));
-          this.#written.push(await finishBoth(files));
+          const left = await finishBoth(files);
+          if (shard.mask !== null && left.mask === null) await rm(maskPath(shard.path)!);
+          this.#written.push(left);
         }
         start += shard.tokens;
       }
@@ -129,10 +123,7 @@ export class SplitWriter {
   }
 
   async #create(path: string, expectedTokens: number): Promise<ShardFiles> {
-    return {
-      tokens: await ShardWriter.create(path, this.#bytesPerToken, expectedTokens),
-      mask: this.#masked ? await MaskWriter.create(maskPath(path)!) : null,
-    };
+    return { tokens: await ShardWriter.create(path, this.#bytesPerToken, expectedTokens), mask: null };
   }
 
   async #endShard(): Promise<void> {
@@ -143,7 +134,12 @@ export class SplitWriter {
 }
 
 async function writeBoth(files: ShardFiles, tokens: Uint32Array, mask: Uint8Array | null): Promise<void> {
+  const before = files.tokens.tokenCount;
   await files.tokens.write(tokens);
+  if (files.mask === null && mask?.includes(0)) {
+    files.mask = await MaskWriter.create(maskPath(files.tokens.path)!);
+    await files.mask.write(before, null);
+  }
   await files.mask?.write(tokens.length, mask);
 }
 

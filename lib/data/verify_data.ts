@@ -28,7 +28,7 @@ export async function verifyData(
   for (const [index, dataset] of datasets.entries()) {
     // What is in memory has been hashed there.
     const inFiles = dataset.memory === null;
-    const known = identity.shards[index]!.map((shard) => (inFiles ? shard : { ...shard, sha256: null }));
+    const known = identity.shards[index]!.map((shard) => (inFiles ? shard : { ...shard, sha256: null, mask: null }));
     await verifyDataset(dataset, known, vocabulary, (path, bytes, withHash) => {
       done += bytes;
       if (withHash) hashed++;

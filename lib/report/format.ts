@@ -14,6 +14,11 @@ export function scriptJson(value: unknown): string {
     .replaceAll("\u2029", "\\u2029");
 }
 
+/** "1 document", "1,024 documents". */
+export function counted(count: number, noun: string): string {
+  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** A count with three significant digits and its unit prefix: `8.00 M`, `1.25 T`; whole below a thousand. */
 export function formatCount(value: number): string {
   const prefixes = ["", "k", "M", "G", "T", "P", "E", "Z"];

@@ -58,7 +58,7 @@ describe("nextpatch prepare", () => {
     const common = ["%/a.jsonl", "%/b.jsonl", "--tokenizer", "%/t", "--val-fraction", "0.1"];
     await run(...common, "--out", "%/whole");
     const part = await run(...common, "--out", "%/one", "--part", "1/2");
-    expect(part.result[0]).toMatch(/one: part 1 of 2: \d+ tokens from 50 documents in 1 files; join all parts with/);
+    expect(part.result[0]).toMatch(/one: part 1 of 2: \d+ tokens from 50 documents in 1 file; join all parts with/);
     expect(part.result[1]).toMatchObject({ part: { index: 1, of: 2 }, documents: 50 });
     await run(...common, "--out", "%/two", "--part", "2/2");
     const joined = await run("--merge", "%/two", "%/one", "--out", "%/joined");

@@ -60,6 +60,64 @@ describe("documents that are given", () => {
     }
   });
 
+  it.each([
+    ["encoded", false],
+    ["compared, learned from and encoded", true],
+  ])("with prompts, %s, are those of a file with prompts", async (_, dedup) => {
+    // The first shard has none, and so no loss mask.
+    const prompts = texts.map((text, i) => ({
+      text,
+      prompt: i < 40 ? null : i % 3 === 0 ? "" : `What of ${i % 50}?\n`,
+    }));
+    writeFileSync(path("a.jsonl"), prompts.map((object) => JSON.stringify(object)).join("\n"));
+    writeFileSync(path("tokenizer.json"), madeTokenizer());
+    const tokenizer = dedup ? { trainTokenizerVocab: 280 } : { tokenizerPath: path("tokenizer.json") };
+    const options = { ...tokenizer, dedup, valFraction: 0.1, shardTokens: 900 };
+    const file = { files: [path("a.jsonl")], promptField: "prompt", textField: "text", out: path("files") };
+    const { shards } = await prepareDataset({ ...options, ...file });
+    const given = prompts.map(({ text, prompt }) => (prompt === null ? { text } : { text, prompt }));
+    const info = await prepareDataset({ ...options, documents: slowly(given), out: path("given") });
+    expect(info.shards).toEqual(shards);
+    expect([shards.length > 3, shards.map(({ mask }) => mask !== undefined).slice(0, 3)]).toEqual([
+      true,
+      [false, true, true],
+    ]);
+    const contents = (folder: string) =>
+      readdirSync(path(folder))
+        .filter((name) => name !== "dataset.json")
+        .map((name) => [name, readFileSync(path(`${folder}/${name}`), "base64")]);
+    expect(contents("given")).toEqual(contents("files"));
+  });
+
+  it("may be those of validation, beside files or others", async () => {
+    writeFileSync(path("train.txt"), "a text, a text");
+    writeFileSync(path("val.txt"), "held out");
+    const options = { trainTokenizerVocab: 258, dedup: true };
+    const files = { files: [path("train.txt")], val: [path("val.txt")] };
+    const expected = await prepareDataset({ ...options, ...files, out: path("files") });
+    const val = { valDocuments: slowly([{ text: "held out" }]) };
+    const one = await prepareDataset({ ...options, files: files.files, ...val, out: path("one") });
+    const documents = ["a text, a text", "held out"];
+    const valDocuments = new Set(["held out"]);
+    const both = await prepareDataset({ ...options, documents, valDocuments, out: path("both") });
+    for (const info of [one, both]) expect(info).toMatchObject({ shards: expected.shards, heldOut: "files" });
+    expect([one.duplicates, both.duplicates]).toEqual([0, 1]);
+    expect(both.sources.map(({ file, split }) => [file, split])).toEqual([
+      ["documents", undefined],
+      ["valDocuments", "val"],
+    ]);
+    const [error] = await failure(documents, { valDocuments: [{ text: 3 }] });
+    expect(error.message).toBe("prepareDataset: valDocuments[0].text: expected a string but received 3");
+    const [beside] = await failure(documents, { valDocuments, valFraction: 0.1 });
+    expect(beside.message).toMatch(
+      /^prepareDataset: valFraction: expected 0 or nothing beside valDocuments, which holds/,
+    );
+    const [twice] = await failure(documents, { valDocuments, val: files.val });
+    expect(twice.message).toBe("prepareDataset: options: expected val or valDocuments but received both");
+    const [empty] = await failure(documents, { valDocuments: [""], trainTokenizerVocab: 258 });
+    expect(empty.message).toBe("valDocuments: expected text but received none");
+  });
+
   it("may stand beside files of validation", async () => {
     writeFileSync(path("val.txt"), "held out");
     const options = { val: [path("val.txt")], trainTokenizerVocab: 258, out: path("out") };
@@ -164,6 +222,8 @@ describe("documents that cannot be used", () => {
   it("beside files, or with a field", async () => {
     const [both] = await failure(["a"], { files: ["a.txt"] });
     expect(both.message).toBe("prepareDataset: options: expected files or documents but received both");
+    const [prompt] = await failure([{ text: "a", prompt: 3 as never }]);
+    expect(prompt.message).toBe("prepareDataset: documents[0].prompt: expected a string but received 3");
     const [field] = await failure(["a"], { textField: "body" });
     expect(field.message).toMatch(/^prepareDataset: textField: expected none beside documents/);
   });
@@ -184,6 +244,14 @@ describe("documents that cannot be used", () => {
     const [error, left] = await failure(given, { signal: abort.signal });
     expect(error).toBe(reason);
     expect([returned, left]).toEqual([1, []]);
+
+    // By a timer, which gets its turn even if all documents are passed over.
+    const timed = new AbortController();
+    setTimeout(10).then(() => timed.abort(reason));
+    const nothing = (function* () {
+      for (;;) yield "";
+    })();
+    expect((await failure(nothing, { signal: timed.signal }))[0]).toBe(reason);
 
     const later = new AbortController();
     const endless = (async function* () {

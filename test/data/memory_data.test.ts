@@ -74,7 +74,7 @@ describe("a dataset of ids", () => {
       new Float32Array(3),
       {},
       TypeError,
-      "TokenDataset.from: data: expected an array of ids, or a Uint16Array, a Uint32Array or an Int32Array, but received another object",
+      "TokenDataset.from: data: expected an array of ids, or a Uint16Array, a Uint32Array or an Int32Array, but received a Float32Array",
     ],
     [
       "documents without a tokenizer",
@@ -91,6 +91,33 @@ describe("a dataset of ids", () => {
     expect((error as Error).message).toBe(message);
   });
 
+  it.each([
+    [
+      "a mask of another length",
+      { mask: new Uint8Array(2) },
+      "mask: expected a byte for each of 3 ids but received 2 of",
+    ],
+    ["one of other bytes", { mask: Uint8Array.of(1, 2, 0) }, "mask[1]: expected 0 or 1 but received 2"],
+    ["one of another kind", { mask: [1, 1, 0] as never }, "mask: expected a Uint8Array but received an array"],
+    ["no name", { name: "" }, 'name: expected a name but received the string ""'],
+  ])("%s is refused", async (_, options: MemoryOptions, message) => {
+    await expect(TokenDataset.from([1, 2, 3], options)).rejects.toThrow(`TokenDataset.from: ${message}`);
+  });
+
+  it("has a copy of its loss mask", async () => {
+    const mask = Uint8Array.from(ids, (id) => id % 3 && 1);
+    const dataset = await TokenDataset.from(ids, { mask });
+    const expected = [...mask];
+    mask.fill(1);
+    expect(dataset.masked).toBe(true);
+    const found = new Uint8Array(900);
+    await dataset.readMask(33, found);
+    expect([...found]).toEqual(expected.slice(33, 933));
+    await dataset.close();
+    await expect(dataset.readMask(0, found)).rejects.toThrow("expected an open dataset but received a closed one");
+    expect((await TokenDataset.from(ids, { mask })).masked).toBe(false);
+  });
+
   it("a tokenizer's vocabulary has them all", async () => {
     const tokenizer = await Tokenizer.fromJson(madeTokenizer());
     await expect(TokenDataset.from([256, 257], { tokenizer })).rejects.toThrow(
@@ -101,24 +128,34 @@ describe("a dataset of ids", () => {
 
 describe("a dataset of documents", () => {
   const texts = Array.from({ length: 30 }, (_, i) => ({ text: i === 4 ? "" : `text ${i} 😀 <|endoftext|>.` }));
+  const prompts = texts.map((document, i) => (i % 3 === 0 ? document : { ...document, prompt: `Which ${i}?` }));
 
-  it("is, byte for byte, the shard that prepareDataset writes", async () => {
+  it.each([
+    ["without", texts],
+    ["with", prompts],
+  ])("is, byte for byte, the shard that prepareDataset writes, %s prompts", async (_, documents) => {
     writeFileSync(path("tokenizer.json"), madeTokenizer());
     const info = await prepareDataset({
-      documents: texts,
+      documents,
       tokenizerPath: path("tokenizer.json"),
       valFraction: 0,
       out: path("out"),
     });
     const tokenizer = await Tokenizer.fromFile(path("tokenizer.json"));
     async function* slowly() {
-      yield* texts;
+      yield* documents;
     }
     const dataset = await TokenDataset.from(slowly(), { tokenizer });
-    expect(dataset.memory).toMatchObject({ sha256: info.shards[0]!.sha256, bytes: info.bytes.train, tokenizer });
+    const { sha256, mask } = info.shards[0]!;
+    const maskSha256 = mask?.sha256 ?? null;
+    expect(dataset.memory).toMatchObject({ sha256, maskSha256, bytes: info.bytes.train, tokenizer });
     const file = await TokenDataset.open(path("out/train_000000.bin"));
     expect(await tokensOf(dataset)).toEqual(await tokensOf(file));
     await file.close();
+    const beside = TokenDataset.from(documents, { tokenizer, mask: Uint8Array.of(1) });
+    await expect(beside).rejects.toThrow(
+      "mask: expected none beside documents, which have prompts, but received a Uint8A",
+    );
   });
 
   it("names a document that cannot be used, and rejects with what an iterable throws", async () => {

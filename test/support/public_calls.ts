@@ -247,7 +247,11 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "TokenDataset.from",
       arguments: { data: { ...made([1, 2, 3], [[1, -1], [0.5]]), takes: ["array"], kinds: [[1, "2"], "text"] } },
-      options: options({ name: optional(text("ids")), signal }),
+      options: options({
+        mask: optional(made(Uint8Array.of(1, 0, 1), [Uint8Array.of(1, 2, 1), new Uint8Array(2)])),
+        name: optional(text("ids")),
+        signal,
+      }),
       call: api.TokenDataset.from,
     },
     {
@@ -341,6 +345,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       arguments: {},
       options: required("options", {
         documents: given,
+        valDocuments: given,
         out: text(path("given")),
         tokenizerPath: optional(text(path("tokenizer.json"))),
       }),

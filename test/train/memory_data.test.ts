@@ -1,5 +1,5 @@
 /** Runs on data in memory: the bits, and the guarantees, of runs on files. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { ConfigError, DataError } from "../../lib/errors.js";
 import { AdamW, BlockLoader, evaluate, Llama, TokenDataset, Tokenizer, TrainingPass } from "../../lib/index.js";
@@ -42,6 +42,26 @@ describe("a run on data in memory", () => {
     expect((other as Error).message).toMatch(
       /^memory: expected the shard that the run began with, memory of 6000 tokens, SHA-256 .*run\/data\.json\), but received memory of 6000 tokens, SHA-256 /,
     );
+  });
+
+  it("with a loss mask, has the bits of one on files with it, and goes on with the same mask only", async () => {
+    const mask = (seed: number) => Uint8Array.from(madeTokens(6000, seed), (id) => (id % 4 === 0 ? 0 : 1));
+    const bits = new Uint8Array(750);
+    mask(5).forEach((counts, i) => {
+      bits[i >> 3]! |= (1 - counts) << (i & 7);
+    });
+    writeFileSync(path("train.mask"), bits);
+    const lines = await runTo(madeConfig(path(), { train: { steps: 6 }, out: path("files") }));
+    const masked = async (seed: number) => ({
+      ...(await made()),
+      train: await TokenDataset.from(madeTokens(6000, 1), { mask: mask(seed) }),
+    });
+    const first = await runTo(config(), { datasets: await masked(5), until: 4 });
+    await expect(runTo(config(), { datasets: await masked(6), resume: true })).rejects.toThrow(/^memory: expected the/);
+    await expect(runTo(config(), { datasets: await made(), resume: true })).rejects.toThrow(/^memory: expected the/);
+    const rest = await runTo(config(), { datasets: await masked(5), resume: true, verifyData: true });
+    expect(computed([...first, ...rest])).toEqual(computed(lines));
+    expect(model("run").equals(model("files"))).toBe(true);
   });
 
   it("mixes it with files", async () => {

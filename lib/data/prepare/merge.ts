@@ -63,8 +63,7 @@ export async function mergeParts(options: MergeOptions): Promise<DatasetInfo> {
     const { info, folder } = parts[0]!;
     const sources = parts.flatMap((part) => part.info.sources.slice(...part.info.own));
     const named = (split?: "val") => sources.filter((source) => source.split === split).map(({ file }) => file);
-    const masked = info.promptField !== undefined;
-    const splits = new Splits(staging, bytesPerToken(info), { ...info, masked, files: named(), val: named("val") });
+    const splits = new Splits(staging, bytesPerToken(info), { ...info, files: named(), val: named("val") });
     let split: SplitInfo;
     try {
       await copyDocuments(parts, splits, { onProgress, signal });

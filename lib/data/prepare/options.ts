@@ -36,12 +36,15 @@ export interface PrepareOptions {
    */
   files?: readonly string[];
   /**
-   * The documents themselves: texts, or objects with a `text`, in an array, an iterable or an async iterable, which is read
-   * once and no faster than they are encoded. What it throws, `prepareDataset` rejects with.
+   * The documents themselves: texts, or objects with a `text` and perhaps a `prompt` before it, whose tokens do not count
+   * in the loss, in an array, an iterable or an async iterable, which is read once and no faster than they are encoded. What
+   * it throws, `prepareDataset` rejects with.
    */
   documents?: GivenDocuments;
-  /** Files, folders and patterns with the documents of validation. Then none of `files` is held out. */
+  /** Files, folders and patterns with the documents of validation. Then none of the others is held out. */
   val?: readonly string[];
+  /** The documents of validation themselves, as `documents`. These or `val`. */
+  valDocuments?: GivenDocuments;
   /**
    * Field or column of the text, with dots for one inside another. Default `text`, or the only usual name for it that a
    * file has.
@@ -49,7 +52,7 @@ export interface PrepareOptions {
   textField?: string;
   /**
    * Field or column of a prompt that goes before the text, with dots for one inside another: its tokens do not count in
-   * the loss (docs/data.md). Text files have none, and so have `documents`. The text's field is then `completion` unless told.
+   * the loss (docs/data.md). Text files have none. The text's field is then `completion` unless told.
    */
   promptField?: string;
   /**
@@ -65,10 +68,10 @@ export interface PrepareOptions {
   trainTokenizer?: TokenizerTraining;
   /** `trainTokenizer: { vocab }` in short: a byte-level tokenizer of this size. */
   trainTokenizerVocab?: number;
-  /** Share of the documents to hold out, from 0 (none) to below 1. Default 0.01, with `val` 0. */
+  /** Share of the documents to hold out, from 0 (none) to below 1. Default 0.01, with documents of validation 0. */
   valFraction?: number;
   /**
-   * Drops every document whose text is exactly that of an earlier one, or of one in `val`. Reads the sources once more.
+   * Drops every document whose text is exactly that of an earlier one, or of one of validation. Reads the sources once more.
    * Default false.
    */
   dedup?: boolean;
@@ -86,6 +89,7 @@ export interface PrepareOptions {
 export interface CheckedOptions extends PrepareOptions {
   /** Empty: `documents` are given. */
   files: readonly string[];
+  /** Empty: `valDocuments` are given, or none. */
   val: readonly string[];
   valFraction: number;
   shardTokens: number;
@@ -94,7 +98,7 @@ export interface CheckedOptions extends PrepareOptions {
 
 /** Checks options and fills in their defaults. @throws TypeError, RangeError */
 export function checkOptions(check: Arguments, options: PrepareOptions): CheckedOptions {
-  const { val, out, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } = check.object("options", options);
+  const { out, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } = check.object("options", options);
   const sources = checkSources(check, options);
   check.path("out", out);
   const given = Object.entries({ tokenizerPath, trainTokenizer, trainTokenizerVocab }).flatMap(([name, value]) =>
@@ -108,11 +112,14 @@ export function checkOptions(check: Arguments, options: PrepareOptions): Checked
   if (endOfText !== undefined) check.string("endOfText", endOfText);
   if (trainTokenizer !== undefined) checkTokenizerTraining(check, "trainTokenizer", trainTokenizer);
   if (trainTokenizerVocab !== undefined) checkVocab(check, "trainTokenizerVocab", { vocab: trainTokenizerVocab });
-  const { valFraction = val === undefined ? DEFAULT_VAL_FRACTION : 0, dedup = false } = options;
+  const apart = sources.val.length > 0 || sources.valDocuments !== undefined;
+  const { valFraction = apart ? 0 : DEFAULT_VAL_FRACTION, dedup = false } = options;
   const { shardTokens = DEFAULT_SHARD_TOKENS, onNote, onProgress, signal } = options;
   check.number("valFraction", valFraction, "a number from 0 to below 1", (share) => share >= 0 && share < 1);
-  if (val !== undefined && valFraction !== 0) {
-    check.fail(RangeError, "valFraction", "0 or nothing beside val, which holds all of validation,", `${valFraction}`);
+  if (apart && valFraction !== 0) {
+    const name = sources.valDocuments === undefined ? "val" : "valDocuments";
+    const expected = `0 or nothing beside ${name}, which holds all of validation,`;
+    check.fail(RangeError, "valFraction", expected, `${valFraction}`);
   }
   check.boolean("dedup", dedup);
   check.wholeNumber("shardTokens", shardTokens, 1, MAX_SHARD_TOKENS);
@@ -137,13 +144,20 @@ export function checkOptions(check: Arguments, options: PrepareOptions): Checked
 }
 
 /** Checks what is read. */
-function checkSources(check: Arguments, { files, documents, val, textField, promptField }: PrepareOptions) {
+function checkSources(check: Arguments, options: PrepareOptions) {
+  const { files, documents, val, valDocuments, textField, promptField } = options;
   if (documents !== undefined) {
     checkGiven(check, "documents", documents);
     if (files !== undefined) check.fail(RangeError, "options", "files or documents", "both");
-    for (const [name, field] of Object.entries({ textField, promptField })) {
-      if (field !== undefined) check.fail(RangeError, name, "none beside documents, which are texts,", "one");
-    }
+  }
+  if (valDocuments !== undefined) {
+    checkGiven(check, "valDocuments", valDocuments);
+    if (val !== undefined) check.fail(RangeError, "options", "val or valDocuments", "both");
+  }
+  const fromFiles = documents === undefined || val !== undefined;
+  for (const [name, field] of Object.entries({ textField, promptField })) {
+    if (field === undefined || fromFiles) continue;
+    check.fail(RangeError, name, "none beside documents, which are texts,", "one");
   }
   if (documents === undefined && files === undefined) check.fail(TypeError, "files", "some, or documents,", "neither");
   if (textField !== undefined) check.string("textField", textField);
@@ -156,6 +170,7 @@ function checkSources(check: Arguments, { files, documents, val, textField, prom
     files: documents === undefined ? check.paths("files", files, 1) : [],
     ...(documents !== undefined && { documents }),
     val: val === undefined ? [] : check.paths("val", val, 1),
+    ...(valDocuments !== undefined && { valDocuments }),
     ...(textField !== undefined && { textField }),
     ...(promptField !== undefined && { promptField }),
   };

@@ -47,8 +47,9 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
   if (checked.tokenizerPath === undefined) {
     check.fail(RangeError, "options", "a tokenizerPath, as all parts need the same tokenizer,", "one to train");
   }
-  if (checked.documents !== undefined) {
-    check.fail(RangeError, "documents", "files, as each part reads its own,", "documents");
+  for (const name of ["documents", "valDocuments"] as const) {
+    if (checked[name] === undefined) continue;
+    check.fail(RangeError, name, "files, as each part reads its own,", "documents");
   }
   if (checked.dedup) check.fail(RangeError, "dedup", "false, as a part does not know the others,", "true");
   const train = await findSources(checked.files);
@@ -60,8 +61,7 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
   const tokenizer = await Tokenizer.fromFile(path!, endOfText === undefined ? {} : { endOfText });
   const documents = new Documents(checked, train.sources, val.sources, own);
   return writeFolderAside(checked.out, async (folder) => {
-    const masked = checked.promptField !== undefined;
-    const writer = new SplitWriter(folder, "part", bytesPerToken(tokenizer), checked.shardTokens, masked);
+    const writer = new SplitWriter(folder, "part", bytesPerToken(tokenizer), checked.shardTokens);
     const lengths = await LengthWriter.create(join(folder, PART_LENGTHS));
     try {
       let [count, bytes] = [0, 0];

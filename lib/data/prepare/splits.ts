@@ -8,8 +8,6 @@ import { type SplitName, SplitWriter } from "../split.js";
 export interface SplitOptions {
   readonly valFraction: number;
   readonly shardTokens: number;
-  /** Whether some tokens do not count in the loss. */
-  readonly masked: boolean;
   /** The names of the sources, for errors. */
   readonly files: readonly string[];
   /** The names of separate validation files. */
@@ -29,8 +27,7 @@ export class Splits {
 
   constructor(folder: string, bytesPerToken: BytesPerToken, options: SplitOptions) {
     this.#options = options;
-    const writer = (name: SplitName) =>
-      new SplitWriter(folder, name, bytesPerToken, options.shardTokens, options.masked);
+    const writer = (name: SplitName) => new SplitWriter(folder, name, bytesPerToken, options.shardTokens);
     this.#writers = { train: writer("train"), val: writer("val") };
   }
 
