@@ -6,10 +6,10 @@ import { z } from "zod";
 import { shardFormats } from "../data/format_names.js";
 import { type DeviceSpec, deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
 import { defaultTimeout } from "../ranks/timeout.js";
-import { adamwDefaults } from "./adamw_defaults.js";
 import { adjustLrKinds } from "./adjust_lr.js";
 import { labelWeightKinds } from "./label_weights.js";
 import { loggerNames } from "./logger_names.js";
+import { adamwDefaults, muonDefaults } from "./optimizer_defaults.js";
 import { recipeNames } from "./recipes.js";
 import { recomputeKinds } from "./recompute.js";
 import { scheduleDefaults, scheduleTypes } from "./schedule.js";
@@ -67,16 +67,24 @@ function overrides<Shape extends z.core.$ZodShape>(section: z.ZodObject<Shape>) 
 /** The muon section of the optimizer; defaults as torch.optim.Muon's. */
 export const muonSchema = z.strictObject({
   lr: positive.describe("Base learning rate of Muon; the schedule scales it as it scales optimizer.lr.").default(1e-3),
-  momentum: z.number().min(0).lt(1).describe("Decay rate of the average of the gradient.").default(0.95),
-  nesterov: z.boolean().describe("Nesterov momentum: the gradient is averaged in once more.").default(true),
-  nsSteps: z.int().min(1).max(99).describe("Steps of the Newton-Schulz iteration.").default(5),
+  momentum: z
+    .number()
+    .min(0)
+    .lt(1)
+    .describe("Decay rate of the average of the gradient.")
+    .default(muonDefaults.momentum),
+  nesterov: z
+    .boolean()
+    .describe("Nesterov momentum: the gradient is averaged in once more.")
+    .default(muonDefaults.nesterov),
+  nsSteps: z.int().min(1).max(99).describe("Steps of the Newton-Schulz iteration.").default(muonDefaults.nsSteps),
   adjustLr: z
     .enum(adjustLrKinds)
     .describe(
       "What the rate is multiplied by for a matrix [A, B]. original: sqrt(max(1, A / B)). matchRmsAdamw: " +
         "0.2 * sqrt(max(A, B)), which gives updates the size of AdamW's, so that its learning rate fits.",
     )
-    .default("original"),
+    .default(muonDefaults.adjustLr),
 });
 
 const optimizer = z.strictObject({

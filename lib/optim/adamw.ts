@@ -1,5 +1,5 @@
 import { Arguments } from "../arguments.js";
-import { adamwDefaults } from "../config/adamw_defaults.js";
+import { adamwDefaults } from "../config/optimizer_defaults.js";
 import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";

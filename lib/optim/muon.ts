@@ -1,9 +1,10 @@
 import { Arguments } from "../arguments.js";
+import { adamwDefaults, muonDefaults } from "../config/optimizer_defaults.js";
 import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
-import { adamwHyper } from "./adamw.js";
+import { type AdamWSettings, adamwHyper } from "./adamw.js";
 import { checkFreeze, Frozen, type OptimizerOptions } from "./frozen.js";
 import { hiddenRange, matrixStacks, stackView } from "./muon_layout.js";
 import { checkedSettings, type MuonRates, type MuonSettings } from "./muon_settings.js";
@@ -59,16 +60,7 @@ export function muonSpecs(device: Device, layout: ParameterLayout, dtype: "f32" 
  * using pass = new TrainingPass(model, optimizer.gradient, { sequences: 2, positions: 16, patchSize: 4 });
  * optimizer.zeroGradient();
  * pass.run(Int32Array.from({ length: 2 * 16 * 4 }, (_, i) => i % 97));
- * optimizer.step(
- *   { adamw: 1e-3, muon: 0.02 },
- *   {
- *     betas: [0.9, 0.95],
- *     eps: 1e-8,
- *     weightDecay: 0.1,
- *     gradClip: 1,
- *     muon: { momentum: 0.95, nesterov: true, nsSteps: 5, adjustLr: "original" },
- *   },
- * );
+ * optimizer.step({ adamw: 1e-3, muon: 0.02 }, { weightDecay: 0.05, muon: { nsSteps: 6 } });
  * console.log(await pass.loss.read());
  * ```
  */
@@ -164,10 +156,18 @@ export class Muon {
 
   /**
    * Enqueues an update of the parameters by the gradient.
+   * @param settings what is left out has the config's default: AdamW's as of `AdamW.step`; momentum 0.95, nesterov true,
+   *   nsSteps 5, adjustLr "original"
    * @throws TypeError or RangeError for a wrong rate or setting
    */
-  step(learningRates: MuonRates, settings: MuonSettings): void {
-    this.#prepare(new Arguments("Muon.step"), learningRates, settings);
+  step(
+    learningRates: MuonRates,
+    settings: Partial<AdamWSettings> & { readonly muon?: Partial<MuonSettings["muon"]> } = {},
+  ): void {
+    const check = new Arguments("Muon.step");
+    const { muon = {}, ...others } = check.object("settings", settings);
+    const matrices = { ...muonDefaults, ...check.object("muon", muon) };
+    this.#prepare(check, learningRates, { ...adamwDefaults, ...others, muon: matrices });
     this.applyStep();
   }
 

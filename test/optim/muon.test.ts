@@ -13,6 +13,7 @@ import { isHidden } from "../../lib/optim/muon_layout.js";
 import type { MuonRates, MuonSettings } from "../../lib/optim/muon_settings.js";
 import { backends, open } from "../support/backends.js";
 import { relativeError } from "../support/closeness.js";
+import { madeConfig } from "../support/made_run.js";
 
 /** The model of test/fixtures/make_muon.py. */
 const shape = {
@@ -169,6 +170,24 @@ describe.each(backends)("Muon on %s", (backend) => {
     expect(before.at(-1)).toEqual(Int32Array.of(1, 1));
     optimizer.reset();
     expect((await state()).slice(1).every((values) => values.every((value) => value === 0))).toBe(true);
+  });
+
+  it("has the config's defaults for settings that are left out", async () => {
+    const { optimizer: parsed } = madeConfig(".", { optimizer: { type: "muon" } });
+    const { betas, eps, weightDecay, gradClip, muon } = parsed;
+    const { lr: _, ...matrices } = muon!;
+    const all = { betas, eps, weightDecay, gradClip, muon: matrices };
+    const stepped = async (given?: Partial<typeof all>) => {
+      using model = Llama.create(shape, { device: open(backend), precision: "fp32", seed: 3 });
+      using optimizer = new Muon(model.parameters);
+      writeNumbers(model, optimizer.gradient, 1);
+      optimizer.step({ adamw: 3e-3, muon: 0.1 }, given);
+      return model.parameters.master.read();
+    };
+    const expected = await stepped(all);
+    expect(await stepped()).toEqual(expected);
+    expect(await stepped({ gradClip: 1, muon: {} as never })).toEqual(expected);
+    expect(await stepped({ muon: { ...matrices, nesterov: false } })).not.toEqual(expected);
   });
 
   it("allocates what its specs say", () => {

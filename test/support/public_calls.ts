@@ -740,7 +740,10 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
           takes: sections,
         },
       },
-      options: required("settings", muonSettings),
+      options:
+        method === "prepareStep"
+          ? required("settings", muonSettings)
+          : { name: "settings", optional: true, of: { ...muonSettings, muon: optional(muonSettings.muon) } },
       call: (...args: [api.MuonRates, api.MuonSettings]) => muon[method](...args),
     })),
     {
