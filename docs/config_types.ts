@@ -1,4 +1,5 @@
 /** lib/config/config_types.ts, from the schema in lib/config/schema.ts: zod's descriptions do not reach an editor. */
+import { absentSections } from "../lib/config/config.js";
 import { runConfigJsonSchema } from "../lib/config/schema.js";
 import { defaultText, type SchemaNode, values } from "./schema_nodes.js";
 
@@ -46,7 +47,8 @@ class Types {
   #interface(name: string, node: SchemaNode, path: string): string {
     const { properties = {}, required = [], description = "" } = node;
     const fields = Object.entries(properties).flatMap(([key, child]) => {
-      const [mark, or] = required.includes(key) ? ["", ""] : ["?", " | undefined"];
+      const absent = this.#ending === "Input" && path === "" && absentSections.includes(key) ? " | null" : "";
+      const [mark, or] = required.includes(key) ? ["", ""] : ["?", `${absent} | undefined`];
       const type = (path === "" && known[this.#ending][key]) || this.#type(child, path, key);
       return [...docComment(documentation(child, this.#ending), "  "), `  readonly ${key}${mark}: ${type}${or};`];
     });

@@ -150,10 +150,13 @@ export function parseRunConfig(value: unknown, where = "config"): RunConfig {
   });
 }
 
-/** A config without the sections that a run's own `config.json` has as null, because the run has none. */
+/** The sections that a run's own `config.json` has as null, where the run has none. */
+export const absentSections: readonly string[] = ["model", "eval"];
+
+/** A config without the sections that are null. */
 function withoutAbsent(value: unknown): unknown {
   if (!isSection(value)) return value;
-  const absent = (key: string) => (key === "model" || key === "eval") && value[key] === null;
+  const absent = (key: string) => absentSections.includes(key) && value[key] === null;
   return Object.fromEntries(Object.entries(value).filter(([key]) => !absent(key)));
 }
 

@@ -306,7 +306,7 @@ export interface RunConfigInput {
    */
   readonly recipe?: "paper" | "superposition" | undefined;
   /** Keys of a Hugging Face Llama config, or `preset` and the keys that differ. Not needed with init.from. */
-  readonly model?: ModelInput | undefined;
+  readonly model?: ModelInput | null | undefined;
   /** Where the initial weights come from: a seed or a checkpoint. */
   readonly init?: InitInput | undefined;
   /** Token shards to train on, and held-out ones to evaluate on. */
@@ -329,7 +329,7 @@ export interface RunConfigInput {
    */
   readonly labelWeights?: "uniform" | "1/i" | undefined;
   /** Token-level loss on data.val; needs data.val, and is on if that is set. */
-  readonly eval?: EvalInput | undefined;
+  readonly eval?: EvalInput | null | undefined;
   /** Steps that lie too far above the last ones do not change the model, and are counted. Without it: none. */
   readonly guard?: GuardInput | undefined;
   /** When to save the state that --resume continues from. */

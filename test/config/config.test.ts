@@ -69,6 +69,18 @@ it("is the same object for defineConfig, whose messages name it config", () => {
   expect(() => defineConfig(rest as never)).toThrow("config: train: expected a section of keys but received nothing");
 });
 
+it("is made of another with some keys changed", () => {
+  const init = { from: "model" };
+  for (const given of [
+    { ...minimal, model: undefined, init },
+    { ...minimal, data: { train: "a.bin" } },
+  ]) {
+    const config = parseRunConfig(given);
+    const longer = { ...config.train, steps: 99 };
+    expect(defineConfig({ ...config, train: longer })).toEqual({ ...config, train: longer });
+  }
+});
+
 function problemsOf(run: () => unknown): readonly string[] {
   try {
     run();

@@ -17,7 +17,7 @@ it("is what `npm run docs` writes", () => {
 
 it("has the types that zod infers", () => {
   const output: Same<ConfigValues, Deep<z.output<typeof runConfigSchema>>> = true;
-  type Input = Omit<RunConfigInput, "model">;
+  type Input = Omit<RunConfigInput, "model" | "eval"> & { readonly eval?: Exclude<RunConfigInput["eval"], null> };
   const input: Same<Input, Deep<Omit<z.input<typeof runConfigSchema>, "model">>> = true;
   expect([output, input]).toEqual([true, true]);
 });

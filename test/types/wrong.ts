@@ -88,7 +88,7 @@ defineConfig({ ...base, batch: { tokensPerStep: 1024 } });
 defineConfig({ ...base, stages: [{ fraction: 0.5 }] });
 // 2741: Property 'train' is missing
 defineConfig({ ...base, data: { val: "val.bin" } });
-// 2322: not assignable to type 'ModelInput | undefined'
+// 2322: is not assignable to type 'ModelInput | null | undefined'
 defineConfig({ ...base, model: { hidden_size: 64, num_attention_heads: 2 } });
 // 2322: Type '{ weight: number; }' is not assignable to type 'string | DataEntryInput'
 defineConfig({ ...base, data: { train: [{ weight: 1 }] } });
