@@ -6,6 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { beforeAll, expect, it } from "@jest/globals";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { builtCommand } from "../support/built.js";
+import { evaluated } from "../support/evaluated.js";
 import { ranksOf, set, startLong } from "../support/long_run.js";
 import { writeMadeConfig } from "../support/made_run.js";
 import { describeNccl, fakeNccl } from "../support/nccl.js";
@@ -71,23 +72,8 @@ describeNccl("--devices", () => {
     const shared = await loss("compared-2", "--devices", "0,1");
     for (const [arm, valLoss] of shared.entries()) expect(Math.abs(valLoss / alone[arm]! - 1)).toBeLessThan(1e-6);
 
-    const evaluated = async (...more: string[]) => {
-      const flags = [
-        "--model",
-        "two/model",
-        "--data",
-        "val.bin",
-        "--sequence-length",
-        "16",
-        "--device",
-        "simt",
-        ...more,
-      ];
-      const { code, stdout, stderr } = await nextpatch("--json", "eval", ...flags);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.anything() });
-      return JSON.parse(stdout) as { loss: number; tokens: number };
-    };
-    const [one, both] = [await evaluated(), await evaluated("--devices", "0,1")];
+    const onSimt = (...more: string[]) => evaluated(nextpatch, "--device", "simt", ...more);
+    const [one, both] = [await onSimt(), await onSimt("--devices", "0,1")];
     expect(both.tokens).toBe(one.tokens);
     expect(Math.abs(both.loss / one.loss - 1)).toBeLessThan(1e-6);
   });

@@ -4,6 +4,7 @@ import { setTimeout } from "node:timers/promises";
 import { beforeAll, expect, it } from "@jest/globals";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { builtCommand } from "../support/built.js";
+import { evaluated } from "../support/evaluated.js";
 import { long, ranksOf, set, startLong } from "../support/long_run.js";
 import { writeMadeConfig } from "../support/made_run.js";
 import { describeRanks } from "../support/ranks.js";
@@ -142,29 +143,14 @@ describeRanks("train --ranks", () => {
   });
 
   it("eval has one rank's loss, also with more ranks than blocks", async () => {
-    const evaluated = async (...more: string[]) => {
-      const flags = [
-        "--model",
-        "two/model",
-        "--data",
-        "val.bin",
-        "--sequence-length",
-        "16",
-        "--device",
-        "cpu",
-        ...more,
-      ];
-      const { code, stdout, stderr } = await nextpatch("--json", "eval", ...flags);
-      if (code !== 0) throw new Error(stderr);
-      return JSON.parse(stdout) as { loss: number; tokens: number };
-    };
-    const alone = await evaluated();
+    const onCpu = (...more: string[]) => evaluated(nextpatch, "--device", "cpu", ...more);
+    const alone = await onCpu();
     for (const ranks of ["2", "3"]) {
-      const { loss, tokens } = await evaluated("--ranks", ranks);
+      const { loss, tokens } = await onCpu("--ranks", ranks);
       expect(tokens).toBe(alone.tokens);
       expect(Math.abs(loss / alone.loss - 1)).toBeLessThan(1e-6);
     }
-    expect((await evaluated("--ranks", "3", "--sequence-length", "64")).loss).toBeGreaterThan(0);
+    expect((await onCpu("--ranks", "3", "--sequence-length", "64")).loss).toBeGreaterThan(0);
     const { code, stderr } = await nextpatch("eval", "--model", "two/model", "--text", "config.json", "--ranks", "2");
     expect({ code, stderr }).toEqual({
       code: 2,

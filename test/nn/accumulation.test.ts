@@ -1,7 +1,5 @@
 /** A step's result must not depend on how it is cut into passes, and it allocates what was planned. */
 import { describe, expect, it } from "@jest/globals";
-import { parseRunConfig } from "../../lib/config/config.js";
-import { resolveStages } from "../../lib/config/stages.js";
 import type { LlamaConfig } from "../../lib/hf/llama_config.js";
 import { planBytes } from "../../lib/nn/buffers.js";
 import { Llama } from "../../lib/nn/llama.js";
@@ -9,18 +7,9 @@ import { parameterLayout, parameterSpecs } from "../../lib/nn/parameters.js";
 import { plannedBytes, planRun } from "../../lib/train/memory_plan.js";
 import { Stepper } from "../../lib/train/stepper.js";
 import { backends, open } from "../support/backends.js";
+import { stepShape, stepsOf, stepTokens } from "../support/one_step.js";
 
-const shape = {
-  vocab_size: 131,
-  hidden_size: 64,
-  intermediate_size: 96,
-  num_hidden_layers: 2,
-  num_attention_heads: 2,
-  num_key_value_heads: 1,
-  max_position_embeddings: 64,
-};
-
-const tokens = Int32Array.from({ length: 8 * 4 * 12 }, (_, index) => (index * index + 7 * index) % 131);
+const tokens = stepTokens(8 * 4 * 12);
 
 const modelPlan = (config: LlamaConfig, dtype: "f32" | "bf16" = "f32") =>
   ({ config, dtype, recompute: "none" }) as const;
@@ -28,19 +17,8 @@ const modelPlan = (config: LlamaConfig, dtype: "f32" | "bf16" = "f32") =>
 /** Loss, gradient norm and gradient of one step of eight sequences of 12 patches of 4 tokens. */
 async function step(backend: (typeof backends)[number], precision: "fp32" | "bf16", microBatch: number) {
   const device = open(backend);
-  const config = parseRunConfig(
-    {
-      name: "accumulation",
-      model: shape,
-      data: { train: "none" },
-      stages: [{ patchSize: 4 }],
-      train: { steps: 1 },
-      batch: { tokensPerStep: tokens.length, sequenceLength: 12, microBatch },
-    },
-    "accumulation",
-  );
-  const stages = resolveStages(config, tokens.length);
-  const plan = planRun(device, modelPlan(config.model!, precision === "bf16" ? "bf16" : "f32"), stages, null);
+  const { shape, stages } = stepsOf({ patchSize: 4, tokens: tokens.length, sequenceLength: 12, microBatch });
+  const plan = planRun(device, modelPlan(shape, precision === "bf16" ? "bf16" : "f32"), stages, null);
   await device.synchronize(); // what other steps have used is free
   device.trim(); // a cached block may be somewhat larger than what is asked for
   const before = device.memory().usedBytes;
@@ -84,38 +62,17 @@ describe.each(backends)("a step on %s", (backend) => {
 describe("a memory plan", () => {
   it("costs a patch-level stage no more than a token-level one of as many positions", () => {
     const device = open("cpu");
-    const bytes = (patchSize: number, tokensPerStep: number) => {
-      const config = parseRunConfig(
-        {
-          name: "plan",
-          model: shape,
-          data: { train: "none" },
-          stages: [{ patchSize }],
-          train: { steps: 1 },
-          batch: { tokensPerStep, sequenceLength: 64 },
-        },
-        "plan",
-      );
-      return planBytes(planRun(device, modelPlan(config.model!), resolveStages(config, 4096), null).passes.layers);
+    const bytes = (patchSize: number, tokens: number) => {
+      const { shape, stages } = stepsOf({ patchSize, tokens, sequenceLength: 64 });
+      return planBytes(planRun(device, modelPlan(shape), stages, null).passes.layers);
     };
     expect(bytes(4, 4096)).toBe(bytes(1, 1024));
   });
 
   it("takes smaller micro-batches where memory is short, and the smallest where none fits", () => {
     const device = open("cpu");
-    const config = parseRunConfig(
-      {
-        name: "plan",
-        model: shape,
-        data: { train: "none" },
-        stages: [{ patchSize: 1 }],
-        train: { steps: 1 },
-        batch: { tokensPerStep: 4096, sequenceLength: 64 },
-      },
-      "plan",
-    );
-    const planOf = (usableBytes?: number) =>
-      planRun(device, modelPlan(config.model!), resolveStages(config, 4096), null, usableBytes);
+    const { shape, stages } = stepsOf({ patchSize: 1, tokens: 4096, sequenceLength: 64 });
+    const planOf = (usableBytes?: number) => planRun(device, modelPlan(shape), stages, null, usableBytes);
     const sequences = (usableBytes?: number) => planOf(usableBytes).batches[0]!.sequences;
     const whole = plannedBytes(device, planOf());
     expect(sequences()).toBe(64);
@@ -125,7 +82,7 @@ describe("a memory plan", () => {
   });
 
   it("counts every parameter", () => {
-    using model = Llama.create(shape, { device: open("cpu"), precision: "fp32" });
+    using model = Llama.create(stepShape, { device: open("cpu"), precision: "fp32" });
     const layout = parameterLayout(model.config);
     const counted = layout.slots.reduce((sum, { size }) => sum + size, 0);
     expect(counted).toBe(model.parameterCount);

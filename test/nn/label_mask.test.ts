@@ -1,7 +1,5 @@
 /** Labels that do not count: loss and gradient by formula, whatever the micro-batch. */
 import { describe, expect, it } from "@jest/globals";
-import { parseRunConfig } from "../../lib/config/config.js";
-import { resolveStages } from "../../lib/config/stages.js";
 import { countLabels } from "../../lib/nn/label_mask.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { type TrainingBatch, TrainingPass, type TrainingRunOptions } from "../../lib/nn/training_pass.js";
@@ -11,20 +9,12 @@ import { Stepper } from "../../lib/train/stepper.js";
 import { backends, cases, open } from "../support/backends.js";
 import { relativeError } from "../support/closeness.js";
 import { madeMask } from "../support/made_mask.js";
+import { stepShape, stepsOf, stepTokens } from "../support/one_step.js";
 
-const vocabulary = 131;
-const shape = {
-  vocab_size: vocabulary,
-  hidden_size: 64,
-  intermediate_size: 96,
-  num_hidden_layers: 2,
-  num_attention_heads: 2,
-  num_key_value_heads: 1,
-  max_position_embeddings: 64,
-};
+const { vocab_size: vocabulary } = stepShape;
 
 /** Eight sequences of 12 patches of 4 tokens, or four of 24 of 4, or eight of 48 of one. */
-const tokens = Int32Array.from({ length: 8 * 4 * 12 }, (_, index) => (index * index + 7 * index) % vocabulary);
+const tokens = stepTokens(8 * 4 * 12);
 const mask = madeMask(tokens.length, 3);
 // A sequence without a label, and one in whose first patch alone any counts.
 mask.fill(0, 48, 96);
@@ -67,7 +57,7 @@ function lossOf(
 describe.each(backends)("a loss mask on %s", (backend) => {
   const device = open(backend);
   const chosen = cases(backend, cuts, cuts.slice(2));
-  const created = () => Llama.create(shape, { device, precision: "fp32", seed: 5 });
+  const created = () => Llama.create(stepShape, { device, precision: "fp32", seed: 5 });
 
   /** Loss and gradient of the tokens in passes of so many sequences. */
   async function run(cut: TrainingBatch, passes: number, options: (part: Uint8Array) => TrainingRunOptions) {
@@ -161,18 +151,7 @@ describe.each(backends)("a loss mask on %s", (backend) => {
 
   it("is the trainer's: in micro-batches of any size, with the loss of the whole step", async () => {
     const step = async (microBatch: number, counts: Uint8Array | null, masked = true) => {
-      const config = parseRunConfig(
-        {
-          name: "masked",
-          model: shape,
-          data: { train: "none" },
-          stages: [{ patchSize: 4 }],
-          train: { steps: 3 },
-          batch: { tokensPerStep: tokens.length, sequenceLength: 12, microBatch },
-        },
-        "masked",
-      );
-      const stages = resolveStages(config, tokens.length);
+      const { stages } = stepsOf({ patchSize: 4, tokens: tokens.length, sequenceLength: 12, microBatch });
       using model = created();
       const planned = { config: model.config, dtype: "f32", recompute: "none", masked } as const;
       using stepper = new Stepper(model, planRun(device, planned, stages, null), stages, null);

@@ -1,8 +1,6 @@
 /** A custom loop: TrainingPass and AdamW compute the same as the trainer's steps. */
 import { describe, expect, it } from "@jest/globals";
 import { main as loop } from "../../examples/loop.js";
-import { parseRunConfig } from "../../lib/config/config.js";
-import { resolveStages } from "../../lib/config/stages.js";
 import { Tensor } from "../../lib/native.js";
 import { Llama } from "../../lib/nn/llama.js";
 import { TrainingPass } from "../../lib/nn/training_pass.js";
@@ -10,41 +8,23 @@ import { AdamW, type AdamWSettings } from "../../lib/optim/adamw.js";
 import { planRun } from "../../lib/train/memory_plan.js";
 import { Stepper } from "../../lib/train/stepper.js";
 import { backends, cases, open } from "../support/backends.js";
+import { stepShape, stepsOf, stepTokens } from "../support/one_step.js";
 
-const shape = {
-  vocab_size: 131,
-  hidden_size: 64,
-  intermediate_size: 96,
-  num_hidden_layers: 2,
-  num_attention_heads: 2,
-  num_key_value_heads: 1,
-  max_position_embeddings: 64,
-};
 const cut = { sequences: 2, positions: 12, patchSize: 4 };
 const half = cut.sequences * cut.positions * cut.patchSize;
-const tokens = Int32Array.from({ length: 2 * half }, (_, index) => (index * index + 7 * index) % 131);
+const tokens = stepTokens(2 * half);
 const settings = { betas: [0.9, 0.95], eps: 1e-8, weightDecay: 0.1, gradClip: 1 } as const;
 
 describe.each(backends)("TrainingPass on %s", (backend) => {
   const device = open(backend);
 
   it("takes the steps that the trainer takes, bit for bit", async () => {
-    const config = parseRunConfig(
-      {
-        name: "loop",
-        model: shape,
-        data: { train: "none" },
-        stages: [{ patchSize: 4 }],
-        train: { steps: 3 },
-        batch: { tokensPerStep: tokens.length, sequenceLength: cut.positions, microBatch: cut.sequences },
-      },
-      "loop",
-    );
-    const stages = resolveStages(config, tokens.length);
-    using theirs = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+    const { positions: sequenceLength, sequences: microBatch, patchSize } = cut;
+    const { stages } = stepsOf({ patchSize, tokens: tokens.length, sequenceLength, microBatch });
+    using theirs = Llama.create(stepShape, { device, precision: "fp32", seed: 5 });
     const planned = { config: theirs.config, dtype: "f32", recompute: "none" } as const;
     const stepper = new Stepper(theirs, planRun(device, planned, stages, null), stages, null);
-    using ours = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+    using ours = Llama.create(stepShape, { device, precision: "fp32", seed: 5 });
     using optimizer = new AdamW(ours.parameters);
     using pass = new TrainingPass(ours, optimizer.gradient, { ...cut, share: 1 / 2 });
     for (let step = 0; step < 3; step++) {
@@ -62,7 +42,7 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
 
   it("steps on after a gradient that is not finite as if it had not been", async () => {
     const train = async (poisoned: boolean) => {
-      using model = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+      using model = Llama.create(stepShape, { device, precision: "fp32", seed: 5 });
       using optimizer = new AdamW(model.parameters);
       using pass = new TrainingPass(model, optimizer.gradient, cut);
       for (let step = 0; step < 4; step++) {
@@ -83,7 +63,7 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
   });
 
   it("goes on with the same bits where moments and count are restored", async () => {
-    using model = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+    using model = Llama.create(stepShape, { device, precision: "fp32", seed: 5 });
     using first = new AdamW(model.parameters);
     const step = (optimizer: AdamW) => {
       using pass = new TrainingPass(model, optimizer.gradient, cut);
@@ -104,7 +84,7 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
   });
 
   it("weighs labels as it is told", async () => {
-    using model = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+    using model = Llama.create(stepShape, { device, precision: "fp32", seed: 5 });
     using optimizer = new AdamW(model.parameters);
     const loss = async (labelWeights?: readonly number[]) => {
       using pass = new TrainingPass(model, optimizer.gradient, { ...cut, ...(labelWeights && { labelWeights }) });
@@ -118,7 +98,7 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
 
   it("takes ids as a Uint32Array, and its optimizer the config's settings where none are given", async () => {
     const train = async (ids: Int32Array | Uint32Array, ...given: Partial<AdamWSettings>[]) => {
-      using again = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+      using again = Llama.create(stepShape, { device, precision: "fp32", seed: 5 });
       using optimizer = new AdamW(again.parameters);
       using pass = new TrainingPass(again, optimizer.gradient, cut);
       pass.run(ids);
@@ -131,7 +111,7 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
     expect(await train(Uint32Array.from(ids))).toEqual(expected);
     expect(await train(ids, { gradClip: 1 })).toEqual(expected);
     expect(await train(ids, { weightDecay: 0 })).not.toEqual(expected);
-    using model = Llama.create(shape, { device, precision: "fp32", seed: 5 });
+    using model = Llama.create(stepShape, { device, precision: "fp32", seed: 5 });
     using optimizer = new AdamW(model.parameters);
     using pass = new TrainingPass(model, optimizer.gradient, cut);
     const moved = Uint32Array.from(ids);
@@ -142,7 +122,7 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
   });
 
   it("frees what it took", async () => {
-    using model = Llama.create(shape, { device, precision: "fp32" });
+    using model = Llama.create(stepShape, { device, precision: "fp32" });
     await device.synchronize(); // what other tests have used is free
     const used = () => device.memory().usedBytes;
     const before = used();
@@ -151,7 +131,7 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
     const pass = new TrainingPass(model, optimizer.gradient, cut);
     pass.run(tokens.subarray(0, half));
     await device.synchronize();
-    expect(used() - between).toBeGreaterThan(4 * half * shape.hidden_size);
+    expect(used() - between).toBeGreaterThan(4 * half * stepShape.hidden_size);
     pass.dispose();
     expect(used()).toBe(between);
     expect(between - before).toBeGreaterThan(3 * 4 * model.parameterCount);
@@ -160,7 +140,7 @@ describe.each(backends)("TrainingPass on %s", (backend) => {
   });
 
   it("says what is wrong with an argument", async () => {
-    using model = Llama.create(shape, { device, precision: "fp32" });
+    using model = Llama.create(stepShape, { device, precision: "fp32" });
     using optimizer = new AdamW(model.parameters);
     const { gradient } = optimizer;
     const refused = (body: () => unknown, message: string | RegExp) => expect(body).toThrow(message);
