@@ -5,6 +5,9 @@
 export const userSignals = ["SIGUSR1", "SIGUSR2"] as const;
 export type UserSignal = (typeof userSignals)[number];
 
+/** Milliseconds after which it is looked again whether Node has opened its debugger: a thread does it, in its own time. */
+const LOOKED_AGAIN = [50, 500, 5000];
+
 const seen = new Set<UserSignal>();
 
 /** The signals that came so far. */
@@ -16,9 +19,13 @@ export async function holdUserSignals(): Promise<void> {
   if (mayHaveOpenedDebugger()) return;
   // A signal may have come while Node itself was starting.
   const inspector = await import("node:inspector").catch(() => null); // Node may be built without it
-  if (inspector?.url() === undefined) return;
-  inspector.close();
-  seen.add("SIGUSR1");
+  const closeDebugger = () => {
+    if (inspector?.url() === undefined) return;
+    inspector.close();
+    process.emit("SIGUSR1", "SIGUSR1");
+  };
+  closeDebugger();
+  for (const delay of LOOKED_AGAIN) setTimeout(closeDebugger, delay).unref();
 }
 
 /** Whether the user's options, or a module that they load first, may have opened it. */

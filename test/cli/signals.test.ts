@@ -1,6 +1,6 @@
 /** What signals, lost streams and a second process do to a command that trains. */
 import type { ChildProcess } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { readMetrics } from "../../lib/report/metrics.js";
@@ -88,6 +88,22 @@ describe("a signal", () => {
     const ended = await finished;
     expect(await interrupted("usr", ended)).toBeGreaterThanOrEqual(Number(before.slice(5)));
     expect(ended.stderr.match(/SIGUSR\d: saving a checkpoint after this step/g)).toHaveLength(3);
+  });
+
+  it("a debugger that Node opens late, for a SIGUSR1 while it started, is closed, and the signal heard", async () => {
+    const program = `
+      const { holdUserSignals, seenUserSignals } = require("./dist/cli/user_signals.js");
+      const inspector = require("node:inspector");
+      holdUserSignals().then(async () => {
+        inspector.open(0);
+        const heard = new Promise((resolve) => process.once("SIGUSR1", resolve));
+        setTimeout(() => process.exit(1), 20_000);
+        await heard;
+        process.stdout.write(JSON.stringify([inspector.url() ?? null, ...seenUserSignals]));
+        process.exit();
+      });`;
+    writeFileSync(path("late.cjs"), program);
+    expect(await nextpatch.shell("node late.cjs")).toMatchObject({ code: 0, stdout: '[null,"SIGUSR1"]' });
   });
 
   it("SIGUSR2 ends training where the config says so", async () => {
