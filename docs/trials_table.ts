@@ -40,7 +40,7 @@ function cellTable(cell: string): string[] {
 
 /** The page with its tables as the results are now, each between `<!-- its cell -->` and `<!-- end -->`. */
 export function withTrials(page: string): string {
-  return page.replace(/<!-- ((?:linux|continue)_\S+) -->\n[\s\S]*?<!-- end -->/g, (_, cell: string) =>
+  return page.replace(/<!-- (\w+_\d+k\w*) -->\n[\s\S]*?<!-- end -->/g, (_, cell: string) =>
     [`<!-- ${cell} -->`, ...cellTable(cell), "<!-- end -->"].join("\n"),
   );
 }
