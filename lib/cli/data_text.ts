@@ -7,7 +7,7 @@ import { TokenDataset } from "../data/dataset.js";
 import { identifyData } from "../data/identity.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { DataError } from "../errors.js";
-import { counted } from "../report/format.js";
+import { plural } from "../report/format.js";
 
 /** Documents shown. */
 const SHOWN = 3;
@@ -161,9 +161,9 @@ export function dataText({ folder, prepared, splits, dtype, tokenizer, info, beg
     const { shards, tokens, labels, documents, tokensPerDocument, bytesPerToken } = split;
     const masked = labels === null ? "a loss mask says which count" : `${count(labels)} count in the loss`;
     const parts = [
-      `${count(tokens)} tokens in ${counted(shards, "shard")}`,
+      `${count(tokens)} tokens in ${count(shards)} ${plural(shards, "shard")}`,
       ...(labels === tokens ? [] : [masked]),
-      ...(documents === null ? [] : [counted(documents, "document")]),
+      ...(documents === null ? [] : [`${count(documents)} ${plural(documents, "document")}`]),
       ...(tokensPerDocument === null ? [] : [`${tokensPerDocument.toFixed(1)} tokens a document`]),
       ...(bytesPerToken === null ? [] : [`${bytesPerToken.toFixed(2)} bytes a token`]),
     ];

@@ -61,6 +61,9 @@ export function registerInfo(program: Command, io: CliIo): void {
     if (config === undefined && overrides.length > 0) {
       throw new ConfigError(`--config: expected a config for ${overrides[0]} to change but received nothing`);
     }
+    if (config === undefined && ranks !== undefined) {
+      throw new ConfigError("--config: expected a config for --ranks to plan but received nothing");
+    }
     const addon = addonReport();
     const found = addon.problem === null ? backends() : withoutAddon(addon.problem);
     const toCheck = check ? devicesToCheck(flags.device, found) : null;

@@ -6,7 +6,7 @@ import { show } from "../arguments.js";
 import type { DatasetInfo, PartInfo, PartNumber, PrepareOptions, PrepareProgress } from "../data/prepare.js";
 import { DEFAULT_VAL_FRACTION, mergeParts, prepareDataset, preparePart } from "../data/prepare.js";
 import { ConfigError } from "../errors.js";
-import { counted, formatDuration } from "../report/format.js";
+import { formatDuration, plural } from "../report/format.js";
 import { collect } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { onSignals } from "./signals.js";
@@ -216,15 +216,16 @@ function note({ phase, bytes, totalBytes, documents, tokens }: PrepareProgress, 
   const left = (seconds * (totalBytes - bytes)) / bytes;
   return [
     `${(bytes / 1e6 / seconds).toFixed(1)} MB/s`,
-    counted(documents, "document"),
+    `${count(documents)} ${plural(documents, "document")}`,
     ...(phase === "encode" ? [`${count(tokens)} tokens`] : []),
     ...(Number.isFinite(left) && left > 0 ? [`ETA ${formatDuration(left)}`] : []),
   ].join(" | ");
 }
 
 function partSummary(out: string, { part, tokens, documents, own }: PartInfo): string {
+  const files = own[1] - own[0];
   return (
-    `${out}: part ${part.index} of ${part.of}: ${tokens} tokens from ${counted(documents, "document")} in ${counted(own[1] - own[0], "file")}; ` +
+    `${out}: part ${part.index} of ${part.of}: ${tokens} tokens from ${documents} ${plural(documents, "document")} in ${files} ${plural(files, "file")}; ` +
     "join all parts with prepare --merge"
   );
 }
@@ -234,14 +235,14 @@ function summary(out: string, info: DatasetInfo): string {
   const labels = labelsOf(info);
   const without = passedOver.null + passedOver.empty;
   const held = {
-    documents: counted(documents.val, "document"),
+    documents: `${documents.val} ${plural(documents.val, "document")}`,
     "last-document": "the last document",
     tail: "the end of the only document",
-    files: `${counted(documents.val, "document")} given apart`,
+    files: `${documents.val} ${plural(documents.val, "document")} given apart`,
     none: "",
   };
   return [
-    `${out}: ${tokens.train} training tokens from ${counted(documents.train, "document")}, vocabulary ${info.vocabSize}`,
+    `${out}: ${tokens.train} training tokens from ${documents.train} ${plural(documents.train, "document")}, vocabulary ${info.vocabSize}`,
     ...(labels === null ? [] : [`tokens that count in the loss: ${labels.train} for training, ${labels.val} held out`]),
     info.heldOut === "none"
       ? "held out for validation: nothing"

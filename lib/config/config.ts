@@ -76,7 +76,8 @@ export async function loadRunConfig(
 
 /**
  * Makes a run's config of its keys, with every default filled in, for `Trainer.open`. An editor completes
- * and explains the keys; misspelled and mistyped ones do not compile, and are found at run time as in a file.
+ * and explains the keys; misspelled and mistyped ones do not compile, and are found at run time as in a file. The config of
+ * a run can be given again with keys changed: leave out its `out` and `init` where another name or seed should decide.
  * @throws ConfigError with all problems, one per line
  *
  * @example

@@ -76,9 +76,13 @@ export async function memoryData(
   const onBytes = (more: number) => {
     bytes += more;
   };
-  for await (const pieces of encodeDocuments(sourceOf(documents, onBytes), tokenizer, availableParallelism())) {
-    signal?.throwIfAborted();
-    for (const { ids, mask } of pieces) parts.push({ ids: width === 2 ? Uint16Array.from(ids) : ids, mask });
+  try {
+    for await (const pieces of encodeDocuments(sourceOf(documents, onBytes), tokenizer, availableParallelism())) {
+      signal?.throwIfAborted();
+      for (const { ids, mask } of pieces) parts.push({ ids: width === 2 ? Uint16Array.from(ids) : ids, mask });
+    }
+  } finally {
+    signal?.throwIfAborted(); // what fails then fails because of it
   }
   return { ...(await shardOf(name, parts, width)), bytes, tokenizer };
 }

@@ -123,6 +123,7 @@ class Preparation {
       sources: this.#sources.sources,
     };
     await writeTokenizer(this.#folder, tokenizer.json, path && (await tokenizerPath(path)));
+    this.#options.signal?.throwIfAborted();
     await writeInfo(this.#folder, info);
     return info;
   }
@@ -153,6 +154,7 @@ class Preparation {
 
   async #encode(tokenizer: Tokenizer, splits: Splits): Promise<void> {
     for await (const pieces of encodeDocuments(this.#sources.texts("encode"), tokenizer, availableParallelism())) {
+      this.#options.signal?.throwIfAborted();
       for (const { piece, ids, mask } of pieces) {
         await splits.add(piece.split, piece.continues, ids, mask, Buffer.byteLength(piece.text));
       }

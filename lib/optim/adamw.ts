@@ -1,5 +1,5 @@
 import { Arguments } from "../arguments.js";
-import { adamwDefaults } from "../config/optimizer_defaults.js";
+import { adamwDefaults, withDefaults } from "../config/optimizer_defaults.js";
 import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
@@ -166,7 +166,7 @@ export class AdamW {
    */
   step(learningRate: number, settings: Partial<AdamWSettings> = {}): void {
     const check = new Arguments("AdamW.step");
-    this.#prepare(check, learningRate, { ...adamwDefaults, ...check.object("settings", settings) });
+    this.#prepare(check, learningRate, withDefaults(adamwDefaults, check.object("settings", settings)));
     this.applyStep();
   }
 

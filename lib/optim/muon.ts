@@ -1,5 +1,5 @@
 import { Arguments } from "../arguments.js";
-import { adamwDefaults, muonDefaults } from "../config/optimizer_defaults.js";
+import { adamwDefaults, muonDefaults, withDefaults } from "../config/optimizer_defaults.js";
 import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
@@ -165,9 +165,9 @@ export class Muon {
     settings: Partial<AdamWSettings> & { readonly muon?: Partial<MuonSettings["muon"]> } = {},
   ): void {
     const check = new Arguments("Muon.step");
-    const { muon = {}, ...others } = check.object("settings", settings);
-    const matrices = { ...muonDefaults, ...check.object("muon", muon) };
-    this.#prepare(check, learningRates, { ...adamwDefaults, ...others, muon: matrices });
+    const { muon = {} } = check.object("settings", settings);
+    const matrices = withDefaults<MuonSettings["muon"]>(muonDefaults, check.object("muon", muon));
+    this.#prepare(check, learningRates, { ...withDefaults<AdamWSettings>(adamwDefaults, settings), muon: matrices });
     this.applyStep();
   }
 

@@ -14,9 +14,9 @@ export function scriptJson(value: unknown): string {
     .replaceAll("\u2029", "\\u2029");
 }
 
-/** "1 document", "1,024 documents". */
-export function counted(count: number, noun: string): string {
-  return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+/** "document", or "documents" for any other number of them than one. */
+export function plural(count: number, noun: string): string {
+  return count === 1 ? noun : `${noun}s`;
 }
 
 /** A count with three significant digits and its unit prefix: `8.00 M`, `1.25 T`; whole below a thousand. */

@@ -21,7 +21,7 @@ import type { RunPlan } from "./memory_plan.js";
 import { peakFlops } from "./peak.js";
 import { shortage } from "./plan_fit.js";
 import { noProgress, type TrainerProgress } from "./progress.js";
-import { closeRunData, openRunData } from "./run_data.js";
+import { checkSameData, closeRunData, openRunData, shardsOf } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { RunHealth } from "./run_health.js";
 import type { RunMetrics } from "./run_metrics.js";
@@ -95,6 +95,7 @@ async function open(given: RunConfig, options: CheckedOptions, cleanup: Cleanup)
 
   const data = await openRunData(given, log, options.datasets);
   cleanup.add(() => closeRunData(data));
+  checkSameData(await ranks.all(shardsOf(data)));
   const resolve = async (each: RunConfig) => resolverOf(data, (await modelOf(each, data, resume)).shape)(each);
   const mayExtend = own?.resume && !options.force;
   const kept = await ranks.tell(mayExtend ? await keptStages(given, options.from, resolve) : null);

@@ -126,7 +126,13 @@ export async function recordRunData(folder: string, data: RunData): Promise<void
   await writeText(recordPath(folder), `${JSON.stringify(recorded, null, 2)}\n`);
 }
 
-function shardsOf({ identity, val }: RunData): { train: ShardIdentity[]; val: ShardIdentity[] } {
+/** The shards of a run's data. */
+export interface RunShards {
+  readonly train: ShardIdentity[];
+  readonly val: ShardIdentity[];
+}
+
+export function shardsOf({ identity, val }: Pick<RunData, "identity" | "val">): RunShards {
   const trained = val === null ? identity.shards : identity.shards.slice(0, -1);
   return { train: trained.flat(), val: val === null ? [] : [...identity.shards.at(-1)!] };
 }
@@ -155,6 +161,28 @@ export async function checkRunData(folder: string, data: RunData, log: (message:
   const trained = data.val === null ? data.datasets : data.datasets.slice(0, -1);
   compareShards(trained, recorded.train, now.train, path);
   if (data.val !== null && recorded.val.length > 0) compareShards([data.val], recorded.val, now.val, path);
+}
+
+/**
+ * Checks that all ranks of a run have the same data: each opens its own, which may be on its machine's disk or in its memory.
+ * @param ofRanks in the ranks' order
+ * @throws DataError naming the first rank that differs from rank 0, and how
+ */
+export function checkSameData(ofRanks: readonly RunShards[]): void {
+  const first = ofRanks[0]!;
+  for (const [rank, own] of ofRanks.entries()) {
+    for (const split of ["train", "val"] as const) {
+      const [expected, received] = [first[split], own[split]];
+      for (let index = 0; index < Math.max(expected.length, received.length); index++) {
+        const [one, other] = [expected[index], received[index]];
+        if (one !== undefined && other !== undefined && isSameShard(one, other)) continue;
+        const [of, came] = [one, other].map((shard) => (shard === undefined ? "no more" : words(shard)));
+        throw new DataError(
+          `data.${split}: expected the same shards on all ranks, as ${of} on rank 0, but received ${came} on rank ${rank}`,
+        );
+      }
+    }
+  }
 }
 
 async function readRecord(path: string): Promise<string | null> {

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "@jest/globals";
 import { Arguments } from "../../lib/arguments.js";
+import { TokenDataset } from "../../lib/data/dataset.js";
 import { encodeDocuments } from "../../lib/data/encode/encode_documents.js";
 import { prepareDataset } from "../../lib/data/prepare.js";
 import { type GivenDocuments, GivenTexts } from "../../lib/data/sources/given.js";
@@ -157,6 +158,38 @@ async function failure(documents: GivenDocuments, options: object = {}): Promise
   return [error as Error, readdirSync(path())];
 }
 
+describe("documents of odd iterables", () => {
+  it.each<[string, () => GivenDocuments]>([
+    [
+      "with an async iterator that is undefined",
+      () => Object.assign(new Set(["a", "b"]), { [Symbol.asyncIterator]: undefined }),
+    ],
+    ["whose next() gives no promise", () => ({ [Symbol.asyncIterator]: () => new Set(["a", "b"]).values() }) as never],
+    ["of promises", () => [Promise.resolve("a"), Promise.resolve("b")] as never],
+  ])("%s are read as by for await", async (_, documents) => {
+    const tokenizer = await Tokenizer.fromJson(madeTokenizer());
+    const [odd, plain] = await Promise.all(
+      [documents(), ["a", "b"]].map((each) => TokenDataset.from(each, { tokenizer })),
+    );
+    expect(odd!.memory!.sha256).toBe(plain!.memory!.sha256);
+  });
+
+  it("whose next() throws are not told to end", async () => {
+    let returned = 0;
+    const thrown = new Error("lost");
+    const documents = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => {
+          throw thrown;
+        },
+        return: async () => ({ done: true, value: `${returned++}` }),
+      }),
+    };
+    const [error] = await failure(documents as never);
+    expect([error, returned]).toEqual([thrown, 0]);
+  });
+});
+
 describe("documents that cannot be used", () => {
   it.each([
     [
@@ -176,6 +209,12 @@ describe("documents that cannot be used", () => {
       ["a", { text: "b" }, "\ud83d"],
       DataError,
       "documents[2]: expected text but received half of a surrogate pair (\\ud83d)",
+    ],
+    [
+      "one that is too long",
+      ["a", { text: "b", prompt: "c".repeat(2 ** 28 + 1) }],
+      DataError,
+      "documents[1]: expected a text of at most 268435456 bytes (256 MiB) but received one of 268435457 bytes that begins at byte 0; split it",
     ],
     [
       "none",
@@ -245,6 +284,21 @@ describe("documents that cannot be used", () => {
     expect(error).toBe(reason);
     expect([returned, left]).toEqual([1, []]);
 
+    // After the last document, and by one who fails because of it.
+    const late = new AbortController();
+    function* last() {
+      yield* ["some words", "and more"];
+      late.abort(reason);
+    }
+    expect((await failure(last(), { signal: late.signal, trainTokenizerVocab: 258 }))[0]).toBe(reason);
+    const failed = new AbortController();
+    function* failing() {
+      yield "some words";
+      failed.abort(reason);
+      throw new Error("of another kind");
+    }
+    const tokenizer = await Tokenizer.fromJson(madeTokenizer());
+    await expect(TokenDataset.from(failing(), { tokenizer, signal: failed.signal })).rejects.toBe(reason);
     // By a timer, which gets its turn even if all documents are passed over.
     const timed = new AbortController();
     setTimeout(10).then(() => timed.abort(reason));

@@ -187,6 +187,9 @@ describe.each(backends)("Muon on %s", (backend) => {
     const expected = await stepped(all);
     expect(await stepped()).toEqual(expected);
     expect(await stepped({ gradClip: 1, muon: {} as never })).toEqual(expected);
+    expect(await stepped({ eps: undefined, muon: { nsSteps: undefined } } as never)).toEqual(expected);
+    // Inherited, as by an object of a program's own class.
+    expect(await stepped(Object.create({ weightDecay: 0.5 }))).toEqual(await stepped({ ...all, weightDecay: 0.5 }));
     expect(await stepped({ muon: { ...matrices, nesterov: false } })).not.toEqual(expected);
   });
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeEach, expect, it } from "@jest/globals";
 import { madeMask, writeMask } from "../support/made_mask.js";
 import { madeModel, writeMadeData } from "../support/made_run.js";
-import { describeRanks } from "../support/ranks.js";
+import { describeRanks, runRanks } from "../support/ranks.js";
 import { hashOf, type TrainedRank, trainRanks } from "../support/ranks_training.js";
 import { temporaryFolder } from "../support/temporary.js";
 
@@ -66,6 +66,26 @@ describeRanks("training by several ranks", () => {
     const of = (name: string) => made(name, { batch, train: { steps: 10 } });
     const [alone] = await trainRanks(0, path(), of("masked-1"));
     expectClose(await trainRanks(3, path(), of("masked-3")), alone!, 1e-6);
+  });
+
+  it("is refused where ranks have other data, or another loss mask of it", async () => {
+    const by = (...seeds: string[]) => runRanks(2, "memory.ts", [path(), ...seeds]);
+    const same = await by("1 3", "1 3");
+    expect({ code: same.code, losses: same.reports[0] }).toEqual({ code: 0, losses: same.reports[1] });
+    const shard = String.raw`memory of 6000 tokens, SHA-256 \w{12}…`;
+    const masked = String.raw`${shard}, with a loss mask, SHA-256 \w{12}…`;
+    for (const [other, received] of [
+      ["2 3", masked],
+      ["1 0", shard],
+      ["1 4", masked],
+    ] as const) {
+      const { code, errors } = await by("1 3", other);
+      expect(code).toBe(1);
+      const says = `as ${masked} on rank 0, but received ${received} on rank 1$`;
+      expect(errors).toMatch(
+        new RegExp(`DataError: data\\.train: expected the same shards on all ranks, ${says}`, "m"),
+      );
+    }
   });
 
   it("resumes a checkpoint of four ranks with four, two, one and three", async () => {

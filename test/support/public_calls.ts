@@ -120,6 +120,9 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       takes: sections,
     },
   } as const;
+  /** Each of them may be left out. */
+  const leftOut = (specs: Readonly<Record<string, Spec>>) =>
+    Object.fromEntries(Object.entries(specs).map(([name, spec]) => [name, optional(spec)]));
   const given = {
     ...made(["some text", { text: "and more" }]),
     takes: ["array", "undefined"],
@@ -707,7 +710,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
     {
       name: "AdamW.step",
       arguments: { learningRate: number(1e-3, Number.NaN) },
-      options: { ...required("settings", adamwSettings), optional: true },
+      options: { name: "settings", optional: true, of: leftOut(adamwSettings) },
       call: (...args: [number, object]) => adamw.step(...args),
     },
     {
@@ -743,7 +746,7 @@ export async function publicCalls(folder: string): Promise<PublicCall[]> {
       options:
         method === "prepareStep"
           ? required("settings", muonSettings)
-          : { name: "settings", optional: true, of: { ...muonSettings, muon: optional(muonSettings.muon) } },
+          : { name: "settings", optional: true, of: leftOut(muonSettings) },
       call: (...args: [api.MuonRates, api.MuonSettings]) => muon[method](...args),
     })),
     {

@@ -157,7 +157,7 @@ function checkSources(check: Arguments, options: PrepareOptions) {
   const fromFiles = documents === undefined || val !== undefined;
   for (const [name, field] of Object.entries({ textField, promptField })) {
     if (field === undefined || fromFiles) continue;
-    check.fail(RangeError, name, "none beside documents, which are texts,", "one");
+    check.fail(RangeError, name, "none beside documents, which have their own,", "one");
   }
   if (documents === undefined && files === undefined) check.fail(TypeError, "files", "some, or documents,", "neither");
   if (textField !== undefined) check.string("textField", textField);

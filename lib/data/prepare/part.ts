@@ -66,6 +66,7 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
     try {
       let [count, bytes] = [0, 0];
       for await (const pieces of encodeDocuments(documents.texts("encode"), tokenizer, availableParallelism())) {
+        checked.signal?.throwIfAborted();
         for (const { piece, ids, mask } of pieces) {
           const size = Buffer.byteLength(piece.text);
           if (!piece.continues) count++;
@@ -95,6 +96,7 @@ export async function preparePart(options: PrepareOptions, part: PartNumber): Pr
         own,
       });
       await writeTokenizer(folder, tokenizer.json, await tokenizerPath(path!));
+      checked.signal?.throwIfAborted();
       await writeInfo(folder, info);
       return info;
     } catch (error) {

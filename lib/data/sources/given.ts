@@ -4,7 +4,7 @@ import { open } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import { type Arguments, describe } from "../../arguments.js";
 import { ByteReader } from "./byte_reader.js";
-import { checkText, type PassedOver, type SourcePiece } from "./document.js";
+import { checkSize, checkText, MAX_RECORD, type PassedOver, type SourcePiece } from "./document.js";
 import { untilAborted } from "./until_aborted.js";
 
 /**
@@ -113,12 +113,17 @@ export class GivenTexts {
     let index = 0;
     for await (const document of untilAborted(this.documents, this.signal)) {
       const given = this.#textsOf(document, index);
-      for (const each of [given.prompt, given.text]) {
-        if (each !== null) checkText(each, { index, byte: 0 }, this.name);
-      }
+      for (const each of [given.prompt, given.text]) if (each !== null) this.#check(each, index);
       if (++index % BETWEEN_TURNS === 0) await setImmediate();
       yield given;
     }
+  }
+
+  #check(text: string, index: number): void {
+    const where = { index, byte: 0 };
+    checkText(text, where, this.name);
+    // A character takes three bytes at the most.
+    if (text.length > MAX_RECORD / 3) checkSize(Buffer.byteLength(text), MAX_RECORD, "a text", where, this.name);
   }
 
   #textsOf(document: GivenDocument, index: number): Given {

@@ -3,14 +3,15 @@
  * iterable is told that no more is wanted, as by a loop that is left.
  */
 export async function* untilAborted<T>(items: Iterable<T> | AsyncIterable<T>, signal?: AbortSignal): AsyncGenerator<T> {
-  if (!(Symbol.asyncIterator in items)) {
-    for (const item of items) {
+  const iterate = (items as Partial<AsyncIterable<T>>)[Symbol.asyncIterator];
+  if (iterate === undefined || iterate === null) {
+    for (const item of items as Iterable<T>) {
       signal?.throwIfAborted();
       yield item;
     }
     return;
   }
-  const iterator = items[Symbol.asyncIterator]();
+  const iterator = iterate.call(items);
   let fail: (reason: unknown) => void = () => undefined;
   const abort = () => fail(signal!.reason);
   signal?.addEventListener("abort", abort);
@@ -20,12 +21,13 @@ export async function* untilAborted<T>(items: Iterable<T> | AsyncIterable<T>, si
     new Promise<IteratorResult<T>>((resolve, reject) => {
       fail = reject;
       signal?.throwIfAborted();
+      const coming = Promise.resolve(iterator.next());
       pending = true;
       const settled = (settle: () => void) => {
         pending = false;
         settle();
       };
-      iterator.next().then(
+      coming.then(
         (result) => settled(() => resolve(result)),
         (error: unknown) => settled(() => reject(error)),
       );
