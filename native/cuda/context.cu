@@ -1,4 +1,3 @@
-// An opened GPU: its streams, memory, tickets, timestamps and captured graphs.
 #include "context.h"
 
 #include <algorithm>

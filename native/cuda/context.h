@@ -1,3 +1,4 @@
+// An opened GPU: its streams, memory, tickets, timestamps and captured graphs.
 #pragma once
 
 #include <cuda_runtime.h>
