@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "error.h"
+#include "host_name.h"
 
 namespace nextpatch {
 namespace {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "error.h"
+#include "host_name.h"
 
 namespace nextpatch {
 namespace {
