@@ -1,4 +1,3 @@
-// The functions on backends: what there is, where to look, what to pass over.
 #include "backends.h"
 
 #include <string>

@@ -1,3 +1,4 @@
+// The functions on backends: what there is, where to look, what to pass over.
 #pragma once
 
 #include <napi.h>

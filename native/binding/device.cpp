@@ -4,28 +4,16 @@
 
 #include "backends.h"
 #include "class_members.h"
-#include "describe.h"
 #include "environment.h"
 #include "errors.h"
 #include "graph.h"
 #include "products.h"
+#include "whole_number.h"
 
 namespace nextpatch::binding {
 namespace {
 
 constexpr napi_type_tag kDeviceTag{0x6e65787470617463, 0x6465766963650001};
-
-// `name` includes the operation: "Device: index".
-int whole_number(const Napi::CallbackInfo& info, size_t position, const char* name, int low, int high) {
-  const Napi::Value value = info[position];
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
-  if (!(number >= low && number <= high) || number != int(number)) {
-    throw Error(value.IsNumber() ? ErrorKind::range : ErrorKind::type,
-                std::string(name) + ": expected a whole number from " + std::to_string(low) + " to " +
-                    std::to_string(high) + " but received " + describe(value));
-  }
-  return int(number);
-}
 
 }  // namespace
 
@@ -52,8 +40,8 @@ DeviceHandle::DeviceHandle(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   info.This().As<Napi::Object>().TypeTag(&kDeviceTag);
   guarded(info.Env(), [&] {
     const std::string backend = backend_name(info, 0, "Device: backend");
-    const int index = whole_number(info, 1, "Device: index", 0, kMaxDeviceIndex);
-    const int threads = whole_number(info, 2, "Device: threads", 0, kMaxThreads);
+    const int index = int(whole_number(info[1], "Device: index", 0, kMaxDeviceIndex));
+    const int threads = int(whole_number(info[2], "Device: threads", 0, kMaxThreads));
     device_ = Environment::of(info.Env()).open(backend, index, threads);
   });
 }
@@ -130,14 +118,14 @@ Napi::Value DeviceHandle::synchronize(const Napi::CallbackInfo& info) {
 
 Napi::Value DeviceHandle::mark(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    device_->mark(whole_number(info, 0, "mark: slot", 0, kMarks - 1));
+    device_->mark(int(whole_number(info[0], "mark: slot", 0, kMarks - 1)));
     return info.Env().Undefined();
   });
 }
 
 Napi::Value DeviceHandle::marks(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const int count = whole_number(info, 0, "marks: count", 1, kMarks);
+    const int count = int(whole_number(info[0], "marks: count", 1, kMarks));
     device_->require_no_capture("marks");
     auto settlement = Environment::of(info.Env()).promise([device = device_, count](Napi::Env env) -> Napi::Value {
       auto seconds = Napi::Float64Array::New(env, size_t(count));

@@ -124,7 +124,8 @@ void rotary(Call& call) {
   call.run({x}, [=](Kernels& k) { k.rotary(x.view, table.view, offset, inverse); });
 }
 
-// Whether a norm's weight is for all heads of a position, and then the rows of a position.
+// Checks x[B,T,H,D] and its norm's weight. Returns the rows of a position that are normed, each for itself: its heads,
+// or 1 if the weight is for all of them.
 int64_t qk_norm_rows(Call& call, const Argument& x, const Argument& weight) {
   const int64_t heads = x.dim(2), dim = x.dim(3);
   call.countable(x);

@@ -5,6 +5,7 @@
 #include "../core/error.h"
 #include "../core/limits.h"
 #include "describe.h"
+#include "whole_number.h"
 
 namespace nextpatch::binding {
 namespace {
@@ -20,14 +21,6 @@ constexpr uint32_t kLargestAlignment = 256;
 Napi::Object object(const Napi::Value& value, const std::string& where) {
   if (!value.IsObject() || value.IsFunction()) refuse(ErrorKind::type, where, "an object", value);
   return value.As<Napi::Object>();
-}
-
-int64_t size(const Napi::Value& value, const std::string& where) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;
-  if (!(number >= 1 && number <= double(kMaxElements)) || number != double(int64_t(number)))
-    refuse(value.IsNumber() ? ErrorKind::range : ErrorKind::type, where,
-           "a whole number from 1 to " + std::to_string(kMaxElements), value);
-  return int64_t(number);
 }
 
 bool boolean(const Napi::Value& value, const std::string& where) {
@@ -92,9 +85,9 @@ Napi::Value to_bytes(Napi::Env env, const Algorithm& algorithm) {
 Product read_product(const Napi::Value& value, const std::string& where) {
   const Napi::Object from = object(value, where);
   Product product;
-  product.m = size(from.Get("m"), where + ".m");
-  product.n = size(from.Get("n"), where + ".n");
-  product.k = size(from.Get("k"), where + ".k");
+  product.m = whole_number(from.Get("m"), where + ".m", 1, kMaxElements);
+  product.n = whole_number(from.Get("n"), where + ".n", 1, kMaxElements);
+  product.k = whole_number(from.Get("k"), where + ".k", 1, kMaxElements);
   product.transpose_a = boolean(from.Get("transposeA"), where + ".transposeA");
   product.transpose_b = boolean(from.Get("transposeB"), where + ".transposeB");
   product.inputs = dtype(from.Get("inputs"), where + ".inputs");

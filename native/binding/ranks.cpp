@@ -12,6 +12,7 @@
 #include "environment.h"
 #include "errors.h"
 #include "operations.h"
+#include "whole_number.h"
 
 namespace nextpatch::binding {
 namespace {
@@ -26,14 +27,6 @@ std::string engine_name(const Napi::Value& value, const char* what) {
   }
   throw Error(value.IsString() ? ErrorKind::range : ErrorKind::type,
               std::string(what) + ": expected " + names + " but received " + describe(value));
-}
-
-int whole(const Napi::Value& value, const char* what, int low, int high) {
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
-  if (number >= low && number <= high && number == std::floor(number)) return int(number);
-  throw Error(value.IsNumber() ? ErrorKind::range : ErrorKind::type,
-              std::string(what) + ": expected a whole number from " + std::to_string(low) + " to " +
-                  std::to_string(high) + " but received " + describe(value));
 }
 
 double timeout_of(const Napi::Value& value, const char* what) {
@@ -103,12 +96,12 @@ Napi::Value join(const Napi::CallbackInfo& info) {
 Napi::Value meet(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const std::shared_ptr<Device> device = device_of(info[0], "meetRanks: device");
-    const int size = whole(info[2], "meetRanks: size", 1, kMostRanks);
-    const int rank = whole(info[1], "meetRanks: rank", 0, size - 1);
+    const int size = int(whole_number(info[2], "meetRanks: size", 1, kMostRanks));
+    const int rank = int(whole_number(info[1], "meetRanks: rank", 0, size - 1));
     if (!info[3].IsString())
       throw Error(ErrorKind::type, "meetRanks: address: expected a string but received " + describe(info[3]));
     const std::string address = info[3].As<Napi::String>().Utf8Value();
-    const int port = whole(info[4], "meetRanks: port", 0, 65535);
+    const int port = int(whole_number(info[4], "meetRanks: port", 0, 65535));
     const double timeout = timeout_of(info[5], "meetRanks: timeout");
     return joined(info.Env(), device,
                   [&](Device::Done done) { device->meet(rank, size, address, port, timeout, std::move(done)); });

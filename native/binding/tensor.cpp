@@ -9,6 +9,7 @@
 #include "device.h"
 #include "environment.h"
 #include "errors.h"
+#include "whole_number.h"
 
 namespace nextpatch::binding {
 namespace {
@@ -80,17 +81,6 @@ void parse_shape(const Napi::Value& value, const char* method, View* view) {
     view->shape[i] = int64_t(size);
   }
   set_strides(view);
-}
-
-int64_t parse_index(const Napi::Value& value, const char* what, int64_t low, int64_t high) {
-  const bool is_number = value.IsNumber();
-  const double number = is_number ? value.As<Napi::Number>().DoubleValue() : 0;
-  if (!is_number || !(number >= double(low)) || number > double(high) || number != double(int64_t(number))) {
-    throw Error(is_number ? ErrorKind::range : ErrorKind::type,
-                std::string(what) + ": expected a whole number from " + std::to_string(low) + " to " +
-                    std::to_string(high) + " but received " + describe(value));
-  }
-  return int64_t(number);
 }
 
 // The elements of a typed array. Its memory is there as long as no JavaScript runs.
@@ -244,10 +234,10 @@ Napi::Value Tensor::reshape(const Napi::CallbackInfo& info) {
 Napi::Value Tensor::narrow(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     require_alive("narrow");
-    const int dimension = int(parse_index(info[0], "narrow: dimension", 0, view_.rank - 1));
+    const int dimension = int(whole_number(info[0], "narrow: dimension", 0, view_.rank - 1));
     const int64_t extent = view_.shape[dimension];
-    const int64_t start = parse_index(info[1], "narrow: start", 0, extent - 1);
-    const int64_t length = parse_index(info[2], "narrow: length", 1, extent - start);
+    const int64_t start = whole_number(info[1], "narrow: start", 0, extent - 1);
+    const int64_t length = whole_number(info[2], "narrow: length", 1, extent - start);
     View view = view_;
     view.shape[dimension] = length;
     view.data = view_.as<char>() + start * view_.stride[dimension] * int64_t(size_of(view_.dtype));

@@ -18,6 +18,7 @@ void label_coefficients(Call& call) {
   const Argument coefficients = call.vector("coefficients"), labels = call.tensor("labels", 2);
   const Argument weights = call.vector("weights");
   call.dtype(labels, {DType::i32});
+  call.countable(labels);
   for (const Argument& other : {coefficients, weights}) {
     call.dtype(other, {DType::f32});
     call.shape(other, {labels.dim(1)});

@@ -40,16 +40,16 @@ struct MemoryStatus {
 // A point in a context's stream of work that can be waited for.
 using Ticket = uint64_t;
 
-// An opened device. All methods but allocate*, free*, memory, energy, asynchronous, products, seconds_between and wait
-// are called on the device's queue thread only, so a context needs no lock for them.
+// An opened device. Methods are called on the device's queue thread only, so a context needs no lock for them, but for
+// those that say "any thread", and kernels(), from which any thread asks for the sizes of workspaces.
 class Context {
  public:
   virtual ~Context() = default;
 
   virtual Kernels& kernels() = 0;
 
-  // The workspace of matrix products: its size, and the memory, passed once before the first operation. Device
-  // allocates it, so that it is counted and planned like all other memory.
+  // The workspace of matrix products: its size (any thread), and the memory, passed once before the queue thread runs
+  // anything. Device allocates it, so that it is counted and planned like all other memory.
   virtual size_t workspace_bytes() const { return 0; }
   virtual void use_workspace(void* /*data*/) {}
 
@@ -70,11 +70,12 @@ class Context {
   // Host memory for fast copies (page-locked if the backend supports it). Any thread.
   virtual void* allocate_host(size_t bytes) = 0;
   virtual void free_host(void* data) = 0;
+  // Any thread.
   virtual MemoryStatus memory() = 0;
-  // Joules used since power-on, by the device's own counter; NaN if it has none. Any thread.
+  // Joules used since the driver was loaded, by the device's own counter; NaN if it has none. Any thread.
   virtual double energy() { return std::nan(""); }
 
-  // Whether work, copies included, may still run after the call that enqueued it has returned.
+  // Whether work, copies included, may still run after the call that enqueued it has returned. Any thread.
   virtual bool asynchronous() const { return false; }
 
   // Copies in stream order. If the context is asynchronous, `host` is from allocate_host, and stays untouched until a

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "error.h"
+#include "host_name.h"
 
 namespace nextpatch {
 namespace {
@@ -29,9 +30,13 @@ constexpr milliseconds kGrace(500);
 constexpr milliseconds kFailureGrace(1000);
 
 Clock::duration silence_limit() {
-  const char* const given = std::getenv("NEXTPATCH_SILENCE");
-  const double seconds = given ? std::atof(given) : 0;
-  return milliseconds(int64_t(1000 * (seconds > 0 ? std::min(seconds, 1e9) : kSilenceSeconds)));
+  const char* const text = std::getenv("NEXTPATCH_SILENCE");
+  char* end = nullptr;
+  const double seconds = text && *text ? std::strtod(text, &end) : kSilenceSeconds;
+  if ((end && *end != 0) || !(seconds > 0))
+    throw Error(ErrorKind::device,
+                std::string("Ranks.join: NEXTPATCH_SILENCE: expected seconds above 0 but received ") + text);
+  return milliseconds(int64_t(1000 * std::min(seconds, 1e9)));
 }
 
 std::string seconds_text(double seconds) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "error.h"
+#include "host_name.h"
 
 namespace nextpatch {
 namespace {
@@ -29,6 +30,17 @@ void put(char (&to)[N], const std::string& text) {
   std::strncpy(to, text.c_str(), N - 1);
 }
 
+// Where rank 0 is told to listen; 0: at any free port.
+int chosen_port() {
+  const char* const text = std::getenv("NEXTPATCH_PORT");
+  if (!text || !*text) return 0;
+  char* end = nullptr;
+  const long port = std::strtol(text, &end, 10);
+  if (*end == 0 && port >= 0 && port <= 65535) return int(port);
+  throw Error(ErrorKind::device,
+              std::string("Ranks.join: NEXTPATCH_PORT: expected a port from 0 to 65535 but received ") + text);
+}
+
 void exchange(const Engine& engine, const std::vector<Message>& messages) {
   if (const char* const problem = engine.exchange(messages.data(), messages.size(), true))
     throw Error(ErrorKind::device, std::string("Ranks.join: ") + engine.library() + ": " + problem);
@@ -39,8 +51,7 @@ std::unique_ptr<Rendezvous> meet_as_first(const Engine& engine, int size) {
   std::optional<Rendezvous::Door> door;
   std::exception_ptr failure;
   try {
-    const char* const port = std::getenv("NEXTPATCH_PORT");
-    door.emplace(port ? std::atoi(port) : 0);
+    door.emplace(chosen_port());
     told.port = door->port();
     told.token = random_token();
   } catch (const Error&) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "error.h"
+#include "host_name.h"
 #include "version.h"
 
 namespace nextpatch {

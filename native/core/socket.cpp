@@ -191,12 +191,6 @@ bool is_closed(const Socket& socket) {
   return received == 0 || (received < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-std::string host_name() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
-
 std::vector<std::string> own_addresses() {
   ifaddrs* found = nullptr;
   if (getifaddrs(&found) != 0) return {};

@@ -52,7 +52,6 @@ long send_some(const Socket& socket, const void* data, size_t bytes);
 // Whether the other side has closed it, or it is lost, and all that came was taken.
 bool is_closed(const Socket& socket);
 
-std::string host_name();
 // This machine's, as text, that others may reach: none of loopback, none that holds on one link only.
 std::vector<std::string> own_addresses();
 

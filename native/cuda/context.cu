@@ -1,4 +1,3 @@
-// An opened GPU: its streams, memory, tickets, timestamps and captured graphs.
 #include "context.h"
 
 #include <algorithm>
@@ -67,7 +66,7 @@ CudaContext::Owned::~Owned() {
     if (event) cudaEventDestroy(event);
   for (cudaEvent_t mark : marks)
     if (mark) cudaEventDestroy(mark);
-  if (bad_id) cudaFreeHost(const_cast<BadId*>(bad_id));
+  if (bad_id) cudaFreeHost(bad_id);
   for (cudaStream_t stream : {copies, device.stream})
     if (stream) cudaStreamDestroy(stream);
 }
@@ -147,7 +146,6 @@ void CudaContext::upload(void* device, void* arrival, const void* host, size_t b
 // Ticket n is the n-th record, in event n % kEvents. A reused event is reached later than its old record was, so that
 // waiting for an old ticket may take too long but is never too short.
 Ticket CudaContext::record() {
-  std::lock_guard<std::mutex> lock(marks_);
   const Ticket ticket = ++last_ticket_;
   check(cudaEventRecord(owned_.events[ticket % kEvents], owned_.device.stream), "record");
   return ticket;
@@ -155,14 +153,9 @@ Ticket CudaContext::record() {
 
 void CudaContext::wait(Ticket ticket) {
   use("wait");
-  check(cudaEventSynchronize(event(ticket)), "wait", "the device failed");
+  check(cudaEventSynchronize(owned_.events[ticket % kEvents]), "wait", "the device failed");
   if (const NcclCollectives* const nccl = nccl_) nccl->check();
   report_bad_id();
-}
-
-cudaEvent_t CudaContext::event(Ticket ticket) {
-  std::lock_guard<std::mutex> lock(marks_);
-  return owned_.events[ticket % kEvents];
 }
 
 void CudaContext::report_bad_id() {
@@ -170,7 +163,7 @@ void CudaContext::report_bad_id() {
   const char* const names[BadId::kKinds] = {"token id ", "label "};
   std::string message;
   {
-    std::lock_guard<std::mutex> lock(marks_);
+    std::lock_guard<std::mutex> lock(bad_id_mutex_);
     for (int what = 0; what < BadId::kKinds; ++what) {
       volatile BadId::Kind& kind = owned_.bad_id->kinds[what];
       const unsigned long long first = kind.first;

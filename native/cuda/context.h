@@ -1,3 +1,4 @@
+// An opened GPU: its streams, memory, tickets, timestamps and captured graphs.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -68,7 +69,6 @@ class CudaContext final : public Context {
   };
 
   void use(const char* operation) const;
-  cudaEvent_t event(Ticket ticket);
   void report_bad_id();
 
   Owned owned_;
@@ -76,7 +76,7 @@ class CudaContext final : public Context {
 #if !NEXTPATCH_SIMT
   EnergyCounter energy_;
 #endif
-  std::mutex marks_;
+  std::mutex bad_id_mutex_;  // several threads may wait
   Ticket last_ticket_ = 0;
   bool capturing_ = false;
   std::atomic<NcclCollectives*> nccl_{nullptr};  // of who joined; nullptr: has not, or by an engine

@@ -1,4 +1,4 @@
-// What is not a number, or not a finite one.
+// Looks for a value that is not finite, and keeps an optimizer from a step whose loss or norm is too large.
 #include <algorithm>
 
 #include "cuda_kernels.h"

@@ -1,7 +1,8 @@
 // Matrix products: cuBLASLt's on GPUs (gemm_cublaslt.cpp), plain loops under simt (../simt/gemm.cpp).
 //
-// There are no epilogues: a Llama's linear layers have no bias, cuBLASLt has none for the SwiGLU of two halves of a row
-// or for RMSNorm, and the norm's kernel adds the residual, because it reads the row anyway.
+// There are no epilogues: cuBLASLt has none for the SwiGLU of two halves of a row or for RMSNorm, the norm's kernel
+// adds the residual, because it reads the row anyway, and a bias, which few models have, has a kernel of its own
+// (bias.cu).
 #pragma once
 
 #include <memory>

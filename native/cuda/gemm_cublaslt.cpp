@@ -23,19 +23,35 @@ void check_blas(lt::Status status, const char* what) {
 
 lt::DataType data_type(DType dtype) { return dtype == DType::bf16 ? lt::kBf16 : lt::kF32; }
 
-// RAII owners of cuBLASLt's descriptors.
+// Owns one of cuBLASLt's descriptors from its creation on, so that an error in the setting of an attribute frees it.
+template <typename T>
+class Owned {
+ public:
+  explicit Owned(lt::Status (*destroy)(T)) : destroy_(destroy) {}
+  ~Owned() {
+    if (value_) destroy_(value_);
+  }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+
+  T* to_create() { return &value_; }
+  operator T() const { return value_; }
+
+ private:
+  T value_ = nullptr;
+  lt::Status (*destroy_)(T);
+};
+
 struct Layout {
-  lt::Layout value = nullptr;
+  Owned<lt::Layout> value{cublaslt().MatrixLayoutDestroy};
   // Of each of `batch` matrices, one behind the other.
   Layout(DType dtype, int64_t rows, int64_t cols, int64_t batch) {
-    check_blas(cublaslt().MatrixLayoutCreate(&value, data_type(dtype), uint64_t(rows), uint64_t(cols), rows),
+    check_blas(cublaslt().MatrixLayoutCreate(value.to_create(), data_type(dtype), uint64_t(rows), uint64_t(cols), rows),
                "cublasLtMatrixLayoutCreate");
     if (batch == 1) return;
     set(lt::kBatchCount, int32_t(batch));
     set(lt::kBatchOffset, rows * cols);
   }
-  ~Layout() { cublaslt().MatrixLayoutDestroy(value); }
-  Layout(const Layout&) = delete;
 
  private:
   template <typename T>
@@ -46,10 +62,8 @@ struct Layout {
 };
 
 struct Preference {
-  lt::Preference value = nullptr;
-  Preference() { check_blas(cublaslt().MatmulPreferenceCreate(&value), "cublasLtMatmulPreferenceCreate"); }
-  ~Preference() { cublaslt().MatmulPreferenceDestroy(value); }
-  Preference(const Preference&) = delete;
+  Owned<lt::Preference> value{cublaslt().MatmulPreferenceDestroy};
+  Preference() { check_blas(cublaslt().MatmulPreferenceCreate(value.to_create()), "cublasLtMatmulPreferenceCreate"); }
 
   template <typename T>
   void set(lt::PreferenceAttribute attribute, T to) {
@@ -61,7 +75,7 @@ struct Preference {
 // cuBLAS is column-major, so it sees a row-major matrix as its transpose: c = op(a) op(b) is requested as
 // c^T = op(b)^T op(a)^T, with the operands exchanged and no data moved.
 struct Plan {
-  lt::Description description = nullptr;
+  Owned<lt::Description> description{cublaslt().MatmulDescDestroy};
   Layout first, second, result;  // b, a, c
   lt::Algorithm algorithm{};
   bool in_table = false;
@@ -71,16 +85,13 @@ struct Plan {
       : first(p.inputs, p.transpose_b ? p.k : p.n, p.transpose_b ? p.n : p.k, batch),
         second(p.inputs, p.transpose_a ? p.m : p.k, p.transpose_a ? p.k : p.m, batch),
         result(p.output, p.n, p.m, batch) {
-    check_blas(cublaslt().MatmulDescCreate(&description, lt::kCompute32F, lt::kF32), "cublasLtMatmulDescCreate");
+    check_blas(cublaslt().MatmulDescCreate(description.to_create(), lt::kCompute32F, lt::kF32),
+               "cublasLtMatmulDescCreate");
     const lt::Operation of_first = p.transpose_b ? lt::kT : lt::kN;
     const lt::Operation of_second = p.transpose_a ? lt::kT : lt::kN;
     set(lt::kTransposeA, of_first);
     set(lt::kTransposeB, of_second);
   }
-  ~Plan() {
-    if (description) cublaslt().MatmulDescDestroy(description);
-  }
-  Plan(const Plan&) = delete;
 
  private:
   void set(lt::DescriptionAttribute attribute, lt::Operation operation) {
@@ -175,7 +186,9 @@ class CublasLtGemm final : public Gemm, public Products {
   std::unique_ptr<Plan> first_choice(const Product& product, int64_t batch) const {
     auto plan = std::make_unique<Plan>(product, batch);
     const std::vector<lt::Algorithm> algorithms = suggest(product, *plan);
-    if (algorithms.empty()) throw Error(ErrorKind::device, "matmul: cuBLASLt has no algorithm for this shape");
+    if (algorithms.empty())
+      throw Error(ErrorKind::device,
+                  "matmul: expected an algorithm of cuBLASLt for " + text_of(product) + " but received none");
     plan->algorithm = algorithms.front();
     return plan;
   }

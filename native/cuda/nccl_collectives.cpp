@@ -1,10 +1,9 @@
 #include "nccl_collectives.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <utility>
 
+#include "../core/host_name.h"
 #include "check.h"
 
 namespace nextpatch::cuda {
@@ -14,12 +13,6 @@ namespace {
 constexpr auto kPause = std::chrono::milliseconds(100);
 // So long what runs on the device has to see that it was aborted.
 constexpr auto kAbortGrace = std::chrono::milliseconds(100);
-
-std::string host_name() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
 
 size_t bytes_of(const View& view) { return size_t(view.size()) * size_of(view.dtype); }
 

@@ -79,7 +79,6 @@ void CudaKernels::rotary_table(const View& table, const View& inverse_frequencie
 void CudaKernels::rotary(const View& x, const View& table, int64_t offset, bool inverse) {
   with_type(x.dtype, [&](auto type) {
     using T = decltype(type);
-    // Half of every supported head dimension is a multiple of 8; strides may not be.
     const int64_t strides = x.stride[0] | x.stride[1] | x.stride[2];
     if (aligned_16(x.as<T>(), table.as<float>()) && (strides | (x.dim(3) / 2)) % kWidth<T> == 0) {
       cuda::rotary<T, kWidth<T>>(device_, x, table, offset, inverse);

@@ -1,7 +1,6 @@
 // The engine on MPI: compiled once for each MPI whose headers are there, as their binary interfaces differ.
 #include <mpi.h>
 #include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "../core/host_name.h"
 #include "../core/version.h"
 #include "engine.h"
 
@@ -85,9 +85,7 @@ const char* start() {
   for (const MPI_Comm ranks : {s.ranks, MPI_COMM_WORLD}) MPI_Comm_set_errhandler(ranks, MPI_ERRORS_RETURN);
   MPI_Comm_rank(s.ranks, &s.rank);
   MPI_Comm_size(s.ranks, &s.size);
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  s.host = name;
+  s.host = nextpatch::host_name();
   return nullptr;
 }
 

@@ -1,5 +1,5 @@
 /** Ranks that watch over one another, in a program of its own under the sanitizers: how they leave a loop, and end. */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -130,4 +130,12 @@ it("end without a word where one tells of its error itself", async () => {
   ]);
   ranks[2].end();
   expect(await ranks[2].ended).toEqual({ code: 0, errors: "" });
+});
+
+it.each(["10s", "0", "soon"])("refuse a silence of %s", (silence) => {
+  const alone = spawnSync(program, ["0", "1", "0", "1"], { env: { ...env, NEXTPATCH_SILENCE: silence } });
+  expect(alone.stdout.toString()).toContain(
+    `Ranks.join: NEXTPATCH_SILENCE: expected seconds above 0 but received ${silence}\n`,
+  );
+  expect(alone.status).toBe(1);
 });

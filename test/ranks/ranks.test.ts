@@ -68,6 +68,12 @@ describeRanks("ranks", () => {
     expect(computed).toBeLessThan(waited);
   });
 
+  it("refuse a port that is none", async () => {
+    const { code, errors } = await runRanks(2, "sums.mjs", [], { NEXTPATCH_PORT: "80000" });
+    expect(code).toBeGreaterThan(0);
+    expect(errors).toContain("Ranks.join: NEXTPATCH_PORT: expected a port from 0 to 65535 but received 80000");
+  });
+
   it("leave the event loop free while they wait", async () => {
     const { code, reports } = await runRanks(2, "ends.mjs", ["ticks"]);
     expect(code).toBe(0);

@@ -48,12 +48,12 @@ struct AttentionShape {
 
 // Order of blocks that each own `tile_rows` queries of a head and read all of the pair's keys and values.
 inline AttentionOrder order_by_queries(const AttentionShape& shape, int tile_rows, int64_t element_bytes) {
-  return AttentionOrder(shape.batch, shape.kv_heads, shape.group(), (shape.queries + tile_rows - 1) / tile_rows,
+  return AttentionOrder(shape.batch, shape.kv_heads, shape.group(), tiles_of(shape.queries, tile_rows),
                         2 * element_bytes * shape.keys * shape.head_dim);
 }
 // Order of blocks that each own `tile_rows` keys and read all of the pair's queries and dout.
 inline AttentionOrder order_by_keys(const AttentionShape& shape, int tile_rows, int64_t element_bytes) {
-  return AttentionOrder(shape.batch, shape.kv_heads, 1, (shape.keys + tile_rows - 1) / tile_rows,
+  return AttentionOrder(shape.batch, shape.kv_heads, 1, tiles_of(shape.keys, tile_rows),
                         2 * element_bytes * shape.queries * shape.head_dim * shape.group());
 }
 

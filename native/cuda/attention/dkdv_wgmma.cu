@@ -25,6 +25,7 @@ __global__ void __launch_bounds__(KeyGradient<D>::kThreads, KeyGradient<D>::kBlo
 #if NEXTPATCH_WGMMA
   using Size = KeyGradient<D>;
   constexpr int kRows = Size::kRows, kQueries = Size::kColumns, kThreads = Size::kThreads;
+  static_assert(Size::kStages == 2, "tiles take turns in two stages");
   static_assert(kRowPadding % kQueries == 0, "a stage's statistics lie within the padding");
   const AttentionBlock block = order.block();
   if (!block.exists) return;

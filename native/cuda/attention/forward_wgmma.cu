@@ -23,6 +23,7 @@ __global__ void __launch_bounds__(Forward<D>::kThreads, Forward<D>::kBlocks)
 #if NEXTPATCH_WGMMA
   using Size = Forward<D>;
   constexpr int kRows = Size::kRows, kKeys = Size::kColumns, kThreads = Size::kThreads;
+  static_assert(Size::kStages == 2, "tiles take turns in two stages");
   const AttentionBlock block = order.block();
   if (!block.exists) return;
   // The last queries see the most keys: their blocks start first.

@@ -10,8 +10,23 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
+
+#include "../../core/error.h"
 
 namespace nextpatch::cuda {
+
+// The most blocks of a grid in y and in z.
+constexpr int64_t kMostGridRows = 65535;
+
+// Tiles of so many rows that cover the positions of a sequence; throws an Error for more than a grid has in y.
+inline int64_t tiles_of(int64_t positions, int64_t rows) {
+  if (positions > kMostGridRows * rows)
+    throw Error(ErrorKind::range, "attention: expected at most " + std::to_string(kMostGridRows * rows) +
+                                      " positions of this head dimension and dtype but received " +
+                                      std::to_string(positions));
+  return (positions + rows - 1) / rows;
+}
 
 // The limit for a group's rows: half of the L2 cache of an H100 (50 MB). Blocks are independent: on devices with a
 // smaller cache the order helps less and gives the same bits.
@@ -47,7 +62,7 @@ class AttentionOrder {
     const int64_t most = std::max<int64_t>(1, kGroupBytes / std::max<int64_t>(1, shared_bytes));
     const int64_t pairs = batch * kv_heads, groups = (pairs + most - 1) / most;
     group_ = unsigned((pairs + groups - 1) / groups);
-    // Neither y nor z reaches the limit of 65535: that many groups would take a terabyte.
+    // Groups do not reach the limit of z: so many would take a terabyte. tiles_of keeps to that of y.
     grid = dim3(group_ * unsigned(heads), unsigned(tiles), unsigned(groups));
   }
 

@@ -1,6 +1,7 @@
 // The softmax of rows that arrive in tiles of columns, and the mask.
 #pragma once
 
+#include "../block_reduce.cuh"
 #include "attention.h"
 #include "product.cuh"
 
@@ -83,8 +84,8 @@ class OnlineSoftmax {
     for (int slab = 0; slab < Slabs; ++slab)
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        sum_[slab][half] += __shfl_xor_sync(0xffffffffu, sum_[slab][half], 1);
-        sum_[slab][half] += __shfl_xor_sync(0xffffffffu, sum_[slab][half], 2);
+        sum_[slab][half] += __shfl_xor_sync(kAllLanes, sum_[slab][half], 1);
+        sum_[slab][half] += __shfl_xor_sync(kAllLanes, sum_[slab][half], 2);
       }
   }
 
@@ -107,8 +108,8 @@ class OnlineSoftmax {
     for (int tile = 0; tile < Tiles; ++tile)
       largest = fmaxf(largest, fmaxf(scores[tile][half * 2], scores[tile][half * 2 + 1]));
     // The four lanes of a row.
-    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
-    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
+    largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));
+    largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 2));
     // A row without keys so far: any finite number gives exp2(-inf) = 0, not NaN.
     // The product is rounded separately, so that an unchanged largest rescales by exactly 1.
     const float shift = largest == -INFINITY ? 0 : __fmul_rn(largest, scale);

@@ -2,11 +2,11 @@
 // wgmma on 9.0.
 //
 // What bounds the choice: 255 registers a thread; the shared memory of a block, 163 KB on 8.0, 99 KB on 8.6 and 8.9,
-// 227 KB on 9.0; and what a multiprocessor has for all its blocks, 1 KB more. A warp with 32
-// rows reads each fragment of the other operand for two products instead of one, so it has 32 if its accumulators,
-// rows * D / 32 registers a thread for each, leave room for the scores; at D = 256 a warp has 16. But a multiprocessor
-// wants eight warps at least, two for each of its schedulers, or nothing hides the latency of a product. So a kernel
-// may have two tiles: the first where it gives eight warps, else the second. The host chooses when it launches.
+// 227 KB on 9.0; and what a multiprocessor has for all its blocks, 1 KB more. A warp with 32 rows reads each fragment
+// of the other operand for two products instead of one, so it has 32 if its accumulators, rows * D / 32 registers a
+// thread for each, leave room for the scores; at D = 256 a warp has 16. But a multiprocessor wants eight warps at
+// least, two for each of its schedulers, or nothing hides the latency of a product. So a kernel may have two tiles: the
+// first where it gives eight warps, else the second. The host chooses when it launches.
 //
 // Host code only beside constants: bench/occupancy compiles it alone.
 #pragma once

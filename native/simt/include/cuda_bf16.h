@@ -29,16 +29,5 @@ struct alignas(4) __nv_bfloat162 {
 };
 
 inline __nv_bfloat16 __float2bfloat16(float value) { return __nv_bfloat16(value); }
-inline __nv_bfloat16 __float2bfloat16_rn(float value) { return __nv_bfloat16(value); }
 inline float __bfloat162float(__nv_bfloat16 value) { return float(value); }
 inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) { return {__nv_bfloat16(x), __nv_bfloat16(y)}; }
-inline __nv_bfloat162 __float22bfloat162_rn(float2 v) { return __floats2bfloat162_rn(v.x, v.y); }
-inline float2 __bfloat1622float2(__nv_bfloat162 v) { return {float(v.x), float(v.y)}; }
-inline float __low2float(__nv_bfloat162 v) { return float(v.x); }
-inline float __high2float(__nv_bfloat162 v) { return float(v.y); }
-inline unsigned short __bfloat16_as_ushort(__nv_bfloat16 v) { return v.bits; }
-inline __nv_bfloat16 __ushort_as_bfloat16(unsigned short bits) {
-  __nv_bfloat16 v;
-  v.bits = bits;
-  return v;
-}

@@ -58,6 +58,13 @@ TEST(attention_order_goes_by_groups_that_fit_the_cache_and_by_tiles_within) {
       std::is_sorted(blocks.begin(), blocks.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); }));
 }
 
+TEST(attention_has_no_more_tiles_than_a_grid_holds) {
+  EXPECT(tiles_of(1, 128) == 1 && tiles_of(128, 128) == 1 && tiles_of(129, 128) == 2);
+  EXPECT(tiles_of(65535 * 128, 128) == 65535);
+  EXPECT(refusal([] { tiles_of(65535 * 16 + 1, 16); }) ==
+         "attention: expected at most 1048560 positions of this head dimension and dtype but received 1048561");
+}
+
 TEST(divisor_divides_all_numbers_below_2_31) {
   for (unsigned divisor : {1u, 2u, 3u, 7u, 12u, 64u, 641u, 65'537u, 70'000u, 0x7fffffffu}) {
     const Divisor by(divisor);

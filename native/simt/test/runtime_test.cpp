@@ -227,7 +227,12 @@ TEST(devices_are_apart) {
   EXPECT(cudaMemcpyAsync(mine, host, 64, cudaMemcpyHostToDevice, second) == cudaErrorInvalidResourceHandle);
   EXPECT(cudaMemcpyAsync(theirs, host, 64, cudaMemcpyHostToDevice, first) == cudaErrorInvalidValue);
   EXPECT(cudaMemsetAsync(static_cast<char*>(theirs) + 63, 0, 1, first) == cudaErrorInvalidValue);
-  EXPECT_CONTAINS(problem<add_kernel>(1, 1, 0, static_cast<float*>(mine), 1.0f), "");
+  EXPECT(problem<add_kernel>(1, 1, 0, static_cast<float*>(mine), 1.0f).empty());
+  const auto launch = [&](cudaStream_t stream) {
+    return refusal([&] { cuda::launch<add_kernel>("test", {1, 1, 0, stream}, static_cast<float*>(mine), 1.0f); });
+  };
+  EXPECT(launch(first).empty());
+  EXPECT(launch(second) == "test: launch failed: invalid resource handle");
   EXPECT(cudaEventRecord(event, first) == cudaSuccess);
   EXPECT(cudaEventRecord(event, second) == cudaErrorInvalidResourceHandle);
   EXPECT(cudaStreamBeginCapture(second, cudaStreamCaptureModeRelaxed) == cudaErrorInvalidResourceHandle);

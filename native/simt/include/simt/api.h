@@ -45,7 +45,6 @@ cudaError_t cudaSetDevice(int device);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
 cudaError_t cudaRuntimeGetVersion(int* version);
 cudaError_t cudaDriverGetVersion(int* version);
-cudaError_t cudaDeviceSynchronize();
 
 // ---- Memory: every byte of a new allocation is 0xff, a NaN ----------------------------------------------
 

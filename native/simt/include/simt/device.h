@@ -14,7 +14,6 @@
 // The runner sets these whenever it switches to another thread.
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
-constexpr int warpSize = 32;
 
 // ---- Barriers -----------------------------------------------------------------------------------------
 
@@ -25,8 +24,6 @@ inline void __syncwarp(unsigned mask = 0xffffffffu) {
   nextpatch::simt::meet<Nothing>("__syncwarp", mask, nothing,
                                  [](Nothing* const*, unsigned) { nextpatch::simt::order_warp(); });
 }
-inline void __threadfence() {}
-inline void __threadfence_block() {}
 inline void __threadfence_system() {}
 [[noreturn]] inline void __trap() { nextpatch::simt::fail("__trap"); }
 
@@ -165,26 +162,16 @@ NEXTPATCH_REDUCE(unsigned)
   }
 #define NEXTPATCH_ATOMICS(type)                         \
   NEXTPATCH_ATOMIC(atomicAdd, type, true, old + value)  \
-  NEXTPATCH_ATOMIC(atomicMax, type, value > old, value) \
   NEXTPATCH_ATOMIC(atomicMin, type, value < old, value) \
   NEXTPATCH_ATOMIC(atomicExch, type, true, value)
 NEXTPATCH_ATOMICS(int)
 NEXTPATCH_ATOMICS(unsigned)
 NEXTPATCH_ATOMICS(unsigned long long)
-NEXTPATCH_ATOMIC(atomicAdd, float, true, old + value)
 #undef NEXTPATCH_ATOMICS
 #undef NEXTPATCH_ATOMIC
 
 // ---- Memory -------------------------------------------------------------------------------------------
 
-template <typename T>
-T __ldg(const T* address) {
-  return *address;
-}
-template <typename T>
-T __ldcs(const T* address) {
-  return *address;
-}
 template <typename T>
 void __stwb(T* address, T value) {
   nextpatch::simt::check_global("__stwb", address);
@@ -199,8 +186,6 @@ void __stcs(T* address, T value) {
 // ---- Mathematics --------------------------------------------------------------------------------------
 
 using std::isfinite;
-using std::isinf;
-using std::isnan;
 using std::max;
 using std::min;
 
@@ -216,8 +201,6 @@ To bit_cast(From from) {
 
 inline unsigned __float_as_uint(float v) { return nextpatch::simt::bit_cast<unsigned>(v); }
 inline float __uint_as_float(unsigned v) { return nextpatch::simt::bit_cast<float>(v); }
-inline int __float_as_int(float v) { return nextpatch::simt::bit_cast<int>(v); }
-inline float __int_as_float(int v) { return nextpatch::simt::bit_cast<float>(v); }
 // Errors as in the CUDA C++ Programming Guide, "Mathematical Functions": 2 ulp for rsqrtf and for the 2^x that __expf
 // is made of.
 inline float rsqrtf(float v) { return nextpatch::simt::approximate(1.0f / std::sqrt(v), v, 2); }
@@ -226,15 +209,6 @@ inline float __expf(float v) {
   const float power = v * 1.44269504f;
   return nextpatch::simt::approximate(std::exp2(power), power, 2);
 }
-inline float __logf(float v) { return std::log(v); }
-inline float __log2f(float v) { return std::log2(v); }
-inline float __fdividef(float a, float b) { return a / b; }
-inline float __frcp_rn(float v) { return 1.0f / v; }
-inline float __fsqrt_rn(float v) { return std::sqrt(v); }
 inline float __fmul_rn(float a, float b) { return a * b; }
-inline float __fadd_rn(float a, float b) { return a + b; }
-inline float __saturatef(float v) { return v < 0 ? 0 : v > 1 ? 1 : v == v ? v : 0; }
 inline int __popc(unsigned v) { return __builtin_popcount(v); }
-inline int __ffs(int v) { return __builtin_ffs(v); }
-inline int __clz(int v) { return v == 0 ? 32 : __builtin_clz(unsigned(v)); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return unsigned(uint64_t(a) * b >> 32); }

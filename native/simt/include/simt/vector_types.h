@@ -4,15 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#define NEXTPATCH_VECTOR_TYPE(name, type)                                     \
-  struct alignas(2 * sizeof(type)) name##2 { type x, y; };                    \
-  struct name##3 { type x, y, z; };                                           \
-  struct alignas(4 * sizeof(type)) name##4 { type x, y, z, w; };              \
-  inline name##2 make_##name##2(type x, type y) { return {x, y}; }            \
-  inline name##3 make_##name##3(type x, type y, type z) { return {x, y, z}; } \
-  inline name##4 make_##name##4(type x, type y, type z, type w) { return {x, y, z, w}; }
+#define NEXTPATCH_VECTOR_TYPE(name, type)                  \
+  struct alignas(2 * sizeof(type)) name##2 { type x, y; }; \
+  struct name##3 { type x, y, z; };                        \
+  struct alignas(4 * sizeof(type)) name##4 { type x, y, z, w; };
 
-NEXTPATCH_VECTOR_TYPE(int, int)
 NEXTPATCH_VECTOR_TYPE(uint, unsigned)
 NEXTPATCH_VECTOR_TYPE(float, float)
 #undef NEXTPATCH_VECTOR_TYPE
