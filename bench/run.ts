@@ -2,7 +2,8 @@
  * `npm run bench`: times every operation of a training step, and whole training steps, on this machine's CPU, ours and
  * PyTorch's in turn.
  *
- *     npm run bench [-- --python .venv-peers/bin/python] [--rounds 3] [--threads 2] [--out bench/results/NAME.json]
+ *     npm run bench [-- --python .venv-peers/bin/python] [--rounds 3] [--steps 3] [--threads 2]
+ *                   [--out bench/results/NAME.json]
  *
  * Without --python the peer is .venv-peers/bin/python (bench/peers/README.md); if that is missing, only ours is timed.
  * The tables go to stdout; --out writes every measured number to a file. For GPUs there is bench/gpu.sh.

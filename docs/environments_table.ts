@@ -1,5 +1,6 @@
 /** The table of environments in docs/install.md, from what `npm run test:environments -- --write` found. */
 import { readFileSync } from "node:fs";
+import { inCell, row, withLines } from "./marked_table.js";
 
 /** A row of test/package/environments/results.json. */
 export interface EnvironmentResult {
@@ -23,12 +24,11 @@ export function withEnvironments(page: string): string {
     const nodes = (works: boolean) => same.filter((row) => row.works === works).map(({ node }) => node ?? "");
     const failed = nodes(false);
     const remarks = [note, failed.length > 0 ? `does not work${failed[0] ? ` on ${failed.join(", ")}` : ""}` : ""];
-    return `| ${title} | ${tool ?? ""} | ${nodes(true).join(", ")} | ${date} | ${remarks.filter(Boolean).join("; ").replaceAll("|", "\\|")} |`;
+    return row([title, tool ?? "", nodes(true).join(", "), date, inCell(remarks.filter(Boolean).join("; "))]);
   });
-  const table = [
-    "| environment | its version | on Node | tried | note |",
+  return withLines(page, "environments", [
+    row(["environment", "its version", "on Node", "tried", "note"]),
     "|---|---|---|---|---|",
     ...lines.sort((a, b) => a.localeCompare(b, "en")),
-  ].join("\n");
-  return page.replace(/(<!-- environments -->\n)[\s\S]*?(<!-- end -->)/, (_, begin, end) => `${begin}${table}\n${end}`);
+  ]);
 }

@@ -1,8 +1,8 @@
 /**
  * Writes docs/config.md, schema.json and lib/config/config_types.ts from the schema in lib/config/schema.ts, and the tables
- * of docs/results.md, of the seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in docs/install.md, of
- * oneDNN's versions in docs/onednn.md, of faults in docs/reliability.md and of trials in docs/trials.md, and the picture
- * docs/images/map.svg: `npm run docs`.
+ * of docs/results.md, of the seeded faults in docs/testing.md, of attention's warps in docs/cuda.md, of environments in
+ * docs/install.md, of oneDNN's versions in docs/onednn.md, of faults in docs/reliability.md and of trials in
+ * docs/trials.md, and the picture docs/images/map.svg: `npm run docs`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -7,6 +7,8 @@ import { parse } from "yaml";
 import { formatDelta } from "../lib/compare/format.js";
 import { type Paired, pairedDifferences, showsNone } from "../lib/compare/paired.js";
 import { formatCount } from "../lib/report/format.js";
+import { row } from "./marked_table.js";
+import { readTrials, trialsFolder } from "./read_trials.js";
 
 /** What a cell's file says for the map. */
 interface CellFile {
@@ -15,14 +17,6 @@ interface CellFile {
   /** Seeds that nothing was chosen on. */
   readonly fresh?: readonly number[];
   readonly pairs?: readonly { readonly baseline: string; readonly arm: string; readonly recipe: string }[];
-}
-
-interface Trial {
-  readonly arm: string;
-  readonly seed: number;
-  readonly valLoss: number;
-  readonly tokens: number;
-  readonly parameters: number;
 }
 
 /** An arm against its baseline in a cell, at equal FLOPs. */
@@ -45,14 +39,6 @@ export interface MapPoint {
 }
 
 const cells = new URL("../bench/trials/", import.meta.url);
-const results = new URL("../bench/results/trials/", import.meta.url);
-
-function readTrials(cell: string): Trial[] {
-  return readFileSync(new URL(`${cell}.jsonl`, results), "utf8")
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as Trial);
-}
 
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -90,7 +76,7 @@ function pointsOf(cell: string): MapPoint[] {
 
 /** All points, by size, then by length. */
 export function mapPoints(): MapPoint[] {
-  return readdirSync(results)
+  return readdirSync(trialsFolder)
     .filter((file) => file.endsWith(".jsonl"))
     .flatMap((file) => pointsOf(file.replace(/\.jsonl$/, "")))
     .sort((a, b) => a.parameters - b.parameters || a.tokensPerParameter - b.tokensPerParameter);
@@ -116,9 +102,9 @@ function verdict({ paired, difference }: MapPoint): string {
   return difference < 0 ? "ahead" : "behind";
 }
 
-function row(point: MapPoint): string {
+function pointRow(point: MapPoint): string {
   const { paired } = point;
-  const cellsOf = [
+  return row([
     formatCount(point.parameters),
     String(Math.round(point.tokensPerParameter)),
     point.text,
@@ -128,14 +114,13 @@ function row(point: MapPoint): string {
     paired === null ? "–" : `${formatDelta(paired.low)} to ${formatDelta(paired.high)}`,
     `${point.seeds.join(", ")}${point.fresh ? " (fresh)" : ""}`,
     verdict(point),
-  ];
-  return `| ${cellsOf.join(" | ")} |`;
+  ]);
 }
 
 export function mapTable(): string[] {
   return [
     "| parameters | tokens a parameter | text | recipe | token-level | difference | 95% interval | seeds | |",
     "|---|---|---|---|---|---|---|---|---|",
-    ...mapPoints().map(row),
+    ...mapPoints().map(pointRow),
   ];
 }

@@ -1,7 +1,6 @@
 /** The table of seeded faults in docs/testing.md: `npm run docs` writes it. */
 import { mutants } from "../test/mutants/faults.js";
-
-const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+import { row, withLines } from "./marked_table.js";
 
 /** What a fault shows as, by what the check's output says of it. */
 function sign(says: string): string {
@@ -12,14 +11,11 @@ function sign(says: string): string {
 
 /** The page with the table as test/mutants has the faults now, between `<!-- mutants -->` and `<!-- end -->`. */
 export function withMutants(page: string): string {
-  const table = [
+  return withLines(page, "mutants", [
     row(["fault", "in", "check", "shows as"]),
     "|---|---|---|---|",
     ...mutants.map(({ fault, file, check, says }) =>
       row([fault, file.replace("native/cuda/", ""), `\`${check.script}\`: ${check.part}`, sign(says)]),
     ),
-  ];
-  return page.replace(/(<!-- mutants -->\n)[\s\S]*?(<!-- end -->)/, (_, start: string, end: string) =>
-    [`${start}${table.join("\n")}`, end].join("\n"),
-  );
+  ]);
 }

@@ -1,5 +1,6 @@
 /** The table of oneDNN's versions in docs/onednn.md: `npm run docs` writes it. */
 import { readFileSync } from "node:fs";
+import { row, withLines } from "./marked_table.js";
 
 interface Versions {
   readonly rows: readonly {
@@ -17,11 +18,8 @@ export function withVersions(page: string): string {
   const names = rows[0]!.libraries.map(({ name }) => name);
   const lines = rows.map(({ arithmetic, model, positions, libraries }) => {
     const cells = libraries.map(({ gflops, speedup }) => `${Math.round(gflops)} (${speedup.toFixed(2)})`);
-    return `| ${arithmetic} | ${model}, ${positions} positions | ${cells.join(" | ")} |`;
+    return row([arithmetic, `${model}, ${positions} positions`, ...cells]);
   });
-  const head = `| arithmetic | the products of a step of | ${names.join(" | ")} |`;
-  const table = [head, `|---|---|${"---|".repeat(names.length)}`, ...lines].join("\n");
-  return page.replace(/(<!-- versions -->\n)[\s\S]*?(<!-- end -->)/, (_, start: string, end: string) =>
-    [`${start}${table}`, end].join("\n"),
-  );
+  const head = row(["arithmetic", "the products of a step of", ...names]);
+  return withLines(page, "versions", [head, `|---|---|${"---|".repeat(names.length)}`, ...lines]);
 }

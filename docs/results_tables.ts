@@ -4,6 +4,7 @@ import { formatDelta, formatShare } from "../lib/compare/format.js";
 import type { Comparison } from "../lib/compare/readings.js";
 import { formatCount, formatLoss } from "../lib/report/format.js";
 import { mapTable } from "./map.js";
+import { row } from "./marked_table.js";
 
 /** The comparisons in the first table. */
 const runs = ["sotu-seed1", "sotu-seed2", "sotu-seed3", "linux-doc-seed1", "quickstart-size"];
@@ -18,7 +19,6 @@ function readJson(path: string): Comparison {
 
 const read = (name: string) => readJson(`${name}/comparison.json`);
 
-const row = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
 const loss = (value: number, delta: number) => `${formatLoss(value)} (${formatDelta(delta)})`;
 
 function runsTable(): string[] {

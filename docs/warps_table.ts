@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { parseWarps } from "../bench/occupancy/occupancy.js";
 import { limits } from "../lib/limits.js";
+import { row, withLines } from "./marked_table.js";
 
 /**
  * Warps of a multiprocessor with the first tiles, the same for every GPU and on `mma.sync` alone, by head dimension:
@@ -37,12 +38,9 @@ export function withWarps(page: string): string {
         const now = new Set(capabilities.map((capability) => warpsNow(warps, kernel, headDim, capability)));
         return `${was === undefined ? "" : `${was[column]} → `}${[...now].join(" / ")}`;
       });
-      return `| ${titles[kernel]} | ${headDim} | ${cells.join(" | ")} |`;
+      return row([titles[kernel]!, String(headDim), ...cells]);
     }),
   );
-  const head = `| kernel | D | ${columns.map((capabilities) => capabilities.join(", ")).join(" | ")} |`;
-  const table = [head, "|---|---|---|---|---|", ...rows].join("\n");
-  return page.replace(/(<!-- warps -->\n)[\s\S]*?(<!-- end -->)/, (_, start: string, end: string) =>
-    [`${start}${table}`, end].join("\n"),
-  );
+  const head = row(["kernel", "D", ...columns.map((capabilities) => capabilities.join(", "))]);
+  return withLines(page, "warps", [head, "|---|---|---|---|---|", ...rows]);
 }

@@ -2,7 +2,7 @@ import { kernelKey } from "../pairing.js";
 import type { GpuResult } from "./result.js";
 
 /** The fraction by which a kernel may be slower: timings differ by a few per cent from run to run. */
-export const tolerance = 0.1;
+const tolerance = 0.1;
 
 /**
  * The kernels that became slower, one line each. Ratios to PyTorch in the same run are compared, not seconds: a hotter

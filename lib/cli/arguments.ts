@@ -61,7 +61,7 @@ export function overridesOf(flags: OverrideFlags): string[] {
 }
 
 /** Opens the device that the flags name, and says what `auto` chose. */
-export function openPlacement({ device: spec, precision, devices }: PlacementFlags, io: CliIo) {
+function openPlacement({ device: spec, precision, devices }: PlacementFlags, io: CliIo) {
   const device = openRankDevice(spec, devices);
   const chosen = device.computeDType(precision) === "bf16" ? "bf16" : "fp32";
   if (spec === "auto" || precision === "auto") io.log(`computing on ${device.backend} (${device.name}) in ${chosen}`);

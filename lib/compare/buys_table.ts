@@ -1,14 +1,11 @@
 /** What each run's cost buys besides its loss per token: bits per byte, active neurons, and accuracy at cloze items. */
 import { formatLoss } from "../report/format.js";
 import type { Difference, Differences } from "./differences.js";
+import { formatDelta } from "./format.js";
 import type { CompareReport } from "./report.js";
 import { type ReportArm, reportArms } from "./report_arms.js";
 import type { StartResult } from "./start_model.js";
-
-interface Table {
-  readonly headings: string[];
-  readonly rows: string[][];
-}
+import type { Table } from "./table.js";
 
 /** A row for every arm; with bits per byte and cloze items where they are known. */
 export function buysTable(report: CompareReport): Table {
@@ -42,9 +39,9 @@ export function buysTable(report: CompareReport): Table {
 function signed(difference: Difference | undefined, scale: number, digits: number): string {
   if (difference === undefined) return "–";
   const { mean, paired } = difference;
-  if (!Number.isFinite(mean)) return "diverged";
-  const text = `${mean < 0 ? "−" : "+"}${(scale * Math.abs(mean)).toFixed(digits)}`;
-  return paired === null ? text : `${text} ± ${(scale * (paired.high - paired.mean)).toFixed(digits)}`;
+  const text = formatDelta(scale * mean, digits);
+  if (paired === null || !Number.isFinite(mean)) return text;
+  return `${text} ± ${(scale * (paired.high - paired.mean)).toFixed(digits)}`;
 }
 
 function clozeText(cloze: StartResult["cloze"]): string {

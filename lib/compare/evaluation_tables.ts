@@ -4,11 +4,7 @@ import type { Chart, ChartSeries } from "../report/page.js";
 import type { CompareReport } from "./report.js";
 import { reportArms } from "./report_arms.js";
 import type { RunResult } from "./run_result.js";
-
-interface Table {
-  readonly headings: string[];
-  readonly rows: string[][];
-}
+import type { Table } from "./table.js";
 
 /** A row for every run, with what `eval --tasks` prints of each task; null: nothing was scored. */
 export function taskTable(report: CompareReport): Table | null {

@@ -8,9 +8,9 @@ export function formatShare(share: number | null): string {
   return share === null ? "–" : `${share.toFixed(3)}×`;
 }
 
-/** `+0.0123`: a difference of losses. */
-export function formatDelta(delta: number): string {
-  return Number.isFinite(delta) ? `${delta < 0 ? "−" : "+"}${Math.abs(delta).toFixed(4)}` : "diverged";
+/** `+0.0123`: a difference from the baseline, of losses unless told. */
+export function formatDelta(delta: number, digits = 4): string {
+  return Number.isFinite(delta) ? `${delta < 0 ? "−" : "+"}${Math.abs(delta).toFixed(digits)}` : "diverged";
 }
 
 /** `+0.0123 ± 0.0045`: the mean with half of its interval, if there are several seeds. */

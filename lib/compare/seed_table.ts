@@ -5,11 +5,7 @@ import { showsNone } from "./paired.js";
 import type { LossDifference } from "./readings.js";
 import type { CompareReport } from "./report.js";
 import { reportArms } from "./report_arms.js";
-
-interface Table {
-  readonly headings: string[];
-  readonly rows: string[][];
-}
+import type { Table } from "./table.js";
 
 /** A row for every arm, a column for every seed, the spread over them, and what they show; null for a single seed. */
 export function seedTable(report: CompareReport): Table | null {

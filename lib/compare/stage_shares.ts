@@ -9,7 +9,7 @@ export function firstStage(stages: Stages): { patchSize: number; fraction: numbe
 }
 
 /** The share of each stage: of what is trained, if the fractions sum to less than the whole run. */
-export function sharesOf(stages: Stages): number[] {
+function sharesOf(stages: Stages): number[] {
   const whole = coveredShare(stages);
   return stages.map(({ fraction }) => (fraction === undefined ? 1 - given(stages) : fraction / whole));
 }

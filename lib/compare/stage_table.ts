@@ -4,6 +4,7 @@ import type { Arm } from "./arm.js";
 import type { CompareReport } from "./report.js";
 import { reportMethods } from "./report_arms.js";
 import type { CurvePoint, RunResult } from "./run_result.js";
+import type { Table } from "./table.js";
 
 /** The boundary between two stages of a run. */
 export interface StageEnd {
@@ -25,7 +26,7 @@ export function stageEnds({ stages }: Pick<Arm, "stages">, { curve }: Pick<RunRe
 }
 
 /** A row for every stage of the staged runs and of those at equal cost. */
-export function stageTable(report: CompareReport): { headings: string[]; rows: string[][] } {
+export function stageTable(report: CompareReport): Table {
   const { baseline } = report.comparison;
   const runs = reportMethods(report).flatMap(({ method, result }) => [
     { label: method.run.label, run: result },

@@ -4,6 +4,7 @@ import type { TimeByPart } from "../report/metrics.js";
 import { formatShare } from "./format.js";
 import type { CompareReport } from "./report.js";
 import type { RunResult } from "./run_result.js";
+import type { Table } from "./table.js";
 
 /** A part of the training step in the token-level and in the staged run. */
 export interface PartCost {
@@ -73,7 +74,7 @@ export function partCosts(report: Pick<CompareReport, "comparison" | "plan">): P
 }
 
 /** A row for every part, one for the total, and what they show; null if the runs were not measured on one machine. */
-export function timeTable(report: CompareReport): { headings: string[]; rows: string[][]; finding: string } | null {
+export function timeTable(report: CompareReport): (Table & { finding: string }) | null {
   const runs = timedRuns(report);
   const costs = partCosts(report);
   if (runs === null || costs === null) return null;

@@ -5,7 +5,10 @@ import { numbers, parseAxes } from "./axes.js";
 
 /** The values to try, in every combination; an axis that is absent keeps the config's own value. */
 export interface Tune {
-  /** Learning rates: of Muon, if that is the optimizer, else of AdamW. If the best is the least or the greatest, the next one beyond it is tried, too. */
+  /**
+   * Learning rates: of Muon, if that is the optimizer, else of AdamW. If the best is the least or the greatest, the next
+   * one beyond it is tried, too.
+   */
   readonly lr?: readonly number[];
   /** Types of schedules. */
   readonly schedule?: readonly ScheduleType[];

@@ -4,11 +4,10 @@ import { formatDelta, intervalText } from "./format.js";
 import { baselineKey } from "./methods.js";
 import type { CompareReport } from "./report.js";
 import { reportMethods } from "./report_arms.js";
+import type { Table } from "./table.js";
 import { isAtEdge, type TunePoint } from "./tune_search.js";
 
-export interface TuneTable {
-  readonly headings: string[];
-  readonly rows: string[][];
+export interface TuneTable extends Table {
   /** What was found, a paragraph each. */
   readonly findings: readonly string[];
 }

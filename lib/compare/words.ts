@@ -9,9 +9,10 @@ import { formatDifference, formatSeconds } from "./format.js";
 import type { CompareReport } from "./report.js";
 import { type ReportArm, reportArms } from "./report_arms.js";
 import type { RunResult } from "./run_result.js";
+import type { Table } from "./table.js";
 
 /** A row for every arm; with energy if it is known, and Muon's FLOPs if there are any. */
-export function runTable(report: CompareReport): { headings: string[]; rows: string[][] } {
+export function runTable(report: CompareReport): Table {
   const { baseline } = report.comparison;
   const arms = reportArms(report);
   const energy = arms.some(({ run }) => run.energy !== null);
@@ -47,7 +48,7 @@ export function runTable(report: CompareReport): { headings: string[]; rows: str
 }
 
 /** A run's FLOPs and seconds as shares of the baseline's. */
-export function costShares(run: RunResult, baseline: RunResult): string[] {
+function costShares(run: RunResult, baseline: RunResult): string[] {
   const time = run.seconds === null || baseline.seconds === null ? "–" : (run.seconds / baseline.seconds).toFixed(4);
   return [(run.flops / baseline.flops).toFixed(4), time];
 }

@@ -18,7 +18,7 @@ export function describeIssues(issues: readonly Issue[], schema: z.ZodType): str
 }
 
 /** The message for a key that is not in `known`. */
-export function unknownKey(key: string, known: readonly string[]): string {
+function unknownKey(key: string, known: readonly string[]): string {
   const nearest = nearestKey(key, known);
   return nearest === undefined
     ? `unknown key; expected one of ${known.join(", ")}`

@@ -94,12 +94,12 @@ export class TokenDataset {
   }
 
   /**
-   * A dataset in memory, of ids (which are copied) or of documents: texts, or objects with a text and perhaps a prompt, in an
-   * array, an iterable or an async iterable. A document's tokens are those that `prepareDataset` writes: its tokenizer's, post-processor
-   * included, behind the end-of-text token unless they begin with it. Takes 2 bytes a token, or 4 for ids from 65536 on, and
-   * twice as much while it is made.
+   * A dataset in memory, of ids (which are copied) or of documents: texts, or objects with a text and perhaps a prompt, in
+   * an array, an iterable or an async iterable. A document's tokens are those that `prepareDataset` writes: its tokenizer's,
+   * post-processor included, behind the end-of-text token unless they begin with it. Takes 2 bytes a token, or 4 for ids
+   * from 65536 on, and twice as much while it is made.
    *
-   * It serves a `BlockLoader`, `evaluate`, and as one of the `datasets` of `Trainer.open` a run.
+   * It serves a `BlockLoader`, `evaluate`, and, as one of the `datasets` of `Trainer.open`, a run.
    * @throws TypeError or RangeError for a wrong argument, such as an id that is none, or documents without a tokenizer
    * @throws DataError if there is no token, or a text that cannot be encoded; what an iterable throws
    */

@@ -6,8 +6,6 @@ import type { ShardInfo, SplitName } from "./split.js";
 import { bytesPerToken } from "./token_width.js";
 import type { Tokenizer } from "./tokenizer.js";
 
-export { bytesPerToken } from "./token_width.js";
-
 /** A source file, as `dataset.json` has it. */
 export interface SourceInfo {
   readonly file: string;

@@ -95,11 +95,15 @@ async function reopen(path: string, facts: FileFacts): Promise<FileHandle> {
       cause,
     });
   });
-  const now = await file.stat({ bigint: true });
-  const keys = ["dev", "ino", "size", "mtimeNs"] as const;
-  if (keys.every((key) => now[key] === facts[key])) return file;
-  await file.close();
-  throw new DataError(
-    `${path}: expected the token shard that was there at first but received one that was changed since`,
-  );
+  try {
+    const now = await file.stat({ bigint: true });
+    const keys = ["dev", "ino", "size", "mtimeNs"] as const;
+    if (keys.every((key) => now[key] === facts[key])) return file;
+    throw new DataError(
+      `${path}: expected the token shard that was there at first but received one that was changed since`,
+    );
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }

@@ -42,6 +42,7 @@ export class SplitWriter {
   readonly #bytesPerToken: BytesPerToken;
   readonly #shardTokens: number;
   readonly #written: WrittenFiles[] = [];
+  /** The shard that is being written, which `abort` closes. */
   #shard: ShardFiles | undefined;
   #tokenCount = 0;
 
@@ -65,13 +66,13 @@ export class SplitWriter {
       await writeBoth(this.#shard, part, mask?.subarray(done, done + room) ?? null);
       done += part.length;
       this.#tokenCount += part.length;
-      if (part.length === room) await this.#endShard();
+      if (part.length === room) await this.#endShard(this.#shard);
     }
   }
 
   /** Completes the last shard. */
   async finish(): Promise<void> {
-    await this.#endShard();
+    if (this.#shard !== undefined) await this.#endShard(this.#shard);
   }
 
   /** The finished shards, in order. */
@@ -99,10 +100,10 @@ export class SplitWriter {
           if (shard.mask !== null) await rm(maskPath(shard.path)!);
         } else {
           const files = await this.#create(shard.path, 0);
+          this.#shard = files;
           await copy(dataset, start, cut, (tokens, mask) => writeBoth(files, tokens, mask));
-          const left = await finishBoth(files);
+          const left = await this.#endShard(files);
           if (shard.mask !== null && left.mask === null) await rm(maskPath(shard.path)!);
-          this.#written.push(left);
         }
         start += shard.tokens;
       }
@@ -126,10 +127,11 @@ export class SplitWriter {
     return { tokens: await ShardWriter.create(path, this.#bytesPerToken, expectedTokens), mask: null };
   }
 
-  async #endShard(): Promise<void> {
-    const shard = this.#shard;
+  async #endShard(shard: ShardFiles): Promise<WrittenFiles> {
+    const written = await finishBoth(shard);
     this.#shard = undefined;
-    if (shard !== undefined) this.#written.push(await finishBoth(shard));
+    this.#written.push(written);
+    return written;
   }
 }
 

@@ -25,11 +25,8 @@ export interface TokenizerOptions {
   readonly endOfText?: string;
 }
 
-/**
- * Loads the native package on first use, so that commands without text start at once and do not need its binary.
- * @internal the package's own types do not compile without skipLibCheck: ours must not lead to them
- */
-export async function loadTokenizers(): Promise<typeof import("tokenizers")> {
+/** Loads the native package on first use, so that commands without text start at once and do not need its binary. */
+async function loadTokenizers(): Promise<typeof import("tokenizers")> {
   try {
     return await import("tokenizers");
   } catch (cause) {

@@ -47,7 +47,7 @@ const normPlaces: Readonly<Record<NormPlace, string>> = {
 };
 
 /** llama.cpp's name of a parameter of `parameterTable`. */
-export function ggufName(name: string, config: LlamaConfig): string {
+function ggufName(name: string, config: LlamaConfig): string {
   const [, layer, part, kind] = /^(?:model\.layers\.(\d+)\.)?(.+)\.(weight|bias)$/.exec(name)!;
   if (layer === undefined) return `${outerNames[part!]}.${kind}`;
   const norms: Partial<Record<NormPlace, string>> = normNames[architectureOf(config).norms];
@@ -114,7 +114,7 @@ function added(bytes: Uint8Array, offset: number): Uint8Array {
  * Reorders the rows of a projection to queries or keys from Hugging Face's layout to llama.cpp's. The rotary embedding
  * rotates dimension i of a head with i + headDim / 2 in Hugging Face's, and 2 i with 2 i + 1 in llama.cpp's.
  */
-export function interleaveRows(bytes: Uint8Array, rows: number, headDim: number): Uint8Array {
+function interleaveRows(bytes: Uint8Array, rows: number, headDim: number): Uint8Array {
   const rowBytes = bytes.byteLength / rows;
   const result = new Uint8Array(bytes.byteLength);
   for (let row = 0; row < rows; row++) {

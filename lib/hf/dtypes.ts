@@ -38,7 +38,7 @@ export function isSafetensorsDtype(value: unknown): value is SafetensorsDtype {
 }
 
 /** Elements in a tensor of `shape`; 1 for a scalar (no dimensions), 0 if a dimension is 0. */
-export function elementCount(shape: readonly number[]): number {
+function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 

@@ -128,13 +128,9 @@ export class Llama {
    */
   parameter(name: string): Tensor<"f32" | "bf16"> {
     const check = new Arguments("Llama.parameter");
-    this.#checkLive(check);
+    checkLive(check, "this", this);
     const { parameters } = this;
     return parameters.view(parameters.compute as Tensor<"f32" | "bf16">, parameters.named(check, name).name);
-  }
-
-  #checkLive(check: Arguments): void {
-    if (this.parameters.master.disposed) check.fail(TypeError, "this", "a live model", "a disposed one");
   }
 
   /**
@@ -147,7 +143,7 @@ export class Llama {
     tokens: TokenBatch,
     options: ForwardOptions<L, H> = {},
   ): ForwardResult<L, H> {
-    this.#checkLive(new Arguments("Llama.forward"));
+    checkLive(new Arguments("Llama.forward"), "this", this);
     return forward(this.parameters, tokens, options) as ForwardResult<L, H>;
   }
 

@@ -8,7 +8,7 @@ import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
 import { alone, type Bucket, type Part, paddedSize, type RankShare, Sharding, type Unit } from "./sharding.js";
 
 /** Elements to which the start of every parameter (or fused group) is aligned: 128 bytes in bf16. */
-export const parameterAlignment = 64;
+const parameterAlignment = 64;
 
 /** A parameter's place in the flat tensors. */
 export interface Slot extends Parameter {
@@ -79,7 +79,7 @@ function partOf({ name, kind }: Parameter): Part {
 }
 
 /** What is expected in place of a name that no parameter has: "a parameter's name, such as lm_head.weight". */
-export function aParameter(name: string, { slots }: ParameterLayout): string {
+function aParameter(name: string, { slots }: ParameterLayout): string {
   const names = slots.map((slot) => slot.name);
   return `a parameter's name, such as ${nearestKey(name, names) ?? names[0]}`;
 }

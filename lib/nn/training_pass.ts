@@ -39,7 +39,8 @@ export interface TrainingRunOptions {
 }
 
 /**
- * Forward and backward of a model over batches of one shape, for your own training loop. `Trainer` is the complete loop: stages, data, schedules, checkpoints.
+ * Forward and backward of a model over batches of one shape, for your own training loop. `Trainer` is the complete loop:
+ * stages, data, schedules, checkpoints.
  *
  * @example
  * ```ts
@@ -103,10 +104,15 @@ export class TrainingPass {
     const shares = weights.map((weight) => weight * share);
     this.#cut = cut;
     this.#labelWeights = weights;
-    this.#input = new Tensor(device, "i32", [sequences * positions * patchSize]);
-    this.#memory = new PassMemory(device, shape, passSpecs(device, shape, [cut], true));
     const gradientOf: GradientOf = (begin, size) => gradient.narrow(0, begin, size);
-    this.#pass = new Pass(this.#memory, cut, modelWeights(parameters, gradientOf), shares, true);
+    this.#input = new Tensor(device, "i32", [sequences * positions * patchSize]);
+    try {
+      this.#memory = new PassMemory(device, shape, passSpecs(device, shape, [cut], true));
+      this.#pass = new Pass(this.#memory, cut, modelWeights(parameters, gradientOf), shares, true);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** f32 [1]: the loss of the last batch in nats per token, before any update. */
@@ -187,7 +193,7 @@ export class TrainingPass {
 
   /** Frees the memory of the pass; model and gradient stay. */
   dispose(): void {
-    this.#memory.dispose();
+    this.#memory?.dispose();
     this.#input.free();
     this.#labels?.free();
   }

@@ -237,9 +237,12 @@ export class Trainer {
       }
     } finally {
       this.#stopAsked = false;
-      await this.#loggers.end();
-      await metrics?.end();
-      this.#running = false;
+      try {
+        await this.#loggers.end();
+      } finally {
+        await metrics?.end();
+        this.#running = false;
+      }
     }
   }
 

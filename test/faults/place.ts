@@ -2,26 +2,13 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { readMetrics } from "../../lib/report/metrics.js";
-import { builtDist } from "../support/built_package.js";
-import { madeConfig, writeMadeData } from "../support/made_run.js";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
+import { putBuilt } from "../support/built_package.js";
+import { writeMadeConfig } from "../support/made_run.js";
 
 /** Steps of the run that `train` is given here: some seconds of work. */
 export const STEPS = 400;
@@ -49,9 +36,7 @@ export interface Built {
 
 export function build(): Built {
   const folder = mkdtempSync(join(tmpdir(), "nextpatch-built-"));
-  for (const file of ["package.json", "binding.d.ts"]) copyFileSync(join(root, file), join(folder, file));
-  for (const shared of ["node_modules", "build"]) symlinkSync(join(root, shared), join(folder, shared));
-  cpSync(builtDist(), join(folder, "dist"), { recursive: true });
+  putBuilt(folder, { addon: true });
   const remove = () => rmSync(folder, { recursive: true, force: true });
   return { main: join(folder, "dist/cli/main.js"), weights: null, remove };
 }
@@ -66,19 +51,11 @@ export class Place {
 
   static async make(built: Built): Promise<Place> {
     const place = new Place(built, mkdtempSync(join(tmpdir(), "nextpatch-fault-")));
-    await writeMadeData(place.folder);
-    const {
-      model,
-      out: _,
-      ...config
-    } = madeConfig(place.folder, {
+    await writeMadeConfig(place.folder, {
       train: { steps: STEPS },
       eval: { everySteps: 100, sequences: 8 },
       checkpoint: { everySteps: 50, keep: 2 },
     });
-    const shape = Object.fromEntries(Object.entries(model!).filter(([key]) => /size|num_|max_/.test(key)));
-    const data = { train: "train.bin", val: "val.bin" };
-    writeFileSync(place.path("config.json"), JSON.stringify({ ...config, init: { seed: 1 }, model: shape, data }));
     return place;
   }
 
@@ -150,12 +127,13 @@ export class Place {
     if (this.built.weights === null) {
       const { code, stderr } = await this.train("undisturbed").ended;
       if (code !== 0) throw new Error(stderr);
-      this.built.weights = this.#hash("undisturbed");
+      this.built.weights = this.weights("undisturbed");
     }
-    deepStrictEqual(this.#hash(out), this.built.weights);
+    deepStrictEqual(this.weights(out), this.built.weights);
   }
 
-  #hash(out: string): string {
+  /** SHA-256 of the weights that a run has ended with, in hex. */
+  weights(out: string): string {
     return createHash("sha256")
       .update(readFileSync(this.path(`${out}/model/model.safetensors`)))
       .digest("hex");

@@ -1,7 +1,8 @@
 /**
- * `npm run fuzz -- [NAME…] [--seconds N] [--seed S] [--longest MS] [--show]`: gives what reads files, the native operations and the
- * public functions almost valid inputs, at random, and holds that each is accepted, or refused by one of the package's
- * errors, shortly and quickly. Each target has a process of its own, so that one which crashes or hangs is told, too.
+ * `npm run fuzz -- [NAME…] [--seconds N] [--seed S] [--longest MS] [--show]`: gives what reads files, the native
+ * operations and the public functions almost valid inputs, at random, and holds that each is accepted, or refused by one of
+ * the package's errors, shortly and quickly. Each target has a process of its own, so that one which crashes or hangs is
+ * told, too.
  */
 import { fork } from "node:child_process";
 import { parseArgs } from "node:util";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll } from "@jest/globals";
 import type { Finished } from "../support/built.js";
-import { builtDist } from "../support/built_package.js";
+import { putBuilt } from "../support/built_package.js";
 
 export interface Project {
   /** Runs lines of a shell in it, up to one that fails. */
@@ -33,11 +33,8 @@ export function project(texts: RegExp): Project {
     folder = mkdtempSync(join(tmpdir(), "nextpatch-guides-"));
     const own = path("package");
     mkdirSync(own);
-    for (const file of ["package.json", "binding.d.ts", "examples"]) {
-      cpSync(join(root, file), join(own, file), { recursive: true });
-    }
-    for (const shared of ["node_modules", "build"]) symlinkSync(join(root, shared), join(own, shared));
-    cpSync(builtDist(), join(own, "dist"), { recursive: true });
+    putBuilt(own, { addon: true });
+    cpSync(join(root, "examples"), join(own, "examples"), { recursive: true });
     mkdirSync(path("node_modules/.bin"), { recursive: true });
     symlinkSync(own, path("node_modules/nextpatch"));
     symlinkSync(join(own, "dist/cli/main.js"), path("node_modules/.bin/nextpatch"));

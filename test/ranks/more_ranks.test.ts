@@ -1,7 +1,7 @@
 /** What takes longer: four ranks, joining by the public API, the example, and the rest of how ranks end. */
 import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
-import { expect, it } from "@jest/globals";
+import { describe, expect, it } from "@jest/globals";
 import { native } from "../../lib/native.js";
 import { describeRanks, launch, runRanks } from "../support/ranks.js";
 
@@ -33,13 +33,13 @@ describeRanks("four ranks", () => {
 });
 
 const simulated = native.backends().some(({ name, available }) => name === "simt" && available);
+const describeSimulated = simulated ? describeRanks : describe.skip;
 
-describeRanks("two ranks on simt", () => {
+describeSimulated("two ranks on simt", () => {
   // Kernels and collectives that run only when somebody waits, and graphs in another order.
   it.each([{}, { NEXTPATCH_SIMT_LATE: "1" }, { NEXTPATCH_SIMT_SCHEDULE: "reverse" }])(
     "have cpu's bits: %o",
     async (env) => {
-      if (!simulated) return;
       const found = await runRanks(2, "sums.mjs", [], { NEXTPATCH_TEST_DEVICE: "simt", ...env });
       expect(found).toMatchObject({ code: 0, errors: "" });
       expect(found.reports).toEqual((await runRanks(2, "sums.mjs")).reports);
@@ -47,7 +47,6 @@ describeRanks("two ranks on simt", () => {
   );
 
   it("refuse a call of one that is another, and go on", async () => {
-    if (!simulated) return;
     const { code, reports } = await runRanks(2, "errors.mjs", [], { NEXTPATCH_TEST_DEVICE: "simt" });
     expect(code).toBe(0);
     const differs = expect.stringContaining("expected the same call on all ranks but received");

@@ -178,7 +178,7 @@ function split(p: Problem, fused: Tensor): { q: Tensor; k: Tensor; v: Tensor } {
   };
 }
 
-export function queryShape(p: Problem): number[] {
+function queryShape(p: Problem): number[] {
   return [p.batch, p.queries, p.heads, p.headDim];
 }
 

@@ -3,7 +3,7 @@ import { type BackendName, native } from "../../lib/native.js";
 
 /** The dtypes every operation computes in. */
 export type ComputeDType = "f32" | "bf16";
-export const dtypes: readonly ComputeDType[] = ["f32", "bf16"];
+const dtypes: readonly ComputeDType[] = ["f32", "bf16"];
 
 /**
  * The backends under test: every one that is available here but simt, whose tests `npm run test:simt` chooses, or those

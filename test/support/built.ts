@@ -1,11 +1,10 @@
 /** The command as installed: the built package, run as a separate process. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { copyFileSync, cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll } from "@jest/globals";
-import { builtDist } from "./built_package.js";
+import { putBuilt } from "./built_package.js";
 
 export interface Finished {
   readonly code: number | null;
@@ -34,14 +33,10 @@ export function complaint(stderr: string): string {
  * @param options.addon whether the folder has the addon; default: it has
  */
 export function builtCommand({ addon = true } = {}): Command {
-  const root = fileURLToPath(new URL("../..", import.meta.url));
   let folder = "";
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "nextpatch-cli-"));
-    for (const file of ["package.json", "binding.d.ts"]) copyFileSync(join(root, file), join(folder, file));
-    for (const shared of ["node_modules", ...(addon ? ["build"] : [])])
-      symlinkSync(join(root, shared), join(folder, shared));
-    cpSync(builtDist(), join(folder, "dist"), { recursive: true });
+    putBuilt(folder, { addon });
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -10,6 +11,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,6 +20,17 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const cache = join(root, "node_modules/.cache/nextpatch-tests");
 /** What is not in lib/ and decides what is built. */
 const others = ["tsconfig.json", "tsconfig.build.json", "binding.d.ts", "scripts/commonjs.ts", "package-lock.json"];
+
+/**
+ * Puts the package into a folder, as it is installed.
+ * @param options.addon whether the folder has the addon
+ */
+export function putBuilt(folder: string, { addon }: { readonly addon: boolean }): void {
+  for (const file of ["package.json", "binding.d.ts"]) copyFileSync(join(root, file), join(folder, file));
+  for (const shared of ["node_modules", ...(addon ? ["build"] : [])])
+    symlinkSync(join(root, shared), join(folder, shared));
+  cpSync(builtDist(), join(folder, "dist"), { recursive: true });
+}
 
 /** Its dist folder, for tests to copy. */
 export function builtDist(): string {

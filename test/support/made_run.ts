@@ -95,10 +95,13 @@ export function computed(lines: readonly MetricsLine[]) {
   return lines.map(({ seconds: _s, tokensPerSecond: _rate, mfu: _mfu, time: _time, memory: _m, ...rest }) => rest);
 }
 
-/** Writes data, and `config.json` of the made run as a user would write it, into a folder in which a command runs. */
-export async function writeMadeConfig(folder: string): Promise<void> {
+/**
+ * Writes data, and `config.json` of the made run as a user would write it, into a folder in which a command runs.
+ * @param changes keys that replace the config's
+ */
+export async function writeMadeConfig(folder: string, changes: Record<string, unknown> = {}): Promise<void> {
   await writeMadeData(folder);
-  const { model, data: _data, out: _out, ...config } = madeConfig(".");
+  const { model, data: _data, out: _out, ...config } = madeConfig(".", changes);
   const shape = Object.fromEntries(Object.entries(model!).filter(([key]) => /size|num_|max_/.test(key)));
   const data = { train: "train.bin", val: "val.bin" };
   writeFileSync(join(folder, "config.json"), JSON.stringify({ ...config, init: { seed: 1 }, model: shape, data }));

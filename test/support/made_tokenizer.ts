@@ -3,7 +3,7 @@
 const printable = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
 
 /** The 256 bytes as GPT-2 writes them, in the order of the bytes. */
-export function byteCharacters(): string[] {
+function byteCharacters(): string[] {
   let next = 256;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : next++));
 }

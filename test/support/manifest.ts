@@ -4,7 +4,7 @@ import { hashFile } from "../../lib/disk/hash_file.js";
 import { MANIFEST, ManifestWriter } from "../../lib/disk/manifest.js";
 
 /** The files of a folder and of those below it, as a manifest names them. */
-export function filesOf(folder: string): string[] {
+function filesOf(folder: string): string[] {
   return (readdirSync(folder, { recursive: true }) as string[]).filter((name) => statSync(join(folder, name)).isFile());
 }
 

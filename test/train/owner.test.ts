@@ -50,9 +50,8 @@ describe("the folder of a run", () => {
   });
 
   it("is not left behind by a trainer that could not be opened", async () => {
-    await expect(
-      Trainer.open(madeConfig(path(), { data: { train: path("none.bin") }, eval: undefined })),
-    ).rejects.toThrow();
+    const config = madeConfig(path(), { data: { train: path("none.bin") }, eval: undefined });
+    await expect(Trainer.open(config)).rejects.toThrow(`${path("none.bin")}: expected a token shard but received`);
     expect(existsSync(path("run"))).toBe(false);
     await expect(Trainer.open(madeConfig(path()), { resume: true })).rejects.toThrow("run holds no run");
     expect(existsSync(path("run"))).toBe(false);

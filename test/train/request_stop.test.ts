@@ -1,5 +1,5 @@
 /** `Trainer.requestStop`: the run ends after a step, saved, and goes on where it ended. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import type { MetricsLine } from "../../lib/report/metrics.js";
 import { Trainer } from "../../lib/train/trainer.js";
@@ -29,5 +29,7 @@ describe("requestStop", () => {
     trainer.requestStop();
     for await (const _ of trainer.run()) throw new Error("a step was trained");
     expect(trainer.step).toBe(0);
+    expect(trainer.latestCheckpoint).toBeNull();
+    expect(readdirSync(path("none/checkpoints"))).toEqual([]);
   });
 });

@@ -65,7 +65,7 @@ export async function benchKernels(device: Device, options: KernelBenchOptions =
  * Seconds of a call.
  * @param rotatedBytes inputs smaller than this in total are rotated with other sets
  */
-export async function timeCase(
+async function timeCase(
   device: NativeDevice,
   { prepare }: KernelCase,
   rotatedBytes: number,

@@ -57,7 +57,7 @@ export function encodeRanges(ranges: Iterable<readonly [first: number, end: numb
 }
 
 /** The ranges that `encodeRanges` wrote. */
-export function* decodeRanges(text: string): Generator<[first: number, end: number]> {
+function* decodeRanges(text: string): Generator<[first: number, end: number]> {
   const steps = text.split(" ").map((step) => Number.parseInt(step, 36));
   let at = 0;
   for (let i = 0; i < steps.length; i += 2) {

@@ -13,10 +13,6 @@ export class PairTable {
   /** The number of a pair plus 1, by hash; 0 is free. */
   #slots = new Int32Array(1 << 13);
 
-  get size(): number {
-    return this.#size;
-  }
-
   /** The number of a pair, which it gets now if it is new. */
   numberOf(left: number, right: number): PairNumber {
     const mask = this.#slots.length - 1;

@@ -18,11 +18,6 @@ export class WordCounts {
   #slots = new Int32Array(1 << 13);
   #size = 0;
 
-  /** Number of distinct words. */
-  get size(): number {
-    return this.#size;
-  }
-
   /** Counts the word that is the bytes from `from` to before `to`. */
   add(text: Uint8Array, from: number, to: number, count = 1): void {
     let hash = 0x811c9dc5;

@@ -17,7 +17,6 @@ export interface Part {
   readonly type: string;
   readonly normalizers?: readonly Part[];
   readonly pretokenizers?: readonly Part[];
-  readonly prepend?: string;
   readonly pattern?: Pattern | string;
   readonly content?: string;
   readonly behavior?: string;

@@ -8,11 +8,12 @@
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Arguments } from "../../arguments.js";
-import { bytesPerToken, vocabularyOf, writeInfo } from "../dataset_info.js";
+import { vocabularyOf, writeInfo } from "../dataset_info.js";
 import { encodeDocuments } from "../encode/encode_documents.js";
 import { checkOutFolder, PART_LENGTHS, writeFolderAside } from "../outfolder.js";
 import { findSources } from "../sources.js";
 import { SplitWriter } from "../split.js";
+import { bytesPerToken } from "../token_width.js";
 import { Tokenizer } from "../tokenizer.js";
 import { tokenizerPath } from "../tokenizer_files.js";
 import { Documents } from "./documents.js";

@@ -38,7 +38,7 @@ export function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** Line feeds in `bytes`. */
-export function countLines(bytes: Buffer): number {
+function countLines(bytes: Buffer): number {
   let count = 0;
   for (let at = bytes.indexOf(10); at >= 0; at = bytes.indexOf(10, at + 1)) count++;
   return count;

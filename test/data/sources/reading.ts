@@ -39,7 +39,7 @@ export function fixture(name: string): string {
 }
 
 /** The texts of the fixtures' tables. */
-export const ROWS: readonly (string | null)[] = new Array(6)
+const ROWS: readonly (string | null)[] = new Array(6)
   .fill(["first é", null, "third 😀", "", "日本語 text ".repeat(20), "again", "again", "again"])
   .flat();
 

@@ -1,9 +1,6 @@
 /** The values of a column of strings or bytes, from its buffers. */
 import { type Field, TYPE } from "./schema.js";
 
-/** Gives a number of bytes of the column's data, one after another. */
-export type DataReader = (count: number) => Uint8Array | Promise<Uint8Array>;
-
 /** Whether value `index` is there; without a buffer all are. */
 export function isValid(validity: Uint8Array, index: number): boolean {
   return validity.length === 0 || ((validity[index >> 3]! >> (index & 7)) & 1) === 1;
