@@ -16,7 +16,12 @@ export class MetricsWriter {
    */
   static async open(path: string, length: number): Promise<MetricsWriter> {
     const file = await open(path, "a");
-    await naming(path, () => file.truncate(length));
+    try {
+      await naming(path, () => file.truncate(length));
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
     return new MetricsWriter(path, file, length);
   }
 

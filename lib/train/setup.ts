@@ -46,8 +46,8 @@ export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | nu
   for (const key of decisive) {
     if (found[key] === config.model[key]) continue;
     throw new CheckpointError(
-      `${path}: ${key} is ${found[key]}, the run's model section says ` +
-        `${config.model[key]}; leave the section out to take the checkpoint's`,
+      `${path}: ${key}: expected ${config.model[key]}, as the run's model section says, but received ${found[key]}; ` +
+        "leave the section out to take the checkpoint's",
     );
   }
   return found;

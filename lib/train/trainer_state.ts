@@ -103,7 +103,7 @@ export async function readTrainerState(
   for (const key of Object.keys(expected) as (keyof typeof expected)[]) {
     if (result.data[key] === expected[key]) continue;
     throw new CheckpointError(
-      `${path}: ${key}: expected ${expected[key]}, as the run's config has it but received ${result.data[key]}`,
+      `${path}: ${key}: expected ${expected[key]}, as the run's config has it, but received ${result.data[key]}`,
     );
   }
   return result.data;
