@@ -163,7 +163,9 @@ describe("checkpoints", () => {
     expect(lines[0]!.loss).toBeLessThan(fresh[0]!.loss - 0.1);
     const larger = { ...madeConfig(path()).model, vocab_size: 97 };
     const mismatch = madeConfig(path(), { model: larger, init: { from }, out: path("wrong") });
-    await expect(runTo(mismatch)).rejects.toThrow(/vocab_size: expected 97, as the run's model section says, but received 96; leave/);
+    await expect(runTo(mismatch)).rejects.toThrow(
+      /vocab_size: expected 97, as the run's model section says, but received 96; leave/,
+    );
     const long = { batch: { tokensPerStep: 512, sequenceLength: 128 } };
     const longer = madeConfig(path(), { ...long, model: undefined, init: { from }, out: path("long") });
     await expect(runTo(longer)).rejects.toThrow(ConfigError);
