@@ -5,7 +5,10 @@
 export const userSignals = ["SIGUSR1", "SIGUSR2"] as const;
 export type UserSignal = (typeof userSignals)[number];
 
-/** Milliseconds after which it is looked again whether Node has opened its debugger: a thread does it, in its own time. */
+/**
+ * Milliseconds, once the event loop turns, after which it is looked again whether Node has opened its debugger: a thread of
+ * its own asks for that, in its own time.
+ */
 const LOOKED_AGAIN = [50, 500, 5000];
 
 const seen = new Set<UserSignal>();
@@ -25,7 +28,11 @@ export async function holdUserSignals(): Promise<void> {
     process.emit("SIGUSR1", "SIGUSR1");
   };
   closeDebugger();
-  for (const delay of LOOKED_AGAIN) setTimeout(closeDebugger, delay).unref();
+  // One signal asks twice, of the running code and of the loop: what is closed is opened again as the loop first turns.
+  setImmediate(() => {
+    closeDebugger();
+    for (const delay of LOOKED_AGAIN) setTimeout(closeDebugger, delay).unref();
+  });
 }
 
 /** Whether the user's options, or a module that they load first, may have opened it. */
