@@ -95,7 +95,8 @@ export class Runner {
       log,
       signal,
       onOpen: (trainer) => {
-        this.#counter.open(run, trainer.step);
+        last = trainer.step;
+        this.#counter.open(run, last);
         onRun(trainer);
       },
       onStep: (line) => {

@@ -80,7 +80,8 @@ describe("nextpatch compare", () => {
 
     const resumed = await interruptedAt("going on from");
     expect(resumed.stderr).toContain(`going on from runs/${signal}/baseline/seed-1/checkpoints/${checkpoint.trim()}`);
-    expect(Number(said.exec(resumed.stderr)![1])).toBeGreaterThan(step);
+    // The signal may come before the first step.
+    expect(Number(said.exec(resumed.stderr)![1])).toBeGreaterThanOrEqual(step);
   });
 
   it.each([
