@@ -132,7 +132,7 @@ export interface RunShards {
   readonly val: ShardIdentity[];
 }
 
-export function shardsOf({ identity, val }: Pick<RunData, "identity" | "val">): RunShards {
+export function shardsOf({ identity, val }: RunData): RunShards {
   const trained = val === null ? identity.shards : identity.shards.slice(0, -1);
   return { train: trained.flat(), val: val === null ? [] : [...identity.shards.at(-1)!] };
 }

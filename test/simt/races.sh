@@ -21,6 +21,6 @@ test/simt/tree.sh "$build"
 cd "$build/tree"
 tests=("$@")
 ((${#tests[@]})) || tests=(test/operations)
-# What a sample's draws add up to takes many rows, and no other accesses than the rest of its tests.
+# What the sampler's draws add up to takes many rows, and accesses no other memory than the rest of its tests.
 NEXTPATCH_TEST_BACKENDS=simt node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
   --testTimeout 600000 --testPathIgnorePatterns /sample_distribution -- "${tests[@]}"

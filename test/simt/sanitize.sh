@@ -39,7 +39,7 @@ test/simt/tree.sh "$build"
 cd "$build/tree"
 tests=("$@")
 ((${#tests[@]})) || tests=(test/operations test/api test/binding/graph)
-# What a sample's draws add up to takes many rows, and no other accesses than the rest of its tests.
+# What the sampler's draws add up to takes many rows, and accesses no other memory than the rest of its tests.
 # Node itself is not checked, and frees nothing as it ends.
 export ASAN_OPTIONS=detect_leaks=0 NEXTPATCH_TEST_BACKENDS=simt
 LD_PRELOAD=$(g++ -print-file-name=libasan.so) node --experimental-vm-modules --no-warnings \
