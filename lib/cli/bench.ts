@@ -7,7 +7,7 @@ import { benchTrainStep, type TrainBenchOptions } from "../bench/train_step.js";
 import { type Recompute, recomputeKinds } from "../config/recompute.js";
 import { Device } from "../device.js";
 import { inputLimits } from "../disk/input_limits.js";
-import { parseJson } from "../disk/json.js";
+import { parseJsonOf } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
 import { ConfigError } from "../errors.js";
 import { presetNames } from "../hf/presets.js";
@@ -122,9 +122,5 @@ async function readModel(argument: string): Promise<Record<string, unknown>> {
       `--model: expected ${presetNames.join(", ")}, a config.json or JSON but received ${show(argument)}`,
     );
   }
-  try {
-    return parseJson(text) as Record<string, unknown>;
-  } catch (cause) {
-    throw new ConfigError(`--model: expected JSON but received other text: ${(cause as Error).message}`, { cause });
-  }
+  return parseJsonOf(text, "--model", ConfigError) as Record<string, unknown>;
 }

@@ -86,14 +86,7 @@ export async function readFacts(config: RunConfig, { log, verifyData: verifies }
 /**
  * Plans a comparison: everything that can be wrong with it is reported here, before anything runs.
  * @param config one whose stages end token by token, or with recipes any
- * @throws ConfigError, DataError
- */
-export async function planComparison(config: RunConfig, options: PlanOptions = {}): Promise<ComparisonPlan> {
-  return makePlan(config, await readFacts(config, options), options);
-}
-
-/**
- * The same, of a config whose data has been opened.
+ * @param facts of its data and its model
  * @param settings what the arms are trained with, if that has been tuned
  */
 export function makePlan(

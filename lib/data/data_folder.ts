@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { show } from "../arguments.js";
 import { inputLimits } from "../disk/input_limits.js";
-import { parseJson } from "../disk/json.js";
+import { parseJsonOf } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import type { DatasetInfo } from "./dataset_info.js";
@@ -49,12 +49,7 @@ async function readInfo(path: string): Promise<Partial<DatasetInfo> | null> {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return null;
     throw new DataError(`${path}: expected a dataset's JSON but received ${unusable(cause)}`, { cause });
   }
-  let json: unknown;
-  try {
-    json = parseJson(text);
-  } catch (cause) {
-    throw new DataError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
-  }
+  const json = parseJsonOf(text, path, DataError);
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new DataError(`${path}: expected an object but received ${show(json)}`);
   }

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { show } from "../arguments.js";
 import { inputLimits } from "../disk/input_limits.js";
-import { parseJson } from "../disk/json.js";
+import { parseJsonOf } from "../disk/json.js";
 import { readWhole } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 
@@ -63,12 +63,7 @@ export async function configuredTokens(path: string): Promise<ConfiguredTokens> 
   const content = await readCompanion(path, "tokenizer_config.json");
   if (content === null) return {};
   const file = join(dirname(path), "tokenizer_config.json");
-  let config: Record<string, unknown> | null;
-  try {
-    config = parseJson(content.toString()) as typeof config;
-  } catch (cause) {
-    throw new DataError(`${file}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
-  }
+  const config = parseJsonOf(content.toString(), file, DataError) as Record<string, unknown> | null;
   const tokens: Record<string, string> = {};
   for (const key of ["bos_token", "eos_token", "pad_token"]) {
     const token = config?.[key] ?? undefined;

@@ -10,6 +10,27 @@ export function parseJson(text: string): unknown {
   return JSON.parse(text) as unknown;
 }
 
+/**
+ * The same of a text that has a place.
+ * @param where the file, or the part of it, for the message
+ * @param Failure what is thrown
+ * @param expected what the text should be
+ * @throws Failure `where: expected JSON but received other text: why`
+ */
+export function parseJsonOf(
+  text: string,
+  where: string,
+  Failure: new (message: string, options?: ErrorOptions) => Error,
+  expected = "JSON",
+): unknown {
+  try {
+    return parseJson(text);
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new Failure(`${where}: expected ${expected} but received other text: ${reason}`, { cause });
+  }
+}
+
 /** Throws an Error for JSON that is nested too deep or has too many values. Other text may pass. */
 export function checkJson(text: string): void {
   const { jsonDepth, jsonValues } = inputLimits;

@@ -6,11 +6,11 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import { show } from "../arguments.js";
 import { inputLimits } from "../disk/input_limits.js";
+import { parseJsonOf } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
 import { CheckpointError, unusable } from "../errors.js";
 import type { FloatDtype } from "./float_types.js";
 import { foreignFolder } from "./foreign_folder.js";
-import { parseCheckpointJson } from "./model_config.js";
 import type { Parameter } from "./names.js";
 import { checkPart } from "./not_finite.js";
 import { SafetensorsFile, type TensorInfo } from "./safetensors.js";
@@ -110,7 +110,7 @@ async function readWeightMap(index: string): Promise<ReadonlyMap<string, string>
   const text = await readText(index, inputLimits.json).catch((cause: unknown) => {
     throw new CheckpointError(`${index}: expected JSON but received ${unusable(cause)}`, { cause });
   });
-  const parsed = parseCheckpointJson(text, index);
+  const parsed = parseJsonOf(text, index, CheckpointError);
   const map = (parsed as { weight_map?: unknown } | null)?.weight_map;
   if (typeof map !== "object" || map === null || Array.isArray(map)) {
     throw new CheckpointError(

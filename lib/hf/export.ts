@@ -6,14 +6,15 @@ import { Arguments, either, show } from "../arguments.js";
 import { TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { makeFolder, writeFolder } from "../disk/durable.js";
 import { inputLimits } from "../disk/input_limits.js";
+import { parseJsonOf } from "../disk/json.js";
 import { MANIFEST } from "../disk/manifest.js";
 import { readText, readWhole } from "../disk/read_text.js";
-import { ConfigError, unusable } from "../errors.js";
+import { CheckpointError, ConfigError, unusable } from "../errors.js";
 import { CheckpointTensors, parameterDtype } from "./checkpoint_tensors.js";
 import { bitsPerElement, byteSize } from "./dtypes.js";
 import { convertFloats, type FloatDtype } from "./float_types.js";
 import { modelFolder } from "./hub_cache.js";
-import { parseCheckpointJson, readModelConfig } from "./model_config.js";
+import { readModelConfig } from "./model_config.js";
 import { parameterCount, parameterTable } from "./names.js";
 import type { SafetensorsEntry } from "./safetensors.js";
 import { tensorPieces } from "./tensor_pieces.js";
@@ -150,7 +151,7 @@ async function* counting(
 /** transformers 5 reads `dtype`, transformers 4, vLLM and others `torch_dtype`. */
 async function writeConfig(from: string, to: string, dtype: HfDtype | undefined): Promise<void> {
   const path = join(from, "config.json");
-  const before = parseCheckpointJson(await readText(path, inputLimits.smallJson), path) as object;
+  const before = parseJsonOf(await readText(path, inputLimits.smallJson), path, CheckpointError) as object;
   const types = dtype === undefined ? {} : { torch_dtype: names[dtype], dtype: names[dtype] };
   const text = `${JSON.stringify({ ...before, ...types }, null, 2)}\n`;
   await writeFile(join(to, "config.json"), text, { flush: true });

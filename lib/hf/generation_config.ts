@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { inputLimits } from "../disk/input_limits.js";
+import { parseJsonOf } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { Fields } from "./fields.js";
 import type { LlamaConfig } from "./llama_config.js";
-import { parseCheckpointJson } from "./model_config.js";
 
 /**
  * The tokens that end a generation, as in transformers: `eos_token_id` of `generation_config.json`, else of
@@ -21,7 +21,7 @@ export async function readEnds(folder: string, config: LlamaConfig): Promise<rea
     const text = await readText(path, inputLimits.smallJson).catch((cause: unknown) => {
       throw new CheckpointError(`${path}: expected JSON but received ${unusable(cause)}`, { cause });
     });
-    const json = (parseCheckpointJson(text, path) ?? {}) as Record<string, unknown>;
+    const json = (parseJsonOf(text, path, CheckpointError) ?? {}) as Record<string, unknown>;
     const fields = new Fields(json, (key, problem) => problems.push(`${path}: ${key}: ${problem}`));
     ends = fields.tokenIds("eos_token_id", null);
   }

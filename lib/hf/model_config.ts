@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { inputLimits } from "../disk/input_limits.js";
-import { parseJson } from "../disk/json.js";
+import { parseJsonOf } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
 import { CheckpointError, unusable } from "../errors.js";
 import { parseLlamaConfig } from "./config.js";
@@ -24,20 +24,10 @@ export async function readModelConfig(folder: string): Promise<LlamaConfig> {
   const text = await readText(path, inputLimits.smallJson).catch((cause: unknown) => {
     throw new CheckpointError(`${path}: expected a model's configuration but received ${unusable(cause)}`, { cause });
   });
-  const json = parseCheckpointJson(text, path, "a model's configuration as JSON");
+  const json = parseJsonOf(text, path, CheckpointError, "a model's configuration as JSON");
   try {
     return parseLlamaConfig(json, path);
   } catch (cause) {
     throw new CheckpointError((cause as Error).message, { cause });
-  }
-}
-
-/** Parses a JSON file of a model folder. @throws CheckpointError naming the file */
-export function parseCheckpointJson(text: string, path: string, expected = "JSON"): unknown {
-  try {
-    return parseJson(text);
-  } catch (cause) {
-    const reason = (cause as Error).message;
-    throw new CheckpointError(`${path}: expected ${expected} but received other text: ${reason}`, { cause });
   }
 }

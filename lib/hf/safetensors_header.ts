@@ -11,7 +11,7 @@
 import { show } from "../arguments.js";
 import { duplicateKey } from "../disk/duplicate_key.js";
 import { inBytes, inputLimits } from "../disk/input_limits.js";
-import { parseJson } from "../disk/json.js";
+import { parseJsonOf } from "../disk/json.js";
 import { CheckpointError } from "../errors.js";
 import { byteSize, isSafetensorsDtype, type SafetensorsDtype } from "./dtypes.js";
 
@@ -38,14 +38,7 @@ export function parseHeader(text: string, dataBytes: number, file: string): Read
   };
   if (!text.startsWith("{"))
     fail(`header: expected a JSON object, which begins with "{", but received ${show(text.slice(0, 20))}`);
-  let parsed: Record<string, unknown>;
-  try {
-    parsed = parseJson(text) as Record<string, unknown>;
-  } catch (cause) {
-    throw new CheckpointError(`${file}: header: expected JSON but received other text: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
+  const parsed = parseJsonOf(text, `${file}: header`, CheckpointError) as Record<string, unknown>;
   const duplicate = duplicateKey(text);
   if (duplicate !== undefined) fail(`header: expected each key once but received ${show(duplicate)} twice`);
 

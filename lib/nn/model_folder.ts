@@ -8,6 +8,7 @@ import { Tokenizer } from "../data/tokenizer.js";
 import { readCompanion, TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import { makeFolder, syncFolder } from "../disk/durable.js";
 import { inputLimits } from "../disk/input_limits.js";
+import { parseJsonOf } from "../disk/json.js";
 import { MANIFEST, ManifestWriter } from "../disk/manifest.js";
 import { readText, readWhole } from "../disk/read_text.js";
 import { CheckpointError, unusable } from "../errors.js";
@@ -15,7 +16,7 @@ import { CheckpointTensors, parameterDtype } from "../hf/checkpoint_tensors.js";
 import { generationConfig, toHuggingFaceConfig } from "../hf/config.js";
 import { readEnds } from "../hf/generation_config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
-import { parseCheckpointJson, readModelConfig } from "../hf/model_config.js";
+import { readModelConfig } from "../hf/model_config.js";
 import type { SafetensorsEntry } from "../hf/safetensors.js";
 import { checkUnasked } from "../hf/unasked_tensors.js";
 import { verifyModel } from "../hf/verify_model.js";
@@ -115,7 +116,7 @@ async function readBase(base: string): Promise<{ config: object; generation: Buf
     throw new CheckpointError(`${path}: expected a model's configuration but received ${unusable(cause)}`, { cause });
   });
   const generation = await readWhole(join(base, GENERATION_CONFIG), inputLimits.smallJson).catch(() => null);
-  return { config: parseCheckpointJson(text, path) as object, generation };
+  return { config: parseJsonOf(text, path, CheckpointError) as object, generation };
 }
 
 /** What a model's folder is written from. */

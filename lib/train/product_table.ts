@@ -7,7 +7,7 @@ import { z } from "zod";
 import { show } from "../arguments.js";
 import { describeIssues } from "../config/problems.js";
 import { inputLimits } from "../disk/input_limits.js";
-import { parseJson } from "../disk/json.js";
+import { parseJsonOf } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
 import { ConfigError, unusable } from "../errors.js";
 import type { Device, TableProduct } from "../native.js";
@@ -94,14 +94,7 @@ export async function readTable(path: string): Promise<LoadedTable> {
 }
 
 function parseTable(text: string, path: string): ProductTable {
-  let json: unknown;
-  try {
-    json = parseJson(text);
-  } catch (cause) {
-    throw new ConfigError(`${path}: expected a product table but received other text: ${(cause as Error).message}`, {
-      cause,
-    });
-  }
+  const json = parseJsonOf(text, path, ConfigError, "a product table");
   const kind = typeof json === "object" && json !== null && "format" in json ? json.format : undefined;
   if (kind !== format) {
     throw new ConfigError(`${path}: format: expected "${format}" but received ${show(kind)}`);

@@ -10,7 +10,7 @@ import type { BlockLoaderOptions } from "../data/loader.js";
 import { countsAny } from "../data/loss_mask.js";
 import { writeText } from "../disk/durable.js";
 import { inputLimits } from "../disk/input_limits.js";
-import { parseJson } from "../disk/json.js";
+import { parseJsonOf } from "../disk/json.js";
 import { readText } from "../disk/read_text.js";
 import { DataError, unusable } from "../errors.js";
 import { checkGiven, type GivenDatasets } from "./given_datasets.js";
@@ -193,12 +193,7 @@ async function readRecord(path: string): Promise<string | null> {
 }
 
 function parseRecord(text: string, path: string): z.output<typeof recordSchema> {
-  let json: unknown;
-  try {
-    json = parseJson(text);
-  } catch (cause) {
-    throw new DataError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
-  }
+  const json = parseJsonOf(text, path, DataError);
   const result = recordSchema.safeParse(json, { reportInput: true });
   if (result.success) return result.data;
   throw new DataError(`${path}: ${describeIssues(result.error.issues, recordSchema).join("; ")}`);

@@ -1,9 +1,10 @@
 /** What a comparison of recipes, with several seeds and with tuned rates, runs. Nothing is trained. */
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { makePlan, type PlanOptions, planComparison, readFacts } from "../../lib/compare/plan.js";
+import { makePlan, type PlanOptions, readFacts } from "../../lib/compare/plan.js";
 import { planTuning } from "../../lib/compare/tune_runs.js";
 import { loadRunConfig } from "../../lib/config/config.js";
 import { ConfigError } from "../../lib/errors.js";
+import { planComparison } from "../support/comparison_plan.js";
 import { tinyConfig, tinyModel, writeTinyData } from "../support/made_comparison.js";
 import { temporaryFolder } from "../support/temporary.js";
 

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { flopsAt } from "../../lib/compare/arm.js";
 import { differences } from "../../lib/compare/derive.js";
-import { planComparison } from "../../lib/compare/plan.js";
 import { combinations, parseSweep } from "../../lib/compare/sweep.js";
 import { ConfigError } from "../../lib/errors.js";
+import { planComparison } from "../support/comparison_plan.js";
 import { tinyConfig, tinyModel, writeTinyData } from "../support/made_comparison.js";
 import { temporaryFolder } from "../support/temporary.js";
 

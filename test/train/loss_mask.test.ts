@@ -2,7 +2,6 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "@jest/globals";
-import { planComparison } from "../../lib/compare/plan.js";
 import { TokenDataset } from "../../lib/data/dataset.js";
 import { evaluate, evaluateTogether } from "../../lib/evaluate.js";
 import { Llama } from "../../lib/nn/llama.js";
@@ -10,6 +9,7 @@ import { alone } from "../../lib/nn/sharding.js";
 import { readMetrics } from "../../lib/report/metrics.js";
 import { Trainer } from "../../lib/train/trainer.js";
 import { backends } from "../support/backends.js";
+import { planComparison } from "../support/comparison_plan.js";
 import { madeMask, writeMask } from "../support/made_mask.js";
 import { computed, madeConfig, madeModel, madeTokens, runTo, writeMadeData, writeShard } from "../support/made_run.js";
 import { temporaryFolder } from "../support/temporary.js";

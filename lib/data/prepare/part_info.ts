@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { basename, join } from "node:path";
 import { show } from "../../arguments.js";
 import { inputLimits } from "../../disk/input_limits.js";
-import { parseJson } from "../../disk/json.js";
+import { parseJsonOf } from "../../disk/json.js";
 import { readText } from "../../disk/read_text.js";
 import { DataError, unusable } from "../../errors.js";
 import type { DatasetInfo, SourceInfo } from "../dataset_info.js";
@@ -64,12 +64,7 @@ export async function readPart(folder: string): Promise<Part> {
   const text = await readText(path, inputLimits.json).catch((cause: unknown) => {
     throw new DataError(`${path}: expected a part of a dataset but received ${unusable(cause)}`, { cause });
   });
-  let info: PartInfo | null;
-  try {
-    info = parseJson(text) as PartInfo | null;
-  } catch (cause) {
-    throw new DataError(`${path}: expected JSON but received other text: ${(cause as Error).message}`, { cause });
-  }
+  const info = parseJsonOf(text, path, DataError) as PartInfo | null;
   if (info?.part === undefined) {
     throw new DataError(`${path}: expected a part of a dataset (prepare --part) but received a whole one`);
   }
