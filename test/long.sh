@@ -24,7 +24,7 @@ npm run test:slow || exit
 
 in_turn test:package &
 package=$!
-in_turn test:schedules test:hardware-math test:lost-blocks
+in_turn test:schedules test:lost-blocks
 status=$?
 wait "$package" || exit
 [ "$status" -eq 0 ] || exit "$status"
