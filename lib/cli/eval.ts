@@ -21,8 +21,12 @@ export function registerEval(program: Command, output: CliIo): void {
     )
     .requiredOption("--model <dir>", "model folder, or org/name in Hugging Face's cache")
     .option("--data <file.bin...>", "token shards: files or patterns")
-    .option("--patch-size <K>", "tokens per patch", wholeNumber(1), 1)
-    .option("--sequence-length <T>", "positions per block (default: the context, at most 1024)", wholeNumber(1))
+    .option("--patch-size <K>", "with --data: tokens per patch (default: 1)", wholeNumber(1))
+    .option(
+      "--sequence-length <T>",
+      "with --data: positions per block (default: the context, at most 1024)",
+      wholeNumber(1),
+    )
     .option("--ranks <N>", "with --data: by N processes of this machine, on cpu", wholeNumber(1))
     .option("--devices <numbers>", "with --data: by a process on each of these GPUs, for example 0,1", deviceNumbers)
     .option("--verify-data", "read every byte of the data first, and compare it with the hashes in dataset.json");
@@ -46,7 +50,7 @@ export function registerEval(program: Command, output: CliIo): void {
       model.device,
     );
     const progress = io.progress("eval");
-    const { data = [], patchSize, sequenceLength, verifyData = false } = flags;
+    const { data = [], patchSize = 1, sequenceLength, verifyData = false } = flags;
     const length = sequenceLength === undefined ? {} : { sequenceLength };
     const onProgress = (done: number, of: number) => progress.update(done, of, `block ${done}/${of}`);
     const options = { data, patchSize, ...length, verifyData, log: io.log, onProgress };

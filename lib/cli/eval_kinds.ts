@@ -20,7 +20,7 @@ import { checkModelFolder, flagName, fromFlags } from "./usage.js";
 export interface EvalFlags extends PlacementFlags {
   readonly model: string;
   readonly data?: string[];
-  readonly patchSize: number;
+  readonly patchSize?: number;
   readonly sequenceLength?: number;
   readonly verifyData?: boolean;
   readonly tasks?: string[];
@@ -59,6 +59,8 @@ const needs = [
   ["shots", "shotsFrom"],
   ["out", "tasks"],
   ["stride", "text"],
+  ["patchSize", "data"],
+  ["sequenceLength", "data"],
   ["activations", "data"],
   ["verifyData", "data"],
   ["threshold", "activations"],
@@ -157,7 +159,7 @@ async function runText(flags: EvalFlags, files: readonly string[], io: CliIo): P
 async function runActivations(flags: EvalFlags, data: readonly string[], io: CliIo): Promise<void> {
   using model = await loadModel(flags, io);
   const progress = io.progress("eval");
-  const { patchSize, sequenceLength, threshold, verifyData = false } = flags;
+  const { patchSize = 1, sequenceLength, threshold, verifyData = false } = flags;
   const given = {
     ...(sequenceLength !== undefined && { sequenceLength }),
     ...(threshold !== undefined && { threshold }),

@@ -50,7 +50,9 @@ interface Flags {
 export function registerPrepare(program: Command, io: CliIo): void {
   program
     .command("prepare")
-    .description("turn text into token shards: .txt .md .jsonl .json .csv .parquet .arrow, also as .gz .zst .xz .bz2")
+    .description(
+      "turn text into token shards: .txt .md .jsonl .json .csv .arrow, also as .gz .zst .xz .bz2, and .parquet",
+    )
     .argument("[files...]", 'files, folders, quoted patterns such as "**/*.jsonl", or - for standard input')
     .requiredOption("--out <dir>", "folder for the dataset; replaces an earlier dataset there")
     .option(
@@ -62,7 +64,10 @@ export function registerPrepare(program: Command, io: CliIo): void {
       'field or column of a prompt before the text, which does not count in the loss; --text-field: "completion"',
     )
     .option("--tokenizer <tokenizer.json>", "tokenizer to encode with, or its folder")
-    .option("--end-of-text <token>", "token before every document (default: the tokenizer's own)")
+    .option(
+      "--end-of-text <token>",
+      "token before every document, which a trained tokenizer gets (default: the tokenizer's own)",
+    )
     .option("--train-tokenizer <vocab>", `train a BPE tokenizer of this size (default: ${DEFAULT_VOCAB})`, number)
     .option("--special <token>", "special token of the trained tokenizer (repeatable)", collect)
     .option("--split-digits", "train a tokenizer that gives every digit a token of its own")

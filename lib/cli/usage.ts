@@ -7,7 +7,8 @@ import { modelFolder } from "../hf/hub_cache.js";
 
 /**
  * Calls a library function with values from flags. An argument error for a value from a flag becomes a ConfigError that
- * names the flag, and the command exits with 2; every other error stays a failure.
+ * names the flag, and the command exits with 2, as does a ConfigError for what a config was made of from flags; every
+ * other error stays a failure.
  * @param operation the function, as its errors name it
  * @param flags the flag, the command's argument or the line of a file that each argument, option such as `batch.size`
  *   or element such as `prompts[3]` comes from
@@ -20,6 +21,7 @@ export async function fromFlags<T>(
   try {
     return await call();
   } catch (error) {
+    if (error instanceof ConfigError) throw configOfFlags(error, operation, flags);
     if (!isArgumentError(error) || error.operation !== operation) throw error;
     const [path = "", name = ""] = /^(\w+)[\w.]*/.exec(error.argument) ?? [];
     const flag = flags[error.argument] ?? flags[path] ?? flags[name];
@@ -27,6 +29,18 @@ export async function fromFlags<T>(
     const problem = error.message.slice(`${operation}: ${error.argument}: `.length);
     throw new ConfigError(`${flag}: ${problem}`, { cause: error });
   }
+}
+
+/** An error for a config that `operation` made from flags, with the flags in the place of its keys. */
+function configOfFlags(error: ConfigError, operation: string, flags: Readonly<Record<string, string>>): ConfigError {
+  const problems = error.problems.map((problem) => {
+    const [whole, section = "", key = ""] = /^\w+: (\w+)\.([\w.]+): /.exec(problem) ?? [];
+    if (whole === undefined || !problem.startsWith(`${operation}: `)) return problem;
+    const flag = flags[section] === undefined ? flags[key] : `${flags[section]}: ${key}`;
+    return flag === undefined ? problem : `${flag}: ${problem.slice(whole.length)}`;
+  });
+  const isSame = problems.every((problem, index) => problem === error.problems[index]);
+  return isSame ? error : new ConfigError(problems.join("\n"), { problems, cause: error });
 }
 
 /** The flag of an option that commander names in camel case. */

@@ -8,6 +8,8 @@ type Issue = z.core.$ZodIssue;
 /** One line per problem, without the file's name: `batch.sequenceLenght: unknown key; did you mean sequenceLength?` */
 export function describeIssues(issues: readonly Issue[], schema: z.ZodType): string[] {
   return issues.flatMap((issue) => {
+    const inside = issue.code === "invalid_union" ? meantAlternative(issue) : null;
+    if (inside !== null) return describeIssues(inside, schema);
     if (issue.code === "unrecognized_keys") {
       const known = knownKeys(schema, issue.path);
       return issue.keys.map((key) => `${joinPath([...issue.path, key])}: ${unknownKey(key, known)}`);
@@ -15,6 +17,21 @@ export function describeIssues(issues: readonly Issue[], schema: z.ZodType): str
     const at = issue.path.length === 0 ? "" : `${joinPath(issue.path)}: `;
     return `${at}${expectation(issue)} but received ${show(issue.input)}`;
   });
+}
+
+/**
+ * The issues of the alternative that a value is an attempt at: the one whose issues all lie deeper in the value than those
+ * of any other, as those of a list of sections do in which a key is misspelt. Null if no alternative is.
+ */
+function meantAlternative({ path, errors }: z.core.$ZodIssueInvalidUnion): Issue[] | null {
+  const depths = errors.map((issues) => Math.min(...issues.map(depthOf)));
+  const deepest = Math.max(...depths);
+  if (depths.filter((depth) => depth === deepest).length !== 1) return null;
+  return errors[depths.indexOf(deepest)]!.map((issue) => ({ ...issue, path: [...path, ...issue.path] }));
+}
+
+function depthOf({ code, path }: Issue): number {
+  return path.length + (code === "unrecognized_keys" ? 1 : 0);
 }
 
 /** The message for a key that is not in `known`. */
@@ -68,15 +85,18 @@ function expectation(issue: Issue): string {
 
 /** The keys of the object at `path` in the schema. */
 function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[]): string[] {
-  let current: z.core.$ZodType = unwrap(schema);
+  let current = alternatives(schema);
   for (const key of path) {
-    if (current instanceof z.ZodArray) current = unwrap(current.element);
-    else if (current instanceof z.ZodObject) current = unwrap(current.shape[String(key)] as z.core.$ZodType);
+    current = current
+      .flatMap((at) => (at instanceof z.ZodArray ? at.element : at instanceof z.ZodObject ? at.shape[String(key)] : []))
+      .flatMap((at) => alternatives(at as z.core.$ZodType));
   }
-  return current instanceof z.ZodObject ? Object.keys(current.shape) : [];
+  return current.flatMap((at) => (at instanceof z.ZodObject ? Object.keys(at.shape) : []));
 }
 
-function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
+/** The schemas that a value may follow at this place. */
+function alternatives(schema: z.core.$ZodType): z.core.$ZodType[] {
+  if (schema instanceof z.ZodUnion) return schema.options.flatMap(alternatives);
   const wraps = schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault;
-  return wraps ? unwrap(schema.unwrap()) : schema;
+  return wraps ? alternatives(schema.unwrap()) : [schema];
 }

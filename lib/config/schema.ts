@@ -365,7 +365,7 @@ export const runConfigSchema = z.strictObject({
         .default(true)
         .describe("Whether the ranks exchange gradients and weights while they compute. The bits are the same."),
       zero: z
-        .union([z.literal(1), z.literal(2)])
+        .literal([1, 2])
         .default(1)
         .describe(
           "1: a rank adds up a step's gradient of all parameters. 2: it keeps the sum of its own part alone, which takes less " +

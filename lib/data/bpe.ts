@@ -101,6 +101,13 @@ function charactersOf(counted: CountedWords, vocabulary: Vocabulary, vocab: numb
   return wordsOfCharacters(counted, alphabet, vocabulary);
 }
 
+/** What is to be trained, with the token that ends a text among its special tokens. */
+export function withEndOfText(training: TokenizerTraining, endOfText: string | undefined): TokenizerTraining {
+  const { special = [], byteFallback = false } = training;
+  if (endOfText === undefined || [...ownTokens(byteFallback), ...special].includes(endOfText)) return training;
+  return { ...training, special: [...special, endOfText] };
+}
+
 /** Checks what is to be trained. Errors name the options as parts of `name`. */
 export function checkTokenizerTraining(check: Arguments, name: string, training: TokenizerTraining): void {
   const { special = [], splitDigits, byteFallback = false } = check.object(name, training);

@@ -129,7 +129,7 @@ class Preparation {
   }
 
   async #tokenizer(): Promise<Tokenizer> {
-    const { tokenizerPath: path, trainTokenizer, trainTokenizerVocab, endOfText, onProgress, signal } = this.#options;
+    const { tokenizerPath: path, training, endOfText, onProgress, signal } = this.#options;
     const end = endOfText === undefined ? {} : { endOfText };
     if (path !== undefined) return Tokenizer.fromFile(path, end);
     let documents = 0;
@@ -138,8 +138,7 @@ class Preparation {
     const onTokens = (tokens: number): void => {
       onProgress?.({ phase: "merges", bytes: totalBytes, totalBytes, documents, tokens });
     };
-    const training = trainTokenizer ?? { vocab: trainTokenizerVocab! };
-    const json = await trainBpe(texts, training, { onTokens, signal });
+    const json = await trainBpe(texts, training!, { onTokens, signal });
     return Tokenizer.fromJson(json, "the trained tokenizer", end);
   }
 

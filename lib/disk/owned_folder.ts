@@ -17,11 +17,16 @@ export interface OwnedFolder {
  * Takes a folder, which is made if it does not exist, with its parents.
  * @param lock name of the file in it that says whose it is
  * @param writer what this process is: `a run`
- * @throws ConfigError naming the living process that has it; Error of the file system
+ * @throws ConfigError for a path that is a file, or naming the living process that has the folder; Error of the file system
  */
 export async function ownFolder(folder: string, lock: string, writer: string): Promise<OwnedFolder> {
   const made = !existsSync(folder);
-  await makeFolder(folder);
+  await makeFolder(folder).catch((cause: unknown) => {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code !== "EEXIST" && code !== "ENOTDIR") throw cause;
+    const received = code === "EEXIST" ? "a file" : "a path inside a file";
+    throw new ConfigError(`${folder}: expected a folder for ${writer} but received ${received}`, { cause });
+  });
   const path = join(folder, lock);
   const ownership = await own(path, folder, writer);
   return {

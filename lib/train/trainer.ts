@@ -266,24 +266,31 @@ export class Trainer {
   /**
    * Writes the model and the report of the step that the run has reached, as its end does: after a loop that was left
    * early. Training may go on from there. Of several ranks the first one does.
-   * @throws TypeError if the trainer is closed, or `run` has not ended; ConfigError if another process has taken the run's
-   *   folder; errors of the file system
+   * @throws TypeError if the trainer is closed, has trained no step, or `run` has not ended; ConfigError if another process
+   *   has taken the run's folder; errors of the file system
    */
   async finish(): Promise<void> {
     const check = new Arguments("Trainer.finish");
     if (this.#closed) check.fail(TypeError, "this", "an open trainer", "a closed one");
     if (this.#running) check.fail(TypeError, "this", "a trainer whose run has ended", "one that is training");
+    this.#checkBegun(check);
     await this.#finish();
+  }
+
+  /** The pages of a run show its metrics, which begin with its first step. */
+  #checkBegun(check: Arguments): void {
+    if (this.step === 0) check.fail(TypeError, "this", "a trainer that has trained a step", "one at step 0");
   }
 
   /**
    * Rewrites `report.html` and `report.json` from the metrics so far; of several ranks the first one does.
    * @param sample text that the model generated, to show in the report and in `watch`; the latest are kept with the run
-   * @throws TypeError for a wrong argument
+   * @throws TypeError for a wrong argument, or if the trainer has trained no step
    */
   async writeReport(sample?: Pick<Sample, "prompt" | "text">): Promise<void> {
+    const check = new Arguments("Trainer.writeReport");
+    this.#checkBegun(check);
     if (sample !== undefined) {
-      const check = new Arguments("Trainer.writeReport");
       check.string("sample.prompt", check.object("sample", sample).prompt);
       check.string("sample.text", sample.text);
     }

@@ -115,6 +115,8 @@ describe("eval", () => {
       ["--tasks", "asked.jsonl", "--out", "none/a.jsonl"],
       "--out: expected a file in a folder that can be written to but received none/a.jsonl: none is a folder that does not exist",
     ],
+    [["--tasks", "asked.jsonl", "--patch-size", "4"], "--patch-size: expected --data with it but received none"],
+    [["--text", "a", "--sequence-length", "8"], "--sequence-length: expected --data with it but received none"],
     [["--data", "tokens.bin", "--threshold", "1"], "--threshold: expected --activations with it but received none"],
     [["--text", "documents.jsonl", "--stride", "65"], "--stride: expected a whole number from 1 to 64 but received 65"],
   ])("refuses %j as wrong usage", async (args, message) => {

@@ -99,6 +99,14 @@ describe("nextpatch", () => {
       args: ["bench", "train", "--model", "tiny", "--patch-size", "3"],
       says: /--tokens-per-step: expected a multiple of .* = 768 but/,
     },
+    {
+      args: ["bench", "train", "--model", '{"preset": "tiny", "head_dim": 17}'],
+      says: /^nextpatch: --model: head_dim: expected one of 16, .* but received 17$/m,
+    },
+    {
+      args: ["bench", "train", "--model", "tiny", "--sequence-length", "4096"],
+      says: /^nextpatch: --sequence-length: expected at most model\.max_position_embeddings \(2048\) but received 4096$/m,
+    },
   ])("ends with 2 and one line on wrong usage: $args", async ({ args, says }) => {
     const { code, stdout, stderr } = await nextpatch(...args);
     expect(stderr).toMatch(says);

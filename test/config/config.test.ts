@@ -477,6 +477,22 @@ describe("problems", () => {
       { data: { train: [] } },
       "data.train: expected a file name, a pattern, a list of them or a list of { path, weight, format } but received []",
     ],
+    [
+      "a misspelt key of an entry of data",
+      { data: { train: [{ path: "a.bin", wieght: 2 }] } },
+      "data.train[0].wieght: unknown key; did you mean weight?",
+    ],
+    [
+      "a wrong value in an entry of data",
+      { data: { train: [{ path: "a.bin" }, { path: "b.bin", format: "hf" }] } },
+      'data.train[1].format: expected llmc, nanogpt or megatron but received "hf"',
+    ],
+    [
+      "a list of data with something else in it",
+      { data: { train: ["a.bin", 3] } },
+      'data.train: expected a file name, a pattern, a list of them or a list of { path, weight, format } but received ["a.bin",3]',
+    ],
+    ["another way to share", { parallel: { zero: 3 } }, "parallel.zero: expected 1 or 2 but received 3"],
     ["no stages", { stages: [] }, "stages: expected a list of 1 or more but received []"],
     ["a section that is a number", { batch: 3 }, "batch: expected a section of keys but received 3"],
     ["a rate that is not one", { optimizer: { lr: Number.NaN } }, "optimizer.lr: expected a number but received NaN"],

@@ -200,6 +200,10 @@ describe("prepareDataset", () => {
     expect(merges("out/tokenizer.json")).toEqual(short);
     await prepare({ trainTokenizerVocab: undefined, trainTokenizer: { vocab: 300, byteFallback: true } });
     expect(info()).toMatchObject({ vocabSize: 300, endOfTextId: 2 });
+    await prepare({ endOfText: "<end>" });
+    expect(info()).toMatchObject({ vocabSize: 280, endOfText: "<end>", endOfTextId: 1 });
+    await prepare({ endOfText: "<|endoftext|>" });
+    expect(merges("out/tokenizer.json")).toEqual(short);
   });
 
   it("leaves alone what is not a dataset", async () => {

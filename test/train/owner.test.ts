@@ -57,6 +57,18 @@ describe("the folder of a run", () => {
     expect(existsSync(path("run"))).toBe(false);
   });
 
+  it("is told from a file, and from a path inside one", async () => {
+    writeFileSync(path("file"), "");
+    for (const [out, received] of [
+      ["file", "a file"],
+      ["file/run", "a path inside a file"],
+    ] as const) {
+      const message = `${path(out)}: expected a folder for a run but received ${received}`;
+      const opened = Trainer.open(madeConfig(path(), { out: path(out) }));
+      await expect(opened).rejects.toMatchObject({ name: "ConfigError", message });
+    }
+  });
+
   it("of a comparison is one comparison's", async () => {
     const config = madeConfig(path());
     const [first, second] = [compare(config), compare(config)];

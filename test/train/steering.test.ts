@@ -111,6 +111,14 @@ describe("finish", () => {
     expect(computed(lines)).toEqual(computed(await runTo(config("whole"))));
   });
 
+  it("and writeReport are refused before the first step", async () => {
+    await using trainer = await Trainer.open(config("unbegun"));
+    const message = "this: expected a trainer that has trained a step but received one at step 0";
+    await expect(trainer.finish()).rejects.toThrow(`Trainer.finish: ${message}`);
+    await expect(trainer.writeReport()).rejects.toThrow(`Trainer.writeReport: ${message}`);
+    expect(existsSync(path("unbegun/model"))).toBe(false);
+  });
+
   it("of a closed trainer is refused", async () => {
     const trainer = await Trainer.open(config("closed"));
     await trainer.close();

@@ -1,6 +1,6 @@
 /** What `prepareDataset` may be told. */
 import type { Arguments } from "../../arguments.js";
-import { checkTokenizerTraining, checkVocab, type TokenizerTraining } from "../bpe.js";
+import { checkTokenizerTraining, checkVocab, type TokenizerTraining, withEndOfText } from "../bpe.js";
 import { MAX_SHARD_TOKENS } from "../shard.js";
 import { checkGiven, type GivenDocuments } from "../sources/given.js";
 import { COMPLETION } from "../sources/text_field.js";
@@ -62,7 +62,10 @@ export interface PrepareOptions {
   out: string;
   /** A tokenizer.json to encode with, or the folder that holds it; this or `trainTokenizer`. */
   tokenizerPath?: string;
-  /** The token that ends a text. Default: `TokenizerOptions.endOfText` of tokenizer.ts. */
+  /**
+   * The token that ends a text; a tokenizer that is trained gets it as a special token. Default:
+   * `TokenizerOptions.endOfText` of tokenizer.ts.
+   */
   endOfText?: string;
   /** A BPE tokenizer to learn from the documents that are not held out. */
   trainTokenizer?: TokenizerTraining;
@@ -94,6 +97,8 @@ export interface CheckedOptions extends PrepareOptions {
   valFraction: number;
   shardTokens: number;
   dedup: boolean;
+  /** The tokenizer to train, with the end-of-text token; undefined: there is one. */
+  training: TokenizerTraining | undefined;
 }
 
 /** Checks options and fills in their defaults. @throws TypeError, RangeError */
@@ -111,7 +116,10 @@ export function checkOptions(check: Arguments, options: PrepareOptions): Checked
   if (tokenizerPath !== undefined) check.path("tokenizerPath", tokenizerPath);
   if (endOfText !== undefined) check.string("endOfText", endOfText);
   if (trainTokenizer !== undefined) checkTokenizerTraining(check, "trainTokenizer", trainTokenizer);
-  if (trainTokenizerVocab !== undefined) checkVocab(check, "trainTokenizerVocab", { vocab: trainTokenizerVocab });
+  const asked = trainTokenizer ?? (trainTokenizerVocab === undefined ? undefined : { vocab: trainTokenizerVocab });
+  const training = asked && withEndOfText(asked, endOfText);
+  if (trainTokenizer !== undefined) checkVocab(check, "trainTokenizer.vocab", training!);
+  if (trainTokenizerVocab !== undefined) checkVocab(check, "trainTokenizerVocab", training!);
   const apart = sources.val.length > 0 || sources.valDocuments !== undefined;
   const { valFraction = apart ? 0 : DEFAULT_VAL_FRACTION, dedup = false } = options;
   const { shardTokens = DEFAULT_SHARD_TOKENS, onNote, onProgress, signal } = options;
@@ -133,10 +141,9 @@ export function checkOptions(check: Arguments, options: PrepareOptions): Checked
     valFraction,
     shardTokens,
     dedup,
+    training,
     ...(tokenizerPath !== undefined && { tokenizerPath }),
     ...(endOfText !== undefined && { endOfText }),
-    ...(trainTokenizer !== undefined && { trainTokenizer }),
-    ...(trainTokenizerVocab !== undefined && { trainTokenizerVocab }),
     ...(onNote !== undefined && { onNote }),
     ...(onProgress !== undefined && { onProgress }),
     ...(signal !== undefined && { signal }),
