@@ -91,7 +91,7 @@ export async function exportHf(folder: string, out: string, options: ExportHfOpt
   await verifyModel(path);
   const config = await readModelConfig(path);
   await checkTarget(path, out);
-  const source = (await CheckpointTensors.open(path)).onlyFinite();
+  const source = (await CheckpointTensors.open(path)).of(config).onlyFinite();
   try {
     const unasked = await checkUnasked(source, config);
     const table = parameterTable(config);
