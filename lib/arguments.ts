@@ -76,7 +76,8 @@ export class Arguments {
   /** The name of a file or a folder: no operating system takes one with a NUL character, or one that is longer. */
   path(name: string, value: unknown, expected = "a string"): string {
     const path = this.string(name, value, expected);
-    if (path === "") this.fail(RangeError, name, "a path that is not empty", describe(path));
+    // Resolved, it would be the current folder, which nobody has named.
+    if (path === "") this.fail(RangeError, name, "a path", describe(path));
     if (path.length > longestPath) {
       this.fail(RangeError, name, `a path of at most ${longestPath} characters`, `${path.length} of them`);
     }

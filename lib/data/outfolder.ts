@@ -12,6 +12,7 @@
 import { readdir, realpath, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { makeFolder, syncFolder, syncFolders } from "../disk/durable.js";
+import { isLink, LINK_TO_NOTHING } from "../disk/is_link.js";
 import { own } from "../disk/owner.js";
 import { ConfigError, unusable } from "../errors.js";
 import { TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "./tokenizer_files.js";
@@ -41,9 +42,11 @@ const ignored = (name: string): boolean => name === UNFINISHED || name.startsWit
  */
 export async function checkOutFolder(out: string): Promise<void> {
   const expected = "a new or empty folder, or an earlier dataset to replace,";
-  const names = await readdir(out).catch((cause: NodeJS.ErrnoException): string[] => {
-    if (cause.code === "ENOENT") return [];
-    throw new ConfigError(`${out}: expected ${expected} but received ${unusable(cause, "folder")}`, { cause });
+  const names = await readdir(out).catch(async (cause: NodeJS.ErrnoException): Promise<string[]> => {
+    const missing = cause.code === "ENOENT";
+    if (missing && !(await isLink(out))) return [];
+    const received = missing ? LINK_TO_NOTHING : unusable(cause, "folder");
+    throw new ConfigError(`${out}: expected ${expected} but received ${received}`, { cause });
   });
   const files = names.filter((name) => !ignored(name));
   const foreign = files.find((name) => !isDatasetFile(name));

@@ -13,7 +13,7 @@ import { type Frame, frameOf } from "./encode/frame.js";
 import { largestId, type TokenizerJson, tokensOf } from "./encode/tokenizer_json.js";
 import { endOfText } from "./end_of_text.js";
 import { configuredTokens, sentencePieceBeside, tokenizerPath } from "./tokenizer_files.js";
-import { checkPanics } from "./tokenizer_panics.js";
+import { checkNormalizedTokens, checkPanics } from "./tokenizer_panics.js";
 
 /** What a tokenizer.json does not say. */
 export interface TokenizerOptions {
@@ -144,8 +144,11 @@ export class Tokenizer {
     let native: NativeTokenizer;
     try {
       checkJson(json);
-      checkPanics(JSON.parse(json) as TokenizerJson);
+      const parts = JSON.parse(json) as TokenizerJson;
+      checkPanics(parts as Readonly<Record<string, unknown>>);
       native = make(json);
+      const normalizer = native.getNormalizer();
+      if (normalizer) checkNormalizedTokens(parts.added_tokens ?? [], (text) => normalizer.normalizeString(text));
     } catch (cause) {
       throw new DataError(`${name}: expected a tokenizer.json but received other text: ${firstLine(cause)}`, { cause });
     }

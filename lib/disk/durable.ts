@@ -69,6 +69,42 @@ export async function writeFolder(target: string, write: (folder: string) => Pro
   await rm(old, { recursive: true, force: true });
 }
 
+/**
+ * Fills a folder that exists and stays the same one, as it may be a mount point or the current folder of a shell. The
+ * new files are written into a folder inside it, and replace the old ones when they are complete; `mark`, without which
+ * the folder is nothing, goes first and comes last.
+ * @param staging name of the folder inside; what a killed process left in it is deleted
+ * @param write fills the folder at the given path with files, and syncs them
+ * @param replaces whether a file that is there is one of the old ones
+ */
+export async function refillFolder(
+  target: string,
+  staging: string,
+  mark: string,
+  write: (folder: string) => Promise<void>,
+  replaces: (name: string) => boolean,
+): Promise<void> {
+  const aside = join(target, staging);
+  await rm(aside, { recursive: true, force: true });
+  try {
+    await write(aside);
+    await syncFolders(aside);
+  } catch (error) {
+    await rm(aside, { recursive: true, force: true });
+    throw error;
+  }
+  const earlier = (await readdir(target)).filter(replaces);
+  await rm(join(target, mark), { force: true });
+  await syncFolder(target);
+  for (const name of earlier) await rm(join(target, name), { force: true });
+  const names = (await readdir(aside)).filter((name) => name !== mark);
+  for (const name of names) await rename(join(aside, name), join(target, name));
+  await syncFolder(target);
+  await rename(join(aside, mark), join(target, mark));
+  await rm(aside, { recursive: true, force: true });
+  await syncFolder(target);
+}
+
 /** Restores a folder that a process was about to replace when it was killed. */
 export async function recoverFolder(target: string): Promise<void> {
   const old = asideOf(target, "old");

@@ -1,9 +1,9 @@
 /** A folder that one process at a time writes in. */
-import { existsSync } from "node:fs";
-import { rmdir } from "node:fs/promises";
+import { rmdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError } from "../errors.js";
+import { ConfigError, unusable } from "../errors.js";
 import { makeFolder } from "./durable.js";
+import { isLink, LINK_TO_NOTHING } from "./is_link.js";
 import { own } from "./owner.js";
 
 export interface OwnedFolder {
@@ -17,16 +17,12 @@ export interface OwnedFolder {
  * Takes a folder, which is made if it does not exist, with its parents.
  * @param lock name of the file in it that says whose it is
  * @param writer what this process is: `a run`
- * @throws ConfigError for a path that is a file, or naming the living process that has the folder; Error of the file system
+ * @throws ConfigError naming the living process that has it, or saying what else stands in its place; Error of the file
+ *   system
  */
 export async function ownFolder(folder: string, lock: string, writer: string): Promise<OwnedFolder> {
-  const made = !existsSync(folder);
-  await makeFolder(folder).catch((cause: unknown) => {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code !== "EEXIST" && code !== "ENOTDIR") throw cause;
-    const received = code === "EEXIST" ? "a file" : "a path inside a file";
-    throw new ConfigError(`${folder}: expected a folder for ${writer} but received ${received}`, { cause });
-  });
+  const made = !(await isFolder(folder));
+  await makeFolder(folder);
   const path = join(folder, lock);
   const ownership = await own(path, folder, writer);
   return {
@@ -42,4 +38,17 @@ export async function ownFolder(folder: string, lock: string, writer: string): P
       if (made) await rmdir(folder).catch(() => undefined); // it holds something
     },
   };
+}
+
+/** Whether a folder exists. @throws ConfigError if something else does, so that it cannot be made */
+async function isFolder(path: string): Promise<boolean> {
+  const refused = (received: string, cause?: unknown) =>
+    new ConfigError(`${path}: expected a folder, or the name of a new one, but received ${received}`, { cause });
+  const found = await stat(path).catch(async (cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "ENOENT") throw refused(unusable(cause, "folder"), cause);
+    if (await isLink(path)) throw refused(LINK_TO_NOTHING, cause);
+    return null;
+  });
+  if (found !== null && !found.isDirectory()) throw refused("a file or a device");
+  return found !== null;
 }

@@ -80,7 +80,7 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
   checkGgufModel(config, path);
   await checkGgufTarget(file);
   const tokenizer = await tokenizerMetadata(path, config);
-  const source = (await CheckpointTensors.open(path)).onlyFinite();
+  const source = (await CheckpointTensors.open(path)).of(config).onlyFinite();
   try {
     await checkUnasked(source, config);
     const tensors = ggufTensors(config, source, wanted === undefined ? null : (wanted.toUpperCase() as GgmlType));

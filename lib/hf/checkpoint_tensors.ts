@@ -11,23 +11,38 @@ import { readText } from "../disk/read_text.js";
 import { CheckpointError, unusable } from "../errors.js";
 import type { FloatDtype } from "./float_types.js";
 import { foreignFolder } from "./foreign_folder.js";
+import type { LlamaConfig } from "./llama_config.js";
 import type { Parameter } from "./names.js";
 import { checkPart } from "./not_finite.js";
+import { ownNames, similarName } from "./other_names.js";
 import { SafetensorsFile, type TensorInfo } from "./safetensors.js";
 import { indexFile, singleFile } from "./weight_files.js";
+
+/** Where a tensor is, and its name there. */
+interface Place {
+  readonly file: SafetensorsFile;
+  readonly name: string;
+}
 
 /** An open model folder: its tensors by name, each read from the file that holds it. */
 export class CheckpointTensors {
   private constructor(
     readonly folder: string,
-    private readonly fileOf: ReadonlyMap<string, SafetensorsFile>,
+    private readonly places: ReadonlyMap<string, Place>,
     private readonly files: readonly SafetensorsFile[],
     private readonly finite = false,
   ) {}
 
   /** The same tensors, of which only finite elements can be read. */
   onlyFinite(): CheckpointTensors {
-    return new CheckpointTensors(this.folder, this.fileOf, this.files, true);
+    return new CheckpointTensors(this.folder, this.places, this.files, true);
+  }
+
+  /** The same tensors by the names that a model of this config has for them, where another tool has given them others. */
+  of(config: LlamaConfig): CheckpointTensors {
+    const names = ownNames(this.names(), config);
+    const places = new Map([...this.places].map(([name, place]) => [names.get(name) ?? name, place]));
+    return new CheckpointTensors(this.folder, places, this.files, this.finite);
   }
 
   /**
@@ -38,7 +53,7 @@ export class CheckpointTensors {
     const single = join(folder, singleFile);
     if (existsSync(single)) {
       const file = await SafetensorsFile.open(single);
-      return new CheckpointTensors(folder, new Map(file.names().map((name) => [name, file])), [file]);
+      return new CheckpointTensors(folder, new Map(file.names().map((name) => [name, { file, name }])), [file]);
     }
     const index = join(folder, indexFile);
     if (!existsSync(index)) {
@@ -50,7 +65,7 @@ export class CheckpointTensors {
 
   private static async openIndex(folder: string, weightMap: ReadonlyMap<string, string>, index: string) {
     const files = new Map<string, SafetensorsFile>();
-    const fileOf = new Map<string, SafetensorsFile>();
+    const places = new Map<string, Place>();
     try {
       for (const [name, fileName] of weightMap) {
         const file = files.get(fileName) ?? (await SafetensorsFile.open(join(folder, fileName)));
@@ -60,28 +75,29 @@ export class CheckpointTensors {
             `${index}: expected tensor "${name}" in ${fileName} but received a file without it`,
           );
         }
-        fileOf.set(name, file);
+        places.set(name, { file, name });
       }
     } catch (error) {
       await Promise.all([...files.values()].map((file) => file.close()));
       throw error;
     }
-    return new CheckpointTensors(folder, fileOf, [...files.values()]);
+    return new CheckpointTensors(folder, places, [...files.values()]);
   }
 
   /** The names of all tensors. */
   names(): string[] {
-    return [...this.fileOf.keys()];
+    return [...this.places.keys()];
   }
 
   /** Whether there is a tensor of that name. */
   has(name: string): boolean {
-    return this.fileOf.has(name);
+    return this.places.has(name);
   }
 
   /** Element type and shape of a tensor. @throws CheckpointError if there is none of that name */
   info(name: string): TensorInfo {
-    return this.file(name).info(name);
+    const place = this.place(name);
+    return place.file.info(place.name);
   }
 
   /**
@@ -89,7 +105,8 @@ export class CheckpointTensors {
    * @throws CheckpointError also, of `onlyFinite`, for an element that is NaN or infinite
    */
   async readInto(name: string, offset: number, out: Uint8Array): Promise<void> {
-    await this.file(name).readInto(name, offset, out);
+    const place = this.place(name);
+    await place.file.readInto(place.name, offset, out);
     if (this.finite) checkPart(this.folder, name, this.info(name), offset, out);
   }
 
@@ -98,11 +115,11 @@ export class CheckpointTensors {
     await Promise.all(this.files.map((file) => file.close()));
   }
 
-  private file(name: string): SafetensorsFile {
-    const file = this.fileOf.get(name);
-    if (file === undefined)
+  private place(name: string): Place {
+    const place = this.places.get(name);
+    if (place === undefined)
       throw new CheckpointError(`${this.folder}: expected a tensor "${name}" but received a model without it`);
-    return file;
+    return place;
   }
 }
 
@@ -132,7 +149,9 @@ async function readWeightMap(index: string): Promise<ReadonlyMap<string, string>
 export function parameterDtype(tensors: CheckpointTensors, { name, shape }: Omit<Parameter, "kind">): FloatDtype {
   if (!tensors.has(name)) {
     const expected = `"${name}" of shape [${shape.join(", ")}]`;
-    throw new CheckpointError(`${tensors.folder}: expected a tensor ${expected} but received a model without it`);
+    const similar = similarName(tensors.names(), name);
+    const received = similar === null ? "a model without it" : `a model with "${similar}" instead`;
+    throw new CheckpointError(`${tensors.folder}: expected a tensor ${expected} but received ${received}`);
   }
   const { dtype, shape: found } = tensors.info(name);
   if (found.join() !== shape.join()) {

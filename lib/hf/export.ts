@@ -4,8 +4,9 @@ import { readdir, realpath, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Arguments, either, show } from "../arguments.js";
 import { TOKENIZER_COMPANIONS, TOKENIZER_JSON } from "../data/tokenizer_files.js";
-import { makeFolder, writeFolder } from "../disk/durable.js";
+import { makeFolder, refillFolder, writeFolder } from "../disk/durable.js";
 import { inputLimits } from "../disk/input_limits.js";
+import { isLink, LINK_TO_NOTHING } from "../disk/is_link.js";
 import { parseJsonOf } from "../disk/json.js";
 import { MANIFEST } from "../disk/manifest.js";
 import { readText, readWhole } from "../disk/read_text.js";
@@ -57,11 +58,15 @@ export interface HfExport {
 const GENERATION_CONFIG = "generation_config.json";
 const copied = [GENERATION_CONFIG, TOKENIZER_JSON, ...TOKENIZER_COMPANIONS];
 const replaced = ["config.json", MANIFEST, ...copied];
+const isReplaced = (name: string): boolean => replaced.includes(name) || isWeightFile(name);
+
+/** The folder in an existing one that an export is written in. */
+const UNFINISHED = ".export";
 
 /**
  * Writes a model folder's copy: its weights, its `config.json` with their element type, and its tokenizer, chat template
- * and `generation_config.json` as they are. No tensor is in memory as a whole. The folder is written under a temporary
- * name, synced and renamed.
+ * and `generation_config.json` as they are. No tensor is in memory as a whole. A new folder is written under a temporary
+ * name, synced and renamed; one that exists is filled in a folder inside it, and gets the files when all are complete.
  * @param folder a Hugging Face folder of a `LlamaForCausalLM`, such as a run's `model/`, or `org/name` of one in Hugging
  *   Face's cache
  * @param out the folder to write; an earlier export is replaced
@@ -91,8 +96,8 @@ export async function exportHf(folder: string, out: string, options: ExportHfOpt
   const path = modelFolder(folder);
   await verifyModel(path);
   const config = await readModelConfig(path);
-  await checkTarget(path, out);
-  const source = (await CheckpointTensors.open(path)).onlyFinite();
+  const existing = await existingTarget(path, out);
+  const source = (await CheckpointTensors.open(path)).of(config).onlyFinite();
   try {
     const unasked = await checkUnasked(source, config);
     const table = parameterTable(config);
@@ -108,15 +113,19 @@ export async function exportHf(folder: string, out: string, options: ExportHfOpt
       written += size;
       onProgress?.(written, total);
     };
-    await makeFolder(dirname(resolve(out)));
-    await writeFolder(resolve(out), async (aside) => {
+    const fill = async (aside: string): Promise<void> => {
       await makeFolder(aside);
       await writeConfig(path, aside, dtype);
       await copyFiles(path, aside);
       const counted = entries.map((entry) => ({ ...entry, data: () => counting(entry.data(), told) }));
       const files = await writeWeights(aside, counted, maxShardBytes);
       bytes = [...files.values()].reduce((sum, file) => sum + file.bytes, 0);
-    });
+    };
+    if (existing !== null) await refillFolder(existing, UNFINISHED, "config.json", fill, isReplaced);
+    else {
+      await makeFolder(dirname(resolve(out)));
+      await writeFolder(resolve(out), fill);
+    }
     return { folder: out, bytes, tensors: entries.length, parameters: parameterCount(config), unasked };
   } finally {
     await source.close();
@@ -165,19 +174,25 @@ async function copyFiles(from: string, to: string): Promise<void> {
   }
 }
 
-/** Checks that nothing but an earlier export can get lost. @throws ConfigError */
-async function checkTarget(model: string, out: string): Promise<void> {
+/**
+ * The folder to fill; null: it does not exist yet. A link to a folder stays a link.
+ * @throws ConfigError if anything but an earlier export could get lost
+ */
+async function existingTarget(model: string, out: string): Promise<string | null> {
   const expected = "a new folder, or an earlier export to replace,";
-  const found = await stat(out).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === "ENOENT") return null;
-    throw new ConfigError(`${out}: expected ${expected} but received ${unusable(cause)}`, { cause });
+  const found = await stat(out).catch(async (cause: NodeJS.ErrnoException) => {
+    const missing = cause.code === "ENOENT";
+    if (missing && !(await isLink(out))) return null;
+    const received = missing ? LINK_TO_NOTHING : unusable(cause, "folder");
+    throw new ConfigError(`${out}: expected ${expected} but received ${received}`, { cause });
   });
-  if (found === null) return;
+  if (found === null) return null;
   if (!found.isDirectory()) throw new ConfigError(`${out}: expected ${expected} but received a file or a device`);
-  if ((await realpath(out)) === (await realpath(model))) {
+  const target = await realpath(out);
+  if (target === (await realpath(model))) {
     throw new ConfigError(`${out}: expected ${expected} but received the folder of the model itself`);
   }
-  const other = (await readdir(out)).find((name) => !replaced.includes(name) && !isWeightFile(name));
-  if (other === undefined) return;
+  const other = (await readdir(out)).find((name) => !isReplaced(name) && name !== UNFINISHED && name !== "lost+found");
+  if (other === undefined) return target;
   throw new ConfigError(`${out}: expected ${expected} but received a folder that holds ${other}`);
 }

@@ -82,7 +82,7 @@ export async function readModelFolder(folder: string): Promise<ModelSource> {
   await verifyModel(folder);
   const config = await readModelConfig(folder);
   const ends = await readEnds(folder, config);
-  const tensors = await CheckpointTensors.open(folder);
+  const tensors = (await CheckpointTensors.open(folder)).of(config);
   const unasked = await checkUnasked(tensors, config).catch(async (error: unknown) => {
     await tensors.close();
     throw error;

@@ -2,13 +2,18 @@
  * The folder of a run: run.lock, config.json, data.json, tokenizer/, metrics.jsonl and its thinned copy, report.html and
  * report.json, checkpoints/, latest, model/.
  */
-import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { existsSync, readdirSync } from "node:fs";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { RunConfig } from "../config/config.js";
+import { DATASET_JSON } from "../data/outfolder.js";
 import { makeFolder, recoverFolder, removeLeftovers, writeFolder, writeText } from "../disk/durable.js";
+import { inputLimits } from "../disk/input_limits.js";
+import { parseJson } from "../disk/json.js";
 import { type OwnedFolder, ownFolder } from "../disk/owned_folder.js";
+import { readText } from "../disk/read_text.js";
 import { ConfigError } from "../errors.js";
+import { isWeightFile } from "../hf/weight_files.js";
 import { RunCheckpoints } from "./run_checkpoints.js";
 
 /** What is replaced as a whole, each by a temporary name. */
@@ -24,7 +29,48 @@ const files = [
   "best",
 ];
 
+/** What a new run would replace. */
+const written: readonly string[] = [...folders, ...files, "checkpoints", "metrics.jsonl"];
+
 const configIn = (folder: string) => join(folder, "config.json");
+
+/**
+ * Checks that a new run replaces nothing in a folder, and that the folder is not already something else: a model, or
+ * data. What a run has left that failed before its first step does not count.
+ * @throws ConfigError naming the file
+ */
+async function checkFree(out: string): Promise<void> {
+  const names = await readdir(out).catch((): string[] => []); // whoever makes the folder says why it cannot
+  const config = names.includes("config.json") ? await readText(configIn(out), inputLimits.json).catch(() => "") : null;
+  const isRun = config !== null && isRunConfig(config);
+  const other = (name: string): boolean =>
+    name === DATASET_JSON ||
+    isWeightFile(name) ||
+    (!isRun && written.includes(name) && !isEmptyFolder(join(out, name)));
+  const found = names.find(other);
+  if (found === undefined) return;
+  throw new ConfigError(
+    `${out}: expected a new folder, or one without files that a run would replace, but received one that holds ${found}`,
+  );
+}
+
+/** Whether a config.json is a run's, and not a model's. */
+function isRunConfig(text: string): boolean {
+  try {
+    const config = parseJson(text) as Partial<RunConfig> | null;
+    return config?.data !== undefined && config.out !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+function isEmptyFolder(path: string): boolean {
+  try {
+    return readdirSync(path).length === 0;
+  } catch {
+    return false; // a file
+  }
+}
 
 export class RunFolder {
   readonly checkpoints: RunCheckpoints;
@@ -58,18 +104,22 @@ export class RunFolder {
   /**
    * Takes the folder of a run, so that no other process trains in it.
    * @param resume whether it must hold a run already
-   * @throws ConfigError if it does not, or naming the living process that has it
+   * @throws ConfigError if it does not, or naming the living process that has it; for a new run, if the folder holds
+   *   files that are none of a run's, which it would replace or hide
    */
   static async own({ out }: RunConfig, resume: boolean): Promise<OwnedFolder> {
     const path = configIn(out);
     if (resume && !existsSync(path)) throw new ConfigError(`--resume: ${out} holds no run (no ${path})`);
+    if (!resume && !(await RunFolder.holdsRun(out))) await checkFree(out);
     return ownFolder(out, "run.lock", "a run");
   }
 
   /** Whether a folder holds a run that has begun: one that failed before its first step may simply be started again. */
   static async holdsRun(path: string): Promise<boolean> {
     const { metrics, checkpoints } = new RunFolder(path);
-    return existsSync(metrics) || (existsSync(checkpoints.folder) && (await checkpoints.names()).length > 0);
+    if (existsSync(metrics)) return true;
+    const found = await stat(checkpoints.folder).catch(() => null);
+    return found?.isDirectory() === true && (await checkpoints.names()).length > 0;
   }
 
   /** @throws ConfigError if the folder already holds a run */

@@ -38,6 +38,7 @@ async function refusal(body: () => unknown): Promise<string> {
 
 describe("a path", () => {
   it.each([
+    ["of no characters", "", 'a path but received the string ""'],
     ["with a NUL character", "a\0b", 'a path without a NUL character but received the string "a\\u0000b"'],
     ["longer than systems take", "a".repeat(5000), "a path of at most 4096 characters but received 5000 of them"],
   ])("%s", async (_, name, expected) => {

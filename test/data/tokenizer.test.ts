@@ -135,6 +135,69 @@ describe("Tokenizer", () => {
     }
   });
 
+  const tokenizerOf = (parts: object) =>
+    Tokenizer.fromJson(JSON.stringify({ ...(JSON.parse(bpe({})) as object), ...parts }));
+  const token = (content: string, more: object = {}) => {
+    return {
+      id: 3,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+      ...more,
+    };
+  };
+  /** A table of 256 units, all the same, and a text; the first number is how many bytes the trie says it has. */
+  const table = (unit: number, bytes = 1024, text = "b\0") => {
+    const trie = Buffer.alloc(1028);
+    trie.writeUInt32LE(bytes);
+    for (let at = 4; at < trie.length; at += 4) trie.writeUInt32LE(unit, at);
+    return { type: "Precompiled", precompiled_charsmap: Buffer.concat([trie, Buffer.from(text)]).toString("base64") };
+  };
+  const template = (single: object[]) => ({ type: "TemplateProcessing", single, pair: [], special_tokens: {} });
+
+  it.each([
+    [{ pre_tokenizer: { type: "FixedLength", length: 0 } }, "pre_tokenizer.length: expected at least 1 but received 0"],
+    [
+      {
+        decoder: { type: "Sequence", decoders: [{ type: "Fuse" }, { type: "Strip", content: " ", start: 0, stop: 1 }] },
+      },
+      "decoder.decoders[1].stop: expected 0 but received 1",
+    ],
+    [
+      { post_processor: template([{ SpecialToken: { id: "<s>", type_id: 0 } }]) },
+      'post_processor.single[0]: expected one of special_tokens but received "<s>"',
+    ],
+    [
+      { post_processor: { type: "Sequence", processors: [template([{ Sequence: { id: "B", type_id: 0 } }])] } },
+      'post_processor.processors[0].single[0]: expected sequence "A" but received "B"',
+    ],
+    [
+      { added_tokens: [token("</s>", { rstrip: true }), token(" ", { lstrip: true })] },
+      'added_tokens[1]: expected no white space with lstrip beside "</s>" with rstrip but received " "',
+    ],
+    [
+      {
+        normalizer: { type: "Strip", strip_left: true, strip_right: true },
+        added_tokens: [token(" ", { normalized: true })],
+      },
+      'added_tokens[0].content: expected text that the normalizer leaves something of but received " "',
+    ],
+    [{ normalizer: table(0, 2048) }, "SentencePiece but received 1030 bytes that say they begin with a trie of 2048"],
+    [{ normalizer: table(1 << 20) }, "SentencePiece but received a trie that points beyond its end"],
+    [{ normalizer: table(0x80000002) }, "SentencePiece but received a trie that points to no text"],
+  ])("refuses what the library would end the process on, case %#", async (parts, says) => {
+    const error: unknown = await tokenizerOf(parts).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(DataError);
+    expect((error as Error).message.endsWith(says)).toBe(true);
+  });
+
+  it("takes a table that points to what it has", async () => {
+    expect(await (await tokenizerOf({ normalizer: table(0) })).encode("b")).toEqual(Uint32Array.of(1));
+  });
+
   it("names a text that it cannot encode", async () => {
     const tokenizer = await Tokenizer.fromJson(bpe({ unk_token: "none" }));
     const error = await tokenizer.encode("x").catch((reason: unknown) => reason);

@@ -1,5 +1,5 @@
 /** Hugging Face folders in another element type, and in several files. */
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
 import { ConfigError } from "../../lib/errors.js";
@@ -131,6 +131,35 @@ describe("an export", () => {
     writeFileSync(path("home/letters.txt"), "");
     await refused(path("home"), /home: expected a new folder, .* but received a folder that holds letters\.txt$/);
     expect(readdirSync(path("home"))).toEqual(["letters.txt"]);
+    symlinkSync("nowhere", path("dangling"));
+    await refused(path("dangling"), /but received a link to something that does not exist$/);
+    await expect(exportHf(folder, "")).rejects.toThrow('exportHf: out: expected a path but received the string ""');
+  });
+
+  it("fills a folder that exists, which may be a mount point, the current folder or behind a link", async () => {
+    mkdirSync(path("real/.export"), { recursive: true });
+    writeFileSync(path("real/.export/left"), "by a process that was killed");
+    symlinkSync("real", path("link"));
+    const { ino } = statSync(path("real"));
+    await exportHf(model("gqa"), path("link"), { maxShardBytes: 20_000 });
+    const files = readdirSync(path("real"));
+    await exportHf(model("gqa"), path("link"));
+    expect(statSync(path("link")).ino).toBe(ino);
+    expect(files).toContain("model.safetensors.index.json");
+    expect(readdirSync(path("real"))).toEqual([
+      "chat_template.jinja",
+      "config.json",
+      "generation_config.json",
+      "model.safetensors",
+      "tokenizer.json",
+    ]);
+    (await Llama.load(path("link"), { device: "cpu", precision: "fp32" })).dispose();
+
+    const ended = new AbortController();
+    const onProgress = () => ended.abort(new Error("enough"));
+    const again = exportHf(model("gqa"), path("link"), { onProgress, signal: ended.signal });
+    await expect(again).rejects.toThrow("enough");
+    expect(readdirSync(path("real"))).toHaveLength(5);
   });
 
   it("leaves nothing behind when it is ended", async () => {

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "@jest/globals";
 import { CheckpointError } from "../../lib/errors.js";
 import { exportGguf } from "../../lib/gguf/export.js";
+import { exportHf } from "../../lib/hf/export.js";
 import { modelFolder } from "../../lib/hf/hub_cache.js";
 import { type SafetensorsEntry, SafetensorsFile, writeSafetensors } from "../../lib/hf/safetensors.js";
 import { Llama } from "../../lib/nn/llama.js";
@@ -87,6 +88,56 @@ describe("tensors that nobody asked for", () => {
     expect(model.unasked).toEqual(["vision_tower.patch.weight"]);
     using plain = await load(fixture("gqa"));
     expect(plain.unasked).toEqual([]);
+  });
+});
+
+describe("tensors by other names", () => {
+  /** A copy of a fixture with its tensors renamed; null leaves one out. */
+  async function renamed(name: string, rename: (tensor: string) => string | null): Promise<string> {
+    cpSync(fixture(name), path("m"), { recursive: true });
+    const file = await SafetensorsFile.open(`${fixture(name)}/model.safetensors`);
+    const entries: SafetensorsEntry[] = [];
+    for (const tensor of file.names()) {
+      const [to, bytes] = [rename(tensor), await tensorBytesOf(file, tensor)];
+      if (to !== null) entries.push({ name: to, ...file.info(tensor), data: () => [bytes] });
+    }
+    await file.close();
+    await writeSafetensors(path("m/model.safetensors"), entries);
+    return path("m");
+  }
+
+  it.each([
+    [
+      "without a prefix, of a model that was saved without its head",
+      "tied",
+      (name: string) => name.replace(/^model\./, ""),
+    ],
+    ["the same with a head", "gqa", (name: string) => name.replace(/^model\./, "")],
+    [
+      "a tied embedding as the head alone",
+      "tied",
+      (name: string) => (name === "model.embed_tokens.weight" ? "lm_head.weight" : name),
+    ],
+  ])("are read as what they are: %s", async (_, name, rename) => {
+    const folder = await renamed(name, rename);
+    using model = await load(folder);
+    using plain = await load(fixture(name));
+    const of = async (loaded: Llama) => [...(await loaded.forward([1, 2, 3, 4]).logits.read())];
+    expect(await of(model)).toEqual(await of(plain));
+    expect(model.unasked).toEqual([]);
+    const { tensors } = await exportHf(folder, path("hf"));
+    expect(tensors).toBe(plain.parameters.layout.slots.length);
+    const exported = await SafetensorsFile.open(path("hf/model.safetensors"));
+    expect(exported.has("model.embed_tokens.weight")).toBe(true);
+    await exported.close();
+  });
+
+  it("are named where something else has wrapped the model", async () => {
+    const folder = await renamed("gqa", (tensor) => `_orig_mod.${tensor}`);
+    await refused(
+      folder,
+      /expected a tensor "model\.embed_tokens\.weight" of shape .* but received a model with "_orig_mod\./,
+    );
   });
 });
 

@@ -1,7 +1,8 @@
 /** A run's folder has one owner. */
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "@jest/globals";
 import { compare } from "../../lib/compare/compare.js";
+import { ConfigError } from "../../lib/errors.js";
 import { Trainer } from "../../lib/train/trainer.js";
 import { madeConfig, runTo, writeMadeData } from "../support/made_run.js";
 import { temporaryFolder } from "../support/temporary.js";
@@ -57,15 +58,47 @@ describe("the folder of a run", () => {
     expect(existsSync(path("run"))).toBe(false);
   });
 
-  it("is told from a file, and from a path inside one", async () => {
-    writeFileSync(path("file"), "");
-    for (const [out, received] of [
-      ["file", "a file"],
-      ["file/run", "a path inside a file"],
-    ] as const) {
-      const message = `${path(out)}: expected a folder for a run but received ${received}`;
-      const opened = Trainer.open(madeConfig(path(), { out: path(out) }));
-      await expect(opened).rejects.toMatchObject({ name: "ConfigError", message });
+  it.each([
+    ["a model's configuration", "config.json", '{"model_type": "llama"}'],
+    ["something that is no JSON", "config.json", "hidden"],
+    ["weights", "model-00001-of-00002.safetensors", ""],
+    ["a dataset", "dataset.json", "{}"],
+    ["a folder of somebody's", "model/notes.txt", "mine"],
+    ["a file of that name", "checkpoints", "mine"],
+  ])("is not one that holds %s", async (_, name, content) => {
+    mkdirSync(path("run/model"), { recursive: true });
+    writeFileSync(path(`run/${name}`), content);
+    const error: unknown = await runTo(madeConfig(path())).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect((error as Error).message).toBe(
+      `${path("run")}: expected a new folder, or one without files that a run would replace, ` +
+        `but received one that holds ${name.split("/")[0]}`,
+    );
+    expect(readFileSync(path(`run/${name}`), "utf8")).toBe(content);
+  });
+
+  it("may hold other files, and what is left of a run that failed before its first step", async () => {
+    mkdirSync(path("run/checkpoints"), { recursive: true });
+    for (const name of ["job.log", ".gitkeep", "data.json"]) writeFileSync(path(`run/${name}`), "");
+    writeFileSync(path("run/config.json"), JSON.stringify(madeConfig(path())));
+    expect(await runTo(madeConfig(path()), { until: 1 })).toHaveLength(1);
+    expect(readdirSync(path("run"))).toEqual(expect.arrayContaining(["job.log", ".gitkeep"]));
+  });
+
+  it.each([
+    ["a file", () => writeFileSync(path("run"), ""), "run", "a file or a device"],
+    ["below a file", () => writeFileSync(path("run"), ""), "run/below", "a file"],
+    ["a link to nothing", () => symlinkSync("nowhere", path("run")), "run", "a link to something that does not exist"],
+  ])("is not %s", async (_, make, out, received) => {
+    make();
+    const says = `${path(out)}: expected a folder, or the name of a new one, but received ${received}`;
+    for (const begin of [
+      () => runTo(madeConfig(path(), { out: path(out) })),
+      () => compare(madeConfig(path(), { out: path(out) })),
+    ]) {
+      const error: unknown = await begin().catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(ConfigError);
+      expect((error as Error).message).toBe(says);
     }
   });
 

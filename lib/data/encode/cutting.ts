@@ -11,6 +11,9 @@ import { WordRule } from "./words.js";
 /** The mark of a space in SentencePiece's vocabularies. */
 const MARK = "\u2581";
 
+/** Pre-tokenizers that replace spaces by signs of their own. */
+const SIGNS: ReadonlySet<string> = new Set(["ByteLevel", "Metaspace"]);
+
 /** How texts of one tokenizer are cut. */
 export interface Cutting {
   readonly rule: Rule;
@@ -38,6 +41,8 @@ export function cuttingOf(json: string, make: (json: string) => NativeTokenizer)
     if (odd && prefix !== "none") return undefined;
   }
   if (prefix === "normalizer" && prefixOf([], pretokenizers) !== "none") return undefined;
+  // Where one part has put its sign for a space, another finds none, and puts its own before it.
+  if (prefix === "pretokenizer" && pretokenizers.filter(({ type }) => SIGNS.has(type)).length > 1) return undefined;
   const continued = prefix === "none" ? undefined : make(JSON.stringify(withoutPrefix(parsed)));
   const rule = ruleOf(normalizers, pretokenizers, model, () => continued ?? make(json));
   if (rule === undefined) return undefined;
@@ -58,7 +63,8 @@ function ruleOf(
 ): Rule | undefined {
   const composes = normalizers.length === 1 && normalizers[0]!.type === "NFC";
   const expression = normalizers.length === 0 || composes ? wordExpression(pretokenizers) : undefined;
-  if (expression !== undefined) {
+  // A prefix of another part than the first comes before each of its words.
+  if (expression !== undefined && !pretokenizers.slice(1).some(prepends)) {
     const tokenizer = continuation();
     const pretokenizer = tokenizer.getPreTokenizer()!;
     const split = (text: string): number[] => pretokenizer.preTokenizeString(text).map(([, [, end]]) => end);
@@ -66,7 +72,7 @@ function ruleOf(
     return new WordRule(expression, split, (c) => normalizer === undefined || staysAlone(c, normalizer));
   }
   if (isWhole(normalizers, pretokenizers)) return pairRule(normalizers, pretokenizers, model);
-  return pretokenizers.every(isNarrow) && pretokenizers.some(splitsAtSpaces) ? spaces : undefined;
+  return pretokenizers.every(isNarrow) && isSplitAtSpaces(normalizers, pretokenizers) ? spaces : undefined;
 }
 
 // ---- Normalizers ----------------------------------------------------------------------------------------------
@@ -87,7 +93,7 @@ function isLocal(part: Part): boolean {
       return true;
     case "Replace": {
       const plain = plainPattern(part);
-      if (plain !== undefined) return plain === " " ? part.content === MARK : !/\s/.test(plain);
+      if (plain !== undefined) return plain === " " ? part.content === MARK : !/[\sA-Za-z0-9\u2581]/.test(plain);
       // Runs of two spaces or more.
       return regexPattern(part) === " {2,}";
     }
@@ -110,16 +116,18 @@ function schemeOf({ prepend_scheme, add_prefix_space }: Part): string {
   return prepend_scheme ?? ((add_prefix_space ?? true) ? "always" : "never");
 }
 
+/** Whether a pre-tokenizer puts something before what it gets. */
+function prepends(part: Part): boolean {
+  if (part.type === "Metaspace") return schemeOf(part) !== "never";
+  return part.type === "ByteLevel" && (part.add_prefix_space ?? true);
+}
+
 /** What puts something before a text. */
 function prefixOf(
   normalizers: readonly Part[],
   pretokenizers: readonly Part[],
 ): "none" | "normalizer" | "pretokenizer" {
   if (normalizers.some(({ type }) => type === "Prepend")) return "normalizer";
-  const prepends = (part: Part): boolean =>
-    part.type === "Metaspace"
-      ? schemeOf(part) !== "never"
-      : part.type === "ByteLevel" && (part.add_prefix_space ?? true);
   return pretokenizers.some(prepends) ? "pretokenizer" : "none";
 }
 
@@ -156,6 +164,14 @@ function splitsAtSpaces(part: Part): boolean {
   }
 }
 
+/** Whether a list of pre-tokenizers splits before such a space, as far as it is still one when it gets there. */
+function isSplitAtSpaces(normalizers: readonly Part[], pretokenizers: readonly Part[]): boolean {
+  const first = pretokenizers.find((part) => splitsAtSpaces(part) || !["Digits", "Punctuation"].includes(part.type));
+  if (first === undefined || !splitsAtSpaces(first)) return false;
+  const marks = normalizers.some((part) => plainPattern(part) === " ");
+  return !marks || (first.type === "Metaspace" && first.replacement === MARK);
+}
+
 /** Whether a pre-tokenizer does the same on both sides of such a space, whatever is on the other. */
 function isNarrow(part: Part): boolean {
   return splitsAtSpaces(part) || ["Digits", "Punctuation", "ByteLevel", "Metaspace"].includes(part.type);
@@ -183,8 +199,8 @@ function pairRule(normalizers: readonly Part[], pretokenizers: readonly Part[], 
   if (model.continuing_subword_prefix || model.end_of_word_suffix) return undefined;
   const tokens = Object.keys(model.vocab);
   const allBytes = model.byte_fallback === true && tokens.filter((token) => BYTE_TOKEN.test(token)).length === 256;
-  // Characters without a token of their own may become one together.
-  if (!allBytes && model.unk_token && model.fuse_unk === true) return undefined;
+  // Characters without a token of their own become one together, or vanish, so that their neighbours meet.
+  if (!allBytes && (!model.unk_token || model.fuse_unk === true)) return undefined;
   const sides = model.merges.map((merge) => (typeof merge === "string" ? merge.split(" ") : merge));
   if (sides.some((merge) => merge.some((side) => BYTE_TOKEN.test(side)))) return undefined;
   const marks = pretokenizers[0]?.type === "Metaspace" || normalizers.some((part) => plainPattern(part) === " ");
