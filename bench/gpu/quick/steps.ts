@@ -103,7 +103,7 @@ function testSteps({ backend, simt }: Inputs): QuickPlan[] {
   }
   const training = ["nn/training_pass", "nn/accumulation", "nn/recompute", "nn/parity", "nn/decoder", "train/backends"];
   return [
-    step("operations", 92, ["test/operations"]),
+    step("operations", 89, ["test/operations"]),
     step("binding", 48, ["test/binding"]),
     step(
       "training",
@@ -268,7 +268,7 @@ function largeSteps({ backend, simt, logs }: Inputs): QuickPlan[] {
     {
       part: "large",
       name: "large",
-      seconds: 5,
+      seconds: 8,
       command: child("large", [backend], simt ? { NEXTPATCH_SIMT_SPARSE: "1" } : {}),
       missing: () => (simt || memory() >= largeBytes ? null : "a GPU with less than 36 GiB"),
       read: lastJson,
