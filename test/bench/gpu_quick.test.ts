@@ -1,6 +1,6 @@
 /** How bench/gpu.sh quick runs its steps: in which order, within which time, and that a kill loses nothing. */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "@jest/globals";
@@ -47,6 +47,15 @@ describe("the steps", () => {
     for (const { part, command } of plans) {
       if (part === "tests") expect(command.env).toMatchObject({ NEXTPATCH_TEST_BACKENDS: "cuda" });
     }
+  });
+
+  it.each(["cuda", "simt"] as const)("name tests that are there, on %s", (backend) => {
+    const files = readdirSync("test", { recursive: true, encoding: "utf8" }).map((file) => `test/${file}`);
+    const named = quickSteps({ backend, logs: "logs", python: "python3" }).flatMap(({ command }) =>
+      command.args.filter((argument) => argument.startsWith("test/")),
+    );
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((name) => !files.some((file) => file.startsWith(name)))).toEqual([]);
   });
 
   it("are the same parts on simt, where what needs a GPU says so", () => {

@@ -1,6 +1,7 @@
 /**
- * What `bench/gpu.sh quick` runs, the most valuable first, each with the seconds that it may take: about 1.6 times what
- * it took on an H200 (bench/results/quick-nvidia-h200.md), and a share of the rest where that was not measured.
+ * What `bench/gpu.sh quick` runs, the most valuable first, each with the seconds that it may take: 1.1 to 1.6 times what
+ * it took on an H200 (bench/results/quick-nvidia-h200.md); twice that for the operations, which have half as many tests
+ * again since then; and a share of the rest where that was not measured.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,10 +22,10 @@ const passTokens = 2 ** 15;
 
 /** Models with the seconds for K = 1 and K = 4, and the timed steps. */
 const trained: readonly (readonly [PresetName, number, number, number])[] = [
-  ["llama-370m", 12, 5, 5],
-  ["llama-780m", 13, 6, 3],
-  ["llama-1.3b", 18, 7, 3],
-  ["llama-2.7b", 27, 9, 2],
+  ["llama-370m", 10, 5, 5],
+  ["llama-780m", 12, 6, 3],
+  ["llama-1.3b", 16, 7, 3],
+  ["llama-2.7b", 24, 9, 2],
 ];
 
 /** For simt, in place of the presets. */
@@ -44,6 +45,8 @@ const largeBytes = 36 * 2 ** 30;
 const alone = ["--runInBand", "--testTimeout", "600000"];
 const together = ["--maxWorkers=8"]; // each holds a context of the GPU
 const few = { NEXTPATCH_TEST_CASES: "few" };
+/** For kernels of tensor cores: f32 has others, which would take half of the step. */
+const inBf16 = ["--testNamePattern", "in bf16"];
 const operationTests = (...names: readonly string[]) => names.map((name) => `test/operations/${name}`);
 
 export function quickSteps({ backend, logs, python }: Target): QuickPlan[] {
@@ -93,15 +96,15 @@ function testSteps({ backend, simt }: Inputs): QuickPlan[] {
   };
   if (simt) {
     return [
-      step("operations", 60, operationTests("swiglu")),
+      step("operations", 60, operationTests("glu")),
       step("binding", 25, ["test/binding/graph"]),
       step("training", 30, ["test/nn/accumulation"]),
     ];
   }
   const training = ["nn/training_pass", "nn/accumulation", "nn/recompute", "nn/parity", "nn/decoder", "train/backends"];
   return [
-    step("operations", 62, ["test/operations"]),
-    step("binding", 43, ["test/binding"]),
+    step("operations", 89, ["test/operations"]),
+    step("binding", 48, ["test/binding"]),
     step(
       "training",
       12,
@@ -169,7 +172,7 @@ function operationSteps({ backend, simt, gpuOnly, logs }: Inputs): QuickPlan[] {
     {
       part: "operations",
       name: "nsys",
-      seconds: 12,
+      seconds: 10,
       command: profiled(join(logs, "nsys"), step),
       missing: () => gpuOnly() ?? without("nsys"),
       read: readNsys,
@@ -206,9 +209,9 @@ function tuneSteps(inputs: Inputs): QuickPlan[] {
   const args = [backend, JSON.stringify(simt ? tiny.model : { preset }), positions, tokens, microBatch, logs];
   const variant = { words: "tuned", env, flags: ["--micro-batch", String(microBatch), "--product-table", table] };
   return [
-    { part: "tune", name: "tune", seconds: 11, command: script("tune", args, env), read: lastJson },
+    { part: "tune", name: "tune", seconds: 10, command: script("tune", args, env), read: lastJson },
     {
-      ...trainStep(inputs, { preset, patchSize: 1, seconds: 10, steps, variant }),
+      ...trainStep(inputs, { preset, patchSize: 1, seconds: 9, steps, variant }),
       part: "tune",
       missing: () => (existsSync(table) ? null : "no product table: tune has not come to its end"),
     },
@@ -224,7 +227,7 @@ function occupancySteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
       part: "occupancy",
       name: "occupancy",
       seconds: 24,
-      command: jest(backend, [...operationTests("attention"), ...alone], env),
+      command: jest(backend, [...operationTests("attention"), ...inBf16, ...alone], env),
       missing: gpuOnly,
       read: () => attentionOccupancy(readFileSync(file, "utf8"), readFileSync(ptxasReport, "utf8"), capability()),
     },
@@ -251,8 +254,8 @@ function ptxSteps({ backend, gpuOnly, logs }: Inputs): QuickPlan[] {
   };
   return [
     // Without products: cuBLAS would be made to compile its own PTX, which it does not have for every kernel.
-    step("ptx-streaming", 12, operationTests("rmsnorm", "swiglu", "rotary", "cross_entropy")),
-    { ...step("ptx-attention", 26, operationTests("attention_forward")), read: warpgroups },
+    step("ptx-streaming", 12, operationTests("rmsnorm", "glu", "rotary", "cross_entropy")),
+    { ...step("ptx-attention", 26, [...operationTests("attention_forward"), ...inBf16]), read: warpgroups },
   ];
 }
 
@@ -265,7 +268,7 @@ function largeSteps({ backend, simt, logs }: Inputs): QuickPlan[] {
     {
       part: "large",
       name: "large",
-      seconds: 12,
+      seconds: 8,
       command: child("large", [backend], simt ? { NEXTPATCH_SIMT_SPARSE: "1" } : {}),
       missing: () => (simt || memory() >= largeBytes ? null : "a GPU with less than 36 GiB"),
       read: lastJson,
@@ -279,7 +282,7 @@ function sanitizerSteps({ backend, gpuOnly }: Inputs): QuickPlan[] {
     part: "sanitize",
     name: tool,
     seconds: 18,
-    command: sanitized(tool, jest(backend, [...files, ...alone], few)),
+    command: sanitized(tool, jest(backend, [...files, ...inBf16, ...alone], few)),
     missing: () => gpuOnly() ?? without("compute-sanitizer"),
     read: readTests,
   }));

@@ -1,5 +1,6 @@
 // The stand-in for the CUDA runtime: launch limits, streams, graphs, memory, the list of kernels.
 #include <cstdlib>
+#include <thread>
 
 #include "check.h"
 #include "launch.h"
@@ -205,6 +206,107 @@ TEST(a_wait_left_out_of_a_capture_shows) {
   cudaGraphDestroy(graph);
   for (cudaEvent_t event : {forked, joined}) cudaEventDestroy(event);
   for (cudaStream_t stream : {origin, other}) cudaStreamDestroy(stream);
+}
+
+// An event that marks a place in a graph has no time, and nobody can wait for it outside of the capture.
+TEST(events_of_a_capture_stay_in_it) {
+  cudaStream_t origin = nullptr, other = nullptr;
+  cudaEvent_t event = nullptr, external = nullptr;
+  for (cudaStream_t* stream : {&origin, &other}) cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
+  for (cudaEvent_t* each : {&event, &external}) cudaEventCreate(each);
+  EXPECT(cudaStreamBeginCapture(origin, cudaStreamCaptureModeRelaxed) == cudaSuccess);
+  EXPECT(cudaEventRecord(event, origin) == cudaSuccess);
+  EXPECT(cudaEventRecordWithFlags(external, origin, cudaEventRecordExternal) == cudaSuccess);
+  EXPECT(cudaEventSynchronize(event) == cudaErrorCapturedEvent);
+  cudaGraph_t graph = nullptr;
+  EXPECT(cudaStreamEndCapture(origin, &graph) == cudaSuccess);
+  float milliseconds = 0;
+  EXPECT(cudaEventSynchronize(event) == cudaErrorCapturedEvent);
+  EXPECT(cudaStreamWaitEvent(other, event) == cudaErrorCapturedEvent);
+  EXPECT(cudaEventElapsedTime(&milliseconds, event, event) == cudaErrorCapturedEvent);
+  EXPECT(cudaEventElapsedTime(&milliseconds, external, external) ==
+         cudaErrorInvalidResourceHandle);  // not replayed yet
+  cudaGraphExec_t executable = nullptr;
+  cudaGraphInstantiate(&executable, graph, 0);
+  EXPECT(cudaStreamBeginCapture(other, cudaStreamCaptureModeRelaxed) == cudaSuccess);
+  EXPECT(cudaGraphLaunch(executable, other) == cudaErrorStreamCaptureUnsupported);
+  cudaGraph_t nothing = nullptr;
+  EXPECT(cudaStreamEndCapture(other, &nothing) == cudaSuccess);
+  EXPECT(cudaGraphLaunch(executable, origin) == cudaSuccess);
+  EXPECT(cudaEventElapsedTime(&milliseconds, external, external) == cudaSuccess);
+  // Recorded outside, it is an event like any other.
+  EXPECT(cudaEventRecord(event, origin) == cudaSuccess);
+  EXPECT(cudaEventSynchronize(event) == cudaSuccess && cudaStreamWaitEvent(other, event) == cudaSuccess);
+  cudaGetLastError();
+  for (cudaGraph_t each : {graph, nothing}) cudaGraphDestroy(each);
+  cudaGraphExecDestroy(executable);
+  for (cudaEvent_t each : {event, external}) cudaEventDestroy(each);
+  for (cudaStream_t stream : {origin, other}) cudaStreamDestroy(stream);
+}
+
+TEST(times_are_those_of_events_that_have_them) {
+  cudaStream_t stream = nullptr;
+  cudaEvent_t timed = nullptr, never = nullptr, plain = nullptr;
+  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  for (cudaEvent_t* each : {&timed, &never}) cudaEventCreate(each);
+  cudaEventCreateWithFlags(&plain, cudaEventDisableTiming);
+  void *host = nullptr, *device = nullptr;
+  cudaMallocHost(&host, 1);
+  cudaMalloc(&device, 1);
+  float milliseconds = 0;
+  const auto elapsed = [&](cudaEvent_t end) { return cudaEventElapsedTime(&milliseconds, timed, end); };
+  cudaMemcpyAsync(host, device, 1, cudaMemcpyDeviceToHost, stream);  // late
+  for (cudaEvent_t each : {timed, plain}) cudaEventRecord(each, stream);
+  EXPECT(elapsed(timed) == cudaErrorNotReady);
+  EXPECT(cudaEventSynchronize(timed) == cudaSuccess && elapsed(timed) == cudaSuccess);
+  for (cudaEvent_t end : {never, plain}) EXPECT(elapsed(end) == cudaErrorInvalidResourceHandle);
+  EXPECT(cudaEventSynchronize(never) == cudaSuccess);  // nothing to wait for
+  cudaGetLastError();
+  EXPECT(cudaFreeHost(host) == cudaSuccess && cudaFreeHost(&host) == cudaErrorInvalidValue);
+  cudaFree(device);
+  for (cudaEvent_t each : {timed, never, plain}) cudaEventDestroy(each);
+  cudaStreamDestroy(stream);
+}
+
+// CUDA Runtime API, cudaThreadExchangeStreamCaptureMode: what may depend on other streams is refused while a capture is
+// under way, on its thread, or on all threads if it is global; a relaxed one refuses nothing.
+TEST(captures_refuse_what_allocates_frees_or_waits) {
+  cudaStream_t captured = nullptr, other = nullptr;
+  cudaEvent_t event = nullptr;
+  for (cudaStream_t* stream : {&captured, &other}) cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
+  cudaEventCreate(&event);
+  cudaEventRecord(event, other);
+  const auto refused = [&] {
+    void *device = nullptr, *host = nullptr;
+    const bool allocates = cudaMalloc(&device, 1) == cudaSuccess, locks = cudaMallocHost(&host, 1) == cudaSuccess;
+    const bool waits = cudaEventSynchronize(event) == cudaSuccess && cudaStreamSynchronize(other) == cudaSuccess;
+    if (allocates) cudaFree(device);
+    if (locks) cudaFreeHost(host);
+    EXPECT(allocates == locks && allocates == waits);
+    return !allocates;
+  };
+  void *device = nullptr, *host = nullptr;
+  cudaMalloc(&device, 1);
+  cudaMallocHost(&host, 1);
+  const auto during = [&](cudaStreamCaptureMode mode, bool here, bool elsewhere) {
+    EXPECT(cudaStreamBeginCapture(captured, mode) == cudaSuccess);
+    EXPECT(refused() == here);
+    std::thread([&] { EXPECT(refused() == elsewhere); }).join();
+    if (here) EXPECT(cudaFree(device) == cudaErrorStreamCaptureUnsupported);
+    if (here) EXPECT(cudaFreeHost(host) == cudaErrorStreamCaptureUnsupported);
+    cudaGraph_t graph = nullptr;
+    EXPECT(cudaStreamEndCapture(captured, &graph) == cudaSuccess);
+    cudaGraphDestroy(graph);
+    EXPECT(!refused());
+  };
+  during(cudaStreamCaptureModeGlobal, true, true);
+  during(cudaStreamCaptureModeThreadLocal, true, false);
+  during(cudaStreamCaptureModeRelaxed, false, false);
+  cudaGetLastError();
+  cudaFree(device);
+  cudaFreeHost(host);
+  cudaEventDestroy(event);
+  for (cudaStream_t stream : {captured, other}) cudaStreamDestroy(stream);
 }
 
 // Run with NEXTPATCH_SIMT_DEVICES=2: what belongs to one device is refused on the other.

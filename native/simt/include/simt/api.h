@@ -2,7 +2,8 @@
 // enqueued at once, but for copies between page-locked and device memory and within it: as late as the stream's next
 // kernel, or whoever waits for them, allows, so that a wait that is missing shows. Every second copy from the host is
 // early instead, as the wait may be missing on either side. With NEXTPATCH_SIMT_LATE all are late. Captured
-// graphs run when launched, in any order that their dependencies allow (graph.h): the schedule chooses.
+// graphs run when launched, in any order that their dependencies allow (graph.h): the schedule chooses. While a capture
+// is not relaxed, calls that allocate, free or wait are refused, as on a device, and on all threads if it is global.
 #pragma once
 
 #include <cstddef>
@@ -19,12 +20,14 @@ enum cudaError_t {
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorInvalidResourceHandle = 400,
+  cudaErrorNotReady = 600,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
   cudaErrorStreamCaptureMerge = 902,
   cudaErrorStreamCaptureUnmatched = 903,
   cudaErrorStreamCaptureUnjoined = 904,
   cudaErrorStreamCaptureIsolation = 905,
+  cudaErrorCapturedEvent = 907,
   cudaErrorUnknown = 999,  // a kernel that the runtime stopped
 };
 // For cudaErrorUnknown: which kernel, block and thread stopped last, and why.
@@ -106,6 +109,9 @@ bool capturing(cudaStream_t stream);
 
 // Completes all late copies; called before memory is freed.
 void finish_copies();
+
+// The error of a call that allocates, frees or waits while a capture forbids it to this thread.
+cudaError_t refused_by_capture();
 
 // Whether the memory is from cudaHostAlloc or cudaMallocHost.
 bool page_locked(const void* data);
