@@ -13,9 +13,25 @@ async function main(): Promise<void> {
     process.exitCode = 1;
     return;
   }
+  if (!hasCurrentFolder()) {
+    process.stderr.write(
+      "nextpatch: expected a current folder but received one that was deleted; go to another (cd)\n",
+    );
+    process.exitCode = 1;
+    return;
+  }
   const { holdUserSignals } = await import("./user_signals.js");
   await holdUserSignals();
   await import("./program.js");
+}
+
+function hasCurrentFolder(): boolean {
+  try {
+    process.cwd();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 main();

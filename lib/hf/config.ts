@@ -59,7 +59,9 @@ export function readLlamaConfig(json: unknown, report: (key: string, problem: st
   const modelType = fields.oneOf("model_type", modelTypes, "llama");
   const architecture = architectures[modelType];
   const { defaults, biases } = architecture;
-  fields.mustBe(architecture.activationKey, architecture.activation);
+  const { activation, activationKey } = architecture;
+  // transformers knows silu by two names.
+  if (activation !== "silu" || fields.get(activationKey) !== "swish") fields.mustBe(activationKey, activation);
   fields.mustBe("attention_dropout", 0);
   refuseQuantized(fields);
 

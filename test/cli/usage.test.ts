@@ -1,4 +1,5 @@
 /** What commands print to stdout and stderr, and their exit codes. */
+import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { backends } from "../../lib/device.js";
@@ -178,5 +179,16 @@ describe("nextpatch info", () => {
       expect(available).toBe(problem === null);
       if (!available) expect(stdout).toContain(`${name}: not available: ${problem}`);
     }
+  });
+});
+
+it("in a current folder that was deleted, says so", () => {
+  const script = 'mkdir "$1" && cd "$1" && rmdir "$1" && exec "$2" "$3" --help';
+  const args = [nextpatch.path("gone"), process.execPath, nextpatch.path("dist/cli/main.js")];
+  const { status, stdout, stderr } = spawnSync("sh", ["-c", script, "sh", ...args], { encoding: "utf8" });
+  expect({ status, stdout, stderr }).toEqual({
+    status: 1,
+    stdout: "",
+    stderr: "nextpatch: expected a current folder but received one that was deleted; go to another (cd)\n",
   });
 });

@@ -89,6 +89,11 @@ describe("parseLlamaConfig", () => {
     });
   });
 
+  it("knows silu by both of its names", () => {
+    const of = (activation: string) => parseLlamaConfig({ ...small, hidden_act: activation }, "config.json");
+    expect(of("swish")).toEqual(of("silu"));
+  });
+
   it("tells all problems at once, each by its key", () => {
     const wrong = {
       model_type: "gpt2",
