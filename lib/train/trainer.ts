@@ -289,11 +289,11 @@ export class Trainer {
    */
   async writeReport(sample?: Pick<Sample, "prompt" | "text">): Promise<void> {
     const check = new Arguments("Trainer.writeReport");
-    this.#checkBegun(check);
     if (sample !== undefined) {
       check.string("sample.prompt", check.object("sample", sample).prompt);
       check.string("sample.text", sample.text);
     }
+    this.#checkBegun(check);
     const { report } = this.#run;
     if (sample !== undefined) report?.add({ step: this.step, prompt: sample.prompt, text: sample.text });
     await report?.write(this.#progress.time.communication ?? 0);
