@@ -50,9 +50,7 @@ interface Flags {
 export function registerPrepare(program: Command, io: CliIo): void {
   program
     .command("prepare")
-    .description(
-      "turn text into token shards: .txt .md .jsonl .json .csv .arrow, also as .gz .zst .xz .bz2, and .parquet",
-    )
+    .description("turn text into token shards: .txt .md .jsonl .json .csv .parquet .arrow, also as .gz .zst .xz .bz2")
     .argument("[files...]", 'files, folders, quoted patterns such as "**/*.jsonl", or - for standard input')
     .requiredOption("--out <dir>", "folder for the dataset; replaces an earlier dataset there")
     .option(

@@ -9,8 +9,9 @@
  * | `.csv` | one per row: the column, which the first row names |
  * | `.parquet`, `.arrow` | one per row: the column |
  *
- * All but Parquet may be compressed: `.gz`, `.zst`, `.xz`, `.bz2`. Records whose text is null or empty are passed over.
- * Data from a pipe or from standard input (`-`) is what it begins like: sniff.ts.
+ * All may be compressed: `.gz`, `.zst`, `.xz`, `.bz2`. Records whose text is null or empty are passed over. Data from a
+ * pipe or from standard input (`-`) is what it begins like: sniff.ts. Parquet is read at random places, and a table with
+ * prompts once for each column: of data that comes from beginning to end, a copy is read (spool.ts).
  */
 import { stat } from "node:fs/promises";
 import { DataError } from "../errors.js";
@@ -24,6 +25,7 @@ import { readJson } from "./sources/json.js";
 import { readJsonl } from "./sources/jsonl.js";
 import { readParquet } from "./sources/parquet.js";
 import { peek, sniffCompression, sniffFormat } from "./sources/sniff.js";
+import { spooled } from "./sources/spool.js";
 import { COMPLETION, TextField } from "./sources/text_field.js";
 import { readText } from "./sources/text_file.js";
 import type { Texts } from "./sources/texts.js";
@@ -102,27 +104,24 @@ async function openTexts(
   if (known !== undefined) {
     const { format, compression } = known;
     const expected = compression === "none" ? EXPECTED[format] : `${compression} data`;
-    const texts = (own: TextField, counted = onBytes): Texts =>
-      format === "parquet"
-        ? readParquet(path, file, own, counted)
-        : read(format, decompress(readBytes(path, file, expected, counted), compression, file), file, own);
-    if (format !== "parquet" && format !== "arrow") return texts(field);
-    const { ofPrompt } = field;
+    const bytes = (counted = onBytes) => decompress(readBytes(path, file, expected, counted), compression, file);
+    if (format !== "parquet" && format !== "arrow") return read(format, bytes(), file, field);
     const isPipe = !isFile && path === file;
-    if (isPipe && (format === "parquet" || ofPrompt !== null)) throw notSeekable(file, format);
-    return ofPrompt === null
-      ? texts(field)
-      : withPrompts(
-          texts(field),
-          texts(ofPrompt, () => undefined),
-        );
+    if (isCopied(format, field, isPipe, compression !== "none")) return readCopy(format, bytes(), file, field);
+    return readTable(field, (own, isFirst) => {
+      const counted = isFirst ? onBytes : () => undefined;
+      return format === "parquet" ? readParquet(path, file, own, counted) : readArrow(bytes(counted), file, own);
+    });
   }
   const outer = await peek(readBytes(path, file, "text", onBytes));
   const compression = sniffCompression(outer.start);
   const inner = await peek(decompress(outer.all, compression, file));
   const format = sniffFormat(inner.start);
-  if (format === "parquet" || (format === "arrow" && field.hasPrompt)) throw notSeekable(file, format);
   onNote?.(`${file}: reading it as ${EXPECTED[format]}${compression === "none" ? "" : `, ${compression} data`}`);
+  if (format === "parquet" || format === "arrow") {
+    if (isCopied(format, field, true, true)) return readCopy(format, inner.all, file, field);
+    return readArrow(inner.all, file, field);
+  }
   return read(format, inner.all, file, field);
 }
 
@@ -131,6 +130,30 @@ async function isRegular(file: string): Promise<boolean> {
   if (file === STANDARD_INPUT || file.startsWith("/dev/")) return false;
   const facts = await stat(file).catch(() => undefined);
   return facts === undefined || !(facts.isFIFO() || facts.isCharacterDevice());
+}
+
+/** Whether a table is read from a copy: its bytes come from beginning to end, and that is not how it is read. */
+function isCopied(format: "parquet" | "arrow", field: TextField, isPipe: boolean, isCompressed: boolean): boolean {
+  return format === "parquet" ? isPipe || isCompressed : isPipe && field.hasPrompt;
+}
+
+function readCopy(
+  format: "parquet" | "arrow",
+  bytes: AsyncIterable<Uint8Array>,
+  file: string,
+  field: TextField,
+): Texts {
+  return spooled(bytes, file, (copy) =>
+    readTable(field, (own) =>
+      format === "parquet" ? readParquet(copy, file, own) : readArrow(readBytes(copy, file, EXPECTED.arrow), file, own),
+    ),
+  );
+}
+
+/** The rows of a table. @param column reads a field's column */
+function readTable(field: TextField, column: (field: TextField, isFirst: boolean) => Texts): Texts {
+  const { ofPrompt } = field;
+  return ofPrompt === null ? column(field, true) : withPrompts(column(field, true), column(ofPrompt, false));
 }
 
 /** The rows of a table with prompts, of readers that give one column each. */
@@ -146,15 +169,8 @@ async function* withPrompts(texts: Texts, prompts: Texts): Texts {
   }
 }
 
-/** A table from a pipe that would have to be read out of order, or twice. */
-function notSeekable(file: string, format: "parquet" | "arrow"): DataError {
-  return new DataError(
-    `${file}: expected data that is read from beginning to end but received ${EXPECTED[format]} from a pipe; name the file`,
-  );
-}
-
 function read(
-  format: Exclude<Format, "parquet">,
+  format: Exclude<Format, "parquet" | "arrow">,
   bytes: AsyncIterable<Uint8Array>,
   file: string,
   field: TextField,
@@ -163,5 +179,5 @@ function read(
     if (!field.hasPrompt) return readText(bytes, file);
     throw new DataError(`${file}: expected records, as they have prompts, but received text`);
   }
-  return { jsonl: readJsonl, json: readJson, csv: readCsv, arrow: readArrow }[format](bytes, file, field);
+  return { jsonl: readJsonl, json: readJson, csv: readCsv }[format](bytes, file, field);
 }

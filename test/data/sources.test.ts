@@ -80,7 +80,7 @@ describe("JSONL", () => {
 describe("file names", () => {
   it("decide the format; others are errors that list what is read", () => {
     expect(sourceFormat("x/y.v2/Text.JSONL.GZ")).toEqual({ format: "jsonl", compression: "gzip" });
-    for (const name of ["a.pdf", "a.tsv", "a.pdf.gz", "a.parquet.zst", "a.txt.bz"]) {
+    for (const name of ["a.pdf", "a.tsv", "a.pdf.gz", "a.parquet.bz", "a.txt.bz"]) {
       expect(() => sourceFormat(name)).toThrow(DataError);
       expect(() => sourceFormat(name)).toThrow(
         /^a\..*: expected a name that ends in \.txt, \.md, \.jsonl.*\.parquet.* received \./,

@@ -22,11 +22,8 @@ const FORMATS: Readonly<Record<string, Format>> = {
   ".arrow": "arrow",
 };
 
-/** These are read at random places, so compression around them is not possible. They compress inside. */
-const NEVER_COMPRESSED: ReadonlySet<Format> = new Set(["parquet"]);
-
 const SUPPORTED =
-  ".txt, .md, .jsonl, .ndjson, .json, .csv, .arrow (each also with .gz, .zst, .xz or .bz2), .parquet, or no extension " +
+  ".txt, .md, .jsonl, .ndjson, .json, .csv, .parquet, .arrow (each also with .gz, .zst, .xz or .bz2), or no extension " +
   "(plain text)";
 
 /** The format and compression of a file, by its name. Throws DataError for an unsupported name. */
@@ -43,9 +40,7 @@ export function sourceFormat(file: string): { format: Format; compression: Compr
 export function knownFormat(file: string): { format: Format; compression: Compression } | undefined {
   const { inner, outer } = extensions(file);
   const format = FORMATS[inner];
-  const compression = COMPRESSIONS[outer] ?? "none";
-  if (format === undefined || (compression !== "none" && NEVER_COMPRESSED.has(format))) return undefined;
-  return { format, compression };
+  return format === undefined ? undefined : { format, compression: COMPRESSIONS[outer] ?? "none" };
 }
 
 /** The two last extensions of a name; `outer` is one of a compression, or empty. */

@@ -1,8 +1,8 @@
 import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "@jest/globals";
-import { findSources, keepSource, readDocuments } from "../../../lib/data/sources.js";
+import { findSources, keepSource, type ReadOptions, readDocuments } from "../../../lib/data/sources.js";
 import { temporaryFolder } from "../../support/temporary.js";
 import { fixture, read, TEXTS } from "./reading.js";
 
@@ -98,11 +98,11 @@ describe("findSources", () => {
 });
 
 describe("pipes", () => {
-  async function piped(name: string, content: string | Uint8Array) {
+  async function piped(name: string, content: string | Uint8Array, options: ReadOptions = {}) {
     execFileSync("mkfifo", [path(name)]);
     const writer = spawn("bash", ["-c", `cat > "$0"`, path(name)], { stdio: ["pipe", "ignore", "inherit"] });
     writer.stdin.end(content);
-    return read(path(name));
+    return read(path(name), options);
   }
 
   it("are what their data begins like", async () => {
@@ -118,11 +118,21 @@ describe("pipes", () => {
       expect(reading.texts).toEqual(texts);
       expect(reading.notes[0]).toMatch(note);
     }
-    const { readFileSync } = await import("node:fs");
     expect((await piped("arrow", readFileSync(fixture("plain_stream.arrow")))).texts).toEqual(TEXTS);
-    await expect(piped("parquet", readFileSync(fixture("v2.parquet")))).rejects.toThrow(
-      /a Parquet file from a pipe; name/,
-    );
+    expect((await piped("parquet", readFileSync(fixture("v2.parquet")))).texts).toEqual(TEXTS);
+    expect((await piped("parquet.gz", gzipSync(readFileSync(fixture("snappy.parquet"))))).texts).toEqual(TEXTS);
+  });
+
+  it.each([
+    ["v2.parquet", "pipe"],
+    ["plain_file.arrow", "pipe"],
+    ["plain_stream.arrow", "named.arrow"],
+  ])("with prompts are read as files are: %s", async (name, pipe) => {
+    const options: ReadOptions = { promptField: "meta.body", textField: "text" };
+    const { texts } = await read(fixture(name), options);
+    const piping = await piped(pipe, readFileSync(fixture(name)), options);
+    expect(piping.texts).toEqual(texts);
+    expect(piping.bytes).toBe(readFileSync(fixture(name)).length);
   });
 
   it("are what their name says, if it does", async () => {

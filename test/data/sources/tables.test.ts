@@ -101,8 +101,18 @@ describe("Parquet and Arrow", () => {
     expect(rows.slice(0, 4)).toEqual([1, 3, 5, 6]);
   });
 
-  it("may be compressed as a whole, if they are Arrow", async () => {
-    writeFileSync(path("a.arrow.gz"), gzipSync(readFileSync(fixture("plain_file.arrow"))));
-    expect((await read(path("a.arrow.gz"))).texts).toEqual(TEXTS);
+  it.each(["plain_file.arrow", "none.parquet", "v2.parquet"])("may be compressed as a whole: %s", async (name) => {
+    const compressed = gzipSync(readFileSync(fixture(name)));
+    writeFileSync(path(`${name}.gz`), compressed);
+    const { texts, bytes } = await read(path(`${name}.gz`));
+    expect(texts).toEqual(TEXTS);
+    expect(bytes).toBe(compressed.length);
+  });
+
+  it("are told to be damaged where they are compressed as a whole", async () => {
+    writeFileSync(path("a.parquet.gz"), gzipSync("words"));
+    await expect(read(path("a.parquet.gz"))).rejects.toThrow(/a\.parquet\.gz: expected a Parquet file but received/);
+    writeFileSync(path("a.parquet.gz"), gzipSync(readFileSync(fixture("v2.parquet"))).subarray(0, 999));
+    await expect(read(path("a.parquet.gz"))).rejects.toThrow(/: expected gzip data but received damaged data: /);
   });
 });
