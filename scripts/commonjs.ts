@@ -1,6 +1,7 @@
 /**
- * The second half of `npm run build:ts`: translates what tsc has written in dist to CommonJS, and adds dist/index.mjs and
- * dist/kernels.mjs, modules that hand on what is there.
+ * The second half of `npm run build:ts`: translates what tsc has written in dist to CommonJS, without its comments, and
+ * adds dist/index.mjs and dist/kernels.mjs, modules that hand on what is there. The comments of the public API are in the
+ * types; all others are in the repository, and would be a tenth of the package.
  *
  * So `import` and `require` get the same objects, and a process has one copy of the library, whatever loads it: Node with
  * and without `require` of ECMAScript modules, jest in its default mode (which cannot load them before Node 24.9), Bun,
@@ -8,9 +9,10 @@
  *
  *     tsx scripts/commonjs.ts [DIST]
  */
+import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { transformSync } from "@swc/core";
 
@@ -21,6 +23,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** @param dist a folder that tsc has just built */
 export function writeCommonJs(dist: string): void {
+  leaveOutComments(dist);
   const types = new Set(entries.flatMap((entry) => [...closure(dist, `${entry}.d.ts`)]));
   for (const file of readdirSync(dist, { encoding: "utf8", recursive: true })) {
     const path = join(dist, file);
@@ -43,6 +46,12 @@ export function writeCommonJs(dist: string): void {
     writeFileSync(join(dist, `${entry}.d.mts`), `export * from "./${entry}.js";\n`);
   }
   chmodSync(join(dist, "cli/main.js"), 0o755);
+}
+
+/** tsc leaves comments out of the types too, if it is told to: so it writes the JavaScript once more. */
+function leaveOutComments(dist: string): void {
+  const flags = ["-p", "tsconfig.build.json", "--declaration", "false", "--removeComments", "--outDir", resolve(dist)];
+  execFileSync(process.execPath, ["node_modules/typescript/bin/tsc", ...flags], { cwd: root, stdio: "inherit" });
 }
 
 /** An entry's types and all that they import, directly or not, relative to `dist`. */
