@@ -18,7 +18,7 @@ export function arm64Compiler(): string | null {
 
 /**
  * Compiles every .cu and .cpp file of a folder with an aarch64 host compiler, and does not link them. The device code
- * is PTX, since the machine code does not depend on the host.
+ * does not depend on the host: it is PTX, not optimized.
  * @returns messages of those that do not compile, or not without a warning
  */
 export async function compileForArm64(nvcc: string, compiler: string, folder: string, scratch: string) {
@@ -28,7 +28,7 @@ export async function compileForArm64(nvcc: string, compiler: string, folder: st
   const messages = await inParallel(files.sort(), async (file) => {
     const output = ["-o", join(scratch, `${file.replaceAll("/", "_")}.arm64.o`)];
     const host = ["-std=c++17", "-ccbin", compiler, "-Xcompiler", warnings, ...headers];
-    const device = file.endsWith(".cu") ? ["-gencode=arch=compute_90,code=compute_90"] : [];
+    const device = file.endsWith(".cu") ? ["-gencode=arch=compute_90,code=compute_90", "-Xcicc", "-O0"] : [];
     return run(nvcc, [...host, ...device, "-c", ...output, join(folder, file)]).then(
       () => null,
       (error: { stderr: string }) => `${file} does not compile with ${compiler}: ${error.stderr.trim()}`,

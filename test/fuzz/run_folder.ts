@@ -1,4 +1,5 @@
 /** A fuzzer of what a run is resumed from: one of the JSON files of a stopped run, or of its data, is changed. */
+import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -18,7 +19,8 @@ interface Input {
 export async function runFolderTarget(): Promise<{ target: FuzzTarget; close: () => void }> {
   const folder = mkdtempSync(join(tmpdir(), "nextpatch-fuzz-"));
   await writeMadeData(folder);
-  writeFileSync(join(folder, "dataset.json"), JSON.stringify(dataset));
+  const shards = ["train.bin", "val.bin"].map((file) => describeShard(folder, file));
+  writeFileSync(join(folder, "dataset.json"), JSON.stringify({ ...dataset, shards }));
   const config = madeConfig(folder, { out: join(folder, "run") });
   await runTo(config, { until: 5 });
   const intact = join(folder, "intact");
@@ -56,7 +58,14 @@ export async function runFolderTarget(): Promise<{ target: FuzzTarget; close: ()
   return { target: fuzzTarget("run-folder", inputs, take), close: () => rmSync(folder, { recursive: true }) };
 }
 
-const dataset: Json = {
+/** As dataset.json has it; ids of two bytes behind a header of 1024. */
+function describeShard(folder: string, file: string) {
+  const content = readFileSync(join(folder, file));
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  return { file, tokens: (content.length - 1024) / 2, bytes: content.length, sha256 };
+}
+
+const dataset = {
   vocabSize: 96,
   endOfTextId: 0,
   endOfText: "<end>",

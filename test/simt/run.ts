@@ -2,8 +2,8 @@
  * The tests of the kernels on the simt backend:
  *
  *     npm run test:simt          every test with threads and blocks in order; the operations' tests in reverse order too
- *     npm run test:schedules     every test in two seeded random orders (--schedules random:1,random:2), with arithmetic
- *                                as loose as a GPU's
+ *     npm run test:schedules     every test in a seeded random order, the operations' tests in another too
+ *                                (--schedules random:1,random:2), with arithmetic as loose as a GPU's
  *
  * The run fails if a result of the operations' tests changes by a bit from one order to another, if attention's bits
  * depend on whether a warpgroup's products make them or each warp's own, or if no test launched some kernel of the
@@ -106,7 +106,7 @@ const jobs: readonly Job[] = [
   ...(wanted === undefined ? others : schedules).map(together),
   ...schedules.flatMap(onSmaller),
   ...late,
-  ...(wanted === undefined ? [first] : schedules).flatMap((schedule) => apart(uses, schedule)),
+  ...apart(uses, first),
   ...(wanted === undefined ? apart(operations, first) : []),
 ];
 
