@@ -34,6 +34,9 @@ class Collectives {
  public:
   virtual ~Collectives() = default;
 
+  // The last part of joining, which waits for all ranks, for ever if one is lost: who calls it watches over them.
+  virtual void open() {}
+
   virtual RankInfo info() const = 0;
   // Bytes of tensors that this rank has sent to others. Any thread.
   virtual uint64_t sent_bytes() const = 0;

@@ -198,6 +198,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void finish(std::function<void()> issue, std::function<void(bool)> arrived, Done done);
   void instantiate(Graph& graph);
   void release_sent();
+  // On the queue thread: the end of meet.
+  void open(Rendezvous& ranks, double timeout);
   // On the queue thread: await_collectives.
   void join_communication(size_t left);
   // An operation's part on the queue thread: skipped after a failure, which is kept for the next wait.

@@ -44,10 +44,12 @@ void Device::meet(int rank, int size, const std::string& address, int port, doub
       if (engine_)
         throw Error(ErrorKind::device, std::string("Ranks.join: engine: expected that of the first call, ") +
                                            engine_->library() + ", but received nccl");
+      if (communication_ && !joined_)
+        throw Error(ErrorKind::device, "Ranks.join: device: expected one that has not failed to join");
       if (!communication_) {
         const auto ranks = Rendezvous::open(rank, size, address, port, kMeetSeconds);
         communication_ = context_->meet(*ranks);
-        if (communication_ && size > 1) watch_ = std::make_unique<Watch>(*ranks, communication_->all(), timeout);
+        if (communication_) open(*ranks, timeout);
       }
       if (!communication_)
         throw Error(ErrorKind::device, "Ranks.join: device: expected a cuda device but received " + label());
@@ -57,6 +59,16 @@ void Device::meet(int rank, int size, const std::string& address, int port, doub
     }
     done(failure);
   });
+}
+
+void Device::open(Rendezvous& ranks, double timeout) {
+  if (ranks.size() > 1) watch_ = std::make_unique<Watch>(ranks, communication_->all(), timeout);
+  try {
+    communication_->all().open();
+  } catch (...) {
+    watch_.reset();  // tells the others
+    throw;
+  }
 }
 
 void Device::collect(const char* name, std::function<void(Collectives&)> operation,

@@ -25,14 +25,14 @@ NcclCollectives::Owned::~Owned() {
 NcclCollectives::NcclCollectives(Rendezvous& ranks, cudaStream_t stream)
     : api_(nccl()), place_{ranks.rank(), ranks.size(), host_name()}, stream_(stream) {
   cuda::check(cudaMalloc(&owned_.data, sizeof(float)), "Ranks.join");
-  nc::UniqueId id{};
-  nc::Result result = nc::kSuccess;
-  if (place_.rank == 0) result = api_.GetUniqueId(&id);
-  // Also after a failure, as the others wait for it: by an id of zeros they fail, too.
-  ranks.broadcast(&id, sizeof id);
-  require(result, "Ranks.join");
+  if (place_.rank == 0) require(api_.GetUniqueId(&id_), "Ranks.join");
+  ranks.broadcast(&id_, sizeof id_);
+}
+
+void NcclCollectives::open() {
   nc::Communicator opened = nullptr;
-  require(api_.CommInitRank(&opened, place_.size, id, place_.rank), "Ranks.join");
+  require(api_.CommInitRank(&opened, place_.size, id_, place_.rank), "Ranks.join");
+  std::lock_guard<std::mutex> lock(mutex_);
   communicator_ = opened;
   watcher_ = std::thread([this] { watch(); });
 }

@@ -23,10 +23,11 @@ namespace nextpatch::cuda {
 
 class NcclCollectives final : public Collectives {
  public:
-  // Opens the communicator, on the current device; waits for all ranks.
+  // On the current device, as `open`.
   NcclCollectives(Rendezvous& ranks, cudaStream_t stream);
   ~NcclCollectives() override;
 
+  void open() override;
   RankInfo info() const override { return place_; }
   uint64_t sent_bytes() const override { return sent_; }
   Progress progress() const override;
@@ -72,6 +73,7 @@ class NcclCollectives final : public Collectives {
   const cudaStream_t stream_;
   Owned owned_;
   const StreamProgress progress_;
+  nc::UniqueId id_{};
   std::atomic<uint64_t> sent_{0};
   bool recording_ = false;
   uint64_t recorded_bytes_ = 0;

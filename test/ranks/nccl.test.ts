@@ -42,9 +42,26 @@ describeNccl("training by two ranks on NCCL", () => {
 });
 
 describeNccl("ranks on NCCL that miss another", () => {
+  const simulated = { NEXTPATCH_TEST_DEVICE: "simt", NEXTPATCH_TEST_ENGINE: "nccl" };
+
+  it.each([
+    [
+      "could not open it",
+      "FAKE_NCCL_VERSION=22600",
+      1,
+      "expected an answer of rank 1 but received: the connection was closed",
+      "NCCL: expected version 2.27 or later but received 2.26.0",
+    ],
+    ["is lost as it opens it", "FAKE_NCCL_KILLS=1", null, "was lost: its connection was closed; so all ranks end", ""],
+    ["fails as it opens it", "NCCL_NVLS_ENABLE=1", 1, "", "Ranks.join: rank 1 of 2"],
+  ])("do not wait in NCCL for one that %s", async (_, how, code, first, second) => {
+    const ranks = await runByNccl(2, "opening.mjs", [how], simulated);
+    expect(ranks.map((rank) => rank.code)).toEqual([1, code]);
+    [first, second].forEach((text, rank) => expect(ranks[rank]!.errors).toContain(text));
+  });
+
   it("end where one comes to no operation within the timeout", async () => {
     const limits = { NEXTPATCH_SILENCE: "2", NEXTPATCH_TEST_TIMEOUT: "1" };
-    const simulated = { NEXTPATCH_TEST_DEVICE: "simt", NEXTPATCH_TEST_ENGINE: "nccl" };
     const ranks = await runByNccl(3, "lost.mjs", ["busy", path(), "1"], { ...simulated, ...limits });
     expect(ranks.map(({ code }) => code)).toEqual([1, 1, 1]);
     const lines = ranks.flatMap(({ errors }) => errors.split("\n").filter((line) => line !== ""));

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -233,6 +234,7 @@ Result ncclCommInitRank(Communicator* all, int ranks, UniqueId id, int rank) {
   if (ranks < 1 || ranks > kMostRanks || rank < 0 || rank >= ranks) return refuse("no rank", kInvalidArgument);
   const char* const nvls = std::getenv("NCCL_NVLS_ENABLE");
   if (!nvls || std::strcmp(nvls, "0") != 0) return refuse("NVLS is on");
+  if (std::getenv("FAKE_NCCL_KILLS")) std::raise(SIGKILL);
   const int device = host().current_device();
   const int file = open(given.path, O_RDWR | O_CLOEXEC);
   void* const data = file < 0 ? MAP_FAILED : mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);

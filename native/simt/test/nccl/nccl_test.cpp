@@ -76,6 +76,7 @@ void on_ranks(const std::function<void(Rank&)>& part) {
       const auto met = number == 0 ? Rendezvous::accept(std::move(door), kRanks, 17, 20)
                                    : Rendezvous::connect(number, kRanks, meeting, 20);
       rank.all = std::make_unique<NcclCollectives>(*met, rank.stream);
+      rank.all->open();
       part(rank);
       rank.all.reset();
       cudaStreamDestroy(rank.stream);
@@ -124,7 +125,7 @@ void operations(Rank& rank) {
   for (int i = 0; i < 5 * kRanks; ++i) expect(whole.view.as<uint16_t>()[i] == 100 * (i / 5) + i % 5, "gathered bf16");
   const std::string second = refusal([&] {
     Rendezvous::Door door(0);
-    NcclCollectives(*Rendezvous::accept(std::move(door), 1, 1, 1), rank.stream);
+    NcclCollectives(*Rendezvous::accept(std::move(door), 1, 1, 1), rank.stream).open();
   });
   expect(second.find("Ranks.join: rank 0 of 1 (") == 0 &&
              second.find("): NCCL 2.27.3: invalid usage: the device has a communicator") != std::string::npos,
