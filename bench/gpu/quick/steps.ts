@@ -186,7 +186,7 @@ const several = ({ simt }: Inputs): Command["env"] => (simt ? { NEXTPATCH_SIMT_A
 function kernelSteps(inputs: Inputs): QuickPlan[] {
   const { backend } = inputs;
   return [
-    { part: "kernels", name: "kernels", seconds: 40, command: script("kernels", [backend]), read: readKernels },
+    { part: "kernels", name: "kernels", seconds: 46, command: script("kernels", [backend]), read: readKernels },
     {
       part: "kernels",
       name: "gemm-candidates",
@@ -323,7 +323,7 @@ function peerSteps({ gpuOnly, python }: Inputs): QuickPlan[] {
     return {
       part: "pytorch",
       name: `pytorch-${patchSize}`,
-      seconds: patchSize === 1 ? 45 : 35, // Python's imports alone take 15
+      seconds: patchSize === 1 ? 41 : 33, // Python's imports alone take 15
       command: { program: python, args: ["bench/peers/torch_train.py", ...args] },
       missing: () => gpuOnly() ?? withoutPeers(python),
       clocks: true,
