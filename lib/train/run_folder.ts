@@ -54,13 +54,34 @@ async function checkFree(out: string): Promise<void> {
   );
 }
 
+/** Checks that a folder holds a run, and not something else with a config.json, such as a model. @throws ConfigError */
+async function checkHoldsRun(out: string): Promise<void> {
+  const path = configIn(out);
+  if (!existsSync(path)) throw new ConfigError(`--resume: ${out} holds no run (no ${path})`);
+  const text = await readText(path, inputLimits.smallJson).catch(() => null); // who needs it says why it cannot be read
+  if (text === null || isRunConfig(text) || !isModelConfig(text)) return;
+  throw new ConfigError(`--resume: ${out} holds no run (${path} is a model's)`);
+}
+
 /** Whether a config.json is a run's, and not a model's. */
 function isRunConfig(text: string): boolean {
+  const { data, out } = parsed(text) as Partial<RunConfig>;
+  return data !== undefined && out !== undefined;
+}
+
+/** Whether it is that of a model. */
+function isModelConfig(text: string): boolean {
+  const { model_type, architectures } = parsed(text);
+  return model_type !== undefined || architectures !== undefined;
+}
+
+/** The keys of JSON text; none if it is something else. */
+function parsed(text: string): Readonly<Record<string, unknown>> {
   try {
-    const config = parseJson(text) as Partial<RunConfig> | null;
-    return config?.data !== undefined && config.out !== undefined;
+    const value = parseJson(text);
+    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
-    return false;
+    return {};
   }
 }
 
@@ -108,9 +129,8 @@ export class RunFolder {
    *   files that are none of a run's, which it would replace or hide
    */
   static async own({ out }: RunConfig, resume: boolean): Promise<OwnedFolder> {
-    const path = configIn(out);
-    if (resume && !existsSync(path)) throw new ConfigError(`--resume: ${out} holds no run (no ${path})`);
-    if (!resume && !(await RunFolder.holdsRun(out))) await checkFree(out);
+    if (resume) await checkHoldsRun(out);
+    else if (!(await RunFolder.holdsRun(out))) await checkFree(out);
     return ownFolder(out, "run.lock", "a run");
   }
 

@@ -290,7 +290,7 @@ export class Trainer {
   async writeReport(sample?: Pick<Sample, "prompt" | "text">): Promise<void> {
     const check = new Arguments("Trainer.writeReport");
     if (sample !== undefined) {
-      check.string("sample.prompt", check.object("sample", sample).prompt);
+      check.string("sample.prompt", check.options("sample", sample, ["prompt", "text"]).prompt);
       check.string("sample.text", sample.text);
     }
     this.#checkBegun(check);

@@ -58,6 +58,15 @@ describe("the folder of a run", () => {
     expect(existsSync(path("run"))).toBe(false);
   });
 
+  it("is not taken for a run to resume if it is a model's folder", async () => {
+    mkdirSync(path("run"));
+    writeFileSync(path("run/config.json"), '{"model_type": "llama", "vocab_size": 96}');
+    await expect(Trainer.open(madeConfig(path()), { resume: true })).rejects.toThrow(
+      `--resume: ${path("run")} holds no run (${path("run/config.json")} is a model's)`,
+    );
+    expect(readdirSync(path("run"))).toEqual(["config.json"]);
+  });
+
   it.each([
     ["a model's configuration", "config.json", '{"model_type": "llama"}'],
     ["something that is no JSON", "config.json", "hidden"],
