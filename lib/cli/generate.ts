@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { Tokenizer } from "../data/tokenizer.js";
 import { ConfigError } from "../errors.js";
+import type { GenerateOptions } from "../generate/settings.js";
 import { generateTexts } from "../generate/texts.js";
 import { generate } from "../generate.js";
 import type { Llama } from "../nn/llama.js";
@@ -88,11 +89,17 @@ export function registerGenerate(program: Command, io: CliIo): void {
   });
 }
 
+/** The flags that `generate` takes. */
+function settingsOf(flags: Flags): GenerateOptions {
+  const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop } = flags;
+  return { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, ...(stop && { stop }) };
+}
+
 async function continueOne(model: Llama, tokenizer: Tokenizer, prompt: string, flags: Flags, io: CliIo): Promise<void> {
   const { stream } = io;
   stream?.(prompt);
   const onText = stream === null ? {} : { onText: stream };
-  const call = () => generate(model, tokenizer, prompt, { ...flags, ...onText });
+  const call = () => generate(model, tokenizer, prompt, { ...settingsOf(flags), ...onText });
   const { text, ...rest } = await fromFlags("generate", flagOf, call);
   io.result(stream === null ? prompt + text : "", { prompt, text, ...rest });
 }
@@ -109,7 +116,7 @@ async function continueAll(
   const onProgress = (done: number, of: number) => progress.update(done, of, `text ${done}/${of}`);
   // A prompt that is too long is named by its line.
   const lines = Object.fromEntries(read.map(({ where }, index) => [`prompts[${index}]`, where]));
-  const call = () => generateTexts(model, tokenizer, prompts, { ...flags, onProgress });
+  const call = () => generateTexts(model, tokenizer, prompts, { ...settingsOf(flags), onProgress });
   const generations = await fromFlags("generateTexts", { ...flagOf, ...lines }, call).finally(() => progress.stop());
   const results = generations.map(({ text, ...rest }, index) => ({ prompt: prompts[index]!, text, ...rest }));
   io.result(results.map(({ prompt, text }) => prompt + text).join("\n\n"), { results });

@@ -164,8 +164,7 @@ export class Llama {
     if (base !== undefined) check.path("base", base);
     if (tokenizer instanceof Tokenizer) checkTokenizerFits(check, this, tokenizer);
     else if (tokenizer !== undefined) {
-      const { path } = check.options("tokenizer", tokenizer, ["path", "endOfText", "begin", "maxLength"]);
-      check.path("tokenizer.path", path);
+      check.path("tokenizer.path", check.object("tokenizer", tokenizer).path);
       check.string("tokenizer.endOfText", tokenizer.endOfText);
       check.wholeNumber("tokenizer.maxLength", tokenizer.maxLength, 1);
     }
