@@ -1,13 +1,20 @@
 /** `nextpatch generate`: continues texts. */
-import { join } from "node:path";
 import type { Command } from "commander";
-import { Tokenizer } from "../data/tokenizer.js";
+import type { Tokenizer } from "../data/tokenizer.js";
 import { ConfigError } from "../errors.js";
 import type { GenerateOptions } from "../generate/settings.js";
 import { generateTexts } from "../generate/texts.js";
 import { generate } from "../generate.js";
 import type { Llama } from "../nn/llama.js";
-import { collect, loadModel, numberBetween, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
+import {
+  collect,
+  loadModel,
+  loadTokenizer,
+  numberBetween,
+  type PlacementFlags,
+  wholeNumber,
+  withPlacement,
+} from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { readPrompts } from "./prompts_file.js";
 import { checkModelFolder, fromFlags } from "./usage.js";
@@ -80,10 +87,10 @@ export function registerGenerate(program: Command, io: CliIo): void {
       const received = prompt === undefined ? "neither" : "both";
       throw new ConfigError(`generate: expected one of --prompt and --prompts but received ${received}`);
     }
-    const folder = checkModelFolder(flags.model, "tokenizer.json");
+    checkModelFolder(flags.model, "tokenizer.json");
     const read = prompts === undefined ? [] : await readPrompts(prompts);
     using model = await loadModel(flags, io);
-    const tokenizer = await Tokenizer.fromFile(join(folder, "tokenizer.json"));
+    const tokenizer = await loadTokenizer(model);
     if (prompt !== undefined) await continueOne(model, tokenizer, prompt, flags, io);
     else await continueAll(model, tokenizer, read, flags, io);
   });
