@@ -42,7 +42,7 @@ const configIn = (folder: string) => join(folder, "config.json");
 async function checkFree(out: string): Promise<void> {
   const names = await readdir(out).catch((): string[] => []); // whoever makes the folder says why it cannot
   const config = names.includes("config.json") ? await readText(configIn(out), inputLimits.json).catch(() => "") : null;
-  const isRun = config !== null && isRunConfig(config);
+  const isRun = config !== null && isRunConfig(parsed(config) ?? {});
   const other = (name: string): boolean =>
     name === DATASET_JSON ||
     isWeightFile(name) ||
@@ -58,30 +58,26 @@ async function checkFree(out: string): Promise<void> {
 async function checkHoldsRun(out: string): Promise<void> {
   const path = configIn(out);
   if (!existsSync(path)) throw new ConfigError(`--resume: ${out} holds no run (no ${path})`);
-  const text = await readText(path, inputLimits.smallJson).catch(() => null); // who needs it says why it cannot be read
-  if (text === null || isRunConfig(text) || !isModelConfig(text)) return;
-  throw new ConfigError(`--resume: ${out} holds no run (${path} is a model's)`);
+  const text = await readText(path, inputLimits.smallJson).catch(() => null);
+  const config = text === null ? null : parsed(text);
+  if (config === null || isRunConfig(config)) return; // who needs one that cannot be read says why
+  const { model_type, architectures } = config as Readonly<Record<string, unknown>>;
+  const kind = model_type === undefined && architectures === undefined ? "not a run's" : "a model's";
+  throw new ConfigError(`--resume: ${out} holds no run (${path} is ${kind})`);
 }
 
-/** Whether a config.json is a run's, and not a model's. */
-function isRunConfig(text: string): boolean {
-  const { data, out } = parsed(text) as Partial<RunConfig>;
+/** Whether a config is a run's, and not a model's. */
+function isRunConfig({ data, out }: Partial<RunConfig>): boolean {
   return data !== undefined && out !== undefined;
 }
 
-/** Whether it is that of a model. */
-function isModelConfig(text: string): boolean {
-  const { model_type, architectures } = parsed(text);
-  return model_type !== undefined || architectures !== undefined;
-}
-
-/** The keys of JSON text; none if it is something else. */
-function parsed(text: string): Readonly<Record<string, unknown>> {
+/** The keys of JSON text, none if it is no object's; null: it is no JSON. */
+function parsed(text: string): object | null {
   try {
     const value = parseJson(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+    return typeof value === "object" && value !== null ? value : {};
   } catch {
-    return {};
+    return null;
   }
 }
 

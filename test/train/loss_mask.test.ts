@@ -171,7 +171,7 @@ describe("a loss mask", () => {
 
   it("of which no label counts makes a step of loss 0, and no evaluation", async () => {
     // The one label that counts is in a sequence that these steps do not read.
-    await writeMask(path("train.bin"), new Uint8Array(trained).fill(1, 1, 2));
+    await writeMask(path("train.bin"), new Uint8Array(trained).fill(1, 3001, 3002));
     const lines = await runTo(
       named("none", { optimizer: { lr: 3e-3, weightDecay: 0 }, train: { steps: 2 }, stages: [{ patchSize: 1 }] }),
     );

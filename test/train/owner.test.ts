@@ -58,11 +58,16 @@ describe("the folder of a run", () => {
     expect(existsSync(path("run"))).toBe(false);
   });
 
-  it("is not taken for a run to resume if it is a model's folder", async () => {
+  it.each([
+    ["a model's", '{"model_type": "llama", "vocab_size": 96}'],
+    ["not a run's", "{}"],
+    ["not a run's", "[]"],
+    ["not a run's", "null"],
+  ])("is not taken for a run to resume if its config.json is %s: %s", async (kind, content) => {
     mkdirSync(path("run"));
-    writeFileSync(path("run/config.json"), '{"model_type": "llama", "vocab_size": 96}');
+    writeFileSync(path("run/config.json"), content);
     await expect(Trainer.open(madeConfig(path()), { resume: true })).rejects.toThrow(
-      `--resume: ${path("run")} holds no run (${path("run/config.json")} is a model's)`,
+      `--resume: ${path("run")} holds no run (${path("run/config.json")} is ${kind})`,
     );
     expect(readdirSync(path("run"))).toEqual(["config.json"]);
   });
