@@ -4,6 +4,7 @@
  */
 import { types } from "node:util";
 import type { Device, DType, Tensor } from "../binding.js";
+import { nearestKey } from "./nearest.js";
 
 /** What a tensor argument must be. */
 export interface TensorPattern {
@@ -21,6 +22,12 @@ export interface ArgumentError extends Error {
   /** Its argument or option, such as `ids` or `ids[3]`. */
   readonly argument: string;
 }
+
+/** The keys of an object; of several kinds, those of any. */
+type KeyOf<T> = T extends unknown ? keyof T : never;
+
+/** A list of keys, if it has all of them. */
+type AllKeys<T, K extends readonly unknown[]> = [Exclude<KeyOf<T>, K[number]>] extends [never] ? unknown : never;
 
 /** Checks the arguments of one call. Every error names operation, argument, what was expected and what was received. */
 export class Arguments {
@@ -132,6 +139,21 @@ export class Arguments {
     return value;
   }
 
+  /**
+   * An object of options, with none beside those that are known: one that is misspelt would be without effect.
+   * @param known the keys of `T`, all of them, and those that a caller may have from elsewhere and that mean nothing here
+   */
+  options<T extends object, const K extends readonly string[]>(name: string, value: T, known: K & AllKeys<T, K>): T {
+    const names: readonly string[] = known;
+    for (const key of Object.keys(this.object(name, value))) {
+      if (names.includes(key)) continue;
+      const [received, meant] = [JSON.stringify(cut(key)), nearestKey(key, names)];
+      if (meant === undefined) this.fail(TypeError, name, `no keys but ${names.join(", ")}`, received);
+      this.fail(TypeError, name, "known keys", `${received}; did you mean ${meant}?`);
+    }
+    return value;
+  }
+
   /** An instance of a class; a proxy of one, or an object with one as its prototype, is rejected. */
   instance<T>(name: string, value: unknown, type: { readonly name: string; readonly prototype: T }): T {
     const made = !types.isProxy(value) && value instanceof (type as unknown as new () => T);
@@ -169,12 +191,14 @@ const longestPath = 4096;
 /** The most characters of a value that a message shows. */
 const longest = 80;
 
+const cut = (text: string): string => (text.length > longest ? `${text.slice(0, longest)}…` : text);
+
 /** Describes the received value. Runs no user code: an object's `toString` is not called. */
 export function describe(value: unknown): string {
   if (types.isProxy(value)) return "a Proxy";
   switch (typeof value) {
     case "string":
-      return `the string ${JSON.stringify(value.length > longest ? `${value.slice(0, longest)}…` : value)}`;
+      return `the string ${JSON.stringify(cut(value))}`;
     case "function":
       return "a function";
     case "symbol":
@@ -200,7 +224,7 @@ export function show(value: unknown): string {
   if (value === undefined) return "nothing";
   if (typeof value === "number") return String(value); // NaN and Infinity, too
   const json = asJson(value) ?? describe(value);
-  return json.length > longest ? `${json.slice(0, longest)}…` : json;
+  return cut(json);
 }
 
 /** Undefined for what JSON cannot hold: a function, a bigint, a cycle. */

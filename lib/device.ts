@@ -32,7 +32,7 @@ export class Device extends NativeDevice {
   static open(spec: DeviceSpec = "auto", options: { threads?: number } = {}): Device {
     const check = new Arguments("Device.open");
     const { backend, index } = parse(check, "spec", spec);
-    const { threads = threadsFromEnvironment() } = check.object("options", options);
+    const { threads = threadsFromEnvironment() } = check.options("options", options, ["threads"]);
     return new Device(backend, index, check.wholeNumber("threads", threads, 0, limits.maxThreads));
   }
 

@@ -29,7 +29,7 @@ export async function generate(
   options: GenerateOptions = {},
 ): Promise<Generation> {
   const check = new Arguments("generate");
-  const settings = checked(check, model, tokenizer, prompt, options);
+  const settings = checked(check, model, tokenizer, prompt, options, ["onText"]);
   const { onText } = options;
   check.callback("onText", onText);
   const watched = onText !== undefined || settings.stop.length > 0;
@@ -72,8 +72,9 @@ function checked(
   tokenizer: Tokenizer,
   prompt: string,
   options: GenerateOptions,
+  more: readonly string[] = [],
 ): Settings {
-  const settings = checkSettings(check, model, tokenizer, options);
+  const settings = checkSettings(check, model, tokenizer, options, more);
   check.string("prompt", prompt);
   return settings;
 }

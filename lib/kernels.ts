@@ -62,7 +62,7 @@ export function patchEmbedding<D extends ComputeDType>(
   const check = new Arguments("patchEmbedding");
   check.tensor("tokens", tokens, { dtypes: ["i32"] });
   const [, cols] = check.tensor("table", table, { dtypes: computeDTypes, shape: ["V", "C"] });
-  const { patchSize, out } = check.object("options", options);
+  const { patchSize, out } = check.options("options", options, ["patchSize", "out"]);
   const divides = (k: number): boolean => Number.isInteger(k) && k >= 1 && tokens.size % k === 0;
   check.number("patchSize", patchSize, `a divisor of the ${tokens.size} tokens`, divides);
   const shape = [tokens.size / patchSize, cols!];
@@ -107,7 +107,7 @@ export namespace patchEmbedding {
     if (tokens.size % rows! !== 0) {
       check.fail(RangeError, "tokens", `a multiple of the ${rows} rows of dout`, String(tokens.size));
     }
-    const { dtable, out, vocabulary } = check.object("target", target) as {
+    const { dtable, out, vocabulary } = check.options("target", target, ["vocabulary", "out", "dtable"]) as {
       vocabulary?: number;
       out?: Tensor<"f32">;
       dtable?: Tensor<"f32">;
@@ -185,12 +185,12 @@ export function flashAttention<D extends ComputeDType>(
 ): Attended<D> {
   const check = new Arguments("flashAttention");
   const { batch, queries, heads, headDim } = attentionSizes(check, q, k, v);
-  const given = check.object("options", options);
+  const given = check.options("options", options, ["scale", "window", "out"]);
   const scale = attentionScale(check, given.scale, headDim);
   const window = attentionWindow(check, given.window);
   const lseShape = [batch, heads, queries];
   const results = given.out;
-  if (results !== undefined) check.object("out", results);
+  if (results !== undefined) check.options("out", results, ["out", "lse"]);
   const { out, lse } = results ?? {
     out: new Tensor(q.device, q.dtype, q.shape),
     lse: new Tensor(q.device, "f32", lseShape),
@@ -242,7 +242,7 @@ export namespace flashAttention {
     options: { out?: AttentionGradients<NoInfer<D>> } = {},
   ): AttentionGradients<D> {
     const check = new Arguments("flashAttention.backward");
-    const { q, k, v, out, lse } = check.object("saved", saved);
+    const { q, k, v, out, lse } = check.options("saved", saved, ["q", "k", "v", "out", "lse", "scale", "window"]);
     const { batch, queries, keys, heads, kvHeads, headDim } = attentionSizes(check, q, k, v);
     const results = { dtypes: [q.dtype], shape: [batch, queries, heads, headDim], strided: true };
     check.tensor("dout", dout, results);
@@ -250,8 +250,8 @@ export namespace flashAttention {
     check.tensor("lse", lse, { dtypes: ["f32"], shape: [batch, heads, queries] });
     const scale = attentionScale(check, saved.scale, headDim);
     const window = attentionWindow(check, saved.window);
-    const gradients = check.object("options", options).out;
-    if (gradients !== undefined) check.object("out", gradients);
+    const gradients = check.options("options", options, ["out"]).out;
+    if (gradients !== undefined) check.options("out", gradients, ["dq", "dk", "dv"]);
     const like = (input: Tensor<D>): Tensor<D> => new Tensor(input.device, input.dtype, input.shape);
     const { dq, dk, dv } = gradients ?? { dq: like(q), dk: like(k), dv: like(v) };
     if (gradients !== undefined) {
@@ -394,10 +394,10 @@ function nextPatchLoss(
   const check = new Arguments(operation);
   const [rows] = check.tensor("logits", logits, { dtypes: computeDTypes, shape: ["N", "V"] });
   const [, patchSize] = check.tensor("labels", labels, { dtypes: ["i32"], shape: [rows!, "K"] });
-  const given = check.object("options", options);
+  const given = check.options("options", options, ["weights", "out"]);
   const weights = weightValues(check, given.weights, patchSize!);
   const results = given.out;
-  if (results !== undefined) check.object("out", results);
+  if (results !== undefined) check.options("out", results, ["loss", "losses"]);
   const { device } = logits;
   const { loss, losses } = results ?? {
     loss: new Tensor(device, "f32", [1]),

@@ -71,7 +71,7 @@ export class Ranks {
   ): Promise<Ranks> {
     const check = new Arguments("Ranks.join");
     check.instance("device", device, Device);
-    const { engine: asked, timeout = defaultTimeout } = check.object("options", options);
+    const { engine: asked, timeout = defaultTimeout } = check.options("options", options, ["engine", "timeout"]);
     if (asked !== undefined) check.oneOf("engine", asked, engineNames);
     check.number("timeout", timeout, "seconds above 0", (seconds) => seconds > 0);
     const { name, library } = chooseEngine(device, asked);

@@ -72,7 +72,9 @@ function closure(dist: string, entry: string): Set<string> {
 }
 
 function commonJs(source: string, file: string): string {
-  const module = { type: "commonjs", ignoreDynamic: true } as const;
+  // Node finds the names of a CommonJS module by this note, for programs that import one of the library's by its path.
+  const exportInteropAnnotation = !file.includes("/");
+  const module = { type: "commonjs", ignoreDynamic: true, exportInteropAnnotation } as const;
   const { code } = transformSync(source, { filename: file, jsc: { target: "es2022" }, module });
   const translated = code
     // jest has no import() in CommonJS.

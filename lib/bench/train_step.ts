@@ -132,7 +132,19 @@ export async function benchTrainStep(device: Device, options: TrainBenchOptions)
 function checkArguments(device: Device, options: TrainBenchOptions): void {
   const check = new Arguments("benchTrainStep");
   check.instance("device", device, Device);
-  const { model, patchSize, sequenceLength, tokensPerStep, precision } = check.object("options", options);
+  const { model, patchSize, sequenceLength, tokensPerStep, precision } = check.options("options", options, [
+    "model",
+    "patchSize",
+    "sequenceLength",
+    "tokensPerStep",
+    "precision",
+    "steps",
+    "microBatch",
+    "recompute",
+    "productTable",
+    "log",
+    "onStep",
+  ]);
   const { steps = 5, microBatch = "auto", recompute = "none", productTable = null, log, onStep } = options;
   check.object("model", model);
   check.wholeNumber("patchSize", patchSize, 1);

@@ -1,7 +1,11 @@
 /** Parsing of flags. */
+import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { Tokenizer } from "../data/tokenizer.js";
+import { TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import type { DeviceSpec, PrecisionSpec } from "../device.js";
 import { deviceNames, deviceNamesInWords, precisionNames } from "../device_names.js";
+import { CheckpointError } from "../errors.js";
 import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
 import { openRankDevice } from "../ranks/rank_device.js";
@@ -33,6 +37,16 @@ export async function loadModel(flags: PlacementFlags & { readonly model: string
     io.log(`${model.folder}: passing over tensors that are none of the model's: ${listNames(model.unasked)}`);
   }
   return model;
+}
+
+/** The tokenizer of a loaded model. @throws CheckpointError naming it if it has tokens that the model does not have */
+export async function loadTokenizer({ folder, config }: Llama): Promise<Tokenizer> {
+  const path = join(folder!, TOKENIZER_JSON);
+  const tokenizer = await Tokenizer.fromFile(path);
+  if (tokenizer.vocabSize <= config.vocab_size) return tokenizer;
+  throw new CheckpointError(
+    `${path}: expected at most the model's ${config.vocab_size} tokens (vocab_size) but received ${tokenizer.vocabSize}`,
+  );
 }
 
 /** Flags that change a config's keys. */

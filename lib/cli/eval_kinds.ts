@@ -1,8 +1,8 @@
 /** What `nextpatch eval` computes besides the loss: scores of tasks, perplexities of texts, active neurons. */
 import { access, constants, open } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { Command } from "commander";
-import { Tokenizer } from "../data/tokenizer.js";
+import type { Tokenizer } from "../data/tokenizer.js";
 import { naming } from "../disk/named_error.js";
 import { ConfigError, unusable } from "../errors.js";
 import type { TaskScores } from "../evaluate/accuracy.js";
@@ -12,7 +12,7 @@ import { readItems, readTasks } from "../evaluate/read_items.js";
 import { score } from "../evaluate/score.js";
 import { scoreText } from "../evaluate/score_text.js";
 import type { Llama } from "../nn/llama.js";
-import { loadModel, numberBetween, type PlacementFlags, wholeNumber } from "./arguments.js";
+import { loadModel, loadTokenizer, numberBetween, type PlacementFlags, wholeNumber } from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { checkModelFolder, flagName, fromFlags } from "./usage.js";
 
@@ -181,7 +181,6 @@ const flagsOf = {
   sequenceLength: "--sequence-length",
   threshold: "--threshold",
   stride: "--stride",
-  tokenizer: "--model",
 };
 
 type OnProgress = (done: number, of: number) => void;
@@ -192,8 +191,9 @@ async function withModel<T>(
   operation: "score" | "scoreText",
   run: (model: Llama, tokenizer: Tokenizer, onProgress: OnProgress) => Promise<T>,
 ): Promise<T> {
-  const tokenizer = await Tokenizer.fromFile(join(checkModelFolder(flags.model), "tokenizer.json"));
+  checkModelFolder(flags.model, "tokenizer.json");
   using model = await loadModel(flags, io);
+  const tokenizer = await loadTokenizer(model);
   const progress = io.progress("eval");
   const onProgress: OnProgress = (done, of) => progress.update(done, of, `token ${done}/${of}`);
   const scored = fromFlags(operation, flagsOf, () => run(model, tokenizer, onProgress));

@@ -1,12 +1,20 @@
 /** `nextpatch generate`: continues texts. */
-import { join } from "node:path";
 import type { Command } from "commander";
-import { Tokenizer } from "../data/tokenizer.js";
+import type { Tokenizer } from "../data/tokenizer.js";
 import { ConfigError } from "../errors.js";
+import type { GenerateOptions } from "../generate/settings.js";
 import { generateTexts } from "../generate/texts.js";
 import { generate } from "../generate.js";
 import type { Llama } from "../nn/llama.js";
-import { collect, loadModel, numberBetween, type PlacementFlags, wholeNumber, withPlacement } from "./arguments.js";
+import {
+  collect,
+  loadModel,
+  loadTokenizer,
+  numberBetween,
+  type PlacementFlags,
+  wholeNumber,
+  withPlacement,
+} from "./arguments.js";
 import type { CliIo } from "./io.js";
 import { readPrompts } from "./prompts_file.js";
 import { checkModelFolder, fromFlags } from "./usage.js";
@@ -79,20 +87,26 @@ export function registerGenerate(program: Command, io: CliIo): void {
       const received = prompt === undefined ? "neither" : "both";
       throw new ConfigError(`generate: expected one of --prompt and --prompts but received ${received}`);
     }
-    const folder = checkModelFolder(flags.model, "tokenizer.json");
+    checkModelFolder(flags.model, "tokenizer.json");
     const read = prompts === undefined ? [] : await readPrompts(prompts);
     using model = await loadModel(flags, io);
-    const tokenizer = await Tokenizer.fromFile(join(folder, "tokenizer.json"));
+    const tokenizer = await loadTokenizer(model);
     if (prompt !== undefined) await continueOne(model, tokenizer, prompt, flags, io);
     else await continueAll(model, tokenizer, read, flags, io);
   });
+}
+
+/** The flags that `generate` takes. */
+function settingsOf(flags: Flags): GenerateOptions {
+  const { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, stop } = flags;
+  return { maxTokens, temperature, topK, topP, minP, repetitionPenalty, seed, ...(stop && { stop }) };
 }
 
 async function continueOne(model: Llama, tokenizer: Tokenizer, prompt: string, flags: Flags, io: CliIo): Promise<void> {
   const { stream } = io;
   stream?.(prompt);
   const onText = stream === null ? {} : { onText: stream };
-  const call = () => generate(model, tokenizer, prompt, { ...flags, ...onText });
+  const call = () => generate(model, tokenizer, prompt, { ...settingsOf(flags), ...onText });
   const { text, ...rest } = await fromFlags("generate", flagOf, call);
   io.result(stream === null ? prompt + text : "", { prompt, text, ...rest });
 }
@@ -109,7 +123,7 @@ async function continueAll(
   const onProgress = (done: number, of: number) => progress.update(done, of, `text ${done}/${of}`);
   // A prompt that is too long is named by its line.
   const lines = Object.fromEntries(read.map(({ where }, index) => [`prompts[${index}]`, where]));
-  const call = () => generateTexts(model, tokenizer, prompts, { ...flags, onProgress });
+  const call = () => generateTexts(model, tokenizer, prompts, { ...settingsOf(flags), onProgress });
   const generations = await fromFlags("generateTexts", { ...flagOf, ...lines }, call).finally(() => progress.stop());
   const results = generations.map(({ text, ...rest }, index) => ({ prompt: prompts[index]!, text, ...rest }));
   io.result(results.map(({ prompt, text }) => prompt + text).join("\n\n"), { results });

@@ -14,7 +14,27 @@ import { checkTune } from "./tune_grid.js";
 export function checkArguments(config: RunConfig, options: CompareOptions): CompareOptions {
   const check = new Arguments("compare");
   check.object("config", config);
-  const { equalCost = false, recipes, seeds, tune, sweep, tasks, ...callbacks } = check.object("options", options);
+  const {
+    equalCost = false,
+    recipes,
+    seeds,
+    tune,
+    sweep,
+    tasks,
+    ...callbacks
+  } = check.options("options", options, [
+    "equalCost",
+    "recipes",
+    "seeds",
+    "tune",
+    "sweep",
+    "verifyData",
+    "log",
+    "tasks",
+    "onProgress",
+    "onRun",
+    "signal",
+  ]);
   const { verifyData = false, log, onProgress, onRun, signal } = callbacks;
   check.boolean("equalCost", equalCost);
   check.boolean("verifyData", verifyData);

@@ -31,7 +31,7 @@ export function parseSweep(texts: readonly string[]): Sweep {
 
 /** Checks a sweep argument. Returns it with arrays. */
 export function checkSweep(check: Arguments, name: string, value: Sweep): Sweep {
-  const { patchSize, fraction } = check.object(name, value);
+  const { patchSize, fraction } = check.options(name, value, ["patchSize", "fraction"]);
   const list = (axis: "patchSize" | "fraction", values: unknown) =>
     values === undefined
       ? {}

@@ -59,7 +59,7 @@ export function parseTune(texts: readonly string[]): Tune {
 
 /** Checks a tune argument. Returns it with arrays. */
 export function checkTune(check: Arguments, name: string, value: Tune): Tune {
-  const { lr, schedule, share } = check.object(name, value);
+  const { lr, schedule, share } = check.options(name, value, ["lr", "schedule", "share"]);
   const rates =
     lr === undefined ? [] : check.numbers(`${name}.lr`, lr, `one of the ${axes.lr.expected}`, axes.lr.holds);
   const types = (schedule === undefined ? [] : check.strings(`${name}.schedule`, schedule, 1)).map((type, index) =>

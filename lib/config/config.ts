@@ -57,7 +57,7 @@ export async function loadRunConfig(
 ): Promise<RunConfig> {
   const check = new Arguments("loadRunConfig");
   check.path("path", path);
-  const { set = [], log } = check.object("options", options);
+  const { set = [], log } = check.options("options", options, ["set", "log"]);
   check.strings("set", set, 0);
   check.callback("log", log);
   let text: string;

@@ -1,5 +1,5 @@
 /** The parameters that an optimizer leaves as they are, by name or pattern. */
-import { nearestKey } from "./nearest.js";
+import { nearestKey } from "../nearest.js";
 
 /** What is wrong with a pattern. */
 export interface FreezeProblem {

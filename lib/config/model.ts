@@ -1,14 +1,14 @@
 /** The model section of a run config: a preset, the keys of a Hugging Face config, or both. */
 
 import { show } from "../arguments.js";
-import { meaningfulKeys, readLlamaConfig } from "../hf/config.js";
+import { misspeltKeys, readLlamaConfig } from "../hf/config.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { type PresetName, presetNames, presets, shapeKeys } from "../hf/presets.js";
-import { nearestKey } from "./nearest.js";
+import { nearestKey } from "../nearest.js";
 
 /**
  * Reads the section. Keys of a config.json that have no meaning here are ignored, so that a whole one can be pasted.
- * A key one or two letters off a meaningful one is a problem, because ignoring it would train another model.
+ * A misspelt one is a problem.
  */
 export function readModelSection(
   section: Readonly<Record<string, unknown>>,
@@ -17,11 +17,7 @@ export function readModelSection(
   const { preset, ...keys } = section;
   const base = preset === undefined ? {} : presetKeys(preset, report);
   if (base === undefined) return null;
-  for (const key of Object.keys(keys)) {
-    if (meaningfulKeys.includes(key)) continue;
-    const meant = nearestKey(key, [...meaningfulKeys, "preset"], 2);
-    if (meant !== undefined) report(key, `unknown key; did you mean ${meant}?`);
-  }
+  misspeltKeys(keys, ["preset"], report);
   const merged: Record<string, unknown> = { ...base, ...keys };
   for (const key of shapeKeys) {
     if (merged[key] === undefined || merged[key] === null)

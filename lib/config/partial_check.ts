@@ -1,8 +1,8 @@
 /** The checks between keys of a config of which some sections are wrong: those of the sections that are right. */
 import type { z } from "zod";
 import type { LlamaConfig } from "../hf/llama_config.js";
+import { nearestKey } from "../nearest.js";
 import { checkConfig, type Section } from "./checks.js";
-import { nearestKey } from "./nearest.js";
 import { runConfigSchema } from "./schema.js";
 
 /** What stands for a required section that is wrong. */

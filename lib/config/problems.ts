@@ -1,7 +1,7 @@
 /** Turns the schema's issues into actionable messages. */
 import { z } from "zod";
 import { either, show } from "../arguments.js";
-import { nearestKey } from "./nearest.js";
+import { nearestKey } from "../nearest.js";
 
 type Issue = z.core.$ZodIssue;
 

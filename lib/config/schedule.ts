@@ -48,7 +48,9 @@ export const scheduleDefaults: Schedule = { type: "cosine", warmupSteps: 100, mi
  */
 export function learningRate(schedule: Partial<Schedule>, baseLr: number, step: number, steps: number): number {
   const check = new Arguments("learningRate");
-  const whole = { ...scheduleDefaults, ...check.object("schedule", schedule) };
+  // A config's has perStage, too.
+  const keys = ["type", "warmupSteps", "minLrRatio", "decayFraction", "perStage"] as const;
+  const whole = { ...scheduleDefaults, ...check.options("schedule", schedule, keys) };
   checkSchedule(check, whole);
   check.number("baseLr", baseLr, "a finite number", Number.isFinite);
   check.wholeNumber("steps", steps, 1);

@@ -110,7 +110,11 @@ export function withEndOfText(training: TokenizerTraining, endOfText: string | u
 
 /** Checks what is to be trained. Errors name the options as parts of `name`. */
 export function checkTokenizerTraining(check: Arguments, name: string, training: TokenizerTraining): void {
-  const { special = [], splitDigits, byteFallback = false } = check.object(name, training);
+  const {
+    special = [],
+    splitDigits,
+    byteFallback = false,
+  } = check.options(name, training, ["vocab", "special", "splitDigits", "byteFallback"]);
   if (splitDigits !== undefined) check.boolean(`${name}.splitDigits`, splitDigits);
   check.boolean(`${name}.byteFallback`, byteFallback);
   const taken = new Set([...ownTokens(byteFallback), ...(byteFallback ? BYTE_TOKENS : [])]);

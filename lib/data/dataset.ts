@@ -243,7 +243,7 @@ export function checkPatterns(
     return paths.map((path) => ({ path }));
   }
   return Array.from(value as readonly ShardPattern[], (entry, index) => {
-    const { path, format } = check.object(`${name}[${index}]`, entry);
+    const { path, format } = check.options(`${name}[${index}]`, entry, ["path", "format"]);
     check.path(`${name}[${index}].path`, path);
     if (format !== undefined && !shardFormats.includes(format)) {
       check.fail(RangeError, `${name}[${index}].format`, either(shardFormats), describe(format));

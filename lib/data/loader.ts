@@ -107,7 +107,14 @@ export class BlockLoader {
    */
   constructor(options: BlockLoaderOptions) {
     const check = new Arguments("BlockLoader");
-    const { dataset, blockTokens, unitTokens, vocabSize, seed, position } = check.object("options", options);
+    const { dataset, blockTokens, unitTokens, vocabSize, seed, position } = check.options("options", options, [
+      "dataset",
+      "blockTokens",
+      "unitTokens",
+      "vocabSize",
+      "seed",
+      "position",
+    ]);
     const mixed = Array.isArray(dataset) ? checkMix(check, dataset as readonly WeightedDataset[]) : null;
     if (mixed === null) check.instance("dataset", dataset, TokenDataset);
     check.wholeNumber("unitTokens", unitTokens, 1);
@@ -116,7 +123,7 @@ export class BlockLoader {
     check.wholeNumber("vocabSize", vocabSize, 1);
     check.number("seed", seed, "a whole number", Number.isSafeInteger);
     if (position !== undefined) {
-      const { epoch, tokens } = check.object("position", position);
+      const { epoch, tokens } = check.options("position", position, ["epoch", "tokens", "taken"]);
       check.wholeNumber("position.epoch", epoch, 0);
       check.wholeNumber("position.tokens", tokens, 0);
       if (position.taken !== undefined) checkTaken(check, position.taken);
@@ -294,7 +301,7 @@ function permutation(corpus: Corpus, epoch: number): Permutation {
 function checkMix(check: Arguments, mix: readonly WeightedDataset[]): readonly WeightedDataset[] {
   if (mix.length === 0) check.fail(RangeError, "dataset", "a dataset or a list of one or more", "an empty list");
   for (const [index, entry] of mix.entries()) {
-    const { dataset, weight } = check.object(`dataset[${index}]`, entry);
+    const { dataset, weight } = check.options(`dataset[${index}]`, entry, ["dataset", "weight"]);
     check.instance(`dataset[${index}].dataset`, dataset, TokenDataset);
     check.number(
       `dataset[${index}].weight`,

@@ -53,7 +53,12 @@ export async function memoryData(
   data: DatasetIds | GivenDocuments,
   options: MemoryOptions,
 ): Promise<MemoryData> {
-  const { tokenizer, mask, name = "memory", signal } = check.object("options", options);
+  const {
+    tokenizer,
+    mask,
+    name = "memory",
+    signal,
+  } = check.options("options", options, ["tokenizer", "mask", "name", "signal"]);
   if (tokenizer !== undefined) check.instance("tokenizer", tokenizer, Tokenizer);
   if (check.string("name", name) === "") check.fail(RangeError, "name", "a name", describe(name));
   check.signal("signal", signal);

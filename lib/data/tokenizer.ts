@@ -217,7 +217,7 @@ export class Tokenizer {
   async encode(text: string, options: { readonly specialTokens?: boolean } = {}): Promise<Uint32Array> {
     const check = new Arguments("Tokenizer.encode");
     check.string("text", text);
-    const { specialTokens = false } = check.object("options", options);
+    const { specialTokens = false } = check.options("options", options, ["specialTokens"]);
     check.boolean("options.specialTokens", specialTokens);
     return (await this.#encode([text], specialTokens))[0]!;
   }
@@ -247,7 +247,7 @@ export class Tokenizer {
     options: { readonly keepSpecialTokens?: boolean } = {},
   ): Promise<string> {
     const check = new Arguments("Tokenizer.decode");
-    const { keepSpecialTokens = false } = check.object("options", options);
+    const { keepSpecialTokens = false } = check.options("options", options, ["keepSpecialTokens"]);
     check.boolean("keepSpecialTokens", keepSpecialTokens);
     const whole = check.numbers("ids", ids, "a token id", (id) => Number.isInteger(id) && id >= 0 && id < 2 ** 32);
     return this.#native.decode(whole, !keepSpecialTokens);
@@ -270,7 +270,7 @@ function rowsOf({ model, added_tokens }: TokenizerJson, native: NativeTokenizer)
 }
 
 function checkTokenizerOptions(check: Arguments, options: TokenizerOptions): void {
-  const { endOfText: token } = check.object("options", options);
+  const { endOfText: token } = check.options("options", options, ["endOfText"]);
   if (token !== undefined) check.string("options.endOfText", token);
 }
 

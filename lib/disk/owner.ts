@@ -15,6 +15,7 @@ import { type FileHandle, open, readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ConfigError } from "../errors.js";
+import { isLink, LINK_TO_NOTHING } from "./is_link.js";
 import { naming } from "./named_error.js";
 import { beat, describeOwner, holds, isAlive, linked, look, type Owner, removeIf } from "./owner_file.js";
 import { lives, thisProcess } from "./process_identity.js";
@@ -78,6 +79,9 @@ export async function takeOwnership(path: string): Promise<Ownership | Owner> {
   } finally {
     await rm(aside, { force: true });
     await file.close();
+  }
+  if (await isLink(path)) {
+    throw new ConfigError(`${path}: expected a file that names a process but received ${LINK_TO_NOTHING}`);
   }
   throw new Error(`${path}: could not be taken: other processes keep taking it`);
 }

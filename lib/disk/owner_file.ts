@@ -65,7 +65,8 @@ export function isAlive({ owner, silence }: Found): boolean {
 function parse(text: string): Owner | null {
   try {
     const owner = JSON.parse(text) as Owner;
-    return Number.isSafeInteger(owner.pid) ? owner : null;
+    const names = Number.isSafeInteger(owner.pid) && typeof owner.host === "string" && typeof owner.since === "string";
+    return names ? owner : null;
   } catch {
     return null;
   }

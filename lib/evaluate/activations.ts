@@ -37,7 +37,7 @@ export interface Activations {
  */
 export async function activations(model: Llama, options: ActivationOptions): Promise<Activations> {
   const check = new Arguments("activations");
-  const checked = checkDataOptions(check, model, options, 1);
+  const checked = checkDataOptions(check, model, options, 1, ["sequences", "threshold"]);
   const { patchSize, sequenceLength, onProgress, signal } = checked;
   const { sequences = 64, threshold = 0.5 } = options;
   check.wholeNumber("sequences", sequences, 1);

@@ -42,7 +42,7 @@ export async function embed(
   checkModel(check, model);
   checkTokenizerFits(check, model, tokenizer);
   const all = check.strings("texts", texts, 0);
-  const { pooling = "mean", onProgress } = check.object("options", options);
+  const { pooling = "mean", onProgress } = check.options("options", options, ["pooling", "onProgress"]);
   check.oneOf("pooling", pooling, poolings);
   check.callback("onProgress", onProgress);
   const encoder = await TextEncoder.of(tokenizer, model.folder);

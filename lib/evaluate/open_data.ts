@@ -34,8 +34,15 @@ export interface DataOptions {
 /**
  * The options with their defaults, before anything is opened.
  * @param least the fewest positions of a block
+ * @param more keys of options that the caller checks
  */
-export function checkDataOptions<T extends DataOptions>(check: Arguments, model: Llama, options: T, least: number) {
+export function checkDataOptions(
+  check: Arguments,
+  model: Llama,
+  options: DataOptions,
+  least: number,
+  more: readonly string[] = [],
+) {
   checkModel(check, model);
   const context = model.config.max_position_embeddings;
   const {
@@ -46,7 +53,16 @@ export function checkDataOptions<T extends DataOptions>(check: Arguments, model:
     log = () => undefined,
     onProgress,
     signal,
-  } = check.object("options", options);
+  } = check.options("options", options, [
+    "data",
+    "patchSize",
+    "sequenceLength",
+    "verifyData",
+    "log",
+    "onProgress",
+    "signal",
+    ...more,
+  ]);
   if (isDataset(data)) check.instance("data", data, TokenDataset);
   else checkPatterns(check, "data", data);
   check.wholeNumber("patchSize", patchSize, 1);

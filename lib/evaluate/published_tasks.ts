@@ -168,7 +168,7 @@ export function convertTask(
   const check = new Arguments("convertTask");
   check.oneOf("name", name, publishedTasks);
   check.path("file", file);
-  const { task, describe = "each" } = check.object("options", options);
+  const { task, describe = "each" } = check.options("options", options, ["task", "describe"]);
   if (task !== undefined) check.string("task", task);
   check.oneOf("describe", describe, ["each", "first", "none"]);
   return items(name, file, task, describe);

@@ -123,14 +123,14 @@ function checked(model: Llama, tokenizer: Tokenizer, items: readonly ScoreItem[]
     nameOf = (i: number) => `items[${i}]`,
     perToken = false,
     onProgress,
-  } = check.object("options", options);
+  } = check.options("options", options, ["shots", "name", "nameOf", "perToken", "onProgress"]);
   check.callback("nameOf", nameOf);
   check.callback("onProgress", onProgress);
   check.string("name", name);
   check.boolean("perToken", perToken);
   checkTokenizerFits(check, model, tokenizer);
   if (shots !== undefined) {
-    check.wholeNumber("shots.count", check.object("shots", shots).count, 0);
+    check.wholeNumber("shots.count", check.options("shots", shots, ["count", "items", "name"]).count, 0);
     checkItems(check, "shots.items", shots.items);
     if (shots.name !== undefined) check.string("shots.name", shots.name);
   }

@@ -63,7 +63,11 @@ export async function scoreText(
   checkTokenizerFits(check, model, tokenizer);
   const texts = check.strings("documents", documents, 1);
   const context = model.config.max_position_embeddings;
-  const { stride = context, perToken = false, onProgress } = check.object("options", options);
+  const {
+    stride = context,
+    perToken = false,
+    onProgress,
+  } = check.options("options", options, ["stride", "perToken", "onProgress"]);
   check.wholeNumber("stride", stride, 1, context);
   check.boolean("perToken", perToken);
   check.callback("onProgress", onProgress);

@@ -23,12 +23,17 @@ export interface Settings {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Checks a model, its tokenizer and options. @throws TypeError, RangeError */
+/**
+ * Checks a model, its tokenizer and options.
+ * @param more keys of options that the caller checks
+ * @throws TypeError, RangeError
+ */
 export function checkSettings(
   check: Arguments,
   model: Llama,
   tokenizer: Tokenizer,
   options: Omit<GenerateOptions, "onText">,
+  more: readonly string[] = [],
 ): Settings {
   checkModel(check, model);
   checkTokenizerFits(check, model, tokenizer);
@@ -42,7 +47,18 @@ export function checkSettings(
     minP = 0,
     seed = 1,
     signal,
-  } = check.object("options", options);
+  } = check.options("options", options, [
+    "maxTokens",
+    "stop",
+    "repetitionPenalty",
+    "temperature",
+    "topK",
+    "topP",
+    "minP",
+    "seed",
+    "signal",
+    ...more,
+  ]);
   check.wholeNumber("maxTokens", maxTokens, 1);
   for (const [index, text] of check.strings("stop", stop, 0).entries()) {
     if (text === "") check.fail(RangeError, `stop[${index}]`, "a text of at least one character", '""');

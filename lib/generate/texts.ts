@@ -42,7 +42,7 @@ export async function generateTexts(
   options: GenerateTextsOptions = {},
 ): Promise<Generation[]> {
   const check = new Arguments("generateTexts");
-  const settings = checkSettings(check, model, tokenizer, options);
+  const settings = checkSettings(check, model, tokenizer, options, ["onProgress"]);
   check.strings("prompts", prompts, 1);
   check.callback("onProgress", options.onProgress);
   const texts: Continuation[] = [];

@@ -68,7 +68,7 @@ export async function exportGguf(folder: string, file: string, options: ExportGg
   const check = new Arguments("exportGguf");
   check.path("folder", folder);
   check.path("file", file);
-  const { dtype: wanted, onProgress, signal } = check.object("options", options);
+  const { dtype: wanted, onProgress, signal } = check.options("options", options, ["dtype", "onProgress", "signal"]);
   if (wanted !== undefined && !ggufDtypes.includes(wanted)) {
     check.fail(typeof wanted === "string" ? RangeError : TypeError, "dtype", either(ggufDtypes), show(wanted));
   }

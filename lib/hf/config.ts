@@ -6,6 +6,7 @@ import { Arguments, show } from "../arguments.js";
 import { deepFreeze } from "../config/deep_freeze.js";
 import { ConfigError } from "../errors.js";
 import { isHeadDim, limits } from "../limits.js";
+import { nearestKey } from "../nearest.js";
 import { architectureOf, architectures, modelTypes, type WindowRule } from "./architectures.js";
 import { Fields } from "./fields.js";
 import { readLayers } from "./layer_types.js";
@@ -40,11 +41,15 @@ export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
   return config;
 }
 
-/** As `parseLlamaConfig`, but the five keys of the shape have no defaults: a model that is new must say its size. */
+/**
+ * As `parseLlamaConfig`, but the five keys of the shape have no defaults: a model that is new must say its size. A misspelt
+ * key is a problem.
+ */
 export function parseShaped(json: unknown, where: string): LlamaConfig {
   const keys = typeof json === "object" && json !== null ? (json as Partial<Record<string, unknown>>) : null;
   const missing = shapeKeys.filter((key) => keys !== null && (keys[key] === undefined || keys[key] === null));
   const problems = missing.map((key) => `${where}: ${key}: expected a value but received nothing`);
+  if (keys !== null) misspeltKeys(keys, [], (key, problem) => problems.push(`${where}: ${key}: ${problem}`));
   if (problems.length > 0) throw new ConfigError(problems.join("\n"), { problems });
   return parseLlamaConfig(json, where);
 }
@@ -136,6 +141,23 @@ function readGemma(fields: Fields): Pick<LlamaConfig, "query_pre_attn_scalar"> {
  * (`_name_or_path`, `use_cache`, …) have no meaning here and are ignored.
  */
 export const meaningfulKeys: readonly string[] = keysRead();
+
+/**
+ * Reports each key that is one or two letters off a meaningful one: ignoring it would make another model.
+ * @param more keys that have a meaning beside a model's
+ */
+export function misspeltKeys(
+  keys: object,
+  more: readonly string[],
+  report: (key: string, problem: string) => void,
+): void {
+  const known = [...meaningfulKeys, ...more];
+  for (const key of Object.keys(keys)) {
+    if (known.includes(key)) continue;
+    const meant = nearestKey(key, known, 2);
+    if (meant !== undefined) report(key, `unknown key; did you mean ${meant}?`);
+  }
+}
 
 function keysRead(): string[] {
   const keys = new Set<string>();

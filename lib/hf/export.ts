@@ -86,7 +86,12 @@ export async function exportHf(folder: string, out: string, options: ExportHfOpt
   const check = new Arguments("exportHf");
   check.path("folder", folder);
   check.path("out", out);
-  const { dtype, maxShardBytes = SHARD_BYTES, onProgress, signal } = check.object("options", options);
+  const {
+    dtype,
+    maxShardBytes = SHARD_BYTES,
+    onProgress,
+    signal,
+  } = check.options("options", options, ["dtype", "maxShardBytes", "onProgress", "signal"]);
   if (dtype !== undefined && !hfDtypes.includes(dtype)) {
     check.fail(typeof dtype === "string" ? RangeError : TypeError, "dtype", either(hfDtypes), show(dtype));
   }

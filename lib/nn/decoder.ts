@@ -73,7 +73,10 @@ export class Decoder {
     const expected = `1 to ${room} tokens (of a capacity of ${this.capacity})`;
     const ids = asIds(check, "tokens", tokens);
     if (tokens.length === 0 || tokens.length > room) check.fail(RangeError, "tokens", expected, String(tokens.length));
-    checkSampling(check, check.object("sampling", sampling));
+    checkSampling(
+      check,
+      check.options("sampling", sampling, ["repetitionPenalty", "temperature", "topK", "topP", "minP", "seed"]),
+    );
     return ids;
   }
 }

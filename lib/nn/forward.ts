@@ -31,7 +31,11 @@ export interface ForwardResult<L extends boolean = boolean, H extends boolean = 
 export function forward(parameters: Parameters, tokens: TokenBatch, options: ForwardOptions): ForwardResult {
   const check = new Arguments("Llama.forward");
   const { config, device } = parameters;
-  const { logits = true, hidden = false, patchSize = 1 } = check.object("options", options);
+  const {
+    logits = true,
+    hidden = false,
+    patchSize = 1,
+  } = check.options("options", options, ["logits", "hidden", "patchSize"]);
   check.boolean("logits", logits);
   check.boolean("hidden", hidden);
   if (!logits && !hidden) check.fail(RangeError, "logits", "true where hidden is not", "false");

@@ -65,7 +65,7 @@ export class Llama {
    */
   static create(config: Preset & ModelKeys, options: Placement & { seed?: number } = {}): Llama {
     const check = new Arguments("Llama.create");
-    const { seed = 0 } = checkPlacement(check, options);
+    const { seed = 0 } = checkPlacement(check, options, ["device", "precision", "share", "seed"]);
     check.wholeNumber("seed", seed, 0);
     const model = Llama.place(parseShaped(config, "model"), null, null, options);
     model.parameters.initialize(seed);
@@ -82,7 +82,7 @@ export class Llama {
   static async load(folder: string, options: Placement = {}): Promise<Llama> {
     const check = new Arguments("Llama.load");
     check.path("folder", folder);
-    checkPlacement(check, options);
+    checkPlacement(check, options, ["device", "precision", "share"]);
     const path = modelFolder(folder);
     const source = await readModelFolder(path);
     try {
@@ -160,7 +160,7 @@ export class Llama {
     const check = new Arguments("Llama.save");
     checkLive(check, "this", this);
     check.path("folder", folder);
-    const { tokenizer, base } = check.object("extras", extras);
+    const { tokenizer, base } = check.options("extras", extras, ["tokenizer", "base"]);
     if (base !== undefined) check.path("base", base);
     if (tokenizer instanceof Tokenizer) checkTokenizerFits(check, this, tokenizer);
     else if (tokenizer !== undefined) {
@@ -216,8 +216,12 @@ export function checkTokenizerFits(check: Arguments, { config }: Llama, tokenize
 }
 
 /** Checks the device and precision of a model. @throws TypeError, RangeError */
-function checkPlacement<T extends Placement>(check: Arguments, options: T): T {
-  const { device = "auto", precision = "auto" } = check.object("options", options);
+function checkPlacement<T extends Placement>(check: Arguments, options: T, known: readonly string[]): T {
+  const { device = "auto", precision = "auto" } = check.options<Placement, readonly string[]>(
+    "options",
+    options,
+    known,
+  );
   checkDevice(check, "device", device);
   checkPrecision(check, "precision", precision);
   return options;

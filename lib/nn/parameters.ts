@@ -1,9 +1,9 @@
 import { Arguments, describe } from "../arguments.js";
-import { nearestKey } from "../config/nearest.js";
 import { normWeightOffset } from "../hf/architectures.js";
 import type { LlamaConfig } from "../hf/llama_config.js";
 import { type Parameter, parameterTable } from "../hf/names.js";
 import { type Device, native, type Tensor } from "../native.js";
+import { nearestKey } from "../nearest.js";
 import { type Allocated, allocate, disposeAll, Spec } from "./buffers.js";
 import { alone, type Bucket, type Part, paddedSize, type RankShare, Sharding, type Unit } from "./sharding.js";
 

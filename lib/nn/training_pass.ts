@@ -86,7 +86,7 @@ export class TrainingPass {
       share = 1,
       labelWeights,
       recompute = "none",
-    } = check.object("batch", batch);
+    } = check.options("batch", batch, ["sequences", "positions", "patchSize", "share", "labelWeights", "recompute"]);
     check.wholeNumber("sequences", sequences, 1, 2 ** 31 - 1);
     check.wholeNumber("positions", positions, 2, config.max_position_embeddings);
     check.wholeNumber("patchSize", patchSize, 1, 2 ** 31 - 1);
@@ -151,7 +151,7 @@ export class TrainingPass {
     if (tokens.length !== input.size) {
       check.fail(RangeError, "tokens", `sequences * positions * patchSize = ${input.size} ids`, String(tokens.length));
     }
-    const { accumulate = false, mask, labels } = check.object("options", options);
+    const { accumulate = false, mask, labels } = check.options("options", options, ["accumulate", "mask", "labels"]);
     check.boolean("accumulate", accumulate);
     if (mask !== undefined) this.#checkMask(check, mask);
     if (labels !== undefined) {

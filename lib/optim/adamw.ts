@@ -21,6 +21,12 @@ export interface AdamWSettings {
   readonly gradClip: number | null;
 }
 
+/** The keys of AdamW's settings. */
+export const keysOfAdamW = ["betas", "eps", "weightDecay", "gradClip"] as const;
+
+/** What else a config's `optimizer` has, which may be given as it is. */
+export const keysOfConfig = ["type", "lr", "freeze", "muon"] as const;
+
 /** The ranges of the flat tensors that are updated: by bucket, each by a call of the kernel. */
 function updatesOf(layout: ParameterLayout, sharding: Sharding, frozen: Frozen) {
   return sharding.buckets.flatMap((bucket) => {
@@ -166,7 +172,8 @@ export class AdamW {
    */
   step(learningRate: number, settings: Partial<AdamWSettings> = {}): void {
     const check = new Arguments("AdamW.step");
-    this.#prepare(check, learningRate, withDefaults(adamwDefaults, check.object("settings", settings)));
+    const given = check.options("settings", settings, [...keysOfAdamW, ...keysOfConfig]);
+    this.#prepare(check, learningRate, withDefaults(adamwDefaults, given));
     this.applyStep();
   }
 

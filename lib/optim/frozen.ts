@@ -66,7 +66,7 @@ export class Frozen {
 
 /** The patterns of an optimizer's options. @throws TypeError or RangeError for a wrong one */
 export function checkFreeze(check: Arguments, options: OptimizerOptions, { slots }: ParameterLayout): string[] {
-  const { freeze = [] } = check.object("options", options);
+  const { freeze = [] } = check.options("options", options, ["freeze"]);
   const patterns = check.strings("freeze", freeze, 0);
   const names = slots.map(({ name }) => name);
   const problem = freezeProblem(patterns, names);

@@ -4,7 +4,7 @@ import { limits } from "../limits.js";
 import { type Device, native, type Tensor } from "../native.js";
 import { type Allocated, allocate, disposeAll, Spec } from "../nn/buffers.js";
 import { type ParameterLayout, Parameters } from "../nn/parameters.js";
-import { type AdamWSettings, adamwHyper } from "./adamw.js";
+import { type AdamWSettings, adamwHyper, keysOfAdamW, keysOfConfig } from "./adamw.js";
 import { checkFreeze, Frozen, type OptimizerOptions } from "./frozen.js";
 import { hiddenRange, matrixStacks, stackView } from "./muon_layout.js";
 import { checkedSettings, type MuonRates, type MuonSettings } from "./muon_settings.js";
@@ -165,8 +165,9 @@ export class Muon {
     settings: Partial<AdamWSettings> & { readonly muon?: Partial<MuonSettings["muon"]> } = {},
   ): void {
     const check = new Arguments("Muon.step");
-    const { muon = {} } = check.object("settings", settings);
-    const matrices = withDefaults<MuonSettings["muon"]>(muonDefaults, check.object("muon", muon));
+    const { muon = {} } = check.options("settings", settings, [...keysOfAdamW, ...keysOfConfig]);
+    const given = check.options("muon", muon, ["momentum", "nesterov", "nsSteps", "adjustLr", "lr"]);
+    const matrices = withDefaults<MuonSettings["muon"]>(muonDefaults, given);
     this.#prepare(check, learningRates, { ...withDefaults<AdamWSettings>(adamwDefaults, settings), muon: matrices });
     this.applyStep();
   }
@@ -181,7 +182,7 @@ export class Muon {
 
   #prepare(check: Arguments, learningRates: MuonRates, settings: MuonSettings): void {
     if (this.gradient.disposed) check.fail(TypeError, "this", "a live optimizer", "a disposed one");
-    const rates = check.object("learningRates", learningRates);
+    const rates = check.options("learningRates", learningRates, ["adamw", "muon"]);
     const hyper = adamwHyper(check, "learningRates.adamw", rates.adamw, settings);
     check.number("learningRates.muon", rates.muon, "a finite number", Number.isFinite);
     this.#settings = checkedSettings(check, settings.muon);

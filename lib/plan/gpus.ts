@@ -1,5 +1,5 @@
 /** GPUs by name, from NVIDIA's data sheets, for planning on what is not there. */
-import { nearestKey } from "../config/nearest.js";
+import { nearestKey } from "../nearest.js";
 import { dataSheetPeak } from "../train/peak.js";
 
 /** How the GPUs of a machine are linked. */

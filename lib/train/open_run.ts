@@ -12,6 +12,7 @@ import { listNames } from "../hf/unasked_tensors.js";
 import { Llama } from "../nn/llama.js";
 import type { ModelFolderExtras } from "../nn/model_folder.js";
 import { openRankDevice } from "../ranks/rank_device.js";
+import { checkLabels } from "./check_labels.js";
 import { loadTrainerTensors } from "./checkpoint.js";
 import { CheckpointSaver, keptBest } from "./checkpoint_saver.js";
 import { Cleanup } from "./cleanup.js";
@@ -104,6 +105,7 @@ async function open(given: RunConfig, options: CheckedOptions, cleanup: Cleanup)
   const lack = shortage(device, planned);
   if (lack !== null) throw lack;
   const { stages, shape, heldOut, plan } = planned;
+  await checkLabels(data, config, stages);
   for (const each of endlessWarmups(stages)) log(each);
   if (verifies) await verifyData(data.datasets, data.identity, shape.vocab_size, log);
 

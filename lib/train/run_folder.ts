@@ -42,7 +42,7 @@ const configIn = (folder: string) => join(folder, "config.json");
 async function checkFree(out: string): Promise<void> {
   const names = await readdir(out).catch((): string[] => []); // whoever makes the folder says why it cannot
   const config = names.includes("config.json") ? await readText(configIn(out), inputLimits.json).catch(() => "") : null;
-  const isRun = config !== null && isRunConfig(config);
+  const isRun = config !== null && isRunConfig(parsed(config) ?? {});
   const other = (name: string): boolean =>
     name === DATASET_JSON ||
     isWeightFile(name) ||
@@ -54,13 +54,30 @@ async function checkFree(out: string): Promise<void> {
   );
 }
 
-/** Whether a config.json is a run's, and not a model's. */
-function isRunConfig(text: string): boolean {
+/** Checks that a folder holds a run, and not something else with a config.json, such as a model. @throws ConfigError */
+async function checkHoldsRun(out: string): Promise<void> {
+  const path = configIn(out);
+  if (!existsSync(path)) throw new ConfigError(`--resume: ${out} holds no run (no ${path})`);
+  const text = await readText(path, inputLimits.smallJson).catch(() => null);
+  const config = text === null ? null : parsed(text);
+  if (config === null || isRunConfig(config)) return; // who needs one that cannot be read says why
+  const { model_type, architectures } = config as Readonly<Record<string, unknown>>;
+  const kind = model_type === undefined && architectures === undefined ? "not a run's" : "a model's";
+  throw new ConfigError(`--resume: ${out} holds no run (${path} is ${kind})`);
+}
+
+/** Whether a config is a run's, and not a model's. */
+function isRunConfig({ data, out }: Partial<RunConfig>): boolean {
+  return data !== undefined && out !== undefined;
+}
+
+/** The keys of JSON text, none if it is no object's; null: it is no JSON. */
+function parsed(text: string): object | null {
   try {
-    const config = parseJson(text) as Partial<RunConfig> | null;
-    return config?.data !== undefined && config.out !== undefined;
+    const value = parseJson(text);
+    return typeof value === "object" && value !== null ? value : {};
   } catch {
-    return false;
+    return null;
   }
 }
 
@@ -108,9 +125,8 @@ export class RunFolder {
    *   files that are none of a run's, which it would replace or hide
    */
   static async own({ out }: RunConfig, resume: boolean): Promise<OwnedFolder> {
-    const path = configIn(out);
-    if (resume && !existsSync(path)) throw new ConfigError(`--resume: ${out} holds no run (no ${path})`);
-    if (!resume && !(await RunFolder.holdsRun(out))) await checkFree(out);
+    if (resume) await checkHoldsRun(out);
+    else if (!(await RunFolder.holdsRun(out))) await checkFree(out);
     return ownFolder(out, "run.lock", "a run");
   }
 

@@ -54,6 +54,11 @@ export function resolverOf({ trainingTokens }: RunData, shape: LlamaConfig) {
     resolveStages(config, trainingTokens, (step) => stepFlops(shape, step));
 }
 
+/** Tokens that are shuffled as one unit. */
+export function shuffledTokens({ data }: RunConfig, stages: readonly ResolvedStage[]): number {
+  return data.shuffleTokens ?? Math.max(...stages.map(({ patchSize, sequenceLength }) => patchSize * sequenceLength));
+}
+
 /**
  * The model's shape and its tokenizer, which is that of the data.
  * @throws ConfigError, DataError, CheckpointError

@@ -30,7 +30,7 @@ const decisive = [
 export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | null): Promise<LlamaConfig> {
   if (!("from" in config.init)) {
     if (config.model === null) throw new ConfigError("model: expected a model, or init.from with a checkpoint");
-    if (tokenizer === null) return config.model;
+    if (tokenizer === null) return checkEnds(config.model);
     // A text begins as the tokenizer begins it, and ends at the token that separates the documents of this data.
     return { ...config.model, bos_token_id: tokenizer.beginId, eos_token_id: tokenizer.endOfTextId };
   }
@@ -51,6 +51,19 @@ export async function modelShape(config: RunConfig, tokenizer: RunTokenizer | nu
     );
   }
   return found;
+}
+
+/** Where no tokenizer says which tokens begin and end a text, the model must have those that its config names. */
+function checkEnds(model: LlamaConfig): LlamaConfig {
+  for (const key of ["bos_token_id", "eos_token_id"] as const) {
+    const ids = [model[key] ?? []].flat();
+    const other = ids.find((id) => id < 0 || id >= model.vocab_size);
+    if (other === undefined) continue;
+    throw new ConfigError(
+      `model.${key}: expected ids of tokens, from 0 to below vocab_size, ${model.vocab_size}, but received ${other}`,
+    );
+  }
+  return model;
 }
 
 /** The held-out sequences of a run, or null if it has none. */

@@ -17,6 +17,7 @@ import { type PlanItem, planItems } from "./memory_plan.js";
 import { type OpenRun, openRun } from "./open_run.js";
 import { advance, metricsLine, type StepRecord, type TrainerProgress } from "./progress.js";
 import { RunLoggers } from "./run_loggers.js";
+import { shuffledTokens } from "./run_plan.js";
 import type { Wishes } from "./run_ranks.js";
 import { type CheckedOptions, checkOptions, type TrainerOptions } from "./trainer_options.js";
 
@@ -290,7 +291,7 @@ export class Trainer {
   async writeReport(sample?: Pick<Sample, "prompt" | "text">): Promise<void> {
     const check = new Arguments("Trainer.writeReport");
     if (sample !== undefined) {
-      check.string("sample.prompt", check.object("sample", sample).prompt);
+      check.string("sample.prompt", check.options("sample", sample, ["prompt", "text"]).prompt);
       check.string("sample.text", sample.text);
     }
     this.#checkBegun(check);
@@ -343,11 +344,10 @@ export class Trainer {
       if (!stage.keepOptimizer) stepper.optimizer.reset();
       health.beginStage();
     }
-    const blockTokens = (s: ResolvedStage) => s.patchSize * s.sequenceLength;
     return new BlockLoader({
       dataset: this.#run.dataset,
-      blockTokens: blockTokens(stage),
-      unitTokens: config.data.shuffleTokens ?? Math.max(...this.stages.map(blockTokens)),
+      blockTokens: stage.patchSize * stage.sequenceLength,
+      unitTokens: shuffledTokens(config, this.stages),
       vocabSize: this.model.config.vocab_size,
       seed: config.seed,
       position: this.#progress.data,

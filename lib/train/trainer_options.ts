@@ -82,7 +82,21 @@ export interface CheckedOptions
 
 /** The options with their defaults. @throws TypeError, RangeError */
 export function checkOptions(check: Arguments, options: TrainerOptions): CheckedOptions {
-  const checked = check.object("options", options);
+  const checked = check.options("options", options, [
+    "resume",
+    "from",
+    "force",
+    "datasets",
+    "verifyData",
+    "learningRate",
+    "signal",
+    "onStage",
+    "onStep",
+    "onEvaluation",
+    "onCheckpoint",
+    "log",
+    "loggers",
+  ]);
   const { resume = false, from, force = false, datasets = {}, verifyData = false } = checked;
   const { log = () => undefined, loggers = [] } = checked;
   if (resume !== "auto" && typeof resume !== "boolean") {

@@ -168,6 +168,51 @@ describe("a wrong argument", () => {
   }
 });
 
+/** Functions whose object must have all its keys, so that of a misspelt one the right one is missing. */
+const whole = ["stepFlops", "AdamW.prepareStep", "Muon.prepareStep"];
+
+describe("an option that is misspelt", () => {
+  for (const call of calls.filter(({ name, options }) => options !== undefined && !whole.includes(name))) {
+    it(call.name, async () => {
+      const { name, of } = call.options!;
+      const [known, spec] = Object.entries(of)[0]!;
+      const misspelt = `${known.slice(0, -1)}_${known.slice(-1)}s`;
+      const others = values(of);
+      const error = await failure(() => {
+        return invoke(call, values(call.arguments), [{ ...others, [misspelt]: spec.value }]);
+      });
+      const operation = call.operation ?? call.name;
+      expect(error.message).toBe(
+        `${operation}: ${name}: expected known keys but received "${misspelt}"; did you mean ${known}?`,
+      );
+      expect(error.name).toBe("TypeError");
+    });
+  }
+});
+
+describe("a misspelt key", () => {
+  it.each([
+    [
+      "of what an option holds",
+      () => api.prepareDataset({ files: ["a"], out: "b", trainTokenizer: { vocab: 300, byteFallbak: true } as never }),
+      'TypeError: prepareDataset: trainTokenizer: expected known keys but received "byteFallbak"; did you mean byteFallback?',
+    ],
+    [
+      "of a model that is new",
+      () => api.Llama.create({ ...api.presets.tiny, rope_thetta: 5e5 } as never),
+      "ConfigError: model: rope_thetta: unknown key; did you mean rope_theta?",
+    ],
+    [
+      "that is like none",
+      () => api.Device.open("cpu", { cores: 2 } as never),
+      'TypeError: Device.open: options: expected no keys but threads but received "cores"',
+    ],
+  ])("%s", async (_, body, expected) => {
+    const error = await failure(body);
+    expect(`${error.name}: ${error.message}`).toBe(expected);
+  });
+});
+
 async function expectConfigError({ replaced }: Case, value: unknown): Promise<void> {
   const error = await failure(() => replaced(value));
   expect(error).toBeInstanceOf(api.ConfigError);

@@ -1,5 +1,6 @@
 /** `nextpatch generate`: one prompt, and a file of them. */
-import { writeFileSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "@jest/globals";
 import { builtCommand, complaint } from "../support/built.js";
@@ -47,6 +48,26 @@ describe("generate", () => {
     expect(lines.results.map(timeless)).toEqual(alone.map(timeless));
     const { stdout } = await nextpatch("generate", ...greedy, "--prompts", "prompts.txt");
     expect(stdout).toBe(`${results.map(({ prompt, text }) => prompt + text).join("\n\n")}\n`);
+  });
+
+  it("names the tokenizer that has more tokens than its model", async () => {
+    cpSync(folder, nextpatch.path("other"), { recursive: true });
+    const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as { vocab_size: number };
+    const file = nextpatch.path("other/tokenizer.json");
+    const json = JSON.parse(readFileSync(file, "utf8")) as { added_tokens: object[] };
+    const { vocab_size: size } = config;
+    for (let id = size; id < 2 * size; id++)
+      json.added_tokens.push({ ...json.added_tokens[0], id, content: `<|${id}|>` });
+    writeFileSync(file, JSON.stringify(json));
+    rmSync(nextpatch.path("other/manifest.json"), { force: true });
+    const { code, stderr } = await nextpatch("generate", "--model", "other", "--prompt", "a", "--device", "cpu");
+    expect(stderr).toMatch(
+      new RegExp(
+        `^nextpatch: other/tokenizer\\.json: expected at most the model's ${size} tokens \\(vocab_size\\) but received \\d+$`,
+        "m",
+      ),
+    );
+    expect(code).toBe(1);
   });
 
   it("changes the text with each setting", async () => {

@@ -1,7 +1,7 @@
 /** What commands print to stdout and stderr, and their exit codes. */
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { describe, expect, it } from "@jest/globals";
+import { describe, expect, it, test } from "@jest/globals";
 import { backends } from "../../lib/device.js";
 import { builtCommand, complaint } from "../support/built.js";
 
@@ -191,4 +191,13 @@ it("in a current folder that was deleted, says so", () => {
     stdout: "",
     stderr: "nextpatch: expected a current folder but received one that was deleted; go to another (cd)\n",
   });
+});
+
+test("the library's modules can be imported by their path, with their names", () => {
+  const program = 'import { native } from "./dist/native.js"; console.log(typeof native.backends)';
+  const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+    cwd: nextpatch.path("."),
+    encoding: "utf8",
+  });
+  expect({ stdout, stderr }).toEqual({ stdout: "function\n", stderr: "" });
 });

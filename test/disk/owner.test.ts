@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "@jest/globals";
 import { isOwner, type Ownership, own, takeOwnership } from "../../lib/disk/owner.js";
 import { describeOwner, type Owner } from "../../lib/disk/owner_file.js";
@@ -54,7 +54,7 @@ describe("ownership", () => {
     await (await own(lock(), "runs/a", "a run")).release();
   });
 
-  it("is refused where a folder or a pipe has the file's name", async () => {
+  it("is refused where a folder, a pipe or a link to nothing has the file's name", async () => {
     mkdirSync(lock());
     await expect(own(lock(), "runs/a", "a run")).rejects.toThrow(
       new ConfigError(`${lock()}: expected a file that names a process but received a folder`),
@@ -62,6 +62,13 @@ describe("ownership", () => {
     rmSync(lock(), { recursive: true });
     execFileSync("mkfifo", [lock()]);
     await expect(own(lock(), "runs/a", "a run")).rejects.toThrow("received a pipe or a device");
+    rmSync(lock());
+    symlinkSync(path("none"), lock());
+    await expect(own(lock(), "runs/a", "a run")).rejects.toThrow(
+      new ConfigError(
+        `${lock()}: expected a file that names a process but received a link to something that does not exist`,
+      ),
+    );
     expect(readdirSync(path())).toEqual(["lock"]);
   });
 
@@ -136,7 +143,7 @@ describe("ownership", () => {
   });
 
   it("of a damaged file is nobody's", async () => {
-    for (const text of ["not JSON", ""]) {
+    for (const text of ["not JSON", "", '{"pid":1}', '{"pid":1,"host":null,"since":"x"}']) {
       writeFileSync(lock(), text);
       await (await take()).release();
       expect(readdirSync(path())).toEqual([]);

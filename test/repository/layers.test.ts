@@ -10,7 +10,7 @@ import { expect, test } from "@jest/globals";
 
 /** Lowest first: a room is a folder of lib/, or a file that lies in lib/ itself. */
 const floors: readonly (readonly string[])[] = [
-  ["errors", "native", "limits", "arguments", "device_names", "device", "ranks", "disk"],
+  ["errors", "native", "limits", "nearest", "arguments", "device_names", "device", "ranks", "disk"],
   ["config", "hf", "data"],
   ["nn"],
   ["optim", "report"],

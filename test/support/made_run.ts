@@ -75,14 +75,14 @@ export function madeConfig(folder: string, changes: Record<string, unknown> = {}
  */
 export async function runTo(
   config: RunConfig,
-  options: TrainerOptions & { until?: number } = {},
+  { until, ...options }: TrainerOptions & { until?: number } = {},
 ): Promise<MetricsLine[]> {
   const trainer = await Trainer.open(config, options);
   const lines: MetricsLine[] = [];
   try {
     for await (const line of trainer.run()) {
       lines.push(line);
-      if (line.step === options.until) break;
+      if (line.step === until) break;
     }
   } finally {
     await trainer.close();

@@ -45,6 +45,26 @@ async function heldOutLoss(model: Llama, length: number): Promise<{ loss: number
   return { loss: sum / labels, labels };
 }
 
+describe("a mask", () => {
+  it("must leave a label to train on in every stage: the first patch of a sequence is not predicted", async () => {
+    const mask = new Uint8Array(trained);
+    mask[0] = 1; // first of the sequences of every stage
+    mask[64 * 93] = 1; // behind the last whole unit of 64 tokens
+    await writeMask(path("train.bin"), mask);
+    const reason = "are not predicted, but received a loss mask that leaves out all of them";
+    await expect(Trainer.open(named("first"))).rejects.toThrow(
+      `${path("train.bin")}: expected a label that counts in stages[0], in which a sequence is 64 tokens whose first 4 tokens ${reason}`,
+    );
+    mask[2] = 1; // a label token by token, and in the first patch of 4
+    await writeMask(path("train.bin"), mask);
+    await expect(Trainer.open(named("first"))).rejects.toThrow("counts in stages[0]");
+    await (await Trainer.open(named("first", { stages: [{ patchSize: 1 }] }))).close();
+    mask[4] = 1;
+    await writeMask(path("train.bin"), mask);
+    await (await Trainer.open(named("second"))).close();
+  });
+});
+
 describe.each(backends)("a run on masked data on %s", (device) => {
   const config = (out: string, changes: object = {}) => named(out, { device, ...changes });
 
@@ -150,8 +170,8 @@ describe("a loss mask", () => {
   });
 
   it("of which no label counts makes a step of loss 0, and no evaluation", async () => {
-    // The one token that counts begins a sequence, and is no label there.
-    await writeMask(path("train.bin"), new Uint8Array(trained).fill(1, 0, 1));
+    // The one label that counts is in a sequence that these steps do not read.
+    await writeMask(path("train.bin"), new Uint8Array(trained).fill(1, 3001, 3002));
     const lines = await runTo(
       named("none", { optimizer: { lr: 3e-3, weightDecay: 0 }, train: { steps: 2 }, stages: [{ patchSize: 1 }] }),
     );

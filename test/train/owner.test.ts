@@ -59,6 +59,20 @@ describe("the folder of a run", () => {
   });
 
   it.each([
+    ["a model's", '{"model_type": "llama", "vocab_size": 96}'],
+    ["not a run's", "{}"],
+    ["not a run's", "[]"],
+    ["not a run's", "null"],
+  ])("is not taken for a run to resume if its config.json is %s: %s", async (kind, content) => {
+    mkdirSync(path("run"));
+    writeFileSync(path("run/config.json"), content);
+    await expect(Trainer.open(madeConfig(path()), { resume: true })).rejects.toThrow(
+      `--resume: ${path("run")} holds no run (${path("run/config.json")} is ${kind})`,
+    );
+    expect(readdirSync(path("run"))).toEqual(["config.json"]);
+  });
+
+  it.each([
     ["a model's configuration", "config.json", '{"model_type": "llama"}'],
     ["something that is no JSON", "config.json", "hidden"],
     ["weights", "model-00001-of-00002.safetensors", ""],

@@ -76,6 +76,16 @@ describe("a run that cannot be", () => {
     await expect(runTo(missing)).rejects.toThrow(/none_\*\.bin/);
   });
 
+  it("is told by the model: ids that begin and end a text where no tokenizer says them", async () => {
+    const { model } = madeConfig(path());
+    const ends = madeConfig(path(), { model: { ...model, eos_token_id: [1, 96] } });
+    await expect(runTo(ends)).rejects.toThrow(
+      "model.eos_token_id: expected ids of tokens, from 0 to below vocab_size, 96, but received 96",
+    );
+    const begins = madeConfig(path(), { model: { ...model, bos_token_id: -1 } });
+    await expect(runTo(begins)).rejects.toThrow(/^model\.bos_token_id: .* but received -1$/);
+  });
+
   it("leaves nothing open, wherever opening it failed", async () => {
     const config = madeConfig(path());
     await runTo(config, { until: 3 });

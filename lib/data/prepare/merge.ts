@@ -47,7 +47,12 @@ export interface MergeOptions {
  */
 export async function mergeParts(options: MergeOptions): Promise<DatasetInfo> {
   const check = new Arguments("mergeParts");
-  const { parts: folders, out, onProgress, signal } = check.object("options", options);
+  const {
+    parts: folders,
+    out,
+    onProgress,
+    signal,
+  } = check.options("options", options, ["parts", "out", "onProgress", "signal"]);
   check.paths("parts", folders, 1);
   check.path("out", out);
   check.callback("onProgress", onProgress);

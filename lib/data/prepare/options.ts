@@ -103,7 +103,25 @@ export interface CheckedOptions extends PrepareOptions {
 
 /** Checks options and fills in their defaults. @throws TypeError, RangeError */
 export function checkOptions(check: Arguments, options: PrepareOptions): CheckedOptions {
-  const { out, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } = check.object("options", options);
+  const { out, tokenizerPath, endOfText, trainTokenizer, trainTokenizerVocab } = check.options("options", options, [
+    "files",
+    "documents",
+    "val",
+    "valDocuments",
+    "textField",
+    "promptField",
+    "out",
+    "tokenizerPath",
+    "endOfText",
+    "trainTokenizer",
+    "trainTokenizerVocab",
+    "valFraction",
+    "dedup",
+    "shardTokens",
+    "onNote",
+    "onProgress",
+    "signal",
+  ]);
   const sources = checkSources(check, options);
   check.path("out", out);
   const given = Object.entries({ tokenizerPath, trainTokenizer, trainTokenizerVocab }).flatMap(([name, value]) =>

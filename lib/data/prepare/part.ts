@@ -42,7 +42,7 @@ import { writeTokenizer } from "./tokenizer_copy.js";
 export async function preparePart(options: PrepareOptions, part: PartNumber): Promise<PartInfo> {
   const check = new Arguments("preparePart");
   const checked = checkOptions(check, options);
-  const { index, of } = check.object("part", part);
+  const { index, of } = check.options("part", part, ["index", "of"]);
   check.wholeNumber("part.of", of, 1);
   check.wholeNumber("part.index", index, 1, of);
   if (checked.tokenizerPath === undefined) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
-import { editDistance, nearestKey } from "../../lib/config/nearest.js";
+import { editDistance, nearestKey } from "../lib/nearest.js";
 
 describe("editDistance", () => {
   it.each<[string, string, number]>([
