@@ -332,7 +332,7 @@ describe("prepareDataset", () => {
     );
     const word = await fails({ ...tiny, files: [path("word.txt")] }, DataError);
     expect(word).toMatch(
-      /word\.txt: expected a document of more than 1 tokens, .* but received 1; hold nothing out, or /,
+      /word\.txt: expected a document of at least 2 tokens, .* but received 1; hold nothing out, or /,
     );
     const both = await fails({ val: [path("word.txt")], valFraction: 0.1 }, RangeError);
     expect(both).toMatch(/: valFraction: expected 0 or nothing beside val, .* but received 0\.1$/);

@@ -107,7 +107,7 @@ export class Splits {
     // The leading end-of-text token does not count: by itself it is nothing to train on.
     if (tail > total - 2) {
       throw new DataError(
-        `${files.join(", ")}: expected a document of more than ${tail} tokens, as many are held out, ` +
+        `${files.join(", ")}: expected a document of at least ${tail + 1} tokens, of which ${tail} would be held out, ` +
           `but received ${total - 1}; hold nothing out, or give validation files of their own`,
       );
     }
