@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { entriesOf } from "../config/data_entries.js";
+import { entriesOf, patternsOf } from "../config/data_entries.js";
 import { Tokenizer } from "../data/tokenizer.js";
 import { TOKENIZER_JSON } from "../data/tokenizer_files.js";
 import type { DeviceSpec } from "../device.js";
@@ -156,6 +156,5 @@ function tokenizerOf(run: Tested): string | null {
 
 /** The held-out data of a run, token by token, as `evaluate` and `activations` take it. */
 function heldOut({ data, batch }: Tested["config"]) {
-  const shards = entriesOf(data.val!).map(({ path, format }) => ({ path, ...(format && { format }) }));
-  return { data: shards, patchSize: 1, sequenceLength: batch.sequenceLength };
+  return { data: patternsOf(entriesOf(data.val!)), patchSize: 1, sequenceLength: batch.sequenceLength };
 }

@@ -19,6 +19,11 @@ export function entriesOf(section: DataSection): DataEntry[] {
   return list.map((entry) => (typeof entry === "string" ? { path: entry } : entry));
 }
 
+/** Entries without their weights, as a dataset that is opened of them takes them. */
+export function patternsOf(entries: readonly DataEntry[]): { path: string; format?: ShardFormat }[] {
+  return entries.map(({ path, format }) => ({ path, ...(format && { format }) }));
+}
+
 /** What a path begins with that stands for a dataset which the program gives, by its name: `dataset:train`. */
 const GIVEN = "dataset:";
 

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { RunConfig } from "../config/config.js";
-import { entriesOf, givenName, isMix } from "../config/data_entries.js";
+import { entriesOf, givenName, isMix, patternsOf } from "../config/data_entries.js";
 import { describeIssues } from "../config/problems.js";
 import { TokenDataset } from "../data/dataset.js";
 import { type IdentifiedData, identifyData, type ShardIdentity } from "../data/identity.js";
@@ -69,7 +69,7 @@ export async function openRunData(
   try {
     for (const entries of [...parts, ...held]) {
       const name = givenName(entries[0]!.path);
-      const dataset = name === null ? await TokenDataset.open(entries) : given[name]!;
+      const dataset = name === null ? await TokenDataset.open(patternsOf(entries)) : given[name]!;
       datasets.push(dataset);
       if (name === null) opened.push(dataset);
     }
