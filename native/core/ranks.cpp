@@ -45,7 +45,8 @@ void Device::meet(int rank, int size, const std::string& address, int port, doub
         throw Error(ErrorKind::device, std::string("Ranks.join: engine: expected that of the first call, ") +
                                            engine_->library() + ", but received nccl");
       if (communication_ && !joined_)
-        throw Error(ErrorKind::device, "Ranks.join: device: expected one that has not failed to join");
+        throw Error(ErrorKind::device,
+                    "Ranks.join: device: expected one that has not failed to join but received " + label());
       if (!communication_) {
         const auto ranks = Rendezvous::open(rank, size, address, port, kMeetSeconds);
         communication_ = context_->meet(*ranks);

@@ -23,7 +23,7 @@ namespace nextpatch::cuda {
 
 class NcclCollectives final : public Collectives {
  public:
-  // On the current device, as `open`.
+  // On the current device, as is `open`, which makes the communicator and waits for all ranks.
   NcclCollectives(Rendezvous& ranks, cudaStream_t stream);
   ~NcclCollectives() override;
 

@@ -39,8 +39,8 @@ list(REMOVE_ITEM SIMT_RUNTIME_SOURCES ${SIMT_LIBRARY_SOURCES})
 function(configure_simt target)
   target_include_directories(${target} PRIVATE ${SIMT_DIR}/include ${BOOST_CONTEXT_INCLUDE_DIR})
   target_compile_definitions(${target} PRIVATE NEXTPATCH_SIMT=1)
-  # -fno-strict-aliasing: kernels access the same memory as different types, which CUDA allows. Sanitized code takes
-  # twice as long to compile at -O2 as at -O1, which is more than its tests gain.
+  # -fno-strict-aliasing: kernels access the same memory as different types, which CUDA allows. Sanitized, attention's
+  # sources compile in 0.6 of the time at -O1.
   target_compile_options(${target} PRIVATE -fvisibility=hidden -Wall -Wextra -Wno-unknown-pragmas
     -Wno-unused-parameter $<IF:$<BOOL:${NEXTPATCH_SANITIZE}>,-O1,-O2> -g1 -fno-strict-aliasing)
   target_link_libraries(${target} PRIVATE ${BOOST_CONTEXT_LIBRARY} Threads::Threads)
